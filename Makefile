@@ -1,0 +1,56 @@
+# `make demo` and `make test` each do all their set-up, in either order.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check lint types format bench schema constraints clean
+
+help:
+	@echo "make demo         load the sample exports into a local Bucket and show what happened"
+	@echo "make test         lint, types and all tests"
+	@echo "make check        lint and types alone"
+	@echo "make format       put the code in its form"
+	@echo "make bench        the loader's speed and memory, as ratios in one run"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5%
+
+test: $(READY) check
+	@$(BIN)/python -m pytest -n auto
+
+check: lint types
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+format: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+constraints: $(READY)
+	@$(BIN)/python -m pip install --quiet uv
+	@{ echo "# Every package that the project was tested with; made by 'make constraints'."; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra dev --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,476 @@
+"""The command line: words in, one call of the line, words out. What is heavy is imported by the command that needs it.
+
+Exit codes (DESIGN section 5): 0 done, 2 a mistake and nothing sent, 3 some rows rejected, 4 stopped by a limit,
+5 the key or the host is refused, 75 run again later, 130 and 143 interrupted, 1 a bug.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bucket_loader import __version__
+from bucket_loader.errors import BucketLoaderError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bucket_loader.config import Pipeline
+    from bucket_loader.report import Reporter
+    from bucket_loader.run import Job, RunOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXIT_CODES = """\b
+Exit codes:
+  0    all delivered, or nothing to do
+  2    a mistake in the command, the file, the sources or the state; nothing was sent
+  3    finished, and some rows were rejected
+  4    stopped by `limits:`, or because the API refuses everything
+  5    the key was refused, or what answers is not Bucket: do not retry
+  75   run again later: an outage outlived patience, or another copy is running
+  130, 143  interrupted, drained; running again continues
+  1    a bug: please report it with its traceback"""
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment: ISO 8601, with a zone, or UTC where it has none."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read the moment."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write for example 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+class Group(click.Group):
+    """Turns our errors into a message and their exit code; a bug keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except BucketLoaderError as error:
+            _fail(error, as_json=bool(ctx.meta.get("as_json")))
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(0)
+
+
+def _fail(error: BucketLoaderError, *, as_json: bool) -> None:
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint}", err=True)
+    if as_json:
+        found = {"status": "failed", "exit_code": error.exit_code,
+                 "error": {"message": error.message, "hint": error.hint}}  # fmt: skip
+        click.echo(json.dumps(found))
+    sys.exit(error.exit_code)
+
+
+@click.group(
+    cls=Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(__version__, prog_name="bucket-loader")
+def main() -> None:
+    """Load what a company knows into Bucket: users, companies, events and feedback, every row accounted for.
+
+    \b
+    A first evening:
+      bucket-loader init accounts.csv > accounts.yaml    look at a file, write a first pipeline
+      bucket-loader check accounts.yaml                  is everything as the file says?
+      bucket-loader rehearse accounts.yaml               the whole run, into a local Bucket
+      bucket-loader run accounts.yaml                    for real
+    """
+
+
+def _state_options(command: Command) -> Command:
+    for option in reversed((
+        click.option("--state", type=click.Path(path_type=Path), envvar="BUCKET_LOADER_STATE",
+                     help="Where the memory of runs lies. [default: .bucket_loader beside the pipeline file]"),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
+        click.option("--quiet", "-q", is_flag=True, help="Say only what went wrong."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _plan_options(command: Command) -> Command:
+    for option in reversed((
+        click.option("--as-of", type=Moment(), help="The time of the run, and of records without one."),
+        click.option("--interval-start", type=Moment(), help="Bound as :interval_start in queries and paths."),
+        click.option("--interval-end", type=Moment(), help="Bound as :interval_end."),
+        click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated."),
+        click.option("--limit", type=click.IntRange(min=1), help="Read at most so many rows of each stream."),
+        click.option("--full", is_flag=True,
+                     help="Send every user and company, changed or not; never what was appended before."),
+        click.option("--expect-state", is_flag=True, help="Refuse to start without state of an earlier run."),
+        click.option("--key-rotated", is_flag=True, help="The key is new, the Bucket environment is the same."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _run_options(command: Command) -> Command:
+    for option in reversed((
+        click.option("--accept-changes", is_flag=True, help="Go on although more has changed than `limits:` allow."),
+        click.option("--accept-mapping", is_flag=True, help="Go on although a keyless event stream is mapped anew."),
+        click.option("--allow-rejected", metavar="N|%", help="So many rejected rows still count as success (exit 0)."),
+        click.option("--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h."),
+        click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--plan", "plan", type=click.Path(path_type=Path), help="Send exactly this plan, made by `plan`.")
+@_plan_options
+@_run_options
+@_state_options
+@click.pass_context
+def run(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Finish what is unfinished, plan, and deliver.
+
+    \b
+    Examples:
+      bucket-loader run nightly.yaml
+      bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
+      bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
+    """
+    from bucket_loader.run import run as run_job
+
+    job = _job(ctx, pipeline, words)
+    _end(ctx, job, run_job(job))
+
+
+def _end(ctx: click.Context, job: "Job", summary: Any) -> None:  # noqa: ANN401  # report.Summary
+    job.reporter.summary(summary)
+    if summary.error is not None:
+        job.reporter.error(summary.error)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(summary.as_json()))
+    ctx.exit(summary.exit_code)
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--show", type=click.IntRange(min=0), default=0, help="Print so many records of each stream.")
+@_plan_options
+@_state_options
+@click.pass_context
+def plan(ctx: click.Context, /, pipeline: Path, show: int, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Do everything but send, and say what `run` would do.
+
+    \b
+    Examples:
+      bucket-loader plan nightly.yaml --show 5
+      bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
+    """
+    from bucket_loader import inspection
+
+    job = _job(ctx, pipeline, words)
+    planned, streams = inspection.plan(job)
+    inspection.tell_plan(job.reporter, planned, streams, show=show)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(inspection.plan_as_json(planned, streams)))
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@_plan_options
+@_state_options
+@click.pass_context
+def check(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Look at the file, the sources, the columns and types, the host and the key. Sends nothing.
+
+    The first 1,000 rows of each stream are mapped, and the key is tried with a read (GET /features).
+
+    \b
+    Example:
+      bucket-loader check nightly.yaml
+    """
+    from bucket_loader import inspection
+
+    job = _job(ctx, pipeline, words)
+    found = inspection.check(job)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(found))
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--keep", is_flag=True, help="Leave the emulator running afterwards, until Ctrl-C, to look around in.")
+@click.option("--faults", help="Faults for the emulator, as JSON or a file (see `emulator --help`).")
+@_plan_options
+@_run_options
+@_state_options
+@click.pass_context
+def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | None, **words: Any) -> None:  # noqa: ANN401, FBT001  # click's own
+    """Do a whole run against a private emulator, with a throw-away state. Needs no key and no network.
+
+    \b
+    Examples:
+      bucket-loader rehearse nightly.yaml
+      bucket-loader rehearse nightly.yaml --faults faults.json
+    """
+    from bucket_loader import rehearsal
+
+    file, words["state"] = pipeline, None
+    options = _options(words)
+    reporter = _reporter(words)
+    ctx.meta["as_json"] = words["as_json"]
+    with rehearsal.rehearsed(file, options, reporter, patience=words["patience"], faults=_document(faults)) as (
+        job,
+        summary,
+    ):
+        reporter.summary(summary)
+        if summary.error is not None:
+            reporter.error(summary.error)
+        rehearsal.tell(job, summary)
+        if ctx.meta["as_json"]:
+            click.echo(json.dumps(summary.as_json()))
+        if keep:
+            rehearsal.wait(job)
+    ctx.exit(summary.exit_code)
+
+
+@main.command()
+@click.argument("source")
+@click.option(
+    "--record", type=click.Choice(["user", "company", "event", "feedback"]), help="What a row is. [default: guessed]"
+)
+@click.option("--name", help="The pipeline's name. [default: from the source]")
+def init(source: str, record: str | None, name: str | None) -> None:
+    """Look at SOURCE (a CSV or Parquet file, or a database URL with #table) and print a first pipeline file.
+
+    What is a guess is marked as one.
+
+    \b
+    Examples:
+      bucket-loader init exports/accounts.csv > accounts.yaml
+      bucket-loader init 'sqlite:///app.db#events' --record event > events.yaml
+    """
+    from bucket_loader import first_pipeline
+
+    click.echo(first_pipeline.write(source, record=record, name=name), nl=False)
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs.")
+@_state_options
+@click.pass_context
+def status(ctx: click.Context, /, pipeline: Path, last: int, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Show past runs, newest first, and what is unfinished.
+
+    \b
+    Example:
+      bucket-loader status nightly.yaml --json
+    """
+    from bucket_loader import inspection
+
+    job = _job(ctx, pipeline, words, needs_key=False)
+    found = inspection.status(job, last=last)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(found))
+    else:
+        inspection.tell_status(job.reporter, found)
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.argument("run_name", metavar="RUN")
+@_state_options
+@click.pass_context
+def abandon(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Close an unfinished RUN: its unsent rows return to the next plan, its unknowns stay claimed.
+
+    \b
+    Example:
+      bucket-loader abandon nightly.yaml 20260101T030000000Z
+    """
+    from dataclasses import asdict
+
+    from bucket_loader.run import abandon as abandon_run
+
+    job = _job(ctx, pipeline, words, needs_key=False)
+    streams = abandon_run(job, run_name)
+    pending = sum(counts.pending for counts in streams.values())
+    job.reporter.say(f"run {run_name} is abandoned; {pending:,} records return to the next plan or stay claimed")
+    if ctx.meta["as_json"]:
+        found = {name: asdict(counts) for name, counts in streams.items()}
+        click.echo(json.dumps({"run": run_name, "status": "abandoned", "streams": found}))
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="What is younger stays.")
+@_state_options
+@click.pass_context
+def prune(ctx: click.Context, /, pipeline: Path, older_than: str, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Remove old plans and dead letters; never what is unfinished, never the memory of what was sent.
+
+    \b
+    Example:
+      bucket-loader prune nightly.yaml --older-than 7d
+    """
+    from bucket_loader import inspection
+
+    job = _job(ctx, pipeline, words, needs_key=False)
+    removed = inspection.prune(job, _duration(older_than, "--older-than"))
+    job.reporter.say(f"removed {removed['plans']} plans and {removed['dead_letters']} dead-letter files")
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(removed))
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the pipeline file, for editors.
+
+    \b
+    Example:
+      bucket-loader schema > pipeline.schema.json
+      # then, as the first line of a pipeline file:
+      # yaml-language-server: $schema=pipeline.schema.json
+    """
+    from bucket_loader.pipeline_file import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes a free one.")
+@click.option("--secret-key", help="The secret key to accept. [default: a random one]")
+@click.option("--publishable-key", help="The publishable key to accept. [default: a random one]")
+@click.option("--features", type=click.Path(path_type=Path), help="A file with the body of GET /features.")
+@click.option("--faults", help="What should go wrong, as JSON or a file.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Keep what is loaded in this folder. [default: in memory]"
+)
+def emulator(**words: Any) -> None:  # noqa: ANN401  # click's own
+    """Run a local Bucket API, and print its address and keys as one JSON line.
+
+    \b
+    Examples:
+      bucket-loader emulator
+      bucket-loader emulator --port 0 --faults \\
+        '{"faults": [{"kind": "status", "status": 500, "rate": 0.05}]}'
+    """
+    from bucket_loader.emulator.server import serve
+
+    serve(
+        host=words["host"],
+        port=words["port"],
+        secret_key=words["secret_key"],
+        publishable_key=words["publishable_key"],
+        features=words["features"],
+        faults=_document(words["faults"]),
+        data_dir=words["data"],
+    )
+
+
+# --- from words to a job -------------------------------------------------------------------------------------------
+
+
+def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bool = True) -> "Job":
+    from bucket_loader.pipeline_file import load_pipeline
+    from bucket_loader.run import Job
+
+    ctx.meta["as_json"] = words["as_json"]
+    # Past runs are looked at without the key; the state is found by name, host and environment.
+    pipeline = load_pipeline(file, destination=None if needs_key else {"key": "not-needed"})
+    return Job(
+        pipeline=with_patience(pipeline, words.get("patience")),
+        base=file.absolute().parent,
+        options=_options(words),
+        reporter=_reporter(words),
+    )
+
+
+def with_patience(pipeline: "Pipeline", patience: str | None) -> "Pipeline":
+    """Give the pipeline with another patience, where the command line has one."""
+    if patience is None:
+        return pipeline
+    destination = pipeline.destination.model_copy(update={"patience": _duration(patience, "--patience")})
+    return pipeline.model_copy(update={"destination": destination})
+
+
+def _options(words: dict[str, Any]) -> "RunOptions":
+    from bucket_loader.config import share
+    from bucket_loader.run import RunOptions
+
+    start, end = words.get("interval_start"), words.get("interval_end")
+    if (start is None) != (end is None):
+        raise UsageError("an interval has a start and an end", hint="give both --interval-start and --interval-end")
+    if start is not None and end is not None and start >= end:
+        raise UsageError(
+            "the interval is empty: its end is not after its start", hint="is the schedule's interval set?"
+        )
+    allowed = words.get("allow_rejected")
+    try:
+        allow_rejected = share(allowed) if allowed is not None else None
+    except ValueError as error:
+        raise UsageError(f"--allow-rejected {allowed}: {error}") from None
+    names = ("as_of", "limit", "full", "accept_changes", "accept_mapping", "expect_state", "key_rotated",
+             "exit_99_when_empty", "plan", "state")  # fmt: skip
+    given = {name: words[name] for name in names if words.get(name) is not None}
+    interval = (start, end) if start is not None and end is not None else None
+    return RunOptions(
+        interval=interval, streams=tuple(words.get("streams", ())), allow_rejected=allow_rejected, **given
+    )
+
+
+def _duration(text: str, option: str) -> float:
+    from bucket_loader.config import duration_s
+
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from None
+
+
+def _reporter(words: dict[str, Any]) -> "Reporter":
+    from bucket_loader.report import Reporter
+
+    console = _console()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("bucket_loader")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    return Reporter(console, quiet=words["quiet"])
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    # A pipe has no width; 120 columns keep a table's row on one line in a log.
+    return Console(stderr=True, width=None if sys.stderr.isatty() else int(os.environ.get("COLUMNS", "120")))
+
+
+def _document(text: str | None) -> Any:  # noqa: ANN401  # JSON of any shape
+    """Read an option that is JSON, or a file of it."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text if text.lstrip().startswith(("{", "[")) else Path(text).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {text}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"is not JSON: {error}", hint="quote it for the shell, or give a file") from None

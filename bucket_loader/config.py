@@ -1,0 +1,530 @@
+"""The pipeline file as frozen models: what may be written, and what it means (DESIGN section 4).
+
+The models know nothing of YAML; `pipeline_file` turns text into them and finds the place of each mistake. Every
+message here is read by a person who is looking at that file.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    model_validator,
+)
+
+from bucket_loader import contract
+from bucket_loader.contract import RecordKind
+
+SQL_PARAMETERS: Final = ("interval_start", "interval_end", "as_of", "cursor")
+# `:name` outside quotes and comments, and not part of a `::cast`.
+_SQL_PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|::|:([A-Za-z_]\w*)", re.DOTALL)
+PATH_PARAMETER: Final = re.compile(r"\{(interval_start|interval_end):([^{}]+)\}")
+
+
+class Model(BaseModel):
+    """A part of the pipeline file: unknown keys are mistakes, values do not change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+
+def sql_parameters(text: str) -> list[str]:
+    """List the `:name` parameters of a query, in order, with repeats."""
+    return [match[1] for match in _SQL_PARAMETER.finditer(text) if match[1]]
+
+
+def with_parameter_style(text: str, style: str) -> str:
+    """Spell each `:name` as `style` says, for example `${}` for DuckDB."""
+    return _SQL_PARAMETER.sub(lambda match: style.format(match[1]) if match[1] else match[0], text)
+
+
+# --- scalars -------------------------------------------------------------------------------------------------------
+
+_DURATION_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZE_UNITS_BYTES = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
+
+
+def duration_s(value: object) -> float:
+    """Read `30m`, `10s`, `1.5h`, or a number of seconds."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
+    if match is None or isinstance(value, bool):
+        raise ValueError("is not a duration; write for example 10s, 30m or 2h")
+    return float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
+
+
+def size_bytes(value: object) -> int:
+    """Read `512KiB`, `1MiB`, or a number of bytes."""
+    match = re.fullmatch(r"\s*(\d+)\s*(B|KB|KiB|MB|MiB)?\s*", str(value))
+    if match is None or isinstance(value, bool):
+        raise ValueError("is not a size; write for example 512KiB or 1MiB")
+    return int(match[1]) * _SIZE_UNITS_BYTES[match[2] or ""]
+
+
+class Share(Model):
+    """A limit as a count, or as a percentage of a whole."""
+
+    amount: float = Field(ge=0)
+    percent: bool
+
+    def allows(self, count: int, whole: int) -> bool:
+        """Tell whether `count` out of `whole` is within the limit."""
+        return count <= (self.amount * whole / 100 if self.percent else self.amount)
+
+    def __str__(self) -> str:
+        return f"{self.amount:g}%" if self.percent else f"{self.amount:g}"
+
+
+def share(value: object) -> Share:
+    """Read `10%` or a whole number."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%)?\s*", str(value))
+    if match is None or isinstance(value, bool) or (not match[2] and not float(match[1]).is_integer()):
+        raise ValueError("is neither a percentage nor a whole number; write for example 10% or 500")
+    return Share(amount=float(match[1]), percent=bool(match[2]))
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone is named {name!r}; write for example UTC or Europe/Copenhagen") from None
+    return name
+
+
+def clean_key(value: str) -> str:
+    """Strip blanks around a key and refuse what cannot stand in a header; never shows the key (TRAPS: V)."""
+    stripped = value.strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", stripped):
+        state = "is empty" if not stripped else "has a blank, a line break or a character outside ASCII inside"
+        raise ValueError(f"the key {state}; check the variable it comes from")
+    return stripped
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    if parts.scheme not in {"https", "http"} or not host:
+        raise ValueError("is not a URL; write for example https://front.bucket.co")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must not hold a user, a password, a query or a fragment; the key has its own place")
+    if parts.scheme == "http" and not _loopback(host):
+        raise ValueError("must be https: over http the key would travel in the clear (only loopback may use http)")
+    try:
+        link_local = ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        link_local = host == "metadata.google.internal"
+    if link_local:
+        raise ValueError("is a link-local or metadata address, which is never Bucket")
+    _ = parts.port  # raises ValueError when it is not a port
+    return value.rstrip("/")
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}", value):
+        raise ValueError("must be letters, digits, blanks, `_`, `.` or `-`, beginning with a letter or digit")
+    return value
+
+
+def _known_parameters(text: str) -> str:
+    unknown = sorted(set(sql_parameters(text)) - set(SQL_PARAMETERS))
+    if unknown:
+        names = ", ".join(f":{name}" for name in SQL_PARAMETERS)
+        raise ValueError(f":{unknown[0]} is not bound in a query; what is bound: {names}")
+    return text
+
+
+Duration = Annotated[float, BeforeValidator(duration_s)]
+Size = Annotated[int, BeforeValidator(size_bytes)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Name = Annotated[str, AfterValidator(_name)]
+ShareOf = Annotated[Share, BeforeValidator(lambda value: value if isinstance(value, Share) else share(value))]
+Sql = Annotated[str, Field(min_length=1), AfterValidator(_known_parameters)]
+OneOrMany = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+
+# --- where to ------------------------------------------------------------------------------------------------------
+
+
+class ChunkSize(Model):
+    """How much one request carries; whichever comes first."""
+
+    records: int = Field(default=contract.CHUNK_RECORDS_MAX_KNOWN, ge=1, le=10_000)
+    bytes: Size = Field(default=512 * 1024, ge=1024, le=64 * 1024 * 1024)
+
+
+class Destination(Model):
+    """Where records go, and how hard to try."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = "https://front.bucket.co"
+    key: SecretStr = Field(description="only by reference, for example ${BUCKET_SECRET_KEY}")
+    environment: Name = "production"
+    chunk: ChunkSize = ChunkSize()
+    concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
+    patience: Duration = 1800.0
+    timeout: Duration = Field(default=30.0, gt=0, description="the whole of one attempt")
+    requests_per_second: float | None = Field(default=None, gt=0)
+    proxy: str | None = None
+    ca_bundle: Path | None = None
+    api: Literal["front"] = "front"
+
+    @model_validator(mode="after")
+    def _clean_key(self) -> Self:
+        object.__setattr__(self, "key", SecretStr(clean_key(self.key.get_secret_value())))
+        return self
+
+    @property
+    def host(self) -> str:
+        """The host and port that the state belongs to."""
+        return urlsplit(self.base_url).netloc
+
+
+class Limits(Model):
+    """Stop before sending when more than this is rejected by planning, or has changed of what was known."""
+
+    rejected: ShareOf | None = None
+    changed: ShareOf | None = None
+
+
+# --- where from ----------------------------------------------------------------------------------------------------
+
+
+class CsvSource(Model):
+    """CSV or TSV files: every value is text until a field says otherwise."""
+
+    type: Literal["csv", "tsv"]
+    path: str = Field(min_length=1, description="a file or a glob, relative to the pipeline file")
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    quote: Annotated[str, Field(max_length=1)] = '"'
+    encoding: str = "utf-8"
+    header: bool = True
+    names: list[str] | None = None
+    null_values: list[str] = []
+    compression: Literal["auto", "none", "gzip", "zstd"] = "auto"
+
+    @model_validator(mode="after")
+    def _names_or_header(self) -> Self:
+        if not self.header and self.names is None:
+            raise ValueError("`header: false` needs `names:`, the columns in order")
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise ValueError(f"no encoding is named {self.encoding!r}; write for example utf-8 or cp1252") from None
+        return self
+
+
+class ParquetSource(Model):
+    """A Parquet file, a glob, or a partitioned directory."""
+
+    type: Literal["parquet"]
+    path: str = Field(min_length=1)
+
+
+class QuerySource(Model):
+    """A query over the named sources, run by DuckDB."""
+
+    type: Literal["query"]
+    sql: Sql
+
+
+class SqlSource(Model):
+    """A table or a query of a database."""
+
+    type: Literal["sql"]
+    url: SecretStr
+    query: Sql | None = None
+    table: str | None = None
+
+    @model_validator(mode="after")
+    def _query_or_table(self) -> Self:
+        if (self.query is None) == (self.table is None):
+            raise ValueError("needs either `query:` or `table:`")
+        return self
+
+
+class FrameSource(Model):
+    """A DataFrame handed to `load()`; it cannot be written in a file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    type: Literal["frame"] = "frame"
+    frame: Any = Field(exclude=True)
+
+
+def _source_type(value: object) -> str | None:
+    if isinstance(value, dict):
+        kind = value.get("type")
+        return {"tsv": "csv"}.get(kind, kind) if isinstance(kind, str) else None
+    return {"tsv": "csv"}.get(found, found) if (found := getattr(value, "type", None)) else None
+
+
+AnySource = Annotated[
+    Annotated[CsvSource, Tag("csv")]
+    | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[QuerySource, Tag("query")]
+    | Annotated[SqlSource, Tag("sql")]
+    | Annotated[FrameSource, Tag("frame")],
+    Discriminator(
+        _source_type,
+        custom_error_type="source_type",
+        custom_error_message="needs `type:`, one of csv, tsv, parquet, query, sql",
+    ),
+]
+
+
+def _named_or_inline(value: object) -> str:
+    return "name" if isinstance(value, str) else "inline"
+
+
+SourceOrName = Annotated[
+    Annotated[str, Tag("name")] | Annotated[AnySource, Tag("inline")], Discriminator(_named_or_inline)
+]
+
+# --- mapping -------------------------------------------------------------------------------------------------------
+
+FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
+
+
+class FieldSpec(Model):
+    """Where one field's value comes from: a column, a constant, or an expression; and how to read it."""
+
+    column: str | None = None
+    value: str | bool | int | float | None = None
+    sql: str | None = None
+    type: FieldType | None = None
+    format: Annotated[list[str], OneOrMany] | None = None
+    timezone: Timezone | None = None
+    dst: Literal["earliest", "latest"] | None = None
+    unit: Literal["s", "ms", "us", "ns"] | None = None
+    null_values: list[str] | None = None
+    default: str | bool | int | float | None = None
+    encoding: Literal["utf8", "hex", "base64"] | None = None
+    hash: Literal["sha256"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_column(cls, value: object) -> object:
+        return {"column": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [name for name in ("column", "value", "sql") if name in self.model_fields_set]
+        if len(given) != 1:
+            raise ValueError("needs exactly one of `column:`, `value:` and `sql:` (a bare text is a column)")
+        if "value" in given and (extra := self.model_fields_set - {"value", "type"}):
+            raise ValueError(f"a constant takes no {', '.join(f'`{name}:`' for name in sorted(extra))}")
+        if self.format is not None and self.unit is not None:
+            raise ValueError("`format:` reads text and `unit:` reads numbers since 1970; give one of them")
+        for wanted in ("format", "unit"):
+            if getattr(self, wanted) is not None and self.type not in {None, "timestamp", "date"}:
+                raise ValueError(f"`{wanted}:` belongs to `type: timestamp` or `type: date`")
+        if any("%y" in form for form in self.format or []):
+            raise ValueError("a two-digit year (%y) has no certain century; use %Y")
+        return self
+
+
+class Star(Model):
+    """Every column that is not used elsewhere in the stream."""
+
+    exclude: Annotated[list[str], OneOrMany] = []
+
+
+class Values(Model):
+    """Named values of a record: its attributes, or the context of an evaluation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    star: Star | None = None
+    named: dict[str, FieldSpec] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_star(cls, value: object) -> object:
+        if value == "*":
+            return {"star": {}}
+        if not isinstance(value, dict):
+            raise ValueError(  # noqa: TRY004  # pydantic collects ValueError only
+                'is a mapping from attribute names to fields, or "*" for every column not used elsewhere'
+            )
+        named = dict(value)
+        split: dict[str, object] = {"named": named}
+        if "*" in named:
+            split["star"] = named.pop("*") or {}
+        return split
+
+    @model_validator(mode="after")
+    def _usable_names(self) -> Self:
+        if "" in self.named:
+            raise ValueError("an attribute needs a name")
+        return self
+
+
+class Fields(Model):  # the names are the API's own
+    """The fields of a record, by their names on the wire."""
+
+    userId: FieldSpec | None = None
+    companyId: FieldSpec | None = None
+    event: FieldSpec | None = None
+    featureId: FieldSpec | None = None
+    key: FieldSpec | None = None
+    score: FieldSpec | None = None
+    comment: FieldSpec | None = None
+    feedbackId: FieldSpec | None = None
+    promptId: FieldSpec | None = None
+    question: FieldSpec | None = None
+    promptedQuestion: FieldSpec | None = None
+    source: FieldSpec | None = None
+    action: FieldSpec | None = None
+    evalResult: FieldSpec | None = None
+    targetingVersion: FieldSpec | None = None
+    evalRuleResults: FieldSpec | None = None
+    evalMissingFields: FieldSpec | None = None
+    attributes: Values | None = None
+    evalContext: Values | None = None
+    timestamp: FieldSpec | None = None
+
+    def given(self) -> dict[str, FieldSpec | Values]:
+        """Give the mapped fields by name."""
+        return {name: spec for name in type(self).model_fields if (spec := getattr(self, name)) is not None}
+
+
+SyncMode = Literal["full", "append", "changes"]
+ORDERED_KINDS: Final = ("user", "company")  # the last row of a key wins
+SYNC_FITS: Final[dict[RecordKind, tuple[SyncMode, ...]]] = {
+    "user": ("changes", "full"),
+    "company": ("changes", "full"),
+    "event": ("append", "full"),
+    "feedback": ("append", "full"),
+    "feature_event": ("append", "full"),
+}
+
+
+class Stream(Model):
+    """One source mapped to one kind of record."""
+
+    name: Name
+    record: RecordKind
+    source: SourceOrName
+    fields: Fields
+    key: Annotated[list[str], OneOrMany] | None = Field(default=None, min_length=1)
+    where: str | None = None
+    sync: SyncMode | None = None
+    nulls: Literal["omit", "send"] = "omit"
+    active: bool | None = None
+    timezone: Timezone | None = None
+    dst: Literal["earliest", "latest"] | None = None
+    on_unknown: Literal["resend", "hold"] = "resend"
+
+    @property
+    def mode(self) -> SyncMode:
+        """The sync mode, the kind's first where none is written."""
+        return self.sync or SYNC_FITS[self.record][0]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the last row of a key wins: users and companies."""
+        return self.record in ORDERED_KINDS
+
+
+class Pipeline(Model):
+    """A whole pipeline file."""
+
+    name: Name
+    version: Literal[1] = 1
+    destination: Destination
+    limits: Limits = Limits()
+    sources: dict[Name, AnySource] = {}
+    streams: list[Stream] = Field(min_length=1)
+
+    def source_of(self, stream: Stream) -> AnySource:
+        """Give a stream's source, looked up where it is a name."""
+        return self.sources[stream.source] if isinstance(stream.source, str) else stream.source
+
+    def ordered_streams(self) -> list[Stream]:
+        """Give the streams in the order they are delivered: by kind, then as written."""
+        return sorted(self.streams, key=lambda stream: contract.KINDS.index(stream.record))
+
+
+# --- what no single value can tell ---------------------------------------------------------------------------------
+
+Problem = tuple[tuple[str | int, ...], str]
+
+
+def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong between values, on the plain data, so that it is told together with all other mistakes.
+
+    Whatever is not of the expected shape is passed over: the models report it.
+    """
+    streams = data.get("streams")
+    streams = streams if isinstance(streams, list) else []
+    sources = data.get("sources")
+    known = sorted(sources) if isinstance(sources, dict) else []
+    names: list[object] = []
+    for index, stream in enumerate(streams):
+        if not isinstance(stream, dict):
+            continue
+        at = ("streams", index)
+        if (name := stream.get("name")) in names:
+            yield (*at, "name"), f"two streams are named {name!r}"
+        names.append(name)
+        if isinstance(source := stream.get("source"), str) and source not in known:
+            yield (*at, "source"), f"no source is named {source!r} (named: {', '.join(known) or 'none'})"
+        if (kind := stream.get("record")) in contract.KINDS:
+            for path, message in _stream_problems(kind, stream):
+                yield (*at, *path), message
+
+
+def _stream_problems(kind: RecordKind, stream: Mapping[str, Any]) -> Iterator[Problem]:
+    fields = stream.get("fields")
+    if isinstance(fields, dict):
+        yield from _field_problems(kind, fields)
+    rules = contract.rules(kind)
+    mode = stream.get("sync") or SYNC_FITS[kind][0]
+    if mode in get_args(SyncMode) and mode not in SYNC_FITS[kind]:
+        yield ("sync",), f"`sync: {mode}` does not fit {_article(kind)}; use {' or '.join(SYNC_FITS[kind])}"
+    if "active" in stream and "context" not in rules:
+        yield ("active",), f"{_article(kind)} has no context, so `active:` does not fit"
+    if kind in ORDERED_KINDS and stream.get("on_unknown") == "hold":
+        yield ("on_unknown",), f"`hold` is for events and feedback; {_article(kind)} is safe to send again"
+    if kind in ORDERED_KINDS and "key" in stream:
+        yield ("key",), f"`key:` is for events and feedback; {_article(kind)} is known by its ids"
+    if mode == "append" and "key" not in stream and not (isinstance(fields, dict) and "timestamp" in fields):
+        yield (
+            (),
+            (
+                "`sync: append` knows a record again by `key:`, or by its content with a mapped `timestamp:`; "
+                "give one of them, or write `sync: full`"
+            ),
+        )
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
+
+
+def _field_problems(kind: RecordKind, fields: Mapping[str, Any]) -> Iterator[Problem]:
+    rules = contract.rules(kind)
+    known = [name for name in rules if name != "context"]
+    for name in fields:
+        if name in Fields.model_fields and name not in known:
+            yield ("fields", name), f"{_article(kind)} has no field {name!r}; it has {', '.join(known)}"
+    if missing := [name for name, rule in rules.items() if rule.required and name not in fields]:
+        yield ("fields",), f"{_article(kind)} needs {' and '.join(missing)}"
+    for group in contract.ONE_OF[kind]:
+        if not any(name in fields for name in group):
+            yield ("fields",), f"{_article(kind)} needs {' or '.join(group)}"

@@ -1,0 +1,309 @@
+"""The API's records: each limit stated once, with its source, in two shapes.
+
+Strict is what we send: documented fields only, ids as text, timestamps in the one form that every example uses.
+Lenient is what the API accepts, as far as anybody outside knows; the emulator is built on it.
+
+Sources: `S0`..`S4` are the five API documents, `OA` the vendor's OpenAPI drafts, `NODE`, `BROW`, `NET` its SDKs. Where
+they conflict, the comment names the conflict (`C1`..`C18` in docs/fidelity.md) and what we decided.
+"""
+
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+RecordKind = Literal["user", "company", "event", "feedback", "feature_event"]
+
+# Streams are delivered in this order, so that an event finds its user and company (DESIGN: "order").
+KINDS: Final[tuple[RecordKind, ...]] = get_args(RecordKind)
+
+# How each kind is spelt in the `type` of a /bulk item. Source: OA enum; feature-flag-event: OA mapping, NODE, NET.
+WIRE_TYPES: Final[dict[RecordKind, str]] = {
+    "user": "user",
+    "company": "company",
+    "event": "event",
+    "feedback": "feedback",
+    "feature_event": "feature-flag-event",
+}
+
+FEEDBACK_SOURCES = Literal["api", "manual", "prompt", "sdk", "widget"]  # OA5..15
+# S1 and NET the long forms, S3 and OA the short ones (C8): all six are accepted.
+FEATURE_ACTIONS = Literal[
+    "evaluate", "check", "evaluate-is-enabled", "check-is-enabled", "evaluate-config", "check-config"
+]
+
+# The hosts that are Bucket's. Source: S1, S3, NODE; the reflag ones DOC.
+API_HOSTS: Final = (
+    "front.bucket.co",
+    "front-eu.bucket.co",
+    "tracking.bucket.co",
+    "front.reflag.com",
+    "front-eu.reflag.com",
+)
+
+# No source states a batch limit; NODE and NET never send more than 100 items.
+CHUNK_RECORDS_MAX_KNOWN: Final = 100
+
+ERROR_CODES = Literal[
+    "UNKNOWN_ERROR",
+    "INVALID_API_KEY",
+    "FEEDBACK_PROMPTING_DISABLED",
+    "BODY_VALIDATION_FAILED",
+    "QUERY_VALIDATION_FAILED",
+    "SEGMENT_AUTH_REQUIRED",
+    "SEGMENT_MESSAGE_TYPE_NOT_SUPPORTED",
+    "SEGMENT_MESSAGE_VALIDATION_FAILED",
+    "FEATURE_NOT_FOUND",
+    "WRONG_REGION",
+]  # OA
+
+# --- limits, once each ---------------------------------------------------------------------------------------------
+
+Text1: TypeAlias = Annotated[str, Meta(min_length=1)]  # ids, event names, feedbackId: "string, min 1" (S1)
+FeatureId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=14)]  # S0, S1
+FeatureKey: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]  # S1
+Comment: TypeAlias = Annotated[str, Meta(min_length=1, max_length=4000)]  # S0, S1
+Question: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]  # S1
+PromptId: TypeAlias = Annotated[str, Meta(min_length=10, max_length=40)]  # S1
+# C5: 1 to 5 in S0, S2, S4; at most 5 in S1; 0 to 5 in OA15. Whole numbers from 1 are right everywhere.
+Score: TypeAlias = Annotated[int, Meta(ge=1, le=5)]
+LenientScore: TypeAlias = Annotated[float, Meta(ge=0, le=5)]
+TargetingVersion: TypeAlias = Annotated[int, Meta(ge=0)]  # OA
+LenientNumber: TypeAlias = Annotated[float, Meta(ge=0)]
+# The exact form of every example in S1, S2 and S4.
+Timestamp: TypeAlias = Annotated[
+    str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z\Z")
+]
+# S3, OA: milliseconds since the epoch, or an ISO-8601 text. The emulator parses the text itself.
+LenientTimestamp: TypeAlias = int | float | str
+# C1: documented as text, shown as numbers in every example.
+LenientId: TypeAlias = Annotated[str, Meta(min_length=1)] | int | float
+# NODE README: "cannot be nested"; OA: any object (C13). We send flat values, the emulator takes any object.
+Value: TypeAlias = str | int | float | bool
+
+
+class Context(Struct, forbid_unknown_fields=True):
+    """Whether the record counts as activity. Source: S4 (C4: gone from S1, still sent by every SDK)."""
+
+    active: bool
+
+
+# --- strict: what we send ------------------------------------------------------------------------------------------
+
+
+class User(Struct, tag_field="type", tag="user", forbid_unknown_fields=True):
+    """A user to create or update."""
+
+    userId: Text1
+    attributes: dict[str, Value] | UnsetType = UNSET
+    timestamp: Timestamp | UnsetType = UNSET
+    context: Context | UnsetType = UNSET
+
+
+class Company(Struct, tag_field="type", tag="company", forbid_unknown_fields=True):
+    """A company to create or update, and the user to associate with it."""
+
+    companyId: Text1
+    userId: Text1 | UnsetType = UNSET
+    attributes: dict[str, Value] | UnsetType = UNSET
+    timestamp: Timestamp | UnsetType = UNSET
+    context: Context | UnsetType = UNSET
+
+
+class Event(Struct, tag_field="type", tag="event", forbid_unknown_fields=True):
+    """Something a user did, in a company where known."""
+
+    userId: Text1
+    event: Text1
+    companyId: Text1 | UnsetType = UNSET
+    attributes: dict[str, Value] | UnsetType = UNSET
+    timestamp: Timestamp | UnsetType = UNSET
+    context: Context | UnsetType = UNSET
+
+
+class Feedback(Struct, tag_field="type", tag="feedback", forbid_unknown_fields=True):
+    """What a user says of a feature: a score, a comment, or both; the feature by id or by key (C6)."""
+
+    userId: Text1
+    featureId: FeatureId | UnsetType = UNSET
+    key: FeatureKey | UnsetType = UNSET
+    score: Score | UnsetType = UNSET
+    comment: Comment | UnsetType = UNSET
+    companyId: Text1 | UnsetType = UNSET
+    feedbackId: Text1 | UnsetType = UNSET
+    promptId: PromptId | UnsetType = UNSET
+    question: Question | UnsetType = UNSET
+    promptedQuestion: Question | UnsetType = UNSET
+    source: FEEDBACK_SOURCES | UnsetType = UNSET
+    timestamp: Timestamp | UnsetType = UNSET
+
+
+class FeatureEvent(Struct, tag_field="type", tag="feature-flag-event", forbid_unknown_fields=True):
+    """An evaluation or a check of a feature flag."""
+
+    action: FEATURE_ACTIONS
+    key: FeatureKey
+    evalResult: bool
+    targetingVersion: TargetingVersion | UnsetType = UNSET
+    evalContext: dict[str, Value] | UnsetType = UNSET
+    evalRuleResults: list[bool] | UnsetType = UNSET
+    evalMissingFields: list[str] | UnsetType = UNSET
+
+
+STRICT: Final[dict[RecordKind, type[Struct]]] = {
+    "user": User,
+    "company": Company,
+    "event": Event,
+    "feedback": Feedback,
+    "feature_event": FeatureEvent,
+}
+
+# At least one of each group must be there. Source: S0, S1 (score, comment); C6 (featureId, key).
+ONE_OF: Final[dict[RecordKind, tuple[tuple[str, ...], ...]]] = {
+    "user": (),
+    "company": (),
+    "event": (),
+    "feedback": (("score", "comment"), ("featureId", "key")),
+    "feature_event": (),
+}
+
+# --- lenient: what the API accepts ---------------------------------------------------------------------------------
+# Unknown fields pass: OA15 forbids them on user and company, but SDKs send `context` and `type` there. null is absent
+# (C16: the vendor's own example form sends nulls).
+
+
+class AcceptedContext(Struct):
+    """`active` is the only defined member; others pass."""
+
+    active: bool | None = None
+
+
+class AcceptedUser(Struct, tag_field="type", tag="user"):
+    """A user, as the API takes it."""
+
+    userId: LenientId
+    attributes: dict[str, Any] | None = None
+    timestamp: LenientTimestamp | None = None
+    context: AcceptedContext | None = None
+
+
+class AcceptedCompany(Struct, tag_field="type", tag="company"):
+    """A company, as the API takes it."""
+
+    companyId: LenientId
+    userId: LenientId | None = None
+    attributes: dict[str, Any] | None = None
+    timestamp: LenientTimestamp | None = None
+    context: AcceptedContext | None = None
+
+
+class AcceptedEvent(Struct, tag_field="type", tag="event"):
+    """An event, as the API takes it."""
+
+    userId: LenientId
+    event: Text1
+    companyId: LenientId | None = None
+    attributes: dict[str, Any] | None = None
+    timestamp: LenientTimestamp | None = None
+    context: AcceptedContext | None = None
+
+
+class AcceptedFeedback(Struct, tag_field="type", tag="feedback"):
+    """Feedback, as the API takes it; neither featureId nor key alone is required (C6)."""
+
+    userId: LenientId
+    featureId: FeatureId | None = None
+    key: FeatureKey | None = None
+    score: LenientScore | None = None
+    comment: Comment | None = None
+    companyId: LenientId | None = None
+    feedbackId: Text1 | None = None
+    promptId: PromptId | None = None
+    question: Question | None = None
+    promptedQuestion: Question | None = None
+    source: FEEDBACK_SOURCES | None = None
+    timestamp: LenientTimestamp | None = None
+
+
+class AcceptedFeatureEvent(Struct, tag_field="type", tag="feature-flag-event"):
+    """A feature event, as the API takes it; evalResult a boolean, an object or absent (C2)."""
+
+    action: FEATURE_ACTIONS
+    key: FeatureKey
+    evalResult: bool | dict[str, Any] | None = None
+    targetingVersion: LenientNumber | None = None
+    evalContext: dict[str, Any] | None = None
+    evalRuleResults: list[bool] | None = None
+    evalMissingFields: list[str] | None = None
+
+
+LENIENT: Final[dict[RecordKind, type[Struct]]] = {
+    "user": AcceptedUser,
+    "company": AcceptedCompany,
+    "event": AcceptedEvent,
+    "feedback": AcceptedFeedback,
+    "feature_event": AcceptedFeatureEvent,
+}
+
+AcceptedItem: TypeAlias = AcceptedUser | AcceptedCompany | AcceptedEvent | AcceptedFeedback | AcceptedFeatureEvent
+
+# --- what mapping needs to know of a strict field ------------------------------------------------------------------
+
+FieldForm = Literal["text", "choice", "integer", "boolean", "timestamp", "values", "booleans", "texts", "context"]
+
+
+class FieldRule(Struct, frozen=True):
+    """One field of a strict record, read off its struct: the only place a limit is looked up.
+
+    Attributes:
+        name: the field on the wire.
+        form: what its value is.
+        required: whether a record without it is refused.
+        length_min: fewest characters of a text.
+        length_max: most characters of a text.
+        choices: the texts that are allowed, for a choice.
+        minimum: the least integer.
+        maximum: the greatest integer.
+    """
+
+    name: str
+    form: FieldForm
+    required: bool
+    length_min: int = 0
+    length_max: int | None = None
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+def rules(kind: RecordKind) -> dict[str, FieldRule]:
+    """Give the strict rules of a kind of record, by field, in wire order."""
+    info = msgspec.inspect.type_info(STRICT[kind])
+    assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101  # narrows the type
+    return {field.name: _rule(field) for field in info.fields}
+
+
+def _rule(field: msgspec.inspect.Field) -> FieldRule:
+    inspect = msgspec.inspect
+    declared = field.type
+    if isinstance(declared, inspect.UnionType):  # the optional ones: X | UnsetType
+        declared = declared.types[0]
+    match declared:
+        case inspect.StrType(pattern=str()):
+            return FieldRule(field.name, "timestamp", field.required)
+        case inspect.StrType():
+            return FieldRule(field.name, "text", field.required, declared.min_length or 0, declared.max_length)
+        case inspect.LiteralType():
+            return FieldRule(field.name, "choice", field.required, choices=tuple(map(str, declared.values)))
+        case inspect.IntType():
+            return FieldRule(field.name, "integer", field.required, minimum=declared.ge, maximum=declared.le)
+        case inspect.BoolType():
+            return FieldRule(field.name, "boolean", field.required)
+        case inspect.DictType():
+            return FieldRule(field.name, "values", field.required)
+        case inspect.ListType(item_type=inspect.BoolType()):
+            return FieldRule(field.name, "booleans", field.required)
+        case inspect.ListType():
+            return FieldRule(field.name, "texts", field.required)
+        case _:
+            return FieldRule(field.name, "context", field.required)

@@ -1,0 +1,107 @@
+"""Dead letters: what was rejected, one JSON object a line, written and synced before its outcome is committed.
+
+They hold row data, so the file is for its owner alone (0600) and no link is followed. An entry may be written twice
+around a crash; its id is the same, and `read` drops the second.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bucket_loader.records import Rejection
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One dead letter (DESIGN section 5)."""
+
+    id: str
+    run: str
+    stream: str
+    stage: str
+    origin: dict[str, Any]
+    reasons: list[dict[str, Any]]
+    row: dict[str, Any]
+    record: dict[str, Any] | None
+    response: dict[str, Any] | None
+    at: str
+
+
+def entry(rejection: Rejection, *, run: str, stream: str, number: str) -> Entry:
+    """Make an entry; `number` is the record's sequence, or `p<n>` for the n-th row that planning rejected."""
+    return Entry(
+        id=f"{run}/{stream}/{number}",
+        run=run,
+        stream=stream,
+        stage=rejection.stage,
+        origin=asdict(rejection.origin),
+        reasons=[
+            {"code": reason.code, "message": reason.message, "field": reason.field} for reason in rejection.reasons
+        ],
+        row=rejection.row,
+        record=rejection.record,
+        response=rejection.response,
+        at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+    )
+
+
+class DeadLetters:
+    """An append-only file of entries."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._encoder = msgspec.json.Encoder()
+        self._lock = threading.Lock()
+
+    def append(self, entries: Iterable[Entry]) -> int:
+        """Append entries and sync them; gives how many. The file is made with the first.
+
+        Raises:
+            OSError: the disk refuses; nothing may then be called done.
+        """
+        lines = [self._encoder.encode(item) + b"\n" for item in entries]
+        if not lines:
+            return 0
+        with self._lock:
+            self._write(b"".join(lines))
+        return len(lines)
+
+    def _write(self, data: bytes) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            if not self._ends_with_line():
+                data = b"\n" + data  # a crash left half a line: it stays apart from what follows
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _ends_with_line(self) -> bool:
+        with self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """Give a file's entries, each id once; half a line from a crash is passed over."""
+    decoder = msgspec.json.Decoder(Entry)
+    seen: set[str] = set()
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                found = decoder.decode(line)
+            except msgspec.DecodeError:
+                continue
+            if found.id not in seen:
+                seen.add(found.id)
+                yield found

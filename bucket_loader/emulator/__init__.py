@@ -1,0 +1,1 @@
+"""The local Bucket API: what `docs/fidelity.md` describes, with faults to order, on this machine only."""

@@ -1,0 +1,75 @@
+"""What the API answers: one shape for success, one for every refusal.
+
+Source: S1 (`{"success":true}`), OA1..15 (the error envelope, and its codes).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from starlette.types import Send
+
+from bucket_loader.contract import ERROR_CODES
+
+JSON_TYPE: Final = b"application/json"
+
+# Browsers preflight every POST of the SDKs. Source: BROW, NODE (the headers they send).
+CORS: Final[tuple[tuple[bytes, bytes], ...]] = ((b"access-control-allow-origin", b"*"),)
+PREFLIGHT: Final[tuple[tuple[bytes, bytes], ...]] = (
+    *CORS,
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"authorization, content-type, bucket-sdk-version, reflag-sdk-version"),
+    (b"access-control-max-age", b"86400"),  # seconds
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One HTTP answer.
+
+    Attributes:
+        status: the HTTP status.
+        body: the bytes of the body.
+        headers: beside content-length, lower case.
+        error: why the call was refused, for the log of requests; None when it succeeded.
+    """
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    error: str | None = None
+
+    async def send(self, send: Send) -> None:
+        """Write this answer, whole."""
+        length = (b"content-length", b"%d" % len(self.body))
+        await send({"type": "http.response.start", "status": self.status, "headers": [length, *self.headers]})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+_JSON_HEADERS: Final = ((b"content-type", JSON_TYPE), *CORS)
+
+OK: Final = Answer(200, b'{"success":true}', _JSON_HEADERS)
+NO_CONTENT: Final = Answer(204, b"", PREFLIGHT)
+
+
+def success(**members: str | None) -> Answer:
+    """Answer 200 with members beside `success`."""
+    return Answer(200, msgspec.json.encode({"success": True, **members}), _JSON_HEADERS)
+
+
+def raw_success(body: bytes) -> Answer:
+    """Answer 200 with a JSON body that is already encoded."""
+    return Answer(200, body, _JSON_HEADERS)
+
+
+def refusal(
+    status: int,
+    code: ERROR_CODES,
+    message: str,
+    *,
+    mistakes: Sequence[str] = (),
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> Answer:
+    """Answer with the error envelope; `mistakes` become its validationErrors."""
+    error = {"code": code, "message": message, "validationErrors": [{"message": mistake} for mistake in mistakes]}
+    body = msgspec.json.encode({"success": False, "error": error})
+    return Answer(status, body, (*_JSON_HEADERS, *headers), "; ".join([message, *mistakes[:5]]))

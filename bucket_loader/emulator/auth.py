@@ -1,0 +1,51 @@
+"""The two keys, and which of them opens what.
+
+Source: S0 (secret keys in the header, publishable keys in the header or the query), OA15 and OA-time docs (which key
+for which endpoint), the test of BROW's bulk queue (401 INVALID_API_KEY), DOC (403 for a key on the wrong endpoint).
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs
+
+from bucket_loader.emulator.answers import Answer, refusal
+
+UNKNOWN_KEY: Final = refusal(401, "INVALID_API_KEY", "The key is missing or not known")
+WRONG_KEY: Final = refusal(403, "INVALID_API_KEY", "This endpoint needs the secret key, in the Authorization header")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of the one environment that the emulator plays."""
+
+    secret: str
+    publishable: str
+
+    @classmethod
+    def given_or_random(cls, secret: str | None, publishable: str | None) -> "Keys":
+        """Keep the keys that are given and make up the others, readable and longer than 22 characters (NODE)."""
+        return cls(
+            secret=secret or f"sec_local_{secrets.token_hex(12)}",
+            publishable=publishable or f"pub_local_{secrets.token_hex(12)}",
+        )
+
+    def refuse(self, authorization: bytes, query: bytes, *, secret_only: bool) -> Answer | None:
+        """Give the refusal that these credentials earn, or None when they are right.
+
+        The header wins over the query; a secret key in the query is not recognised (S0: header only).
+        """
+        scheme, _, token = authorization.partition(b" ")
+        key = token.strip() if scheme.lower() == b"bearer" else b""
+        if key == self.secret.encode():
+            return None
+        if not authorization:
+            key = _query_key(query)
+        if key == b"" or key != self.publishable.encode():
+            return UNKNOWN_KEY
+        return WRONG_KEY if secret_only else None
+
+
+def _query_key(query: bytes) -> bytes:
+    values = parse_qs(query.decode("latin-1")).get("publishableKey", [""])
+    return values[-1].encode()

@@ -1,0 +1,154 @@
+"""One HTTP call of the API: reading it, answering it, cutting it.
+
+This is plain ASGI, because the sink of every test should not be what slows it down.
+"""
+
+import asyncio
+import time
+from typing import ClassVar, Final, Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from bucket_loader.emulator.answers import Answer, refusal
+from bucket_loader.emulator.emulator import BODY_BYTES_MAX, Emulator
+from bucket_loader.emulator.protocol import TRANSPORT
+from bucket_loader.emulator.requests_log import Noted, outcome
+
+TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger than {BODY_BYTES_MAX} bytes")
+
+
+class Endpoint(Protocol):
+    """What one path does for one method.
+
+    Attributes:
+        is_write: whether it takes a body, and meets faults.
+    """
+
+    is_write: ClassVar[bool]
+
+    def perform(self, emulator: Emulator, call: "Call") -> Answer:
+        """Do what the call asks, all of it or nothing."""
+
+    def perform_part(self, emulator: Emulator, call: "Call") -> None:
+        """Do half of what the call asks (for the fault `partial_400`)."""
+
+
+class Call:
+    """A call whose body has been read, and the ways to end it.
+
+    Every way but `apply` ends the call, and is noted in the log of requests.
+    """
+
+    __slots__ = ("_endpoint", "_receive", "_send", "_transport", "authorization", "body", "content_type", "emulator",
+                 "fault", "method", "number", "path", "query")  # fmt: skip
+
+    def __init__(self, emulator: Emulator, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        self.emulator = emulator
+        self.number = emulator.log.number()
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: bytes = scope["query_string"]
+        self.authorization = self.content_type = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                self.authorization = value
+            elif name == b"content-type":
+                self.content_type = value
+        self.body = b""
+        self.fault: str | None = None
+        self._endpoint = endpoint
+        self._transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
+        self._receive = receive
+        self._send = send
+
+    async def serve(self) -> None:
+        """Read the body, let the faults have their way, and answer."""
+        if self._endpoint.is_write:
+            body = await self._read()
+            if body is None:
+                return self._note(None)
+            if len(body) > BODY_BYTES_MAX:
+                return await self.reply(TOO_LARGE)
+            self.body = body
+            if await self.emulator.faults.meet(self):
+                return None
+        return await self.reply(self.apply())
+
+    def apply(self) -> Answer:
+        """Do what the API does, and give its answer without sending it."""
+        return self._endpoint.perform(self.emulator, self)
+
+    def apply_part(self) -> None:
+        """Do half of it."""
+        self._endpoint.perform_part(self.emulator, self)
+
+    async def reply(self, answer: Answer) -> None:
+        """Send an answer."""
+        self._note(answer)
+        await answer.send(self._send)
+
+    async def reply_broken(self, answer: Answer) -> None:
+        """Announce an answer in full, send half of it, and close."""
+        self._note(answer)
+        await self._begin(answer, length=len(answer.body))
+        await self._more(answer.body[: len(answer.body) // 2])
+        self._transport.close()
+        await self._gone()
+
+    async def reply_slowly(self, answer: Answer, pause_s: float) -> None:
+        """Send an answer one byte at a time."""
+        self._note(answer)
+        await self._begin(answer, length=len(answer.body))
+        for place in range(len(answer.body)):
+            await asyncio.sleep(pause_s)
+            if self._transport.is_closing():
+                return
+            last = place == len(answer.body) - 1
+            await self._more(answer.body[place : place + 1], last=last)
+
+    async def reply_forever(self, answer: Answer, filler: bytes, pause_s: float) -> None:
+        """Send an answer, then filler, until the caller has enough."""
+        self._note(answer)
+        await self._begin(answer, length=None)
+        await self._more(answer.body)
+        while not self._transport.is_closing():
+            await self._more(filler)
+            await asyncio.sleep(pause_s)
+
+    async def cut(self) -> None:
+        """Close the connection without an answer."""
+        self._note(None)
+        self._transport.abort()
+        await self._gone()
+
+    async def _read(self) -> bytes | None:
+        """Read the body; None when the caller has left. One that is too large is not kept, only begun."""
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if message["type"] == "http.request" and not message["more_body"]:
+            return body
+        parts = bytearray(body)
+        while message["type"] == "http.request" and message["more_body"] and len(parts) <= BODY_BYTES_MAX:
+            message = await self._receive()
+            parts += message.get("body", b"")
+        return None if message["type"] == "http.disconnect" else bytes(parts)
+
+    async def _begin(self, answer: Answer, *, length: int | None) -> None:
+        headers = list(answer.headers)
+        if length is not None:
+            headers.append((b"content-length", b"%d" % length))
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+    async def _more(self, body: bytes, *, last: bool = False) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+    async def _gone(self) -> None:
+        """Wait until the server has seen that the connection is closed; it would answer 500 otherwise."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def _note(self, answer: Answer | None) -> None:
+        status, error = outcome(answer)
+        self.emulator.log.note(
+            Noted(self.number, time.time() * 1000, self.method, self.path, status, error, self.fault)
+        )

@@ -1,0 +1,97 @@
+"""One emulator: its keys, what it remembers, and what is ordered to go wrong."""
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from bucket_loader.emulator import features
+from bucket_loader.emulator.auth import Keys
+from bucket_loader.emulator.durable import DurableJournal
+from bucket_loader.emulator.fault_order import Faults
+from bucket_loader.emulator.journal import Entry, Journal, TemporaryJournal
+from bucket_loader.emulator.requests_log import RequestsLog
+from bucket_loader.emulator.store import Store
+from bucket_loader.emulator.wire import TYPES, Item, Mistakes
+
+# No limit is documented. This one is far above what any SDK sends, and keeps a runaway client from filling memory.
+BODY_BYTES_MAX: Final = 8 * 1024 * 1024
+
+
+class Emulator:
+    """Joins the parts; what the endpoints do, they do through this."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        features: dict[str, Any] | None = None,
+        faults: dict[str, Any] | None = None,
+        data_dir: Path | None = None,
+    ) -> None:
+        self.keys = keys
+        self._features_at_start = features
+        self._faults_at_start = faults
+        self._set_up()  # first, since it may refuse what it is given
+        self.journal: Journal = TemporaryJournal() if data_dir is None else DurableJournal(data_dir)
+        self.log = RequestsLog(self.journal)
+        self._remember()
+        self._arm_at_start()  # again: an outage counts its seconds from here, however long remembering took
+
+    def accept(self, request: int, kind: str, body: bytes, items: list[Item]) -> str | None:
+        """Keep what was sent, then do it; give the id of the feedback, if it was one."""
+        now_ms = time.time() * 1000
+        self.journal.append(Entry(request, now_ms, kind, body))
+        return self.store.apply(items, now_ms)
+
+    def define(self, document: bytes | dict[str, Any]) -> None:
+        """Take new feature definitions over.
+
+        Raises:
+            UsageError: they are malformed; the old ones stay.
+        """
+        self._define(document)
+        self.journal.keep("features", self.features_body)
+
+    def arm(self, document: bytes | dict[str, Any]) -> None:
+        """Order faults, in place of those before.
+
+        Raises:
+            UsageError: the document is malformed; the old faults stay.
+        """
+        self.faults = Faults.read(document)
+
+    def reset(self) -> None:
+        """Be as at the very first start: no data, and the features and faults of the command line."""
+        self.journal.clear()
+        self.log.clear()
+        self._set_up()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.journal.close()
+
+    def _set_up(self) -> None:
+        self.store = Store()
+        self.definitions = features.NONE_YET
+        self.features_body = features.encode(self.definitions)
+        if self._features_at_start is not None:
+            self._define(self._features_at_start)
+        self._arm_at_start()
+
+    def _define(self, document: bytes | dict[str, Any]) -> None:
+        version = (self.definitions.flag_state_version or 0) + 1
+        self.definitions = features.read(document, version=version)
+        self.features_body = features.encode(self.definitions)
+
+    def _arm_at_start(self) -> None:
+        self.faults = Faults() if self._faults_at_start is None else Faults.read(self._faults_at_start)
+
+    def _remember(self) -> None:
+        """Do again what the journal holds. Definitions of the command line win over those that were put later."""
+        kept = self.journal.kept("features")
+        if kept is not None and self._features_at_start is None:
+            self._define(kept)
+        for entry in self.journal.entries():
+            items = TYPES[entry.type](entry.body)
+            if not isinstance(items, Mistakes):  # what was accepted once is accepted again
+                self.store.apply(items, entry.at_ms)

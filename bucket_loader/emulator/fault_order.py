@@ -1,0 +1,73 @@
+"""An order of faults: reading it, and letting its faults meet the calls.
+
+Faults meet POST calls of the API, in the order they were given; the first that ends a call ends it. What they need to
+be random they draw from one seeded generator, so the same calls in the same order meet the same faults.
+"""
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from bucket_loader.emulator.faults import AnyFault, Fault, Meeting, Memory
+from bucket_loader.errors import UsageError
+
+if TYPE_CHECKING:
+    from bucket_loader.emulator.calls import Call
+
+
+class Order(Struct, forbid_unknown_fields=True):
+    """The body of PUT /_emulator/faults."""
+
+    faults: list[AnyFault] = []
+    seed: int = 1
+
+
+class Faults:
+    """The faults that are ordered now."""
+
+    def __init__(self, order: Order | None = None) -> None:
+        order = order or Order()
+        self._faults = [(fault, Memory()) for fault in order.faults]
+        self._generator = random.Random(order.seed)  # noqa: S311  # repeatable, not secret
+
+    @classmethod
+    def read(cls, document: bytes | dict[str, Any]) -> "Faults":
+        """Read an order of faults.
+
+        Raises:
+            UsageError: it is malformed.
+        """
+        try:
+            if isinstance(document, bytes):
+                return cls(msgspec.json.decode(document, type=Order))
+            return cls(msgspec.convert(document, Order))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UsageError(
+                f"malformed faults: {_explained(str(error))}", hint='an example: {"faults": [{"kind": "html"}]}'
+            ) from error
+
+    async def meet(self, call: "Call") -> bool:
+        """Let every fault that strikes this call do its harm, until one ends the call."""
+        drawn = [self._draw(fault) for fault, _ in self._faults]  # all now: the order of calls decides, not their pace
+        for (fault, memory), is_drawn in zip(self._faults, drawn, strict=True):
+            meeting = Meeting(call, memory)
+            if not is_drawn or memory.struck == fault.times or not fault.strikes(meeting):
+                continue
+            memory.struck += 1
+            call.fault = str(fault.__struct_config__.tag)
+            if await fault.meet(meeting):
+                return True
+        return False
+
+    def _draw(self, fault: Fault) -> bool:
+        return fault.rate >= 1 or self._generator.random() < fault.rate
+
+
+def _explained(message: str) -> str:
+    """Add what the kinds are to a message about an unknown one."""
+    if "kind`" not in message:
+        return message
+    kinds = sorted(str(kind.__struct_config__.tag) for kind in Fault.__subclasses__())
+    return f"{message}; the kinds are {', '.join(kinds)}"

@@ -1,0 +1,229 @@
+"""Reads request bodies into records, or names every mistake in them.
+
+One typed decode is the fast way. Only a body that fails it is read again, item by item, to say what is wrong where.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from bucket_loader import contract
+from bucket_loader.contract import AcceptedCompany, AcceptedEvent, AcceptedFeatureEvent, AcceptedFeedback, AcceptedUser
+
+
+class PromptEvent(msgspec.Struct, tag_field="type", tag="prompt-event"):
+    """What became of a survey; taken and forgotten. Source: reflag BROW from 1.4.7, NET's list of types."""
+
+
+class ChannelStatusEvent(msgspec.Struct, tag_field="type", tag="channel-status-event"):
+    """The state of a push channel; taken and forgotten. Source: NET's list of types."""
+
+
+Item: TypeAlias = contract.AcceptedItem | PromptEvent | ChannelStatusEvent
+
+
+class Mistakes(msgspec.Struct, frozen=True):
+    """Everything that is wrong with a body, each with its place first."""
+
+    messages: list[str]
+
+
+Reader: TypeAlias = Callable[[bytes], "list[Item] | Mistakes"]
+
+_BULK: Final = msgspec.json.Decoder(list[Item])
+_ITEM: Final = msgspec.json.Decoder(Item)
+_FEATURE_EVENTS: Final = msgspec.json.Decoder(list[AcceptedFeatureEvent])
+_RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def read_bulk(body: bytes) -> list[Item] | Mistakes:
+    """Read a list of items that name their type. Source: S1."""
+    try:
+        items: list[Item] = _BULK.decode(body)
+    except msgspec.ValidationError:
+        return _each(_ITEM, body)
+    except _NOT_JSON as error:
+        return Mistakes([f"body: {_not_json(error)}"])
+    return _checked_list(items, body)
+
+
+def read_feature_events(body: bytes) -> list[Item] | Mistakes:
+    """Read a list (S1, OA), or the single object that every browser SDK sends (S0, C9)."""
+    if body.lstrip()[:1] == b"{":
+        return read_feature_event(body)
+    try:
+        items: list[Item] = list(_FEATURE_EVENTS.decode(body))
+    except msgspec.ValidationError:
+        return _each(_FEATURE_EVENT, body)
+    except _NOT_JSON as error:
+        return Mistakes([f"body: {_not_json(error)}"])
+    return _checked_list(items, body)
+
+
+def reader(kind: contract.RecordKind) -> Reader:
+    """Make the reader of an endpoint whose body is one record."""
+    decoder = msgspec.json.Decoder(contract.LENIENT[kind])
+
+    def read(body: bytes) -> list[Item] | Mistakes:
+        item = _one(decoder, body)
+        if isinstance(item, str):
+            return Mistakes([_placed("body", item)])
+        return [item] if _is_text(body) else _BAD_TEXT
+
+    return read
+
+
+_FEATURE_EVENT: Final = msgspec.json.Decoder(AcceptedFeatureEvent)
+read_feature_event: Final = reader("feature_event")
+
+
+def split(body: bytes) -> list[bytes]:
+    """Give the items of a body, each as the bytes it was sent in; an object is its own only item."""
+    if body.lstrip()[:1] == b"{":
+        return [body]
+    return [bytes(raw) for raw in _RAWS.decode(body)]
+
+
+def count(body: bytes) -> int:
+    """Say how many records a body holds; what is not JSON holds none."""
+    try:
+        return len(split(body))
+    except _NOT_JSON:
+        return 0
+
+
+# --- naming mistakes -----------------------------------------------------------------------------------------------
+
+_BAD_TEXT: Final = Mistakes(["body: not valid UTF-8"])
+# How msgspec says where: "Expected `str`, got `int` - at `$.context.active`".
+_PLACE: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?")
+_FIELD: Final = re.compile(r"[\w.\[\]]+")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<field>.+)`")
+
+
+def _each(decoder: msgspec.json.Decoder[Any], body: bytes) -> list[Item] | Mistakes:
+    """Read a list item by item, to name every bad one."""
+    try:
+        raws = _RAWS.decode(body)
+    except msgspec.ValidationError as error:
+        return Mistakes([_worded(str(error), "body")])
+    except _NOT_JSON as error:
+        return Mistakes([f"body: {_not_json(error)}"])
+    items = [_one(decoder, raw) for raw in raws]
+    messages = [_placed(f"[{index}]", item) for index, item in enumerate(items) if isinstance(item, str)]
+    return Mistakes(messages) if messages else [item for item in items if not isinstance(item, str)]
+
+
+def _one(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> Item | str:
+    """Read one record, or say what is wrong with it."""
+    try:
+        item: Item = decoder.decode(body)
+    except msgspec.ValidationError as error:
+        return _worded(str(error), "")
+    except _NOT_JSON as error:
+        return _not_json(error)
+    return check(item) or item
+
+
+def _checked_list(items: list[Item], body: bytes) -> list[Item] | Mistakes:
+    messages = [_placed(f"[{index}]", mistake) for index, item in enumerate(items) if (mistake := check(item))]
+    if messages:
+        return Mistakes(messages)
+    return items if _is_text(body) else _BAD_TEXT
+
+
+def _is_text(body: bytes) -> bool:
+    """Look for bad UTF-8 where the decoder does not: in the fields that it skips, and the journal does not."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _worded(message: str, place: str) -> str:
+    match = _PLACE.fullmatch(message)
+    what, where = (match["what"], match["where"] or "") if match else (message, "")
+    if missing := _MISSING.fullmatch(what):
+        where = f"{where}.{missing['field']}" if where else missing["field"]
+    return ": ".join(part for part in (where or place, what) if part)
+
+
+def _placed(place: str, message: str) -> str:
+    """Put the place of a record before what is wrong with it: `[17].userId: Expected ...`.
+
+    A mistake that names no field is the record's own; a field of the body needs no place.
+    """
+    field, is_named, _ = message.partition(": ")
+    if not is_named or not _FIELD.fullmatch(field):
+        return f"{place}: {message}"
+    return message if place == "body" else f"{place}.{message}"
+
+
+def _not_json(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not valid UTF-8"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+# --- what types alone cannot say -----------------------------------------------------------------------------------
+
+# RFC 3339, and ISO-8601 with a short offset or without seconds. The offset is required: OpenAPI's date-time has one.
+_ISO: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+)
+_JS_PLAIN_BELOW: Final = 1e21  # larger numbers get an exponent (ECMAScript, Number::toString)
+_MS_MIN: Final = -62_135_596_800_000  # the year 1
+_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
+
+
+def check(item: Item) -> str | None:
+    """Hold an item against what its types do not say, and turn its timestamp into milliseconds.
+
+    Source: S3 and OA (timestamp: milliseconds since the epoch or ISO-8601), S0 and S1 (score or comment).
+    """
+    if isinstance(item, AcceptedUser | AcceptedEvent | AcceptedCompany | AcceptedFeedback):
+        if item.timestamp is not None:
+            moment = milliseconds(item.timestamp)
+            if moment is None:
+                return "timestamp: Expected milliseconds since the epoch or an ISO-8601 date-time with its offset"
+            item.timestamp = moment
+        if isinstance(item, AcceptedFeedback) and item.score is None and item.comment is None:
+            return "score: Expected a score or a comment, got neither"
+    return None
+
+
+def milliseconds(timestamp: float | str) -> float | None:
+    """Give a timestamp as milliseconds since the epoch, or None when it is not one."""
+    moment = _parsed(timestamp) if isinstance(timestamp, str) else timestamp
+    return moment if moment is not None and _MS_MIN <= moment <= _MS_MAX else None
+
+
+def _parsed(timestamp: str) -> float | None:
+    if not _ISO.fullmatch(timestamp):
+        return None
+    try:
+        return datetime.fromisoformat(timestamp).timestamp() * 1000
+    except ValueError:  # the thirtieth of February
+        return None
+
+
+def id_text(identifier: contract.LenientId) -> str:
+    """Give an id as text: a number as the decimal text that JavaScript would write (C1)."""
+    if isinstance(identifier, str):
+        return identifier
+    if isinstance(identifier, float) and identifier.is_integer() and abs(identifier) < _JS_PLAIN_BELOW:
+        return str(int(identifier))
+    return str(identifier)
+
+
+# How the bodies of each type are read; `bulk` is a list whose items name theirs.
+TYPES: Final[dict[str, Reader]] = {
+    "bulk": read_bulk,
+    **{contract.WIRE_TYPES[kind]: reader(kind) for kind in contract.KINDS},
+    contract.WIRE_TYPES["feature_event"]: read_feature_events,
+}

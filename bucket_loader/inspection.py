@@ -1,0 +1,242 @@
+"""Looking without sending: what a plan would do, whether all is as the pipeline file says, what past runs came to."""
+
+import json
+import time
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from bucket_loader import dead_letters
+from bucket_loader import plan as plans
+from bucket_loader.config import Destination
+from bucket_loader.delivery import route_of
+from bucket_loader.errors import (
+    BucketLoaderError,
+    KeyRefusedError,
+    MisroutedError,
+    PatienceError,
+)
+from bucket_loader.ledger import RunRow
+from bucket_loader.plan import Plan
+from bucket_loader.records import Counts, Outcome, Verdict
+from bucket_loader.report import Reporter
+from bucket_loader.run import Job, make_plan
+from bucket_loader.sender.client import Client, Proof, Watchdog
+from bucket_loader.state import State, folder_of
+
+CHECKED_ROWS: Final = 1_000
+REASONS_SHOWN: Final = 5
+
+# --- plan ----------------------------------------------------------------------------------------------------------
+
+
+def plan(job: Job) -> tuple[Plan, dict[str, Counts]]:
+    """Make a plan and keep it for `run --plan`; `limits:` are held against it."""
+    with closing(job.open_state()) as state:
+        planned = make_plan(job, state)
+    return planned, counts_of(planned)
+
+
+def counts_of(planned: Plan) -> dict[str, Counts]:
+    """Give where every row of a plan would go."""
+    return {
+        stream.name: Counts(
+            read=stream.read,
+            rejected=stream.rejected,
+            unchanged=stream.unchanged,
+            superseded=stream.superseded,
+            filtered=stream.filtered,
+            pending=stream.records,
+        )
+        for stream in planned.manifest.streams
+    }
+
+
+def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, show: int) -> None:
+    """Say what a plan would send, and show some of it."""
+    for stream in planned.manifest.streams:
+        counts = streams[stream.name]
+        parts = [f"{counts.read:,} rows read", f"{stream.records:,} records to send"]
+        parts += [
+            f"{getattr(counts, name):,} {name}"
+            for name in ("unchanged", "superseded", "filtered", "rejected")
+            if getattr(counts, name)
+        ]
+        reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
+        for row in planned.rows(stream, range(min(show, stream.records)), ["record"]) if stream.records else []:
+            reporter.say(f"    {row['record']}")
+    tell_rejected(reporter, planned.folder / plans.REJECTED)
+    reporter.say(f"the plan: {planned.folder}")
+
+
+def tell_rejected(reporter: Reporter, file: Path) -> None:
+    """Show the first rejected rows and why."""
+    if not file.exists():
+        return
+    reporter.say(f"rejected rows and why: {file}")
+    for number, entry in enumerate(dead_letters.read(file)):
+        if number == REASONS_SHOWN:
+            reporter.say("    ...")
+            return
+        reporter.say(f"    {spell_entry(entry)}")
+
+
+def spell_entry(entry: dead_letters.Entry) -> str:
+    """Say in one line where a rejected row is and what is wrong with it; none of its values."""
+    reasons = "; ".join(reason["message"] for reason in entry.reasons)
+    return f"{entry.stream}: {entry.origin['source']} row {entry.origin['row']}: {reasons}"
+
+
+def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
+    """Give a plan's counts as `--json` prints them."""
+    return {
+        "run": planned.manifest.run,
+        "pipeline": planned.manifest.pipeline,
+        "as_of": planned.manifest.as_of,
+        "plan": str(planned.folder.absolute()),
+        "digest": planned.digest(),
+        "streams": {name: asdict(counts) for name, counts in streams.items()},
+    }
+
+
+# --- check ---------------------------------------------------------------------------------------------------------
+
+
+def check(job: Job) -> dict[str, Any]:
+    """Look at the sources through the mapping, then at the host and the key. Sends and remembers nothing.
+
+    Raises:
+        BucketLoaderError: the first thing that stands in the way of a run.
+    """
+    with TemporaryDirectory(prefix="bucket_loader-") as folder:
+        limit = min(job.options.limit or CHECKED_ROWS, CHECKED_ROWS)
+        options = replace(job.options, state=Path(folder), limit=limit, expect_state=False)
+        looking = Job(job.pipeline, job.base, options, job.reporter)
+        with closing(looking.open_state()) as state:
+            planned = make_plan(looking, state)
+        streams = counts_of(planned)
+        job.reporter.say(f"the first {limit:,} rows of each stream:")
+        tell_plan(job.reporter, planned, streams, show=1)
+        found = plan_as_json(planned, streams)
+    answer = try_key(job.pipeline.destination)
+    job.reporter.say(f"{job.pipeline.destination.base_url}: {answer}")
+    return {key: found[key] for key in ("pipeline", "streams")} | {"destination": answer}
+
+
+def try_key(destination: Destination) -> str:
+    """Prove host and key with a read.
+
+    Raises:
+        KeyRefusedError, MisroutedError, PatienceError: what a run would end with.
+    """
+    watchdog, proof = Watchdog(), Proof()
+    client = Client(route_of(destination), proof, watchdog)
+    try:
+        outcome, body = client.get(f"{destination.base_url}/features")
+    finally:
+        client.close()
+        watchdog.stop()
+    if outcome.verdict is Verdict.DELIVERED:
+        return f"answers, and takes the key; {len(json.loads(body).get('features', []))} features are defined"
+    raise _refused(outcome, destination)
+
+
+def _refused(outcome: Outcome, destination: Destination) -> BucketLoaderError:
+    where = f"{destination.base_url}/features"
+    if outcome.status == 403:  # noqa: PLR2004  # Source: API.md section 2
+        return KeyRefusedError(
+            f"{where} does not take this key (403: {outcome.message})",
+            hint="a publishable key can write but not read; use the secret key",
+        )
+    if outcome.verdict is Verdict.REFUSED_KEY:
+        return KeyRefusedError(
+            f"{where} refused the key ({outcome.status}: {outcome.message})",
+            hint="check that the variable holds the secret key of this environment",
+        )
+    if outcome.verdict in {Verdict.MISROUTED, Verdict.REJECTED}:
+        return MisroutedError(f"{where}: {outcome.message}", hint="check `destination: base_url`")
+    return PatienceError(
+        f"{where} cannot be used right now: {outcome.message}", hint="check the host, or try again later"
+    )
+
+
+# --- past runs -----------------------------------------------------------------------------------------------------
+
+
+def status(job: Job, *, last: int) -> dict[str, Any]:
+    """Give past runs, newest first (DESIGN section 5)."""
+    root = folder_of(job.pipeline, job.state_folder)
+    if not (root / "ledger.db").exists():
+        return {"runs": []}
+    with closing(_open(job)) as state:
+        rows = sorted(state.ledger.runs(), key=lambda row: -row.number)[:last]
+        return {"runs": [_run_as_json(state, row) for row in rows]}
+
+
+def _open(job: Job) -> State:
+    from bucket_loader.state import open_state
+
+    return open_state(job.pipeline, job.state_folder, check_key=False)
+
+
+def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
+    counts = state.ledger.counts(row.run)
+    unknown = [
+        {"chunk": chunk.members, "stream": name, "records": chunk.records, "attempts": chunk.attempts}
+        for position, name in enumerate(counts)
+        for chunk in state.ledger.chunks(row.run, position, "intent", "held")
+    ]
+    letters = state.dead_letters(row.run)
+    return {
+        "run": row.run,
+        "status": row.status,
+        "as_of": row.as_of,
+        "interval": [row.interval_start, row.interval_end] if row.interval_start else None,
+        "created_at": row.created_at,
+        "ended_at": row.ended_at,
+        "exit_code": row.exit_code,
+        "requests": row.requests,
+        "retries": row.retries,
+        "streams": {name: asdict(found) for name, found in counts.items()},
+        "unknown": unknown,
+        "dead_letters": str(letters.absolute()) if letters.exists() else None,
+    }
+
+
+def tell_status(reporter: Reporter, found: dict[str, Any]) -> None:
+    """Show past runs as a table."""
+    from rich.table import Table
+
+    if not found["runs"]:
+        reporter.say("no run yet")
+        return
+    table = Table()
+    for column in ("run", "status", "stream", "read", "delivered", "rejected", "pending", "unknown"):
+        table.add_column(column)
+    for run in found["runs"]:
+        for number, (stream, counts) in enumerate(run["streams"].items()):
+            head = (run["run"], run["status"]) if number == 0 else ("", "")
+            numbers = (f"{counts[name]:,}" for name in ("read", "delivered", "rejected", "pending", "unknown"))
+            table.add_row(*head, stream, *numbers)
+    reporter.console.print(table)
+    for run in found["runs"]:
+        if run["status"] in {"running", "unfinished"}:
+            reporter.say(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it")
+
+
+def prune(job: Job, older_than_s: float) -> dict[str, int]:
+    """Remove plans and dead letters that are old and settled."""
+    with closing(_open(job)) as state:
+        unfinished = {row.run for row in state.ledger.runs("running", "unfinished")}
+        bound = time.time() - older_than_s
+        folders = [path for path in state.plans.glob("*") if path.is_dir()]
+        files = list((state.root / "dead_letters").glob("*.jsonl"))
+        old_plans = [path for path in folders if path.name not in unfinished and path.stat().st_mtime < bound]
+        old_letters = [path for path in files if path.stem not in unfinished and path.stat().st_mtime < bound]
+        for path in old_plans:
+            plans.remove(path)
+        for path in old_letters:
+            path.unlink()
+    return {"plans": len(old_plans), "dead_letters": len(old_letters)}

@@ -1,0 +1,11 @@
+"""Mapping: rows in, records as JSON text out, through one SELECT compiled from `fields:`.
+
+`compile_mapping` turns a stream's words and a source's columns into a `Mapping`; `Mapping.apply` takes a batch and
+gives as many verdicts as it has rows: a record, a filtered row, or what is wrong, worded for those rows only.
+"""
+
+from bucket_loader.mapping.apply import Mapped, Mapping
+from bucket_loader.mapping.compiler import compile_mapping
+from bucket_loader.mapping.select import wire_timestamp
+
+__all__ = ["Mapped", "Mapping", "compile_mapping", "wire_timestamp"]

@@ -1,0 +1,160 @@
+"""Expressions that a person writes: one scalar over one row, and nothing that could change between two plans.
+
+DuckDB parses the text; its own tree is walked, so that no pattern has to guess at SQL. What is refused: clocks,
+randomness, aggregates, windows, subqueries, files (DESIGN section 4).
+"""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+import duckdb
+
+from bucket_loader.config import sql_parameters
+from bucket_loader.errors import UsageError
+
+# Words that DuckDB reads as a function call without brackets, when no column has that name.
+_BARE_WORDS: Final = frozenset(
+    [
+        "current_date",
+        "current_time",
+        "current_timestamp",
+        "localtime",
+        "localtimestamp",
+        "current_user",
+        "session_user",
+        "user",
+        "current_catalog",
+        "current_schema",
+        "current_role",
+        "current_database",
+    ]
+)
+# Wrongly or not at all marked by DuckDB 2.0 as changing: `current_localtimestamp` says CONSISTENT.
+_CHANGING: Final = frozenset(
+    [
+        "current_localtimestamp",
+        "current_localtime",
+        "version",
+        "current_query",
+        "current_connection_id",
+        "pg_backend_pid",
+        "pg_postmaster_start_time",
+        "inet_server_addr",
+        "getenv",
+        "read_text",
+        "read_blob",
+        "glob",
+        "query",
+        "query_table",
+    ]
+)
+
+
+def check_expression(text: str, place: str, columns: frozenset[str]) -> frozenset[str]:
+    """Hold an expression against the rules and give the columns that it names, as it spells them.
+
+    Args:
+        text: the expression as written.
+        place: where it stands, for the message.
+        columns: the source's columns.
+
+    Raises:
+        UsageError: it does not parse, or is no scalar of the row alone.
+    """
+    for name in sql_parameters(text):
+        if name != "as_of":
+            raise UsageError(
+                f"{place}: :{name} is not bound in an expression",
+                hint="only :as_of is; intervals belong in the source's query",
+            )
+    tree = _tree(_plain(text), place)
+    for node in _nodes(tree):
+        problem = _problem(node, columns)
+        if problem:
+            raise UsageError(
+                f"{place}: {problem}",
+                hint="an expression sees one row and gives one value, the same at every run; "
+                "use :as_of for the time of the run",
+            )
+    names = {str(node["column_names"][-1]) for node in _nodes(tree) if node.get("class") == "COLUMN_REF"}
+    return frozenset(names & columns or _folded(names, columns))
+
+
+def _folded(names: set[str], columns: frozenset[str]) -> set[str]:
+    wanted = {name.lower() for name in names}
+    return {column for column in columns if column.lower() in wanted}
+
+
+def _plain(text: str) -> str:
+    return text.replace(":as_of", "$as_of")
+
+
+def _tree(text: str, place: str) -> dict[str, Any]:
+    with duckdb.connect() as connection:
+        (answer,) = connection.execute("SELECT json_serialize_sql($1)", [f"SELECT ({text}\n) AS v"]).fetchone() or ("",)
+    tree: dict[str, Any] = json.loads(answer)
+    if tree.get("error"):
+        raise UsageError(
+            f"{place}: the expression does not parse: {tree.get('error_message')}", hint=f"it reads: {text}"
+        )
+    statements = tree["statements"]
+    if len(statements) != 1 or len(statements[0]["node"].get("select_list", [])) != 1:
+        raise UsageError(f"{place}: is not a single expression", hint=f"it reads: {text}")
+    if statements[0]["node"]["from_table"]["type"] != "EMPTY":
+        raise UsageError(f"{place}: an expression has no FROM", hint="use `type: query` to join or select")
+    expression: dict[str, Any] = statements[0]["node"]["select_list"][0]
+    return expression
+
+
+def _nodes(tree: object) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        for child in tree.values():
+            yield from _nodes(child)
+    elif isinstance(tree, list):
+        for child in tree:
+            yield from _nodes(child)
+
+
+def _problem(node: dict[str, Any], columns: frozenset[str]) -> str | None:
+    kind = node.get("class")
+    if kind == "SUBQUERY":
+        return "a subquery is not allowed"
+    if kind == "WINDOW":
+        return "a window function is not allowed"
+    if kind == "STAR":
+        return "`*` is not a value"
+    if kind == "COLUMN_REF":
+        name = str(node["column_names"][-1])
+        known = {column.lower() for column in columns}
+        return f"`{name}` changes from run to run" if name in _BARE_WORDS and name not in known else None
+    if kind == "FUNCTION":
+        return _function_problem(node)
+    return None
+
+
+def _function_problem(node: dict[str, Any]) -> str | None:
+    name = str(node["function_name"]).lower()
+    arguments = node.get("arguments") or node.get("children") or []
+    kinds, stabilities = _functions().get(name, (frozenset(), frozenset()))
+    if "aggregate" in kinds and "scalar" not in kinds:
+        return f"the aggregate `{name}` is not allowed"
+    if name in _CHANGING or name in _BARE_WORDS or stabilities - {"CONSISTENT", None}:
+        return f"`{name}` changes from run to run, or reaches outside the row"
+    if name == "age" and len(arguments) == 1:
+        return "`age` of one argument reads the clock"
+    if kinds and not kinds & {"scalar", "macro"}:
+        return f"`{name}` is not a function of one row"
+    return None
+
+
+@cache
+def _functions() -> dict[str, tuple[frozenset[str], frozenset[str | None]]]:
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT lower(function_name), list(DISTINCT function_type), list(stability) "
+            "FROM duckdb_functions() GROUP BY 1"
+        ).fetchall()
+        return {name: (frozenset(kinds), frozenset(stabilities)) for name, kinds, stabilities in rows}

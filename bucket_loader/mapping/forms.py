@@ -1,0 +1,489 @@
+"""The forms of values on the wire, as SQL: each type of a source, each type that a person may ask for.
+
+A value passes three levels of the SELECT, each named by a letter and the value's number: `n` is the column with its
+null values made null, `p` is that parsed to a type, `v` is the value sent. A `Form` says what `p` and `v` are, when a
+row is wrong, and how `v` is spelt in JSON. The same value has the same spelling from every source: numbers in their
+shortest form, whole ones without a point, those beyond a double's certainty as exact text.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from bucket_loader.config import FieldSpec
+from bucket_loader.errors import UsageError
+
+Family = Literal[
+    "text", "integer", "float", "decimal", "boolean", "timestamp", "zoned", "date", "time", "binary", "uuid", "null",
+    "nested", "other",
+]  # fmt: skip
+
+ListOf = Literal["booleans", "texts"]  # the lists of a feature event
+
+INTEGER_MAX: Final = 2**53 - 1  # beyond it a JSON number is not certain in JavaScript
+DIGITS_MAX: Final = 15  # significant digits that every double keeps
+
+_FAMILIES: Final[dict[str, Family]] = {
+    "VARCHAR": "text",
+    "TINYINT": "integer",
+    "SMALLINT": "integer",
+    "INTEGER": "integer",
+    "BIGINT": "integer",
+    "HUGEINT": "integer",
+    "UTINYINT": "integer",
+    "USMALLINT": "integer",
+    "UINTEGER": "integer",
+    "UBIGINT": "integer",
+    "UHUGEINT": "integer",
+    "FLOAT": "float",
+    "DOUBLE": "float",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP": "timestamp",
+    "TIMESTAMP_S": "timestamp",
+    "TIMESTAMP_MS": "timestamp",
+    "TIMESTAMP_NS": "timestamp",
+    "TIMESTAMP WITH TIME ZONE": "zoned",
+    "DATE": "date",
+    "TIME": "time",
+    "BLOB": "binary",
+    "UUID": "uuid",
+    "JSON": "text",
+    '"NULL"': "null",
+    "NULL": "null",
+}
+
+TRUE_WORDS: Final = ("true", "t", "yes", "y", "1")
+FALSE_WORDS: Final = ("false", "f", "no", "n", "0")
+
+_DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,9})?)?"
+_LOCAL_TEXT = rf"{_DATE}([T ]{_TIME})?"
+_ZONED_TEXT = rf"{_DATE}[T ]{_TIME} ?(Z|z|[+-]\d\d(:?\d\d)?)"
+_INTEGER_TEXT = r"[+-]?\d+(\.0*)?"
+_NUMBER_TEXT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?"
+
+
+def family(duckdb_type: str) -> Family:
+    """Give the family of a DuckDB type by its name."""
+    if duckdb_type.startswith("DECIMAL"):
+        return "decimal"
+    if duckdb_type.startswith("ENUM"):
+        return "text"
+    if duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT", "MAP", "UNION")):
+        return "nested"
+    return _FAMILIES.get(duckdb_type, "other")
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """When a row is wrong: a predicate that is never NULL, and what to say of it."""
+
+    predicate: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """How one value goes through the SELECT. `{n}`, `{p}` and `{v}` stand for the levels before.
+
+    Attributes:
+        parsed: `p` in terms of `{n}`.
+        value: `v` in terms of `{p}`.
+        json: JSON text in terms of `{v}`; NULL when the value is.
+        text: plain text in terms of `{v}`, for ids and keys.
+        wrong: what makes a row wrong, in terms of all three.
+    """
+
+    parsed: str = "{n}"
+    value: str = "{p}"
+    json: str = "CAST(to_json({v}) AS VARCHAR)"
+    text: str = "{v}"
+    wrong: tuple[Wrong, ...] = field(default=())
+
+
+_UNPARSED = "{n} IS NOT NULL AND {p} IS NULL"
+_NUL = Wrong("{v} IS NOT NULL AND contains({v}, chr(0))", "nul", "holds a NUL character")
+_TEXT = Form(wrong=(_NUL,))
+_QUOTED = "'\"' || {v} || '\"'"
+
+
+def natural(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:  # noqa: C901  # a table of types
+    """Give the form of a value for which no type is asked."""
+    match of:
+        case "text":
+            return _TEXT
+        case "integer":
+            return _integer(duckdb_type)
+        case "float":
+            return _float(duckdb_type)
+        case "decimal":
+            return _decimal()
+        case "boolean":
+            return Form(json="CAST({v} AS VARCHAR)", text="CAST({v} AS VARCHAR)")
+        case "timestamp" | "zoned":
+            return timestamp(of, spec, place)
+        case "date":
+            return _date_form("{n}", ())
+        case "time" | "uuid":
+            return Form(value="CAST({p} AS VARCHAR)")
+        case "null":
+            return Form(value="CAST({p} AS VARCHAR)")
+        case "binary":
+            raise UsageError(
+                f"{place}: binary has no form of its own",
+                hint="write `type: string` with `encoding: utf8`, `hex` or `base64`, or exclude the column",
+            )
+        case _:
+            raise UsageError(
+                f"{place}: the type {duckdb_type} has no form on the wire",
+                hint="give it one with `sql:`, for example a CAST, or exclude the column",
+            )
+
+
+def typed(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
+    """Give the form of a value for the type that the field asks for."""
+    match spec.type:
+        case None:
+            return natural(of, duckdb_type, spec, place)
+        case "string":
+            return string(of, duckdb_type, spec, place)
+        case "integer":
+            return integer(of, place)
+        case "number":
+            return (
+                _number_text() if of == "text" else _only(of, ("integer", "float", "decimal"), duckdb_type, spec, place)
+            )
+        case "boolean":
+            return boolean(of, place)
+        case "timestamp":
+            return timestamp(of, spec, place)
+        case "date":
+            return _date(of, spec, place)
+        case _:
+            raise UsageError(f"{place}: `type: json` reads text or nested columns", hint="remove `type:`")
+
+
+def _only(of: Family, allowed: tuple[Family, ...], duckdb_type: str, spec: FieldSpec, place: str) -> Form:
+    if of not in allowed:
+        raise UsageError(f"{place}: a {of} cannot be read as a {spec.type}", hint="use `sql:` to convert it")
+    return natural(of, duckdb_type, spec, place)
+
+
+# --- numbers -------------------------------------------------------------------------------------------------------
+
+
+def _integer(duckdb_type: str) -> Form:
+    plain = "CAST({v} AS VARCHAR)"
+    if duckdb_type in {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}:
+        return Form(json=plain, text=plain)
+    within = f"{{v}} BETWEEN -{INTEGER_MAX} AND {INTEGER_MAX}"
+    return Form(json=f"CASE WHEN {within} THEN {plain} ELSE '\"' || {plain} || '\"' END", text=plain)
+
+
+def _float(duckdb_type: str) -> Form:
+    whole = "{v} = trunc({v}) AND abs({v})"
+    integer = "CAST(CAST({v} AS HUGEINT) AS VARCHAR)"
+    small = "CAST(CAST({v} AS BIGINT) AS VARCHAR)"
+    # The text of a FLOAT is its own shortest; as a DOUBLE it would grow a tail (0.1 -> 0.10000000149011612).
+    text = "CAST({v} AS VARCHAR)"
+    limit = "16777216" if duckdb_type == "FLOAT" else str(INTEGER_MAX)
+    return Form(
+        value="CASE WHEN isfinite({p}) THEN {p} END",
+        json=f"CASE WHEN {whole} <= {limit} THEN {small} WHEN {whole} < 1e37 THEN '\"' || {integer} || '\"' "
+        f"ELSE {text} END",
+        text=f"CASE WHEN {whole} < 1e37 THEN {integer} ELSE {text} END",
+        wrong=(Wrong("{p} IS NOT NULL AND isinf({p})", "infinity", "is infinite, which JSON cannot say"),),
+    )
+
+
+def _exact(text: str) -> str:
+    """Give the JSON of an exact decimal text: a number where every double keeps it, quoted otherwise."""
+    digits = f"length(replace(ltrim(replace({text}, '.', ''), '-0'), '-', ''))"
+    certain = (
+        f"CASE WHEN contains({text}, '.') THEN {digits} <= {DIGITS_MAX} "
+        f"ELSE {digits} < 16 OR abs(TRY_CAST({text} AS HUGEINT)) <= {INTEGER_MAX} END"
+    )
+    return f"CASE WHEN {certain} THEN {text} ELSE '\"' || {text} || '\"' END"
+
+
+def _trimmed(text: str) -> str:
+    """Give a decimal's text without the zeros that say nothing: 1.10 -> 1.1, 2.00 -> 2, -0 -> 0."""
+    shorter = f"CASE WHEN contains({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+    return f"CASE WHEN {shorter} IN ('-0', '') THEN '0' ELSE {shorter} END"
+
+
+def _decimal() -> Form:
+    return Form(value=_trimmed("CAST({p} AS VARCHAR)"), json=_exact("{v}"))
+
+
+def _number_text() -> Form:
+    """Read a number from text, exactly: a double only where fifteen digits are enough."""
+    plain = r"regexp_full_match({p}, '[+-]?\d*\.?\d*')"
+    unsigned = "ltrim(ltrim({p}, '+-'), '0')"
+    sign = "CASE WHEN starts_with({p}, '-') THEN '-' ELSE '' END"
+    zero = f"CASE WHEN {unsigned} = '' OR starts_with({unsigned}, '.') THEN '0' ELSE '' END"
+    signed = f"{sign} || {zero} || {unsigned}"
+    double = "TRY_CAST({p} AS DOUBLE)"
+    whole = f"{double} = trunc({double}) AND abs({double}) <= {INTEGER_MAX}"
+    scientific = f"CASE WHEN {whole} THEN CAST(CAST({double} AS BIGINT) AS VARCHAR) ELSE CAST({double} AS VARCHAR) END"
+    return Form(
+        parsed=f"CASE WHEN regexp_full_match(trim({{n}}), '{_NUMBER_TEXT}') "
+        "AND isfinite(TRY_CAST(trim({n}) AS DOUBLE)) THEN trim({n}) END",
+        value=f"CASE WHEN {plain} THEN {_trimmed(f'({signed})')} ELSE {scientific} END",
+        json="CASE WHEN contains({v}, 'e') THEN {v} ELSE " + _exact("{v}") + " END",
+        wrong=(Wrong(_UNPARSED, "number", "is not a number"),),
+    )
+
+
+def integer(of: Family, place: str) -> Form:
+    """Read a whole number; what has a fraction is refused, never cut."""
+    wrong = (Wrong(_UNPARSED, "integer", "is not a whole number"),)
+    shown = _integer("HUGEINT")
+    match of:
+        case "text":
+            whole = "regexp_replace(trim({n}), '\\.0*$', '')"
+            parsed = (
+                f"CASE WHEN regexp_full_match(trim({{n}}), '{_INTEGER_TEXT}') THEN TRY_CAST({whole} AS HUGEINT) END"
+            )
+        case "integer" | "boolean":
+            parsed = "TRY_CAST({n} AS HUGEINT)"
+        case "float":
+            parsed = "CASE WHEN {n} = trunc({n}) THEN TRY_CAST({n} AS HUGEINT) END"
+            wrong = (Wrong("{n} IS NOT NULL AND NOT isnan({n}) AND {p} IS NULL", "integer", "is not a whole number"),)
+        case "decimal":
+            parsed = "CASE WHEN {n} = trunc({n}) THEN TRY_CAST({n} AS HUGEINT) END"
+        case "null":
+            parsed = "CAST({n} AS HUGEINT)"
+        case _:
+            raise UsageError(f"{place}: a {of} cannot be read as an integer", hint="use `sql:` to convert it")
+    return Form(parsed=parsed, json=shown.json, text=shown.text, wrong=wrong)
+
+
+def boolean(of: Family, place: str) -> Form:
+    """Read a truth value from the words that mean one, and from nothing else."""
+    shown = "CAST({v} AS VARCHAR)"
+    match of:
+        case "text":
+            word = "lower(trim({n}))"
+            true, false = (", ".join(f"'{word_}'" for word_ in words) for words in (TRUE_WORDS, FALSE_WORDS))
+            parsed = f"CASE WHEN {word} IN ({true}) THEN true WHEN {word} IN ({false}) THEN false END"
+        case "integer" | "decimal" | "float":
+            parsed = "CASE WHEN {n} = 1 THEN true WHEN {n} = 0 THEN false END"
+        case "boolean" | "null":
+            parsed = "CAST({n} AS BOOLEAN)"
+        case _:
+            raise UsageError(f"{place}: a {of} cannot be read as a boolean", hint="use `sql:` to convert it")
+    words = ", ".join((*TRUE_WORDS, *FALSE_WORDS))
+    return Form(
+        parsed=parsed, json=shown, text=shown, wrong=(Wrong(_UNPARSED, "boolean", f"is none of {words} (in any case)"),)
+    )
+
+
+# --- text ----------------------------------------------------------------------------------------------------------
+
+
+def string(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
+    """Give any value as text, in the spelling that it has on the wire."""
+    if of == "binary":
+        match spec.encoding:
+            case "hex":
+                return Form(value="lower(hex({p}))")
+            case "base64":
+                return Form(value="base64({p})")
+            case "utf8":
+                return Form(parsed="TRY(decode({n}))", wrong=(Wrong(_UNPARSED, "encoding", "is not UTF-8"), _NUL))
+            case _:
+                return natural(of, duckdb_type, spec, place)
+    form = natural(of, duckdb_type, spec, place)
+    if of == "text" and spec.hash == "sha256":
+        return Form(value="sha256({p})")
+    if of in {"integer", "float", "boolean"}:
+        return Form(form.parsed, form.value, f"CAST(to_json({form.text}) AS VARCHAR)", form.text, form.wrong)
+    return Form(form.parsed, form.value, "CAST(to_json({v}) AS VARCHAR)", form.text, form.wrong)
+
+
+def identity(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
+    """Give an id as text, exactly as the source spells it; a float must be a whole number below 2^53."""
+    form = string(of, duckdb_type, spec, place)
+    if of == "float":
+        inexact = f"{{p}} IS NOT NULL AND isfinite({{p}}) AND ({{p}} <> trunc({{p}}) OR abs({{p}}) > {INTEGER_MAX})"
+        wrong = Wrong(inexact, "inexact_id", "is a float that is not a whole number below 2^53")
+        return Form(form.parsed, form.value, form.json, form.text, (*form.wrong, wrong))
+    return form
+
+
+# --- time ----------------------------------------------------------------------------------------------------------
+
+_STAMP = "strftime({v}, '%Y-%m-%dT%H:%M:%S.%gZ')"
+_YEARS = Wrong(
+    "{v} IS NOT NULL AND NOT ({v} >= TIMESTAMP '1000-01-01' AND {v} < TIMESTAMP '9999-12-31')",
+    "year",
+    "has a year that is not between 1000 and 9998",
+)
+_EPOCH_MICROSECONDS: Final = {"s": "1000000", "ms": "1000", "us": "1", "ns": "0.001"}
+
+
+def timestamp(of: Family, spec: FieldSpec, place: str) -> Form:
+    """Read a moment: `v` is a TIMESTAMP in UTC, cut to milliseconds when it is spelt.
+
+    `spec.timezone` and `spec.dst` are the field's own, or the stream's where the field has none.
+    """
+    match of:
+        case "zoned":
+            form = Form(parsed="CAST({n} AS TIMESTAMP)")
+        case "timestamp" | "date":
+            _require_timezone(spec, place, f"a {of} without a time zone")
+            form = Form(parsed="CAST({n} AS TIMESTAMP)", value=_to_utc("{p}", spec), wrong=(_LOCAL_WRONG,))
+        case "integer" | "float" | "decimal":
+            if spec.unit is None:
+                raise UsageError(
+                    f"{place}: a number is no moment without its unit", hint="write `unit: s`, ms, us or ns"
+                )
+            form = _epoch("{n}", spec.unit)
+        case "text":
+            form = _timestamp_text(spec, place)
+        case "null":
+            form = Form(parsed="CAST({n} AS TIMESTAMP)")
+        case _:
+            raise UsageError(f"{place}: a {of} cannot be read as a timestamp", hint="use `sql:` to convert it")
+    stamped = "'\"' || " + _STAMP + " || '\"'"
+    return Form(form.parsed, form.value, stamped, _STAMP, (*form.wrong, _YEARS))
+
+
+def _require_timezone(spec: FieldSpec, place: str, what: str) -> None:
+    if spec.timezone is None:
+        raise UsageError(
+            f"{place}: {what} is no moment",
+            hint="write `timezone: UTC`, or the zone it is in, on the field or the stream",
+        )
+
+
+def _timestamp_text(spec: FieldSpec, place: str) -> Form:
+    unparsed = Wrong(_UNPARSED, "timestamp", "is not a timestamp in the expected form")
+    if spec.unit is not None:
+        number = f"CASE WHEN regexp_full_match(trim({{n}}), '{_NUMBER_TEXT}') THEN trim({{n}}) END"
+        return _epoch(number, spec.unit)
+    if spec.format is None:
+        return _iso_text(spec, unparsed)
+    zoned = [form for form in spec.format if "%z" in form or "%Z" in form]
+    local = [form for form in spec.format if form not in zoned]
+    if local:
+        _require_timezone(spec, place, "a text without a time zone")
+    # A list of two: what is a moment already, and what still has to be moved to UTC.
+    moment = f"CAST(try_strptime({{n}}, {_list(zoned)}) AS TIMESTAMP)" if zoned else "CAST(NULL AS TIMESTAMP)"
+    naive = f"try_strptime({{n}}, {_list(local)})" if local else "CAST(NULL AS TIMESTAMP)"
+    return _two_ways(moment, naive, spec, (unparsed,))
+
+
+def _iso_text(spec: FieldSpec, unparsed: Wrong) -> Form:
+    zoned = f"regexp_full_match(trim({{n}}), '{_ZONED_TEXT}')"
+    local = f"regexp_full_match(trim({{n}}), '{_LOCAL_TEXT}')"
+    dotted = "replace(trim({n}), ',', '.')"
+    moment = f"CASE WHEN {zoned} THEN CAST(TRY_CAST(upper({dotted}) AS TIMESTAMPTZ) AS TIMESTAMP) END"
+    naive = f"CASE WHEN {local} THEN TRY_CAST({dotted} AS TIMESTAMP) END"
+    if spec.timezone is None:
+        missing = Wrong(f"{{n}} IS NOT NULL AND {local}", "timezone", "has no time zone")
+        return Form(
+            parsed=moment, wrong=(missing, Wrong(f"{_UNPARSED} AND NOT ({local})", unparsed.code, unparsed.message))
+        )
+    return _two_ways(moment, naive, spec, (unparsed,))
+
+
+def _two_ways(moment: str, naive: str, spec: FieldSpec, wrong: tuple[Wrong, ...]) -> Form:
+    if spec.timezone in {None, "UTC", "Etc/UTC"}:
+        return Form(parsed=f"coalesce({moment}, {naive})", wrong=wrong)
+    parsed = f"CASE WHEN {{n}} IS NOT NULL THEN struct_pack(m := {moment}, l := {naive}) END"
+    unparsed = wrong[0]
+    neither = Wrong("{n} IS NOT NULL AND {p}.m IS NULL AND {p}.l IS NULL", unparsed.code, unparsed.message)
+    local = Wrong("{n} IS NOT NULL AND {p}.l IS NOT NULL AND {v} IS NULL", *_LOCAL_TIME)
+    return Form(parsed=parsed, value=f"coalesce({{p}}.m, {_to_utc('{p}.l', spec)})", wrong=(neither, local))
+
+
+_LOCAL_TIME: Final = (
+    "local_time",
+    "is a local time that does not exist or exists twice (clock change); `dst: earliest` or `latest` decides",
+)
+
+
+_LOCAL_WRONG: Final = Wrong("{p} IS NOT NULL AND {v} IS NULL", *_LOCAL_TIME)
+
+
+def _to_utc(local: str, spec: FieldSpec) -> str:
+    """Move a local time to UTC; NULL where the clock change makes it none or two, unless `dst` decides.
+
+    The offsets a day before and a day after give the two candidates; each is right when it shows the same local time.
+    """
+    if spec.timezone in {None, "UTC", "Etc/UTC"}:
+        return local
+    zone = literal(str(spec.timezone))
+
+    def shown(moment: str) -> str:
+        return f"timezone({zone}, timezone('UTC', {moment}))"
+
+    def candidate(day: str) -> str:
+        return f"({local} - ({shown(f'({local} {day})')} - ({local} {day})))"
+
+    before, after = candidate("- INTERVAL 1 DAY"), candidate("+ INTERVAL 1 DAY")
+    decided = {"earliest": f"least({before}, {after})", "latest": f"greatest({before}, {after})", None: "NULL"}[
+        spec.dst
+    ]
+    first, second = f"{shown(before)} = {local}", f"{shown(after)} = {local}"
+    return (
+        f"CASE WHEN {before} = {after} AND {first} THEN {before} "
+        f"WHEN {first} AND NOT ({second}) THEN {before} WHEN {second} AND NOT ({first}) THEN {after} ELSE {decided} END"
+    )
+
+
+def _epoch(number: str, unit: str) -> Form:
+    micros = f"TRY_CAST(floor(TRY_CAST({number} AS DECIMAL(38, 6)) * {_EPOCH_MICROSECONDS[unit]}) AS BIGINT)"
+    bounded = f"{micros} BETWEEN -30000000000000000 AND 253000000000000000"  # years 1019 to 9987, in microseconds
+    return Form(
+        parsed=f"CASE WHEN {bounded} THEN make_timestamp({micros}) END",
+        wrong=(Wrong(_UNPARSED, "timestamp", f"is not a number of {unit} since 1970 in a believable year"),),
+    )
+
+
+def _date_form(parsed: str, wrong: tuple[Wrong, ...]) -> Form:
+    years = Wrong(
+        "{v} IS NOT NULL AND NOT ({v} >= DATE '1000-01-01' AND {v} <= DATE '9999-12-31')",
+        _YEARS.code,
+        "has a year that is not between 1000 and 9999",
+    )
+    shown = "strftime({v}, '%Y-%m-%d')"
+    return Form(parsed=parsed, json="'\"' || " + shown + " || '\"'", text=shown, wrong=(*wrong, years))
+
+
+def _date(of: Family, spec: FieldSpec, place: str) -> Form:
+    unparsed = (Wrong(_UNPARSED, "date", "is not a date in the expected form"),)
+    match of:
+        case "date" | "null":
+            return _date_form("CAST({n} AS DATE)", ())
+        case "timestamp":
+            return _date_form("CAST({n} AS DATE)", ())
+        case "zoned":
+            zone = literal(spec.timezone or "UTC")
+            return _date_form(f"CAST(timezone({zone}, {{n}}) AS DATE)", ())
+        case "text" if spec.format is not None:
+            return _date_form(f"CAST(try_strptime({{n}}, {_list(spec.format)}) AS DATE)", unparsed)
+        case "text":
+            iso = f"CASE WHEN regexp_full_match(trim({{n}}), '{_DATE}') THEN TRY_CAST(trim({{n}}) AS DATE) END"
+            return _date_form(iso, unparsed)
+        case _:
+            raise UsageError(f"{place}: a {of} cannot be read as a date", hint="use `sql:` to convert it")
+
+
+# --- SQL text ------------------------------------------------------------------------------------------------------
+
+
+def literal(text: str) -> str:
+    """Quote a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Quote a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _list(texts: list[str]) -> str:
+    return "[" + ", ".join(map(literal, texts)) + "]"

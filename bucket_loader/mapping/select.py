@@ -1,0 +1,185 @@
+"""The text of the SELECT, from the compiled values: levels of letters, then the record, its key, its verdict."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from bucket_loader import contract
+from bucket_loader.config import FieldSpec, Stream
+from bucket_loader.mapping.apply import Check, NestedColumn
+from bucket_loader.mapping.forms import Family, Form, literal
+
+BITS: Final = 62  # checks in one mask: a BIGINT without its sign
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of the record: where it goes, where it comes from, its form.
+
+    Attributes:
+        number: its place among the values.
+        target: a field, `attributes.<name>`, or `key.<column>`.
+        base: SQL over the input: a column by number, a constant, or an expression.
+        spec: what the pipeline file says of it.
+        guarded: whether the base is an expression that may fail for a row.
+        family: the type it has at its base.
+        form: how it goes on.
+    """
+
+    number: int
+    target: str
+    base: str
+    spec: FieldSpec
+    guarded: bool
+    family: Family = "null"
+    form: Form = field(default_factory=Form)
+
+    def fill(self, template: str) -> str:
+        """Put this value's names into a template of its form."""
+        # Not str.format: templates hold braces of their own, in patterns and in structs.
+        for letter in "npv":
+            template = template.replace(f"{{{letter}}}", f"{letter}{self.number}")
+        return template
+
+    @property
+    def source(self) -> str:
+        """The level `s`: an expression is wrapped so that it is NULL only where it fails."""
+        return f"TRY({{'v': ({self.base}\n)}})" if self.guarded else self.base
+
+    @property
+    def nullable(self) -> str:
+        """The level `n`: null values made null, then the default."""
+        found = f"s{self.number}.v" if self.guarded else f"s{self.number}"
+        if self.spec.null_values:
+            listed = ", ".join(map(literal, self.spec.null_values))
+            found = f"CASE WHEN CAST({found} AS VARCHAR) IN ({listed}) THEN NULL ELSE {found} END"
+        if self.spec.default is not None:
+            found = f"coalesce({found}, {self._default(found)})"
+        return found
+
+    def _default(self, found: str) -> str:
+        text = constant_text(self.spec.default)
+        return literal(text) if self.family in {"text", "null"} else f"cast_to_type({literal(text)}, {found})"
+
+
+Part = Value | NestedColumn
+
+
+def constant_text(value: str | float | None) -> str:
+    """Spell a constant of the pipeline file as plain text."""
+    return json.dumps(value) if not isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Select:
+    """Everything the SELECT is made of."""
+
+    stream: Stream
+    parts: dict[str, list[Part]]
+    values: Sequence[Value]
+    checks: Sequence[Check]
+    where: str | None
+    named_input: str
+    as_of: datetime
+
+    def text(self) -> str:
+        """Give the statement: one row out for each row in, in order."""
+        bases = [f"{value.source} AS s{value.number}" for value in self.values]
+        if self.where is not None:
+            bases.append(f"TRY({{'v': ({self.where}\n)}}) AS w")
+        level = _over(f"({self.named_input})", bases)
+        level = _over(level, [f"{value.nullable} AS n{value.number}" for value in self.values])
+        level = _over(level, [f"{value.fill(value.form.parsed)} AS p{value.number}" for value in self.values])
+        level = _over(level, [f"{value.fill(value.form.value)} AS v{value.number}" for value in self.values])
+        level = _over(level, [f"{self._members(name)} AS {name}" for name in self._objects()])
+        level = _over(level, [f"{self._head()} AS head", f"{self._timestamp()} AS stamp"])
+        tail = literal(self._tail())
+        record = f"head || coalesce(stamp, {literal(self._as_of())}) || {tail}"
+        level = _over(level, [f"{record} AS record", f"head || coalesce(stamp, '') || {tail} AS content"])
+        filtered = "coalesce(w.v IS NOT TRUE AND w IS NOT NULL, false)" if self.where is not None else "false"
+        return (
+            f"SELECT i, record, {self._key()} AS key, unhex(md5(content)) AS content, {filtered} AS filtered, "
+            f"{', '.join(self._masks())} FROM {level}"
+        )
+
+    def _objects(self) -> list[str]:
+        return [name for name in ("attributes", "evalContext") if name in self.parts]
+
+    def _members(self, name: str) -> str:
+        """Spell an object's members, each after a comma; empty when all are null."""
+        texts = [self._member(part, part.target.partition(".")[2]) for part in self.parts[name]]
+        return " || ".join(texts) or "''"
+
+    def _member(self, part: Part, name: str) -> str:
+        if isinstance(part, NestedColumn) and part.list_of is None:
+            return f"j{part.number}"
+        opening = f",{json.dumps(name, ensure_ascii=False)}:"
+        if isinstance(part, NestedColumn):
+            return f"CASE WHEN j{part.number} = '' THEN '' ELSE {literal(opening)} || j{part.number} END"
+        absent = f"{opening}null" if self.stream.nulls == "send" and "." in part.target else ""
+        return f"coalesce({literal(opening)} || {part.fill(part.form.json)}, {literal(absent)})"
+
+    def _head(self) -> str:
+        texts = [literal(f'{{"type":"{contract.WIRE_TYPES[self.stream.record]}"')]
+        for name in contract.rules(self.stream.record):
+            if name in self._objects():
+                opening = f',"{name}":{{'
+                texts.append(f"CASE WHEN {name} = '' THEN '' ELSE {literal(opening)} || substr({name}, 2) || '}}' END")
+            elif name in self.parts and name != "timestamp":
+                texts += [self._member(part, name) for part in self.parts[name]]
+        return " || ".join(texts)
+
+    def _timestamp(self) -> str:
+        if "timestamp" not in self.parts:
+            return "CAST(NULL AS VARCHAR)"
+        (part,) = self.parts["timestamp"]
+        return "nullif(" + self._member(part, "timestamp") + ", '')"
+
+    def _as_of(self) -> str:
+        if "timestamp" not in contract.rules(self.stream.record):
+            return ""
+        return f',"timestamp":"{wire_timestamp(self.as_of)}"'
+
+    def _tail(self) -> str:
+        active = self.stream.active
+        if active is None and self.stream.ordered:
+            active = False  # a background sync is no activity. Source: S4, context.active
+        return "}" if active is None else f',"context":{{"active":{json.dumps(active)}}}}}'
+
+    def _key(self) -> str:
+        """Give the identity, hashed: the ids, or `key:`, or the content. The `1` is the encoding's version."""
+        if self.stream.ordered:
+            names = ["userId"] if self.stream.record == "user" else ["companyId", "userId"]
+            parts = [part for name in names for part in self.parts.get(name, [])]
+        else:
+            parts = self.parts.get("key.", [])
+        if not parts:
+            return "unhex(md5(content))"
+        values = [part for part in parts if isinstance(part, Value)]
+        texts = [f"coalesce(CAST(to_json({value.fill(value.form.text)}) AS VARCHAR), 'null')" for value in values]
+        joined = " || ',' || ".join(texts)
+        return f"unhex(md5('1:{self.stream.record}:' || {joined}))"
+
+    def _masks(self) -> list[str]:
+        predicates = [f"({check.predicate})" for check in self.checks]
+        flagged = " OR ".join(predicates)
+        masks = []
+        for start in range(0, len(predicates), BITS):
+            bits = [
+                f"CASE WHEN {predicate} THEN {1 << position} ELSE 0 END"
+                for position, predicate in enumerate(predicates[start : start + BITS])
+            ]
+            total = " + ".join(f"CAST({bit} AS BIGINT)" for bit in bits)
+            masks.append(f"CASE WHEN {flagged} THEN {total} ELSE CAST(0 AS BIGINT) END AS m{start // BITS}")
+        return masks
+
+
+def wire_timestamp(moment: datetime) -> str:
+    """Spell an aware moment as the API's examples do: UTC, milliseconds, Z."""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _over(level: str, added: list[str]) -> str:
+    return f"(SELECT {', '.join(['*', *added])} FROM {level})"

@@ -1,0 +1,324 @@
+"""The plan on disk: every record to send, in order, with the rows they were made from, and a manifest over it all.
+
+    plans/<run>/manifest.json        counts, the as-of time, fingerprints, the digest of each file
+    plans/<run>/00-companies.parquet one row a record: ordinal, source, key, content, record, row
+    plans/<run>/rejected.jsonl       rows that planning rejected, as dead letters
+
+A record's sequence is its place in its stream's file. The manifest is written last: a plan without one does not exist.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bucket_loader import chunker
+from bucket_loader.contract import RecordKind
+from bucket_loader.errors import StateError
+from bucket_loader.records import sync
+
+ROW_GROUP: Final = 16_384  # records; what one random access has to read
+MANIFEST: Final = "manifest.json"
+REJECTED: Final = "rejected.jsonl"
+_PARQUET: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["source"],
+    "write_statistics": False,
+}
+
+
+class PlannedStream(msgspec.Struct, frozen=True):
+    """One stream of a plan.
+
+    Attributes:
+        position: its place in the order of delivery, from 0.
+        records: how many records are to be sent; the counts beside it are of rows that are not.
+        file: its Parquet file, beside the manifest.
+        digest: the file's sha256.
+        known: keys that the stream's memory held; of those, `changed` are sent with another content.
+        mapping: the mapping's fingerprint.
+        shares_ids: whether two of its records can name the same user or company.
+        remembers: whether its memory grows by what is delivered.
+        keyed: whether `key:` identifies its records.
+    """
+
+    position: int
+    name: str
+    kind: RecordKind
+    mode: str
+    on_unknown: str
+    records: int
+    read: int
+    rejected: int
+    filtered: int
+    superseded: int
+    unchanged: int
+    known: int
+    changed: int
+    file: str
+    digest: str
+    mapping: str
+    shares_ids: bool
+    remembers: bool
+    keyed: bool
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a plan says of itself."""
+
+    version: int
+    run: str
+    pipeline: str
+    created_at: str
+    as_of: str
+    interval: tuple[str, str] | None
+    after: int
+    chunk_records: int
+    chunk_bytes: int
+    streams: tuple[PlannedStream, ...]
+    sources: dict[str, str]
+
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A finished plan: immutable."""
+
+    folder: Path
+    manifest: Manifest
+
+    def path(self, stream: PlannedStream) -> Path:
+        """Give the file of a stream's records."""
+        return self.folder / stream.file
+
+    def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, tuple[bytes, ...]]]:
+        """Give a stream's chunks in order: their sequences and their records' bytes."""
+        records = _Window(self._batches(stream))
+        lengths = (length for batch in self._batches(stream) for length in _lengths(batch))
+        for sequences in chunker.pack(
+            lengths, records_max=self.manifest.chunk_records, bytes_max=self.manifest.chunk_bytes
+        ):
+            yield sequences, records.take(len(sequences))
+
+    def _batches(self, stream: PlannedStream) -> Iterator[pa.Array]:
+        with pq.ParquetFile(self.path(stream)) as file:
+            for batch in file.iter_batches(batch_size=ROW_GROUP, columns=["record"], use_threads=False):
+                yield batch.column(0)
+
+    def rows(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
+        """Give some columns of some records, by sequence; reads only the row groups they are in."""
+        table = self._take(stream, sequences, columns)
+        found: list[dict[str, Any]] = table.to_pylist()
+        return found
+
+    def inputs(self, stream: PlannedStream, sequences: Sequence[int]) -> list[pa.RecordBatch]:
+        """Give the input rows that records were made from, one batch of one row each."""
+        rows = self._take(stream, sequences, ["row"]).column(0).combine_chunks()
+        struct = pa.RecordBatch.from_struct_array(rows)
+        return [struct.slice(index, 1) for index in range(struct.num_rows)]
+
+    def _take(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> pa.Table:
+        with pq.ParquetFile(self.path(stream)) as file:
+            starts, start = [], 0
+            for group in range(file.num_row_groups):
+                starts.append(start)
+                start += file.metadata.row_group(group).num_rows
+            wanted: dict[int, list[int]] = {}
+            for sequence in sequences:
+                group = max(index for index, first in enumerate(starts) if first <= sequence)
+                wanted.setdefault(group, []).append(sequence - starts[group])
+            tables = [
+                file.read_row_group(group, columns=columns, use_threads=False).take(offsets)
+                for group, offsets in sorted(wanted.items())
+            ]
+            return pa.concat_tables(tables)
+
+    def keys(self, stream: PlannedStream) -> Iterator[pa.RecordBatch]:
+        """Give every record's `key` and `content`, in order."""
+        with pq.ParquetFile(self.path(stream)) as file:
+            yield from file.iter_batches(batch_size=65_536, columns=["key", "content"], use_threads=False)
+
+    def digest(self) -> str:
+        """Identify the plan: the sha256 of its manifest, which holds those of its files."""
+        return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
+
+
+class _Window:
+    """Records in order, taken in steps that do not follow the batches they are read in."""
+
+    def __init__(self, batches: Iterator[pa.Array]) -> None:
+        self._batches = batches
+        self._held: list[bytes] = []
+        self._start = 0
+
+    def take(self, count: int) -> tuple[bytes, ...]:
+        while len(self._held) - self._start < count:
+            self._held = self._held[self._start :] + next(self._batches).cast(pa.binary()).to_pylist()
+            self._start = 0
+        taken = tuple(self._held[self._start : self._start + count])
+        self._start += count
+        return taken
+
+
+def _lengths(records: pa.Array) -> list[int]:
+    lengths: list[int] = pc.binary_length(records).to_pylist()
+    return lengths
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def file_name(position: int, stream: str) -> str:
+    """Name a stream's file: its position, and enough of its name to recognise."""
+    return f"{position:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stream)}.parquet"
+
+
+class StreamWriter:
+    """Writes a stream's records, with the rows they were made from."""
+
+    def __init__(self, path: Path, row_schema: pa.Schema) -> None:
+        self.rows = 0
+        fields = [
+            ("ordinal", pa.int64()),
+            ("source", pa.dictionary(pa.int32(), pa.string())),
+            ("key", pa.binary(16)),
+            ("content", pa.binary(16)),
+            ("record", pa.string()),
+            ("row", pa.struct(list(row_schema))),
+        ]
+        self.schema = pa.schema(fields)
+        self._writer = pq.ParquetWriter(
+            path,
+            self.schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=["source"],
+            write_statistics=False,
+        )
+
+    def write(self, records: pa.Table, rows: pa.RecordBatch, source: str) -> None:
+        """Write K records and the K rows that they were made from."""
+        names = pa.DictionaryArray.from_arrays(pa.array([0] * records.num_rows, pa.int32()), [source])
+        columns = [
+            records["ordinal"].combine_chunks(),
+            names,
+            records["key"].cast(pa.binary(16)).combine_chunks(),
+            records["content"].cast(pa.binary(16)).combine_chunks(),
+            records["record"].combine_chunks(),
+            pa.StructArray.from_arrays(rows.columns, fields=list(rows.schema)),
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema), row_group_size=ROW_GROUP)
+        self.rows += records.num_rows
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.close()
+
+
+def select(staged: Path, selected: Path, final: Path) -> None:
+    """Copy the selected rows of a staged file, in order, each with its final key.
+
+    Args:
+        staged: what a `StreamWriter` wrote, N rows.
+        selected: Parquet with `position` (ascending, of `staged`) and `key`.
+        final: the file to write.
+    """
+    with pq.ParquetFile(staged) as source, pq.ParquetFile(selected) as chosen:
+        positions = _Positions(chosen)
+        with pq.ParquetWriter(final, source.schema_arrow, **_PARQUET) as writer:
+            first = 0
+            for batch in source.iter_batches(batch_size=ROW_GROUP, use_threads=False):
+                taken, keys = positions.below(first + batch.num_rows)
+                if len(taken):
+                    rows = pa.Table.from_batches([batch]).take(pa.array(taken - first))
+                    index = rows.schema.get_field_index("key")
+                    writer.write_table(rows.set_column(index, rows.schema.field(index), keys), row_group_size=ROW_GROUP)
+                first += batch.num_rows
+
+
+class _Positions:
+    """Ascending positions and their keys, taken up to a bound at a time."""
+
+    def __init__(self, chosen: pq.ParquetFile) -> None:
+        self._batches = chosen.iter_batches(batch_size=65_536, use_threads=False)
+        self._held = pa.table({"position": pa.array([], pa.int64()), "key": pa.array([], pa.binary())})
+        self._exhausted = False
+
+    def below(self, bound: int) -> tuple[Any, pa.Array]:
+        """Give the positions below a bound that were not given yet (numpy int64), and their keys."""
+        while not self._exhausted and (not len(self._held) or self._held["position"][-1].as_py() < bound):
+            batch = next(self._batches, None)
+            self._exhausted = batch is None
+            if batch is not None:
+                self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch]).cast(self._held.schema)])
+        positions = self._held["position"].to_numpy()
+        count = int(positions.searchsorted(bound))
+        taken = self._held.slice(0, count)
+        self._held = self._held.slice(count)
+        return positions[:count], taken["key"].cast(pa.binary(16)).combine_chunks()
+
+
+def file_digest(path: Path) -> str:
+    """Give a file's sha256, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def finish(folder: Path, manifest: Manifest) -> Plan:
+    """Write the manifest, durably and last: from here on the plan exists."""
+    for path in folder.iterdir():
+        if path.is_file():
+            sync(path)
+    unfinished = folder / f"{MANIFEST}.unfinished"
+    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+    sync(unfinished)
+    unfinished.replace(folder / MANIFEST)
+    sync(folder)
+    sync(folder.parent)
+    return Plan(folder, manifest)
+
+
+def read(folder: Path, *, verify: bool) -> Plan:
+    """Read a plan; `verify` holds every file against its digest.
+
+    Raises:
+        StateError: there is none, it is from another version, or a file is not what it was.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise StateError(
+            f"there is no plan at {folder}",
+            hint="if its disk was lost, `bucket-loader abandon RUN` closes the run and the next plan decides again",
+        ) from None
+    except (msgspec.MsgspecError, OSError) as error:
+        raise StateError(f"the plan at {folder} cannot be read: {error}", hint="`abandon` its run") from None
+    if manifest.version != VERSION:
+        raise StateError(f"the plan at {folder} is of version {manifest.version}", hint=f"this one reads {VERSION}")
+    plan = Plan(folder, manifest)
+    if verify:
+        for stream in manifest.streams:
+            if not plan.path(stream).exists() or file_digest(plan.path(stream)) != stream.digest:
+                raise StateError(
+                    f"the plan's file {plan.path(stream)} is not what was planned",
+                    hint="`bucket-loader abandon RUN` closes the run; the next plan decides again",
+                )
+    return plan
+
+
+def remove(folder: Path) -> None:
+    """Remove a plan: the manifest first, so that no half of it can be taken for a whole."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

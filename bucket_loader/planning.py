@@ -1,0 +1,294 @@
+"""Source to plan: the reading steps meet here.
+
+    source --batches--> map --> stage --> compact, compare --> PLAN
+
+Everything is read, judged and compared before the first byte is sent. Nothing here talks to the API.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+
+import pyarrow as pa
+from msgspec import structs
+
+from bucket_loader import dead_letters, plan, snapshot
+from bucket_loader.chunker import BRACKETS_BYTES
+from bucket_loader.config import AnySource, Pipeline, QuerySource, Stream
+from bucket_loader.dead_letters import DeadLetters
+from bucket_loader.errors import SourceError
+from bucket_loader.mapping import Mapping as RowMapping
+from bucket_loader.mapping import compile_mapping, wire_timestamp
+from bucket_loader.pipeline_file import mapping_fingerprint
+from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
+from bucket_loader.records import InputBatch, Reading, Rejection, Source
+from bucket_loader.sources import open_source
+from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.query import table_names
+from bucket_loader.sources.staged import StagedSource, stage
+
+Progress = Callable[[str, int, int], None]
+"""Told after each batch: the stream's name, rows read so far, rows rejected so far."""
+
+
+_REJECTIONS_AT_ONCE = 1_000  # entries in one synced write
+
+
+def _no_progress(_stream: str, _read: int, _rejected: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is made from, besides the sources themselves.
+
+    Attributes:
+        pipeline: the pipeline file.
+        base: the folder that its relative paths start from.
+        folder: where the plan goes; made here.
+        run: the run's name.
+        as_of: the run's time, aware, UTC.
+        interval: start and end, where the scheduler gave them.
+        streams: the names of the streams wanted; all when empty.
+        limit: rows to read of each stream at the most.
+        full: whether to ignore what is known of users and companies.
+        after: the number of the last run before this plan.
+        memory: each stream's snapshot parts, oldest first.
+        progress: told how far the reading is.
+    """
+
+    pipeline: Pipeline
+    base: Path
+    folder: Path
+    run: str
+    as_of: datetime
+    interval: tuple[datetime, datetime] | None = None
+    streams: tuple[str, ...] = ()
+    limit: int | None = None
+    full: bool = False
+    after: int = 0
+    memory: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    progress: Progress = _no_progress
+
+    def wanted(self) -> list[Stream]:
+        """Give the streams to plan, in the order of delivery."""
+        return [stream for stream in self.pipeline.ordered_streams() if not self.streams or stream.name in self.streams]
+
+
+def make_plan(request: PlanRequest) -> Plan:
+    """Read, map, validate, compact and compare every stream, and write the plan.
+
+    Raises:
+        SourceError: a source is refused, cannot be reached, or changed while it was read.
+        UsageError: the pipeline file does not fit a source's columns.
+    """
+    request.folder.mkdir(parents=True, mode=0o700)
+    sources = _Sources(request)
+    streams = [_plan_stream(request, sources, stream, position) for position, stream in enumerate(request.wanted())]
+    sources.require_unchanged()
+    sources.clear()
+    return plan.finish(request.folder, _manifest(request, sources, streams))
+
+
+def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, position: int) -> PlannedStream:
+    reading, lost = sources.read(stream)
+    mapping = compile_mapping(
+        stream,
+        reading.schema,
+        as_of=request.as_of,
+        record_bytes_max=request.pipeline.destination.chunk.bytes - BRACKETS_BYTES,
+    )
+    staged = request.folder / f"{position:02d}.staged"
+    rejected = _Rejected(request, stream)
+    rejected.write(lost)
+    counted = _stage(request, mapping, reading, rejected, staged)
+    final = request.folder / plan.file_name(position, stream.name)
+    counted = _settle(request, stream, counted, staged, final)
+    return structs.replace(
+        counted,
+        position=position,
+        file=final.name,
+        digest=plan.file_digest(final),
+        shares_ids=stream.record == "company" and stream.fields.userId is not None,
+    )
+
+
+def _stage(
+    request: PlanRequest, mapping: RowMapping, reading: Reading, rejected: "_Rejected", staged: Path
+) -> PlannedStream:
+    """Map every batch to a staged file, and every row that makes no record to the rejected file."""
+    stream = rejected.stream
+    read, filtered = rejected.count, 0
+    writer = StreamWriter(staged, reading.schema)
+    with closing(writer):
+        for batch in _limited(reading.batches, request.limit):
+            mapped = mapping.apply(batch)
+            writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
+            rejected.write([*batch.unread, *mapped.rejections])
+            filtered += mapped.filtered
+            read += batch.data.num_rows + len(batch.unread)
+            request.progress(stream.name, read, rejected.count)
+    return PlannedStream(
+        position=0, name=stream.name, kind=stream.record, mode=stream.mode, on_unknown=stream.on_unknown,
+        records=writer.rows, read=read, rejected=rejected.count, filtered=filtered, superseded=0, unchanged=0,
+        known=0, changed=0, file="", digest="", mapping=mapping_fingerprint(stream), shares_ids=False,
+        remembers=stream.mode != "full", keyed=stream.key is not None,
+    )  # fmt: skip
+
+
+def _taken(batch: InputBatch, kept: pa.Int64Array) -> pa.RecordBatch:
+    return batch.data if len(kept) == batch.data.num_rows else batch.data.take(kept)
+
+
+def _settle(request: PlanRequest, stream: Stream, counted: PlannedStream, staged: Path, final: Path) -> PlannedStream:
+    """Keep the last row of each key, leave out what is known, and give the file its final name."""
+    if stream.mode == "full" and not stream.ordered:
+        staged.rename(final)
+        return counted
+    ignored = request.full and stream.ordered
+    chosen = snapshot.compare(
+        staged,
+        [] if ignored else request.memory.get(stream.name, []),
+        staged.with_suffix(".selected"),
+        mode="last" if stream.mode == "full" else stream.mode,
+        identity="key" if stream.ordered or stream.key else "content",
+    )
+    if chosen.records == counted.records and not chosen.renumbered:
+        staged.rename(final)
+    else:
+        plan.select(staged, chosen.selected, final)
+        staged.unlink()
+    chosen.selected.unlink()
+    return structs.replace(
+        counted,
+        records=chosen.records,
+        superseded=chosen.superseded,
+        unchanged=chosen.unchanged,
+        known=chosen.known,
+        changed=chosen.changed,
+    )
+
+
+class _Rejected:
+    """The rows of one stream that planning rejects, spooled beside the plan as dead letters."""
+
+    def __init__(self, request: PlanRequest, stream: Stream) -> None:
+        self._request = request
+        self.stream = stream
+        self._file = DeadLetters(request.folder / plan.REJECTED)
+        self.count = 0
+
+    def write(self, rejections: Iterable[Rejection]) -> None:
+        numbered = enumerate(rejections, start=self.count)
+        while some := list(islice(numbered, _REJECTIONS_AT_ONCE)):
+            self.count += self._file.append(
+                dead_letters.entry(rejection, run=self._request.run, stream=self.stream.name, number=f"p{number}")
+                for number, rejection in some
+            )
+
+
+class _Sources:
+    """The sources of one plan: each named one that serves several streams, or a query, is read once and staged."""
+
+    def __init__(self, request: PlanRequest) -> None:
+        self._request = request
+        self._named = request.pipeline.sources
+        self._opened: list[tuple[str, Source, str]] = []
+        self._staged: dict[str, StagedSource] = {}
+        self._folder = request.folder / "sources"
+        direct = [stream.source for stream in request.wanted() if isinstance(stream.source, str)]
+        self._shared = {name for name in direct if direct.count(name) > 1}
+
+    def read(self, stream: Stream) -> tuple[Reading, Iterator[Rejection]]:
+        """Open a stream's source; beside it, the rows that a query cannot see because they could not be read."""
+        spec = self._request.pipeline.source_of(stream)
+        if isinstance(spec, QuerySource):
+            return self._query(stream, spec)
+        if isinstance(stream.source, str) and stream.source in self._shared | self._staged.keys():
+            return self._stage(stream.source).read(), iter(())
+        label = stream.source if isinstance(stream.source, str) else stream.name
+        return self._open(label, spec, {}).read(), iter(())
+
+    def _query(self, stream: Stream, spec: QuerySource) -> tuple[Reading, Iterator[Rejection]]:
+        names = sorted(table_names(spec.sql) & self._named.keys())
+        staged = {name: self._stage(name) for name in names}
+        tables = {name: source.path for name, source in staged.items()}
+        reading = self._open(stream.name, spec, tables).read()
+        return reading, chain.from_iterable(source.unread() for source in staged.values())
+
+    def _stage(self, name: str) -> StagedSource:
+        if name not in self._staged:
+            self._folder.mkdir(exist_ok=True, mode=0o700)
+            source = self._open(name, self._named[name], {})
+            path = self._folder / f"{len(self._staged)}.parquet"
+            self._staged[name] = stage(source.read(), path, fingerprint=self._opened[-1][2])
+        return self._staged[name]
+
+    def _open(self, label: str, spec: AnySource, tables: Mapping[str, Path]) -> Source:
+        source = open_source(spec, SourceContext(self._request.base, self._parameters(), tables))
+        self._opened.append((label, source, source.fingerprint()))
+        return source
+
+    def _parameters(self) -> dict[str, datetime]:
+        found = {"as_of": self._request.as_of}
+        if self._request.interval is not None:
+            found["interval_start"], found["interval_end"] = self._request.interval
+        return found
+
+    def require_unchanged(self) -> None:
+        """Hold every source against the fingerprint taken when it was opened.
+
+        Raises:
+            SourceError: one changed while it was read.
+        """
+        for label, source, before in self._opened:
+            if source.fingerprint() != before:
+                raise SourceError(
+                    f"source {label!r} changed while it was read; nothing was sent",
+                    hint="let its writer finish first (write to another name, then rename), and run again",
+                )
+
+    def fingerprints(self) -> dict[str, str]:
+        """Give each source's fingerprint by its label."""
+        return {label: fingerprint for label, _, fingerprint in self._opened}
+
+    def clear(self) -> None:
+        """Remove what was staged: the plan holds all that matters of it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _limited(batches: Iterator[InputBatch], limit: int | None) -> Iterator[InputBatch]:
+    left = limit
+    for batch in batches:
+        if left is None:
+            yield batch
+            continue
+        rows = min(left, batch.data.num_rows)
+        yield InputBatch(batch.data.slice(0, rows), batch.ordinals.slice(0, rows), batch.source, batch.unread)
+        left -= rows
+        if left <= 0:
+            return
+
+
+def _manifest(request: PlanRequest, sources: _Sources, streams: list[PlannedStream]) -> Manifest:
+    chunk = request.pipeline.destination.chunk
+    interval = None
+    if request.interval is not None:
+        interval = (wire_timestamp(request.interval[0]), wire_timestamp(request.interval[1]))
+    return Manifest(
+        version=plan.VERSION,
+        run=request.run,
+        pipeline=request.pipeline.name,
+        created_at=wire_timestamp(datetime.now(UTC)),
+        as_of=wire_timestamp(request.as_of),
+        interval=interval,
+        after=request.after,
+        chunk_records=chunk.records,
+        chunk_bytes=chunk.bytes,
+        streams=tuple(streams),
+        sources=sources.fingerprints(),
+    )

@@ -1,0 +1,80 @@
+"""A rehearsal: a whole run against a private emulator, with a state that is thrown away."""
+
+import json
+import secrets
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bucket_loader import dead_letters, inspection
+from bucket_loader.config import duration_s
+from bucket_loader.emulator.server import running
+from bucket_loader.pipeline_file import load_pipeline
+from bucket_loader.report import Reporter, Summary
+from bucket_loader.run import Job, RunOptions, run
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A rehearsal that took place: its job, and the emulator that still runs."""
+
+    job: Job
+    url: str
+    secret_key: str
+
+
+@contextmanager
+def rehearsed(
+    file: Path,
+    options: RunOptions,
+    reporter: Reporter,
+    *,
+    patience: str | None = None,
+    faults: Any = None,  # noqa: ANN401  # JSON
+) -> Iterator[tuple[Rehearsed, Summary]]:
+    """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
+    key = f"sec_rehearsal_{secrets.token_hex(12)}"
+    with TemporaryDirectory(prefix="bucket_loader-") as folder, running(secret_key=key, faults=faults) as endpoint:
+        pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": key})
+        if patience is not None:
+            destination = pipeline.destination.model_copy(update={"patience": duration_s(patience)})
+            pipeline = pipeline.model_copy(update={"destination": destination})
+        job = Job(pipeline, file.absolute().parent, replace(options, state=Path(folder)), reporter)
+        yield Rehearsed(job, endpoint.url, key), run(job)
+
+
+def tell(found: Rehearsed, summary: Summary) -> None:
+    """Show what was rejected, and what is now in the emulator."""
+    reporter = found.job.reporter
+    if summary.dead_letters is not None:
+        reporter.say("")
+        reporter.say("rejected rows and why (the file goes with the rehearsal):")
+        for entry in dead_letters.read(Path(summary.dead_letters)):
+            reporter.say(f"    {inspection.spell_entry(entry)}")
+    state = emulator_state(found.url)
+    reporter.say("")
+    reporter.say("now in Bucket (the emulator):")
+    for name in ("users", "companies", "events", "feedback", "feature_events"):
+        if state.get(name):
+            extra = f" ({state['unassociated_events']:,} of users without a company)" if name == "events" else ""
+            reporter.say(f"    {state[name]:,} {name.replace('_', ' ')}{extra if state['unassociated_events'] else ''}")
+
+
+def emulator_state(url: str) -> dict[str, Any]:
+    """Read what an emulator holds."""
+    with urllib.request.urlopen(f"{url}/_emulator/state") as answer:  # noqa: S310  # our own emulator, on loopback
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
+def wait(found: Rehearsed) -> None:
+    """Leave the emulator running until a person ends it."""
+    found.job.reporter.say(f"the emulator stays at {found.url} (key {found.secret_key}); Ctrl-C ends it")
+    try:
+        __import__("threading").Event().wait()
+    except KeyboardInterrupt:
+        found.job.reporter.say("")

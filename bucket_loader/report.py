@@ -1,0 +1,235 @@
+"""What people and programs are told: progress while it runs, a summary at its end. People read stderr, programs stdout.
+
+On a terminal there is a bar with rate and time left; elsewhere plain lines, one every few seconds at the most.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from bucket_loader.errors import BucketLoaderError
+from bucket_loader.records import Counts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+PLAIN_PERIOD_S: Final = 10.0
+_COLUMNS: Final = ("read", "delivered", "rejected", "unchanged", "superseded", "filtered", "pending", "unknown")
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """An earlier run that this call finished."""
+
+    run: str
+    streams: dict[str, Counts]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to (DESIGN section 5).
+
+    Attributes:
+        status: succeeded, rejected, stopped, failed, unfinished, interrupted; `empty` when there was nothing to do
+            and exit 99 was asked for.
+        streams: where every row of the new run went, by stream.
+        resumed: earlier runs that were finished first.
+        dead_letters: the absolute path of what was rejected, None when nothing was.
+        error: what ended the run early.
+    """
+
+    run: str
+    pipeline: str
+    status: str
+    exit_code: int
+    as_of: str
+    streams: dict[str, Counts]
+    resumed: tuple[Resumed, ...] = ()
+    requests: int = 0
+    retries: int = 0
+    dead_letters: str | None = None
+    seconds: float = 0.0
+    error: BucketLoaderError | None = field(default=None, compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the object that `--json` prints."""
+        found = {
+            "run": self.run,
+            "pipeline": self.pipeline,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "as_of": self.as_of,
+            "resumed": [
+                {"run": one.run, "streams": {name: asdict(counts) for name, counts in one.streams.items()}}
+                for one in self.resumed
+            ],
+            "streams": {name: asdict(counts) for name, counts in self.streams.items()},
+            "requests": self.requests,
+            "retries": self.retries,
+            "dead_letters": self.dead_letters,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.error is not None:
+            found["error"] = {"message": self.error.message, "hint": self.error.hint}
+        return found
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Give the counts as a DataFrame: one row a stream."""
+        import pandas as pd
+
+        return pd.DataFrame([{"stream": name, **asdict(counts)} for name, counts in self.streams.items()])
+
+
+class Progressing(Protocol):
+    """What a progress display is told of a delivery; `delivery.Tally` has these."""
+
+    stream: str
+    records: int
+    delivered: int
+    rejected: int
+    state: str
+
+
+class Reporter:
+    """Tells a person how far a run is. `quiet` tells only what went wrong."""
+
+    def __init__(self, console: "Console", *, quiet: bool = False) -> None:
+        self.console = console
+        self.quiet = quiet
+        self._last_plain = 0.0
+        self._planning: tuple[Progress, dict[str, TaskID]] | None = None
+
+    def say(self, text: str) -> None:
+        """Say one line."""
+        if not self.quiet:
+            self.console.print(text, markup=False, highlight=False)
+
+    @contextmanager
+    def planning(self) -> Iterator[None]:
+        """Show the reading: rows as they come; their number is not known beforehand."""
+        if self.quiet or not self.console.is_terminal:
+            yield
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            self._planning = progress, {}
+            try:
+                yield
+            finally:
+                self._planning = None
+
+    def read(self, stream: str, rows: int, rejected: int) -> None:
+        """Tell how many rows of a stream were read."""
+        text = f"planning {stream}: {rows:,} rows read" + (f", {rejected:,} rejected" if rejected else "")
+        if self._planning is not None:
+            progress, tasks = self._planning
+            if stream not in tasks:
+                tasks[stream] = progress.add_task(text, total=None)
+            progress.update(tasks[stream], description=text)
+        else:
+            self._plain(text)
+
+    def _plain(self, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last_plain >= PLAIN_PERIOD_S:
+            if self._last_plain:
+                self.say(text)
+            self._last_plain = now
+
+    @contextmanager
+    def delivering(self, tally: Progressing) -> Iterator[None]:
+        """Show a delivery while it runs: a thread of its own looks at the tally."""
+        if self.quiet:
+            yield
+            return
+        import threading
+
+        ended = threading.Event()
+        show = self._show_bar if self.console.is_terminal else self._show_plain
+        thread = threading.Thread(target=show, args=(tally, ended), name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _show_plain(self, tally: Progressing, ended: Any) -> None:  # noqa: ANN401  # threading.Event
+        began, before = time.monotonic(), None
+        while not ended.wait(PLAIN_PERIOD_S):
+            done = tally.delivered + tally.rejected
+            before = done if before is None else before
+            rate = (done - before) / max(time.monotonic() - began, 0.001)
+            state = f" ({tally.state})" if tally.state else ""
+            self.say(f"delivering {tally.stream}: {done:,} of {tally.records:,} records, {rate:,.0f}/s{state}")
+
+    def _show_bar(self, tally: Progressing, ended: Any) -> None:  # noqa: ANN401  # threading.Event
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}", style="yellow"),
+        )  # fmt: skip
+        with Progress(*columns, console=self.console) as progress:
+            tasks: dict[str, TaskID] = {}
+            while True:
+                last = ended.wait(0.1)
+                if tally.stream and tally.records:
+                    if tally.stream not in tasks:
+                        tasks[tally.stream] = progress.add_task(tally.stream, total=None, rate="", state="")
+                    task = progress.tasks[tasks[tally.stream]]
+                    speed = f"{task.speed:,.0f}/s" if task.speed else ""
+                    progress.update(
+                        task.id, total=tally.records, completed=tally.delivered + tally.rejected, rate=speed,
+                        state="" if last else tally.state[:60],
+                    )  # fmt: skip
+                if last:
+                    return
+
+    def summary(self, summary: Summary) -> None:
+        """Tell how a run ended: a table of where every row went, and what to do next."""
+        if self.quiet and summary.exit_code == 0:
+            return
+        from rich.table import Table
+
+        table = Table(title=f"{summary.pipeline}: run {summary.run}", title_justify="left")
+        table.add_column("stream")
+        shown = [name for name in _COLUMNS if name in {"read", "delivered", "rejected"} or self._any(summary, name)]
+        for name in shown:
+            table.add_column(name, justify="right")
+        for resumed in summary.resumed:
+            for stream, counts in resumed.streams.items():
+                table.add_row(f"{stream} (resumed)", *(f"{getattr(counts, name):,}" for name in shown))
+        for stream, counts in summary.streams.items():
+            table.add_row(stream, *(f"{getattr(counts, name):,}" for name in shown))
+        if summary.streams or summary.resumed:
+            self.console.print(table)
+        twice = sum(counts.possibly_duplicated for counts in summary.streams.values())
+        retried = f" ({summary.retries:,} retries)" if summary.retries else ""
+        self._line(f"{summary.status} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}")
+        if twice:
+            self._line(
+                f"{twice:,} records may be in Bucket twice: an attempt got no answer, or a 5xx, and was repeated"
+            )
+        if summary.dead_letters:
+            self._line(f"rejected rows and why: {summary.dead_letters}")
+
+    def _any(self, summary: Summary, name: str) -> bool:
+        streams = [*summary.streams.values(), *(counts for one in summary.resumed for counts in one.streams.values())]
+        return any(getattr(counts, name) for counts in streams)
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def error(self, error: BucketLoaderError) -> None:
+        """Tell what ended a run, and what to do next."""
+        self._line(f"error: {error.message}")
+        if error.hint:
+            self._line(f"  hint: {error.hint}")

@@ -1,0 +1,477 @@
+"""A run, from end to end: finish what is unfinished, plan, deliver, settle, sum up.
+
+state --unfinished runs--> deliver --> settle
+pipeline --> PLAN --limits--> deliver --> settle --> summary
+"""
+
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bucket_loader import limits, plan, planning, snapshot
+from bucket_loader.config import Pipeline, Share
+from bucket_loader.dead_letters import DeadLetters
+from bucket_loader.delivery import Delivery, interrupted
+from bucket_loader.errors import (
+    BucketLoaderError,
+    DestinationError,
+    InterruptedRunError,
+    StateError,
+    StoppedError,
+    UsageError,
+)
+from bucket_loader.ledger import Ledger, NewStream, RunRow, RunStatus
+from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.planning import PlanRequest
+from bucket_loader.records import Counts
+from bucket_loader.report import Reporter, Resumed, Summary
+from bucket_loader.state import FOLDER, State, open_state
+
+EMPTY_EXIT_CODE = 99
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line, or a caller, asks of a run (DESIGN section 5)."""
+
+    as_of: datetime | None = None
+    interval: tuple[datetime, datetime] | None = None
+    streams: tuple[str, ...] = ()
+    limit: int | None = None
+    full: bool = False
+    accept_changes: bool = False
+    accept_mapping: bool = False
+    allow_rejected: Share | None = None
+    state: Path | None = None
+    expect_state: bool = False
+    key_rotated: bool = False
+    exit_99_when_empty: bool = False
+    plan: Path | None = None
+
+
+@dataclass
+class Job:
+    """A pipeline, what is asked of it, and who is told.
+
+    Attributes:
+        pipeline: the pipeline file.
+        base: the folder that its relative paths start from.
+        options: what is asked.
+        reporter: told how far it is.
+        stopped: set by a signal: drain.
+        signal_number: which one.
+    """
+
+    pipeline: Pipeline
+    base: Path
+    options: RunOptions
+    reporter: Reporter
+    stopped: threading.Event = field(default_factory=threading.Event)
+    signal_number: int = signal.SIGINT
+
+    @property
+    def state_folder(self) -> Path:
+        """Where states lie: `--state`, or beside the pipeline file."""
+        return self.options.state or self.base / FOLDER
+
+    def open_state(self) -> State:
+        """Open and lock this pipeline's state."""
+        return open_state(
+            self.pipeline,
+            self.state_folder,
+            expect=self.options.expect_state,
+            key_rotated=self.options.key_rotated,
+        )
+
+    def progress(self, stream: str, read: int, rejected: int) -> None:
+        """Tell how far the reading is; end it when a signal asked for that."""
+        self.reporter.read(stream, read, rejected)
+        if self.stopped.is_set():
+            raise InterruptedRunError(self.signal_number)
+
+
+def run(job: Job) -> Summary:
+    """Finish what is unfinished, plan, deliver, settle.
+
+    Raises:
+        BucketLoaderError: nothing could be sent: a mistake in the pipeline file, the sources or the state. What goes
+            wrong once there is a run is in the summary instead.
+    """
+    began = time.monotonic()
+    _require_streams(job)
+    with _signals(job), _opened(job) as state:
+        resumed: list[Summary] = []
+        for row in state.ledger.runs("running", "unfinished"):
+            if not _nothing_but_held(state.ledger, row):
+                resumed.append(_resume(job, state, row))
+                if resumed[-1].error is not None:
+                    return replace(resumed[-1], seconds=time.monotonic() - began)
+        summary = _run_new(job, state)
+        return _together(job, summary, resumed, time.monotonic() - began)
+
+
+def make_plan(job: Job, state: State, *, run_name: str | None = None) -> Plan:
+    """Make a plan against a state's memory; sends nothing and remembers nothing."""
+    options = job.options
+    name = run_name or new_run_name(datetime.now(UTC))
+    folder = state.plans / name
+    try:
+        with job.reporter.planning():
+            return planning.make_plan(
+                PlanRequest(
+                    pipeline=job.pipeline,
+                    base=job.base,
+                    folder=folder,
+                    run=name,
+                    as_of=_as_of(options),
+                    interval=options.interval,
+                    streams=options.streams,
+                    limit=options.limit,
+                    full=options.full,
+                    after=max((row.number for row in state.ledger.runs()), default=0),
+                    memory=state.memory(),
+                    progress=job.progress,
+                )
+            )
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _run_new(job: Job, state: State) -> Summary:
+    planned = make_plan(job, state) if job.options.plan is None else _given(job, state, job.options.plan)
+    if not job.options.accept_mapping:
+        _require_same_mapping(planned, state.ledger)
+    _begin(planned, state)
+    try:
+        limits.check(job.pipeline.limits, planned.manifest, accept_changes=job.options.accept_changes)
+    except StoppedError as error:
+        return _end(job, state, planned, error)
+    return _deliver(job, state, planned)
+
+
+def _resume(job: Job, state: State, row: RunRow) -> Summary:
+    job.reporter.say(f"finishing run {row.run}, begun {row.created_at}")
+    planned = plan.read(state.plans / row.run, verify=True)
+    if planned.digest() != row.plan_digest:
+        raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
+    return _deliver(job, state, planned)
+
+
+def _begin(planned: Plan, state: State) -> None:
+    """Make the run exist: its dead letters so far, then its rows in the ledger."""
+    spooled, letters = planned.folder / plan.REJECTED, state.dead_letters(planned.manifest.run)
+    if spooled.exists() and not letters.exists():
+        letters.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished = letters.with_suffix(".unfinished")
+        shutil.copy(spooled, unfinished)
+        unfinished.chmod(0o600)
+        unfinished.replace(letters)
+    manifest = planned.manifest
+    state.ledger.add_run(
+        manifest.run,
+        as_of=manifest.as_of,
+        interval=manifest.interval,
+        plan_digest=planned.digest(),
+        created_at=manifest.created_at,
+        streams=[_ledger_row(stream) for stream in manifest.streams],
+    )
+
+
+def _ledger_row(stream: PlannedStream) -> NewStream:
+    return NewStream(
+        position=stream.position,
+        name=stream.name,
+        records=stream.records,
+        read=stream.read,
+        rejected=stream.rejected,
+        filtered=stream.filtered,
+        superseded=stream.superseded,
+        unchanged=stream.unchanged,
+        mapping=stream.mapping,
+    )
+
+
+def _deliver(job: Job, state: State, planned: Plan) -> Summary:
+    delivery = Delivery(
+        plan=planned,
+        ledger=state.ledger,
+        letters=DeadLetters(state.dead_letters(planned.manifest.run)),
+        destination=job.pipeline.destination,
+        clock=time.monotonic,
+        stopped=job.stopped,
+    )
+    error: BucketLoaderError | None = None
+    try:
+        with job.reporter.delivering(delivery.tally):
+            delivery.deliver()
+    except BucketLoaderError as failure:
+        error = failure
+    if error is None and job.stopped.is_set():
+        error = interrupted(job.signal_number)
+    return _end(job, state, planned, error)
+
+
+def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
+    """Settle what is finished, and say how the run ended."""
+    run_name, ledger = planned.manifest.run, state.ledger
+    streams = ledger.counts(run_name)
+    left = sum(counts.pending for counts in streams.values())
+    if left == 0 and isinstance(error, InterruptedRunError):
+        error = None  # it had just finished
+    closed = left == 0 or isinstance(error, StoppedError)
+    only_held = left == _held(ledger, planned)
+    if closed or (error is None and only_held):
+        settle(state, planned)
+    status, exit_code = _verdict(job, streams, error, left)
+    kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
+    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=_now())
+    row = next(row for row in ledger.runs() if row.run == run_name)
+    letters = state.dead_letters(run_name)
+    return Summary(
+        run=run_name,
+        pipeline=job.pipeline.name,
+        status=status,
+        exit_code=exit_code,
+        as_of=planned.manifest.as_of,
+        streams=streams,
+        requests=row.requests,
+        retries=row.retries,
+        dead_letters=str(letters.absolute()) if letters.exists() else None,
+        error=error,
+    )
+
+
+def _verdict(job: Job, streams: dict[str, Counts], error: BucketLoaderError | None, left: int) -> tuple[str, int]:
+    """Give the status and the exit code: the first that applies of 1, 2, 5, 4, 130/143, 75, 3, 0."""
+    if not all(counts.conserved() for counts in streams.values()):
+        raise AssertionError(f"rows are not accounted for: {streams}")
+    if isinstance(error, StoppedError):
+        return "stopped", error.exit_code
+    if isinstance(error, InterruptedRunError):
+        return "interrupted", error.exit_code
+    if isinstance(error, DestinationError):
+        return "failed", error.exit_code
+    if error is not None or left:
+        return "unfinished", 75
+    read = sum(counts.read for counts in streams.values())
+    rejected = sum(counts.rejected for counts in streams.values())
+    allowed = job.options.allow_rejected
+    if rejected and not (allowed is not None and allowed.allows(rejected, read)):
+        return "rejected", 3
+    return "succeeded", 0
+
+
+def _together(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -> Summary:
+    """Join the new run's summary with those of the runs that were finished first."""
+    worst = summary
+    for one in resumed:
+        if one.exit_code and not summary.exit_code:
+            worst = one
+    empty = not any(counts.delivered or counts.rejected or counts.pending for counts in summary.streams.values())
+    status, exit_code = worst.status, worst.exit_code
+    if job.options.exit_99_when_empty and exit_code == 0 and empty and not resumed:
+        status, exit_code = "empty", EMPTY_EXIT_CODE
+    return replace(
+        summary,
+        status=status,
+        exit_code=exit_code,
+        resumed=tuple(Resumed(one.run, one.streams) for one in resumed),
+        seconds=seconds,
+    )
+
+
+# --- settling ------------------------------------------------------------------------------------------------------
+
+_DELIVERED, _CLAIMED = 1, 2
+
+
+def settle(state: State, planned: Plan) -> None:
+    """Move each stream's memory over what was delivered, and claim what may have been."""
+    ledger, manifest = state.ledger, planned.manifest
+    unsettled = ledger.unsettled(manifest.run)
+    for stream in manifest.streams:
+        if stream.position not in unsettled:
+            continue
+        part = None
+        if stream.remembers and stream.records:
+            part = _write_part(state, planned, stream)
+        ledger.settle(manifest.run, stream.position, stream=stream.name, part=part)
+        _merge_memory(state, stream.name, manifest.run)
+
+
+def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str, int] | None:
+    fates = _fates(state.ledger, planned.manifest.run, stream)
+    if not fates.any():
+        return None
+    file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
+    state.snapshots.mkdir(exist_ok=True, mode=0o700)
+    rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates))
+    return file, rows
+
+
+def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    """Tell for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
+    fates = np.zeros(stream.records, np.uint8)
+    for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
+        if row.state == "delivered":
+            fates[list(row.sequences)] = _DELIVERED
+        elif row.state in {"held", "intent"} or row.ambiguous:
+            fates[list(row.sequences)] = _CLAIMED
+    return fates
+
+
+def _remembered(
+    planned: Plan, stream: PlannedStream, fates: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
+) -> Iterator[pa.RecordBatch]:
+    first = 0
+    for batch in planned.keys(stream):
+        fate = fates[first : first + batch.num_rows]
+        first += batch.num_rows
+        kept = pa.array(np.flatnonzero(fate))
+        # A claim has no content, so that it always compares as changed.
+        content = pc.if_else(pa.array(fate == _CLAIMED), pa.scalar(None, pa.binary(16)), batch["content"])
+        columns = [batch["key"].take(kept), content.take(kept)]
+        yield pa.RecordBatch.from_arrays(columns, schema=snapshot.PART_SCHEMA)
+
+
+def _merge_memory(state: State, stream: str, run_name: str) -> None:
+    files = state.ledger.memory().get(stream, [])
+    if len(files) <= snapshot.PARTS_MAX:
+        return
+    merged = f"{files[-1].removesuffix('.parquet')}-merged.parquet"
+    rows = snapshot.merge([state.snapshots / file for file in files], state.snapshots / merged)
+    state.ledger.replace_memory(stream, files, (merged, rows), run_name)
+    for file in files:
+        (state.snapshots / file).unlink(missing_ok=True)
+
+
+# --- small questions -----------------------------------------------------------------------------------------------
+
+
+def _held(ledger: Ledger, planned: Plan) -> int:
+    run_name = planned.manifest.run
+    return sum(
+        row.records for stream in planned.manifest.streams for row in ledger.chunks(run_name, stream.position, "held")
+    )
+
+
+def _nothing_but_held(ledger: Ledger, row: RunRow) -> bool:
+    counts = ledger.counts(row.run).values()
+    return not ledger.unsettled(row.run) and all(count.pending == count.unknown for count in counts)
+
+
+def _require_streams(job: Job) -> None:
+    names = [stream.name for stream in job.pipeline.streams]
+    unknown = [name for name in job.options.streams if name not in names]
+    if unknown:
+        raise UsageError(f"no stream is named {unknown[0]!r}", hint=f"the pipeline has: {', '.join(names)}")
+
+
+def _require_same_mapping(planned: Plan, ledger: Ledger) -> None:
+    """Refuse to send history again because its mapping changed: without `key:` the content is the identity."""
+    for stream in planned.manifest.streams:
+        known = ledger.last_mapping(stream.name)
+        if stream.mode == "append" and not stream.keyed and known not in {None, stream.mapping} and stream.records:
+            raise StateError(
+                f"stream {stream.name!r}: the mapping has changed, and without `key:` that makes every row new: "
+                f"{stream.records:,} would be sent",
+                hint="undo the change; or give the stream a `key:`; or send them all with --accept-mapping",
+            )
+
+
+def _given(job: Job, state: State, folder: Path) -> Plan:
+    """Take a plan made before.
+
+    Raises:
+        StateError: it is not of this state, was sent, or a later run has delivered since.
+    """
+    planned = plan.read(folder, verify=True)
+    manifest = planned.manifest
+    if folder.resolve().parent != state.plans.resolve() or manifest.pipeline != job.pipeline.name:
+        raise StateError(f"{folder} is not a plan of this state ({state.plans})", hint="plan again, then run that plan")
+    runs = state.ledger.runs()
+    if any(row.run == manifest.run for row in runs):
+        raise StateError(f"the plan {manifest.run} was run already", hint="`bucket-loader status` shows how it ended")
+    if any(row.number > manifest.after for row in runs):
+        raise StateError(
+            f"the plan {manifest.run} is out of date: another run came after it", hint="plan again, then run that plan"
+        )
+    return planned
+
+
+def _as_of(options: RunOptions) -> datetime:
+    moment = options.as_of or (options.interval[1] if options.interval else datetime.now(UTC))
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def new_run_name(now: datetime) -> str:
+    """Name a run by its moment, so that names sort as runs do."""
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# --- the run's surroundings ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(job: Job) -> Iterator[State]:
+    state = job.open_state()
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+@contextmanager
+def _signals(job: Job) -> Iterator[None]:
+    """Drain on SIGINT and SIGTERM; a second one ends the process at once, which the ledger survives as well."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def drain(number: int, _frame: FrameType | None) -> None:
+        if job.stopped.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        job.signal_number = number
+        job.stopped.set()
+
+    before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def abandon(job: Job, run_name: str) -> dict[str, Counts]:
+    """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed."""
+    with _opened(job) as state:
+        rows = [row for row in state.ledger.runs() if row.run == run_name]
+        if not rows:
+            raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
+        if rows[0].status not in {"running", "unfinished"}:
+            raise UsageError(f"run {run_name} has ended ({rows[0].status})", hint="only an unfinished run is abandoned")
+        try:
+            settle(state, plan.read(state.plans / run_name, verify=False))
+        except StateError:
+            job.reporter.say(
+                "its plan is lost: what it delivered is not remembered, and the next plan may send it again"
+            )
+        state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=_now())
+        return state.ledger.counts(run_name)

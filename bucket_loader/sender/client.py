@@ -1,0 +1,312 @@
+"""One POST, and what it came to. No retry, no redirect, nothing read from the environment.
+
+`requests` does the HTTP; what it leaves open (TRAPS section 1) is closed here: a deadline over the whole attempt, a cap
+on the answer, and the knowledge whether any byte of the request left this machine.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from bucket_loader.records import Outcome, Verdict
+
+ANSWER_BYTES_MAX: Final = 1024 * 1024
+MESSAGE_LENGTH_MAX: Final = 500
+RETRY_AFTER_S_MAX: Final = 300.0
+CONNECT_S_MAX: Final = 10.0
+_OK, _REDIRECTS, _TIMEOUT, _TOO_BIG, _THROTTLED, _UNAVAILABLE = 200, range(300, 400), 408, 413, 429, 503
+_FINAL: Final = (400, 405, 409, 415, 422)
+_KEY: Final = (401, 403)
+
+
+@dataclass
+class Trace:
+    """What one worker's connection is doing: told by the connection, read by the client and the watchdog."""
+
+    sent: bool = False
+    socket: Any = None
+    deadline: float = float("inf")
+    expired: bool = False
+
+
+class Proof:
+    """Whether this destination ever answered as Bucket does; shared by all clients of a run."""
+
+    def __init__(self) -> None:
+        self.given = threading.Event()
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where to send, and how.
+
+    Attributes:
+        url: the endpoint.
+        key: the secret key; only ever in the Authorization header.
+        timeout_s: seconds that one attempt may take, from connecting to the last byte of the answer.
+        proxy: an explicit proxy; the environment's is never used.
+        ca_bundle: a file of certificate authorities; the environment's is never used.
+    """
+
+    url: str
+    key: str = field(repr=False)
+    timeout_s: float
+    proxy: str | None = None
+    ca_bundle: str | None = None
+
+
+class Client:
+    """Sends bodies one at a time over a connection of its own: one client a worker."""
+
+    def __init__(self, route: Route, proof: Proof, watchdog: "Watchdog") -> None:
+        self._route = route
+        self._proof = proof
+        self._trace = Trace()
+        self._watchdog = watchdog
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.clear()
+        adapter = _Adapter(self._trace)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        watchdog.watch(self._trace)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._watchdog.forget(self._trace)
+        self._session.close()
+
+    def post(self, body: bytes) -> Outcome:
+        """Send a body to the route; always gives an outcome, never raises for what the network does."""
+        return self._attempt("POST", self._route.url, body)
+
+    def get(self, url: str) -> tuple[Outcome, bytes]:
+        """Read a URL of the same API with the same care; gives the answer's body too."""
+        outcome = self._attempt("GET", url, None)
+        return outcome, self._answer
+
+    def _attempt(self, method: str, url: str, body: bytes | None) -> Outcome:
+        trace, self._answer = self._trace, b""
+        trace.sent, trace.expired, trace.deadline = False, False, time.monotonic() + self._route.timeout_s
+        try:
+            response = self._session.request(
+                method,
+                url,
+                data=body,
+                headers=self._headers(),
+                timeout=(min(CONNECT_S_MAX, self._route.timeout_s), self._route.timeout_s),
+                allow_redirects=False,
+                stream=True,
+                proxies={"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None,
+                verify=self._route.ca_bundle or True,
+            )
+            with contextlib.closing(response):
+                self._answer = _read(response, trace)
+                return self._judge(response, self._answer)
+        except requests.exceptions.SSLError:
+            return Outcome(Verdict.MISROUTED, message="the TLS certificate is not valid for this host")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return self._unanswered(error)
+        finally:
+            trace.deadline = float("inf")
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._route.key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "bucket-loader",
+        }
+
+    def _unanswered(self, error: Exception) -> Outcome:
+        # The type alone: an exception's text may hold the URL, and http.client's may hold headers.
+        kind = "took longer than `timeout`" if self._trace.expired else type(error).__name__
+        if self._trace.sent:
+            return Outcome(Verdict.UNKNOWN, message=f"sent, but no answer was read ({kind})")
+        return Outcome(Verdict.NOT_SENT, message=f"could not connect ({kind})")
+
+    def _judge(self, response: requests.Response, answer: bytes) -> Outcome:
+        status = response.status_code
+        details = _object(answer)
+        message = _message(details)
+        if status == _OK:
+            return self._judge_ok(response, details, message)
+        if status in _KEY:
+            return Outcome(Verdict.REFUSED_KEY, status, message or "the key was refused")
+        if status in _REDIRECTS:
+            return Outcome(Verdict.MISROUTED, status, "the server redirects elsewhere; that is not Bucket's API")
+        if status == _TOO_BIG:
+            return Outcome(Verdict.TOO_BIG, status, message, details)
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"))
+        if status == _THROTTLED or (status == _UNAVAILABLE and retry_after_s is not None):
+            return Outcome(Verdict.THROTTLED, status, message, details, retry_after_s)
+        if status >= 500 or status == _TIMEOUT:  # noqa: PLR2004  # the classes of HTTP
+            return Outcome(Verdict.SERVER_ERROR, status, message, details, retry_after_s)
+        if status in _FINAL and details is not None:
+            return Outcome(Verdict.REJECTED, status, message, details)
+        return self._strange(status, f"the answer has status {status} and is not Bucket's")
+
+    def _judge_ok(self, response: requests.Response, details: dict[str, Any] | None, message: str) -> Outcome:
+        if details is not None and details.get("success") is True:
+            self._proof.given.set()
+            return Outcome(Verdict.DELIVERED, _OK)
+        if details is not None and details.get("success") is False:
+            return Outcome(Verdict.REJECTED, _OK, message or "the answer says success: false", details)
+        if "json" in response.headers.get("Content-Type", "").lower():
+            return Outcome(Verdict.UNKNOWN, None, "the answer is cut short or is not the expected JSON")
+        return self._strange(_OK, "the answer is not JSON, so it is not Bucket's")
+
+    def _strange(self, status: int, message: str) -> Outcome:
+        """Judge an answer that is not Bucket's: nobody's API before the first delivery, an accident after it."""
+        verdict = Verdict.UNKNOWN if self._proof.given.is_set() else Verdict.MISROUTED
+        return Outcome(verdict, status if verdict is Verdict.MISROUTED else None, message)
+
+
+def _read(response: requests.Response, trace: Trace) -> bytes:
+    """Read an answer, at most `ANSWER_BYTES_MAX` bytes of it.
+
+    Raises:
+        OSError: it is longer, or is cut short.
+    """
+    parts: list[bytes] = []
+    for part in _parts(response):
+        parts.append(part)
+        if sum(map(len, parts)) > ANSWER_BYTES_MAX:
+            raise OSError("the answer is too long")
+        if time.monotonic() > trace.deadline:
+            trace.expired = True
+            raise OSError("the answer takes too long")
+    return b"".join(parts)
+
+
+def _parts(response: requests.Response) -> Iterator[bytes]:
+    while part := response.raw.read1(65_536, decode_content=False):
+        yield part
+
+
+def _object(answer: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _message(details: dict[str, Any] | None) -> str:
+    error = (details or {}).get("error")
+    if not isinstance(error, dict):
+        return ""
+    text = " ".join(str(error[name]) for name in ("code", "message") if error.get(name))
+    return text.encode("unicode_escape").decode()[:MESSAGE_LENGTH_MAX]
+
+
+def parse_retry_after(text: str | None, now: float | None = None) -> float | None:
+    """Read Retry-After: seconds, whole or not, or a date; nonsense is None, never an error (TRAPS: I).
+
+    Args:
+        text: the header, or None.
+        now: seconds since the epoch, for dates; the clock by default.
+    """
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - (time.time() if now is None else now)
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 0.0), RETRY_AFTER_S_MAX) if seconds == seconds else None  # noqa: PLR0124  # NaN
+
+
+# --- connections that tell what they do ----------------------------------------------------------------------------
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that report to a trace. Never retries."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002  # the signature is requests'
+        super().init_poolmanager(connections, maxsize, block, **options)
+        self._tell(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # the signature is requests'
+        manager = super().proxy_manager_for(proxy, **options)
+        self._tell(manager)
+        return manager
+
+    def _tell(self, manager: Any) -> None:  # noqa: ANN401  # urllib3's PoolManager or ProxyManager
+        manager.pool_classes_by_scheme = {
+            "http": _traced(HTTPConnectionPool, HTTPConnection, self._trace),
+            "https": _traced(HTTPSConnectionPool, HTTPSConnection, self._trace),
+        }
+
+
+def _traced(pool: type[Any], connection: type[Any], trace: Trace) -> type[Any]:
+    """Make a pool class whose connections note their socket, and when the first byte of a request leaves."""
+
+    class Traced(connection):  # type: ignore[misc]
+        def connect(self) -> None:
+            super().connect()
+            trace.socket = self.sock
+
+        def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's own signature
+            if self.sock is None:
+                self.connect()
+            trace.socket, trace.sent = self.sock, True
+            super().send(data)
+
+    return type("TracedPool", (pool,), {"ConnectionCls": Traced})
+
+
+class Watchdog:
+    """Ends attempts that outlive their deadline: a timeout of `requests` is one of each receive, not of the whole."""
+
+    PERIOD_S: Final = 0.1
+
+    def __init__(self) -> None:
+        self._traces: list[Trace] = []
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def watch(self, trace: Trace) -> None:
+        """Begin to watch a connection."""
+        with self._lock:
+            self._traces.append(trace)
+
+    def forget(self, trace: Trace) -> None:
+        """Stop watching a connection."""
+        with self._lock:
+            self._traces = [other for other in self._traces if other is not trace]
+
+    def stop(self) -> None:
+        """End the watching."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.PERIOD_S):
+            now = time.monotonic()
+            with self._lock:
+                late = [trace for trace in self._traces if trace.deadline < now]
+            for trace in late:
+                trace.expired = True
+                with contextlib.suppress(OSError, AttributeError):
+                    trace.socket.shutdown(2)  # both directions: a blocked send or receive returns at once

@@ -1,0 +1,121 @@
+"""The state of a pipeline on disk: where everything lies, whose it is, and that only one run uses it at a time.
+
+<state>/<pipeline>@<environment>@<host>/
+ledger.db      lock
+plans/<run>/   snapshots/<stream>/   dead_letters/<run>.jsonl
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bucket_loader.config import Pipeline
+from bucket_loader.errors import StateError, StateLockedError
+from bucket_loader.ledger import Ledger
+
+FOLDER = ".bucket_loader"
+
+
+@dataclass
+class State:
+    """An opened state: locked, and its ledger open."""
+
+    root: Path
+    ledger: Ledger
+    _lock: IO[bytes]
+
+    @property
+    def plans(self) -> Path:
+        """Where plans lie."""
+        return self.root / "plans"
+
+    @property
+    def snapshots(self) -> Path:
+        """Where the streams' memory lies."""
+        return self.root / "snapshots"
+
+    def dead_letters(self, run: str) -> Path:
+        """Give the file for what a run rejects."""
+        return self.root / "dead_letters" / f"{run}.jsonl"
+
+    def memory(self) -> dict[str, list[Path]]:
+        """Give each stream's snapshot parts, oldest first."""
+        return {stream: [self.snapshots / file for file in files] for stream, files in self.ledger.memory().items()}
+
+    def close(self) -> None:
+        """Close the ledger and let the next run in."""
+        self.ledger.close()
+        self._lock.close()
+
+
+def folder_of(pipeline: Pipeline, state: Path) -> Path:
+    """Give the folder of a pipeline's state: a name, a host and an environment have one together."""
+    parts = (pipeline.name, pipeline.destination.environment, pipeline.destination.host)
+    return state / "@".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts)
+
+
+def open_state(
+    pipeline: Pipeline, state: Path, *, expect: bool = False, key_rotated: bool = False, check_key: bool = True
+) -> State:
+    """Open and lock a pipeline's state, and hold it against the key.
+
+    Raises:
+        StateError: `expect` and there is none; the key is another one; the ledger is damaged.
+        StateLockedError: another copy is running on it.
+    """
+    root = folder_of(pipeline, state)
+    if expect and not (root / "ledger.db").exists():
+        raise StateError(
+            f"there is no state at {root}, and --expect-state asks for one",
+            hint="give the right --state, or leave --expect-state out on the very first run",
+        )
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (root / "lock").open("ab")
+    except OSError as error:
+        raise StateError(
+            f"cannot write the state at {root}: {error.strerror}", hint="give a writable folder with --state"
+        ) from None
+    with contextlib.ExitStack() as undo:
+        undo.callback(lock.close)
+        _take(lock, root)
+        ledger = Ledger(root / "ledger.db")
+        undo.callback(ledger.close)
+        if check_key:
+            _check_key(ledger, pipeline, key_rotated=key_rotated)
+        undo.pop_all()
+    return State(root, ledger, lock)
+
+
+def _take(lock: IO[bytes], root: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise StateLockedError(
+            f"another copy is running on {root}",
+            hint="wait for it and run again; the lock goes with its process, there is nothing to remove",
+        ) from None
+    os.ftruncate(lock.fileno(), 0)
+    lock.write(f"{os.getpid()}\n".encode())
+    lock.flush()
+
+
+def _check_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:
+    """Refuse another key than the state's: another key is another Bucket environment, most of the time."""
+    salt = ledger.meta("key_salt") or secrets.token_hex(16)
+    key = pipeline.destination.key.get_secret_value()
+    fingerprint = hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**12, r=8, p=1, dklen=16).hex()
+    known = ledger.meta("key_fingerprint")
+    if known not in {None, fingerprint} and not key_rotated:
+        raise StateError(
+            "this state belongs to another key",
+            hint="is this the right environment? If the key of the same one was renewed, run once with --key-rotated",
+        )
+    if known != fingerprint:
+        ledger.note(key_salt=salt, key_fingerprint=fingerprint, pipeline=pipeline.name)

@@ -1,0 +1,148 @@
+import pytest
+import requests
+from emulator_api import PUBLISHABLE, SECRET
+
+USER = {"userId": "u1"}
+WRITES = {
+    "/user": USER,
+    "/company": {"companyId": "c1"},
+    "/event": {"userId": "u1", "event": "e"},
+    "/feedback": {"userId": "u1", "score": 5, "key": "f"},
+    "/bulk": [{"type": "user", **USER}],
+    "/features/events": [{"action": "check", "key": "f", "evalResult": True}],
+}
+BEARER = {"secret": {"Authorization": f"Bearer {SECRET}"}, "publishable": {"Authorization": f"Bearer {PUBLISHABLE}"}}
+
+
+def send(api, method, path, **parts):
+    """Send a request with the credentials that are given and no others."""
+    headers, query, document = parts.get("headers"), parts.get("query", ""), parts.get("document")
+    return requests.request(method, f"{api.url}{path}{query}", headers=headers, json=document, timeout=10)
+
+
+@pytest.mark.parametrize("path", WRITES)
+@pytest.mark.parametrize("key", ["secret", "publishable"])
+def test_either_key_in_the_header_opens_every_write(api, path, key):
+    """A POST endpoint takes the secret and the publishable key as a bearer."""
+    answer = send(api, "POST", path, headers=BEARER[key], document=WRITES[path])
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["success"] is True
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_the_publishable_key_in_the_query_opens_every_write(api, path):
+    """A POST endpoint takes `?publishableKey=`, and ignores other parameters."""
+    query = f"?reflag-sdk-version=x&publishableKey={PUBLISHABLE}"
+
+    assert send(api, "POST", path, query=query, document=WRITES[path]).status_code == 200
+
+
+@pytest.mark.parametrize("path", [*WRITES, "/features"])
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        pytest.param({}, "", id="no key"),
+        pytest.param({"Authorization": "Bearer "}, "", id="empty bearer"),
+        pytest.param({"Authorization": "Bearer nobody"}, "", id="unknown key"),
+        pytest.param({"Authorization": SECRET}, "", id="no scheme"),
+        pytest.param({"Authorization": f"Basic {SECRET}"}, "", id="another scheme"),
+        pytest.param({"Authorization": f"Bearer {SECRET}x"}, "", id="longer key"),
+        pytest.param({"Authorization": f"Bearer {SECRET[:-1]}"}, "", id="shorter key"),
+        pytest.param({}, "?publishableKey=", id="empty query key"),
+        pytest.param({}, "?publishableKey=nobody", id="unknown query key"),
+        pytest.param({}, f"?publishableKey={SECRET}", id="secret key in the query"),
+        pytest.param({}, f"?secretKey={SECRET}", id="secret key under another name"),
+        pytest.param({"Authorization": "Bearer nobody"}, f"?publishableKey={PUBLISHABLE}", id="the header wins"),
+    ],
+)
+def test_a_missing_or_unknown_key_is_401(api, path, headers, query):
+    """What is no key gets 401 INVALID_API_KEY, and nothing is applied."""
+    method = "POST" if path in WRITES else "GET"
+
+    answer = send(api, method, path, headers=headers, query=query, document=WRITES.get(path))
+
+    assert answer.status_code == 401
+    assert answer.json()["success"] is False
+    assert answer.json()["error"]["code"] == "INVALID_API_KEY"
+    assert api.journal() == []
+
+
+def test_the_secret_key_lists_features(api):
+    """GET /features answers the secret key, whatever the query says."""
+    answer = send(api, "GET", "/features", headers=BEARER["secret"], query="?waitForVersion=3&x=y")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"success": True, "features": [], "flagStateVersion": 0}
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"), [(BEARER["publishable"], ""), ({}, f"?publishableKey={PUBLISHABLE}")], ids=["header", "query"]
+)
+def test_the_publishable_key_on_features_is_403(api, headers, query):
+    """A right key on the wrong endpoint gets 403 in the same envelope."""
+    answer = send(api, "GET", "/features", headers=headers, query=query)
+
+    assert answer.status_code == 403
+    assert answer.json()["error"]["code"] == "INVALID_API_KEY"
+
+
+def test_the_scheme_is_case_insensitive(api):
+    """`bearer` is `Bearer`, as in all of HTTP."""
+    assert send(api, "GET", "/features", headers={"authorization": f"bearer {SECRET}"}).status_code == 200
+
+
+def test_a_refusal_never_repeats_the_key(api):
+    """No answer and no log of requests holds a key that was sent."""
+    answer = send(api, "POST", "/user", query="?publishableKey=topsecret", document=USER)
+
+    assert "topsecret" not in answer.text
+    assert "topsecret" not in api.get("/_emulator/requests").text
+
+
+def test_the_prefix_needs_no_key(api):
+    """What is under /_emulator is open to anyone on this machine."""
+    assert send(api, "GET", "/_emulator/state").status_code == 200
+
+
+@pytest.mark.parametrize("path", [*WRITES, "/features", "/nowhere"])
+def test_preflights_are_answered_without_a_key(api, path):
+    """A browser may ask first, and is allowed the SDKs' headers."""
+    answer = send(api, "OPTIONS", path, headers={"Origin": "http://a.test", "Access-Control-Request-Method": "POST"})
+
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    allowed = {name.strip() for name in answer.headers["Access-Control-Allow-Headers"].split(",")}
+    assert {"authorization", "content-type", "bucket-sdk-version", "reflag-sdk-version"} <= allowed
+    assert api.state()["requests"] == 0
+
+
+@pytest.mark.parametrize("path", [*WRITES, "/features"])
+def test_answers_carry_cors_headers(api, path):
+    """Also a refusal can be read by a browser."""
+    assert send(api, "POST", path).headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nowhere"), ("POST", "/nowhere"), ("POST", "/bulk/"), ("GET", "/")]
+)
+def test_unknown_paths_are_404_in_the_envelope(api, method, path):
+    """What is not there is refused as JSON, never as a page."""
+    answer = send(api, method, path, headers=BEARER["secret"], document={})
+
+    assert answer.status_code == 404
+    assert answer.json()["success"] is False
+    assert set(answer.json()["error"]) == {"code", "message", "validationErrors"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/bulk"), ("PUT", "/user"), ("DELETE", "/event"), ("POST", "/features")]
+)
+def test_wrong_methods_are_405_in_the_envelope(api, method, path):
+    """A known path names the methods it has."""
+    answer = send(api, method, path, headers=BEARER["secret"], document={})
+
+    assert answer.status_code == 405
+    assert answer.json()["success"] is False
+    assert answer.headers["Allow"].endswith("OPTIONS")
