@@ -1,3 +1,36 @@
-"""A reverse-ETL loader for Bucket: exports and warehouses in, users, companies, events and feedback out."""
+"""A reverse-ETL loader for Bucket: exports and warehouses in, users, companies, events and feedback out.
+
+    from bucket_loader import load
+    summary = load("nightly.yaml")
+    summary = load(frame, record="company", fields={"companyId": "id", "attributes": "*"}, destination={"key": key})
+
+Public names are resolved when they are first used: importing the package loads neither pandas, pyarrow nor duckdb.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bucket_loader.api import load
+    from bucket_loader.config import Pipeline
+    from bucket_loader.errors import BucketLoaderError
+    from bucket_loader.report import Summary
+    from bucket_loader.run import RunOptions
 
 __version__ = "0.1.0"
+__all__ = ["BucketLoaderError", "Pipeline", "RunOptions", "Summary", "load"]
+
+_HOMES = {
+    "load": "bucket_loader.api",
+    "Pipeline": "bucket_loader.config",
+    "BucketLoaderError": "bucket_loader.errors",
+    "Summary": "bucket_loader.report",
+    "RunOptions": "bucket_loader.run",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # any public name
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -240,7 +240,7 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
         reporter.summary(summary)
         if summary.error is not None:
             reporter.error(summary.error)
-        rehearsal.tell(job, summary)
+        rehearsal.tell(job)
         if ctx.meta["as_json"]:
             click.echo(json.dumps(summary.as_json()))
         if keep:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -105,3 +105,34 @@ def read(path: Path) -> Iterator[Entry]:
             if found.id not in seen:
                 seen.add(found.id)
                 yield found
+
+
+class Group(msgspec.Struct):
+    """Dead letters that say the same of the same source: how many, and where the first of them are."""
+
+    stream: str
+    source: str
+    message: str
+    count: int = 0
+    rows: list[int] = msgspec.field(default_factory=list)
+
+    def __str__(self) -> str:
+        noun = "row" if self.count == 1 else "rows"
+        rows = ", ".join(map(str, self.rows)) + (", ..." if self.count > len(self.rows) else "")
+        return f"{self.stream}: {self.count:,} {noun} of {self.source}: {self.message} ({noun} {rows})"
+
+
+ROWS_SHOWN: Final = 5
+
+
+def grouped(path: Path) -> list[Group]:
+    """Group a file's entries by what is wrong, most first; holds no value of a row."""
+    groups: dict[tuple[str, str, str], Group] = {}
+    for found in read(path):
+        message = "; ".join(reason["message"] for reason in found.reasons)
+        source = str(found.origin["source"])
+        group = groups.setdefault((found.stream, source, message), Group(found.stream, source, message))
+        group.count += 1
+        if len(group.rows) < ROWS_SHOWN:
+            group.rows.append(found.origin["row"])
+    return sorted(groups.values(), key=lambda group: -group.count)

@@ -7,6 +7,7 @@
     │   └── SourceUnavailableError        exit 75: a source that cannot be reached right now
     ├── StateError                        exit 2: the state belongs to something else, or is damaged
     │   ├── StateLockedError              exit 75: another copy is running on this state
+    │   ├── StateUnavailableError         exit 75: the state cannot be written right now: a full disk
     │   └── LedgerDamagedError            exit 2: the ledger's file fails its own check
     ├── StoppedError                      exit 4: the run was stopped on purpose, before it could do harm
     │   ├── LimitError                    exit 4: more was rejected or changed than `limits:` allows
@@ -14,6 +15,7 @@
     ├── DestinationError                  exit 5: the API will not have us; retrying cannot help
     │   ├── KeyRefusedError               exit 5: 401 or 403
     │   └── MisroutedError                exit 5: the answer is not Bucket's: a redirect, TLS, HTML, a 404
+    ├── RejectedRowsError                 exit 3: finished, and some rows were rejected (only for `raise_for_status`)
     ├── PatienceError                     exit 75: the outage outlived `patience`; run again to continue
     └── InterruptedRunError               exit 130 or 143: SIGINT or SIGTERM, drained
 
@@ -98,6 +100,12 @@ class StateLockedError(StateError):
     exit_code = 75
 
 
+class StateUnavailableError(StateError):
+    """The state cannot be written right now."""
+
+    exit_code = 75
+
+
 class LedgerDamagedError(StateError):
     """The ledger fails its own integrity check."""
 
@@ -128,6 +136,12 @@ class KeyRefusedError(DestinationError):
 
 class MisroutedError(DestinationError):
     """What answers is not Bucket: a redirect, a TLS failure, HTML, a 404."""
+
+
+class RejectedRowsError(BucketLoaderError):
+    """The run finished, and some rows were rejected."""
+
+    exit_code = 3
 
 
 class PatienceError(BucketLoaderError):

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from bucket_loader import dead_letters
 from bucket_loader import plan as plans
 from bucket_loader.config import Destination
 from bucket_loader.delivery import route_of
@@ -27,7 +26,6 @@ from bucket_loader.sender.client import Client, Proof, Watchdog
 from bucket_loader.state import State, folder_of
 
 CHECKED_ROWS: Final = 1_000
-REASONS_SHOWN: Final = 5
 
 # --- plan ----------------------------------------------------------------------------------------------------------
 
@@ -67,26 +65,10 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
         reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]) if stream.records else []:
             reporter.say(f"    {row['record']}")
-    tell_rejected(reporter, planned.folder / plans.REJECTED)
+    rejected = planned.folder / plans.REJECTED
+    if rejected.exists() and not reporter.quiet:
+        reporter.rejected(rejected)
     reporter.say(f"the plan: {planned.folder}")
-
-
-def tell_rejected(reporter: Reporter, file: Path) -> None:
-    """Show the first rejected rows and why."""
-    if not file.exists():
-        return
-    reporter.say(f"rejected rows and why: {file}")
-    for number, entry in enumerate(dead_letters.read(file)):
-        if number == REASONS_SHOWN:
-            reporter.say("    ...")
-            return
-        reporter.say(f"    {spell_entry(entry)}")
-
-
-def spell_entry(entry: dead_letters.Entry) -> str:
-    """Say in one line where a rejected row is and what is wrong with it; none of its values."""
-    reasons = "; ".join(reason["message"] for reason in entry.reasons)
-    return f"{entry.stream}: {entry.origin['source']} row {entry.origin['row']}: {reasons}"
 
 
 def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:

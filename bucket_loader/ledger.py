@@ -7,15 +7,16 @@ may call from any thread.
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from bucket_loader.errors import LedgerDamagedError, StateError
+from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailableError
 from bucket_loader.records import Chunk, Counts, read_ranges
 
 SCHEMA_VERSION: Final = "1"
@@ -81,6 +82,8 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self._committing = threading.Lock()
+        self._waiting: deque[_Ticket] = deque()
         new = not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -131,9 +134,12 @@ class Ledger:
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise _unwritable(error) from None
                 raise
 
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
@@ -235,28 +241,44 @@ class Ledger:
 
     def intend(self, run: str, chunk: Chunk) -> None:
         """Commit the intent to send a chunk; returns only when it is durable."""
-        with self._transaction() as connection:
-            connection.execute(_INTEND, _intent(run, chunk))
+        self._commit([(_INTEND, _intent(run, chunk))])
 
     def conclude(self, run: str, chunk: Chunk, conclusion: "Conclusion", following: Chunk | None = None) -> None:
         """Commit what became of a chunk, and with it the intent of the worker's next."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ? "
-                "WHERE run = ? AND stream = ? AND first = ? AND members = ?",
-                (conclusion.state, conclusion.attempts, conclusion.ambiguous, conclusion.status, run, *_name(chunk)),
-            )
-            if following is not None:
-                connection.execute(_INTEND, _intent(run, following))
+        values = (conclusion.state, conclusion.attempts, conclusion.ambiguous, conclusion.status)
+        statements: list[_Statement] = [(_CONCLUDE, (*values, run, *_name(chunk)))]
+        if following is not None:
+            statements.append((_INTEND, _intent(run, following)))
+        self._commit(statements)
 
     def count_ambiguous(self, run: str, chunk: Chunk) -> None:
         """Name an attempt that may have been applied, before the chunk is sent again."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE chunk SET attempts = attempts + 1, ambiguous = ambiguous + 1 "
-                "WHERE run = ? AND stream = ? AND first = ? AND members = ?",
-                (run, *_name(chunk)),
-            )
+        self._commit([(_COUNT_AMBIGUOUS, (run, *_name(chunk)))])
+
+    def _commit(self, statements: "list[_Statement]") -> None:
+        """Make statements durable; those of several workers that wait at once share one commit.
+
+        Each caller returns only when its own are durable, so an intent is still committed before its first byte.
+        """
+        ticket = _Ticket(statements)
+        self._waiting.append(ticket)
+        with self._committing:
+            if not ticket.ended:
+                self._commit_together([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _commit_together(self, tickets: "list[_Ticket]") -> None:
+        try:
+            with self._transaction() as connection:
+                for ticket in tickets:
+                    for statement, values in ticket.statements:
+                        connection.execute(statement, values)
+        except BaseException as error:  # noqa: BLE001  # every waiting worker has to hear of it
+            for ticket in tickets:
+                ticket.error = error
+        for ticket in tickets:
+            ticket.ended = True
 
     def split(self, run: str, chunk: Chunk, parts: Sequence[Chunk], conclusion: "Conclusion") -> None:
         """Commit that a chunk is replaced by its parts, each queued: they are intents of their own."""
@@ -354,6 +376,26 @@ class Conclusion:
     status: int | None = None
 
 
+_Statement = tuple[str, tuple[object, ...]]
+
+
+@dataclass
+class _Ticket:
+    """Statements that wait for a commit, whether it was tried, and what stood in its way."""
+
+    statements: list[_Statement]
+    ended: bool = False
+    error: BaseException | None = None
+
+
+_CONCLUDE: Final = """
+    UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?
+    WHERE run = ? AND stream = ? AND first = ? AND members = ?
+"""
+_COUNT_AMBIGUOUS: Final = """
+    UPDATE chunk SET attempts = attempts + 1, ambiguous = ambiguous + 1
+    WHERE run = ? AND stream = ? AND first = ? AND members = ?
+"""
 _SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest FROM chunk"
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
@@ -371,6 +413,13 @@ def _intent(run: str, chunk: Chunk) -> tuple[object, ...]:
 
 def _digest(chunk: Chunk) -> bytes:
     return sha256(chunk.body).digest()
+
+
+def _unwritable(error: sqlite3.OperationalError) -> StateUnavailableError:
+    return StateUnavailableError(
+        f"the ledger cannot be written: {error}",
+        hint="make room on its disk, then run again: nothing was sent that is not recorded",
+    )
 
 
 def _damaged(path: Path, what: str) -> LedgerDamagedError:

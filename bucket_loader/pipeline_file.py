@@ -50,7 +50,7 @@ class Document:
 
 
 def load_pipeline(
-    file: Path, *, variables: Mapping[str, str] | None = None, destination: Mapping[str, str] | None = None
+    file: Path, *, variables: Mapping[str, str] | None = None, destination: Mapping[str, Any] | None = None
 ) -> Pipeline:
     """Read a pipeline file.
 
@@ -72,13 +72,25 @@ def load_pipeline(
             hint="give the path of a pipeline file; `bucket-loader init SOURCE` writes a first one",
         ) from None
     document = parse(text, str(file))
-    if isinstance(document.data, dict) and isinstance(document.data.get("destination"), dict) and destination:
-        document.data["destination"] |= destination
-    elif isinstance(document.data, dict) and destination:
-        document.data["destination"] = dict(destination)
-    _refuse_literal_key(document, destination or {})
+    given = dict(destination or {})
+    written = document.data.setdefault("destination", {}) if given else document.data.get("destination")
+    if isinstance(written, dict):
+        for name in given:
+            written.pop(name, None)  # unread: its variable need not be set
+        _refuse_literal_key(document, written)
     document.data = _replace(document, (), document.data, os.environ if variables is None else variables)
+    if given and isinstance(document.data["destination"], dict):
+        document.data["destination"] |= given
     return _validated(document, str(file))
+
+
+def pipeline_from(data: Mapping[str, Any]) -> Pipeline:
+    """Make a pipeline from plain data, as a program gives it: nothing is replaced, a key is taken as it is.
+
+    Raises:
+        ConfigError: it has mistakes; all that could be found.
+    """
+    return _validated(Document(dict(data)), "the pipeline")
 
 
 def parse(text: bytes, file: str) -> Document:
@@ -153,11 +165,8 @@ def _scalar(document: Document, path: Path_, node: ScalarNode) -> Any:  # noqa: 
     return text
 
 
-def _refuse_literal_key(document: Document, given: Mapping[str, str]) -> None:
-    destination = document.data.get("destination")
-    if not isinstance(destination, dict) or "key" not in destination or "key" in given:
-        return
-    key = destination["key"]
+def _refuse_literal_key(document: Document, destination: dict[str, Any]) -> None:
+    key = destination.get("key")
     if key is not None and not _ONLY_A_REFERENCE.fullmatch(str(key)):
         document.mistake(
             ("destination", "key"),
@@ -182,7 +191,8 @@ def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str,
         if name in variables:
             return variables[name]
         if default is None:
-            document.mistake(path, f"the variable {name} is not set", f"export {name}=..., or write ${{{name}:-...}}")
+            default = "" if path[-1:] == ("key",) else f", or write ${{{name}:-...}}"
+            document.mistake(path, f"the variable {name} is not set", f"export {name}=...{default}")
             return "unset"
         return str(default)
 

@@ -104,8 +104,8 @@ class Source(Protocol):
         ...
 
 
-# Rows in one input batch. Measured: 65,536 maps as fast as 131,072 and holds half the memory.
-ROWS_MAX = 65_536
+# Rows in one input batch. Measured: as fast as four times as many, and 60 MB less at the peak.
+ROWS_MAX = 16_384
 # Bytes in one input batch, so that a wide table does not multiply memory.
 BATCH_BYTES_MAX = 16 * 1024 * 1024
 

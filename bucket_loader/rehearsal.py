@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bucket_loader import dead_letters, inspection
 from bucket_loader.config import duration_s
 from bucket_loader.emulator.server import running
 from bucket_loader.pipeline_file import load_pipeline
@@ -47,14 +46,9 @@ def rehearsed(
         yield Rehearsed(job, endpoint.url, key), run(job)
 
 
-def tell(found: Rehearsed, summary: Summary) -> None:
-    """Show what was rejected, and what is now in the emulator."""
+def tell(found: Rehearsed) -> None:
+    """Show what is now in the emulator."""
     reporter = found.job.reporter
-    if summary.dead_letters is not None:
-        reporter.say("")
-        reporter.say("rejected rows and why (the file goes with the rehearsal):")
-        for entry in dead_letters.read(Path(summary.dead_letters)):
-            reporter.say(f"    {inspection.spell_entry(entry)}")
     state = emulator_state(found.url)
     reporter.say("")
     reporter.say("now in Bucket (the emulator):")

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from bucket_loader.errors import BucketLoaderError
+from bucket_loader import dead_letters
+from bucket_loader.errors import BucketLoaderError, RejectedRowsError
 from bucket_loader.records import Counts
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PLAIN_PERIOD_S: Final = 10.0
+REASONS_SHOWN: Final = 20
 _COLUMNS: Final = ("read", "delivered", "rejected", "unchanged", "superseded", "filtered", "pending", "unknown")
 
 
@@ -76,6 +79,17 @@ class Summary:
         if self.error is not None:
             found["error"] = {"message": self.error.message, "hint": self.error.hint}
         return found
+
+    def raise_for_status(self) -> None:
+        """Raise what ended the run early, or that rows were rejected; do nothing when all was delivered.
+
+        Raises:
+            BucketLoaderError: with the exit code that the command line would have had.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.exit_code == RejectedRowsError.exit_code:
+            raise RejectedRowsError("some rows were rejected", hint=f"they and why: {self.dead_letters}")
 
     def to_frame(self) -> "pd.DataFrame":
         """Give the counts as a DataFrame: one row a stream."""
@@ -219,7 +233,16 @@ class Reporter:
                 f"{twice:,} records may be in Bucket twice: an attempt got no answer, or a 5xx, and was repeated"
             )
         if summary.dead_letters:
-            self._line(f"rejected rows and why: {summary.dead_letters}")
+            self.rejected(Path(summary.dead_letters))
+
+    def rejected(self, file: Path) -> None:
+        """Say what was rejected and why: by reason, with the first rows of each."""
+        groups = dead_letters.grouped(file)
+        self._line(f"rejected rows and why: {file}")
+        for group in groups[:REASONS_SHOWN]:
+            self._line(f"    {group}")
+        if len(groups) > REASONS_SHOWN:
+            self._line(f"    ... and {len(groups) - REASONS_SHOWN:,} more reasons in the file")
 
     def _any(self, summary: Summary, name: str) -> bool:
         streams = [*summary.streams.values(), *(counts for one in summary.resumed for counts in one.streams.values())]

@@ -1,0 +1,60 @@
+"""The Python door: `load` a pipeline, or a DataFrame, with the engine and the guarantees of the command line."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bucket_loader.errors import UsageError
+from bucket_loader.pipeline_file import load_pipeline, pipeline_from
+from bucket_loader.report import Reporter, Summary
+from bucket_loader.run import Job, RunOptions, run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_RUN_WORDS = frozenset(RunOptions.__dataclass_fields__)
+
+
+def load(
+    what: "str | Path | pd.DataFrame | pa.Table",
+    *,
+    destination: Mapping[str, Any] | None = None,
+    name: str = "dataframe",
+    quiet: bool = True,
+    **words: Any,  # noqa: ANN401  # a stream's words and a run's, each checked by its model
+) -> Summary:
+    """Load a pipeline file, or a DataFrame, into Bucket.
+
+    Args:
+        what: the path of a pipeline file; or a pandas DataFrame or pyarrow Table, which is one stream.
+        destination: where to: `base_url`, `key` and the rest of the pipeline file's `destination:`. A key is given as
+            it is, from wherever the caller keeps it. With a pipeline file these stand in place of the file's own.
+        name: with a DataFrame, the pipeline's and the stream's name; its memory belongs to it.
+        quiet: whether to say nothing on stderr but what went wrong.
+        words: with a DataFrame, a stream's words (`record`, `fields`, `key`, `where`, `sync` ...); with either, a run's
+            (`as_of`, `interval`, `limit`, `full`, `state`, `allow_rejected` ...; see `RunOptions`).
+
+    Returns:
+        The summary, whatever came of the run; look at `exit_code` or call `raise_for_status()`.
+
+    Raises:
+        BucketLoaderError: nothing could be sent: a mistake in the words, the source or the state.
+    """
+    options = RunOptions(**{key: words.pop(key) for key in list(words) if key in _RUN_WORDS and key != "streams"})
+    if isinstance(what, (str, Path)):
+        if words:
+            raise UsageError(f"a pipeline file takes no {', '.join(sorted(words))}", hint="write it in the file")
+        file = Path(what)
+        job = Job(load_pipeline(file, destination=destination), file.absolute().parent, options, _reporter(quiet=quiet))
+    else:
+        stream = {"name": name, "source": {"type": "frame", "frame": what}, **words}
+        pipeline = pipeline_from({"name": name, "destination": dict(destination or {}), "streams": [stream]})
+        job = Job(pipeline, Path.cwd(), options, _reporter(quiet=quiet))
+    return run(job)
+
+
+def _reporter(*, quiet: bool) -> Reporter:
+    from rich.console import Console
+
+    return Reporter(Console(stderr=True), quiet=quiet)

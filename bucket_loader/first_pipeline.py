@@ -1,0 +1,255 @@
+"""`init`: look at a source and write a first pipeline file, with every guess marked as one.
+
+The text is written by hand rather than dumped, since its comments are the point.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bucket_loader.config import AnySource, CsvSource, ParquetSource, SqlSource
+from bucket_loader.contract import RecordKind
+from bucket_loader.errors import SourceError, UsageError
+from bucket_loader.sources import open_source
+from bucket_loader.sources.base import SourceContext
+
+SAMPLE_ROWS: Final = 1_000
+
+# What columns are called, best guess first; a pattern matches the whole name, in any case.
+_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "userId": (r"user_?id", r"uid", r"member_?id", r"contact_?id", r"customer_?id", r"username", r"user"),
+    "companyId": (r"company_?id", r"account_?id", r"org(anization)?_?id", r"workspace_?id", r"tenant_?id", r"team_?id"),
+    "event": (r"event(_?name)?", r"action", r"feature(_?name)?", r"activity"),
+    "timestamp": (r"timestamp", r"occurred_?at", r"event_?time", r"time", r"at", r"date", r".*_at", r".*_date"),
+    "score": (r"score", r"rating", r"satisfaction(_?score)?", r"csat", r"stars"),
+    "comment": (r"comment", r"feedback(_?text)?", r"message", r"text", r"review"),
+}
+_TIMESTAMP_FORMS: Final = (
+    ("%d-%m-%Y %H:%M", r"\d\d-\d\d-\d{4} \d\d:\d\d"),
+    ("%d-%m-%Y", r"\d\d-\d\d-\d{4}"),
+    ("%d/%m/%Y", r"\d\d/\d\d/\d{4}"),
+    ("%d.%m.%Y", r"\d\d\.\d\d\.\d{4}"),
+)
+_ISO: Final = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and a sample of its values that are not null."""
+
+    name: str
+    type: str
+    values: Sequence[Any]
+    nulls: int
+
+    def all_match(self, pattern: str) -> bool:
+        """Tell whether there are values, and each is a text of this form."""
+        return bool(self.values) and all(isinstance(v, str) and re.fullmatch(pattern, v) for v in self.values)
+
+
+def write(source: str, *, record: str | None, name: str | None) -> str:
+    """Look at a source and give the text of a first pipeline file.
+
+    Raises:
+        UsageError: nothing says what kind of source it is.
+        SourceError: it cannot be read.
+    """
+    words, spec, label = _source(source)
+    columns = _columns(spec)
+    kind = _kind(columns, record)
+    stream = "\n".join(_stream(label, words, kind, columns))
+    return (
+        f"# A first pipeline for {source}, written by looking at its first {SAMPLE_ROWS:,} rows at the most.\n"
+        "# Lines marked `guess` are guesses: look at each. Then, in this order:\n"
+        "#   bucket-loader check FILE       are the columns and types as this file says?\n"
+        "#   bucket-loader rehearse FILE    the whole run, into a local Bucket\n"
+        "#   bucket-loader run FILE         for real; BUCKET_SECRET_KEY holds the key\n"
+        f"name: {_scalar(name or label)}\n"
+        "destination:\n"
+        "  base_url: ${BUCKET_BASE_URL:-https://front.bucket.co}\n"
+        "  key: ${BUCKET_SECRET_KEY}\n"
+        f"streams:\n{stream}\n"
+    )
+
+
+def _source(source: str) -> tuple[str, AnySource, str]:
+    """Give the source's words for the file, its model, and a name."""
+    if "://" in source:
+        url, _, table = source.partition("#")
+        if not table:
+            raise UsageError(f"{source} names no table", hint="write for example 'sqlite:///app.db#events'")
+        return (
+            f"{{type: sql, url: {_scalar(url)}, table: {_scalar(table)}}}",
+            SqlSource.model_validate({"type": "sql", "url": url, "table": table}),
+            _label(table),
+        )
+    plain = source.lower().removesuffix(".gz").removesuffix(".zst")
+    label = _label(Path(plain).name.split(".")[0] or "first")
+    if plain.endswith((".parquet", ".pq")) or Path(source).is_dir():
+        spec: AnySource = ParquetSource(type="parquet", path=source)
+        return f"{{type: parquet, path: {_scalar(source)}}}", spec, label
+    delimiter = _delimiter(source)
+    if plain.endswith((".csv", ".tsv", ".txt")):
+        kind = "tsv" if delimiter == "\t" else "csv"
+        words = {"type": kind, "path": source} | ({"delimiter": delimiter} if delimiter not in {",", "\t"} else {})
+        spelt = ", ".join(f"{key}: {_scalar(value)}" for key, value in words.items())
+        return f"{{{spelt}}}", CsvSource.model_validate(words), label
+    raise UsageError(
+        f"cannot tell what {source} is", hint="it should end in .csv, .tsv or .parquet, or be a database URL"
+    )
+
+
+def _delimiter(source: str) -> str:
+    try:
+        with Path(source).open("rb") as file:
+            line = file.readline(65_536).decode("utf-8", "replace")
+    except OSError:
+        return ","  # the source itself says what is wrong
+    return max(",;\t|", key=line.count)
+
+
+def _label(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "first"
+
+
+def _columns(spec: AnySource) -> list[Column]:
+    reading = open_source(spec, SourceContext(Path.cwd())).read()
+    rows: list[dict[str, Any]] = []
+    for batch in reading.batches:
+        rows += batch.data.slice(0, SAMPLE_ROWS - len(rows)).to_pylist()
+        if len(rows) >= SAMPLE_ROWS:
+            break
+    if not reading.schema.names:
+        raise SourceError("the source has no columns", hint="is it the right file?")
+    given = {name: [row[name] for row in rows if row[name] is not None] for name in reading.schema.names}
+    return [
+        Column(field.name, str(field.type), given[field.name], len(rows) - len(given[field.name]))
+        for field in reading.schema
+    ]
+
+
+def _kind(columns: list[Column], record: str | None) -> RecordKind:
+    if record is not None:
+        return record  # type: ignore[return-value]  # click offers the kinds only
+    found = {field: _find(columns, field) for field in _NAMES}
+    if found["score"] is not None:
+        return "feedback"
+    if found["event"] is not None and found["timestamp"] is not None:
+        return "event"
+    first = columns[0].name.lower()
+    if found["companyId"] is not None and (found["userId"] is None or "user" not in first):
+        return "company"
+    return "user"
+
+
+def _find(columns: list[Column], field: str) -> Column | None:
+    for pattern in _NAMES[field]:
+        for column in columns:
+            if re.fullmatch(pattern, column.name.lower()):
+                return column
+    return None
+
+
+_FIELDS: Final[dict[RecordKind, tuple[str, ...]]] = {
+    "user": ("userId",),
+    "company": ("companyId", "userId"),
+    "event": ("userId", "companyId", "event", "timestamp"),
+    "feedback": ("userId", "companyId", "score", "comment", "timestamp"),
+    "feature_event": (),
+}
+_REQUIRED: Final[dict[RecordKind, tuple[str, ...]]] = {
+    "user": ("userId",), "company": ("companyId",), "event": ("userId", "event"), "feedback": ("userId",),
+    "feature_event": (),
+}  # fmt: skip
+
+
+def _stream(label: str, words: str, kind: RecordKind, columns: list[Column]) -> Iterator[str]:
+    yield f"  - name: {_scalar(label)}"
+    yield f"    record: {kind}  # guess; one of user, company, event, feedback"
+    yield f"    source: {words}"
+    used: set[str] = set()
+    lines = list(_field_lines(kind, columns, used))
+    if kind in {"event", "feedback"}:
+        identity = _identity(columns, used)
+        yield (
+            f"    key: [{_scalar(identity)}]  # guess: what tells two rows apart; each is sent once, ever"
+            if identity
+            else "    # key: [column]  # what tells two rows apart; without it the whole content does"
+        )
+    score = _find(columns, "score")
+    if kind == "feedback" and score is not None and score.nulls and _find(columns, "comment") is None:
+        yield f"    where: {json.dumps(_quoted(score.name) + ' is not null')}  # rows without a score are left out"
+    yield "    fields:"
+    yield from lines
+
+
+def _identity(columns: list[Column], used: set[str]) -> str | None:
+    """Give the column that seems to number the rows: an id that no field uses and no two rows share."""
+    for column in columns:
+        distinct = len(set(map(str, column.values))) == len(column.values) and not column.nulls
+        if column.name not in used and distinct and re.fullmatch(r".*_?id", column.name.lower()):
+            return column.name
+    return None
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else '"' + name.replace('"', '""') + '"'
+
+
+def _field_lines(kind: RecordKind, columns: list[Column], used: set[str]) -> Iterator[str]:
+    for field in _FIELDS[kind]:
+        column = _find([column for column in columns if column.name not in used], field)
+        company = _find(columns, "companyId")
+        if column is None and field == "userId" and kind != "user" and company is not None:
+            expression = json.dumps(f"'account:' || {_quoted(company.name)}")
+            yield f"      userId: {{sql: {expression}}}  # guess: there is no user here; one stands for each company"
+        elif column is None and field in _REQUIRED[kind]:
+            column = next((column for column in columns if column.name not in used), columns[0])
+            yield f"      {field}: {_scalar(column.name)}  # guess, and a poor one: no column is called like it"
+        elif column is not None:
+            yield f"      {field}: {_spec(column, needs_type=field == 'timestamp')}  # guess"
+        if column is not None:
+            used.add(column.name)
+    if kind == "feedback":
+        yield "      key: {value: my-feature}  # the feature it is about: a column, or its key in Bucket"
+        return
+    yield "      attributes:"
+    yield '        "*": {}  # every column not named here, as it is'
+    for column in columns:
+        if column.name not in used and (spec := _spec(column, needs_type=False)) != _scalar(column.name):
+            yield f"        {_scalar(column.name)}: {spec}  # guess"
+
+
+def _spec(column: Column, *, needs_type: bool) -> str:
+    """Give the words of a field over a column, with a type where its texts all look like one."""
+    words: dict[str, str] = {}
+    form = next((form for form, pattern in _TIMESTAMP_FORMS if column.all_match(pattern)), None)
+    if form is not None:
+        words = {"type": "timestamp", "format": json.dumps(form), "timezone": "UTC"}
+    elif column.all_match(_ISO):
+        words = {"type": "timestamp"} | ({} if column.all_match(r".*(Z|[+-]\d\d:?\d\d)") else {"timezone": "UTC"})
+    elif column.all_match(r"(?i:true|false|yes|no)"):
+        words = {"type": "boolean"}
+    elif column.all_match(r"-?(0|[1-9]\d{0,14})") and not column.name.lower().endswith("id"):
+        words = {"type": "integer"}
+    elif column.all_match(r"-?(0|[1-9]\d{0,9})\.\d{1,5}"):
+        words = {"type": "number"}
+    elif column.values and isinstance(column.values[0], datetime) and column.values[0].tzinfo is None:
+        words = {"timezone": "UTC"}
+    if needs_type:
+        words.pop("type", None)
+    if not words:
+        return _scalar(column.name)
+    return f"{{column: {_scalar(column.name)}, " + ", ".join(f"{key}: {value}" for key, value in words.items()) + "}"
+
+
+def _scalar(text: str) -> str:
+    """Spell a text for YAML, quoted where it could be taken for anything else."""
+    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in _WORDS else json.dumps(text)
+
+
+_WORDS: Final = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}

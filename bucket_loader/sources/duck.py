@@ -1,0 +1,89 @@
+"""What the sources that are DuckDB share: one SELECT, in a locked-down connection, streamed as Arrow."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from bucket_loader.errors import SourceError
+from bucket_loader.records import ROWS_MAX, InputBatch
+from bucket_loader.sources.base import ordinals_from, repeated, slices
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+# One thread, so that rows come in the same order every time.
+CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": 1,
+    "preserve_insertion_order": True,
+    "memory_limit": "1GB",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+def lock_down(connection: "duckdb.DuckDBPyConnection", paths: Iterator[str] | tuple[str, ...] = ()) -> None:
+    """Take everything but the tables away from a connection: files, network, extensions, settings, our variables."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def literal(text: str) -> str:
+    """Spell a text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def one_select(sql: str) -> None:
+    """Refuse everything that is not exactly one statement that only reads.
+
+    Raises:
+        SourceError: with what it is instead.
+    """
+    import duckdb
+
+    try:
+        kinds = [statement.type.name for statement in duckdb.extract_statements(sql)]
+    except duckdb.Error as error:
+        raise SourceError(f"the query cannot be read: {said(error)}", hint="try it in DuckDB") from error
+    if kinds != ["SELECT"]:
+        found = " and ".join(kinds) or "nothing"
+        raise SourceError(f"the query must be one SELECT; it is {found}", hint="write one SELECT")
+
+
+def said(error: Exception) -> str:
+    """Give the first line of what DuckDB says; without values, which it quotes when a row is at fault."""
+    import duckdb
+
+    line = str(error).splitlines()[0]
+    if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
+        return line
+    for quote in "'\"":
+        line = line.split(quote)[0]
+    return f"{line.rstrip()} ... (the value is not shown)"
+
+
+def arrow_schema(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema":
+    """Give a query's columns without running it.
+
+    Raises:
+        SourceError: two columns have one name.
+    """
+    for name, places in repeated(relation.columns).items():
+        raise SourceError(
+            f"{origin} gives {name!r} more than once, as columns {' and '.join(map(str, places))}",
+            hint="name each column once, with `as` where two tables share a name",
+        )
+    return relation.limit(0).to_arrow_reader(1).schema
+
+
+def batches(relation: "duckdb.DuckDBPyRelation", origin: str) -> Iterator[InputBatch]:
+    """Run a query and stream its rows. No second query may run on its connection meanwhile."""
+    first = 1
+    reader: Any = relation.to_arrow_reader(ROWS_MAX)
+    with reader:
+        for batch in reader:
+            for start, piece in slices(batch):
+                yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), origin)
+            first += batch.num_rows

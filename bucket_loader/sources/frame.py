@@ -1,0 +1,187 @@
+"""A pandas DataFrame, or a pyarrow Table, as it is in memory: never changed, and nothing in it guessed."""
+
+import hashlib
+import numbers
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from bucket_loader.config import FrameSource
+from bucket_loader.errors import SourceError
+from bucket_loader.records import InputBatch, Origin, Reading, Reason, Rejection
+from bucket_loader.sources.base import SourceContext, int64_array, repeated, slices
+from bucket_loader.sources.texts import problem, shown
+from bucket_loader.sources.types import plain_schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+ORIGIN: Final = "frame"
+# Beyond this a float rounds integers.
+_EXACT: Final = 2**53
+_Reasons = dict[int, list[Reason]]
+
+
+class Frame:
+    """A DataFrame's columns, and its index where that has a name."""
+
+    def __init__(self, spec: FrameSource, context: SourceContext) -> None:  # noqa: ARG002  # every source has both
+        self._frame = spec.frame
+
+    def fingerprint(self) -> str:
+        """Identify the values, by their Arrow form."""
+        import pyarrow as pa
+
+        digest = hashlib.sha256()
+        table, reasons = self._table()
+        digest.update(repr(sorted(reasons)).encode())
+        with pa.PythonFile(_Hashing(digest), mode="w") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return digest.hexdigest()
+
+    def read(self) -> Reading:
+        """Convert the columns, and give the rows."""
+        table, reasons = self._table()
+        return Reading(table.schema, self._batches(table, reasons))
+
+    def _batches(self, table: "pa.Table", reasons: _Reasons) -> Iterator[InputBatch]:
+        first = 1
+        for batch in table.to_batches():
+            for start, piece in slices(batch):
+                yield self._batch(piece, first + start, reasons)
+            first += batch.num_rows
+
+    def _batch(self, piece: "pa.RecordBatch", first: int, reasons: _Reasons) -> InputBatch:
+        import numpy as np
+
+        here = [index for index in range(piece.num_rows) if first + index in reasons] if reasons else []
+        unread = [self._rejection(piece.schema.names, first + index, reasons[first + index]) for index in here]
+        kept = np.delete(np.arange(piece.num_rows, dtype=np.int64), here)
+        data = piece.take(int64_array(kept)) if here else piece
+        return InputBatch(data, int64_array(kept + first), ORIGIN, unread)
+
+    def _rejection(self, names: Sequence[str], ordinal: int, reasons: list[Reason]) -> Rejection:
+        values = _with_index(self._frame).iloc[ordinal - 1].tolist()
+        row = {name: None if _is_null(value) else value for name, value in zip(names, values, strict=True)}
+        return Rejection("read", Origin(ORIGIN, ordinal), tuple(reasons), shown(row))
+
+    def _table(self) -> "tuple[pa.Table, _Reasons]":
+        import pyarrow as pa
+
+        if isinstance(self._frame, pa.Table):
+            _refuse_repeated(self._frame.schema.names)
+            return self._frame.cast(plain_schema(self._frame.schema)), {}
+        frame = _with_index(self._frame)
+        names = [str(name) for name in frame.columns]
+        _refuse_repeated(names)
+        reasons: _Reasons = {}
+        arrays = [_arrow(name, frame.iloc[:, place], reasons) for place, name in enumerate(names)]
+        table = pa.Table.from_arrays(arrays, names=names)
+        return table.cast(plain_schema(table.schema)), reasons
+
+
+class _Hashing:
+    """A file that keeps nothing but a hash of what is written to it."""
+
+    closed = False
+
+    def __init__(self, digest: "hashlib._Hash") -> None:
+        self._digest = digest
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise SourceError(
+            f"a {type(frame).__name__} is not a source", hint="give a pandas DataFrame or a pyarrow Table"
+        )
+    named = [name for name in frame.index.names if name is not None]
+    if taken := [name for name in named if name in frame.columns]:
+        raise SourceError(f"{taken[0]!r} is both a column and the index", hint="rename the index, or drop it")
+    return frame.reset_index(level=named) if named else frame
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    for name, places in repeated(names).items():
+        raise SourceError(
+            f"the frame has {name!r} more than once, as columns {' and '.join(map(str, places))}",
+            hint="one would hide the other; rename one",
+        )
+
+
+def _arrow(name: str, series: "pd.Series[Any]", reasons: _Reasons) -> "pa.Array | pa.ChunkedArray":
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(series.dtype, pd.CategoricalDtype) and series.cat.categories.dtype == object:
+        series = series.astype(object)
+    try:
+        if series.dtype != object:
+            return pa.Array.from_pandas(series)
+        return _from_objects(name, series.tolist(), reasons)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise SourceError(
+            f"the column {name!r} ({series.dtype}) has values that Arrow has no type for",
+            hint="convert it before, for example with `.astype(str)`",
+        ) from error
+
+
+def _from_objects(name: str, values: list[Any], reasons: _Reasons) -> "pa.Array":
+    """Convert Python objects: of one type as that type, of several as texts; Arrow alone would round or mix some."""
+    import pyarrow as pa
+
+    values = [None if _is_null(value) else value for value in values]
+    for ordinal, value in enumerate(values, start=1):
+        if reason := problem(value, name):
+            reasons.setdefault(ordinal, []).append(reason)
+            values[ordinal - 1] = None
+    kinds = {_kind(value) for value in values if value is not None}
+    if kinds == {int, float} and all(
+        abs(int(value)) <= _EXACT for value in values if isinstance(value, numbers.Integral)
+    ):
+        return pa.array(values, pa.float64())
+    if len(kinds) <= 1 and "big integer" not in kinds:
+        return pa.array(values)
+    return pa.array(_texts(name, values, reasons), pa.string())
+
+
+def _kind(value: object) -> object:
+    """Give what a column must have one of: a type; for times also whether they have a zone."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int if -(2**63) <= int(value) < 2**63 else "big integer"
+    return (type(value), value.tzinfo is None) if isinstance(value, datetime) else type(value)
+
+
+def _texts(name: str, values: list[Any], reasons: _Reasons) -> list[str | None]:
+    texts: list[str | None] = []
+    for ordinal, value in enumerate(values, start=1):
+        if value is None or isinstance(value, (str, bool, numbers.Integral, Decimal)):
+            texts.append(None if value is None else str(value))
+        else:
+            message = f"the column has values of several types, and a {type(value).__name__} has no certain text"
+            reasons.setdefault(ordinal, []).append(Reason("type", message, name))
+            texts.append(None)
+    return texts
+
+
+def _is_null(value: object) -> bool:
+    """Tell None, NaN, NaT and NA: the only values that are not equal to themselves, and NA."""
+    import pandas as pd
+
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124

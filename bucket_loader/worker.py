@@ -1,0 +1,262 @@
+"""One chunk's way: intent, attempts, outcome; and on a refusal its parts, each an intent of its own.
+
+A worker is a thread that takes chunks from a queue. What it may not know alone (when to stop, how fast to go, what was
+judged) it asks of the delivery.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bucket_loader import dead_letters
+from bucket_loader.errors import BucketLoaderError, KeyRefusedError, MisroutedError, PatienceError
+from bucket_loader.ledger import ChunkState, Conclusion
+from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.records import Chunk, Origin, Outcome, Reason, Rejection, Verdict, row_as_json
+from bucket_loader.sender import isolation
+from bucket_loader.sender.client import Client
+from bucket_loader.sender.retry import Patience
+
+if TYPE_CHECKING:
+    from bucket_loader.delivery import Delivery
+
+log = logging.getLogger("bucket_loader.delivery")
+
+
+class Queue:
+    """A stream's chunks, taken by many workers; two that name the same id are never out at once."""
+
+    def __init__(self, chunks: Iterator[Chunk], stopped: threading.Event) -> None:
+        self._chunks = chunks
+        self._stopped = stopped
+        self._next: Chunk | None = None
+        self._out: list[frozenset[str]] = []
+        self._condition = threading.Condition()
+
+    def take(self, *, wait: bool = True) -> Chunk | None:
+        """Give the next chunk, once nothing in flight shares an id with it.
+
+        None at the end, when the run is stopped, and, without `wait`, when something stands in its way.
+        """
+        with self._condition:
+            while not self._stopped.is_set():
+                if self._next is None:
+                    self._next = next(self._chunks, None)
+                chunk = self._next
+                if chunk is None:
+                    return None
+                if not any(chunk.ids & ids for ids in self._out):
+                    self._next = None
+                    self._out.append(chunk.ids)
+                    return chunk
+                if not wait:
+                    return None
+                self._condition.wait(0.5)
+        return None
+
+    def done(self, chunk: Chunk) -> None:
+        """Say that a chunk is no longer in flight."""
+        with self._condition:
+            self._out.remove(chunk.ids)
+            self._condition.notify_all()
+
+
+class Worker(threading.Thread):
+    """Takes chunks and brings each to its outcome."""
+
+    def __init__(self, delivery: "Delivery", stream: PlannedStream, queue: Queue, client: Client, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.delivery = delivery
+        self.stream = stream
+        self.queue = queue
+        self.client = client
+        self.crash: BaseException | None = None
+
+    def run(self) -> None:
+        """Work until the queue is empty or the run is stopped."""
+        try:
+            chunk = self._take()
+            while chunk is not None:
+                chunk = self._bring_home(chunk)
+        except BaseException as error:  # noqa: BLE001  # re-raised by the delivery: a thread's own would be lost
+            self.crash = error
+            self.delivery.stopped.set()
+        finally:
+            self.client.close()
+
+    def _take(self) -> Chunk | None:
+        chunk = self.queue.take()
+        if chunk is not None:
+            self.delivery.ledger.intend(self.delivery.run, chunk)
+        return chunk
+
+    def _bring_home(self, chunk: Chunk) -> Chunk | None:
+        """Send an intended chunk until every record of it is settled or left; gives the next, intended."""
+        attempts = _Attempts(self, chunk)
+        outcome = attempts.until_final()
+        if outcome.verdict is Verdict.DELIVERED:
+            # What is delivered is no longer in flight: one commit carries the outcome and the next intent.
+            self.queue.done(chunk)
+            following = self.queue.take(wait=False)
+            conclusion = attempts.conclusion("delivered", outcome)
+            self.delivery.ledger.conclude(self.delivery.run, chunk, conclusion, following)
+            self.delivery.judge(good=len(chunk.sequences))
+        else:
+            self._settle(chunk, outcome, attempts)
+            self.queue.done(chunk)
+            following = None
+        return following or self._take()
+
+    def _settle(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> bool:
+        """Bring an outcome to the ledger, and cut what was refused; gives whether all of it was delivered."""
+        delivery, size = self.delivery, len(chunk.sequences)
+        match outcome.verdict:
+            case Verdict.DELIVERED:
+                delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion("delivered", outcome))
+                delivery.judge(good=size)
+                return True
+            case Verdict.REJECTED | Verdict.TOO_BIG if size > 1:
+                hint = outcome.details if outcome.verdict is Verdict.REJECTED else None
+                return self._cut(chunk, isolation.parts(size, hint), attempts.conclusion("split", outcome), sure=True)
+            case Verdict.REJECTED | Verdict.TOO_BIG:
+                self._reject(chunk, outcome, attempts)
+            case Verdict.SERVER_ERROR if delivery.may_suspect(self.stream) and size > 1:
+                # It alone brings server errors while others succeed: something in it does.
+                return self._cut(chunk, isolation.halves(size), attempts.conclusion("split", outcome), sure=False)
+            case Verdict.SERVER_ERROR if delivery.may_suspect(self.stream):
+                self._reject(chunk, outcome, attempts)
+            case _:
+                self._leave(chunk, outcome, attempts)
+        return False
+
+    def _cut(self, chunk: Chunk, positions: list[list[int]], conclusion: Conclusion, *, sure: bool) -> bool:
+        """Replace a chunk by its parts and settle each; `sure`: if all but the last pass, the last is to blame."""
+        parts = [chunk.part(some) for some in positions]
+        self.delivery.ledger.split(self.delivery.run, chunk, parts, conclusion)
+        passed = True
+        for number, part in enumerate(parts):
+            last = number == len(parts) - 1
+            passed = self._settle_part(part, known_bad=sure and last and passed) and passed
+        return passed
+
+    def _settle_part(self, part: Chunk, *, known_bad: bool) -> bool:
+        size = len(part.sequences)
+        if known_bad and size > 1:
+            # The others passed, so this one is what was refused: sending it whole would only say so again.
+            return self._cut(part, isolation.halves(size), Conclusion("split", 0), sure=True)
+        if self.delivery.stopped.is_set():
+            return False  # it stays queued
+        self.delivery.ledger.intend(self.delivery.run, part)
+        attempts = _Attempts(self, part)
+        return self._settle(part, attempts.until_final(), attempts)
+
+    def _reject(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
+        """Write the dead letter, synced, and only then commit the outcome."""
+        delivery, number = self.delivery, str(chunk.sequences[0])
+        rejection = _rejection(delivery.plan, self.stream, chunk, outcome)
+        letter = dead_letters.entry(rejection, run=delivery.run, stream=self.stream.name, number=number)
+        delivery.letters.append([letter])
+        delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion("rejected", outcome))
+        delivery.judge(bad=1)
+
+    def _leave(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
+        """Leave a chunk for a later run, held or queued, and say why when that ends this one."""
+        delivery = self.delivery
+        held = outcome.ambiguous and self.stream.on_unknown == "hold"
+        state: ChunkState = "held" if held else "queued"
+        delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion(state, outcome))
+        if held:
+            log.warning("stream %s: chunk %s is held: %s", self.stream.name, chunk.members, outcome.message)
+            return
+        failure = _failure(outcome, delivery.patience)
+        if failure is not None:
+            delivery.fail(failure)
+
+
+class _Attempts:
+    """The attempts of one chunk: paced, counted, and named in the ledger before an ambiguous one is repeated."""
+
+    def __init__(self, worker: Worker, chunk: Chunk) -> None:
+        self._worker = worker
+        self._delivery = worker.delivery
+        self._chunk = chunk
+        self._made = 0
+        self._committed = 0
+
+    def until_final(self) -> Outcome:
+        """Attempt until the outcome is final, patience is over, or the run is stopped."""
+        return self._delivery.retry.attempt_until_final(
+            self._attempt,
+            self._before_retry,
+            hold=self._worker.stream.on_unknown == "hold",
+            alone=len(self._chunk.sequences) == 1,
+        )
+
+    def _attempt(self) -> Outcome:
+        if not self._delivery.pacer.acquire():
+            return Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
+        self._delivery.count_request(retry=self._made > 0)
+        self._made += 1
+        outcome = self._worker.client.post(self._chunk.body)
+        self._delivery.pacer.release(outcome)
+        if outcome.verdict in {Verdict.DELIVERED, Verdict.REJECTED}:
+            self._delivery.patience.answered()
+        return outcome
+
+    def _before_retry(self, outcome: Outcome) -> None:
+        self._delivery.tally.state = f"{outcome.status or outcome.verdict.value}: {outcome.message}"
+        if outcome.ambiguous:
+            self._delivery.ledger.count_ambiguous(self._delivery.run, self._chunk)
+            self._committed = self._made
+            log.info(
+                "stream %s: chunk %s is sent again after %s; it may be applied twice",
+                self._worker.stream.name, self._chunk.members, outcome.status or outcome.message,
+            )  # fmt: skip
+
+    def conclusion(self, state: ChunkState, outcome: Outcome) -> Conclusion:
+        """Give what is to be committed: the attempts since the last commit."""
+        return Conclusion(state, self._made - self._committed, int(outcome.ambiguous), outcome.status)
+
+
+def _rejection(plan: Plan, stream: PlannedStream, chunk: Chunk, outcome: Outcome) -> Rejection:
+    (sequence,) = chunk.sequences
+    (origin,) = plan.rows(stream, chunk.sequences, ["source", "ordinal"])
+    (batch,) = plan.inputs(stream, chunk.sequences)
+    message = outcome.message or f"the API answered {outcome.status}"
+    return Rejection(
+        stage="deliver",
+        origin=Origin(origin["source"], origin["ordinal"]),
+        reasons=(Reason(_code(outcome), message, None),),
+        row=row_as_json(batch, 0),
+        record=json.loads(chunk.records[0]),
+        response={"status": outcome.status, "body": outcome.details},
+        sequence=sequence,
+    )
+
+
+def _code(outcome: Outcome) -> str:
+    return {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error"}.get(outcome.verdict, "refused")
+
+
+def _failure(outcome: Outcome, patience: Patience) -> BucketLoaderError | None:
+    """Give the error that an outcome ends the run with; None when a stop asked for the end."""
+    match outcome.verdict:
+        case Verdict.REFUSED_KEY:
+            return KeyRefusedError(
+                f"the API refused the key ({outcome.status}: {outcome.message})",
+                hint="check that the variable holds the secret key of this environment; `bucket-loader check` tests it",
+            )
+        case Verdict.MISROUTED:
+            return MisroutedError(
+                outcome.message,
+                hint="check `destination: base_url`; nothing was dead-lettered, running again continues",
+            )
+        case _ if patience.over:
+            return PatienceError(
+                f"no success for {patience.patience_s:g} s (last: {outcome.status or outcome.message})",
+                hint="nothing is lost: run the same command again to continue where this one stopped",
+            )
+        case _:
+            return None
