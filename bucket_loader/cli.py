@@ -185,6 +185,7 @@ def plan(ctx: click.Context, /, pipeline: Path, show: int, **words: Any) -> None
     job = _job(ctx, pipeline, words)
     planned, streams = inspection.plan(job)
     inspection.tell_plan(job.reporter, planned, streams, show=show)
+    job.reporter.say(f"the plan: {planned.folder}")
     if ctx.meta["as_json"]:
         click.echo(json.dumps(inspection.plan_as_json(planned, streams)))
 

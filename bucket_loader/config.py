@@ -110,6 +110,10 @@ def clean_key(value: str) -> str:
     return stripped
 
 
+def _clean_secret(key: SecretStr) -> SecretStr:
+    return SecretStr(clean_key(key.get_secret_value()))
+
+
 def _loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -174,7 +178,9 @@ class Destination(Model):
     """Where records go, and how hard to try."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = "https://front.bucket.co"
-    key: SecretStr = Field(description="only by reference, for example ${BUCKET_SECRET_KEY}")
+    key: Annotated[SecretStr, AfterValidator(_clean_secret)] = Field(
+        description="only by reference, for example ${BUCKET_SECRET_KEY}"
+    )
     environment: Name = "production"
     chunk: ChunkSize = ChunkSize()
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
@@ -184,11 +190,6 @@ class Destination(Model):
     proxy: str | None = None
     ca_bundle: Path | None = None
     api: Literal["front"] = "front"
-
-    @model_validator(mode="after")
-    def _clean_key(self) -> Self:
-        object.__setattr__(self, "key", SecretStr(clean_key(self.key.get_secret_value())))
-        return self
 
     @property
     def host(self) -> str:

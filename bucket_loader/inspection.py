@@ -68,7 +68,6 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
     rejected = planned.folder / plans.REJECTED
     if rejected.exists() and not reporter.quiet:
         reporter.rejected(rejected)
-    reporter.say(f"the plan: {planned.folder}")
 
 
 def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:

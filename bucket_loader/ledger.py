@@ -298,6 +298,10 @@ class Ledger:
                 ],
             )
 
+    def ever_delivered(self) -> bool:
+        """Tell whether anything was ever delivered from this state."""
+        return bool(self._query("SELECT 1 FROM chunk WHERE state = 'delivered' LIMIT 1"))
+
     def counts(self, run: str) -> dict[str, Counts]:
         """Add up where every row of a run's streams went, by the stream's name."""
         rows = self._query(

@@ -120,7 +120,7 @@ class Reporter:
     def say(self, text: str) -> None:
         """Say one line."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False)
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def planning(self) -> Iterator[None]:

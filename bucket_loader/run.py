@@ -220,7 +220,8 @@ def _deliver(job: Job, state: State, planned: Plan) -> Summary:
         error = failure
     if error is None and job.stopped.is_set():
         error = interrupted(job.signal_number)
-    return _end(job, state, planned, error)
+    tally = delivery.tally
+    return replace(_end(job, state, planned, error), requests=tally.requests, retries=tally.retries)
 
 
 def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
@@ -237,7 +238,6 @@ def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None)
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=_now())
-    row = next(row for row in ledger.runs() if row.run == run_name)
     letters = state.dead_letters(run_name)
     return Summary(
         run=run_name,
@@ -246,8 +246,6 @@ def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None)
         exit_code=exit_code,
         as_of=planned.manifest.as_of,
         streams=streams,
-        requests=row.requests,
-        retries=row.retries,
         dead_letters=str(letters.absolute()) if letters.exists() else None,
         error=error,
     )
@@ -288,6 +286,8 @@ def _together(job: Job, summary: Summary, resumed: list[Summary], seconds: float
         status=status,
         exit_code=exit_code,
         resumed=tuple(Resumed(one.run, one.streams) for one in resumed),
+        requests=summary.requests + sum(one.requests for one in resumed),
+        retries=summary.retries + sum(one.retries for one in resumed),
         seconds=seconds,
     )
 

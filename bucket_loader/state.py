@@ -107,12 +107,15 @@ def _take(lock: IO[bytes], root: Path) -> None:
 
 
 def _check_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:
-    """Refuse another key than the state's: another key is another Bucket environment, most of the time."""
+    """Refuse another key than the state's: another key is another Bucket environment, most of the time.
+
+    A key that never delivered anything may have been a mistake, so it binds nothing.
+    """
     salt = ledger.meta("key_salt") or secrets.token_hex(16)
     key = pipeline.destination.key.get_secret_value()
     fingerprint = hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**12, r=8, p=1, dklen=16).hex()
     known = ledger.meta("key_fingerprint")
-    if known not in {None, fingerprint} and not key_rotated:
+    if known not in {None, fingerprint} and not key_rotated and ledger.ever_delivered():
         raise StateError(
             "this state belongs to another key",
             hint="is this the right environment? If the key of the same one was renewed, run once with --key-rotated",

@@ -78,6 +78,18 @@ def int64_array(numbers: "Numbers") -> "pa.Int64Array":
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
+def repeated_text(text: str | None, count: int) -> "pa.StringArray":
+    """Give one text, or null, for every row; without `pa.scalar`, for the same reason as above."""
+    import numpy as np
+    import pyarrow as pa
+
+    if text is None:
+        return pa.nulls(count, pa.string())
+    data = text.encode()
+    offsets = np.arange(count + 1, dtype=np.int32) * len(data)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
+
+
 def ordinals_from(first: int, count: int) -> "pa.Int64Array":
     """Number `count` rows from `first` on."""
     import numpy as np

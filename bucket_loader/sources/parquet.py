@@ -11,7 +11,7 @@ from bucket_loader.config import ParquetSource
 from bucket_loader.errors import SourceError
 from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX, InputBatch, Reading
 from bucket_loader.sources import files
-from bucket_loader.sources.base import SourceContext, ordinals_from, repeated, slices
+from bucket_loader.sources.base import SourceContext, ordinals_from, repeated, repeated_text, slices
 from bucket_loader.sources.files import SourceFile
 from bucket_loader.sources.types import common_schema, plain_schema, to_schema
 
@@ -72,7 +72,6 @@ class ParquetFiles:
         return pa.schema([*schema, *(pa.field(key, kind) for key, kind in added)])
 
     def _rows(self, file: SourceFile, schema: "pa.Schema") -> Iterator[InputBatch]:
-        import pyarrow as pa
 
         partitions = self._partitions(file)
         first = 1
@@ -80,7 +79,7 @@ class ParquetFiles:
             for batch in parquet.iter_batches(batch_size=_rows_at_once(parquet)):
                 columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                 for key in partitions.keys() - columns.keys():
-                    columns[key] = pa.repeat(pa.scalar(partitions[key], pa.string()), batch.num_rows)
+                    columns[key] = repeated_text(partitions[key], batch.num_rows)
                 whole = to_schema(columns, schema, file.name)
                 for start, piece in slices(whole):
                     yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), file.name)

@@ -14,7 +14,7 @@ from bucket_loader.records import BATCH_BYTES_MAX, InputBatch, Origin, Reading, 
 from bucket_loader.sources import files
 from bucket_loader.sources.base import empty_batch, int64_array, ordinals_from, quoted, repeated, slices
 from bucket_loader.sources.files import SourceFile
-from bucket_loader.sources.texts import problem, shown
+from bucket_loader.sources.texts import all_sound, problem, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -126,18 +126,14 @@ class Sqlite:
         import numpy as np
         import pyarrow as pa
 
-        unread, sound = [], []
-        for index, row in enumerate(rows):
-            reasons = [
-                reason for name, value in zip(schema.names, row, strict=True) if (reason := problem(value, name))
-            ]
-            if reasons:
-                values = shown(dict(zip(schema.names, row, strict=True)))
-                unread.append(Rejection("read", Origin(origin, first + index), tuple(reasons), values))
-            else:
-                sound.append(index)
-        kept = rows if len(sound) == len(rows) else [rows[index] for index in sound]
-        columns = list(zip(*kept, strict=True)) or [()] * len(schema)
+        columns = list(zip(*rows, strict=True))
+        sound: Sequence[int] = range(len(rows))
+        unread: list[Rejection] = []
+        if not all(map(all_sound, columns)):
+            unread = _unsound(rows, first, schema.names, origin)
+            bad = {rejection.origin.row - first for rejection in unread}
+            sound = [index for index in sound if index not in bad]
+            columns = list(zip(*(rows[index] for index in sound), strict=True)) or [()] * len(schema)
         try:
             arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
         except (pa.ArrowException, TypeError) as error:
@@ -172,6 +168,16 @@ class Sqlite:
             f"{self._file.name} cannot be queried: {error}",
             hint="the query must be one SELECT over the tables of this file; try it in the sqlite3 shell",
         )
+
+
+def _unsound(rows: list[tuple[Any, ...]], first: int, names: list[str], origin: str) -> list[Rejection]:
+    unread = []
+    for ordinal, row in enumerate(rows, start=first):
+        values = dict(zip(names, row, strict=True))
+        reasons = tuple(reason for name, value in values.items() if (reason := problem(value, name)))
+        if reasons:
+            unread.append(Rejection("read", Origin(origin, ordinal), reasons, shown(values)))
+    return unread
 
 
 def _counts(name: str) -> str:

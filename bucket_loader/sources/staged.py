@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from bucket_loader.errors import SourceError
 from bucket_loader.records import ROWS_MAX, InputBatch, Origin, Reading, Reason, Rejection
-from bucket_loader.sources.base import empty_batch, ordinals_from
+from bucket_loader.sources.base import empty_batch, ordinals_from, repeated_text
 from bucket_loader.sources.types import to_schema
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _writer(data: IO[bytes], schema: "pa.Schema") -> "pq.ParquetWriter":
 def _with_internal(batch: InputBatch, schema: "pa.Schema") -> "pa.RecordBatch":
     import pyarrow as pa
 
-    source = pa.repeat(pa.scalar(batch.source, pa.string()), batch.data.num_rows)
+    source = repeated_text(batch.source, batch.data.num_rows)
     return pa.RecordBatch.from_arrays([*batch.data.columns, batch.ordinals, source], schema=schema)
 
 
