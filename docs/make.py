@@ -1,0 +1,43 @@
+"""Write the parts of the docs that come from the code; a test holds the committed files against this.
+
+    python docs/make.py
+"""
+
+import json
+from pathlib import Path
+
+import click
+
+from bucket_loader.cli import main
+from bucket_loader.pipeline_file import json_schema
+
+FOLDER = Path(__file__).parent
+
+
+def command_line() -> str:
+    """Give `cli.md`: every command's own help."""
+    parts = [
+        "# The command line\n",
+        "Every command's `--help`, as it prints it. This page is made by `python docs/make.py`.\n",
+        _section("bucket-loader", main),
+    ]
+    parts += [_section(f"bucket-loader {name}", command) for name, command in sorted(main.commands.items())]
+    return "\n".join(parts)
+
+
+def _section(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def schema() -> str:
+    """Give `pipeline.schema.json`: what editors check a pipeline file against."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+PAGES = {"cli.md": command_line, "pipeline.schema.json": schema}
+
+
+if __name__ == "__main__":
+    for page, make in PAGES.items():
+        (FOLDER / page).write_text(make(), "utf-8")
