@@ -232,7 +232,7 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
 
     file, words["state"] = pipeline, None
     options = _options(words)
-    reporter = _reporter(words)
+    reporter = _reporter(words, throws_away=True)
     ctx.meta["as_json"] = words["as_json"]
     with rehearsal.rehearsed(file, options, reporter, patience=words["patience"], faults=_document(faults)) as (
         job,
@@ -445,7 +445,7 @@ def _duration(text: str, option: str) -> float:
         raise UsageError(f"{option} {text}: {error}") from None
 
 
-def _reporter(words: dict[str, Any]) -> "Reporter":
+def _reporter(words: dict[str, Any], *, throws_away: bool = False) -> "Reporter":
     from bucket_loader.report import Reporter
 
     console = _console()
@@ -455,7 +455,7 @@ def _reporter(words: dict[str, Any]) -> "Reporter":
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING)
     logger.propagate = False
-    return Reporter(console, quiet=words["quiet"])
+    return Reporter(console, quiet=words["quiet"], throws_away=throws_away)
 
 
 def _console() -> "Console":

@@ -19,17 +19,27 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     SecretStr,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 
 from bucket_loader import contract
 from bucket_loader.contract import RecordKind
 
 SQL_PARAMETERS: Final = ("interval_start", "interval_end", "as_of", "cursor")
 # `:name` outside quotes and comments, and not part of a `::cast`.
-_SQL_PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|::|:([A-Za-z_]\w*)", re.DOTALL)
+_SQL_PARAMETER = re.compile(
+    r"\b[eE]'(?:[^'\\]|\\.|'')*'"  # text with escapes
+    r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
+    r"|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$"  # text between dollars
+    r"|--[^\n]*|/\*.*?\*/|::|:(?P<name>[A-Za-z_]\w*)",
+    re.DOTALL,
+)
 PATH_PARAMETER: Final = re.compile(r"\{(interval_start|interval_end):([^{}]+)\}")
 
 
@@ -41,12 +51,17 @@ class Model(BaseModel):
 
 def sql_parameters(text: str) -> list[str]:
     """List the `:name` parameters of a query, in order, with repeats."""
-    return [match[1] for match in _SQL_PARAMETER.finditer(text) if match[1]]
+    return [match["name"] for match in _SQL_PARAMETER.finditer(text) if match["name"]]
 
 
 def with_parameter_style(text: str, style: str) -> str:
     """Spell each `:name` as `style` says, for example `${}` for DuckDB."""
-    return _SQL_PARAMETER.sub(lambda match: style.format(match[1]) if match[1] else match[0], text)
+    return _SQL_PARAMETER.sub(lambda match: style.format(match["name"]) if match["name"] else match[0], text)
+
+
+def directives(form: str) -> list[str]:
+    """List the directives of a time format: `%d/%-m %%y` has `%d`, `%-m` and `%%`."""
+    return re.findall(r"%-?.", form, re.DOTALL)
 
 
 # --- scalars -------------------------------------------------------------------------------------------------------
@@ -114,6 +129,18 @@ def _clean_secret(key: SecretStr) -> SecretStr:
     return SecretStr(clean_key(key.get_secret_value()))
 
 
+def _above_zero(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be more than 0")
+    return value
+
+
+def _chunk_bytes(value: int) -> int:
+    if not 1024 <= value <= 64 * 1024 * 1024:  # noqa: PLR2004  # 1 KiB and 64 MiB
+        raise ValueError("must be between 1KiB and 64MiB")
+    return value
+
+
 def _loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -123,23 +150,58 @@ def _loopback(host: str) -> bool:
         return False
 
 
+# Where clouds hand out credentials, besides the link-local addresses.
+_METADATA_HOSTS: Final = frozenset(
+    ["metadata", "metadata.google.internal", "metadata.goog", "fd00:ec2::254", "100.100.100.200"]
+)
+
+
+def _metadata(host: str) -> bool:
+    name = host.rstrip(".").partition("%")[0]
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name in _METADATA_HOSTS
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_link_local or str(mapped or address) in _METADATA_HOSTS
+
+
+def _is_host(host: str) -> bool:
+    """Tell a name or an address from an address in disguise, whose last label is a number: 127.1, 0x7f000001."""
+    disguised = re.fullmatch(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", host) and not re.fullmatch(r"\d+(\.\d+){3}", host)
+    return bool(host) and not disguised
+
+
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    host = parts.hostname or ""
-    if parts.scheme not in {"https", "http"} or not host:
-        raise ValueError("is not a URL; write for example https://front.bucket.co")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    malformed = "is not a URL; write for example https://front.bucket.co"
+    if not re.fullmatch(r"(?i)https?://[!-~]+", value) or "\\" in value:
+        raise ValueError(malformed)
+    if "@" in value or "?" in value or "#" in value:
         raise ValueError("must not hold a user, a password, a query or a fragment; the key has its own place")
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(malformed) from None
+    host = parts.hostname or ""
+    if not _is_host(host):
+        raise ValueError(malformed)
+    try:
+        port = parts.port
+    except ValueError:  # its message would quote what may be a password
+        port = 0
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("has a port that is not a number from 1 to 65535")
     if parts.scheme == "http" and not _loopback(host):
         raise ValueError("must be https: over http the key would travel in the clear (only loopback may use http)")
-    try:
-        link_local = ipaddress.ip_address(host).is_link_local
-    except ValueError:
-        link_local = host == "metadata.google.internal"
-    if link_local:
+    if _metadata(host):
         raise ValueError("is a link-local or metadata address, which is never Bucket")
-    _ = parts.port  # raises ValueError when it is not a port
-    return value.rstrip("/")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+
+
+def _at_least_one(columns: list[str]) -> list[str]:
+    if not columns:
+        raise ValueError("names no column")
+    return columns
 
 
 def _name(value: str) -> str:
@@ -156,13 +218,21 @@ def _known_parameters(text: str) -> str:
     return text
 
 
-Duration = Annotated[float, BeforeValidator(duration_s)]
-Size = Annotated[int, BeforeValidator(size_bytes)]
+# What may be written, for the JSON Schema: each of these is read from text, or from less than the model holds.
+_NUMBER_OR_TEXT = WithJsonSchema({"type": ["number", "string"]})
+_TEXT_OR_TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]})
+
+Duration = Annotated[float, BeforeValidator(duration_s), _NUMBER_OR_TEXT]
+Size = Annotated[int, BeforeValidator(size_bytes), _NUMBER_OR_TEXT]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Name = Annotated[str, AfterValidator(_name)]
-ShareOf = Annotated[Share, BeforeValidator(lambda value: value if isinstance(value, Share) else share(value))]
+ShareOf = Annotated[
+    Share, BeforeValidator(lambda value: value if isinstance(value, Share) else share(value)), _NUMBER_OR_TEXT
+]
 Sql = Annotated[str, Field(min_length=1), AfterValidator(_known_parameters)]
-OneOrMany = BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+Texts = Annotated[
+    list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), _TEXT_OR_TEXTS
+]
 
 # --- where to ------------------------------------------------------------------------------------------------------
 
@@ -171,7 +241,7 @@ class ChunkSize(Model):
     """How much one request carries; whichever comes first."""
 
     records: int = Field(default=contract.CHUNK_RECORDS_MAX_KNOWN, ge=1, le=10_000)
-    bytes: Size = Field(default=512 * 1024, ge=1024, le=64 * 1024 * 1024)
+    bytes: Annotated[Size, AfterValidator(_chunk_bytes)] = 512 * 1024
 
 
 class Destination(Model):
@@ -185,7 +255,9 @@ class Destination(Model):
     chunk: ChunkSize = ChunkSize()
     concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
     patience: Duration = 1800.0
-    timeout: Duration = Field(default=30.0, gt=0, description="the whole of one attempt")
+    timeout: Annotated[Duration, AfterValidator(_above_zero)] = Field(
+        default=30.0, description="the whole of one attempt"
+    )
     requests_per_second: float | None = Field(default=None, gt=0)
     proxy: str | None = None
     ca_bundle: Path | None = None
@@ -280,7 +352,7 @@ AnySource = Annotated[
     | Annotated[ParquetSource, Tag("parquet")]
     | Annotated[QuerySource, Tag("query")]
     | Annotated[SqlSource, Tag("sql")]
-    | Annotated[FrameSource, Tag("frame")],
+    | Annotated[SkipJsonSchema[FrameSource], Tag("frame")],
     Discriminator(
         _source_type,
         custom_error_type="source_type",
@@ -309,7 +381,7 @@ class FieldSpec(Model):
     value: str | bool | int | float | None = None
     sql: str | None = None
     type: FieldType | None = None
-    format: Annotated[list[str], OneOrMany] | None = None
+    format: Texts | None = None
     timezone: Timezone | None = None
     dst: Literal["earliest", "latest"] | None = None
     unit: Literal["s", "ms", "us", "ns"] | None = None
@@ -335,15 +407,22 @@ class FieldSpec(Model):
         for wanted in ("format", "unit"):
             if getattr(self, wanted) is not None and self.type not in {None, "timestamp", "date"}:
                 raise ValueError(f"`{wanted}:` belongs to `type: timestamp` or `type: date`")
-        if any("%y" in form for form in self.format or []):
+        if any({"%y", "%-y"} & set(directives(form)) for form in self.format or []):
             raise ValueError("a two-digit year (%y) has no certain century; use %Y")
+        if self.hash is not None and self.type not in {None, "string"}:
+            raise ValueError(f"`hash:` makes text, which is no `type: {self.type}`")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say that a bare text is a column."""
+        return {"anyOf": [{"type": "string", "description": "a column"}, handler.resolve_ref_schema(handler(core))]}
 
 
 class Star(Model):
     """Every column that is not used elsewhere in the stream."""
 
-    exclude: Annotated[list[str], OneOrMany] = []
+    exclude: Texts = []
 
 
 class Values(Model):
@@ -373,6 +452,17 @@ class Values(Model):
         if "" in self.named:
             raise ValueError("an attribute needs a name")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say that names stand beside `*`."""
+        parts = handler.resolve_ref_schema(handler(core))["properties"]
+        named = {
+            "type": "object",
+            "properties": {"*": parts["star"]},
+            "additionalProperties": parts["named"]["additionalProperties"],
+        }
+        return {"anyOf": [{"const": "*"}, named]}
 
 
 class Fields(Model):  # the names are the API's own
@@ -422,7 +512,7 @@ class Stream(Model):
     record: RecordKind
     source: SourceOrName
     fields: Fields
-    key: Annotated[list[str], OneOrMany] | None = Field(default=None, min_length=1)
+    key: Annotated[Texts, AfterValidator(_at_least_one)] | None = None
     where: str | None = None
     sync: SyncMode | None = None
     nulls: Literal["omit", "send"] = "omit"

@@ -144,9 +144,9 @@ class Delivery:
             self.failure = self.failure or error
         self.stopped.set()
 
-    def may_suspect(self, stream: PlannedStream) -> bool:
-        """Whether a server error that keeps coming may be a record's fault: not in an outage, not at most once."""
-        return stream.on_unknown != "hold" and not self.stopped.is_set() and not self.patience.over
+    def goes_on(self) -> bool:
+        """Whether the run is neither stopped nor out of patience."""
+        return not self.stopped.is_set() and not self.patience.over
 
     def judge(self, *, good: int = 0, bad: int = 0) -> None:
         """Count records that were judged; stop when it is the mapping that is wrong."""

@@ -63,7 +63,7 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
             if getattr(counts, name)
         ]
         reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
-        for row in planned.rows(stream, range(min(show, stream.records)), ["record"]) if stream.records else []:
+        for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
             reporter.say(f"    {row['record']}")
     rejected = planned.folder / plans.REJECTED
     if rejected.exists() and not reporter.quiet:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from bucket_loader import config
 from bucket_loader.config import Pipeline, Stream
@@ -28,6 +29,9 @@ NODES_MAX: Final = 100_000  # an alias bomb expands past this long before it hur
 DEPTH_MAX: Final = 100
 
 Path_ = tuple[str | int, ...]
+_YAML_TAGS: Final = "tag:yaml.org,2002:"
+_CONTAINER_TAGS: Final = (f"{_YAML_TAGS}map", f"{_YAML_TAGS}seq")
+_SOURCE_TAGS: Final = frozenset(["csv", "parquet", "query", "sql", "frame"])  # of the union in `config`
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _ONLY_A_REFERENCE = re.compile(r"\s*\$\{[A-Za-z_][A-Za-z0-9_]*\}\s*")
 
@@ -79,6 +83,7 @@ def load_pipeline(
             written.pop(name, None)  # unread: its variable need not be set
         _refuse_literal_key(document, written)
     document.data = _replace(document, (), document.data, os.environ if variables is None else variables)
+    _refuse_frames(document)
     if given and isinstance(document.data["destination"], dict):
         document.data["destination"] |= given
     return _validated(document, str(file))
@@ -103,19 +108,29 @@ def parse(text: bytes, file: str) -> Document:
         raise ConfigError(file, [Mistake("", f"is larger than {FILE_BYTES_MAX} bytes; that is no pipeline file")])
     try:
         node = YAML(typ="safe", pure=True).compose(text.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line, column = text.count(b"\n", 0, error.start) + 1, error.start - text.rfind(b"\n", 0, error.start)
+        raise ConfigError(file, [Mistake("", "is not UTF-8", "save the file as UTF-8", line, column)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        raise ConfigError(file, [Mistake("", f"is not YAML: {error.problem}", "", line, column)]) from None
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(file, [Mistake("", f"is not YAML in UTF-8: {type(error).__name__}")]) from None
+        problem = re.sub(r" '[^']{2,}'", "", str(error.problem))  # an alias may be a key that begins with a star
+        raise ConfigError(file, [Mistake("", f"is not YAML: {problem}", "", line, column)]) from None
+    except ReaderError as error:
+        before = text.decode("utf-8-sig")[: error.position].split("\n")
+        message = "is not YAML: it holds a control character"
+        raise ConfigError(file, [Mistake("", message, "", len(before), len(before[-1]) + 1)]) from None
+    except YAMLError as error:
+        raise ConfigError(file, [Mistake("", f"is not YAML: {type(error).__name__}", "", 1, 1)]) from None
+    except RecursionError:
+        raise ConfigError(file, [Mistake("", "is nested too deeply; that is no pipeline file", "", 1, 1)]) from None
     document = Document()
     if node is None:
         raise ConfigError(file, [Mistake("", "is empty", "`bucket-loader init SOURCE` writes a first pipeline file")])
     try:
         document.data = _plain(document, (), node)
     except RecursionError as error:
-        raise ConfigError(file, [Mistake("", str(error))]) from None
+        raise ConfigError(file, [Mistake("", str(error), "", 1, 1)]) from None
     if not isinstance(document.data, dict):
         raise ConfigError(file, [Mistake("", "is not a mapping", "begin with `name:`", 1, 1)])
     return document
@@ -125,6 +140,8 @@ def _plain(document: Document, path: Path_, node: Node) -> Any:  # noqa: ANN401 
     document.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
     if len(document.places) > NODES_MAX or len(path) > DEPTH_MAX:
         raise RecursionError("has too many or too deeply nested values (an alias that repeats itself?)")
+    if not isinstance(node, ScalarNode) and str(node.tag) not in _CONTAINER_TAGS:
+        document.mistake(path, f"the tag {node.tag} is not allowed", "write plain values")
     if isinstance(node, MappingNode):
         return _mapping(document, path, node)
     if isinstance(node, SequenceNode):
@@ -136,6 +153,9 @@ def _mapping(document: Document, path: Path_, node: MappingNode) -> dict[str, An
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = str(key_node.value)
+        if not _is_text(key):
+            key = "?"
+            document.mistake(path, "a key holds half a character (a lone surrogate)")
         place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         if not isinstance(key_node, ScalarNode):
             document.mistakes.append(Mistake(_spell(path), "a key must be plain text", "", *place))
@@ -151,18 +171,26 @@ def _mapping(document: Document, path: Path_, node: MappingNode) -> dict[str, An
 
 
 def _scalar(document: Document, path: Path_, node: ScalarNode) -> Any:  # noqa: ANN401  # a scalar of any type
-    kind, text = str(node.tag).rpartition(":")[2], str(node.value)
-    if kind == "null":
+    kind, text = str(node.tag).removeprefix(_YAML_TAGS), str(node.value)
+    if not _is_text(text):
+        document.mistake(path, "holds half a character (a lone surrogate)")
+        return "?"
+    if kind == "null" and text.lower() in {"", "~", "null"}:
         return None
-    if kind == "bool":
+    if kind == "bool" and text.lower() in {"true", "false"}:  # `yes` is text, even where a file says `%YAML 1.1`
         return text.lower() == "true"
     if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d*)", text):
         return int(text)
     if kind == "float" and re.fullmatch(r"[-+]?\d+\.\d*([eE][-+]?\d+)?", text):
         return float(text)
-    if kind not in {"str", "int", "float", "timestamp"}:
+    if kind not in {"str", "bool", "int", "float", "timestamp", "value", "merge"}:
         document.mistake(path, f"the tag {node.tag} is not allowed", "write plain values")
     return text
+
+
+def _is_text(text: str) -> bool:
+    """Tell text from what cannot be written as UTF-8: YAML and the environment can hold half a character."""
+    return re.search("[\ud800-\udfff]", text) is None
 
 
 def _refuse_literal_key(document: Document, destination: dict[str, Any]) -> None:
@@ -174,6 +202,20 @@ def _refuse_literal_key(document: Document, destination: dict[str, Any]) -> None
             "write `key: ${BUCKET_SECRET_KEY}` and set that variable; then replace this key, it has been seen",
         )
         destination["key"] = "refused"
+
+
+def _refuse_frames(document: Document) -> None:
+    """Refuse a DataFrame in a file: only a program has one."""
+    streams, sources = document.data.get("streams"), document.data.get("sources")
+    named = sources.items() if isinstance(sources, dict) else ()
+    inline = enumerate(streams) if isinstance(streams, list) else ()
+    found: list[tuple[Path_, Any]] = [(("sources", name), source) for name, source in named]
+    found += [
+        (("streams", index, "source"), stream.get("source")) for index, stream in inline if isinstance(stream, dict)
+    ]
+    for path, source in found:
+        if isinstance(source, dict) and source.get("type") == "frame":
+            document.mistake(path, "`type: frame` is for programs; a file needs csv, tsv, parquet, query or sql")
 
 
 def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -188,8 +230,11 @@ def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str,
         name, default = match[1], match[2]
         if name is None:
             return "${"
-        if name in variables:
+        if name in variables and _is_text(variables[name]):
             return variables[name]
+        if name in variables:
+            document.mistake(path, f"the variable {name} is not UTF-8")
+            return "unset"
         if default is None:
             default = "" if path[-1:] == ("key",) else f", or write ${{{name}:-...}}"
             document.mistake(path, f"the variable {name} is not set", f"export {name}=...{default}")
@@ -214,29 +259,45 @@ def _validated(document: Document, file: str) -> Pipeline:
 
 
 def _note(document: Document, found: Mapping[str, Any]) -> None:
-    path = _path_in_file(document, found["loc"])
+    absent = found["type"] in {"missing", "extra_forbidden"}
+    path = _path_in_file(document, found["loc"], absent=absent)
     message, hint = str(found["msg"]).removeprefix("Value error, "), ""
     match found["type"]:
         case "extra_forbidden":
-            wanted = difflib.get_close_matches(str(path[-1]), _known_keys(), n=1)
+            wanted = difflib.get_close_matches(str(path[-1]), [key for key in _known_keys() if key != path[-1]], n=1)
             message = f"`{path[-1]}` is not known here"
             hint = f"did you mean `{wanted[0]}`?" if wanted else "`bucket-loader schema` lists what is"
         case "missing":
-            message, path = f"`{path[-1]}` is missing", path[:-1]
+            message, path = f"`{found['loc'][-1]}` is missing", path[:-1]
         case "model_type" | "dict_type":
             message = "should be a mapping (`name: value` lines)"
+    noted = len(document.mistakes)
     document.mistake(path, message, hint)
+    if document.mistakes[noted] in document.mistakes[:noted]:
+        document.mistakes.pop()
 
 
-def _path_in_file(document: Document, location: tuple[str | int, ...]) -> Path_:
-    """Drop what pydantic adds to a location: the tags of unions, and our `named` and `star`."""
+def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent: bool) -> Path_:
+    """Drop what pydantic adds to a location: the tags of unions, and our `named` and `star`.
+
+    `absent` says that the last part is a key, which the file need not have.
+    """
     path: Path_ = ()
+    tagged = False
     for index, part in enumerate(location):
-        last_and_real = index == len(location) - 1 and part not in {"inline", "name"}
-        if (*path, part) in document.places or last_and_real:
+        before = location[index - 1] if index else None
+        if before in {"attributes", "evalContext"} and path[-1:] == (before,):
+            if part == "star":
+                path = (*path, "*")
+            continue
+        named_source = len(path) == 2 and path[0] == "sources"  # noqa: PLR2004  # sources, its name
+        inline_source = path[:1] == ("streams",) and path[2:] == ("source",)
+        tags = _SOURCE_TAGS | {"inline", "name"} if inline_source else _SOURCE_TAGS
+        if (inline_source or named_source) and not tagged and part in tags:
+            tagged = part in _SOURCE_TAGS
+            continue
+        if (*path, part) in document.places or (absent and index == len(location) - 1):
             path = (*path, part)
-        elif part == "star":
-            path = (*path, "*")
     return path
 
 

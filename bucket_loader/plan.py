@@ -10,6 +10,7 @@ A record's sequence is its place in its stream's file. The manifest is written l
 import hashlib
 import re
 import shutil
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bucket_loader import chunker
@@ -105,19 +105,20 @@ class Plan:
     def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, tuple[bytes, ...]]]:
         """Give a stream's chunks in order: their sequences and their records' bytes."""
         records = _Window(self._batches(stream))
-        lengths = (length for batch in self._batches(stream) for length in _lengths(batch))
         for sequences in chunker.pack(
-            lengths, records_max=self.manifest.chunk_records, bytes_max=self.manifest.chunk_bytes
+            records.lengths(), records_max=self.manifest.chunk_records, bytes_max=self.manifest.chunk_bytes
         ):
             yield sequences, records.take(len(sequences))
 
     def _batches(self, stream: PlannedStream) -> Iterator[pa.Array]:
-        with pq.ParquetFile(self.path(stream)) as file:
+        with _opened(self.path(stream)) as file:
             for batch in file.iter_batches(batch_size=ROW_GROUP, columns=["record"], use_threads=False):
                 yield batch.column(0)
 
     def rows(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
         """Give some columns of some records, by sequence; reads only the row groups they are in."""
+        if not sequences:
+            return []
         table = self._take(stream, sequences, columns)
         found: list[dict[str, Any]] = table.to_pylist()
         return found
@@ -129,7 +130,7 @@ class Plan:
         return [struct.slice(index, 1) for index in range(struct.num_rows)]
 
     def _take(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> pa.Table:
-        with pq.ParquetFile(self.path(stream)) as file:
+        with _opened(self.path(stream)) as file:
             starts, start = [], 0
             for group in range(file.num_row_groups):
                 starts.append(start)
@@ -146,7 +147,7 @@ class Plan:
 
     def keys(self, stream: PlannedStream) -> Iterator[pa.RecordBatch]:
         """Give every record's `key` and `content`, in order."""
-        with pq.ParquetFile(self.path(stream)) as file:
+        with _opened(self.path(stream)) as file:
             yield from file.iter_batches(batch_size=65_536, columns=["key", "content"], use_threads=False)
 
     def digest(self) -> str:
@@ -155,28 +156,30 @@ class Plan:
 
 
 class _Window:
-    """Records in order, taken in steps that do not follow the batches they are read in."""
+    """Records between the batches they are read in and the chunks they are taken in; read once."""
 
     def __init__(self, batches: Iterator[pa.Array]) -> None:
         self._batches = batches
-        self._held: list[bytes] = []
-        self._start = 0
+        self._held: deque[bytes] = deque()
+
+    def lengths(self) -> Iterator[int]:
+        """Give each record's length, holding the record until it is taken."""
+        for batch in self._batches:
+            for record in batch.cast(pa.binary()).to_pylist():
+                self._held.append(record)
+                yield len(record)
 
     def take(self, count: int) -> tuple[bytes, ...]:
-        while len(self._held) - self._start < count:
-            self._held = self._held[self._start :] + next(self._batches).cast(pa.binary()).to_pylist()
-            self._start = 0
-        taken = tuple(self._held[self._start : self._start + count])
-        self._start += count
-        return taken
-
-
-def _lengths(records: pa.Array) -> list[int]:
-    lengths: list[int] = pc.binary_length(records).to_pylist()
-    return lengths
+        """Give the next records, whose lengths were given before."""
+        return tuple(self._held.popleft() for _ in range(count))
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    # Pre-buffering keeps every row group that was read until the file is closed: memory would grow with the plan.
+    return pq.ParquetFile(path, pre_buffer=False)
 
 
 def file_name(position: int, stream: str) -> str:
@@ -234,7 +237,7 @@ def select(staged: Path, selected: Path, final: Path) -> None:
         selected: Parquet with `position` (ascending, of `staged`) and `key`.
         final: the file to write.
     """
-    with pq.ParquetFile(staged) as source, pq.ParquetFile(selected) as chosen:
+    with _opened(staged) as source, _opened(selected) as chosen:
         positions = _Positions(chosen)
         with pq.ParquetWriter(final, source.schema_arrow, **_PARQUET) as writer:
             first = 0

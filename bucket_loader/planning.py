@@ -7,7 +7,7 @@ Everything is read, judged and compared before the first byte is sent. Nothing h
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -20,7 +20,7 @@ from bucket_loader import dead_letters, plan, snapshot
 from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Pipeline, QuerySource, Stream
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import SourceError
+from bucket_loader.errors import BucketLoaderError, SourceError
 from bucket_loader.mapping import Mapping as RowMapping
 from bucket_loader.mapping import compile_mapping, wire_timestamp
 from bucket_loader.pipeline_file import mapping_fingerprint
@@ -95,17 +95,14 @@ def make_plan(request: PlanRequest) -> Plan:
 
 
 def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, position: int) -> PlannedStream:
-    reading, lost = sources.read(stream)
-    mapping = compile_mapping(
-        stream,
-        reading.schema,
-        as_of=request.as_of,
-        record_bytes_max=request.pipeline.destination.chunk.bytes - BRACKETS_BYTES,
-    )
+    record_bytes_max = request.pipeline.destination.chunk.bytes - BRACKETS_BYTES
     staged = request.folder / f"{position:02d}.staged"
     rejected = _Rejected(request, stream)
-    rejected.write(lost)
-    counted = _stage(request, mapping, reading, rejected, staged)
+    with _named(stream):
+        reading, lost = sources.read(stream)
+        mapping = compile_mapping(stream, reading.schema, as_of=request.as_of, record_bytes_max=record_bytes_max)
+        rejected.write(lost)
+        counted = _stage(request, mapping, reading, rejected, staged)
     final = request.folder / plan.file_name(position, stream.name)
     counted = _settle(request, stream, counted, staged, final)
     return structs.replace(
@@ -200,15 +197,18 @@ class _Sources:
         self._opened: list[tuple[str, Source, str]] = []
         self._staged: dict[str, StagedSource] = {}
         self._folder = request.folder / "sources"
-        direct = [stream.source for stream in request.wanted() if isinstance(stream.source, str)]
-        self._shared = {name for name in direct if direct.count(name) > 1}
+        specs = [request.pipeline.source_of(stream) for stream in request.wanted()]
+        used = [stream.source for stream in request.wanted() if isinstance(stream.source, str)]
+        for spec in specs:
+            used += table_names(spec.sql) if isinstance(spec, QuerySource) else ()
+        self._shared = {name for name in used if used.count(name) > 1}
 
     def read(self, stream: Stream) -> tuple[Reading, Iterator[Rejection]]:
         """Open a stream's source; beside it, the rows that a query cannot see because they could not be read."""
         spec = self._request.pipeline.source_of(stream)
         if isinstance(spec, QuerySource):
             return self._query(stream, spec)
-        if isinstance(stream.source, str) and stream.source in self._shared | self._staged.keys():
+        if isinstance(stream.source, str) and stream.source in self._shared:
             return self._stage(stream.source).read(), iter(())
         label = stream.source if isinstance(stream.source, str) else stream.name
         return self._open(label, spec, {}).read(), iter(())
@@ -262,16 +262,31 @@ class _Sources:
 
 
 def _limited(batches: Iterator[InputBatch], limit: int | None) -> Iterator[InputBatch]:
+    """Give the batches, or as many of their first rows as `limit` says; rows that could not be read count too."""
     left = limit
     for batch in batches:
         if left is None:
             yield batch
             continue
-        rows = min(left, batch.data.num_rows)
-        yield InputBatch(batch.data.slice(0, rows), batch.ordinals.slice(0, rows), batch.source, batch.unread)
-        left -= rows
+        ordinals = sorted([*batch.ordinals.to_pylist(), *(unread.origin.row for unread in batch.unread)])[:left]
+        last = ordinals[-1] if ordinals else 0
+        unread = [rejection for rejection in batch.unread if rejection.origin.row <= last]
+        rows = len(ordinals) - len(unread)
+        yield InputBatch(batch.data.slice(0, rows), batch.ordinals.slice(0, rows), batch.source, unread)
+        left -= len(ordinals)
         if left <= 0:
             return
+
+
+@contextmanager
+def _named(stream: Stream) -> Iterator[None]:
+    """Name the stream in an error that does not."""
+    try:
+        yield
+    except BucketLoaderError as error:
+        if repr(stream.name) not in error.message:
+            error.message = f"stream {stream.name!r}: {error.message}"
+        raise
 
 
 def _manifest(request: PlanRequest, sources: _Sources, streams: list[PlannedStream]) -> Manifest:

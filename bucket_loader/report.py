@@ -109,11 +109,12 @@ class Progressing(Protocol):
 
 
 class Reporter:
-    """Tells a person how far a run is. `quiet` tells only what went wrong."""
+    """Tells a person how far a run is. `quiet` tells only what went wrong; a rehearsal throws its files away."""
 
-    def __init__(self, console: "Console", *, quiet: bool = False) -> None:
+    def __init__(self, console: "Console", *, quiet: bool = False, throws_away: bool = False) -> None:
         self.console = console
         self.quiet = quiet
+        self.throws_away = throws_away
         self._last_plain = 0.0
         self._planning: tuple[Progress, dict[str, TaskID]] | None = None
 
@@ -227,7 +228,8 @@ class Reporter:
             self.console.print(table)
         twice = sum(counts.possibly_duplicated for counts in summary.streams.values())
         retried = f" ({summary.retries:,} retries)" if summary.retries else ""
-        self._line(f"{summary.status} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}")
+        ended = "finished, and some rows were rejected," if summary.status == "rejected" else summary.status
+        self._line(f"{ended} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}")
         if twice:
             self._line(
                 f"{twice:,} records may be in Bucket twice: an attempt got no answer, or a 5xx, and was repeated"
@@ -238,7 +240,7 @@ class Reporter:
     def rejected(self, file: Path) -> None:
         """Say what was rejected and why: by reason, with the first rows of each."""
         groups = dead_letters.grouped(file)
-        self._line(f"rejected rows and why: {file}")
+        self._line("rejected rows and why:" if self.throws_away else f"rejected rows and why: {file}")
         for group in groups[:REASONS_SHOWN]:
             self._line(f"    {group}")
         if len(groups) > REASONS_SHOWN:

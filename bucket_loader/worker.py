@@ -17,7 +17,7 @@ from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.records import Chunk, Origin, Outcome, Reason, Rejection, Verdict, row_as_json
 from bucket_loader.sender import isolation
 from bucket_loader.sender.client import Client
-from bucket_loader.sender.retry import Patience
+from bucket_loader.sender.retry import Case, Patience
 
 if TYPE_CHECKING:
     from bucket_loader.delivery import Delivery
@@ -119,37 +119,43 @@ class Worker(threading.Thread):
                 return True
             case Verdict.REJECTED | Verdict.TOO_BIG if size > 1:
                 hint = outcome.details if outcome.verdict is Verdict.REJECTED else None
-                return self._cut(chunk, isolation.parts(size, hint), attempts.conclusion("split", outcome), sure=True)
+                return self._cut(chunk, isolation.parts(size, hint), attempts.conclusion("split", outcome))
             case Verdict.REJECTED | Verdict.TOO_BIG:
                 self._reject(chunk, outcome, attempts)
-            case Verdict.SERVER_ERROR if delivery.may_suspect(self.stream) and size > 1:
+            case Verdict.SERVER_ERROR if attempts.proven_against() and size > 1:
                 # It alone brings server errors while others succeed: something in it does.
-                return self._cut(chunk, isolation.halves(size), attempts.conclusion("split", outcome), sure=False)
-            case Verdict.SERVER_ERROR if delivery.may_suspect(self.stream):
+                return self._cut(chunk, isolation.halves(size), attempts.conclusion("split", outcome), attempts.case)
+            case Verdict.SERVER_ERROR if attempts.proven_against():
                 self._reject(chunk, outcome, attempts)
             case _:
                 self._leave(chunk, outcome, attempts)
         return False
 
-    def _cut(self, chunk: Chunk, positions: list[list[int]], conclusion: Conclusion, *, sure: bool) -> bool:
-        """Replace a chunk by its parts and settle each; `sure`: if all but the last pass, the last is to blame."""
+    def _cut(
+        self, chunk: Chunk, positions: list[list[int]], conclusion: Conclusion, suspect: Case | None = None
+    ) -> bool:
+        """Replace a chunk by its parts and settle each; gives whether all were delivered.
+
+        After a refusal, when all parts but the last pass, the last is what was refused. A `suspect` brought server
+        errors: its parts inherit the suspicion, but each has to bring them itself.
+        """
         parts = [chunk.part(some) for some in positions]
         self.delivery.ledger.split(self.delivery.run, chunk, parts, conclusion)
         passed = True
         for number, part in enumerate(parts):
+            if self.delivery.stopped.is_set():
+                return False  # it stays queued
             last = number == len(parts) - 1
-            passed = self._settle_part(part, known_bad=sure and last and passed) and passed
+            if last and passed and suspect is None and len(part.sequences) > 1:
+                # Sending it whole would only say so again.
+                passed = self._cut(part, isolation.halves(len(part.sequences)), Conclusion("split", 0))
+            else:
+                passed = self._send_part(part, suspect) and passed
         return passed
 
-    def _settle_part(self, part: Chunk, *, known_bad: bool) -> bool:
-        size = len(part.sequences)
-        if known_bad and size > 1:
-            # The others passed, so this one is what was refused: sending it whole would only say so again.
-            return self._cut(part, isolation.halves(size), Conclusion("split", 0), sure=True)
-        if self.delivery.stopped.is_set():
-            return False  # it stays queued
+    def _send_part(self, part: Chunk, suspect: Case | None) -> bool:
         self.delivery.ledger.intend(self.delivery.run, part)
-        attempts = _Attempts(self, part)
+        attempts = _Attempts(self, part, suspect)
         return self._settle(part, attempts.until_final(), attempts)
 
     def _reject(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
@@ -178,21 +184,27 @@ class Worker(threading.Thread):
 class _Attempts:
     """The attempts of one chunk: paced, counted, and named in the ledger before an ambiguous one is repeated."""
 
-    def __init__(self, worker: Worker, chunk: Chunk) -> None:
+    def __init__(self, worker: Worker, chunk: Chunk, suspect: Case | None = None) -> None:
         self._worker = worker
         self._delivery = worker.delivery
         self._chunk = chunk
         self._made = 0
         self._committed = 0
+        self.case = Case(
+            hold=worker.stream.on_unknown == "hold",
+            alone=len(chunk.sequences) == 1,
+            successes_before=suspect.successes_before if suspect else self._delivery.patience.successes,
+            suspected=suspect is not None,
+        )
 
     def until_final(self) -> Outcome:
-        """Attempt until the outcome is final, patience is over, or the run is stopped."""
-        return self._delivery.retry.attempt_until_final(
-            self._attempt,
-            self._before_retry,
-            hold=self._worker.stream.on_unknown == "hold",
-            alone=len(self._chunk.sequences) == 1,
-        )
+        """Attempt until the outcome is final, or suspicious, or patience is over, or the run is stopped."""
+        return self._delivery.retry.attempt_until_final(self._attempt, self._before_retry, self.case)
+
+    def proven_against(self) -> bool:
+        """Whether its server errors are its own: others were served since, and the run is not being ended."""
+        enough = self.case.attempts >= self.case.suspicious_after and not self.case.hold
+        return enough and self._delivery.goes_on() and self._delivery.retry.proven_against(self.case)
 
     def _attempt(self) -> Outcome:
         if not self._delivery.pacer.acquire():
@@ -217,7 +229,8 @@ class _Attempts:
 
     def conclusion(self, state: ChunkState, outcome: Outcome) -> Conclusion:
         """Give what is to be committed: the attempts since the last commit."""
-        return Conclusion(state, self._made - self._committed, int(outcome.ambiguous), outcome.status)
+        made, self._committed = self._made - self._committed, self._made
+        return Conclusion(state, made, int(outcome.ambiguous and made > 0), outcome.status)
 
 
 def _rejection(plan: Plan, stream: PlannedStream, chunk: Chunk, outcome: Outcome) -> Rejection:

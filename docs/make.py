@@ -1,6 +1,6 @@
-"""Write the parts of the docs that come from the code; a test holds the committed files against this.
+"""Write the parts of the docs that come from the code: `python docs/make.py`.
 
-    python docs/make.py
+A test holds the committed files against it.
 """
 
 import json

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -43,6 +44,11 @@ class NestedColumn:
         taken: names that other fields have.
         send_nulls: whether null leaves are spelt.
         list_of: `booleans` or `texts` where the field takes a list, else None.
+        parents: names of other nested columns; what is below those is theirs.
+        null_values: JSON texts that are null.
+        default: what stands in for null.
+        timezone: the zone of its times without one.
+        dst: which of two local times is meant.
     """
 
     number: int
@@ -52,6 +58,11 @@ class NestedColumn:
     taken: frozenset[str]
     send_nulls: bool
     list_of: ListOf | None = None
+    parents: frozenset[str] = frozenset()
+    null_values: frozenset[str] = frozenset()
+    default: str | float | None = None
+    timezone: str | None = None
+    dst: str | None = None
 
     def spell(self, value: object) -> str:
         """Spell one value as finished text.
@@ -59,16 +70,29 @@ class NestedColumn:
         Raises:
             NoFormError: it has none.
         """
-        if value is None:
-            return ""
-        parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
+        if isinstance(value, NoFormError):
+            raise value
+        if value is None or (isinstance(value, str) and value in self.null_values):
+            parsed: object = self.default
+        else:
+            parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
         if self.list_of is None:
-            name = self.target.partition(".")[2]
-            return nested.fragment(name, parsed, self.taken, send_nulls=self.send_nulls)
+            return nested.fragment(
+                self.target.partition(".")[2],
+                parsed,
+                self._is_taken,
+                send_nulls=self.send_nulls,
+                local=nested.local_clock(self.timezone, self.dst) if self.timezone is not None else None,
+            )
+        if parsed is None:
+            return ""
         member = bool if self.list_of == "booleans" else str
         if not isinstance(parsed, list) or not all(isinstance(item, member) for item in parsed):
             raise NoFormError(f"is not a list of {self.list_of}")
-        return "[" + ",".join(map(nested.spell, parsed)) + "]"
+        return "[" + ",".join(nested.spell(item) for item in parsed) + "]"
+
+    def _is_taken(self, dotted: str) -> bool:
+        return dotted in self.taken or any(dotted.startswith(f"{parent}.") for parent in self.parents)
 
 
 @dataclass(frozen=True)
@@ -90,10 +114,21 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Mapping:
-    """A stream's fields, compiled against its source's columns. One connection: not for two threads at once."""
+    """A stream's fields, compiled against its source's columns. One connection: not for two threads at once.
+
+    Attributes:
+        connection: a database of its own, without files or network.
+        sql: the SELECT, over a table `input`.
+        columns: the source's columns that the SELECT reads, by number.
+        checks: what the bits of the masks stand for.
+        nested: columns that are flattened before the SELECT.
+        stream: the stream's name.
+        masks: how many masks there are.
+    """
 
     connection: duckdb.DuckDBPyConnection
     sql: str
+    columns: tuple[int, ...]
     checks: tuple[Check, ...]
     nested: tuple[NestedColumn, ...]
     stream: str
@@ -130,12 +165,13 @@ class Mapping:
     def _input(self, batch: InputBatch) -> tuple[pa.Table, dict[tuple[int, int], str]]:
         """Name the columns by number, count the rows, and flatten what is nested."""
         data = batch.data
-        arrays: list[pa.Array] = [pa.array(range(data.num_rows), pa.int64()), *data.columns]
-        names = ["i", *(f"c{index}" for index in range(data.num_columns))]
+        arrays: list[pa.Array] = [pa.array(range(data.num_rows), pa.int64())]
+        arrays += [_within_duckdb(data.column(index)) for index in self.columns]
+        names = ["i", *(f"c{index}" for index in self.columns)]
         failures: dict[tuple[int, int], str] = {}
         for column in self.nested:
             texts: list[str] = []
-            for index, value in enumerate(data.column(column.column).to_pylist()):
+            for index, value in enumerate(nested.python_values(data.column(column.column))):
                 try:
                     texts.append(column.spell(value))
                 except NoFormError as error:
@@ -168,7 +204,7 @@ class Mapping:
                 stage=stage,
                 origin=Origin(batch.source, batch.ordinals[row].as_py()),
                 reasons=tuple(self._reason(check, row, failures) for check in found),
-                row=row_as_json(batch.data, row),
+                row=_row(batch.data, row),
             )
 
     def _reason(self, check: Check, row: int, failures: dict[tuple[int, int], str]) -> Reason:
@@ -185,3 +221,36 @@ class Mapping:
                 f"stream {self.stream!r}: times without a zone in column {', '.join(columns)}",
                 hint="write `timezone: UTC`, or the zone they are in, on the field or the stream",
             )
+
+
+# DuckDB counts microseconds from 1970 in 64 bits; coarser units reach further, and their overflow would end the batch.
+_SECONDS_MAX = 9_000_000_000_000
+_UNITS_A_SECOND = {"s": 1, "ms": 1_000}
+
+
+def _within_duckdb(column: pa.Array) -> pa.Array:
+    """Bring moments that DuckDB cannot hold to the year 287,000, where they are refused like any such year."""
+    if not pa.types.is_timestamp(column.type) or column.type.unit not in _UNITS_A_SECOND:
+        return column
+    limit = _SECONDS_MAX * _UNITS_A_SECOND[column.type.unit]
+    numbers = pc.min_element_wise(pc.max_element_wise(column.cast(pa.int64()), -limit, skip_nulls=False), limit,
+                                  skip_nulls=False)  # fmt: skip
+    return numbers.cast(column.type)
+
+
+def _row(batch: pa.RecordBatch, index: int) -> dict[str, Any]:
+    """Give a rejected row; its times and dates as Arrow's text where Python's end before them (the year 9999)."""
+    try:
+        return row_as_json(batch, index)
+    except (OverflowError, ValueError):
+        row = batch.slice(index, 1)
+        columns = [_legible(column) for column in row.columns]
+        return row_as_json(pa.RecordBatch.from_arrays(columns, row.schema.names), 0)
+
+
+def _legible(column: pa.Array) -> pa.Array:
+    try:
+        column.to_pylist()
+    except (OverflowError, ValueError):
+        return column.cast(pa.string()) if pa.types.is_temporal(column.type) else pa.array([column.to_string()])
+    return column

@@ -12,14 +12,14 @@ import duckdb
 import pyarrow as pa
 
 from bucket_loader import contract
-from bucket_loader.config import FieldSpec, Stream, Values
+from bucket_loader.config import FieldSpec, Stream, Values, with_parameter_style
 from bucket_loader.contract import FieldRule
 from bucket_loader.errors import UsageError
-from bucket_loader.mapping import forms
+from bucket_loader.mapping import forms, nested
 from bucket_loader.mapping.apply import Check, Mapping, NestedColumn
 from bucket_loader.mapping.expressions import check_expression
-from bucket_loader.mapping.forms import Form, Wrong, identifier, literal
-from bucket_loader.mapping.select import BITS, Part, Select, Value, constant_text
+from bucket_loader.mapping.forms import Form, Wrong, literal
+from bucket_loader.mapping.select import BITS, Part, Select, Value, constant_text, named_columns
 
 # Record timestamps before this are a unit mistaken, not history (DESIGN: small decisions).
 EARLIEST: Final = "1980-01-01"
@@ -54,14 +54,14 @@ class _Compiler:
         self.nested: list[NestedColumn] = []
         self.mapped_by_expression: set[str] = set()
         self.filtered_by: set[str] = set()
+        self._numbers: dict[str, int] = {}  # of the columns that values read
         self.mistakes: list[str] = []
         self.hints: list[str] = []
 
     def compile(self, record_bytes_max: int) -> Mapping:
         self._require_columns()
-        where = None
-        if self.stream.where is not None:
-            where = self._expression(self.stream.where, "where", self.filtered_by)
+        self._check_expressions()
+        where = self._bound(self.stream.where) if self.stream.where is not None else None
         given = self.stream.fields.given()
         parts = {name: self._field(name, spec) for name, spec in given.items() if isinstance(spec, FieldSpec)}
         parts |= {name: self._object(name, spec) for name, spec in given.items() if isinstance(spec, Values)}
@@ -78,10 +78,12 @@ class _Compiler:
             for name, list_ in parts.items()
         }
         checks = self._checks(parts, record_bytes_max)
-        select = Select(self.stream, parts, self.values, checks, where, self._named_input(), self.as_of)
+        columns = tuple(sorted({*self._numbers.values(), *self._named().values()}))
+        select = Select(self.stream, parts, self.values, checks, where, columns, self._named(), self.as_of)
         return Mapping(
             connection=connection,
             sql=select.text(),
+            columns=columns,
             checks=tuple(checks),
             nested=tuple(self.nested),
             stream=self.stream.name,
@@ -119,8 +121,31 @@ class _Compiler:
             specs += spec.named.values() if isinstance(spec, Values) else [spec]
         return [spec.column for spec in specs if spec.column is not None]
 
-    def _named_input(self) -> str:
-        """Give the input with its columns by number, and by name those that expressions use."""
+    def _check_expressions(self) -> None:
+        """Hold every expression against the rules, before `*` asks which columns they use."""
+        for name, spec in self.stream.fields.given().items():
+            if isinstance(spec, Values):
+                found = {f"{name}.{key}": inner.sql for key, inner in spec.named.items()}
+            else:
+                found = {name: spec.sql}
+            for place, text in found.items():
+                if text is not None:
+                    self._check_expression(text, f"fields.{place}", self.mapped_by_expression)
+        if self.stream.where is not None:
+            self._check_expression(self.stream.where, "where", self.filtered_by)
+        self._raise_mistakes()
+
+    def _check_expression(self, text: str, place: str, columns: set[str]) -> None:
+        try:
+            columns |= check_expression(text, place, self.columns)
+        except UsageError as error:
+            self._note(error)
+
+    def _bound(self, text: str) -> str:
+        return with_parameter_style(text, f"TIMESTAMPTZ '{self.as_of:%Y-%m-%d %H:%M:%S.%f}+00'")
+
+    def _named(self) -> dict[str, int]:
+        """Give the numbers of the columns that expressions use, by name."""
         folded: dict[str, str] = {}
         wanted = sorted(self.mapped_by_expression | self.filtered_by)
         for column in wanted:
@@ -129,8 +154,7 @@ class _Compiler:
                     f"stream {self.stream.name!r}: expressions name both {folded[column.lower()]!r} and {column!r}",
                     hint="rename one of the columns at the source; SQL does not tell them apart",
                 )
-        names = [f"c{self.schema.names.index(column)} AS {identifier(column)}" for column in wanted]
-        return f"SELECT {', '.join(['*', *names])} FROM input"
+        return {column: self.schema.names.index(column) for column in wanted}
 
     # --- fields to values --------------------------------------------------------------------------------------
 
@@ -143,15 +167,13 @@ class _Compiler:
     def _object(self, name: str, spec: Values) -> list[Part]:
         """Give an object's members sorted by name; `*` adds every column that no field uses."""
         named = dict(spec.named)
-        for inner in named.values():
-            if inner.sql is not None:
-                self._expression(inner.sql, f"fields.{name}", self.mapped_by_expression)
         if spec.star is not None:
             used = {*self._mapped_columns(), *self.mapped_by_expression, *spec.star.exclude, *named}
             named |= {column: FieldSpec(column=column) for column in self.schema.names if column not in used}
         taken = frozenset(named)
+        parents = frozenset(key for key, inner in named.items() if self._is_nested(inner))
         return [
-            self._nested(f"{name}.{key}", inner, taken=taken)
+            self._nested(f"{name}.{key}", inner, taken=taken, parents=parents)
             if self._is_nested(inner)
             else self._value(f"{name}.{key}", inner)
             for key, inner in sorted(named.items())
@@ -160,21 +182,42 @@ class _Compiler:
     def _is_nested(self, spec: FieldSpec) -> bool:
         if spec.column is None or spec.type not in {None, "json"}:
             return spec.type == "json"
-        return spec.type == "json" or bool(pa.types.is_nested(self.schema.field(spec.column).type))
+        kind = self.schema.field(spec.column).type
+        return spec.type == "json" or bool(pa.types.is_nested(kind)) or isinstance(kind, pa.JsonType)
 
     def _nested(
-        self, target: str, spec: FieldSpec, *, taken: frozenset[str] = frozenset(), list_of: forms.ListOf | None = None
+        self,
+        target: str,
+        spec: FieldSpec,
+        *,
+        taken: frozenset[str] = frozenset(),
+        parents: frozenset[str] = frozenset(),
+        list_of: forms.ListOf | None = None,
     ) -> NestedColumn:
+        name, place = target.partition(".")[2], f"fields.{target}"
+        timezone = spec.timezone or self.stream.timezone
+        kind = self.schema.field(spec.column).type if spec.column is not None else pa.string()
         if spec.column is None:
-            self.mistakes.append(f"fields.{target}: `type: json` and lists are read from a column")
+            self.mistakes.append(f"{place}: `type: json` and lists are read from a column")
+        if spec.hash is not None:
+            self.mistakes.append(f"{place}: `hash:` reads one value, not nested ones")
+        if timezone is None and pa.types.is_nested(kind) and nested.has_local_times(kind):
+            self.mistakes.append(f"{place}: column {spec.column!r} holds times without a time zone")
+            self.hints.append("write `timezone: UTC`, or the zone they are in, on the field or the stream")
         column = NestedColumn(
             number=len(self.nested),
             target=target,
             column=spec.column or self.schema.names[0],
-            is_text=spec.column is not None and not pa.types.is_nested(self.schema.field(spec.column).type),
-            taken=taken - {target.partition(".")[2]},
+            is_text=spec.column is not None and not pa.types.is_nested(kind),
+            taken=taken - {name},
             send_nulls=self.stream.nulls == "send",
             list_of=list_of,
+            # One that this one is below wins nothing: `a.b` keeps `a.b.c` from `a`, not the other way round.
+            parents=frozenset(parent for parent in parents if parent.startswith(f"{name}.")),
+            null_values=frozenset(spec.null_values or ()),
+            default=spec.default,
+            timezone=timezone,
+            dst=spec.dst or self.stream.dst,
         )
         self.nested.append(column)
         return column
@@ -184,18 +227,19 @@ class _Compiler:
         value = Value(
             number=len(self.values),
             target=target,
-            base=self._base(target, spec),
+            base=self._base(spec),
             spec=spec.model_copy(update=zone),
             guarded=spec.sql is not None,
         )
         self.values.append(value)
         return value
 
-    def _base(self, target: str, spec: FieldSpec) -> str:
+    def _base(self, spec: FieldSpec) -> str:
         if spec.column is not None:
-            return f"c{self.schema.names.index(spec.column)}"
+            number = self._numbers.setdefault(spec.column, self.schema.names.index(spec.column))
+            return f"c{number}"
         if spec.sql is not None:
-            return self._expression(spec.sql, f"fields.{target}", self.mapped_by_expression)
+            return self._bound(spec.sql)
         match spec.value:
             case None:
                 return "CAST(NULL AS VARCHAR)"
@@ -206,52 +250,92 @@ class _Compiler:
             case _:
                 return f"CAST({literal(constant_text(spec.value))} AS DOUBLE)"
 
-    def _expression(self, text: str, place: str, columns: set[str]) -> str:
-        try:
-            columns |= check_expression(text, place, self.columns)
-        except UsageError as error:
-            self._note(error)
-            return "NULL"
-        return text.replace(":as_of", f"TIMESTAMPTZ '{self.as_of:%Y-%m-%d %H:%M:%S.%f}+00'")
-
     # --- forms -------------------------------------------------------------------------------------------------
 
     def _form_all(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._register_empty_input(connection)
+        plain = [value.base for value in self.values if not value.guarded]
+        selected = ", ".join(plain) or "i"
+        types = iter(map(str, connection.sql(f"SELECT {selected} FROM input").types))
         formed = []
-        for value, duckdb_type in zip(self.values, self._types(connection), strict=True):
+        for value in self.values:
             try:
+                place = f"fields.{value.target}"
+                duckdb_type = self._type(connection, value.base, place) if value.guarded else next(types)
                 family = forms.family(duckdb_type)
-                formed.append(replace(value, family=family, form=self._form(value, family, duckdb_type)))
+                form = self._form(value, family, duckdb_type)
+                formed.append(replace(value, family=family, form=form))
+                _check_default(connection, value.spec, family, duckdb_type, place)
             except UsageError as error:
                 self._note(error)
+        if self.stream.where is not None:
+            self._check_where(connection, self.stream.where)
+        self._check_words(connection)
+        connection.unregister("input")
         self.values = formed
 
-    def _types(self, connection: duckdb.DuckDBPyConnection) -> list[str]:
-        """Ask DuckDB for the type of each base, on the source's columns and no rows."""
-        numbered = self.schema.empty_table().rename_columns([f"c{index}" for index in range(len(self.schema))])
-        connection.register("input", numbered)
-        selected = ", ".join(f"({value.base}\n)" for value in self.values)
+    def _register_empty_input(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Give DuckDB the columns that are read, and no rows."""
+        columns = sorted({*self._numbers.values(), *self._named().values()})
+        fields = [self.schema.field(index).with_name(f"c{index}") for index in columns]
+        for index, field in zip(columns, fields, strict=True):
+            if not _readable(connection, field.type):
+                self.mistakes.append(
+                    f"column {self.schema.names[index]!r} has the type {field.type}, unknown to DuckDB"
+                )
+                self.hints.append("convert it at the source, or leave the column out")
+        self._raise_mistakes()
+        connection.register("input", pa.schema([pa.field("i", pa.int64()), *fields]).empty_table())
+
+    def _type(self, connection: duckdb.DuckDBPyConnection, expression: str, place: str) -> str:
+        """Ask DuckDB for the type of an expression, which sees the columns that it names and nothing of ours."""
+        named = named_columns(self._named())
+        level = f" FROM (SELECT {', '.join(named)} FROM input)" if named else ""
         try:
-            return [str(kind) for kind in connection.sql(f"SELECT {selected} FROM ({self._named_input()})").types]
+            return str(connection.sql(f"SELECT ({expression}\n){level}").types[0])
         except duckdb.Error as error:
             raise UsageError(
-                f"stream {self.stream.name!r}: an expression does not fit the source: {str(error).splitlines()[0]}",
+                f"{place}: the expression does not fit the source: {str(error).splitlines()[0]}",
                 hint=f"the source has: {', '.join(self.schema.names[:_SHOWN_COLUMNS])}",
             ) from None
-        finally:
-            connection.unregister("input")
+
+    def _check_where(self, connection: duckdb.DuckDBPyConnection, where: str) -> None:
+        try:
+            duckdb_type = self._type(connection, self._bound(where), "where")
+        except UsageError as error:
+            self._note(error)
+            return
+        if forms.family(duckdb_type) not in {"boolean", "integer", "null"}:
+            self.mistakes.append(f"where: is neither true nor false, but of the type {duckdb_type}")
+            self.hints.append("compare it with something, for example `plan = 'pro'`")
+
+    def _check_words(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Try the time formats and zones that DuckDB would refuse at the first row."""
+        for value in self.values:
+            for form in value.spec.format or []:
+                if not _works(connection, f"try_strptime('', {literal(form)})"):
+                    self.mistakes.append(f"fields.{value.target}: {form!r} is not a time format")
+                    self.hints.append("write it with %Y, %m, %d, %H, %M, %S, %f and %z")
+        zones = {value.spec.timezone for value in self.values if value.spec.timezone is not None}
+        for zone in sorted(zones):
+            if not _works(connection, f"timezone({literal(zone)}, TIMESTAMP '2000-01-01')"):
+                self.mistakes.append(f"the time zone {zone!r} has no clock changes that are known here")
+                self.hints.append("write a place, for example Europe/Copenhagen, or UTC")
 
     def _form(self, value: Value, family: forms.Family, duckdb_type: str) -> Form:
         spec, place = value.spec, f"fields.{value.target}"
         if value.target.startswith("key."):
-            zoned = spec.model_copy(update={"timezone": spec.timezone or "UTC"})
-            return forms.string(family, duckdb_type, zoned, place)
+            # Whole: two events of one millisecond are two.
+            whole = forms.Form(value="CAST({p} AS VARCHAR)")
+            return whole if family in {"timestamp", "zoned"} else forms.string(family, duckdb_type, spec, place)
         rule = self.rules.get(value.target)
+        if spec.hash is not None and rule is not None and rule.form != "text":
+            raise UsageError(f"{place}: `hash:` does not fit, this field is no free text", hint="remove `hash:`")
         match rule.form if rule is not None else None:
             case None:
                 return forms.typed(family, duckdb_type, spec, place)
             case "timestamp":
-                return forms.timestamp(family, spec, place)
+                return forms.timestamp(family, duckdb_type, spec, place)
             case "integer":
                 return forms.integer(family, place)
             case "boolean":
@@ -298,7 +382,10 @@ class _Compiler:
             level = "{v}" if texts else "{n}"
             found.append(Wrong(f"{level} IS NULL", "missing", "is empty, and the record cannot do without it"))
         if rule is not None:
-            found += _limits(rule)
+            # A number that is sent as text is measured as that text.
+            as_text = rule.form in {"text", "choice"} and value.family != "text"
+            level = f"({value.form.text})" if as_text else "{v}"
+            found += [replace(wrong, predicate=wrong.predicate.replace("{v}", level)) for wrong in _limits(rule)]
         if value.target == "timestamp":
             latest = f"TIMESTAMP '{self.as_of:%Y-%m-%d %H:%M:%S.%f}' + INTERVAL 1 DAY"
             between = f"{{v}} >= TIMESTAMP '{EARLIEST}' AND {{v}} <= {latest}"
@@ -312,7 +399,7 @@ def _limits(rule: FieldRule) -> list[Wrong]:
     found: list[Wrong] = []
     given = "{v} IS NOT NULL AND "
     if rule.name in {"userId", "companyId"}:
-        found.append(Wrong(given + "trim({v}, ' \t\r\n') = ''", "blank", "is blank, which identifies nothing"))
+        found.append(Wrong(given + forms.BLANK.format("{v}"), "blank", forms.BLANK_MESSAGE))
     elif rule.form == "text" and rule.length_min:
         message = f"has fewer than {rule.length_min} characters"
         found.append(Wrong(f"{given}length({{v}}) < {rule.length_min}", "too_short", message))
@@ -327,3 +414,35 @@ def _limits(rule: FieldRule) -> list[Wrong]:
     if rule.maximum is not None:
         found.append(Wrong(f"{given}{{v}} > {rule.maximum}", "range", f"is more than {rule.maximum}"))
     return found
+
+
+def _works(connection: duckdb.DuckDBPyConnection, expression: str) -> bool:
+    try:
+        connection.execute(f"SELECT CAST({expression} AS VARCHAR)").fetchall()
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _readable(connection: duckdb.DuckDBPyConnection, kind: pa.DataType) -> bool:
+    try:
+        connection.from_arrow(pa.schema([pa.field("c", kind)]).empty_table())
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _check_default(
+    connection: duckdb.DuckDBPyConnection, spec: FieldSpec, family: forms.Family, duckdb_type: str, place: str
+) -> None:
+    """Refuse a default that the type cannot hold as it is written: `abc` or `1.5` for whole numbers."""
+    if spec.default is None or family in {"text", "null"}:
+        return
+    text = literal(constant_text(spec.default))
+    fits = f"TRY_CAST({text} AS {duckdb_type}) IS NOT NULL"
+    if family in {"integer", "decimal"}:
+        fits += f" AND CAST(TRY_CAST({text} AS {duckdb_type}) AS DOUBLE) = TRY_CAST({text} AS DOUBLE)"
+    if connection.execute(f"SELECT {fits}").fetchall() != [(True,)]:
+        raise UsageError(
+            f"{place}: `default:` does not fit the type {duckdb_type}", hint="write a value of the column's type"
+        )

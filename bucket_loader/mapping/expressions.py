@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import duckdb
 
-from bucket_loader.config import sql_parameters
+from bucket_loader.config import sql_parameters, with_parameter_style
 from bucket_loader.errors import UsageError
 
 # Words that DuckDB reads as a function call without brackets, when no column has that name.
@@ -67,7 +67,7 @@ def check_expression(text: str, place: str, columns: frozenset[str]) -> frozense
         if name != "as_of":
             raise UsageError(
                 f"{place}: :{name} is not bound in an expression",
-                hint="only :as_of is; intervals belong in the source's query",
+                hint="only :as_of is; intervals belong in the source's query (in a struct, a blank follows the colon)",
             )
     tree = _tree(_plain(text), place)
     for node in _nodes(tree):
@@ -78,17 +78,18 @@ def check_expression(text: str, place: str, columns: frozenset[str]) -> frozense
                 hint="an expression sees one row and gives one value, the same at every run; "
                 "use :as_of for the time of the run",
             )
-    names = {str(node["column_names"][-1]) for node in _nodes(tree) if node.get("class") == "COLUMN_REF"}
-    return frozenset(names & columns or _folded(names, columns))
+    # `a.b` is member b of the column a: an expression has no tables.
+    names = {str(node["column_names"][0]) for node in _nodes(tree) if node.get("class") == "COLUMN_REF"}
+    return frozenset(column for name in names for column in _named(name, columns))
 
 
-def _folded(names: set[str], columns: frozenset[str]) -> set[str]:
-    wanted = {name.lower() for name in names}
-    return {column for column in columns if column.lower() in wanted}
+def _named(name: str, columns: frozenset[str]) -> set[str]:
+    """Give the column that a name means: the one spelt so, else all that differ in case alone."""
+    return {name} if name in columns else {column for column in columns if column.lower() == name.lower()}
 
 
 def _plain(text: str) -> str:
-    return text.replace(":as_of", "$as_of")
+    return with_parameter_style(text, "${}")
 
 
 def _tree(text: str, place: str) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _problem(node: dict[str, Any], columns: frozenset[str]) -> str | None:
     if kind == "STAR":
         return "`*` is not a value"
     if kind == "COLUMN_REF":
-        name = str(node["column_names"][-1])
+        name = str(node["column_names"][-1]).lower()
         known = {column.lower() for column in columns}
         return f"`{name}` changes from run to run" if name in _BARE_WORDS and name not in known else None
     if kind == "FUNCTION":
@@ -147,7 +148,21 @@ def _function_problem(node: dict[str, Any]) -> str | None:
         return "`age` of one argument reads the clock"
     if kinds and not kinds & {"scalar", "macro"}:
         return f"`{name}` is not a function of one row"
+    if "scalar" not in kinds and any(_problem(inner, frozenset()) for inner in _macro_nodes(name)):
+        return f"`{name}` is made of what is not allowed here: a clock, an aggregate or a subquery"
     return None
+
+
+@cache
+def _macro_nodes(name: str) -> tuple[dict[str, Any], ...]:
+    """Give the nodes of what DuckDB's own macros of a name stand for."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "SELECT json_serialize_sql('SELECT ' || macro_definition) FROM duckdb_functions() "
+            "WHERE lower(function_name) = $1 AND function_type = 'macro'",
+            [name],
+        ).fetchall()
+    return tuple(node for (tree,) in rows for node in _nodes(json.loads(tree)["statements"][0]["node"]["select_list"]))
 
 
 @cache

@@ -9,18 +9,20 @@ shortest form, whole ones without a point, those beyond a double's certainty as 
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from bucket_loader.config import FieldSpec
+from bucket_loader.config import FieldSpec, directives
 from bucket_loader.errors import UsageError
 
 Family = Literal[
-    "text", "integer", "float", "decimal", "boolean", "timestamp", "zoned", "date", "time", "binary", "uuid", "null",
-    "nested", "other",
+    "text", "integer", "float", "decimal", "boolean", "timestamp", "zoned", "date", "time", "binary", "uuid", "json",
+    "null", "nested", "other",
 ]  # fmt: skip
 
 ListOf = Literal["booleans", "texts"]  # the lists of a feature event
 
 INTEGER_MAX: Final = 2**53 - 1  # beyond it a JSON number is not certain in JavaScript
 DIGITS_MAX: Final = 15  # significant digits that every double keeps
+TINY_MIN: Final = "2.3e-308"  # below it a double loses digits
+WHOLE_MAX: Final = "1e37"  # from here on a double is sent in its shortest form, since no type of DuckDB holds it whole
 
 _FAMILIES: Final[dict[str, Family]] = {
     "VARCHAR": "text",
@@ -42,11 +44,13 @@ _FAMILIES: Final[dict[str, Family]] = {
     "TIMESTAMP_MS": "timestamp",
     "TIMESTAMP_NS": "timestamp",
     "TIMESTAMP WITH TIME ZONE": "zoned",
+    "TIMESTAMPTZ_NS": "zoned",
     "DATE": "date",
     "TIME": "time",
+    "TIME_NS": "time",
     "BLOB": "binary",
     "UUID": "uuid",
-    "JSON": "text",
+    "JSON": "json",
     '"NULL"': "null",
     "NULL": "null",
 }
@@ -57,7 +61,7 @@ FALSE_WORDS: Final = ("false", "f", "no", "n", "0")
 _DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,9})?)?"
 _LOCAL_TEXT = rf"{_DATE}([T ]{_TIME})?"
-_ZONED_TEXT = rf"{_DATE}[T ]{_TIME} ?(Z|z|[+-]\d\d(:?\d\d)?)"
+_ZONED_TEXT = rf"{_DATE}[T ]{_TIME} ?(Z|z|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
 _INTEGER_TEXT = r"[+-]?\d+(\.0*)?"
 _NUMBER_TEXT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?"
 
@@ -101,6 +105,8 @@ class Form:
     wrong: tuple[Wrong, ...] = field(default=())
 
 
+BLANK: Final = "trim({}, ' \t\r\n') = ''"
+BLANK_MESSAGE: Final = "is blank, which identifies nothing"
 _UNPARSED = "{n} IS NOT NULL AND {p} IS NULL"
 _NUL = Wrong("{v} IS NOT NULL AND contains({v}, chr(0))", "nul", "holds a NUL character")
 _TEXT = Form(wrong=(_NUL,))
@@ -115,15 +121,20 @@ def natural(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form: 
         case "integer":
             return _integer(duckdb_type)
         case "float":
-            return _float(duckdb_type)
+            return _float()
         case "decimal":
             return _decimal()
         case "boolean":
             return Form(json="CAST({v} AS VARCHAR)", text="CAST({v} AS VARCHAR)")
         case "timestamp" | "zoned":
-            return timestamp(of, spec, place)
+            return timestamp(of, duckdb_type, spec, place)
         case "date":
             return _date_form("{n}", ())
+        case "json":
+            raise UsageError(
+                f"{place}: JSON has no form of its own",
+                hint="write `->>` in the expression to take text out of it, or CAST it to VARCHAR",
+            )
         case "time" | "uuid":
             return Form(value="CAST({p} AS VARCHAR)")
         case "null":
@@ -142,6 +153,8 @@ def natural(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form: 
 
 def typed(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
     """Give the form of a value for the type that the field asks for."""
+    if spec.hash is not None:
+        return string(of, duckdb_type, spec, place)
     match spec.type:
         case None:
             return natural(of, duckdb_type, spec, place)
@@ -156,9 +169,9 @@ def typed(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
         case "boolean":
             return boolean(of, place)
         case "timestamp":
-            return timestamp(of, spec, place)
+            return timestamp(of, duckdb_type, spec, place)
         case "date":
-            return _date(of, spec, place)
+            return _date(of, duckdb_type, spec, place)
         case _:
             raise UsageError(f"{place}: `type: json` reads text or nested columns", hint="remove `type:`")
 
@@ -180,30 +193,31 @@ def _integer(duckdb_type: str) -> Form:
     return Form(json=f"CASE WHEN {within} THEN {plain} ELSE '\"' || {plain} || '\"' END", text=plain)
 
 
-def _float(duckdb_type: str) -> Form:
+def _float() -> Form:
     whole = "{v} = trunc({v}) AND abs({v})"
     integer = "CAST(CAST({v} AS HUGEINT) AS VARCHAR)"
     small = "CAST(CAST({v} AS BIGINT) AS VARCHAR)"
     # The text of a FLOAT is its own shortest; as a DOUBLE it would grow a tail (0.1 -> 0.10000000149011612).
     text = "CAST({v} AS VARCHAR)"
-    limit = "16777216" if duckdb_type == "FLOAT" else str(INTEGER_MAX)
     return Form(
         value="CASE WHEN isfinite({p}) THEN {p} END",
-        json=f"CASE WHEN {whole} <= {limit} THEN {small} WHEN {whole} < 1e37 THEN '\"' || {integer} || '\"' "
-        f"ELSE {text} END",
-        text=f"CASE WHEN {whole} < 1e37 THEN {integer} ELSE {text} END",
+        json=f"CASE WHEN {whole} <= {INTEGER_MAX} THEN {small} "
+        f"WHEN {whole} < {WHOLE_MAX} THEN '\"' || {integer} || '\"' ELSE {text} END",
+        text=f"CASE WHEN {whole} < {WHOLE_MAX} THEN {integer} ELSE {text} END",
         wrong=(Wrong("{p} IS NOT NULL AND isinf({p})", "infinity", "is infinite, which JSON cannot say"),),
     )
 
 
 def _exact(text: str) -> str:
-    """Give the JSON of an exact decimal text: a number where every double keeps it, quoted otherwise."""
+    """Give the JSON of an exact decimal text: a double's shortest form where every double keeps it, else quoted."""
     digits = f"length(replace(ltrim(replace({text}, '.', ''), '-0'), '-', ''))"
-    certain = (
-        f"CASE WHEN contains({text}, '.') THEN {digits} <= {DIGITS_MAX} "
-        f"ELSE {digits} < 16 OR abs(TRY_CAST({text} AS HUGEINT)) <= {INTEGER_MAX} END"
+    double = f"TRY_CAST({text} AS DOUBLE)"
+    whole = f"{digits} < 16 OR abs(TRY_CAST({text} AS HUGEINT)) <= {INTEGER_MAX}"
+    return (
+        f"CASE WHEN NOT contains({text}, '.') AND ({whole}) THEN {text} "
+        f"WHEN contains({text}, '.') AND {digits} <= {DIGITS_MAX} AND abs({double}) >= {TINY_MIN} "
+        f"THEN CAST({double} AS VARCHAR) ELSE '\"' || {text} || '\"' END"
     )
-    return f"CASE WHEN {certain} THEN {text} ELSE '\"' || {text} || '\"' END"
 
 
 def _trimmed(text: str) -> str:
@@ -217,22 +231,38 @@ def _decimal() -> Form:
 
 
 def _number_text() -> Form:
-    """Read a number from text, exactly: a double only where fifteen digits are enough."""
+    """Read a number from text, exactly: written out, whatever its exponent, below `WHOLE_MAX`."""
     plain = r"regexp_full_match({p}, '[+-]?\d*\.?\d*')"
-    unsigned = "ltrim(ltrim({p}, '+-'), '0')"
-    sign = "CASE WHEN starts_with({p}, '-') THEN '-' ELSE '' END"
-    zero = f"CASE WHEN {unsigned} = '' OR starts_with({unsigned}, '.') THEN '0' ELSE '' END"
-    signed = f"{sign} || {zero} || {unsigned}"
     double = "TRY_CAST({p} AS DOUBLE)"
-    whole = f"{double} = trunc({double}) AND abs({double}) <= {INTEGER_MAX}"
-    scientific = f"CASE WHEN {whole} THEN CAST(CAST({double} AS BIGINT) AS VARCHAR) ELSE CAST({double} AS VARCHAR) END"
+    short, long = (_trimmed(f"({_signed(text)})") for text in ("{p}", _written_out("{p}")))
     return Form(
         parsed=f"CASE WHEN regexp_full_match(trim({{n}}), '{_NUMBER_TEXT}') "
         "AND isfinite(TRY_CAST(trim({n}) AS DOUBLE)) THEN trim({n}) END",
-        value=f"CASE WHEN {plain} THEN {_trimmed(f'({signed})')} ELSE {scientific} END",
+        value=f"CASE WHEN {plain} THEN {short} "
+        f"WHEN abs({double}) >= {WHOLE_MAX} THEN CAST({double} AS VARCHAR) ELSE {long} END",
         json="CASE WHEN contains({v}, 'e') THEN {v} ELSE " + _exact("{v}") + " END",
         wrong=(Wrong(_UNPARSED, "number", "is not a number"),),
     )
+
+
+def _signed(text: str) -> str:
+    """Give a plain number's text with one sign at the most, and one zero before its point: +007 -> 7, -.5 -> -0.5."""
+    unsigned = f"ltrim(ltrim({text}, '+-'), '0')"
+    sign = f"CASE WHEN starts_with({text}, '-') THEN '-' ELSE '' END"
+    zero = f"CASE WHEN {unsigned} = '' OR starts_with({unsigned}, '.') THEN '0' ELSE '' END"
+    return f"{sign} || {zero} || {unsigned}"
+
+
+def _written_out(text: str) -> str:
+    """Give the text of a number with an exponent, without it: -1.5e3 -> -1500.0, 25e-3 -> 0.025."""
+    mantissa = f"regexp_extract({text}, '^[+-]?([0-9.]*)', 1)"
+    whole, fraction = f"split_part({mantissa}, '.', 1)", f"split_part({mantissa}, '.', 2)"
+    exponent = f"CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
+    # Zeros on both sides, so that the point has digits to move over; how far it may move is in `_NUMBER_TEXT`.
+    digits = f"repeat('0', greatest(-({exponent}), 0)) || {whole} || {fraction} || repeat('0', greatest({exponent}, 0))"
+    point = f"length({whole}) + greatest(-({exponent}), 0) + ({exponent})"
+    sign = f"CASE WHEN starts_with({text}, '-') THEN '-' ELSE '' END"
+    return f"({sign} || left({digits}, {point}) || '.' || substr({digits}, {point} + 1))"
 
 
 def integer(of: Family, place: str) -> Form:
@@ -249,7 +279,6 @@ def integer(of: Family, place: str) -> Form:
             parsed = "TRY_CAST({n} AS HUGEINT)"
         case "float":
             parsed = "CASE WHEN {n} = trunc({n}) THEN TRY_CAST({n} AS HUGEINT) END"
-            wrong = (Wrong("{n} IS NOT NULL AND NOT isnan({n}) AND {p} IS NULL", "integer", "is not a whole number"),)
         case "decimal":
             parsed = "CASE WHEN {n} = trunc({n}) THEN TRY_CAST({n} AS HUGEINT) END"
         case "null":
@@ -283,7 +312,27 @@ def boolean(of: Family, place: str) -> Form:
 
 
 def string(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
-    """Give any value as text, in the spelling that it has on the wire."""
+    """Give any value as text, in the spelling that it has on the wire; hashed where the field asks for it."""
+    form = _string(of, duckdb_type, spec, place)
+    if spec.hash is None:
+        return form
+    spelt = _spelt(form)
+    return Form(spelt.parsed, f"sha256({spelt.value})", wrong=spelt.wrong)
+
+
+def _spelt(form: Form) -> Form:
+    """Give a form whose value is its text, whatever type it had."""
+
+    def inlined(template: str) -> str:
+        return template.replace("{v}", f"({form.value})")
+
+    wrong = tuple(Wrong(inlined(one.predicate), one.code, one.message) for one in form.wrong)
+    return Form(form.parsed, inlined(form.text), wrong=wrong)
+
+
+def _string(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
+    if of == "json":
+        return Form(parsed="CAST({n} AS VARCHAR)", wrong=(_NUL,))
     if of == "binary":
         match spec.encoding:
             case "hex":
@@ -295,45 +344,56 @@ def string(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
             case _:
                 return natural(of, duckdb_type, spec, place)
     form = natural(of, duckdb_type, spec, place)
-    if of == "text" and spec.hash == "sha256":
-        return Form(value="sha256({p})")
     if of in {"integer", "float", "boolean"}:
         return Form(form.parsed, form.value, f"CAST(to_json({form.text}) AS VARCHAR)", form.text, form.wrong)
+    if of in {"timestamp", "zoned", "date"}:
+        return form
     return Form(form.parsed, form.value, "CAST(to_json({v}) AS VARCHAR)", form.text, form.wrong)
 
 
 def identity(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
     """Give an id as text, exactly as the source spells it; a float must be a whole number below 2^53."""
     form = string(of, duckdb_type, spec, place)
+    form = form if spec.hash is not None or of == "text" else _spelt(form)
+    wrong = form.wrong
     if of == "float":
         inexact = f"{{p}} IS NOT NULL AND isfinite({{p}}) AND ({{p}} <> trunc({{p}}) OR abs({{p}}) > {INTEGER_MAX})"
-        wrong = Wrong(inexact, "inexact_id", "is a float that is not a whole number below 2^53")
-        return Form(form.parsed, form.value, form.json, form.text, (*form.wrong, wrong))
-    return form
+        wrong += (Wrong(inexact, "inexact_id", "is a float that is not a whole number below 2^53"),)
+    if spec.hash is not None:
+        # The hash of a blank is no blank: what identifies nothing has to be seen before.
+        blank = f"{{p}} IS NOT NULL AND {BLANK.format('CAST({p} AS VARCHAR)')}"
+        wrong += (Wrong(blank, "blank", BLANK_MESSAGE),)
+    return Form(form.parsed, form.value, form.json, form.text, wrong)
 
 
 # --- time ----------------------------------------------------------------------------------------------------------
 
 _STAMP = "strftime({v}, '%Y-%m-%dT%H:%M:%S.%gZ')"
+
+
+def _believable(moment: str) -> str:
+    return f"({moment} >= TIMESTAMP '1000-01-01' AND {moment} < TIMESTAMP '9999-12-31')"
+
+
 _YEARS = Wrong(
-    "{v} IS NOT NULL AND NOT ({v} >= TIMESTAMP '1000-01-01' AND {v} < TIMESTAMP '9999-12-31')",
+    f"{{v}} IS NOT NULL AND NOT {_believable('{v}')}",
     "year",
     "has a year that is not between 1000 and 9998",
 )
 _EPOCH_MICROSECONDS: Final = {"s": "1000000", "ms": "1000", "us": "1", "ns": "0.001"}
 
 
-def timestamp(of: Family, spec: FieldSpec, place: str) -> Form:
+def timestamp(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
     """Read a moment: `v` is a TIMESTAMP in UTC, cut to milliseconds when it is spelt.
 
     `spec.timezone` and `spec.dst` are the field's own, or the stream's where the field has none.
     """
     match of:
         case "zoned":
-            form = Form(parsed="CAST({n} AS TIMESTAMP)")
+            form = Form(parsed=_microseconds(duckdb_type))
         case "timestamp" | "date":
             _require_timezone(spec, place, f"a {of} without a time zone")
-            form = Form(parsed="CAST({n} AS TIMESTAMP)", value=_to_utc("{p}", spec), wrong=(_LOCAL_WRONG,))
+            form = Form(parsed=_microseconds(duckdb_type), value=_to_utc("{p}", spec), wrong=(_LOCAL_WRONG,))
         case "integer" | "float" | "decimal":
             if spec.unit is None:
                 raise UsageError(
@@ -348,6 +408,15 @@ def timestamp(of: Family, spec: FieldSpec, place: str) -> Form:
             raise UsageError(f"{place}: a {of} cannot be read as a timestamp", hint="use `sql:` to convert it")
     stamped = "'\"' || " + _STAMP + " || '\"'"
     return Form(form.parsed, form.value, stamped, _STAMP, (*form.wrong, _YEARS))
+
+
+def _microseconds(duckdb_type: str) -> str:
+    """Give `{n}` as a TIMESTAMP; DuckDB's own cast cuts nanoseconds before 1970 upwards, into the next millisecond."""
+    if duckdb_type not in {"TIMESTAMP_NS", "TIMESTAMPTZ_NS"}:
+        return "CAST({n} AS TIMESTAMP)"
+    nanoseconds = "epoch_ns({n})"
+    down = f"({nanoseconds} - (({nanoseconds} % 1000) + 1000) % 1000) // 1000"
+    return f"coalesce(make_timestamp({down}), CASE WHEN {{n}} IS NOT NULL THEN TIMESTAMP 'infinity' END)"
 
 
 def _require_timezone(spec: FieldSpec, place: str, what: str) -> None:
@@ -365,12 +434,14 @@ def _timestamp_text(spec: FieldSpec, place: str) -> Form:
         return _epoch(number, spec.unit)
     if spec.format is None:
         return _iso_text(spec, unparsed)
-    zoned = [form for form in spec.format if "%z" in form or "%Z" in form]
+    zoned = [form for form in spec.format if {"%z", "%Z"} & set(directives(form))]
     local = [form for form in spec.format if form not in zoned]
     if local:
         _require_timezone(spec, place, "a text without a time zone")
     # A list of two: what is a moment already, and what still has to be moved to UTC.
-    moment = f"CAST(try_strptime({{n}}, {_list(zoned)}) AS TIMESTAMP)" if zoned else "CAST(NULL AS TIMESTAMP)"
+    # One by one: in a list, a form with %Z ends the search where it fails on the zone.
+    read = ", ".join(f"try_strptime({{n}}, {literal(form)})" for form in zoned)
+    moment = f"CAST(coalesce({read}) AS TIMESTAMP)" if zoned else "CAST(NULL AS TIMESTAMP)"
     naive = f"try_strptime({{n}}, {_list(local)})" if local else "CAST(NULL AS TIMESTAMP)"
     return _two_ways(moment, naive, spec, (unparsed,))
 
@@ -379,7 +450,8 @@ def _iso_text(spec: FieldSpec, unparsed: Wrong) -> Form:
     zoned = f"regexp_full_match(trim({{n}}), '{_ZONED_TEXT}')"
     local = f"regexp_full_match(trim({{n}}), '{_LOCAL_TEXT}')"
     dotted = "replace(trim({n}), ',', '.')"
-    moment = f"CASE WHEN {zoned} THEN CAST(TRY_CAST(upper({dotted}) AS TIMESTAMPTZ) AS TIMESTAMP) END"
+    joined = f"regexp_replace(upper({dotted}), ' ([Z+-])', '\\1')"
+    moment = f"CASE WHEN {zoned} THEN CAST(TRY_CAST({joined} AS TIMESTAMPTZ) AS TIMESTAMP) END"
     naive = f"CASE WHEN {local} THEN TRY_CAST({dotted} AS TIMESTAMP) END"
     if spec.timezone is None:
         missing = Wrong(f"{{n}} IS NOT NULL AND {local}", "timezone", "has no time zone")
@@ -428,14 +500,16 @@ def _to_utc(local: str, spec: FieldSpec) -> str:
         spec.dst
     ]
     first, second = f"{shown(before)} = {local}", f"{shown(after)} = {local}"
+    # Outside these years the arithmetic overflows; `_YEARS` refuses such a moment as it is.
     return (
-        f"CASE WHEN {before} = {after} AND {first} THEN {before} "
+        f"CASE WHEN NOT {_believable(local)} THEN {local} "
+        f"WHEN {before} = {after} AND {first} THEN {before} "
         f"WHEN {first} AND NOT ({second}) THEN {before} WHEN {second} AND NOT ({first}) THEN {after} ELSE {decided} END"
     )
 
 
 def _epoch(number: str, unit: str) -> Form:
-    micros = f"TRY_CAST(floor(TRY_CAST({number} AS DECIMAL(38, 6)) * {_EPOCH_MICROSECONDS[unit]}) AS BIGINT)"
+    micros = f"TRY_CAST(floor(TRY_CAST({number} AS DECIMAL(28, 6)) * {_EPOCH_MICROSECONDS[unit]}) AS BIGINT)"
     bounded = f"{micros} BETWEEN -30000000000000000 AND 253000000000000000"  # years 1019 to 9987, in microseconds
     return Form(
         parsed=f"CASE WHEN {bounded} THEN make_timestamp({micros}) END",
@@ -453,16 +527,17 @@ def _date_form(parsed: str, wrong: tuple[Wrong, ...]) -> Form:
     return Form(parsed=parsed, json="'\"' || " + shown + " || '\"'", text=shown, wrong=(*wrong, years))
 
 
-def _date(of: Family, spec: FieldSpec, place: str) -> Form:
+def _date(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
     unparsed = (Wrong(_UNPARSED, "date", "is not a date in the expected form"),)
     match of:
         case "date" | "null":
             return _date_form("CAST({n} AS DATE)", ())
         case "timestamp":
-            return _date_form("CAST({n} AS DATE)", ())
+            return _date_form(f"CAST({_microseconds(duckdb_type)} AS DATE)", ())
         case "zoned":
-            zone = literal(spec.timezone or "UTC")
-            return _date_form(f"CAST(timezone({zone}, {{n}}) AS DATE)", ())
+            moment = f"timezone('UTC', {_microseconds(duckdb_type)})"
+            local = f"timezone({literal(spec.timezone or 'UTC')}, {moment})"
+            return _date_form(f"CAST({local} AS DATE)", ())
         case "text" if spec.format is not None:
             return _date_form(f"CAST(try_strptime({{n}}, {_list(spec.format)}) AS DATE)", unparsed)
         case "text":

@@ -4,19 +4,43 @@ Their names are known only row by row, so they are spelt here, in Python, once p
 as finished text. `spell` gives each leaf the same form that `forms` gives it in SQL.
 """
 
-import base64
 import json
 import math
+import re
+import struct
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
-from bucket_loader.mapping.forms import DIGITS_MAX, INTEGER_MAX
+import pyarrow as pa
+
+from bucket_loader.mapping.forms import DIGITS_MAX, INTEGER_MAX, TINY_MIN, WHOLE_MAX
 
 DEPTH_MAX: Final = 32
 LEAVES_MAX: Final = 1_000
+EXPONENT_MAX: Final = 400  # of a number in JSON text: a double ends at 308, and 1e999999999 would fill the memory
+YEAR_MIN: Final = 1000  # the same years as in `forms`
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPES: Final = str.maketrans(
+    {
+        **{chr(code): f"\\u{code:04X}" for code in range(0x20)},
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        '"': '\\"',
+        "\\": "\\\\",
+    }
+)
+
+_Date = TypeVar("_Date", bound=date)
+
+Local = Callable[[datetime], datetime]
+"""Moves a time without a zone to UTC."""
 
 
 class NoFormError(ValueError):
@@ -51,8 +75,12 @@ def _key(key: object) -> str:
     return key if isinstance(key, str) else spell(key).strip('"')
 
 
-def spell(value: object) -> str:  # noqa: C901, PLR0912  # a table of types
+def spell(value: object, local: Local | None = None) -> str:  # noqa: C901  # a table of types
     """Give a leaf's JSON text.
+
+    Args:
+        value: the leaf.
+        local: moves a time without a zone to UTC; None where no zone is named.
 
     Raises:
         NoFormError: the value has none.
@@ -69,21 +97,27 @@ def spell(value: object) -> str:  # noqa: C901, PLR0912  # a table of types
         case Decimal():
             return _decimal(value)
         case str():
-            if "\0" in value:
-                raise NoFormError("holds a NUL character")
-            return json.dumps(value, ensure_ascii=False)
+            return _text(value)
         case datetime():
-            return _datetime(value)
+            return _datetime(value, local)
         case date():
-            return f'"{value.isoformat()}"'
+            return f'"{_believable(value).isoformat()}"'
         case time():
-            return f'"{value.isoformat()}"'
+            text = value.isoformat()
+            return f'"{text.rstrip("0") if "." in text else text}"'
         case uuid.UUID():
             return f'"{value}"'
-        case bytes():
-            return f'"{base64.b64encode(value).decode()}"'
         case _:
             raise NoFormError(f"holds a {type(value).__name__}, which has no form on the wire")
+
+
+def _text(value: str) -> str:
+    """Give a text's JSON, escaped as DuckDB escapes."""
+    if "\0" in value:
+        raise NoFormError("holds a NUL character")
+    if _SURROGATE.search(value):
+        raise NoFormError("holds half a character (a lone surrogate)")
+    return f'"{value.translate(_ESCAPES)}"'
 
 
 def _float(value: float) -> str:
@@ -91,7 +125,7 @@ def _float(value: float) -> str:
         return "null"
     if math.isinf(value):
         raise NoFormError("is infinite, which JSON cannot say")
-    if value.is_integer() and abs(value) < 1e37:  # noqa: PLR2004  # where DuckDB's HUGEINT ends
+    if value.is_integer() and abs(value) < float(WHOLE_MAX):
         return spell(int(value))
     return repr(value)
 
@@ -99,19 +133,111 @@ def _float(value: float) -> str:
 def _decimal(value: Decimal) -> str:
     if not value.is_finite():
         raise NoFormError("is not a finite number")
+    if value and abs(value.adjusted()) > EXPONENT_MAX:
+        raise NoFormError("holds a number that is too large or too small")
     text = format(value, "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     text = "0" if text in {"-0", ""} else text
     if "." not in text:
         return spell(int(text))
     digits = len(text.replace(".", "").lstrip("-0"))
-    return text if digits <= DIGITS_MAX else f'"{text}"'
+    certain = digits <= DIGITS_MAX and abs(value) >= Decimal(TINY_MIN)
+    return repr(float(text)) if certain else f'"{text}"'
 
 
-def _datetime(value: datetime) -> str:
-    if value.tzinfo is None:
+def _datetime(value: datetime, local: Local | None) -> str:
+    if value.tzinfo is None and local is None:
         raise NoFormError("holds a time without a time zone")
-    return f'"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"'
+    try:
+        moment = _believable(local(value) if value.tzinfo is None and local is not None else value.astimezone(UTC))
+    except OverflowError:
+        raise NoFormError(f"holds a time whose year is not between {YEAR_MIN} and 9998") from None
+    return f'"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"'
+
+
+def _believable(value: _Date) -> _Date:
+    if value.year < YEAR_MIN:
+        raise NoFormError(f"holds a time whose year is less than {YEAR_MIN}")
+    return value
+
+
+def local_clock(timezone: str, dst: str | None) -> Local:
+    """Give what moves a local time of a zone to UTC; refuses what the clock change makes none or two, unless `dst`."""
+    zone = ZoneInfo(timezone)
+
+    def moved(value: datetime) -> datetime:
+        if hasattr(value, "to_pydatetime"):  # pandas hands nanoseconds over
+            value = value.to_pydatetime(warn=False)
+        both = [value.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+        if both[0] == both[1]:
+            return both[0]
+        right = [moment for moment in both if moment.astimezone(zone).replace(tzinfo=None) == value]
+        if len(right) == 1:
+            return right[0]
+        if dst is None:
+            raise NoFormError("holds a local time that does not exist or exists twice (clock change)")
+        return min(both) if dst == "earliest" else max(both)
+
+    return moved
+
+
+def has_local_times(kind: pa.DataType) -> bool:
+    """Tell whether a nested type holds times without a zone."""
+    if pa.types.is_timestamp(kind):
+        return kind.tz is None
+    return any(has_local_times(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def python_values(column: pa.Array) -> list[object]:
+    """Give a nested column's values as Python ones; an `Exception` in the place of one that Python cannot hold."""
+    try:
+        values: list[object] = column.to_pylist()
+    except (OverflowError, ValueError):
+        values = [_python_value(scalar) for scalar in column]
+    return [_shortest(value, column.type) for value in values] if _has_short_floats(column.type) else values
+
+
+def _python_value(scalar: pa.Scalar) -> object:
+    try:
+        value: object = scalar.as_py()
+    except (OverflowError, ValueError):
+        return NoFormError("holds a time or date beyond the year 9999")
+    return value
+
+
+def _has_short_floats(kind: pa.DataType) -> bool:
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        return True
+    return any(_has_short_floats(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value of any type
+    """Give the floats of a value their own shortest digits: as doubles they would grow a tail."""
+    if value is None or isinstance(value, Exception):
+        return value
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+        return _shortest_float(value, "e" if pa.types.is_float16(kind) else "f")
+    if pa.types.is_struct(kind):
+        return {name: _shortest(child, kind.field(name).type) for name, child in value.items()}
+    if pa.types.is_map(kind):
+        return [(key, _shortest(child, kind.item_type)) for key, child in value]
+    if pa.types.is_nested(kind) and kind.num_fields == 1:
+        return [_shortest(child, kind.field(0).type) for child in value]
+    return value
+
+
+def _shortest_float(value: float, letter: str) -> float:
+    if not math.isfinite(value):
+        return value
+    packed = struct.pack(letter, value)
+    for digits in range(1, 9):
+        text = f"{value:.{digits}g}"
+        try:
+            if struct.pack(letter, float(text)) == packed:
+                return float(text)
+        except OverflowError:  # rounded up, out of the type's range
+            continue
+    return float(f"{value:.9g}")
 
 
 def parse(text: str) -> object:
@@ -131,23 +257,32 @@ def _refuse(word: str) -> object:
     raise ValueError(word)
 
 
-def fragment(name: str, value: object, taken: frozenset[str], *, send_nulls: bool) -> str:
+def fragment(
+    name: str,
+    value: object,
+    taken: Callable[[str], bool],
+    *,
+    send_nulls: bool,
+    local: Local | None = None,
+) -> str:
     """Spell a nested value as members of a JSON object, each after a comma.
 
     Args:
         name: the attribute's name, before the dots.
         value: the nested value.
-        taken: names that other fields have; those win.
+        taken: tells the dotted names that other fields have; those win.
         send_nulls: whether a null leaf is spelt or left out.
+        local: moves a time without a zone to UTC.
 
     Raises:
         NoFormError: a leaf has no form, or there are too many.
     """
     members: dict[str, str] = {}
     for dotted, leaf in flatten(name, value):
-        if dotted in taken:
+        if taken(dotted):
             continue
-        spelt = spell(leaf)
+        _text(dotted)
+        spelt = spell(leaf, local)
         if spelt != "null" or send_nulls:
             members[dotted] = spelt
         if len(members) > LEAVES_MAX:

@@ -1,7 +1,7 @@
 """The text of the SELECT, from the compiled values: levels of letters, then the record, its key, its verdict."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from bucket_loader import contract
 from bucket_loader.config import FieldSpec, Stream
 from bucket_loader.mapping.apply import Check, NestedColumn
-from bucket_loader.mapping.forms import Family, Form, literal
+from bucket_loader.mapping.forms import Family, Form, identifier, literal
 
 BITS: Final = 62  # checks in one mask: a BIGINT without its sign
 
@@ -52,9 +52,18 @@ class Value:
     def nullable(self) -> str:
         """The level `n`: null values made null, then the default."""
         found = f"s{self.number}.v" if self.guarded else f"s{self.number}"
+        if self.family == "float":
+            found = f"CASE WHEN NOT isnan({found}) THEN {found} END"
         if self.spec.null_values:
             listed = ", ".join(map(literal, self.spec.null_values))
-            found = f"CASE WHEN CAST({found} AS VARCHAR) IN ({listed}) THEN NULL ELSE {found} END"
+            text = f"CAST({found} AS VARCHAR)"
+            if self.family in {"float", "decimal"}:  # `-1` means -1.0 and 1.5 means 1.50, too
+                pointed = rf"regexp_full_match({text}, '-?\d+\.\d+')"
+                short = f"CASE WHEN {pointed} THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+                listed_too = f"coalesce({short} IN ({listed}), false)"
+            else:
+                listed_too = "false"
+            found = f"CASE WHEN {text} IN ({listed}) OR {listed_too} THEN NULL ELSE {found} END"
         if self.spec.default is not None:
             found = f"coalesce({found}, {self._default(found)})"
         return found
@@ -81,15 +90,14 @@ class Select:
     values: Sequence[Value]
     checks: Sequence[Check]
     where: str | None
-    named_input: str
+    columns: Sequence[int]
+    named: Mapping[str, int]
     as_of: datetime
 
     def text(self) -> str:
         """Give the statement: one row out for each row in, in order."""
-        bases = [f"{value.source} AS s{value.number}" for value in self.values]
-        if self.where is not None:
-            bases.append(f"TRY({{'v': ({self.where}\n)}}) AS w")
-        level = _over(f"({self.named_input})", bases)
+        level = self._guarded("input")
+        level = _over(level, [f"{value.base} AS s{value.number}" for value in self.values if not value.guarded])
         level = _over(level, [f"{value.nullable} AS n{value.number}" for value in self.values])
         level = _over(level, [f"{value.fill(value.form.parsed)} AS p{value.number}" for value in self.values])
         level = _over(level, [f"{value.fill(value.form.value)} AS v{value.number}" for value in self.values])
@@ -104,13 +112,33 @@ class Select:
             f"{', '.join(self._masks())} FROM {level}"
         )
 
+    def _guarded(self, level: str) -> str:
+        """Evaluate what a person wrote, where nothing of ours has a name that a column could have."""
+        guarded = [f"{value.source} AS s{value.number}" for value in self.values if value.guarded]
+        if self.where is not None:
+            guarded.append(f"TRY({{'v': ({self.where}\n)}}) AS w")
+        if not guarded:
+            return level
+        hidden = "_"
+        while any(name.startswith(hidden) for name in self.named):
+            hidden += "_"
+        ours = ["i", *(f"c{index}" for index in self.columns)]
+        ours += [f"{letter}{part.number}" for part in self._nested() for letter in "jx"]
+        renamed = [f'{name} AS "{hidden}{name}"' for name in ours] + named_columns(self.named)
+        shown = [f'"{hidden}{name}" AS {name}' for name in ours] + guarded
+        return f"(SELECT {', '.join(shown)} FROM (SELECT {', '.join(renamed)} FROM {level}))"
+
+    def _nested(self) -> list[NestedColumn]:
+        return [part for parts in self.parts.values() for part in parts if isinstance(part, NestedColumn)]
+
     def _objects(self) -> list[str]:
         return [name for name in ("attributes", "evalContext") if name in self.parts]
 
     def _members(self, name: str) -> str:
         """Spell an object's members, each after a comma; empty when all are null."""
         texts = [self._member(part, part.target.partition(".")[2]) for part in self.parts[name]]
-        return " || ".join(texts) or "''"
+        # Not `||`: a table of a thousand columns would nest deeper than DuckDB's parser goes.
+        return f"concat({', '.join(texts)})" if texts else "''"
 
     def _member(self, part: Part, name: str) -> str:
         if isinstance(part, NestedColumn) and part.list_of is None:
@@ -164,21 +192,23 @@ class Select:
 
     def _masks(self) -> list[str]:
         predicates = [f"({check.predicate})" for check in self.checks]
-        flagged = " OR ".join(predicates)
         masks = []
         for start in range(0, len(predicates), BITS):
-            bits = [
-                f"CASE WHEN {predicate} THEN {1 << position} ELSE 0 END"
-                for position, predicate in enumerate(predicates[start : start + BITS])
-            ]
+            group = predicates[start : start + BITS]
+            bits = [f"CASE WHEN {wrong} THEN {1 << position} ELSE 0 END" for position, wrong in enumerate(group)]
             total = " + ".join(f"CAST({bit} AS BIGINT)" for bit in bits)
-            masks.append(f"CASE WHEN {flagged} THEN {total} ELSE CAST(0 AS BIGINT) END AS m{start // BITS}")
+            masks.append(f"CASE WHEN {' OR '.join(group)} THEN {total} ELSE CAST(0 AS BIGINT) END AS m{start // BITS}")
         return masks
 
 
 def wire_timestamp(moment: datetime) -> str:
     """Spell an aware moment as the API's examples do: UTC, milliseconds, Z."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def named_columns(named: Mapping[str, int]) -> list[str]:
+    """Give columns the names that expressions call them by."""
+    return [f"c{index} AS {identifier(name)}" for name, index in named.items()]
 
 
 def _over(level: str, added: list[str]) -> str:

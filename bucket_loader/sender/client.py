@@ -6,11 +6,14 @@ on the answer, and the knowledge whether any byte of the request left this machi
 
 import contextlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
 import requests
@@ -25,16 +28,29 @@ ANSWER_BYTES_MAX: Final = 1024 * 1024
 MESSAGE_LENGTH_MAX: Final = 500
 RETRY_AFTER_S_MAX: Final = 300.0
 CONNECT_S_MAX: Final = 10.0
+DETAILS_DEPTH_MAX: Final = 20
 _OK, _REDIRECTS, _TIMEOUT, _TOO_BIG, _THROTTLED, _UNAVAILABLE = 200, range(300, 400), 408, 413, 429, 503
-_FINAL: Final = (400, 405, 409, 415, 422)
+_UNDOCUMENTED: Final = range(100, 300)  # all but 200: the request may have been done (TRAPS: H2, Q2)
+_REFUSED: Final = (400, 422)
+_REFUSED_ONCE_PROVEN: Final = (405, 409, 415)  # by Bucket they are of a record; by anybody, of the address
 _KEY: Final = (401, 403)
+_INTEGER_MAX: Final = 2**63  # more than a dead letter's JSON can hold
 
 
 @dataclass
 class Trace:
-    """What one worker's connection is doing: told by the connection, read by the client and the watchdog."""
+    """What one worker's connection is doing: told by the connection, read by the client and the watchdog.
+
+    Attributes:
+        sent: the first byte of the request has left.
+        written: the last one has.
+        socket: the connection's.
+        deadline: when the attempt has to end, of the monotonic clock.
+        expired: it was ended for that.
+    """
 
     sent: bool = False
+    written: bool = False
     socket: Any = None
     deadline: float = float("inf")
     expired: bool = False
@@ -74,9 +90,10 @@ class Client:
         self._proof = proof
         self._trace = Trace()
         self._watchdog = watchdog
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
         self._session.headers.clear()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the same bytes at every attempt
         adapter = _Adapter(self._trace)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -98,7 +115,16 @@ class Client:
 
     def _attempt(self, method: str, url: str, body: bytes | None) -> Outcome:
         trace, self._answer = self._trace, b""
-        trace.sent, trace.expired, trace.deadline = False, False, time.monotonic() + self._route.timeout_s
+        trace.sent = trace.written = trace.expired = False
+        trace.deadline = time.monotonic() + self._route.timeout_s
+        outcome = self._exchange(method, url, body)
+        trace.deadline = float("inf")
+        if outcome.verdict in {Verdict.UNKNOWN, Verdict.MISROUTED}:
+            # What is still to come on this connection must not be taken for the next answer (TRAPS: Q, Q2).
+            self._session.close()
+        return outcome
+
+    def _exchange(self, method: str, url: str, body: bytes | None) -> Outcome:
         try:
             response = self._session.request(
                 method,
@@ -112,14 +138,14 @@ class Client:
                 verify=self._route.ca_bundle or True,
             )
             with contextlib.closing(response):
-                self._answer = _read(response, trace)
+                self._answer = _read(response, self._trace)
                 return self._judge(response, self._answer)
-        except requests.exceptions.SSLError:
+        except requests.exceptions.SSLError as error:
+            if self._trace.sent or _is_broken_off(error):
+                return self._unanswered(error)  # the connection failed, not the certificate
             return Outcome(Verdict.MISROUTED, message="the TLS certificate is not valid for this host")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return self._unanswered(error)
-        finally:
-            trace.deadline = float("inf")
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -139,7 +165,7 @@ class Client:
 
     def _judge(self, response: requests.Response, answer: bytes) -> Outcome:
         status = response.status_code
-        details = _object(answer)
+        details = _object(answer, secret=self._route.key)
         message = _message(details)
         if status == _OK:
             return self._judge_ok(response, details, message)
@@ -154,17 +180,23 @@ class Client:
             return Outcome(Verdict.THROTTLED, status, message, details, retry_after_s)
         if status >= 500 or status == _TIMEOUT:  # noqa: PLR2004  # the classes of HTTP
             return Outcome(Verdict.SERVER_ERROR, status, message, details, retry_after_s)
-        if status in _FINAL and details is not None:
+        if status in _UNDOCUMENTED:
+            return Outcome(Verdict.UNKNOWN, None, f"the answer has status {status}, which says nothing for certain")
+        refused = status in _REFUSED or (status in _REFUSED_ONCE_PROVEN and self._proof.given.is_set())
+        if refused and details is not None:
             return Outcome(Verdict.REJECTED, status, message, details)
         return self._strange(status, f"the answer has status {status} and is not Bucket's")
 
     def _judge_ok(self, response: requests.Response, details: dict[str, Any] | None, message: str) -> Outcome:
+        if not self._trace.written:
+            return Outcome(Verdict.UNKNOWN, None, "the answer came before the whole body was written")
         if details is not None and details.get("success") is True:
             self._proof.given.set()
             return Outcome(Verdict.DELIVERED, _OK)
         if details is not None and details.get("success") is False:
             return Outcome(Verdict.REJECTED, _OK, message or "the answer says success: false", details)
-        if "json" in response.headers.get("Content-Type", "").lower():
+        delimited = response.headers.keys() & {"content-length", "transfer-encoding"}
+        if "json" in response.headers.get("Content-Type", "").lower() or not (self._answer or delimited):
             return Outcome(Verdict.UNKNOWN, None, "the answer is cut short or is not the expected JSON")
         return self._strange(_OK, "the answer is not JSON, so it is not Bucket's")
 
@@ -180,15 +212,17 @@ def _read(response: requests.Response, trace: Trace) -> bytes:
     Raises:
         OSError: it is longer, or is cut short.
     """
-    parts: list[bytes] = []
+    answer = bytearray()
     for part in _parts(response):
-        parts.append(part)
-        if sum(map(len, parts)) > ANSWER_BYTES_MAX:
+        answer += part
+        if len(answer) > ANSWER_BYTES_MAX:
             raise OSError("the answer is too long")
         if time.monotonic() > trace.deadline:
             trace.expired = True
-            raise OSError("the answer takes too long")
-    return b"".join(parts)
+            break
+    if trace.expired:  # also when the watchdog ended it: that is not the answer's own end
+        raise OSError("the answer takes too long")
+    return bytes(answer)
 
 
 def _parts(response: requests.Response) -> Iterator[bytes]:
@@ -196,12 +230,50 @@ def _parts(response: requests.Response) -> Iterator[bytes]:
         yield part
 
 
-def _object(answer: bytes) -> dict[str, Any] | None:
+def _is_broken_off(error: BaseException) -> bool:
+    """Tell a TLS handshake that was cut from one that was refused."""
+    broken = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ConnectionError, TimeoutError)
+    return any(isinstance(cause, broken) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    # urllib3 keeps the first cause in `reason`, or as an argument.
+    pending = [error]
+    while pending:
+        cause = pending.pop()
+        yield cause
+        pending += [inner for inner in (getattr(cause, "reason", None), *cause.args) if isinstance(inner, Exception)]
+
+
+def _object(answer: bytes, *, secret: str) -> dict[str, Any] | None:
+    """Read an answer that is a JSON object; what it says twice, and differently, it does not say."""
     try:
-        parsed = json.loads(answer)
+        parsed = json.loads(answer, object_pairs_hook=_unanimous)
     except (ValueError, RecursionError):
         return None
-    return parsed if isinstance(parsed, dict) else None
+    return _plain(parsed, secret) if isinstance(parsed, dict) else None
+
+
+def _unanimous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        found[name] = None if name in found and found[name] != value else value
+    return found
+
+
+def _plain(value: Any, secret: str, depth: int = 0) -> Any:  # noqa: ANN401  # JSON of any shape
+    """Give a value as a dead letter can hold it: without the key, lone surrogates, endless numbers or depths."""
+    if isinstance(value, str):
+        return value.replace(secret, "[key]").encode("utf-8", "replace").decode()
+    if isinstance(value, int) and abs(value) >= _INTEGER_MAX:
+        return str(value)
+    if isinstance(value, dict | list) and depth >= DETAILS_DEPTH_MAX:
+        return "..."
+    if isinstance(value, dict):
+        return {_plain(name, secret): _plain(child, secret, depth + 1) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_plain(child, secret, depth + 1) for child in value]
+    return value
 
 
 def _message(details: dict[str, Any] | None) -> str:
@@ -225,13 +297,23 @@ def parse_retry_after(text: str | None, now: float | None = None) -> float | Non
         seconds = float(text)
     except ValueError:
         try:
-            seconds = parsedate_to_datetime(text).timestamp() - (time.time() if now is None else now)
+            moment = parsedate_to_datetime(text)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # `-0000` is UTC as well
+            seconds = moment.timestamp() - (time.time() if now is None else now)
         except (ValueError, TypeError, OverflowError):
             return None
     return min(max(seconds, 0.0), RETRY_AFTER_S_MAX) if seconds == seconds else None  # noqa: PLR0124  # NaN
 
 
 # --- connections that tell what they do ----------------------------------------------------------------------------
+
+
+class _Session(requests.Session):
+    """Follows nothing: even when told not to, requests prepares the next request, and reads all of this answer."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  # the signature is requests'
+        """See no redirect."""
+        return
 
 
 class _Adapter(HTTPAdapter):
@@ -262,8 +344,15 @@ def _traced(pool: type[Any], connection: type[Any], trace: Trace) -> type[Any]:
 
     class Traced(connection):  # type: ignore[misc]
         def connect(self) -> None:
-            super().connect()
+            try:
+                super().connect()
+            finally:
+                trace.sent = False  # what was sent to a proxy so far is not the request
             trace.socket = self.sock
+
+        def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # urllib3's own signature
+            super().request(*arguments, **options)
+            trace.written = True
 
         def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's own signature
             if self.sock is None:

@@ -6,6 +6,7 @@ the chunk is halved.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 # An index as the answers spell it: `[17].userId`, `17.userId`, `/17/userId`.
@@ -13,13 +14,23 @@ _INDEX: Final = re.compile(r"(?:^|[\s\"'(,:])(?:\[(\d{1,6})\]|/(\d{1,6})(?=/|$|\
 NAMED_SHARE_MAX: Final = 0.5  # more named than this, and halving is as cheap as trying each
 
 
-def parts(count: int, details: dict[str, Any] | None) -> list[list[int]]:
-    """Cut a refused chunk of `count` records (at least two) into parts, by position; together they are all of it."""
+def parts(count: int, details: dict[str, Any] | None, *, in_order: bool = False) -> list[list[int]]:
+    """Cut a refused chunk of `count` records (at least two) into parts, by position; together they are all of it.
+
+    Args:
+        count: records of the chunk.
+        details: the server's own words.
+        in_order: the parts, one after another, keep the records' order: the last of a user or company stays last, also
+            when the hint is wrong.
+    """
     named = sorted({index for index in _named(details) if index < count})
-    if named and len(named) <= count * NAMED_SHARE_MAX:
+    if not named or len(named) > count * NAMED_SHARE_MAX:
+        return halves(count)
+    if not in_order:
         rest = [position for position in range(count) if position not in set(named)]
         return [rest, *([position] for position in named)]
-    return halves(count)
+    ends = sorted({0, count, *named, *(index + 1 for index in named)})
+    return [list(range(first, end)) for first, end in pairwise(ends)]
 
 
 def halves(count: int) -> list[list[int]]:

@@ -7,6 +7,7 @@ redirect, TLS. An attempt after an ambiguous one may duplicate, so `told` is cal
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import tenacity
@@ -15,10 +16,10 @@ from bucket_loader.records import Outcome, Verdict
 
 WAIT_S_FIRST: Final = 0.5
 WAIT_S_MAX: Final = 30.0
-# Server errors in a row after which a chunk is suspected itself, when others succeed meanwhile; a single record is
-# given more, since it ends in the dead letters.
+# Server errors in a row after which a chunk is suspected itself. It is judged only when others succeed meanwhile.
 SUSPICIOUS_AFTER: Final = 4
-SUSPICIOUS_ALONE_AFTER: Final = 10
+# A single record is given more: it ends in the dead letters.
+SUSPICIOUS_ALONE_AFTER: Final = 6
 
 RETRIED: Final = frozenset({Verdict.NOT_SENT, Verdict.THROTTLED, Verdict.SERVER_ERROR, Verdict.UNKNOWN})
 
@@ -43,6 +44,30 @@ class Patience:
         return self._clock() - self._since > self.patience_s
 
 
+@dataclass
+class Case:
+    """What is known of a chunk that is attempted.
+
+    Attributes:
+        hold: an ambiguous outcome is final: at most once.
+        alone: whether it is a single record.
+        successes_before: the run's successes when it was first tried; for a part of a suspicious chunk, when that was.
+        suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
+        attempts: how many were made.
+    """
+
+    hold: bool
+    alone: bool
+    successes_before: int
+    suspected: bool = False
+    attempts: int = 0
+
+    @property
+    def suspicious_after(self) -> int:
+        """Server errors in a row after which it is suspected itself."""
+        return (SUSPICIOUS_ALONE_AFTER if self.alone else SUSPICIOUS_AFTER) - (2 if self.suspected else 0)
+
+
 class Retry:
     """The policy of a run; `attempt_until_final` may be called from many threads."""
 
@@ -51,26 +76,27 @@ class Retry:
         self.stopped = stopped
 
     def attempt_until_final(
-        self, attempt: Callable[[], Outcome], told: Callable[[Outcome], None], *, hold: bool, alone: bool
+        self, attempt: Callable[[], Outcome], told: Callable[[Outcome], None], case: "Case"
     ) -> Outcome:
-        """Attempt until the outcome is final, patience is over, or the run is stopped.
+        """Attempt until the outcome is final, the chunk is suspicious, patience is over, or the run is stopped.
 
         Args:
             attempt: one attempt.
             told: called with each outcome that is followed by another attempt, before that attempt.
-            hold: an ambiguous outcome is final: at most once.
-            alone: whether the chunk is a single record.
+            case: what is known of the chunk; it counts the attempts.
         """
-        successes_before = self.patience.successes
-        suspicious_after = SUSPICIOUS_ALONE_AFTER if alone else SUSPICIOUS_AFTER
 
         def again(outcome: Outcome) -> bool:
-            return outcome.verdict in RETRIED and not (hold and outcome.ambiguous)
+            return outcome.verdict in RETRIED and not (case.hold and outcome.ambiguous)
+
+        def counted() -> Outcome:
+            case.attempts += 1
+            return attempt()
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            others_succeed = self.patience.successes > successes_before
-            suspicious = state.attempt_number >= suspicious_after and _result(state).verdict is Verdict.SERVER_ERROR
-            return self.stopped.is_set() or self.patience.over or (suspicious and others_succeed)
+            suspicious = _result(state).verdict is Verdict.SERVER_ERROR and case.attempts >= case.suspicious_after
+            decided = suspicious and self.proven_against(case)
+            return self.stopped.is_set() or self.patience.over or decided
 
         outcome: Outcome = tenacity.Retrying(
             retry=tenacity.retry_if_result(again),
@@ -79,8 +105,12 @@ class Retry:
             sleep=self._sleep,
             before_sleep=lambda state: told(_result(state)),
             retry_error_callback=_result,
-        )(attempt)
+        )(counted)
         return outcome
+
+    def proven_against(self, case: "Case") -> bool:
+        """Tell whether the API served others since a chunk was first tried: its errors are then its own."""
+        return self.patience.successes > case.successes_before
 
     def _sleep(self, seconds: float) -> None:
         self.stopped.wait(seconds)

@@ -33,11 +33,10 @@ def filled(path: str, context: SourceContext) -> str:
 
 
 def named(path: Path, context: SourceContext) -> SourceFile:
-    """Name one path."""
-    base = context.base.absolute()
-    normal = Path(os.path.normpath(path))
-    name = normal.relative_to(base) if normal.is_relative_to(base) else normal
-    return SourceFile(path, name.as_posix())
+    """Name one path: from the pipeline file's folder where that is shorter, as a person would have written it."""
+    whole = os.path.normpath(context.base.absolute() / path)
+    below = os.path.relpath(whole, context.base.absolute())
+    return SourceFile(path, Path(min(below, whole, key=len)).as_posix())
 
 
 def matching(pattern: str, context: SourceContext) -> list[SourceFile]:

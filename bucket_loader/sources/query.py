@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ORIGIN: Final = "query"
 
 
+_WORDS_HINT: Final = "a column named like an SQL word (at, end, order ...) needs double quotes"
+
+
 def table_names(sql: str) -> set[str]:
     """Name the tables that a query reads, as it spells them, without those it defines itself.
 

@@ -1,0 +1,34 @@
+"""What many tests share: an emulator, and a workplace whose pipelines go to it."""
+
+import pytest
+from workplace import COMPANIES, KEY, Emulator, Workplace
+
+from bucket_loader.emulator.server import running
+
+
+@pytest.fixture(scope="session")
+def shared_emulator():
+    """An emulator for the whole session; `emulator` empties it for each test."""
+    with running(secret_key=KEY, publishable_key="pub_test_0123456789") as endpoint:
+        yield Emulator(endpoint.url)
+
+
+@pytest.fixture
+def emulator(shared_emulator):
+    """An empty emulator without faults."""
+    shared_emulator.call("POST", "/_emulator/reset")
+    return shared_emulator
+
+
+@pytest.fixture
+def workplace(tmp_path, emulator):
+    """An empty workplace whose pipelines go to the emulator."""
+    return Workplace(tmp_path, emulator.url)
+
+
+@pytest.fixture
+def companies(workplace):
+    """A workplace with three companies to load."""
+    workplace.write("accounts.csv", "id,name,seats\n00123,Acme,5\n123,Beta,7\nnull,Gamma,\n")
+    workplace.pipeline(COMPANIES)
+    return workplace

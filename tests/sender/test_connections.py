@@ -1,0 +1,346 @@
+"""How the sender connects: TLS, proxies, names, connections that are kept, and what it must not take for an answer."""
+
+import socket
+import ssl
+import subprocess
+import time
+from pathlib import Path
+from shutil import which
+
+import pytest
+from scripted_server import JSON, KEY, OK, REFUSED, SUCCESS, Peer, Script, always, in_turn, reply, scripted
+
+from bucket_loader.records import Verdict
+
+BODY = b'[{"type":"user","userId":"1"}]'
+SLACK_S = 3.0
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make two certificates that sign themselves: one for our loopback address, one for another host."""
+    openssl = which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificates, and is not here")
+    folder = tmp_path_factory.mktemp("certificates")
+    made = {}
+    for name, subject in (("ours", "IP:127.0.0.1"), ("other", "DNS:other.invalid")):
+        path = folder / f"{name}.pem"
+        subprocess.run(
+            [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+             "-addext", f"subjectAltName={subject}", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        path.write_bytes((folder / "cert").read_bytes() + (folder / "key").read_bytes())
+        made[name] = path
+    return made
+
+
+def tls(path: Path) -> ssl.SSLContext:
+    """Make a server's side of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+# --- before anything is sent ---------------------------------------------------------------------------------------
+
+
+def test_a_refused_port_is_not_sent(make_client):
+    """Where nobody listens nothing was sent, and a retry is free."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        outcome = make_client(f"http://127.0.0.1:{unused.getsockname()[1]}").post(BODY)
+
+    assert (outcome.verdict, outcome.status, outcome.ambiguous) == (Verdict.NOT_SENT, None, False)
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", f"{'x' * 70}.invalid", "a..b"])
+def test_a_name_that_does_not_resolve_is_not_sent(make_client, host):
+    """A host that has no address was sent nothing."""
+    outcome = make_client(f"http://{host}:9").post(BODY)
+
+    assert (outcome.verdict, outcome.ambiguous) == (Verdict.NOT_SENT, False)
+
+
+def test_an_untrusted_certificate_is_misrouted(make_client, certificates):
+    """A certificate that nobody vouches for is not Bucket's: nothing is sent, and it is not tried again."""
+    with scripted(always(OK), tls(certificates["ours"])) as server:
+        outcome = make_client(server.url, proven=True).post(BODY)
+
+    assert (outcome.verdict, server.received, len(server.peers)) == (Verdict.MISROUTED, [], 1)
+
+
+def test_a_certificate_for_another_host_is_misrouted(make_client, certificates):
+    """A certificate that is trusted, but for another host, is not Bucket's."""
+    with scripted(always(OK), tls(certificates["other"])) as server:
+        outcome = make_client(server.url, ca_bundle=str(certificates["other"])).post(BODY)
+
+    assert (outcome.verdict, server.received) == (Verdict.MISROUTED, [])
+
+
+def test_a_named_ca_bundle_is_trusted(make_client, certificates):
+    """An explicit `ca_bundle` vouches for a certificate, and the connection is kept for the next request."""
+    with scripted(always(OK), tls(certificates["ours"])) as server:
+        client = make_client(server.url, ca_bundle=str(certificates["ours"]))
+        verdicts = [client.post(BODY).verdict for _ in range(3)]
+
+    assert verdicts == [Verdict.DELIVERED] * 3
+    assert len(server.peers) == 1
+
+
+def test_plain_http_behind_https_is_misrouted(make_client):
+    """A server that does not speak TLS at all is not Bucket's."""
+    with scripted(lambda peer: peer.send(reply(400))) as server:
+        outcome = make_client(server.url.replace("http:", "https:")).post(BODY)
+
+    assert outcome.verdict is Verdict.MISROUTED
+
+
+@pytest.mark.parametrize("ending", ["fin", "rst"])
+def test_a_handshake_that_is_cut_is_not_sent(make_client, ending):
+    """A load balancer that goes away in the middle of a handshake is an outage, not a bad certificate."""
+
+    def script(peer: Peer) -> None:
+        peer.socket.recv(10)
+        getattr(peer, ending)()
+
+    with scripted(script) as server:
+        outcome = make_client(server.url.replace("http:", "https:")).post(BODY)
+
+    assert outcome.verdict is Verdict.NOT_SENT
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x16"])
+def test_a_handshake_that_hangs_is_not_sent_and_ends_in_time(make_client, answer):
+    """A handshake that stops, or drips, ends with the attempt's deadline."""
+
+    def script(peer: Peer) -> None:
+        while True:
+            peer.send(answer)
+            peer.pause(0.2)
+
+    with scripted(script) as server:
+        began = time.monotonic()
+        outcome = make_client(server.url.replace("http:", "https:"), timeout_s=1.0).post(BODY)
+
+    assert outcome.verdict in {Verdict.NOT_SENT, Verdict.MISROUTED}
+    assert time.monotonic() - began < 1 + SLACK_S
+
+
+@pytest.mark.parametrize("ending", ["fin", "rst", "alert"])
+def test_tls_that_breaks_after_the_request_is_unknown(make_client, certificates, ending):
+    """A TLS connection that breaks once the request is out is an unknown, whatever TLS says of it."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        if ending == "alert":
+            raw = socket.socket(fileno=socket.dup(peer.socket.fileno()))
+            raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)  # a record that no key made
+            raw.close()
+            peer.pause(60)
+        getattr(peer, "rst" if ending == "rst" else "fin")()
+
+    with scripted(script, tls(certificates["ours"])) as server:
+        outcome = make_client(server.url, timeout_s=3.0, ca_bundle=str(certificates["ours"])).post(BODY)
+
+    assert (outcome.verdict, outcome.ambiguous, len(server.received)) == (Verdict.UNKNOWN, True, 1)
+
+
+# --- proxies and the environment -----------------------------------------------------------------------------------
+
+
+def test_an_explicit_proxy_is_used(make_client):
+    """What goes over a named proxy reaches it, and it alone."""
+    with scripted(always(OK)) as server:
+        outcome = make_client("http://bucket.invalid", proxy=server.url).post(BODY)
+
+    assert outcome.verdict is Verdict.DELIVERED
+    assert server.received[0].head.startswith(b"POST http://bucket.invalid/bulk ")
+
+
+@pytest.mark.parametrize("status", [403, 407, 502])
+def test_a_proxy_that_refuses_the_tunnel_was_sent_nothing(make_client, status):
+    """CONNECT is no request of ours: when the proxy refuses it nothing was sent, and the key stayed here."""
+    with scripted(always(reply(status, b"no"))) as server:
+        outcome = make_client("https://bucket.invalid", proxy=server.url).post(BODY)
+
+    assert (outcome.verdict, outcome.ambiguous) == (Verdict.NOT_SENT, False)
+    assert all(KEY.encode() not in received.head for received in server.received)
+
+
+def test_a_proxy_that_is_away_was_sent_nothing(make_client):
+    """A proxy that refuses connections is waited for like an API that does."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        proxy = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        outcome = make_client("https://bucket.invalid", proxy=proxy).post(BODY)
+
+    assert outcome.verdict is Verdict.NOT_SENT
+
+
+def test_the_environment_is_not_used(make_client, monkeypatch, tmp_path, certificates):
+    """Proxies, certificate bundles and netrc of the environment change nothing."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\ndefault login somebody password else\n")
+    netrc.chmod(0o600)
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, str(certificates["ours"]))
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    with scripted(always(OK)) as server:
+        outcome = make_client(server.url).post(BODY)
+    assert outcome.verdict is Verdict.DELIVERED
+    assert server.received[0].headers["authorization"] == f"Bearer {KEY}"
+
+    monkeypatch.delenv("SSL_CERT_FILE")  # OpenSSL's own, a choice of the machine's owner
+    with scripted(always(OK), tls(certificates["ours"])) as server:
+        assert make_client(server.url).post(BODY).verdict is Verdict.MISROUTED
+
+
+# --- connections that are kept -------------------------------------------------------------------------------------
+
+
+def test_requests_share_a_connection_and_are_the_same_bytes(make_client):
+    """The same body makes the same request, byte by byte, over one connection."""
+    with scripted(always(OK)) as server:
+        client = make_client(server.url)
+        for _ in range(3):
+            client.post(BODY)
+        make_client(server.url).post(BODY)
+
+    assert [received.connection for received in server.received] == [0, 0, 0, 1]
+    assert len({received.head for received in server.received}) == 1
+    assert {received.body for received in server.received} == {BODY}
+    assert server.received[0].headers == {
+        "host": f"127.0.0.1:{server.port}", "authorization": f"Bearer {KEY}", "content-type": JSON, "accept": JSON,
+        "accept-encoding": "identity", "user-agent": "bucket-loader", "content-length": str(len(BODY)),
+    }  # fmt: skip
+
+
+def test_cookies_do_not_come_back_changed_bytes(make_client):
+    """A cookie that an answer sets does not change the requests after it."""
+    with scripted(always(reply(200, SUCCESS, "Set-Cookie: lb=one; Path=/"))) as server:
+        client = make_client(server.url)
+        for _ in range(2):
+            client.post(BODY)
+
+    assert len({received.head for received in server.received}) == 1
+
+
+@pytest.mark.parametrize("ending", ["fin", "rst"])
+def test_a_kept_connection_that_was_closed_is_opened_again(make_client, ending):
+    """A server that closes an idle connection costs nothing: the next request goes over a new one, once."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        getattr(peer, ending)()
+
+    with scripted(script) as server:
+        client = make_client(server.url)
+        verdicts = []
+        for _ in range(5):
+            verdicts.append(client.post(BODY).verdict)
+            time.sleep(0.1)
+
+    assert verdicts == [Verdict.DELIVERED] * 5
+    assert len(server.received) == 5
+
+
+def surplus(extra: bytes, pause_s: float) -> Script:
+    """Make a script that sends more than one answer to its first request, and refuses all others."""
+
+    def script(peer: Peer) -> None:
+        if peer.number == 0:
+            peer.read()
+            peer.send(OK)
+            peer.pause(pause_s)
+            peer.send(extra)
+        while True:
+            peer.read()
+            peer.send(REFUSED)
+
+    return script
+
+
+@pytest.mark.parametrize("extra", [OK, OK[:30], b"\r\n", b"x"], ids=["whole", "half", "line", "byte"])
+@pytest.mark.parametrize("pause_s", [0.0, 0.1], ids=["at_once", "later"])
+def test_surplus_bytes_are_not_the_next_answer(make_client, extra, pause_s):
+    """What comes after an answer, before the next request, is not taken for the next answer."""
+    with scripted(surplus(extra, pause_s)) as server:
+        client = make_client(server.url)
+        first = client.post(BODY).verdict
+        time.sleep(pause_s + 0.2)
+        second = client.post(BODY + b" ").verdict
+
+    assert first is Verdict.DELIVERED
+    assert second in {Verdict.UNKNOWN, Verdict.REJECTED}
+
+
+@pytest.mark.parametrize("status", [101, 102, 103, 199, 204])
+@pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["at_once", "later"])
+def test_an_answer_after_an_odd_one_is_not_the_next_answer(make_client, status, pause_s):
+    """After an answer that may be followed by the real one the connection is closed: answers cannot fall behind."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(b"HTTP/1.1 %d Odd\r\n\r\n" % status)
+        if peer.number == 0:
+            peer.pause(pause_s)
+            peer.send(OK)
+        while True:
+            peer.read()
+            peer.pause(0.5)
+            peer.send(REFUSED)
+
+    with scripted(script) as server:
+        client = make_client(server.url)
+        verdicts = [client.post(BODY + b" " * place).verdict for place in range(3)]
+
+    assert Verdict.DELIVERED not in verdicts
+
+
+def test_a_late_answer_is_not_the_next_answer(make_client):
+    """An answer that comes after the attempt's end goes to nobody."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.pause(1.5)
+        peer.send(OK if peer.number == 0 else REFUSED)
+        peer.read()
+        peer.send(REFUSED)
+
+    with scripted(script) as server:
+        client = make_client(server.url, timeout_s=1.0)
+        first = client.post(BODY)
+        time.sleep(1.0)
+        second = client.post(BODY + b" ")
+
+    assert first.verdict is Verdict.UNKNOWN
+    assert second.verdict is not Verdict.DELIVERED
+
+
+def test_a_large_body_arrives_whole(make_client):
+    """Every byte of a large body arrives, and its answer counts once all of it was written."""
+    body = b'["' + bytes(range(33, 127)).replace(b'"', b"").replace(b"\\", b"") * 100_000 + b'"]'
+    with scripted(always(OK)) as server:
+        outcome = make_client(server.url).post(body)
+
+    assert outcome.verdict is Verdict.DELIVERED
+    assert server.received[0].body == body
+
+
+def test_a_read_keeps_the_answer(make_client):
+    """`get` gives the outcome and the body, and posts go on over the same connection."""
+    with scripted(in_turn(reply(200, b'{"success":true,"features":[]}'), OK)) as server:
+        client = make_client(server.url)
+        outcome, body = client.get(f"{server.url}/features")
+        posted = client.post(BODY)
+
+    assert (outcome.verdict, body) == (Verdict.DELIVERED, b'{"success":true,"features":[]}')
+    assert (posted.verdict, len(server.peers)) == (Verdict.DELIVERED, 1)

@@ -1,0 +1,62 @@
+"""What the tests of the sources share."""
+
+from pathlib import Path
+
+from bucket_loader.config import CsvSource, ParquetSource, QuerySource, SqlSource
+from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX
+from bucket_loader.sources import open_source
+from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.csv import CsvFiles
+
+
+class Read:
+    """Everything that one pass over a source gave, checked against the promises of an `InputBatch`."""
+
+    def __init__(self, source):
+        reading = source.read()
+        self.schema = reading.schema
+        self.batches = list(reading.batches)
+        self.rows = [row for batch in self.batches for row in batch.data.to_pylist()]
+        self.ordinals = [number for batch in self.batches for number in batch.ordinals.to_pylist()]
+        self.unread = [rejection for batch in self.batches for rejection in batch.unread]
+        for batch in self.batches:
+            assert batch.data.schema == reading.schema
+            assert len(batch.ordinals) == batch.data.num_rows <= ROWS_MAX
+            assert batch.data.nbytes <= BATCH_BYTES_MAX or batch.data.num_rows == 1
+
+    @property
+    def codes(self):
+        """The rejections as (row, code, column) each."""
+        return [(one.origin.row, reason.code, reason.field) for one in self.unread for reason in one.reasons]
+
+    def column(self, name):
+        """One column's values."""
+        return [row[name] for row in self.rows]
+
+
+def csv_source(base: Path, data: bytes | str, *, name="data.csv", block_bytes=None, **words):
+    """Write a CSV file and give the source of it."""
+    (base / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    spec = CsvSource(**{"type": "csv", "path": name, **words})
+    return CsvFiles(spec, SourceContext(base), **({"block_bytes": block_bytes} if block_bytes else {}))
+
+
+def read_csv(base: Path, data: bytes | str, **words) -> Read:
+    """Write a CSV file and read it through the source."""
+    return Read(csv_source(base, data, **words))
+
+
+def parquet_source(base: Path, path: str, **context):
+    """Give the source of a Parquet path."""
+    return open_source(ParquetSource(type="parquet", path=path), SourceContext(base, **context))
+
+
+def sql_source(base: Path, url: str, *, parameters=None, **words):
+    """Give the source of a database."""
+    return open_source(SqlSource(type="sql", url=url, **words), SourceContext(base, parameters=parameters or {}))
+
+
+def query_source(base: Path, sql: str, tables=None, parameters=None):
+    """Give the source of a query."""
+    context = SourceContext(base, tables=tables or {}, parameters=parameters or {})
+    return open_source(QuerySource(type="query", sql=sql), context)

@@ -1,0 +1,146 @@
+"""What every source promises. A new source is one more function in the table below."""
+
+import sqlite3
+from contextlib import closing
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from source_helpers import Read, csv_source, parquet_source, query_source, sql_source
+
+from bucket_loader.config import FrameSource
+from bucket_loader.records import ROWS_MAX
+from bucket_loader.sources import open_source
+from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.staged import stage
+
+
+def rows(count, first="00001"):
+    """Give rows of text whose spelling no guess would keep."""
+    ids = [first, *(f"{number:05}" for number in range(2, count + 1))]
+    return {"id": ids, "name": [None if number % 3 == 0 else f"né, {number}" for number in range(count)]}
+
+
+def text(columns):
+    """Spell the rows as CSV."""
+    lines = [f'{one},"{name}"' if name else f"{one}," for one, name in zip(*columns.values(), strict=True)]
+    return "id,name\n" + "\n".join(lines)
+
+
+def from_csv(base, columns):
+    """Read CSV."""
+    return csv_source(base, text(columns))
+
+
+def from_parquet(base, columns):
+    """Read Parquet."""
+    pq.write_table(pa.table(columns), base / "data.parquet", row_group_size=1000)
+    return parquet_source(base, "data.parquet")
+
+
+def from_sqlite(base, columns):
+    """Read SQLite."""
+    with closing(sqlite3.connect(base / "data.db")) as connection:
+        connection.execute("DROP TABLE IF EXISTS data")
+        connection.execute("CREATE TABLE data (id TEXT, name TEXT)")
+        connection.executemany("INSERT INTO data VALUES (?, ?)", zip(*columns.values(), strict=True))
+        connection.commit()
+    return sql_source(base, "sqlite:///data.db", table="data")
+
+
+def from_duckdb(base, columns):
+    """Read DuckDB."""
+    table = pa.table(columns)
+    with closing(duckdb.connect(base / "data.duckdb")) as connection:
+        connection.register("given", table)
+        connection.execute("CREATE OR REPLACE TABLE data AS SELECT * FROM given")
+    return sql_source(base, "duckdb:///data.duckdb", table="data")
+
+
+def from_query(base, columns):
+    """Run a query over a staged source."""
+    staged = from_staged(base, columns)
+    return query_source(base, "select * from data", {"data": staged.path})
+
+
+def from_frame(base, columns):
+    """Read a DataFrame."""
+    return open_source(FrameSource(frame=pd.DataFrame(columns)), SourceContext(base))
+
+
+def from_table(base, columns):
+    """Read an Arrow table."""
+    return open_source(FrameSource(frame=pa.table(columns)), SourceContext(base))
+
+
+def from_staged(base, columns):
+    """Read what was staged."""
+    source = from_csv(base, columns)
+    return stage(source.read(), base / "staged.parquet", fingerprint=source.fingerprint())
+
+
+SOURCES = [from_csv, from_parquet, from_sqlite, from_duckdb, from_query, from_frame, from_table, from_staged]
+
+
+@pytest.mark.parametrize("make", SOURCES)
+class TestEverySource:
+    """One suite over all of them; `Read` checks each batch."""
+
+    def test_rows_and_numbers(self, tmp_path, make):
+        """The same ten rows give the same columns and values, numbered from 1."""
+        columns = rows(10)
+
+        read = Read(make(tmp_path, columns))
+
+        assert read.schema.names == ["id", "name"]
+        assert columns == {name: read.column(name) for name in columns}
+        assert (list(range(1, 11)), []) == (read.ordinals, read.unread)
+        assert all(batch.source for batch in read.batches)
+
+    def test_many_rows(self, tmp_path, make):
+        """More rows than a batch may have come in several, none lost, none twice, in order."""
+        columns = rows(ROWS_MAX + 7)
+
+        read = Read(make(tmp_path, columns))
+
+        assert columns["id"] == read.column("id")
+        assert list(range(1, ROWS_MAX + 8)) == read.ordinals
+        assert len(read.batches) > 1
+
+    def test_reading_twice(self, tmp_path, make):
+        """Two readings give equal batches."""
+        source = make(tmp_path, rows(3000))
+
+        one, other = Read(source), Read(source)
+
+        assert one.schema == other.schema
+        assert [batch.data for batch in one.batches] == [batch.data for batch in other.batches]
+        assert one.ordinals == other.ordinals
+
+    def test_no_rows(self, tmp_path, make):
+        """A source without rows has its columns."""
+        read = Read(make(tmp_path, {"id": pa.array([], pa.string()), "name": pa.array([], pa.string())}))
+
+        assert (read.schema.names, read.rows) == (["id", "name"], [])
+
+    def test_fingerprint(self, tmp_path, make):
+        """The fingerprint outlasts a reading, and changes with the content."""
+        source = make(tmp_path, rows(10))
+        before = source.fingerprint()
+
+        Read(source)
+
+        assert before == source.fingerprint()
+        assert before != make(tmp_path, rows(10, first="99999")).fingerprint()
+
+    def test_stopping_early(self, tmp_path, make):
+        """Whoever wants no more rows leaves nothing open."""
+        source = make(tmp_path, rows(ROWS_MAX + 7))
+
+        batches = source.read().batches
+        assert next(batches).data.num_rows > 0
+        batches.close()
+
+        assert len(Read(source).rows) == ROWS_MAX + 7

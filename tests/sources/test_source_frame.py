@@ -1,0 +1,151 @@
+"""DataFrames and Arrow tables."""
+
+import datetime as dt
+import decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from source_helpers import Read
+
+from bucket_loader.config import FrameSource
+from bucket_loader.errors import SourceError
+from bucket_loader.records import ROWS_MAX
+from bucket_loader.sources import open_source
+from bucket_loader.sources.base import SourceContext
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Give the source of a frame."""
+    return lambda frame: open_source(FrameSource(frame=frame), SourceContext(tmp_path))
+
+
+def test_nulls_are_null(source):
+    """NaN, NaT, NA and None are null, and nullable integers stay exact."""
+    frame = pd.DataFrame(
+        {
+            "f": [1.5, np.nan],
+            "t": [pd.Timestamp("2026-01-01", tz="Europe/Paris"), pd.NaT],
+            "i": pd.array([9007199254740993, pd.NA], dtype="Int64"),
+            "o": pd.Series(["a", float("nan")], dtype=object),
+            "s": pd.Series(["NA", None], dtype="str"),
+            "b": pd.array([True, pd.NA], dtype="boolean"),
+        }
+    )
+
+    read = Read(source(frame))
+
+    assert read.rows[0]["i"] == 9007199254740993
+    assert list(read.rows[1].values()) == [None] * 6
+    assert read.schema.field("t").type.tz == "Europe/Paris"
+    assert read.rows[0]["s"] == "NA"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([1, "00123", True, decimal.Decimal("1.10")], pa.string(), ["1", "00123", "True", "1.10"]),
+        ([1, 2.5, None], pa.float64(), [1.0, 2.5, None]),
+        ([np.int64(1), 2], pa.int64(), [1, 2]),
+        ([2**70, 1], pa.string(), [str(2**70), "1"]),
+        ([1, float("nan")], pa.int64(), [1, None]),
+        ([{"a": 1}, None], pa.struct([("a", pa.int64())]), None),
+        ([dt.date(2026, 1, 1)], pa.date32(), None),
+    ],
+)
+def test_objects(source, values, kind, expected):
+    """Objects of one type have that type; of several, each its exact text."""
+    read = Read(source(pd.DataFrame({"x": pd.Series(values, dtype=object)})))
+
+    assert kind == read.schema.field("x").type
+    assert (values if expected is None else expected) == read.column("x")
+
+
+@pytest.mark.parametrize(
+    ("values", "rows"),
+    [
+        (["a", 1.0, "b"], [2]),
+        (["a", b"b", [1]], [2, 3]),
+        ([9007199254740993, 0.5], [2]),
+        ([dt.date(2026, 1, 1), dt.datetime(2026, 1, 1, 5, tzinfo=dt.UTC)], [1, 2]),
+        ([dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)], [1, 2]),  # noqa: DTZ001
+    ],
+)
+def test_values_without_a_certain_text(source, values, rows):
+    """Among values of several types, one whose text is not certain rejects its row."""
+    read = Read(source(pd.DataFrame({"x": pd.Series(values, dtype=object), "y": range(len(values))})))
+
+    assert [(row, "type", "x") for row in rows] == read.codes
+    assert [number for number in range(1, len(values) + 1) if number not in rows] == read.ordinals
+    assert str(rows[0] - 1) == read.unread[0].row["y"]
+
+
+def test_texts_that_cannot_be_sent(source):
+    """A lone surrogate and a NUL reject their rows."""
+    read = Read(source(pd.DataFrame({"x": pd.Series(["ok", "\ud800", "a\0"], dtype=object)})))
+
+    assert (read.codes, read.column("x")) == ([(2, "encoding", "x"), (3, "nul", "x")], ["ok"])
+
+
+def test_categories(source):
+    """Categories are only a way to store the values."""
+    frame = pd.DataFrame({"a": pd.Categorical([1, None, 3]), "b": pd.Categorical(["x", "y", None])})
+
+    assert Read(source(frame)).rows == [{"a": 1, "b": "x"}, {"a": None, "b": "y"}, {"a": 3, "b": None}]
+
+
+def test_index(source):
+    """An index counts as columns where it has a name, and only there."""
+    frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index(["a", "b"], name="id"))
+
+    assert Read(source(frame)).rows == [{"id": "a", "x": 1}, {"id": "b", "x": 2}]
+    assert Read(source(frame.rename_axis(None))).rows == [{"x": 1}, {"x": 2}]
+    with pytest.raises(SourceError, match="'x' is both a column and the index"):
+        source(frame.rename_axis("x")).read()
+
+
+def test_names(source):
+    """Names that are not text become text; repeated ones are refused."""
+    assert Read(source(pd.DataFrame([[1, 2]]))).rows == [{"0": 1, "1": 2}]
+    with pytest.raises(SourceError, match="'1' more than once, as columns 1 and 2"):
+        source(pd.DataFrame([[1, 2]], columns=[1, "1"])).read()
+
+
+def test_what_arrow_has_no_type_for(source):
+    """A column of complex numbers is refused with its name."""
+    with pytest.raises(SourceError, match="the column 'z'"):
+        source(pd.DataFrame({"z": [1j]})).read()
+    with pytest.raises(SourceError, match="a list is not a source"):
+        source([1]).read()
+
+
+def test_the_frame_is_not_changed(source):
+    """Reading changes nothing in the frame, and a change in the frame changes the fingerprint."""
+    frame = pd.DataFrame({"x": pd.Series([1, "a", None], dtype=object)}, index=pd.Index([1, 2, 3], name="i"))
+    copy = frame.copy(deep=True)
+    one = source(frame)
+    before = one.fingerprint()
+
+    Read(one)
+
+    pd.testing.assert_frame_equal(copy, frame)
+    assert before == one.fingerprint() == source(copy).fingerprint()
+    frame.iloc[0, 0] = 2
+    assert before != one.fingerprint()
+
+
+def test_arrow_tables(source):
+    """A pyarrow Table is read as it is, cut into batches."""
+    count = ROWS_MAX + 3
+    table = pa.table({"x": pa.array(["a"] * count).dictionary_encode(), "y": range(count)})
+
+    read = Read(source(table))
+
+    assert (count, pa.string(), list(range(1, count + 1))) == (
+        len(read.rows),
+        read.schema.field("x").type,
+        read.ordinals,
+    )
+    assert source(table).fingerprint() != source(table.slice(1)).fingerprint()

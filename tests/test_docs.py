@@ -1,0 +1,82 @@
+"""The docs: what they say of the code is held against the code."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bucket_loader.cli import EXIT_CODES, main
+from bucket_loader.config import Destination, Stream
+from bucket_loader.pipeline_file import load_pipeline
+
+ROOT = Path(__file__).parents[1]
+
+
+def docs_maker():
+    """Load `docs/make.py`."""
+    spec = importlib.util.spec_from_file_location("docs_make", ROOT / "docs" / "make.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["cli.md", "pipeline.schema.json"])
+def test_a_generated_page_is_what_the_code_says_now(page):
+    """`python docs/make.py` would change nothing."""
+    assert (ROOT / "docs" / page).read_text("utf-8") == docs_maker().PAGES[page]()
+
+
+def test_the_readme_and_the_help_tell_the_same_exit_codes():
+    """Every exit code of `--help` stands in the README's table, in the same words."""
+    readme = (ROOT / "README.md").read_text("utf-8").replace("`", "")
+    codes = re.findall(r"^  ([\d, ]+?)  +(.+)$", EXIT_CODES, flags=re.MULTILINE)
+
+    missing = [
+        code for code, text in codes if f"| {code.strip()} | {text.split(';')[0].replace('`', '')}" not in readme
+    ]
+
+    assert len(codes) == 8
+    assert missing == []
+
+
+def test_the_readmes_first_pipeline_is_a_valid_one(tmp_path):
+    """The YAML of the README can be loaded as it stands."""
+    (yaml,) = re.findall(r"```yaml\n(.+?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.DOTALL)
+    file = tmp_path / "first.yaml"
+    file.write_text(yaml)
+
+    pipeline = load_pipeline(file, variables={"BUCKET_SECRET_KEY": "sec_0123456789abcdef012345"})
+
+    assert [stream.record for stream in pipeline.streams] == ["company"]
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_help_with_an_example(name):
+    """`--help` of each command ends well and shows how it is called."""
+    result = CliRunner().invoke(main, [name, "--help"])
+
+    assert result.exit_code == 0
+    assert re.search(rf"Examples?:\s+bucket-loader {name}", result.output)
+
+
+@pytest.mark.parametrize("model", [Destination, Stream])
+def test_every_word_of_the_pipeline_file_is_documented(model):
+    """The page about the pipeline file names each word of a destination and of a stream."""
+    page = (ROOT / "docs" / "pipeline-file.md").read_text("utf-8")
+
+    assert [name for name in model.model_fields if f"`{name}`" not in page and name != "api"] == []
+
+
+def test_links_between_the_pages_lead_somewhere():
+    """Every relative link in the README and the docs names a file that exists."""
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert broken == []
