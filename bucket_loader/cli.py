@@ -306,10 +306,10 @@ def abandon(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
     """
     from dataclasses import asdict
 
-    from bucket_loader.run import abandon as abandon_run
+    from bucket_loader import ends
 
     job = _job(ctx, pipeline, words, needs_key=False)
-    streams = abandon_run(job, run_name)
+    streams = ends.abandon(job, run_name)
     pending = sum(counts.pending for counts in streams.values())
     job.reporter.say(f"run {run_name} is abandoned; {pending:,} records return to the next plan or stay claimed")
     if ctx.meta["as_json"]:
@@ -329,10 +329,10 @@ def prune(ctx: click.Context, /, pipeline: Path, older_than: str, **words: Any) 
     Example:
       bucket-loader prune nightly.yaml --older-than 7d
     """
-    from bucket_loader import inspection
+    from bucket_loader import ends
 
     job = _job(ctx, pipeline, words, needs_key=False)
-    removed = inspection.prune(job, _duration(older_than, "--older-than"))
+    removed = ends.prune(job, _duration(older_than, "--older-than"))
     job.reporter.say(f"removed {removed['plans']} plans and {removed['dead_letters']} dead-letter files")
     if ctx.meta["as_json"]:
         click.echo(json.dumps(removed))
@@ -400,6 +400,7 @@ def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bo
         base=file.absolute().parent,
         options=_options(words),
         reporter=_reporter(words),
+        has_key=needs_key,
     )
 
 

@@ -1,7 +1,6 @@
 """Looking without sending: what a plan would do, whether all is as the pipeline file says, what past runs came to."""
 
 import json
-import time
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from bucket_loader.records import Counts, Outcome, Verdict
 from bucket_loader.report import Reporter
 from bucket_loader.run import Job, make_plan
 from bucket_loader.sender.client import Client, Proof, Watchdog
-from bucket_loader.state import State, folder_of
+from bucket_loader.state import State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
 
@@ -148,18 +147,12 @@ def _refused(outcome: Outcome, destination: Destination) -> BucketLoaderError:
 
 def status(job: Job, *, last: int) -> dict[str, Any]:
     """Give past runs, newest first (DESIGN section 5)."""
-    root = folder_of(job.pipeline, job.state_folder)
-    if not (root / "ledger.db").exists():
+    state = look_at_state(job.pipeline, job.state_folder)
+    if state is None:
         return {"runs": []}
-    with closing(_open(job)) as state:
+    with closing(state):
         rows = sorted(state.ledger.runs(), key=lambda row: -row.number)[:last]
         return {"runs": [_run_as_json(state, row) for row in rows]}
-
-
-def _open(job: Job) -> State:
-    from bucket_loader.state import open_state
-
-    return open_state(job.pipeline, job.state_folder, check_key=False)
 
 
 def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
@@ -205,19 +198,3 @@ def tell_status(reporter: Reporter, found: dict[str, Any]) -> None:
     for run in found["runs"]:
         if run["status"] in {"running", "unfinished"}:
             reporter.say(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it")
-
-
-def prune(job: Job, older_than_s: float) -> dict[str, int]:
-    """Remove plans and dead letters that are old and settled."""
-    with closing(_open(job)) as state:
-        unfinished = {row.run for row in state.ledger.runs("running", "unfinished")}
-        bound = time.time() - older_than_s
-        folders = [path for path in state.plans.glob("*") if path.is_dir()]
-        files = list((state.root / "dead_letters").glob("*.jsonl"))
-        old_plans = [path for path in folders if path.name not in unfinished and path.stat().st_mtime < bound]
-        old_letters = [path for path in files if path.stem not in unfinished and path.stat().st_mtime < bound]
-        for path in old_plans:
-            plans.remove(path)
-        for path in old_letters:
-            path.unlink()
-    return {"plans": len(old_plans), "dead_letters": len(old_letters)}

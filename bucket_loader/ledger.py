@@ -20,6 +20,8 @@ from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailabl
 from bucket_loader.records import Chunk, Counts, read_ranges
 
 SCHEMA_VERSION: Final = "1"
+PLANS: Final = "plans"  # the folder beside the ledger, made by the first plan
+LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
@@ -84,27 +86,45 @@ class Ledger:
         self._lock = threading.Lock()
         self._committing = threading.Lock()
         self._waiting: deque[_Ticket] = deque()
-        new = not path.exists()
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        with suppress(OSError):  # SQLite says why it cannot be made
+            path.touch(mode=0o600)  # the files that SQLite puts beside it are as private as this one
+        with self._explained():
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=LOCKED_S_MAX
+            )
         try:
-            self._prepare(path, new=new)
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise _damaged(path, str(error)) from None
+            with self._explained():
+                self._prepare(path)
         except BaseException:
             self._connection.close()
             raise
 
-    def _prepare(self, path: Path, *, new: bool) -> None:
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell what stands in the way for now (a full disk, a lock) from a file that is not what it was."""
+        try:
+            yield
+        except UnicodeDecodeError:
+            raise _damaged(self._path, "a text in it is none") from None
+        except sqlite3.DatabaseError as error:
+            if type(error) is sqlite3.DatabaseError or "decode" in str(error):
+                raise _damaged(self._path, str(error)) from None
+            if isinstance(error, sqlite3.OperationalError):
+                raise _unwritable(error) from None
+            raise
+
+    def _prepare(self, path: Path) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         (synchronous,) = self._connection.execute("PRAGMA synchronous").fetchone()
         if synchronous != _SYNCHRONOUS_FULL:
             raise StateError("this SQLite does not sync its commits", hint="use a SQLite that honours synchronous=FULL")
-        if new or not self._tables():
-            path.chmod(0o600)
+        if not self._tables():
+            if (path.parent / PLANS).exists():  # there were runs, so there was a ledger
+                raise _damaged(path, "it is empty; was it copied without its -wal file?")
             statements = files("bucket_loader").joinpath("ledger.sql").read_text("utf-8")
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {statements} INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
@@ -129,21 +149,19 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Run statements as one commit; the lock is held, and nothing is left half done."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._lock, self._explained():
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 if self._connection.in_transaction:
                     with suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise _unwritable(error) from None
                 raise
 
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with self._lock:
+        with self._lock, self._explained():
             return self._connection.execute(statement, parameters).fetchall()
 
     # --- meta --------------------------------------------------------------------------------------------------

@@ -15,11 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from bucket_loader import limits, plan, planning, snapshot
+from bucket_loader import limits, plan, planning
 from bucket_loader.config import Pipeline, Share
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.delivery import Delivery, interrupted
@@ -36,6 +32,7 @@ from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
 from bucket_loader.records import Counts
 from bucket_loader.report import Reporter, Resumed, Summary
+from bucket_loader.settling import settle
 from bucket_loader.state import FOLDER, State, open_state
 
 EMPTY_EXIT_CODE = 99
@@ -69,6 +66,7 @@ class Job:
         base: the folder that its relative paths start from.
         options: what is asked.
         reporter: told how far it is.
+        has_key: whether the pipeline's key is real; looking at past runs needs none.
         stopped: set by a signal: drain.
         signal_number: which one.
     """
@@ -77,6 +75,7 @@ class Job:
     base: Path
     options: RunOptions
     reporter: Reporter
+    has_key: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT
 
@@ -92,6 +91,7 @@ class Job:
             self.state_folder,
             expect=self.options.expect_state,
             key_rotated=self.options.key_rotated,
+            check_key=self.has_key,
         )
 
     def progress(self, stream: str, read: int, rejected: int) -> None:
@@ -110,7 +110,7 @@ def run(job: Job) -> Summary:
     """
     began = time.monotonic()
     _require_streams(job)
-    with _signals(job), _opened(job) as state:
+    with _signals(job), opened(job) as state:
         resumed: list[Summary] = []
         for row in state.ledger.runs("running", "unfinished"):
             if not _nothing_but_held(state.ledger, row):
@@ -237,7 +237,7 @@ def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None)
         settle(state, planned)
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
-    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=_now())
+    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=now())
     letters = state.dead_letters(run_name)
     return Summary(
         run=run_name,
@@ -290,71 +290,6 @@ def _together(job: Job, summary: Summary, resumed: list[Summary], seconds: float
         retries=summary.retries + sum(one.retries for one in resumed),
         seconds=seconds,
     )
-
-
-# --- settling ------------------------------------------------------------------------------------------------------
-
-_DELIVERED, _CLAIMED = 1, 2
-
-
-def settle(state: State, planned: Plan) -> None:
-    """Move each stream's memory over what was delivered, and claim what may have been."""
-    ledger, manifest = state.ledger, planned.manifest
-    unsettled = ledger.unsettled(manifest.run)
-    for stream in manifest.streams:
-        if stream.position not in unsettled:
-            continue
-        part = None
-        if stream.remembers and stream.records:
-            part = _write_part(state, planned, stream)
-        ledger.settle(manifest.run, stream.position, stream=stream.name, part=part)
-        _merge_memory(state, stream.name, manifest.run)
-
-
-def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str, int] | None:
-    fates = _fates(state.ledger, planned.manifest.run, stream)
-    if not fates.any():
-        return None
-    file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
-    state.snapshots.mkdir(exist_ok=True, mode=0o700)
-    rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates))
-    return file, rows
-
-
-def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
-    """Tell for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
-    fates = np.zeros(stream.records, np.uint8)
-    for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
-        if row.state == "delivered":
-            fates[list(row.sequences)] = _DELIVERED
-        elif row.state in {"held", "intent"} or row.ambiguous:
-            fates[list(row.sequences)] = _CLAIMED
-    return fates
-
-
-def _remembered(
-    planned: Plan, stream: PlannedStream, fates: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
-) -> Iterator[pa.RecordBatch]:
-    first = 0
-    for batch in planned.keys(stream):
-        fate = fates[first : first + batch.num_rows]
-        first += batch.num_rows
-        kept = pa.array(np.flatnonzero(fate))
-        # A claim has no content, so that it always compares as changed.
-        content = pc.if_else(pa.array(fate == _CLAIMED), pa.scalar(None, pa.binary(16)), batch["content"])
-        columns = [batch["key"].take(kept), content.take(kept)]
-        yield pa.RecordBatch.from_arrays(columns, schema=snapshot.PART_SCHEMA)
-
-
-def _merge_memory(state: State, stream: str, run_name: str) -> None:
-    files = state.ledger.memory().get(stream, [])
-    if len(files) <= snapshot.PARTS_MAX:
-        return
-    merged = f"{files[-1].removesuffix('.parquet')}-merged.parquet"
-    rows = snapshot.merge([state.snapshots / file for file in files], state.snapshots / merged)
-    state.ledger.replace_memory(stream, files, (merged, rows), run_name)
-    for file in files:
-        (state.snapshots / file).unlink(missing_ok=True)
 
 
 # --- small questions -----------------------------------------------------------------------------------------------
@@ -421,7 +356,8 @@ def new_run_name(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
 
 
-def _now() -> str:
+def now() -> str:
+    """Spell this moment for the ledger."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -429,7 +365,8 @@ def _now() -> str:
 
 
 @contextmanager
-def _opened(job: Job) -> Iterator[State]:
+def opened(job: Job) -> Iterator[State]:
+    """Open and lock the job's state, and close it at the end."""
     state = job.open_state()
     try:
         yield state
@@ -457,21 +394,3 @@ def _signals(job: Job) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def abandon(job: Job, run_name: str) -> dict[str, Counts]:
-    """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed."""
-    with _opened(job) as state:
-        rows = [row for row in state.ledger.runs() if row.run == run_name]
-        if not rows:
-            raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
-        if rows[0].status not in {"running", "unfinished"}:
-            raise UsageError(f"run {run_name} has ended ({rows[0].status})", hint="only an unfinished run is abandoned")
-        try:
-            settle(state, plan.read(state.plans / run_name, verify=False))
-        except StateError:
-            job.reporter.say(
-                "its plan is lost: what it delivered is not remembered, and the next plan may send it again"
-            )
-        state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=_now())
-        return state.ledger.counts(run_name)

@@ -93,6 +93,14 @@ def open_state(
     return State(root, ledger, lock)
 
 
+def look_at_state(pipeline: Pipeline, state: Path) -> State | None:
+    """Open a state to read in it, beside a run that may be using it; None when there is none."""
+    root = folder_of(pipeline, state)
+    if not (root / "ledger.db").exists():
+        return None
+    return State(root, Ledger(root / "ledger.db"), (root / "lock").open("rb"))
+
+
 def _take(lock: IO[bytes], root: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

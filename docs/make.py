@@ -26,7 +26,8 @@ def command_line() -> str:
 
 
 def _section(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    widths = {"max_content_width": 100, "terminal_width": 100}
+    context = click.Context(command, info_name=name, help_option_names=["-h", "--help"], **widths)
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
 

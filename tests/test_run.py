@@ -1,5 +1,6 @@
 """A run from end to end: what is sent, what is remembered, what is left, and what the summary says of it."""
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -292,6 +293,19 @@ def test_two_runs_on_one_state_are_refused(companies):
 
     assert result.exit_code == 75
     assert "another copy is running" in result.stderr
+
+
+def test_status_can_be_asked_while_a_run_is_going_on(companies):
+    """`status` takes no lock and needs no key."""
+    companies.run()
+    (root,) = (companies.folder / ".bucket_loader").iterdir()
+    with (root / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        found = companies.command("status", "--json", BUCKET_SECRET_KEY="")
+
+    assert found.exit_code == 0
+    assert json.loads(found.stdout)["runs"][0]["status"] == "succeeded"
 
 
 def test_expect_state_refuses_to_start_without_any(companies):

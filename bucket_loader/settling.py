@@ -1,0 +1,78 @@
+"""Settling: when a stream's plan is done, its memory moves over what was delivered, and claims what may have been.
+
+The new part is complete under its name before the ledger names it; a crash in between leaves a file that nobody reads,
+and settling again writes the same.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bucket_loader import plan, snapshot
+from bucket_loader.ledger import Ledger
+from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.state import State
+
+_DELIVERED, _CLAIMED = 1, 2
+
+
+def settle(state: State, planned: Plan) -> None:
+    """Move each stream's memory over what was delivered, and claim what may have been."""
+    ledger, manifest = state.ledger, planned.manifest
+    unsettled = ledger.unsettled(manifest.run)
+    for stream in manifest.streams:
+        if stream.position not in unsettled:
+            continue
+        part = None
+        if stream.remembers and stream.records:
+            part = _write_part(state, planned, stream)
+        ledger.settle(manifest.run, stream.position, stream=stream.name, part=part)
+        _merge_memory(state, stream.name, manifest.run)
+
+
+def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str, int] | None:
+    fates = _fates(state.ledger, planned.manifest.run, stream)
+    if not fates.any():
+        return None
+    file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
+    state.snapshots.mkdir(exist_ok=True, mode=0o700)
+    rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates))
+    return file, rows
+
+
+def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    """Tell for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
+    fates = np.zeros(stream.records, np.uint8)
+    for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
+        if row.state == "delivered":
+            fates[list(row.sequences)] = _DELIVERED
+        elif row.state in {"held", "intent"} or row.ambiguous:
+            fates[list(row.sequences)] = _CLAIMED
+    return fates
+
+
+def _remembered(
+    planned: Plan, stream: PlannedStream, fates: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
+) -> Iterator[pa.RecordBatch]:
+    first = 0
+    for batch in planned.keys(stream):
+        fate = fates[first : first + batch.num_rows]
+        first += batch.num_rows
+        kept = pa.array(np.flatnonzero(fate))
+        # A claim has no content, so that it always compares as changed.
+        content = pc.if_else(pa.array(fate == _CLAIMED), pa.scalar(None, pa.binary(16)), batch["content"])
+        columns = [batch["key"].take(kept), content.take(kept)]
+        yield pa.RecordBatch.from_arrays(columns, schema=snapshot.PART_SCHEMA)
+
+
+def _merge_memory(state: State, stream: str, run_name: str) -> None:
+    files = state.ledger.memory().get(stream, [])
+    if len(files) <= snapshot.PARTS_MAX:
+        return
+    merged = f"{files[-1].removesuffix('.parquet')}-merged.parquet"
+    rows = snapshot.merge([state.snapshots / file for file in files], state.snapshots / merged)
+    state.ledger.replace_memory(stream, files, (merged, rows), run_name)
+    for file in files:
+        (state.snapshots / file).unlink(missing_ok=True)
