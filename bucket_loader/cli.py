@@ -319,6 +319,54 @@ def abandon(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
 
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
+@click.argument("run_name", metavar="RUN")
+@_state_options
+@click.pass_context
+def audit(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Prove from the plan and the ledger alone that every record of RUN is accounted for, as it was sent.
+
+    \b
+    Example:
+      bucket-loader audit nightly.yaml 20260101T030000000Z
+    """
+    from bucket_loader import auditing
+
+    job = _job(ctx, pipeline, words, needs_key=False)
+    found = auditing.audit(job, run_name)
+    if not found.findings:
+        job.reporter.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(found.as_json()))
+        ctx.exit(1 if found.findings else 0)
+    found.raise_if_unsound()
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.argument("run_name", metavar="RUN")
+@click.option("--chunk", "members", help="Only this one, as `status --json` names it.")
+@click.option("--drop", is_flag=True, help="Do not send them; they go to the dead letters and stay claimed.")
+@_state_options
+@click.pass_context
+def release(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Decide over what RUN holds (`on_unknown: hold`): send it with the next run, or drop it.
+
+    \b
+    Examples:
+      bucket-loader release events.yaml 20260101T030000000Z
+      bucket-loader release events.yaml 20260101T030000000Z --chunk 1700-1799 --drop
+    """
+    from bucket_loader import ends
+
+    job = _job(ctx, pipeline, words, needs_key=False)
+    records = ends.release(job, run_name, members=words["members"], drop=words["drop"])
+    job.reporter.say(f"{records:,} records are {'dropped' if words['drop'] else 'sent again by the next run'}")
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps({"run": run_name, "records": records, "dropped": words["drop"]}))
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
 @click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="What is younger stays.")
 @_state_options
 @click.pass_context

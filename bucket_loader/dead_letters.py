@@ -100,7 +100,7 @@ def read(path: Path) -> Iterator[Entry]:
         for line in file:
             try:
                 found = decoder.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
             if found.id not in seen:
                 seen.add(found.id)

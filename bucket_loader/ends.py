@@ -1,22 +1,24 @@
-"""The ends of a run that a person decides: abandon what is unfinished, prune what is old."""
+"""The ends of a run that a person decides: abandon what is unfinished, release what is held, prune what is old."""
 
 import time
 
-from bucket_loader import plan
+from bucket_loader import dead_letters, plan
+from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.errors import StateError, UsageError
-from bucket_loader.records import Counts
+from bucket_loader.ledger import ChunkRow, RunRow
+from bucket_loader.records import Counts, Reason
 from bucket_loader.run import Job, now, opened
 from bucket_loader.settling import settle
+from bucket_loader.state import State
+from bucket_loader.worker import refused
 
 
 def abandon(job: Job, run_name: str) -> dict[str, Counts]:
     """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed."""
     with opened(job) as state:
-        rows = [row for row in state.ledger.runs() if row.run == run_name]
-        if not rows:
-            raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
-        if rows[0].status not in {"running", "unfinished"}:
-            raise UsageError(f"run {run_name} has ended ({rows[0].status})", hint="only an unfinished run is abandoned")
+        row = _run_row(state, run_name)
+        if row.status not in {"running", "unfinished"}:
+            raise UsageError(f"run {run_name} has ended ({row.status})", hint="only an unfinished run is abandoned")
         try:
             settle(state, plan.read(state.plans / run_name, verify=False))
         except StateError:
@@ -25,6 +27,51 @@ def abandon(job: Job, run_name: str) -> dict[str, Counts]:
             )
         state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=now())
         return state.ledger.counts(run_name)
+
+
+def release(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
+    """Decide over held unknowns: send them again with the next `run`, or drop them. Gives how many records.
+
+    What is dropped goes to the dead letters first: it may have been applied, and nobody will send it again by itself.
+    """
+    with opened(job) as state:
+        row = _run_row(state, run_name)
+        positions = range(len(state.ledger.counts(run_name)))
+        held = [chunk for position in positions for chunk in state.ledger.chunks(run_name, position, "held")]
+        held = [chunk for chunk in held if members in {None, chunk.members}]
+        if not held:
+            raise UsageError(
+                f"run {run_name} holds no unknown" + (f" {members}" if members else ""),
+                hint="`bucket-loader status --json` lists them under `unknown`",
+            )
+        if drop:
+            _bury(state, run_name, held)
+        state.ledger.release(run_name, members, state="dropped" if drop else "queued")
+        left = sum(counts.pending for counts in state.ledger.counts(run_name).values())
+        if left:
+            state.ledger.end_run(run_name, "unfinished", exit_code=75, ended_at=row.ended_at or now())
+        else:
+            state.ledger.end_run(run_name, "rejected", exit_code=3, ended_at=now())
+        return sum(chunk.records for chunk in held)
+
+
+def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
+    planned = plan.read(state.plans / run_name, verify=False)
+    letters = DeadLetters(state.dead_letters(run_name))
+    reason = Reason("unknown", "was sent, its answer never came, and a person dropped it; it may have been applied")
+    for chunk in held:
+        stream = planned.manifest.streams[chunk.stream]
+        letters.append(
+            dead_letters.entry(rejection, run=run_name, stream=stream.name, number=str(rejection.sequence))
+            for rejection in refused(planned, stream, chunk.sequences, reason)
+        )
+
+
+def _run_row(state: State, run_name: str) -> RunRow:
+    rows = [row for row in state.ledger.runs() if row.run == run_name]
+    if not rows:
+        raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
+    return rows[0]
 
 
 def prune(job: Job, older_than_s: float) -> dict[str, int]:

@@ -15,6 +15,7 @@
     ├── DestinationError                  exit 5: the API will not have us; retrying cannot help
     │   ├── KeyRefusedError               exit 5: 401 or 403
     │   └── MisroutedError                exit 5: the answer is not Bucket's: a redirect, TLS, HTML, a 404
+    ├── AuditError                        exit 1: a run's plan and ledger do not add up
     ├── RejectedRowsError                 exit 3: finished, and some rows were rejected (only for `raise_for_status`)
     ├── PatienceError                     exit 75: the outage outlived `patience`; run again to continue
     └── InterruptedRunError               exit 130 or 143: SIGINT or SIGTERM, drained
@@ -136,6 +137,10 @@ class KeyRefusedError(DestinationError):
 
 class MisroutedError(DestinationError):
     """What answers is not Bucket: a redirect, a TLS failure, HTML, a 404."""
+
+
+class AuditError(BucketLoaderError):
+    """A run's plan and ledger do not add up: something else has changed them."""
 
 
 class RejectedRowsError(BucketLoaderError):

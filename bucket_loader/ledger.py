@@ -326,7 +326,7 @@ class Ledger:
             """
             SELECT s.name, s.records, s.read, s.rejected, s.filtered, s.superseded, s.unchanged,
                    coalesce(sum(c.records) FILTER (c.state = 'delivered'), 0),
-                   coalesce(sum(c.records) FILTER (c.state = 'rejected'), 0),
+                   coalesce(sum(c.records) FILTER (c.state IN ('rejected', 'dropped')), 0),
                    coalesce(sum(c.records) FILTER (c.state IN ('intent', 'held')
                             OR (c.state = 'queued' AND c.ambiguous > 0 AND c.status IS NULL)), 0),
                    coalesce(sum(c.records) FILTER (c.state IN ('delivered', 'rejected') AND c.ambiguous > 0), 0)
@@ -343,6 +343,20 @@ class Ledger:
                 possibly_duplicated=twice,
             )  # fmt: skip
         return counts
+
+    def planned(self, run: str, stream: int) -> dict[str, int | str]:
+        """Give what was noted of a stream's plan, by name."""
+        names = ("name", "records", "read", "rejected", "filtered", "superseded", "unchanged", "mapping")
+        rows = self._query(f"SELECT {', '.join(names)} FROM stream WHERE run = ? AND position = ?", run, stream)
+        return dict(zip(names, rows[0], strict=True)) if rows else {}
+
+    def release(self, run: str, members: str | None, *, state: ChunkState) -> list[ChunkRow]:
+        """Take held chunks of a run (one, or all) out of being held; gives what they were."""
+        with self._transaction() as connection:
+            chosen = "WHERE run = ? AND state = 'held' AND members = coalesce(?, members)"
+            rows = connection.execute(f"{_SELECT_CHUNK} {chosen} ORDER BY stream, first", (run, members)).fetchall()
+            connection.execute(f"UPDATE chunk SET state = ? {chosen}", (state, run, members))
+        return [ChunkRow(*row) for row in rows]
 
     # --- memory ------------------------------------------------------------------------------------------------
 

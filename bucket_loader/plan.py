@@ -306,7 +306,7 @@ def read(folder: Path, *, verify: bool) -> Plan:
             f"there is no plan at {folder}",
             hint="if its disk was lost, `bucket-loader abandon RUN` closes the run and the next plan decides again",
         ) from None
-    except (msgspec.MsgspecError, OSError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise StateError(f"the plan at {folder} cannot be read: {error}", hint="`abandon` its run") from None
     if manifest.version != VERSION:
         raise StateError(f"the plan at {folder} is of version {manifest.version}", hint=f"this one reads {VERSION}")

@@ -232,7 +232,7 @@ def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None)
     if left == 0 and isinstance(error, InterruptedRunError):
         error = None  # it had just finished
     closed = left == 0 or isinstance(error, StoppedError)
-    only_held = left == _held(ledger, planned)
+    only_held = left == _held(ledger, run_name)
     if closed or (error is None and only_held):
         settle(state, planned)
     status, exit_code = _verdict(job, streams, error, left)
@@ -295,16 +295,15 @@ def _together(job: Job, summary: Summary, resumed: list[Summary], seconds: float
 # --- small questions -----------------------------------------------------------------------------------------------
 
 
-def _held(ledger: Ledger, planned: Plan) -> int:
-    run_name = planned.manifest.run
-    return sum(
-        row.records for stream in planned.manifest.streams for row in ledger.chunks(run_name, stream.position, "held")
-    )
+def _held(ledger: Ledger, run_name: str) -> int:
+    positions = range(len(ledger.counts(run_name)))
+    return sum(row.records for position in positions for row in ledger.chunks(run_name, position, "held"))
 
 
 def _nothing_but_held(ledger: Ledger, row: RunRow) -> bool:
-    counts = ledger.counts(row.run).values()
-    return not ledger.unsettled(row.run) and all(count.pending == count.unknown for count in counts)
+    """Tell whether all that an unfinished run still has waits for a person: later runs need not wait for that."""
+    left = sum(counts.pending for counts in ledger.counts(row.run).values())
+    return not ledger.unsettled(row.run) and left == _held(ledger, row.run)
 
 
 def _require_streams(job: Job) -> None:

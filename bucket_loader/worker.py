@@ -7,8 +7,8 @@ judged) it asks of the delivery.
 import json
 import logging
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bucket_loader import dead_letters
 from bucket_loader.errors import BucketLoaderError, KeyRefusedError, MisroutedError, PatienceError
@@ -161,7 +161,9 @@ class Worker(threading.Thread):
     def _reject(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
         """Write the dead letter, synced, and only then commit the outcome."""
         delivery, number = self.delivery, str(chunk.sequences[0])
-        rejection = _rejection(delivery.plan, self.stream, chunk, outcome)
+        reason = Reason(_code(outcome), outcome.message or f"the API answered {outcome.status}")
+        response = {"status": outcome.status, "body": outcome.details}
+        (rejection,) = refused(delivery.plan, self.stream, chunk.sequences, reason, response)
         letter = dead_letters.entry(rejection, run=delivery.run, stream=self.stream.name, number=number)
         delivery.letters.append([letter])
         delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion("rejected", outcome))
@@ -233,20 +235,21 @@ class _Attempts:
         return Conclusion(state, made, int(outcome.ambiguous and made > 0), outcome.status)
 
 
-def _rejection(plan: Plan, stream: PlannedStream, chunk: Chunk, outcome: Outcome) -> Rejection:
-    (sequence,) = chunk.sequences
-    (origin,) = plan.rows(stream, chunk.sequences, ["source", "ordinal"])
-    (batch,) = plan.inputs(stream, chunk.sequences)
-    message = outcome.message or f"the API answered {outcome.status}"
-    return Rejection(
-        stage="deliver",
-        origin=Origin(origin["source"], origin["ordinal"]),
-        reasons=(Reason(_code(outcome), message, None),),
-        row=row_as_json(batch, 0),
-        record=json.loads(chunk.records[0]),
-        response={"status": outcome.status, "body": outcome.details},
-        sequence=sequence,
-    )
+def refused(
+    plan: Plan, stream: PlannedStream, sequences: Sequence[int], reason: Reason, response: dict[str, Any] | None = None
+) -> Iterator[Rejection]:
+    """Give the rejections of records that will not be delivered, with the rows they were made from."""
+    columns = plan.rows(stream, sequences, ["source", "ordinal", "record"])
+    for sequence, found, batch in zip(sequences, columns, plan.inputs(stream, sequences), strict=True):
+        yield Rejection(
+            stage="deliver",
+            origin=Origin(found["source"], found["ordinal"]),
+            reasons=(reason,),
+            row=row_as_json(batch, 0),
+            record=json.loads(found["record"]),
+            response=response,
+            sequence=sequence,
+        )
 
 
 def _code(outcome: Outcome) -> str:

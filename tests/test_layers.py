@@ -10,7 +10,18 @@ PACKAGE = Path(__file__).parents[1] / "bucket_loader"
 WORDS = {"errors", "contract", "records", "config", "pipeline_file"}
 STEPS = {"sources", "mapping", "snapshot", "plan", "chunker", "limits", "ledger", "state", "sender", "dead_letters",
          "report"}  # fmt: skip
-LINE = {"planning", "delivery", "worker", "run", "settling", "ends", "inspection", "rehearsal", "first_pipeline"}
+LINE = {
+    "planning",
+    "delivery",
+    "worker",
+    "run",
+    "settling",
+    "ends",
+    "auditing",
+    "inspection",
+    "rehearsal",
+    "first_pipeline",
+}
 DOORS = {"cli", "api", "integrations", "__main__", "__init__"}
 # Steps that stand on another step, each for the reason beside it.
 ON_ANOTHER_STEP = {

@@ -175,7 +175,7 @@ def test_a_commit_that_fails_does_nothing_by_halves(ledger, path):
         ledger.conclude(RUN, chunk(0, 1), delivered(), large)
 
     assert {row[1] for row in seen_by_another(path)} == {"intent"}
-    parts = [chunk(1, 1), large]
+    parts = [chunk(8_000_000, 1), large]
     with pytest.raises(StateUnavailableError):
         ledger.split(RUN, chunk(0, 1), parts, Conclusion("split", 1))
     assert {row[1] for row in seen_by_another(path)} == {"intent"}

@@ -1,0 +1,144 @@
+"""`audit RUN`: the proof of conservation, from the plan and the ledger alone.
+
+It trusts neither: the plan is held against its digests and the ledger's, every chunk's body is made again and held
+against the digest that was committed before it was sent, and the chunks together must cover each record exactly once.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+
+from bucket_loader import plan
+from bucket_loader.errors import AuditError, UsageError
+from bucket_loader.ledger import ChunkRow, Ledger, RunRow
+from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.records import Chunk
+from bucket_loader.run import Job
+from bucket_loader.state import State, look_at_state
+
+FINDINGS_MAX: Final = 20
+LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found: what it looked at, and what is wrong."""
+
+    run: str
+    records: int
+    chunks: int
+    findings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what `--json` prints."""
+        return {
+            "run": self.run,
+            "sound": not self.findings,
+            "records": self.records,
+            "chunks": self.chunks,
+            "findings": list(self.findings),
+        }
+
+    def raise_if_unsound(self) -> None:
+        """Raise when anything is wrong.
+
+        Raises:
+            AuditError: with the findings.
+        """
+        if self.findings:
+            lines = "\n  ".join(self.findings)
+            raise AuditError(
+                f"run {self.run} does not add up:\n  {lines}",
+                hint="the plan or the ledger was changed by something else; trust neither, compare with Bucket itself",
+            )
+
+
+def audit(job: Job, run_name: str) -> Audit:
+    """Audit a run.
+
+    Raises:
+        UsageError: there is no such run.
+        StateError: its plan is gone, or cannot be read.
+    """
+    state = look_at_state(job.pipeline, job.state_folder)
+    if state is None:
+        raise _no_run(run_name)
+    with closing(state):
+        row = next((row for row in state.ledger.runs() if row.run == run_name), None)
+        if row is None:
+            raise _no_run(run_name)
+        planned = plan.read(state.plans / run_name, verify=False)
+        findings = list(_findings(state, planned, row))
+        chunks = sum(len(_rows(state.ledger, run_name, stream)) for stream in planned.manifest.streams)
+    records = sum(stream.records for stream in planned.manifest.streams)
+    return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]))
+
+
+def _no_run(run_name: str) -> UsageError:
+    return UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
+
+
+def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:
+    if planned.digest() != row.plan_digest:
+        yield "the plan's manifest is not the one that was begun"
+    counts = state.ledger.counts(row.run)
+    for stream in planned.manifest.streams:
+        if stream.name not in counts:
+            yield f"stream {stream.name!r}: the ledger does not know it"
+            continue
+        if not planned.path(stream).exists() or plan.file_digest(planned.path(stream)) != stream.digest:
+            yield f"stream {stream.name!r}: the plan's file {stream.file} is not what was planned"
+            continue
+        if not counts[stream.name].conserved():
+            yield f"stream {stream.name!r}: its rows do not add up: {counts[stream.name]}"
+        yield from _same_counts(state.ledger, row.run, stream)
+        yield from _chunk_findings(planned, stream, _rows(state.ledger, row.run, stream))
+
+
+def _same_counts(ledger: Ledger, run_name: str, stream: PlannedStream) -> Iterator[str]:
+    noted = ledger.planned(run_name, stream.position)
+    for name, value in noted.items():
+        if value != getattr(stream, name):
+            said = f"the plan {getattr(stream, name)!r}, the ledger {value!r}"
+            yield f"stream {stream.name!r}: `{name}` differs: {said}"
+
+
+def _chunk_findings(planned: Plan, stream: PlannedStream, rows: list[ChunkRow]) -> Iterator[str]:
+    """Hold the chunks against the plan: each is what it says, and together they are every record once."""
+    covered = np.zeros(stream.records, np.uint8)
+    for row in rows:
+        if row.sequences[-1] >= stream.records or len(row.sequences) != row.records:
+            yield f"stream {stream.name!r}: chunk {row.members} is not of this plan"
+            return
+        if row.state in LEAVES:
+            covered[list(row.sequences)] += 1
+        if row.state in {"delivered", "rejected"} and not row.attempts:
+            yield f"stream {stream.name!r}: chunk {row.members} is {row.state} but was never attempted"
+    parts = {row.members: row for row in rows}
+    for sequences, records in planned.chunks(stream):
+        chunk = Chunk(stream.position, tuple(sequences), records)
+        if chunk.members in parts:
+            yield from _digest_findings(stream, parts.pop(chunk.members), chunk)
+        elif covered[sequences.start : sequences.stop].any():
+            yield f"stream {stream.name!r}: chunk {chunk.members} is missing, although parts of it were sent"
+        else:
+            covered[sequences.start : sequences.stop] = 1  # never begun: pending
+    for row in parts.values():
+        found = planned.rows(stream, row.sequences, ["record"])
+        records = tuple(one["record"].encode() for one in found)
+        yield from _digest_findings(stream, row, Chunk(stream.position, row.sequences, records))
+    if (wrong := np.flatnonzero(covered != 1)).size:
+        yield f"stream {stream.name!r}: {wrong.size:,} records are not accounted for exactly once (first: {wrong[0]})"
+
+
+def _digest_findings(stream: PlannedStream, row: ChunkRow, chunk: Chunk) -> Iterator[str]:
+    if row.digest != sha256(chunk.body).digest():
+        yield f"stream {stream.name!r}: chunk {row.members} was not sent as planned"
+
+
+def _rows(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[ChunkRow]:
+    return ledger.chunks(run_name, stream.position, *LEAVES, "split")

@@ -1,0 +1,193 @@
+import hashlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bucket_loader import snapshot
+
+STAGED = pa.schema([("ordinal", pa.int64()), ("key", pa.binary(16)), ("content", pa.binary(16))])
+MODES = ["changes", "append", "last"]
+
+
+def hashed(value):
+    """Give a hash as rows have them."""
+    return hashlib.md5(str(value).encode()).digest()  # noqa: S324  # what the loader uses to compare
+
+
+def numbered(key, occurrence):
+    """Give the key of the n-th of equal rows."""
+    return key if occurrence == 1 else hashlib.md5(f"{key.hex().upper()}:{occurrence}".encode()).digest()  # noqa: S324
+
+
+def staged_file(path, rows, row_group_size=16_384):
+    """Write staged rows: pairs of key and content."""
+    columns = [range(1, len(rows) + 1), [key for key, _ in rows], [content for _, content in rows]]
+    pq.write_table(pa.table(columns, schema=STAGED), path, row_group_size=row_group_size)
+    return path
+
+
+def part_file(path, rows):
+    """Write a part of the memory: content None is a claim."""
+    columns = [list(rows.keys()), list(rows.values())]
+    batch = pa.RecordBatch.from_arrays([pa.array(column, pa.binary(16)) for column in columns], ["key", "content"])
+    assert snapshot.write_part(path, iter([batch])) == len(rows)
+    return path
+
+
+def expected(rows, memory, mode, identity):
+    """Decide in plain Python which rows are sent, with which keys; gives the counts as well."""
+    known = {}
+    for part in memory:
+        known.update(part)
+    if identity == "key":
+        last = {key: position for position, (key, _) in enumerate(rows)}
+        kept = [(position, key, rows[position][1], False) for key, position in last.items()]
+    else:
+        seen, kept = {}, []
+        for position, (key, content) in enumerate(rows):
+            seen[key] = seen.get(key, 0) + 1
+            kept.append((position, numbered(key, seen[key]), content, seen[key] > 1))
+    sent = []
+    for position, key, content, again in sorted(kept):
+        same = {
+            "changes": key in known and known[key] == content,
+            "append": key in known,
+            "last": False,
+        }[mode]
+        if not same:
+            sent.append((position, key, again))
+    return {
+        "sent": [(position, key) for position, key, _ in sent],
+        "superseded": len(rows) - len(kept),
+        "unchanged": len(kept) - len(sent),
+        "known": len(known),
+        "changed": sum(key in known for _, key, _ in sent),
+        "renumbered": sum(again for _, _, _, again in kept),
+    }
+
+
+def found(folder, rows, memory, mode, identity):
+    """Let the loader decide the same."""
+    parts = [part_file(folder / f"part-{number}.parquet", part) for number, part in enumerate(memory)]
+    staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
+    result = snapshot.compare(staged, parts, folder / "selected.parquet", mode=mode, identity=identity)
+    table = pq.read_table(result.selected)
+    assert result.records == len(table)
+    return {
+        "sent": list(zip(table["position"].to_pylist(), table["key"].to_pylist(), strict=True)),
+        "superseded": result.superseded,
+        "unchanged": result.unchanged,
+        "known": result.known,
+        "changed": result.changed,
+        "renumbered": result.renumbered,
+    }
+
+
+KEYS = st.integers(0, 6).map(hashed)
+CONTENTS = st.integers(0, 3).map(hashed)
+ROWS = st.lists(st.tuples(KEYS, CONTENTS), max_size=40)
+# Keys of equal rows after the first are remembered as well.
+REMEMBERED = st.one_of(KEYS, st.tuples(KEYS, st.integers(2, 4)).map(lambda pair: numbered(*pair)))
+MEMORY = st.lists(st.dictionaries(REMEMBERED, CONTENTS | st.none(), max_size=8), max_size=4)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("identity", ["key", "content"])
+@settings(deadline=None, max_examples=35, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=ROWS, memory=MEMORY)
+def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, rows, memory):
+    """Rows, keys and counts are those of a loop over dictionaries, for any rows and any memory of several parts."""
+    folder = tmp_path_factory.mktemp("compare")
+
+    assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    rows=ROWS, memory=st.lists(st.dictionaries(REMEMBERED, CONTENTS | st.none(), max_size=8), min_size=1, max_size=5)
+)
+def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
+    """One part in the place of several says the same of every key, claims included, and comparing cannot tell."""
+    folder = tmp_path_factory.mktemp("merge")
+    parts = [part_file(folder / f"{number}.parquet", part) for number, part in enumerate(memory)]
+    said = {}
+    for part in memory:
+        said.update(part)
+
+    merged = folder / "merged.parquet"
+    assert snapshot.merge(parts, merged) == len(said)
+    table = pq.read_table(merged)
+    assert dict(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)) == said
+    for mode in ("changes", "append"):
+        (folder / mode).mkdir()
+        staged = staged_file(folder / mode / "staged.parquet", rows)
+        several = snapshot.compare(staged, parts, folder / mode / "a", mode=mode, identity="key")
+        one = snapshot.compare(staged, [merged], folder / mode / "b", mode=mode, identity="key")
+        assert pq.read_table(several.selected) == pq.read_table(one.selected)
+        assert (several.known, several.changed, several.unchanged) == (one.known, one.changed, one.unchanged)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_claimed_user_is_changed_and_a_claimed_event_is_never_sent(tmp_path, parts):
+    """A claim has no content: it differs from every content, and its key is known."""
+    key, content = hashed("k"), hashed("c")
+    memory = [{key: content}, {key: None}][-parts:]
+    for mode, sent in (("changes", 1), ("append", 0)):
+        (tmp_path / mode).mkdir()
+        result = found(tmp_path / mode, [(key, content)], memory, mode, "key")
+
+        assert len(result["sent"]) == sent
+
+
+def test_the_newest_part_speaks_for_a_key(tmp_path):
+    """A delivery after a claim, and a claim after a delivery, both count."""
+    key, content = hashed("k"), hashed("c")
+    for number, (memory, unchanged) in enumerate([
+        ([{key: None}, {key: content}], 1), ([{key: content}, {key: None}], 0),
+        ([{key: hashed("x")}, {key: content}], 1),
+    ]):  # fmt: skip
+        folder = tmp_path / str(number)
+        folder.mkdir()
+
+        assert found(folder, [(key, content)], memory, "changes", "key")["unchanged"] == unchanged
+
+
+def test_equal_rows_are_counted_from_the_plans_start(tmp_path):
+    """The same export loaded twice sends nothing; with one more equal row it sends that one."""
+    key, other = hashed("k"), hashed("o")
+    rows = [(key, key), (other, other), (key, key), (key, key)]
+    keys = [numbered(key, 1), other, numbered(key, 2), numbered(key, 3)]
+    memory = [dict.fromkeys(keys, key)]
+    for name, more, sent in (("same", [], []), ("more", [(key, key)], [(4, numbered(key, 4))])):
+        (tmp_path / name).mkdir()
+
+        assert found(tmp_path / name, rows + more, memory, "append", "content")["sent"] == sent
+
+
+def test_many_rows_in_odd_groups(tmp_path):
+    """Positions are places in the file, however it is cut into groups, and selected ones ascend."""
+    rows = [(hashed(number % 20_000), hashed(number)) for number in range(50_001)]
+    staged = staged_file(tmp_path / "staged.parquet", rows, row_group_size=1_237)
+    result = snapshot.compare(staged, [], tmp_path / "selected", mode="changes", identity="key")
+
+    assert pq.read_table(result.selected)["position"].to_pylist() == list(range(30_001, 50_001))
+    assert result.superseded == 30_001
+
+
+def test_an_unfinished_part_is_not_there(tmp_path):
+    """A part that broke off in the middle has no name of its own, and a later one takes its place."""
+
+    def breaking():
+        yield pa.RecordBatch.from_arrays([pa.array([hashed(1)], pa.binary(16))] * 2, ["key", "content"])
+        raise RuntimeError("power cut")
+
+    path = tmp_path / "it's a part.parquet"
+    with pytest.raises(RuntimeError, match="power cut"):
+        snapshot.write_part(path, breaking())
+
+    assert not path.exists()
+    part_file(path, {hashed(2): None})
+    assert snapshot.merge([path], tmp_path / "merged's.parquet") == 1
