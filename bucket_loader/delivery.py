@@ -6,8 +6,10 @@ Streams go one after another. Within one, a few threads each take a chunk, and t
 is committed (`worker`).
 """
 
+import contextlib
 import json
 import logging
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +32,7 @@ from bucket_loader.worker import Queue, Worker
 
 log = logging.getLogger("bucket_loader.delivery")
 
+READ_AHEAD: Final = 64  # chunks
 # A mapping mistake, not bad rows (DESIGN: small decisions).
 SYSTEMIC_FIRST: Final = 50
 SYSTEMIC_JUDGED: Final = 1_000
@@ -114,9 +117,9 @@ class Delivery:
             )  # fmt: skip
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)
-        queue = Queue(_chunks(self.plan, self.ledger, stream), self.stopped)
+        waiting = Queue(_ahead(_chunks(self.plan, self.ledger, stream), self.stopped), self.stopped)
         workers = [
-            Worker(self, stream, queue, Client(route_of(self.destination), proof, watchdog), f"worker-{number}")
+            Worker(self, stream, waiting, Client(route_of(self.destination), proof, watchdog), f"worker-{number}")
             for number in range(min(self.pacer.workers, max(1, stream.records)))
         ]
         for worker in workers:
@@ -172,6 +175,40 @@ class Delivery:
         with self._lock:
             self.tally.requests += 1
             self.tally.retries += retry
+
+
+def _ahead(chunks: Iterator[Chunk], stopped: threading.Event) -> Iterator[Chunk]:
+    """Read chunks in one thread of their own, a few ahead.
+
+    Arrow keeps a heap for each thread: read by sixteen workers in turn, two million records left 120 MB more.
+    """
+    ready: queue.Queue[Chunk | BaseException | None] = queue.Queue(READ_AHEAD)
+
+    def put(item: Chunk | BaseException | None) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                ready.put(item, timeout=0.5)
+                return
+
+    def read() -> None:
+        try:
+            for chunk in chunks:
+                put(chunk)
+                if stopped.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001  # re-raised where the chunks are taken
+            put(error)
+
+    threading.Thread(target=read, name="reader", daemon=True).start()
+    while not stopped.is_set():
+        with contextlib.suppress(queue.Empty):
+            item = ready.get(timeout=0.5)
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
 
 
 def _chunks(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk]:

@@ -198,7 +198,7 @@ class Reporter:
                 last = ended.wait(0.1)
                 if tally.stream and tally.records:
                     if tally.stream not in tasks:
-                        tasks[tally.stream] = progress.add_task(tally.stream, total=None, rate="", state="")
+                        tasks[tally.stream] = progress.add_task(tally.stream, total=tally.records, rate="", state="")
                     task = progress.tasks[tasks[tally.stream]]
                     speed = f"{task.speed:,.0f}/s" if task.speed else ""
                     progress.update(
@@ -231,9 +231,7 @@ class Reporter:
         ended = "finished, and some rows were rejected," if summary.status == "rejected" else summary.status
         self._line(f"{ended} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}")
         if twice:
-            self._line(
-                f"{twice:,} records may be in Bucket twice: an attempt got no answer, or a 5xx, and was repeated"
-            )
+            self._line(f"{twice:,} records may be there twice: an attempt had no answer, or a 5xx, and was repeated")
         if summary.dead_letters:
             self.rejected(Path(summary.dead_letters))
 

@@ -4,6 +4,8 @@ state --unfinished runs--> deliver --> settle
 pipeline --> PLAN --limits--> deliver --> settle --> summary
 """
 
+import contextlib
+import ctypes
 import shutil
 import signal
 import threading
@@ -213,6 +215,7 @@ def _deliver(job: Job, state: State, planned: Plan) -> Summary:
         stopped=job.stopped,
     )
     error: BucketLoaderError | None = None
+    _give_memory_back()
     try:
         with job.reporter.delivering(delivery.tally):
             delivery.deliver()
@@ -222,6 +225,15 @@ def _deliver(job: Job, state: State, planned: Plan) -> Summary:
         error = interrupted(job.signal_number)
     tally = delivery.tally
     return replace(_end(job, state, planned, error), requests=tally.requests, retries=tally.retries)
+
+
+def _give_memory_back() -> None:
+    """Return what planning has freed to the system, before the workers' own heaps grow beside it."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
