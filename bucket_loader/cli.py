@@ -162,7 +162,11 @@ def _end(ctx: click.Context, job: "Job", summary: Any) -> None:  # noqa: ANN401 
     if summary.error is not None:
         job.reporter.error(summary.error)
     if ctx.meta["as_json"]:
-        click.echo(json.dumps(summary.as_json()))
+        try:
+            click.echo(json.dumps(summary.as_json()))
+        except OSError as error:  # a full disk behind stdout: the run has ended as it has ended all the same
+            click.echo(f"error: the summary cannot be written to stdout: {error.strerror}", err=True)
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that nothing is flushed at exit
     ctx.exit(summary.exit_code)
 
 

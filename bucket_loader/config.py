@@ -167,9 +167,14 @@ def _metadata(host: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    """Tell a name or an address from an address in disguise, whose last label is a number: 127.1, 0x7f000001."""
-    disguised = re.fullmatch(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", host) and not re.fullmatch(r"\d+(\.\d+){3}", host)
-    return bool(host) and not disguised
+    """Tell a name or an address from an address in disguise, whose last label is a number: 127.1, 0251.0376.0.1."""
+    if not re.fullmatch(r"(.*\.)?(\d+|0x[0-9a-f]*)\.?", host):
+        return bool(host)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _base_url(value: str) -> str:
@@ -202,6 +207,19 @@ def _at_least_one(columns: list[str]) -> list[str]:
     if not columns:
         raise ValueError("names no column")
     return columns
+
+
+def _proxy(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not a proxy's URL; write for example http://proxy.example:3128")
+    return value
+
+
+def _existing(value: Path) -> Path:
+    if not value.is_file():
+        raise ValueError("there is no such file; give an absolute path")
+    return value
 
 
 def _name(value: str) -> str:
@@ -259,8 +277,8 @@ class Destination(Model):
         default=30.0, description="the whole of one attempt"
     )
     requests_per_second: float | None = Field(default=None, gt=0)
-    proxy: str | None = None
-    ca_bundle: Path | None = None
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    ca_bundle: Annotated[Path, AfterValidator(_existing)] | None = None
     api: Literal["front"] = "front"
 
     @property

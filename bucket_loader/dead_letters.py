@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bucket_loader.errors import StateUnavailableError
 from bucket_loader.records import Rejection
 
 
@@ -62,13 +63,19 @@ class DeadLetters:
         """Append entries and sync them; gives how many. The file is made with the first.
 
         Raises:
-            OSError: the disk refuses; nothing may then be called done.
+            StateUnavailableError: the disk refuses; nothing may then be called done.
         """
         lines = [self._encoder.encode(item) + b"\n" for item in entries]
         if not lines:
             return 0
         with self._lock:
-            self._write(b"".join(lines))
+            try:
+                self._write(b"".join(lines))
+            except OSError as error:
+                raise StateUnavailableError(
+                    f"the dead letters cannot be written to {self.path}: {error.strerror}",
+                    hint="make room on its disk, then run again: nothing is called rejected that is not there",
+                ) from None
         return len(lines)
 
     def _write(self, data: bytes) -> None:

@@ -110,10 +110,12 @@ class Delivery:
             self._count_traffic()
 
     def _deliver_stream(self, stream: PlannedStream, proof: Proof, watchdog: Watchdog) -> None:
-        for lost in self.ledger.recover(self.run, stream.position, hold=stream.on_unknown == "hold"):
+        hold = stream.on_unknown == "hold"
+        if lost := self.ledger.recover(self.run, stream.position, hold=hold):
             log.warning(
-                "stream %s: chunk %s (%d records) was sent before the crash and its answer is unknown; it is %s",
-                stream.name, lost.members, lost.records, "held" if stream.on_unknown == "hold" else "sent again",
+                "stream %s: %d records were sent before the crash and their answer is unknown; they are %s: chunks %s",
+                stream.name, sum(row.records for row in lost), "held" if hold else "sent again",
+                " ".join(row.members for row in lost),
             )  # fmt: skip
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)

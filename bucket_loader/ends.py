@@ -22,8 +22,10 @@ def abandon(job: Job, run_name: str) -> dict[str, Counts]:
         try:
             settle(state, plan.read(state.plans / run_name, verify=False))
         except StateError:
+            sent = sum(counts.delivered + counts.unknown for counts in state.ledger.counts(run_name).values())
             job.reporter.say(
-                "its plan is lost: what it delivered is not remembered, and the next plan may send it again"
+                f"its plan is lost, and with it which records were sent: {sent:,} of them are not remembered, "
+                "and the next plan sends them again"
             )
         state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=now())
         return state.ledger.counts(run_name)

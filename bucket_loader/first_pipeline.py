@@ -104,6 +104,8 @@ def _source(source: str) -> tuple[str, AnySource, str]:
 
 
 def _delimiter(source: str) -> str:
+    if not Path(source).is_file():
+        return ","  # the source itself says what is wrong
     try:
         with Path(source).open("rb") as file:
             line = file.readline(65_536).decode("utf-8", "replace")
@@ -208,7 +210,8 @@ def _field_lines(kind: RecordKind, columns: list[Column], used: set[str]) -> Ite
             expression = json.dumps(f"'account:' || {_quoted(company.name)}")
             yield f"      userId: {{sql: {expression}}}  # guess: there is no user here; one stands for each company"
         elif column is None and field in _REQUIRED[kind]:
-            column = next((column for column in columns if column.name not in used), columns[0])
+            left = [column for column in columns if column.name not in used] or columns
+            column = next((column for column in left if column.name.lower().endswith("id")), left[0])
             yield f"      {field}: {_scalar(column.name)}  # guess, and a poor one: no column is called like it"
         elif column is not None:
             yield f"      {field}: {_spec(column, needs_type=field == 'timestamp')}  # guess"

@@ -19,7 +19,7 @@ from bucket_loader.errors import (
 from bucket_loader.ledger import RunRow
 from bucket_loader.plan import Plan
 from bucket_loader.records import Counts, Outcome, Verdict
-from bucket_loader.report import Reporter
+from bucket_loader.report import COLUMNS, Reporter
 from bucket_loader.run import Job, make_plan
 from bucket_loader.sender.client import Client, Proof, Watchdog
 from bucket_loader.state import State, look_at_state
@@ -187,12 +187,12 @@ def tell_status(reporter: Reporter, found: dict[str, Any]) -> None:
         reporter.say("no run yet")
         return
     table = Table()
-    for column in ("run", "status", "stream", "read", "delivered", "rejected", "pending", "unknown"):
+    for column in ("run", "status", "stream", *COLUMNS):
         table.add_column(column)
     for run in found["runs"]:
         for number, (stream, counts) in enumerate(run["streams"].items()):
             head = (run["run"], run["status"]) if number == 0 else ("", "")
-            numbers = (f"{counts[name]:,}" for name in ("read", "delivered", "rejected", "pending", "unknown"))
+            numbers = (f"{counts[name]:,}" for name in COLUMNS)
             table.add_row(*head, stream, *numbers)
     reporter.console.print(table)
     for run in found["runs"]:

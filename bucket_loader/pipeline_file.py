@@ -286,7 +286,7 @@ def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent
     tagged = False
     for index, part in enumerate(location):
         before = location[index - 1] if index else None
-        if before in {"attributes", "evalContext"} and path[-1:] == (before,):
+        if before in {"attributes", "evalContext"} and path[2:] == ("fields", before):
             if part == "star":
                 path = (*path, "*")
             continue

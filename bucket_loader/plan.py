@@ -301,10 +301,11 @@ def read(folder: Path, *, verify: bool) -> Plan:
     path = folder / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise StateError(
             f"there is no plan at {folder}",
-            hint="if its disk was lost, `bucket-loader abandon RUN` closes the run and the next plan decides again",
+            hint="if its disk was lost, `bucket-loader abandon PIPELINE RUN` closes the run; what it delivered is then "
+            "not remembered, and the next plan sends it again",
         ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise StateError(f"the plan at {folder} cannot be read: {error}", hint="`abandon` its run") from None

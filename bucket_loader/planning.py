@@ -217,7 +217,12 @@ class _Sources:
         names = sorted(table_names(spec.sql) & self._named.keys())
         staged = {name: self._stage(name) for name in names}
         tables = {name: source.path for name, source in staged.items()}
-        reading = self._open(stream.name, spec, tables).read()
+        try:
+            reading = self._open(stream.name, spec, tables).read()
+        except SourceError as error:
+            if not tables:
+                error.hint = f"the sources that are named: {', '.join(sorted(self._named)) or 'none'}"
+            raise
         return reading, chain.from_iterable(source.unread() for source in staged.values())
 
     def _stage(self, name: str) -> StagedSource:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PLAIN_PERIOD_S: Final = 10.0
 REASONS_SHOWN: Final = 20
-_COLUMNS: Final = ("read", "delivered", "rejected", "unchanged", "superseded", "filtered", "pending", "unknown")
+COLUMNS: Final = ("read", "delivered", "rejected", "unchanged", "superseded", "filtered", "pending", "unknown")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Reporter:
 
         table = Table(title=f"{summary.pipeline}: run {summary.run}", title_justify="left")
         table.add_column("stream")
-        shown = [name for name in _COLUMNS if name in {"read", "delivered", "rejected"} or self._any(summary, name)]
+        shown = [name for name in COLUMNS if name in {"read", "delivered", "rejected"} or self._any(summary, name)]
         for name in shown:
             table.add_column(name, justify="right")
         for resumed in summary.resumed:

@@ -26,6 +26,7 @@ from bucket_loader.errors import (
     DestinationError,
     InterruptedRunError,
     StateError,
+    StateUnavailableError,
     StoppedError,
     UsageError,
 )
@@ -146,6 +147,12 @@ def make_plan(job: Job, state: State, *, run_name: str | None = None) -> Plan:
                     progress=job.progress,
                 )
             )
+    except OSError as error:  # the sources word their own: this is the disk that the plan goes to
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StateUnavailableError(
+            f"the plan cannot be written to {state.plans}: {error.strerror or error}",
+            hint="make room on its disk, or give another with --state; nothing was sent",
+        ) from None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

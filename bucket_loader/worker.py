@@ -7,11 +7,17 @@ judged) it asks of the delivery.
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader import dead_letters
-from bucket_loader.errors import BucketLoaderError, KeyRefusedError, MisroutedError, PatienceError
+from bucket_loader.errors import (
+    BucketLoaderError,
+    KeyRefusedError,
+    MisroutedError,
+    PatienceError,
+)
 from bucket_loader.ledger import ChunkState, Conclusion
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.records import Chunk, Origin, Outcome, Reason, Rejection, Verdict, row_as_json
@@ -25,13 +31,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("bucket_loader.delivery")
 
 
+POSTPONED_MAX: Final = 4  # chunks; in an outage no more become ambiguous than these and those in flight
+
+
 class Queue:
-    """A stream's chunks, taken by many workers; two that name the same id are never out at once."""
+    """A stream's chunks, taken by many workers; two that name the same id are never out at once.
+
+    A chunk that may itself be what brings server errors is postponed: what is sent in its place shows whether it is an
+    outage. It comes back when all others have been taken.
+    """
 
     def __init__(self, chunks: Iterator[Chunk], stopped: threading.Event) -> None:
         self._chunks = chunks
         self._stopped = stopped
         self._next: Chunk | None = None
+        self._postponed: deque[tuple[Chunk, Case]] = deque()
+        self._cases: dict[str, Case] = {}
         self._out: list[frozenset[str]] = []
         self._condition = threading.Condition()
 
@@ -43,7 +58,7 @@ class Queue:
         with self._condition:
             while not self._stopped.is_set():
                 if self._next is None:
-                    self._next = next(self._chunks, None)
+                    self._next = next(self._chunks, None) or self._postponed_before()
                 chunk = self._next
                 if chunk is None:
                     return None
@@ -55,6 +70,27 @@ class Queue:
                     return None
                 self._condition.wait(0.5)
         return None
+
+    def _postponed_before(self) -> Chunk | None:
+        if not self._postponed:
+            return None
+        chunk, case = self._postponed.popleft()
+        self._cases[chunk.members] = case
+        return chunk
+
+    def may_postpone(self, chunk: Chunk) -> bool:
+        """Tell whether a chunk may come later than those after it: not where order matters, and not too many."""
+        return not chunk.ids and len(self._postponed) < POSTPONED_MAX
+
+    def postpone(self, chunk: Chunk, case: Case) -> None:
+        """Give a chunk back, to be taken after all others."""
+        case.yields, case.postponed = False, True
+        with self._condition:
+            self._postponed.append((chunk, case))
+
+    def case(self, chunk: Chunk) -> Case | None:
+        """Give what is known of a chunk that was postponed before."""
+        return self._cases.pop(chunk.members, None)
 
     def done(self, chunk: Chunk) -> None:
         """Say that a chunk is no longer in flight."""
@@ -94,14 +130,15 @@ class Worker(threading.Thread):
 
     def _bring_home(self, chunk: Chunk) -> Chunk | None:
         """Send an intended chunk until every record of it is settled or left; gives the next, intended."""
-        attempts = _Attempts(self, chunk)
+        attempts = _Attempts(self, chunk, case=self.queue.case(chunk))
         outcome = attempts.until_final()
         if outcome.verdict is Verdict.DELIVERED:
-            # What is delivered is no longer in flight: one commit carries the outcome and the next intent.
-            self.queue.done(chunk)
+            # One commit carries the outcome and the next intent. What shares an id waits for that commit: a crash
+            # before it sends this chunk again, and it must not come after a newer one.
             following = self.queue.take(wait=False)
             conclusion = attempts.conclusion("delivered", outcome)
             self.delivery.ledger.conclude(self.delivery.run, chunk, conclusion, following)
+            self.queue.done(chunk)
             self.delivery.judge(good=len(chunk.sequences))
         else:
             self._settle(chunk, outcome, attempts)
@@ -117,27 +154,39 @@ class Worker(threading.Thread):
                 delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion("delivered", outcome))
                 delivery.judge(good=size)
                 return True
-            case Verdict.REJECTED | Verdict.TOO_BIG if size > 1:
-                hint = outcome.details if outcome.verdict is Verdict.REJECTED else None
-                return self._cut(chunk, isolation.parts(size, hint), attempts.conclusion("split", outcome))
+            case Verdict.REJECTED if size > 1:
+                parts = isolation.parts(size, outcome.details, in_order=bool(chunk.ids))
+                return self._cut(chunk, parts, attempts.conclusion("split", outcome), blame=True)
+            case Verdict.TOO_BIG if size > 1:
+                return self._cut(chunk, isolation.halves(size), attempts.conclusion("split", outcome))
             case Verdict.REJECTED | Verdict.TOO_BIG:
                 self._reject(chunk, outcome, attempts)
-            case Verdict.SERVER_ERROR if attempts.proven_against() and size > 1:
-                # It alone brings server errors while others succeed: something in it does.
-                return self._cut(chunk, isolation.halves(size), attempts.conclusion("split", outcome), attempts.case)
+            case Verdict.SERVER_ERROR if size > 1 and (attempts.proven_against() or attempts.unproven_twice()):
+                # It alone brings server errors while others succeed: something in it does. When there are no others
+                # left, its parts show it of each other.
+                parts = isolation.halves(size)
+                return self._cut(chunk, parts, attempts.conclusion("split", outcome), suspect=attempts.case)
             case Verdict.SERVER_ERROR if attempts.proven_against():
                 self._reject(chunk, outcome, attempts)
+            case Verdict.SERVER_ERROR if attempts.undecided():
+                delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion("queued", outcome))
+                self.queue.postpone(chunk, attempts.case)
             case _:
                 self._leave(chunk, outcome, attempts)
         return False
 
     def _cut(
-        self, chunk: Chunk, positions: list[list[int]], conclusion: Conclusion, suspect: Case | None = None
-    ) -> bool:
+        self, chunk: Chunk, positions: list[list[int]], conclusion: Conclusion, *, suspect: Case | None = None,
+        blame: bool = False,
+    ) -> bool:  # fmt: skip
         """Replace a chunk by its parts and settle each; gives whether all were delivered.
 
-        After a refusal, when all parts but the last pass, the last is what was refused. A `suspect` brought server
-        errors: its parts inherit the suspicion, but each has to bring them itself.
+        Args:
+            chunk: what is replaced.
+            positions: its parts.
+            conclusion: what became of it.
+            suspect: it brought server errors: its parts inherit the suspicion, but each has to bring them itself.
+            blame: it was refused: when all parts but the last pass, the last is what was refused.
         """
         parts = [chunk.part(some) for some in positions]
         self.delivery.ledger.split(self.delivery.run, chunk, parts, conclusion)
@@ -146,16 +195,17 @@ class Worker(threading.Thread):
             if self.delivery.stopped.is_set():
                 return False  # it stays queued
             last = number == len(parts) - 1
-            if last and passed and suspect is None and len(part.sequences) > 1:
+            if last and passed and blame and len(part.sequences) > 1:
                 # Sending it whole would only say so again.
-                passed = self._cut(part, isolation.halves(len(part.sequences)), Conclusion("split", 0))
+                halves = isolation.halves(len(part.sequences))
+                passed = self._cut(part, halves, Conclusion("split", 0), blame=True)
             else:
                 passed = self._send_part(part, suspect) and passed
         return passed
 
     def _send_part(self, part: Chunk, suspect: Case | None) -> bool:
         self.delivery.ledger.intend(self.delivery.run, part)
-        attempts = _Attempts(self, part, suspect)
+        attempts = _Attempts(self, part, suspect=suspect)
         return self._settle(part, attempts.until_final(), attempts)
 
     def _reject(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
@@ -178,7 +228,7 @@ class Worker(threading.Thread):
         if held:
             log.warning("stream %s: chunk %s is held: %s", self.stream.name, chunk.members, outcome.message)
             return
-        failure = _failure(outcome, delivery.patience)
+        failure = _failure(outcome, delivery.patience, stopped=delivery.stopped.is_set())
         if failure is not None:
             delivery.fail(failure)
 
@@ -186,34 +236,49 @@ class Worker(threading.Thread):
 class _Attempts:
     """The attempts of one chunk: paced, counted, and named in the ledger before an ambiguous one is repeated."""
 
-    def __init__(self, worker: Worker, chunk: Chunk, suspect: Case | None = None) -> None:
+    def __init__(self, worker: Worker, chunk: Chunk, *, suspect: Case | None = None, case: Case | None = None) -> None:
         self._worker = worker
         self._delivery = worker.delivery
         self._chunk = chunk
         self._made = 0
         self._committed = 0
-        self.case = Case(
+        self._last: Outcome | None = None
+        successes = self._delivery.patience.successes
+        self.case = case or Case(
             hold=worker.stream.on_unknown == "hold",
             alone=len(chunk.sequences) == 1,
-            successes_before=suspect.successes_before if suspect else self._delivery.patience.successes,
+            began=successes,
+            successes_before=suspect.began if suspect else successes,
             suspected=suspect is not None,
         )
+        # One that came back is tried until it is decided, or cut when it can be.
+        self.case.yields = not self.case.alone if self.case.postponed else worker.queue.may_postpone(chunk)
 
     def until_final(self) -> Outcome:
         """Attempt until the outcome is final, or suspicious, or patience is over, or the run is stopped."""
         return self._delivery.retry.attempt_until_final(self._attempt, self._before_retry, self.case)
 
+    def _enough(self) -> bool:
+        return self.case.attempts >= self.case.suspicious_after and not self.case.hold and self._delivery.goes_on()
+
     def proven_against(self) -> bool:
         """Whether its server errors are its own: others were served since, and the run is not being ended."""
-        enough = self.case.attempts >= self.case.suspicious_after and not self.case.hold
-        return enough and self._delivery.goes_on() and self._delivery.retry.proven_against(self.case)
+        return self._enough() and self._delivery.retry.proven_against(self.case)
+
+    def undecided(self) -> bool:
+        """Whether something else should be tried before it is judged."""
+        return self._enough() and self.case.yields
+
+    def unproven_twice(self) -> bool:
+        """Whether it came back, and there was nothing else to try."""
+        return self.undecided() and self.case.postponed
 
     def _attempt(self) -> Outcome:
         if not self._delivery.pacer.acquire():
-            return Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
+            return self._last or Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
         self._delivery.count_request(retry=self._made > 0)
         self._made += 1
-        outcome = self._worker.client.post(self._chunk.body)
+        self._last = outcome = self._worker.client.post(self._chunk.body)
         self._delivery.pacer.release(outcome)
         if outcome.verdict in {Verdict.DELIVERED, Verdict.REJECTED}:
             self._delivery.patience.answered()
@@ -256,7 +321,7 @@ def _code(outcome: Outcome) -> str:
     return {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error"}.get(outcome.verdict, "refused")
 
 
-def _failure(outcome: Outcome, patience: Patience) -> BucketLoaderError | None:
+def _failure(outcome: Outcome, patience: Patience, *, stopped: bool) -> BucketLoaderError | None:
     """Give the error that an outcome ends the run with; None when a stop asked for the end."""
     match outcome.verdict:
         case Verdict.REFUSED_KEY:
@@ -269,7 +334,7 @@ def _failure(outcome: Outcome, patience: Patience) -> BucketLoaderError | None:
                 outcome.message,
                 hint="check `destination: base_url`; nothing was dead-lettered, running again continues",
             )
-        case _ if patience.over:
+        case _ if patience.over or not stopped:  # it was over; a success of another came just now
             return PatienceError(
                 f"no success for {patience.patience_s:g} s (last: {outcome.status or outcome.message})",
                 hint="nothing is lost: run the same command again to continue where this one stopped",

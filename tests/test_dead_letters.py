@@ -7,6 +7,7 @@ import pytest
 
 from bucket_loader import dead_letters
 from bucket_loader.dead_letters import DeadLetters
+from bucket_loader.errors import StateUnavailableError
 from bucket_loader.records import Origin, Reason, Rejection
 
 
@@ -63,7 +64,7 @@ def test_a_link_is_not_followed(path, tmp_path):
     path.parent.mkdir()
     path.symlink_to(target)
 
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(StateUnavailableError, match="symbolic links"):
         DeadLetters(path).append([letter(1)])
     assert target.read_text() == "precious"
 

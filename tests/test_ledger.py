@@ -343,7 +343,7 @@ def test_a_part_that_is_intended_again_stays_a_part(ledger):
 ENDS = st.sampled_from(["delivered", "rejected", "held", "queued", "intent", "split"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(ENDS, st.integers(0, 3)), max_size=12))
 def test_counts_conserve_whatever_happens(tmp_path_factory, ends):
     """Whatever became of the chunks, every row is accounted for exactly once."""

@@ -91,7 +91,7 @@ def maker(tmp_path):
 SIZES = st.lists(st.integers(0, 60), max_size=8)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(SIZES, st.integers(1, 30), st.integers(1024, 3000), st.integers(1, 50))
 def test_chunks_hold_every_record_once_as_its_bytes(tmp_path_factory, sizes, chunk_records, chunk_bytes, group):
     """Whatever batches a plan was written in, its chunks are its records in order, byte by byte, within the limits."""
@@ -110,7 +110,7 @@ def test_chunks_hold_every_record_once_as_its_bytes(tmp_path_factory, sizes, chu
         assert sum(map(len, some)) + len(some) + 1 <= chunk_bytes or len(some) == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 50), st.data())
 def test_any_records_are_found_by_their_sequence(tmp_path_factory, sizes, group, data):
     """`rows` and `inputs` give the asked sequences, in order, with what they were made from, across all groups."""
@@ -139,7 +139,7 @@ def test_keys_are_in_the_order_of_sequences(maker):
     assert keys["content"].to_pylist() == [hashed(f"c{number}") for number in range(341)]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(0, 80), min_size=1, max_size=6), st.integers(1, 40), st.data())
 def test_selecting_keeps_the_chosen_with_their_final_keys(tmp_path_factory, sizes, group, data):
     """The final file has the chosen records in their order, all columns as they were but the key."""
@@ -190,7 +190,7 @@ def test_a_flipped_byte_of_the_manifest_is_found(maker):
     planned, _ = maker.make([50])
     path, digest = maker.folder / plans.MANIFEST, planned.digest()
     data = path.read_bytes()
-    for place in range(len(data)):
+    for place in range(0, len(data), 3):
         for changed in (data[place] ^ 1, 0xFF, 0x00):
             if changed == data[place]:
                 continue

@@ -96,7 +96,7 @@ MEMORY = st.lists(st.dictionaries(REMEMBERED, CONTENTS | st.none(), max_size=8),
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("identity", ["key", "content"])
-@settings(deadline=None, max_examples=35, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=ROWS, memory=MEMORY)
 def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, rows, memory):
     """Rows, keys and counts are those of a loop over dictionaries, for any rows and any memory of several parts."""
@@ -105,7 +105,7 @@ def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identit
     assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(
     rows=ROWS, memory=st.lists(st.dictionaries(REMEMBERED, CONTENTS | st.none(), max_size=8), min_size=1, max_size=5)
 )

@@ -411,6 +411,9 @@ def _limits(rule: FieldRule) -> list[Wrong]:
         found.append(Wrong(f"{given}{{v}} NOT IN ({listed})", "choice", f"is none of {', '.join(rule.choices)}"))
     if rule.minimum is not None:
         found.append(Wrong(f"{given}{{v}} < {rule.minimum}", "range", f"is less than {rule.minimum}"))
+    if rule.form == "integer" and rule.maximum is None:
+        # Beyond it the form would be text, and the field is a number.
+        found.append(Wrong(f"{given}{{v}} > {forms.INTEGER_MAX}", "range", "is more than a JSON number can say"))
     if rule.maximum is not None:
         found.append(Wrong(f"{given}{{v}} > {rule.maximum}", "range", f"is more than {rule.maximum}"))
     return found

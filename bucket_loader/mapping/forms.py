@@ -232,14 +232,13 @@ def _decimal() -> Form:
 
 def _number_text() -> Form:
     """Read a number from text, exactly: written out, whatever its exponent, below `WHOLE_MAX`."""
-    plain = r"regexp_full_match({p}, '[+-]?\d*\.?\d*')"
-    double = "TRY_CAST({p} AS DOUBLE)"
-    short, long = (_trimmed(f"({_signed(text)})") for text in ("{p}", _written_out("{p}")))
+    text, double = "trim({n})", "TRY_CAST(trim({n}) AS DOUBLE)"
     return Form(
-        parsed=f"CASE WHEN regexp_full_match(trim({{n}}), '{_NUMBER_TEXT}') "
-        "AND isfinite(TRY_CAST(trim({n}) AS DOUBLE)) THEN trim({n}) END",
-        value=f"CASE WHEN {plain} THEN {short} "
-        f"WHEN abs({double}) >= {WHOLE_MAX} THEN CAST({double} AS VARCHAR) ELSE {long} END",
+        parsed=f"CASE WHEN NOT regexp_full_match({text}, '{_NUMBER_TEXT}') THEN NULL "
+        f"WHEN NOT contains({text}, 'e') AND NOT contains({text}, 'E') THEN {text} "
+        f"WHEN NOT isfinite({double}) THEN NULL "
+        f"WHEN abs({double}) >= {WHOLE_MAX} THEN CAST({double} AS VARCHAR) ELSE {_written_out(text)} END",
+        value="CASE WHEN contains({p}, 'e') THEN {p} ELSE " + _trimmed(f"({_signed('{p}')})") + " END",
         json="CASE WHEN contains({v}, 'e') THEN {v} ELSE " + _exact("{v}") + " END",
         wrong=(Wrong(_UNPARSED, "number", "is not a number"),),
     )
@@ -414,9 +413,13 @@ def _microseconds(duckdb_type: str) -> str:
     """Give `{n}` as a TIMESTAMP; DuckDB's own cast cuts nanoseconds before 1970 upwards, into the next millisecond."""
     if duckdb_type not in {"TIMESTAMP_NS", "TIMESTAMPTZ_NS"}:
         return "CAST({n} AS TIMESTAMP)"
-    nanoseconds = "epoch_ns({n})"
-    down = f"({nanoseconds} - (({nanoseconds} % 1000) + 1000) % 1000) // 1000"
-    return f"coalesce(make_timestamp({down}), CASE WHEN {{n}} IS NOT NULL THEN TIMESTAMP 'infinity' END)"
+    return f"coalesce({_cut('{n}')}, CASE WHEN {{n}} IS NOT NULL THEN TIMESTAMP 'infinity' END)"
+
+
+def _cut(nanoseconds: str) -> str:
+    """Cut nanoseconds to a TIMESTAMP, downwards; NULL where it is infinite."""
+    number = f"epoch_ns({nanoseconds})"
+    return f"make_timestamp(({number} - (({number} % 1000) + 1000) % 1000) // 1000)"
 
 
 def _require_timezone(spec: FieldSpec, place: str, what: str) -> None:
@@ -440,10 +443,14 @@ def _timestamp_text(spec: FieldSpec, place: str) -> Form:
         _require_timezone(spec, place, "a text without a time zone")
     # A list of two: what is a moment already, and what still has to be moved to UTC.
     # One by one: in a list, a form with %Z ends the search where it fails on the zone.
-    read = ", ".join(f"try_strptime({{n}}, {literal(form)})" for form in zoned)
-    moment = f"CAST(coalesce({read}) AS TIMESTAMP)" if zoned else "CAST(NULL AS TIMESTAMP)"
-    naive = f"try_strptime({{n}}, {_list(local)})" if local else "CAST(NULL AS TIMESTAMP)"
+    moment, naive = (f"coalesce({', '.join(['CAST(NULL AS TIMESTAMP)', *map(_read, forms)])})"
+                     for forms in (zoned, local))  # fmt: skip
     return _two_ways(moment, naive, spec, (unparsed,))
+
+
+def _read(form: str) -> str:
+    read = f"try_strptime({{n}}, {literal(form)})"
+    return _cut(read) if "%n" in directives(form) else f"CAST({read} AS TIMESTAMP)"
 
 
 def _iso_text(spec: FieldSpec, unparsed: Wrong) -> Form:

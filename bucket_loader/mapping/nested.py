@@ -227,7 +227,7 @@ def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value 
 
 
 def _shortest_float(value: float, letter: str) -> float:
-    if not math.isfinite(value):
+    if not math.isfinite(value) or (value.is_integer() and abs(value) < float(WHOLE_MAX)):
         return value
     packed = struct.pack(letter, value)
     for digits in range(1, 9):

@@ -51,16 +51,22 @@ class Case:
     Attributes:
         hold: an ambiguous outcome is final: at most once.
         alone: whether it is a single record.
-        successes_before: the run's successes when it was first tried; for a part of a suspicious chunk, when that was.
+        began: the run's successes when it was first tried.
+        successes_before: the same; for a part of a suspicious chunk, when that chunk was.
         suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
         attempts: how many were made.
+        yields: whether it is given back undecided after enough server errors, for something else to be tried first.
+        postponed: whether it was given back before.
     """
 
     hold: bool
     alone: bool
+    began: int
     successes_before: int
     suspected: bool = False
     attempts: int = 0
+    yields: bool = False
+    postponed: bool = False
 
     @property
     def suspicious_after(self) -> int:
@@ -95,7 +101,7 @@ class Retry:
 
         def stop(state: tenacity.RetryCallState) -> bool:
             suspicious = _result(state).verdict is Verdict.SERVER_ERROR and case.attempts >= case.suspicious_after
-            decided = suspicious and self.proven_against(case)
+            decided = suspicious and (case.yields or self.proven_against(case))
             return self.stopped.is_set() or self.patience.over or decided
 
         outcome: Outcome = tenacity.Retrying(

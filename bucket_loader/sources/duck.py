@@ -59,6 +59,8 @@ def said(error: Exception) -> str:
     line = str(error).splitlines()[0]
     if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
         return line
+    if isinstance(error, duckdb.InvalidInputException):  # the words may be the query's own: error(column)
+        return "Invalid Input Error (its words may hold a value and are not shown)"
     for quote in "'\"":
         line = line.split(quote)[0]
     return f"{line.rstrip()} ... (the value is not shown)"

@@ -68,7 +68,7 @@ def codes(result):
 
 
 def attribute(values, spec=None, **words):
-    """Map one attribute; give for each row its JSON text, None where it is absent, `!codes` where the row is rejected."""
+    """Map one attribute; give for each row its JSON text, None where it is absent, `!codes` where rejected."""
     values = arrow(values)
     columns = {"id": [f"u{row}" for row in range(len(values))], "a": values}
     result = mapped(columns, {"userId": "id", "attributes": {"a": {"column": "a", **(spec or {})}}}, **words)
@@ -87,8 +87,11 @@ def attribute(values, spec=None, **words):
 
 def flat(value, spec=None, **words):
     """Map one attribute with one row; give the record's attributes, or the codes."""
-    result = mapped({"id": ["u"], "a": arrow([value]) if not isinstance(value, pa.Array) else value},
-                    {"userId": "id", "attributes": {"a": {"column": "a", **(spec or {})}}}, **words)  # fmt: skip
+    result = mapped(
+        {"id": ["u"], "a": arrow([value]) if not isinstance(value, pa.Array) else value},
+        {"userId": "id", "attributes": {"a": {"column": "a", **(spec or {})}}},
+        **words,
+    )
     if result.rejections:
         return codes(result)[1]
     return json.loads(result.records["record"][0].as_py()).get("attributes", {})

@@ -17,7 +17,7 @@ from bucket_loader.errors import UsageError
     [
         "00123", "123", "null", "NULL", "None", "NA", "N/A", "nan", "NaN", "1e5", "9007199254740993", "-0", "0", "true",
         "1.10", " padded ", "12:30", "\u00a0x", "İ", "ß", "e\u0301", "😀", "a\u2028b", "a\nb", "a\\b", 'a"b', "'; --",
-        "{n}", "１２３", "x" * 10_000, "\ufeffid", "a\u200bb", "\x7f", "\x1f",
+        "{n}", "\uff11\uff12\uff13", "x" * 10_000, "\ufeffid", "a\u200bb", "\x7f", "\x1f",
     ],
 )  # fmt: skip
 def test_a_text_id_is_sent_as_it_is_spelt(text):
@@ -28,17 +28,17 @@ def test_a_text_id_is_sent_as_it_is_spelt(text):
 @pytest.mark.parametrize("blank", ["", " ", "   ", "\t", "\n", "\r\n"])
 def test_a_blank_id_is_rejected(blank):
     """What identifies nothing identifies nobody."""
-    assert ["!blank"] == ids([blank])
+    assert ids([blank]) == ["!blank"]
 
 
 def test_a_null_id_is_rejected():
     """A row without an id is refused, its neighbours are not."""
-    assert ["!missing", "a"] == ids([None, "a"])
+    assert ids([None, "a"]) == ["!missing", "a"]
 
 
 def test_a_nul_in_an_id_is_rejected():
     """A NUL character ends strings elsewhere."""
-    assert ["!nul"] == ids(["a\0b"])
+    assert ids(["a\0b"]) == ["!nul"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_binary_id_is_spelt_by_its_encoding(encoding, spelt):
 
 def test_a_binary_id_as_utf8():
     """Bytes that are UTF-8 can be said to be, and the others are rejected one by one."""
-    assert ["a😀", "!encoding,missing"] == ids(pa.array(["a😀".encode(), b"\xff"]), {"encoding": "utf8"})
+    assert ids(pa.array(["a😀".encode(), b"\xff"]), {"encoding": "utf8"}) == ["a😀", "!encoding,missing"]
 
 
 def test_a_binary_id_needs_an_encoding():
@@ -113,11 +113,11 @@ def test_hash_sends_the_hash_and_never_the_id(values):
 
 def test_declared_null_values_hold_for_ids_too():
     """A null value that is declared on an id rejects the row; one that is not is an id."""
-    assert ["!missing", "NA", "!missing"] == ids(["", "NA", "-"], {"null_values": ["-", ""]})
+    assert ids(["", "NA", "-"], {"null_values": ["-", ""]}) == ["!missing", "NA", "!missing"]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), min_size=1, max_size=30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_every_text_comes_through_or_is_rejected(texts):
     """An id is sent exactly, or its row is rejected; nothing is trimmed, folded or escaped away."""
     for text, spelt in zip(texts, ids(pa.array(texts, pa.string())), strict=True):
@@ -130,7 +130,7 @@ def test_every_text_comes_through_or_is_rejected(texts):
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1), max_size=20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_keys_are_equal_exactly_when_the_ids_are(texts):
     """Two rows of one user have one key, and two users never share one."""
     table = mapped({"id": pa.array(texts, pa.string())}, {"userId": "id"}).records

@@ -25,8 +25,9 @@ def wire(value):
     value = Decimal(value)
     if value == value.to_integral_value():
         return str(int(value)) if abs(value) <= SAFE else f'"{int(value)}"'
-    digits = len(value.normalize().as_tuple().digits)
-    return repr(float(value)) if digits <= 15 else f'"{value.normalize():f}"'
+    text = f"{value:f}".rstrip("0")
+    digits = len(text.replace(".", "").lstrip("-0"))
+    return repr(float(value)) if digits <= 15 else f'"{text}"'
 
 
 def wire_float(value):
@@ -41,51 +42,121 @@ def wire_float(value):
 # --- from text -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "spelt"),
-    [
-        ("1", "1"), ("00012", "12"), ("+7", "7"), ("-7", "-7"), ("-0", "0"), ("-0.0", "0"), ("0.00", "0"), ("1.0", "1"),
-        ("1.10", "1.1"), (".5", "0.5"), ("-.5", "-0.5"), ("5.", "5"), (" 5 ", "5"), ("1e3", "1000"), ("1E+3", "1000"),
-        ("-1.5e3", "-1500"), ("25e-3", "0.025"), ("0e5", "0"), (".5e1", "5"), ("5.e0", "5"), ("1e-7", "1e-07"),
-        ("0.0000001", "1e-07"), ("0.0001", "0.0001"), ("9007199254740991", "9007199254740991"),
-        ("9007199254740992", '"9007199254740992"'), ("-9007199254740992", '"-9007199254740992"'),
-        ("9007199254740993.0", '"9007199254740993"'), ("123456789012345.6", '"123456789012345.6"'),
-        ("12345678901234.5", "12345678901234.5"), ("0.123456789012345", "0.123456789012345"),
-        ("0.1234567890123456", '"0.1234567890123456"'), ("1.2345678901234567e5", '"123456.78901234567"'),
-        ("1e20", '"100000000000000000000"'), ("1e23", '"100000000000000000000000"'), ("1e37", "1e+37"),
-        ("1.5e300", "1.5e+300"), ("1" + "0" * 39, '"1' + "0" * 39 + '"'), ("1e-400", '"0.' + "0" * 399 + '1"'),
-        (None, None),
-    ],
-)  # fmt: skip
-def test_a_number_is_read_exactly_from_text(text, spelt):
+EXACT = [
+    ("1", "1"),
+    ("00012", "12"),
+    ("+7", "7"),
+    ("-7", "-7"),
+    ("-0", "0"),
+    ("-0.0", "0"),
+    ("0.00", "0"),
+    ("1.0", "1"),
+    ("1.10", "1.1"),
+    (".5", "0.5"),
+    ("-.5", "-0.5"),
+    ("5.", "5"),
+    (" 5 ", "5"),
+    ("1e3", "1000"),
+    ("1E+3", "1000"),
+    ("-1.5e3", "-1500"),
+    ("25e-3", "0.025"),
+    ("0e5", "0"),
+    (".5e1", "5"),
+    ("5.e0", "5"),
+    ("1e-7", "1e-07"),
+    ("0.0000001", "1e-07"),
+    ("0.0001", "0.0001"),
+    ("9007199254740991", "9007199254740991"),
+    ("9007199254740992", '"9007199254740992"'),
+    ("-9007199254740992", '"-9007199254740992"'),
+    ("9007199254740993.0", '"9007199254740993"'),
+    ("123456789012345.6", '"123456789012345.6"'),
+    ("12345678901234.5", "12345678901234.5"),
+    ("0.123456789012345", "0.123456789012345"),
+    ("0.1234567890123456", '"0.1234567890123456"'),
+    ("1.2345678901234567e5", '"123456.78901234567"'),
+    ("1e20", '"100000000000000000000"'),
+    ("1e23", '"100000000000000000000000"'),
+    ("1e37", "1e+37"),
+    ("1.5e300", "1.5e+300"),
+    ("1" + "0" * 39, '"1' + "0" * 39 + '"'),
+    ("1e-400", '"0.' + "0" * 399 + '1"'),
+    (None, None),
+]
+
+
+def test_a_number_is_read_exactly_from_text():
     """Text becomes the shortest number that is certain, or its exact text."""
-    assert [spelt] == attribute(pa.array([text], pa.string()), NUMBER)
+    found = attribute(pa.array([text for text, _ in EXACT], pa.string()), NUMBER)
+
+    assert dict(zip([text for text, _ in EXACT], found, strict=True)) == dict(EXACT)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", " ", "x", "1,234", "$5", "10%", "1_000", "１２３", "0x1F", "1e", "e5", ".", "-", "+-5", "1.2.3", "1 2", "nan",
-        "NaN", "inf", "Infinity", "-inf", "1e400", "1e9999", "1\n2", "1\0", "--5", "٣", "1e5.5", "½", "²",
-    ],
-)  # fmt: skip
-def test_what_is_no_number_rejects_the_row(text):
+NO_NUMBERS = [
+    "",
+    " ",
+    "x",
+    "1,234",
+    "$5",
+    "10%",
+    "1_000",
+    "\uff11\uff12\uff13",
+    "0x1F",
+    "1e",
+    "e5",
+    ".",
+    "-",
+    "+-5",
+    "1.2.3",
+    "1 2",
+    "nan",
+    "NaN",
+    "inf",
+    "Infinity",
+    "-inf",
+    "1e400",
+    "1e9999",
+    "1\n2",
+    "1\0",
+    "--5",
+    "٣",
+    "1e5.5",
+    "½",
+    "²",
+]
+
+
+def test_what_is_no_number_rejects_the_row():
     """Only a plain ASCII number is one; the row beside it is sent."""
-    assert ["!number", "5"] == attribute([text, "5"], NUMBER)
+    assert attribute([*NO_NUMBERS, "5"], NUMBER) == ["!number"] * len(NO_NUMBERS) + ["5"]
 
 
-@pytest.mark.parametrize(
-    ("text", "spelt"),
-    [
-        ("12", "12"), ("0012", "12"), ("-5", "-5"), ("+5", "5"), ("5.0", "5"), ("5.", "5"), ("-0", "0"),
-        ("9007199254740993", '"9007199254740993"'), (str(2**64), f'"{2**64}"'), ("5.5", "!integer"), ("1e3", "!integer"),
-        ("1_000", "!integer"), ("１２", "!integer"), ("", "!integer"), ("x", "!integer"), ("0x5", "!integer"),
-        ("1" * 60, "!integer"),
-    ],
-)  # fmt: skip
-def test_a_whole_number_from_text(text, spelt):
+WHOLE = [
+    ("12", "12"),
+    ("0012", "12"),
+    ("-5", "-5"),
+    ("+5", "5"),
+    ("5.0", "5"),
+    ("5.", "5"),
+    ("-0", "0"),
+    ("9007199254740993", '"9007199254740993"'),
+    (str(2**64), f'"{2**64}"'),
+    ("5.5", "!integer"),
+    ("1e3", "!integer"),
+    ("1_000", "!integer"),
+    ("\uff11\uff12", "!integer"),
+    ("", "!integer"),
+    ("x", "!integer"),
+    ("0x5", "!integer"),
+    ("1" * 60, "!integer"),
+]
+
+
+def test_a_whole_number_from_text():
     """What has a fraction is refused, never cut."""
-    assert [spelt] == attribute([text], INTEGER)
+    found = attribute([text for text, _ in WHOLE], INTEGER)
+
+    assert dict(zip([text for text, _ in WHOLE], found, strict=True)) == dict(WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +201,15 @@ def test_booleans_are_no_numbers():
         (pa.array([-128], pa.int8()), ["-128"]),
         (pa.array([2**32 - 1], pa.uint32()), [str(2**32 - 1)]),
         (pa.array([1.0, 0.1, -0.0, 1e-7, 0.1 + 0.2]), ["1", "0.1", "0", "1e-07", "0.30000000000000004"]),
-        (pa.array([2.0**53, 1e20, 1e23, 1e37, 1.7e308]),
-         [f'"{2**53}"', '"100000000000000000000"', '"99999999999999991611392"', "1e+37", "1.7e+308"]),
+        (
+            pa.array([2.0**53, 1e20, 1e23, 1e37, 1.7e308]),
+            [f'"{2**53}"', '"100000000000000000000"', '"99999999999999991611392"', "1e+37", "1.7e+308"],
+        ),
         (pa.array([float("nan"), float("inf"), float("-inf"), None]), [None, "!infinity", "!infinity", None]),
-        (pa.array([0.1, 16777217.0, 3e9, 1e20, 3.4e38], pa.float32()),
-         ["0.1", "16777216", "3000000000", '"100000002004087734272"', "3.4e+38"]),
+        (
+            pa.array([0.1, 16777217.0, 3e9, 1e20, 3.4e38], pa.float32()),
+            ["0.1", "16777216", "3000000000", '"100000002004087734272"', "3.4e+38"],
+        ),
         (pa.array([Decimal("1.10"), Decimal("2.00"), Decimal("-0.00"), Decimal("0.01")]), ["1.1", "2", "0", "0.01"]),
         (pa.array([Decimal("0.0000001")], pa.decimal128(20, 7)), ["1e-07"]),
         (pa.array([Decimal("123456789012345.67")]), ['"123456789012345.67"']),
@@ -143,7 +218,7 @@ def test_booleans_are_no_numbers():
         (pa.array([1, 1, None]).dictionary_encode(), ["1", "1", None]),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_typed_number_has_its_canonical_form(values, spelt, spec):
     """Whole numbers without a point, no float tails, no negative zero, exact text where a double is not enough."""
     assert spelt == attribute(values, spec)
@@ -159,7 +234,7 @@ def test_a_type_that_duckdb_lacks_is_named_before_any_row(kind):
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_every_double_has_the_oracle_s_form(values):
     """A double is sent in its shortest form, whole ones without a point, and comes back the same."""
     for value, spelt in zip(values, attribute(pa.array(values, pa.float64())), strict=True):
@@ -169,7 +244,7 @@ def test_every_double_has_the_oracle_s_form(values):
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_every_float32_comes_back_and_is_no_longer_than_needed(values):
     """A float32 has at most nine digits, not the tail that it has as a double."""
     for value, spelt in zip(values, attribute(pa.array(values, pa.float32())), strict=True):
@@ -188,7 +263,7 @@ DECIMALS = st.builds(
 
 
 @given(st.lists(DECIMALS, min_size=1, max_size=25))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_one_value_has_one_form_from_every_source(values):
     """Text, scientific text, JSON, float, decimal and integer columns give the same bytes for the same value."""
     expected = [wire(value) for value in values]
@@ -200,14 +275,14 @@ def test_one_value_has_one_form_from_every_source(values):
     assert expected == [nested.spell(value) for value in values]
     for value, spelt in zip(values, expected, strict=True):
         as_float = float(value)
-        if Decimal(repr(as_float)) == value and (value % 1 or Decimal(as_float) == value):
+        if Decimal(repr(as_float)) == value and (value.as_tuple().exponent < 0 or Decimal(as_float) == value):
             assert nested.spell(as_float) == spelt
             assert [spelt] == attribute(pa.array([as_float], pa.float64()))
             break
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_one_integer_has_one_form_from_every_source(values):
     """An integer is a number below 2^53 and its exact text beyond, from each type that holds it."""
     expected = [wire(value) for value in values]
@@ -223,7 +298,7 @@ def test_one_integer_has_one_form_from_every_source(values):
 
 
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=9), min_size=1, max_size=25))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_a_decimal_of_any_length_is_exact(values):
     """Beyond fifteen digits a decimal is its own text."""
     assume(all(abs(value) < Decimal(10) ** 28 for value in values))
@@ -234,7 +309,7 @@ def test_a_decimal_of_any_length_is_exact(values):
 
 
 @given(st.lists(st.text("0123456789.eE+-_ ,١٢", max_size=12), min_size=1, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_text_is_a_number_exactly_when_python_s_strictest_reading_agrees(texts):
     """No number is made up of text, and none that JSON could say is refused."""
     for text, spelt in zip(texts, attribute(texts, NUMBER), strict=True):
@@ -307,9 +382,16 @@ def test_null_values_and_defaults(values, spec, spelt):
 
 @pytest.mark.parametrize(
     ("kind", "default"),
-    [(pa.int64(), "abc"), (pa.int64(), 1.5), (pa.int8(), 300), (pa.bool_(), "maybe"), (pa.date32(), "soon"),
-     (pa.decimal128(4, 1), 1.25), (pa.float64(), "x")],
-)  # fmt: skip
+    [
+        (pa.int64(), "abc"),
+        (pa.int64(), 1.5),
+        (pa.int8(), 300),
+        (pa.bool_(), "maybe"),
+        (pa.date32(), "soon"),
+        (pa.decimal128(4, 1), 1.25),
+        (pa.float64(), "x"),
+    ],
+)
 def test_a_default_that_the_type_cannot_hold_is_refused(kind, default):
     """A default is held against the column's type before any row, and never rounded."""
     with pytest.raises(UsageError, match="`default:` does not fit"):

@@ -107,7 +107,7 @@ def ok(body: bytes, *headers: str, content_type: str | None = "application/json"
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 STRANGE = {"new": MISROUTED, "proven": UNKNOWN}
-HANGS = {"timeout_s": 1.0}
+HANGS = {"timeout_s": 0.6}
 
 SUCCESSES = [
     case("plain", OK, new=DELIVERED),

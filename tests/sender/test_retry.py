@@ -70,9 +70,9 @@ class Trial:
             self.patience.answered()
         return next(self._turns)
 
-    def run(self, *, hold: bool = False, alone: bool = False) -> Outcome:
+    def run(self, *, hold: bool = False, alone: bool = False, yields: bool = False) -> Outcome:
         """Attempt until it is final."""
-        case = Case(hold=hold, alone=alone, successes_before=self.patience.successes)
+        case = Case(hold, alone, began=0, successes_before=self.patience.successes, yields=yields)
         return self.retry.attempt_until_final(
             self.attempt, lambda outcome: self.told.append((self.attempts, outcome)), case
         )
@@ -213,6 +213,15 @@ def test_an_outage_of_server_errors_is_not_suspicious(alone):
     trial.run(alone=alone)
 
     assert trial.clock.now > 900
+
+
+@pytest.mark.parametrize(("alone", "attempts"), [(False, SUSPICIOUS_AFTER), (True, SUSPICIOUS_ALONE_AFTER)])
+def test_a_chunk_that_yields_is_given_back_undecided(alone, attempts):
+    """While something else can be tried, a chunk that keeps bringing server errors does not block it."""
+    trial = Trial(ERROR)
+
+    assert trial.run(alone=alone, yields=True) == ERROR
+    assert trial.attempts == attempts
 
 
 # --- Retry-After ---------------------------------------------------------------------------------------------------

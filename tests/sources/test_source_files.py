@@ -175,7 +175,7 @@ def test_globs(tmp_path):
 
     assert names("**/*.csv") == ["a[1].csv", "d/1/c.csv", "d/2/b.csv"]
     assert names("a[1].csv") == ["a[1].csv"]
-    assert [(tmp_path / "exports/e.csv").as_posix()] == names("../exports/*.csv")
+    assert names("../exports/*.csv") == ["../exports/e.csv"]
     assert names(str(base / "d/2/b.csv")) == ["d/2/b.csv"]
 
 

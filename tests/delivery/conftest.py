@@ -1,0 +1,20 @@
+"""Waits that a test can wait for."""
+
+import pytest
+from bench import Bench
+
+from bucket_loader.sender import pacing, retry
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Shorten what is waited between attempts; what is waited for stays the same."""
+    monkeypatch.setattr(retry, "WAIT_S_FIRST", 0.01)
+    monkeypatch.setattr(retry, "WAIT_S_MAX", 0.05)
+    monkeypatch.setattr(pacing, "PROBE_PERIOD_S", 0.02)
+
+
+@pytest.fixture
+def bench(tmp_path, emulator, quick):
+    """A bench that delivers to the emulator."""
+    return Bench(tmp_path, emulator.url)
