@@ -140,6 +140,32 @@ class Mapping:
         Raises:
             UsageError: a text time has no zone and the pipeline file names none.
         """
+        unsound = self._unsound(batch.data)
+        if not unsound:
+            return self._apply(batch)
+        # DuckDB takes text for UTF-8 unread: bytes that are not would break the record, or the database.
+        sound = pa.array([row for row in range(batch.data.num_rows) if row not in unsound], pa.int64())
+        rest = self._apply(InputBatch(batch.data.take(sound), batch.ordinals.take(sound), batch.source))
+        refused = [self._refused_text(batch, row, column) for row, column in unsound.items()]
+        rejections = sorted([*rest.rejections, *refused], key=lambda rejection: rejection.origin.row)
+        return Mapped(rest.records, sound.take(rest.kept), rejections, rest.filtered)
+
+    def _unsound(self, data: pa.RecordBatch) -> dict[int, str]:
+        """Find the rows that hold text which is no text, and the first column of each that does."""
+        numbers = {*self.columns, *(data.schema.get_field_index(column.column) for column in self.nested)}
+        found: dict[int, str] = {}
+        for number in sorted(numbers):
+            column = data.column(number)
+            if not _is_sound(column):
+                rows = (row for row in range(len(column)) if not _is_sound(column.slice(row, 1)))
+                found = {row: data.schema.names[number] for row in rows} | found
+        return found
+
+    def _refused_text(self, batch: InputBatch, row: int, column: str) -> Rejection:
+        reason = Reason("encoding", f"column {column!r} holds text that is not UTF-8", column)
+        return Rejection("map", Origin(batch.source, batch.ordinals[row].as_py()), (reason,), _row(batch.data, row))
+
+    def _apply(self, batch: InputBatch) -> Mapped:
         table, failures = self._input(batch)
         self.connection.register("input", table)
         try:
@@ -252,5 +278,16 @@ def _legible(column: pa.Array) -> pa.Array:
     try:
         column.to_pylist()
     except (OverflowError, ValueError):
-        return column.cast(pa.string()) if pa.types.is_temporal(column.type) else pa.array([column.to_string()])
+        if pa.types.is_temporal(column.type):
+            return column.cast(pa.string())
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        return column.cast(pa.large_binary()) if is_text else pa.array(["(cannot be shown)"])
     return column
+
+
+def _is_sound(column: pa.Array) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import struct
 import uuid
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mapping_helpers import attribute
+from mapping_helpers import attribute, codes, mapped
 from pydantic import ValidationError
 
 from bucket_loader.errors import UsageError
@@ -181,3 +182,37 @@ def test_hash_of_nested_values_is_refused(column):
     """A nested value would otherwise be sent in the clear."""
     with pytest.raises(UsageError, match="`hash:` reads one value"):
         attribute(column, {"hash": "sha256"})
+
+
+def not_utf8(kind=None):
+    """Make a text column whose second of three rows is not UTF-8, as a Parquet file may hold it."""
+    offsets = pa.py_buffer(struct.pack("<4i", 0, 1, 3, 4))
+    column = pa.Array.from_buffers(pa.string(), 3, [None, offsets, pa.py_buffer(b"a\xff\xfeb")])
+    if kind == "list":
+        return pa.ListArray.from_arrays([0, 1, 2, 3], column)
+    return pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), column) if kind == "dictionary" else column
+
+
+@pytest.mark.parametrize("spec", [{}, {"type": "json"}, {"type": "number"}, {"hash": "sha256"}, {"sql": "lower(a)"}])
+def test_text_that_is_not_utf8_rejects_its_row_alone(spec):
+    """DuckDB would write it into the record unread, or break on it."""
+    origin = {} if "sql" in spec else {"column": "a"}
+    fields = {"userId": "id", "attributes": {"x": {**origin, **spec}}}
+    result = mapped({"id": ["u", "v", "w"], "a": not_utf8()}, fields, where="a <> 'zzz'")
+
+    assert codes(result)[2] == ["encoding"]
+    assert result.rejections[-1 if len(result.rejections) == 1 else 1].row["a"] == "fffe"
+    assert result.filtered == 0
+
+
+@pytest.mark.parametrize("kind", [None, "list", "dictionary"])
+def test_an_id_or_a_nested_text_that_is_not_utf8(kind):
+    """The same holds for ids, lists and dictionaries; a column that is not used does not matter."""
+    columns = {"id": ["u", "v", "w"], "a": not_utf8(kind)}
+    result = mapped(columns, {"userId": "id", "attributes": "*"})
+
+    assert codes(result) == {2: ["encoding"]}
+    assert result.records["ordinal"].to_pylist() == [1, 3]
+    assert mapped(columns, {"userId": "id"}).records.num_rows == 3
+    if kind is None:
+        assert codes(mapped(columns, {"userId": "a"})) == {2: ["encoding"]}

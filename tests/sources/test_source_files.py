@@ -4,6 +4,8 @@ import datetime as dt
 import gzip
 import os
 import struct
+import tempfile
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -142,14 +144,20 @@ def test_directories_are_not_csv(tmp_path):
     assert Read(open_source(CsvSource(type="csv", path="*.csv"), SourceContext(tmp_path))).rows == [{"a": "1"}]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_file(tmp_path):
-    """A file without permission is refused."""
-    source = csv_source(tmp_path, "a\n1\n")
-    (tmp_path / "data.csv").chmod(0)
-
-    with pytest.raises(SourceError, match="cannot be read"):
-        source.read()
+def test_unreadable_file():
+    """A file without permission is refused; root, who may read everything, becomes nobody for this."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to nobody
+        Path(folder).chmod(0o755)
+        source = csv_source(Path(folder), "a\n1\n")
+        (Path(folder) / "data.csv").chmod(0)
+        before = os.geteuid()
+        if before == 0:
+            os.seteuid(65_534)
+        try:
+            with pytest.raises(SourceError, match="cannot be read"):
+                source.read()
+        finally:
+            os.seteuid(before)
 
 
 def test_links_and_pipes(tmp_path):
