@@ -158,7 +158,7 @@ class Mapping:
             column = data.column(number)
             if not _is_sound(column):
                 rows = (row for row in range(len(column)) if not _is_sound(column.slice(row, 1)))
-                found = {row: data.schema.names[number] for row in rows} | found
+                found = dict.fromkeys(rows, data.schema.names[number]) | found
         return found
 
     def _refused_text(self, batch: InputBatch, row: int, column: str) -> Rejection:
