@@ -156,9 +156,11 @@ class Mapping:
         found: dict[int, str] = {}
         for number in sorted(numbers):
             column = data.column(number)
-            if not _is_sound(column):
-                rows = (row for row in range(len(column)) if not _is_sound(column.slice(row, 1)))
-                found = dict.fromkeys(rows, data.schema.names[number]) | found
+            if _is_sound(column):
+                continue
+            plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            rows = [row for row in range(len(plain)) if not _is_sound(plain.take(pa.array([row])))]
+            found = dict.fromkeys(rows, data.schema.names[number]) | found
         return found
 
     def _refused_text(self, batch: InputBatch, row: int, column: str) -> Rejection:

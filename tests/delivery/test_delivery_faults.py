@@ -11,7 +11,7 @@ from bench import Bench, accepted, companies, events, id_of, refusal, stub, user
 from bucket_loader.ledger import Ledger
 from bucket_loader.worker import Queue
 
-COUNT = 3_000
+COUNT = 2_000
 SMALL = {"records": 20}
 ALL = Counter(f"e{number}" for number in range(COUNT))
 
@@ -22,7 +22,7 @@ APPLIES_NOTHING = [
     [{"kind": "status", "status": 429, "retry_after": "soon", "rate": 0.1}],
     [{"kind": "cut_before", "rate": 0.1}],
     [{"kind": "latency", "seconds": 0.05, "rate": 0.2}],
-    [{"kind": "rate_limit", "records_per_second": 3_000, "burst": 500}],
+    [{"kind": "rate_limit", "records_per_second": 2_000, "burst": 500}],
     [{"kind": "outage", "from_s": 0.2, "to_s": 1.2}],
     [{"kind": "status", "status": 204, "rate": 0.05}],
 ]
