@@ -1,0 +1,1 @@
+"""Measurements of the loader, as ratios in one run: `make bench`."""
