@@ -38,8 +38,8 @@ streams:
 EVENTS = """
     COPY (SELECT 'u_' || i AS user_id, 'A-' || i % 5000 AS account_id, 'feature_' || i % 40 AS feature,
                  TIMESTAMP '2024-01-01' + INTERVAL (i // 10) SECOND AS ts, i % 100 AS count,
-                 (i * 0.37)::DOUBLE AS seconds, i % 2 = 0 AS beta, CASE WHEN i % 10 > 0 THEN 'eu' END AS region, i * 1000003 AS number,
-                 'some text value ' || i AS note
+                 (i * 0.37)::DOUBLE AS seconds, i % 2 = 0 AS beta,
+                 CASE WHEN i % 10 > 0 THEN 'eu' END AS region, i * 1000003 AS number, 'some text value ' || i AS note
           FROM range({rows}) r(i)) TO '{path}' (FORMAT parquet)
 """
 
