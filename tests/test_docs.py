@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +82,15 @@ def test_links_between_the_pages_lead_somewhere():
     ]
 
     assert broken == []
+
+
+@pytest.mark.parametrize("statement", ["import bucket_loader", "from bucket_loader.cli import main"])
+def test_nothing_heavy_is_imported_before_it_is_needed(statement):
+    """`--help` and `import bucket_loader` start without pandas, pyarrow, duckdb or requests."""
+    script = (
+        f"import sys; {statement}; print([m for m in ('pandas', 'pyarrow', 'duckdb', 'requests') if m in sys.modules])"
+    )
+
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert printed.strip() == "[]"

@@ -11,8 +11,8 @@ import pytest
 from bench import KEY, id_of
 from loading import Loading, requests_seen, wait_for_requests
 
-KILLS = int(os.environ.get("BUCKET_LOADER_KILLS", "15"))
-CYCLES = 5
+KILLS = int(os.environ.get("BUCKET_LOADER_KILLS", "9"))
+CYCLES = 3
 FAULTS = [
     {"kind": "status", "status": 500, "rate": 0.05},
     {"kind": "cut_after", "rate": 0.02},
@@ -68,7 +68,7 @@ def test_kills_lose_nothing_and_repeat_only_what_was_named(tmp_path, emulator, c
     note(tmp_path, kills=kills, in_doubt=in_doubt, repeated=sum(repeated.values()), named=len(named))
 
 
-@pytest.mark.parametrize("moment", range(10))
+@pytest.mark.parametrize("moment", range(6))
 def test_sigterm_drains(tmp_path, emulator, moment):
     """A SIGTERM at a random moment ends the run in seconds with 143 and no unknowns; the next run finishes it."""
     emulator.faults({"kind": "latency", "seconds": 0.05}, {"kind": "status", "status": 500, "rate": 0.1}, seed=moment)
