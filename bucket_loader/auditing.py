@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from bucket_loader import plan
+from bucket_loader.ends import run_row
 from bucket_loader.errors import AuditError, UsageError
 from bucket_loader.ledger import ChunkRow, Ledger, RunRow
 from bucket_loader.plan import Plan, PlannedStream
@@ -66,20 +67,14 @@ def audit(job: Job, run_name: str) -> Audit:
     """
     state = look_at_state(job.pipeline, job.state_folder)
     if state is None:
-        raise _no_run(run_name)
+        raise UsageError(f"there is no run {run_name}", hint="there is no state yet; `run` makes it")
     with closing(state):
-        row = next((row for row in state.ledger.runs() if row.run == run_name), None)
-        if row is None:
-            raise _no_run(run_name)
+        row = run_row(state, run_name)
         planned = plan.read(state.plans / run_name, verify=False)
         findings = list(_findings(state, planned, row))
         chunks = sum(len(_rows(state.ledger, run_name, stream)) for stream in planned.manifest.streams)
     records = sum(stream.records for stream in planned.manifest.streams)
     return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]))
-
-
-def _no_run(run_name: str) -> UsageError:
-    return UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
 
 
 def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:

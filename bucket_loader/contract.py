@@ -32,15 +32,6 @@ FEATURE_ACTIONS = Literal[
     "evaluate", "check", "evaluate-is-enabled", "check-is-enabled", "evaluate-config", "check-config"
 ]
 
-# The hosts that are Bucket's. Source: S1, S3, NODE; the reflag ones DOC.
-API_HOSTS: Final = (
-    "front.bucket.co",
-    "front-eu.bucket.co",
-    "tracking.bucket.co",
-    "front.reflag.com",
-    "front-eu.reflag.com",
-)
-
 # No source states a batch limit; NODE and NET never send more than 100 items.
 CHUNK_RECORDS_MAX_KNOWN: Final = 100
 

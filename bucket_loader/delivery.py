@@ -19,7 +19,6 @@ from bucket_loader.config import Destination
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.errors import (
     BucketLoaderError,
-    InterruptedRunError,
     SystemicRejectionError,
 )
 from bucket_loader.ledger import ChunkRow, Ledger
@@ -80,7 +79,6 @@ class Delivery:
         self.judged_bad = 0
         self.judged_good = 0
         self._lock = threading.Lock()
-        self._counted = (0, 0)
         self.patience = Patience(self.destination.patience, self.clock)
         self.retry = Retry(self.patience, self.stopped)
         self.pacer = Pacer(
@@ -107,7 +105,7 @@ class Delivery:
                     raise self.failure
         finally:
             watchdog.stop()
-            self._count_traffic()
+            self.ledger.add_traffic(self.run, requests=self.tally.requests, retries=self.tally.retries)
 
     def _deliver_stream(self, stream: PlannedStream, proof: Proof, watchdog: Watchdog) -> None:
         hold = stream.on_unknown == "hold"
@@ -135,11 +133,6 @@ class Delivery:
     def _count_before(self, stream: PlannedStream) -> None:
         counts = self.ledger.counts(self.run)[stream.name]
         self.tally.delivered, self.tally.rejected = counts.delivered, counts.rejected - stream.rejected
-
-    def _count_traffic(self) -> None:
-        requests, retries = self.tally.requests, self.tally.retries
-        self.ledger.add_traffic(self.run, requests=requests - self._counted[0], retries=retries - self._counted[1])
-        self._counted = (requests, retries)
 
     # --- what workers tell ---------------------------------------------------------------------------------------
 
@@ -248,8 +241,3 @@ def route_of(destination: Destination) -> Route:
         proxy=destination.proxy,
         ca_bundle=str(destination.ca_bundle) if destination.ca_bundle else None,
     )
-
-
-def interrupted(signal_number: int) -> BucketLoaderError:
-    """Give the error of a run that a signal ended."""
-    return InterruptedRunError(signal_number)

@@ -16,7 +16,7 @@ from bucket_loader.worker import refused
 def abandon(job: Job, run_name: str) -> dict[str, Counts]:
     """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed."""
     with opened(job) as state:
-        row = _run_row(state, run_name)
+        row = run_row(state, run_name)
         if row.status not in {"running", "unfinished"}:
             raise UsageError(f"run {run_name} has ended ({row.status})", hint="only an unfinished run is abandoned")
         try:
@@ -37,7 +37,7 @@ def release(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
     What is dropped goes to the dead letters first: it may have been applied, and nobody will send it again by itself.
     """
     with opened(job) as state:
-        row = _run_row(state, run_name)
+        row = run_row(state, run_name)
         positions = range(len(state.ledger.counts(run_name)))
         held = [chunk for position in positions for chunk in state.ledger.chunks(run_name, position, "held")]
         held = [chunk for chunk in held if members in {None, chunk.members}]
@@ -69,7 +69,12 @@ def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
         )
 
 
-def _run_row(state: State, run_name: str) -> RunRow:
+def run_row(state: State, run_name: str) -> RunRow:
+    """Find a run by its name.
+
+    Raises:
+        UsageError: there is none.
+    """
     rows = [row for row in state.ledger.runs() if row.run == run_name]
     if not rows:
         raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")

@@ -20,7 +20,7 @@ from bucket_loader import dead_letters, plan, snapshot
 from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Pipeline, QuerySource, Stream
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import BucketLoaderError, SourceError
+from bucket_loader.errors import BucketLoaderError, SourceError, UsageError
 from bucket_loader.mapping import Mapping as RowMapping
 from bucket_loader.mapping import compile_mapping, wire_timestamp
 from bucket_loader.pipeline_file import mapping_fingerprint
@@ -28,6 +28,7 @@ from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.records import InputBatch, Reading, Rejection, Source
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.csv import delimiter_hint
 from bucket_loader.sources.query import table_names
 from bucket_loader.sources.staged import StagedSource, stage
 
@@ -100,7 +101,12 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
     rejected = _Rejected(request, stream)
     with _named(stream):
         reading, lost = sources.read(stream)
-        mapping = compile_mapping(stream, reading.schema, as_of=request.as_of, record_bytes_max=record_bytes_max)
+        try:
+            mapping = compile_mapping(stream, reading.schema, as_of=request.as_of, record_bytes_max=record_bytes_max)
+        except UsageError as error:
+            if hint := delimiter_hint(reading.schema.names):
+                error.hint = f"{hint}; {error.hint}"
+            raise
         rejected.write(lost)
         counted = _stage(request, mapping, reading, rejected, staged)
     final = request.folder / plan.file_name(position, stream.name)

@@ -20,7 +20,7 @@ from types import FrameType
 from bucket_loader import limits, plan, planning
 from bucket_loader.config import Pipeline, Share
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.delivery import Delivery, interrupted
+from bucket_loader.delivery import Delivery
 from bucket_loader.errors import (
     BucketLoaderError,
     DestinationError,
@@ -124,10 +124,10 @@ def run(job: Job) -> Summary:
         return _together(job, summary, resumed, time.monotonic() - began)
 
 
-def make_plan(job: Job, state: State, *, run_name: str | None = None) -> Plan:
+def make_plan(job: Job, state: State) -> Plan:
     """Make a plan against a state's memory; sends nothing and remembers nothing."""
     options = job.options
-    name = run_name or new_run_name(datetime.now(UTC))
+    name = new_run_name(datetime.now(UTC))
     folder = state.plans / name
     try:
         with job.reporter.planning():
@@ -229,7 +229,7 @@ def _deliver(job: Job, state: State, planned: Plan) -> Summary:
     except BucketLoaderError as failure:
         error = failure
     if error is None and job.stopped.is_set():
-        error = interrupted(job.signal_number)
+        error = InterruptedRunError(job.signal_number)
     tally = delivery.tally
     return replace(_end(job, state, planned, error), requests=tally.requests, retries=tally.retries)
 

@@ -1,6 +1,11 @@
 """Bad input: one clear message with a hint and its place, the right exit code, no traceback, nothing sent."""
 
+import errno
 import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -13,6 +18,11 @@ ZST = pa.Codec("zstd").compress(ROWS).to_pybytes()
 # What is in the folder, what the pipeline says, and what the message must name.
 FILES = {
     "a missing column": ("accounts.csv", "ident,name\n1,a\n", COMPANIES, ["'id'", "ident"]),
+    "another delimiter": ("accounts.csv", "id;name\n1;a\n", COMPANIES, ["'id'", "semicolon"]),
+    "a query that shows a value": (
+        "accounts.csv", "id,secret\n1,hush\n",
+        COMPANIES.replace("{type: csv, path: accounts.csv}", "{type: query, sql: 'select id, error(secret) e from a'}"),
+        ["query"]),
     "a directory without files": ("empty/.keep", "", COMPANIES.replace("accounts.csv", "empty/*.csv"), ["empty/*.csv"]),
     "a missing file": ("acounts.csv", "id\n1\n", COMPANIES, ["accounts.csv", "acounts.csv"]),
     "a truncated gz": ("accounts.csv.gz", gzip.compress(ROWS)[:-2_000], GZ, ["accounts.csv.gz"]),
@@ -45,12 +55,13 @@ def test_a_source_that_lies_is_refused_before_anything_is_sent(case, command, wo
     """Exit 2, one message that names the place and says what to do, and no request at all."""
     name, content, streams, words = FILES[case]
     workplace.write(name, content)
-    workplace.pipeline(streams)
+    workplace.pipeline(streams, head="sources: {a: {type: csv, path: accounts.csv}}\n")
 
     result = workplace.command(command)
 
     assert result.exception is None
     assert result.exit_code == 2
+    assert "hush" not in result.stderr
     assert [word for word in words if word not in result.stderr] == []
     assert result.stderr.count("error:") == 1
     assert "hint:" in result.stderr
@@ -163,3 +174,55 @@ def test_a_missing_pipeline_file_is_a_message(workplace):
 
     assert (result.exit_code, result.exception) == (2, None)
     assert "init" in result.stderr
+
+
+def test_a_full_disk_while_planning_is_run_again_later(companies, emulator, monkeypatch):
+    """Exit 75 with what to do, no traceback, nothing sent and no half of a plan left."""
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bucket_loader.planning._stage", full)
+    result = companies.run()
+
+    assert (result.exit_code, result.exception) == (75, None)
+    assert "No space left on device" in result.stderr
+    assert "hint:" in result.stderr
+    assert emulator.state()["requests"] == 0
+    assert list(companies.folder.glob(".bucket_loader/*/plans/*")) == []
+
+
+def test_a_full_stdout_does_not_change_how_the_run_ended(companies, emulator):
+    """The summary cannot be written: that is said on stderr, and the exit code is the run's own."""
+    environment = os.environ | {"BUCKET_BASE_URL": companies.url, "BUCKET_SECRET_KEY": companies.key}
+    words = [sys.executable, "-m", "bucket_loader", "run", str(companies.folder / "pipeline.yaml"), "--json"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+
+    assert result.returncode == 0
+    assert "summary cannot be written" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert emulator.state()["companies"] == 3
+
+
+def test_init_does_not_wait_for_a_pipe(tmp_path):
+    """A named pipe is refused at once."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    words = [sys.executable, "-m", "bucket_loader", "init", str(tmp_path / "pipe.csv")]
+
+    result = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+    assert result.returncode == 2
+    assert "not a regular file" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["proxy: zzz", "ca_bundle: /nowhere.pem"])
+def test_a_way_that_cannot_work_is_a_mistake_in_the_file(companies, word):
+    """A proxy that is no URL and a bundle that is not there end with 2, not with an outage."""
+    file = companies.folder / "pipeline.yaml"
+    file.write_text(file.read_text().replace("  patience: 1s\n", f"  patience: 1s\n  {word}\n"))
+
+    result = companies.run()
+
+    assert (result.exit_code, result.exception) == (2, None)
+    assert f"destination.{word.split(':')[0]}" in result.stderr
