@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types format bench schema constraints clean
+.PHONY: help demo test check lint types format simulation rehearsals kills syscalls diskfaults powerloss sigterms order bench schema constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
 	@echo "make test         lint, types and all tests"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
+	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
+	@echo "make kills        kill -9 a thousand times (KILLS=1000); docs/rehearsals.md has the others:"
+	@echo "                  syscalls, diskfaults, powerloss, sigterms, order; 'make rehearsals' does them all"
 	@echo "make bench        the loader's speed and memory, as ratios in one run"
 
 $(READY): pyproject.toml constraints.txt
@@ -42,8 +45,38 @@ format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+# The rehearsals at full size, against the real program (docs/rehearsals.md); the tests do a few of each.
+KILLS ?= 1000
+COUNT ?= 100
+KEYS ?= 100000
+REHEARSE := $(BIN)/python -m pytest -s -n 0
+
+rehearsals: kills syscalls diskfaults powerloss sigterms order
+
+kills: $(READY)
+	@BUCKET_LOADER_KILLS=$(KILLS) $(REHEARSE) tests/rehearsals/test_kills.py
+
+syscalls: $(READY)
+	@BUCKET_LOADER_SYSCALLS=0 $(REHEARSE) tests/rehearsals/test_syscalls.py
+
+diskfaults: $(READY)
+	@BUCKET_LOADER_DISK_FAULTS=0 $(REHEARSE) tests/rehearsals/test_disk_faults.py
+
+powerloss: $(READY)
+	@BUCKET_LOADER_POWER_CUTS=0 $(REHEARSE) tests/rehearsals/test_power_loss.py
+
+sigterms: $(READY)
+	@BUCKET_LOADER_SIGNALS=$(COUNT) $(REHEARSE) tests/rehearsals/test_signals.py
+
+order: $(READY)
+	@BUCKET_LOADER_ORDER_KEYS=$(KEYS) $(REHEARSE) tests/rehearsals/test_order.py
+
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
+
+simulation: $(READY)
+	@$(BIN)/python tests/simulation/simulate.py --seeds $(or $(SEEDS),50000)
+	@$(BIN)/python tests/simulation/simulate.py --mistakes
 
 constraints: $(READY)
 	@$(BIN)/python -m pip install --quiet uv

@@ -1,7 +1,7 @@
 """One chunk's way: intent, attempts, outcome; and on a refusal its parts, each an intent of its own.
 
-A worker is a thread that takes chunks from a queue. What it may not know alone (when to stop, how fast to go, what was
-judged) it asks of the delivery.
+A worker takes chunks from a queue, in a thread of its own. What it may not know alone (when to stop, how fast to go,
+what was judged) it asks of the delivery.
 """
 
 import json
@@ -99,19 +99,26 @@ class Queue:
             self._condition.notify_all()
 
 
-class Worker(threading.Thread):
+class Worker:
     """Takes chunks and brings each to its outcome."""
 
     def __init__(self, delivery: "Delivery", stream: PlannedStream, queue: Queue, client: Client, name: str) -> None:
-        super().__init__(name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.delivery = delivery
         self.stream = stream
         self.queue = queue
         self.client = client
         self.crash: BaseException | None = None
 
-    def run(self) -> None:
+    def start(self) -> None:
         """Work until the queue is empty or the run is stopped."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end."""
+        self._thread.join()
+
+    def _run(self) -> None:
         try:
             chunk = self._take()
             while chunk is not None:
@@ -211,7 +218,7 @@ class Worker(threading.Thread):
     def _reject(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
         """Write the dead letter, synced, and only then commit the outcome."""
         delivery, number = self.delivery, str(chunk.sequences[0])
-        reason = Reason(_code(outcome), outcome.message or f"the API answered {outcome.status}")
+        reason = Reason(_code(outcome), f"the API answered {outcome.status} {outcome.message}".rstrip())
         response = {"status": outcome.status, "body": outcome.details}
         (rejection,) = refused(delivery.plan, self.stream, chunk.sequences, reason, response)
         letter = dead_letters.entry(rejection, run=delivery.run, stream=self.stream.name, number=number)
@@ -226,7 +233,9 @@ class Worker(threading.Thread):
         state: ChunkState = "held" if held else "queued"
         delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion(state, outcome))
         if held:
-            log.warning("stream %s: chunk %s is held: %s", self.stream.name, chunk.members, outcome.message)
+            log.warning(
+                "stream %s: chunk %s is held: %s", self.stream.name, chunk.members, outcome.status or outcome.message
+            )
             return
         failure = _failure(outcome, delivery.patience, stopped=delivery.stopped.is_set())
         if failure is not None:
@@ -259,7 +268,7 @@ class _Attempts:
         return self._delivery.retry.attempt_until_final(self._attempt, self._before_retry, self.case)
 
     def _enough(self) -> bool:
-        return self.case.attempts >= self.case.suspicious_after and not self.case.hold and self._delivery.goes_on()
+        return self._delivery.retry.suspicious(self.case) and not self.case.hold and self._delivery.goes_on()
 
     def proven_against(self) -> bool:
         """Whether its server errors are its own: others were served since, and the run is not being ended."""
@@ -274,18 +283,19 @@ class _Attempts:
         return self.undecided() and self.case.postponed
 
     def _attempt(self) -> Outcome:
-        if not self._delivery.pacer.acquire():
+        slot = self._delivery.pacer.acquire()
+        if slot is None:
             return self._last or Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
         self._delivery.count_request(retry=self._made > 0)
         self._made += 1
         self._last = outcome = self._worker.client.post(self._chunk.body)
-        self._delivery.pacer.release(outcome)
+        self._delivery.pacer.release(slot, outcome)
         if outcome.verdict in {Verdict.DELIVERED, Verdict.REJECTED}:
             self._delivery.patience.answered()
         return outcome
 
     def _before_retry(self, outcome: Outcome) -> None:
-        self._delivery.tally.state = f"{outcome.status or outcome.verdict.value}: {outcome.message}"
+        self._delivery.tally.state = f"{outcome.status or outcome.verdict.value} {outcome.message}".rstrip()
         if outcome.ambiguous:
             self._delivery.ledger.count_ambiguous(self._delivery.run, self._chunk)
             self._committed = self._made
@@ -326,8 +336,8 @@ def _failure(outcome: Outcome, patience: Patience, *, stopped: bool) -> BucketLo
     match outcome.verdict:
         case Verdict.REFUSED_KEY:
             return KeyRefusedError(
-                f"the API refused the key ({outcome.status}: {outcome.message})",
-                hint="check that the variable holds the secret key of this environment; `bucket-loader check` tests it",
+                f"the API refused the key ({outcome.status} {outcome.message})",
+                hint="check that the variable holds the key of this environment; `bucket-loader check` tests it",
             )
         case Verdict.MISROUTED:
             return MisroutedError(

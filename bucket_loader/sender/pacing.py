@@ -1,24 +1,221 @@
 """How much at once, and how fast: slots that adapt to what the API answers.
 
-The limit grows by one for each limit's worth of good answers, shrinks on 429, and on server errors only when they are
-more than a fifth (halving on each would pin it near its floor). In an outage one probe a second goes out, no more.
+An API sets one of two limits, and never says which: so many requests a second (then it answers 429), or so many at once
+(then it answers later and later). Each is looked for in its own quantity, by trying a little more and listening:
+
+- `Rate`, once there was a 429, is a search between the highest rate that held and the lowest that was refused. A rate
+  is tried for a second; the gap is halved until it closes; then the good rate is held for a while, and what lies above
+  it is tried, in steps that begin at one per cent and double. So a limit that stays costs a few 429s in a thousand, and
+  one that rises fourfold is found in fifteen seconds. A refusal of what had held leads down, by doubling steps too.
+- `Concurrency` grows while latency stays. Latency that has risen by half over what it was without a queue means that
+  requests wait for each other: down to a little less than what the server has in the works (slots x base / latency),
+  so that its queue empties, and the base is measured anew. Latency that stays up all the same is not our doing.
+
+Server errors take slots away only when they are more than a fifth of recent answers (halving on each would pin it near
+its floor). When nothing succeeds at all it is an outage: one probe a second, and half the slots with the first success.
 """
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from bucket_loader.records import Outcome, Verdict
 
 AUTO_START: Final = 4.0
-AUTO_MAX: Final = 16
-SHRINK: Final = 0.7
+AUTO_MAX: Final = 48  # slots: 200 requests a second that are answered after 200 ms, and a fifth to spare
+AUTO_WORKERS: Final = 64  # threads: some of them wait to try again
 RECENT: Final = 50  # answers that the share of server errors is taken over
 ERROR_SHARE_MAX: Final = 0.2
+ERROR_SHRINK: Final = 0.7
 OUTAGE_AFTER: Final = 8  # failures in a row, with no success between
 PROBE_PERIOD_S: Final = 1.0
+PROBE_HANGS_S: Final = 10.0  # without an answer for so long, the next probe goes out
+STOP_CHECK_S: Final = 0.5  # how often a waiter looks whether the run is stopped
+LATE_S_MAX: Final = 0.02  # a thread's lateness that is made up for
+# Retry-After counts whole seconds, so this is also what a wait of a few milliseconds is called.
+RETRY_AFTER_S_LEAST: Final = 1.0
+
+_FAILED: Final = frozenset({Verdict.NOT_SENT, Verdict.SERVER_ERROR, Verdict.UNKNOWN, Verdict.THROTTLED})
+
+
+@dataclass(slots=True)
+class Slot:
+    """Leave to make one attempt.
+
+    Attributes:
+        at: when it was given.
+        rate: requests a second that were paced at then; infinite when they were not.
+    """
+
+    at: float
+    rate: float
+
+
+class Rate:
+    """The requests a second that a server admits, searched for between `good` and `bad`."""
+
+    TRIAL_S = 1.0
+    TRIAL_REQUESTS = 5
+    HOLD_S = 4.0
+    HOLD_S_MAX = 60.0
+    HOLD_PAUSES = 20  # a hold is so many times longer than a pause that a refusal costs
+    CLOSE = 0.03
+    STEP_FIRST, STEP_UNSURE = 0.01, 0.05
+    DROP_FIRST, DROP_MOST = 0.05, 0.5
+    LEAST = 0.1  # requests a second
+    # A machine that stalls sees what comes meanwhile all at once, and refuses some of it: that says little. So refusals
+    # that come together count as one, and above so many requests a second one of these a second is passed over.
+    TOGETHER_S = 0.25
+    STALLS_FROM = 100.0
+
+    def __init__(self) -> None:
+        self.per_s = math.inf
+        self._good, self._bad = 0.0, math.inf
+        self._found = 0.0
+        self._step, self._drop = self.STEP_FIRST, self.DROP_MOST
+        self._ends = 0.0
+        self._tried = 0
+        self._refused_at, self._since_stall = -math.inf, 0
+        self._cut_off = -math.inf  # what was sent before a cut could show says nothing of what came after
+        self._holding = False
+        self.pause_s = 0.0
+        self._recent: deque[float] = deque(maxlen=32)
+
+    @property
+    def period_s(self) -> float:
+        """Seconds from one request to the next."""
+        return 1 / self.per_s
+
+    def sent(self, now: float) -> None:
+        """Count a request; a rate that was used for as long as its trial lasts has held."""
+        self._tried += 1
+        self._since_stall += 1
+        if self.per_s == math.inf:
+            self._recent.append(now)
+        elif now >= self._ends and self._tried >= self.per_s * self.TRIAL_S / 2:
+            self._held(now)
+
+    def _held(self, now: float) -> None:
+        self._good, self._drop = self.per_s, self.DROP_FIRST
+        if self._holding:
+            self._bad = math.inf
+        self._holding = False
+        if self._bad == math.inf:
+            self._try(self._good + self._step, now)
+            self._step *= 2
+        elif self._bad > self._good * (1 + self.CLOSE):
+            self._try((self._good + self._bad) / 2, now)
+        else:
+            self._hold(now)
+
+    def _hold(self, now: float) -> None:
+        """Stay for a while with a rate that was found twice; look higher, and sooner, after the first time."""
+        found_again = abs(self._good - self._found) < 2 * self.CLOSE * self._good
+        self._found, self._holding, self._tried = self._good, True, 0
+        self._step = self._good * (self.STEP_FIRST if found_again else self.STEP_UNSURE)
+        hold_s = self.HOLD_S if found_again else self.TRIAL_S
+        self._ends = now + min(max(hold_s, self.HOLD_PAUSES * self.pause_s), self.HOLD_S_MAX)
+
+    def _try(self, rate: float, now: float) -> None:
+        self.per_s = max(rate, self.LEAST)
+        self._tried, self._holding = 0, False
+        self._ends = now + max(self.TRIAL_S, self.TRIAL_REQUESTS / self.per_s)
+
+    def refused(self, slot: Slot, now: float, pause_s: float) -> bool:
+        """Learn from a 429: what was sent at this rate, or above, was too much; gives whether that is new."""
+        self.pause_s = pause_s
+        if self.per_s == math.inf:
+            self.per_s = self._measured(now)
+            self._step = self.per_s / 2
+            self._cut(self.per_s, slot, now)
+            return True
+        rate = slot.rate
+        if slot.at < self._cut_off or rate >= self._bad:
+            return False  # sent before that was known, or met what still waited there
+        if rate <= self._good and self._is_stall(now):
+            return False
+        self._bad = rate
+        if not 0 < self._good < rate:
+            self._good = rate * (1 - self._drop)
+            self._drop = min(2 * self._drop, self.DROP_MOST)
+        self._cut(self._good, slot, now)
+        return True
+
+    def _is_stall(self, now: float) -> bool:
+        if self._drop > self.DROP_FIRST or self.per_s < self.STALLS_FROM:
+            return False  # nothing has held yet, or a stall does not matter
+        if now - self._refused_at < self.TOGETHER_S:
+            return True
+        often = self._since_stall < self.per_s * self.TRIAL_S
+        self._refused_at, self._since_stall = now, 0
+        return not often
+
+    def _cut(self, rate: float, slot: Slot, now: float) -> None:
+        self._try(rate, now)
+        self._cut_off = now + (now - slot.at)
+
+    def _measured(self, now: float) -> float:
+        return len(self._recent) / max(now - self._recent[0], 0.001)
+
+
+class Concurrency:
+    """The requests at once that a server works on without a queue, as far as latency shows."""
+
+    WINDOW = 20  # answers; twice as many as slots when that is more
+    RISE = 1.5
+    RISE_S = 0.01  # less than that is this machine's own doing
+    DRAIN = 0.8
+    DRAIN_LEAST = 0.25
+    GROW, GROW_FIRST = 1.1, 1.25  # once it is known where it ends, and before
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.used = False
+        self._grow = self.GROW_FIRST
+        self._base_s = 0.0
+        self._drained = True
+        self._began = -math.inf
+        self._logs, self._count = 0.0, 0
+
+    @property
+    def slots(self) -> int:
+        """How many may be out at once."""
+        return round(self.limit)
+
+    def shrink(self, factor: float, now: float) -> None:
+        """Take slots away."""
+        self.limit = max(1.0, self.limit * factor)
+        self._begin(now)
+
+    def answered(self, slot: Slot, now: float) -> None:
+        """Learn from how long a good answer took; the mean is geometric, so that a few late ones say little."""
+        if slot.at < self._began:
+            return
+        self._logs += math.log(max(now - slot.at, 1e-6))
+        self._count += 1
+        if self._count >= max(self.WINDOW, 2 * self.limit):
+            self._judge(math.exp(self._logs / self._count), now)
+
+    def _judge(self, latency_s: float, now: float) -> None:
+        if not self._drained and latency_s > self.RISE * self._base_s + self.RISE_S:
+            self._drained, self._grow = True, self.GROW
+            self.shrink(max(self.DRAIN_LEAST, self.DRAIN * self._base_s / latency_s), now)
+            return
+        if self._drained:
+            self._base_s = latency_s
+        else:
+            self._base_s += (0.25 if latency_s < self._base_s else 0.02) * (latency_s - self._base_s)
+        self._drained = False
+        if self.used:
+            self.limit = min(max(self.limit * self._grow, self.limit + 1), float(AUTO_MAX))
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self._began, self._logs, self._count, self.used = now, 0.0, 0, False
 
 
 class Pacer:
@@ -32,60 +229,129 @@ class Pacer:
         stopped: threading.Event,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.workers = concurrency or AUTO_MAX
-        self._limit = float(concurrency) if concurrency is not None else AUTO_START
+        self.workers = concurrency or AUTO_WORKERS
         self._adaptive = concurrency is None
+        self._concurrency = Concurrency(AUTO_START if concurrency is None else float(concurrency))
+        self._rate = Rate()
         self._interval_s = 1 / requests_per_second if requests_per_second else 0.0
         self._stopped = stopped
         self._clock = clock
         self._condition = threading.Condition()
+        self._watched_until = math.inf  # when the first of the waiters looks again
         self._in_flight = 0
-        self._next_at = 0.0
+        self._next_at = -math.inf
+        self._paused_until = -math.inf
+        self._hinted_until = -math.inf  # the same, when it was the least that can be asked for
+        self._hinted_of = -math.inf  # when the request was sent that it was asked of
+        self._served_at = -math.inf  # when the latest request was sent that was served
+        self._probed_at = -math.inf
         self._failures = 0
         self._recent: deque[bool] = deque(maxlen=RECENT)
 
-    def acquire(self) -> bool:
-        """Wait for a slot; False when the run is stopped meanwhile."""
+    def acquire(self) -> Slot | None:
+        """Wait for a slot; None when the run is stopped meanwhile."""
+        watched = False
         with self._condition:
             while not self._stopped.is_set():
-                wait_s = self._wait_s()
+                now = self._clock()
+                wait_s = self._wait_s(now)
                 if wait_s <= 0:
-                    self._in_flight += 1
-                    self._next_at = max(self._next_at, self._clock()) + self._period_s()
-                    return True
-                self._condition.wait(min(wait_s, 1.0))
-        return False
+                    return self._take(now, watched=watched)
+                watched = self._wait(now, wait_s)
+        return None
 
-    def _wait_s(self) -> float:
-        limit = 1 if self._outage() else max(1, int(self._limit))
-        return 1.0 if self._in_flight >= limit else self._next_at - self._clock()
+    def _wait_s(self, now: float) -> float:
+        if self._in_flight >= self._concurrency.slots:
+            return math.inf
+        return self._due() - now
 
-    def _period_s(self) -> float:
-        return max(self._interval_s, PROBE_PERIOD_S) if self._outage() else self._interval_s
+    def _due(self) -> float:
+        return max(self._next_at, self._paused_until, self._hinted_until)
+
+    def _wait(self, now: float, wait_s: float) -> bool:
+        """Wait for the next slot, or until told; gives whether this thread is the one that watches the clock.
+
+        Were it all of them, waking for each slot would cost more than sending.
+        """
+        if now + wait_s >= self._watched_until:
+            self._condition.wait(STOP_CHECK_S)
+            return False
+        self._watched_until = now + wait_s
+        self._condition.wait(min(wait_s, STOP_CHECK_S))
+        self._watched_until = math.inf
+        return True
+
+    def _tell_next(self) -> None:
+        room = self._in_flight < self._concurrency.slots
+        if room and self._due() < self._watched_until:
+            self._condition.notify()
+
+    def _take(self, now: float, *, watched: bool) -> Slot:
+        slot = Slot(now, self._rate.per_s)
+        self._in_flight += 1
+        self._concurrency.used |= self._in_flight >= self._concurrency.slots
+        if self._outage():
+            self._probed_at, self._next_at = now, now + max(self._interval_s, PROBE_HANGS_S)
+        else:
+            self._rate.sent(now)
+            period_s = self._rate.period_s
+            # A thread that woke a little late does not slow down the next. A rate that was asked for is kept exactly.
+            late_s = now - self._due() if watched and period_s > self._interval_s else 0.0
+            self._next_at = now - min(late_s, period_s, LATE_S_MAX) + max(period_s, self._interval_s)
+        self._tell_next()
+        return slot
 
     def _outage(self) -> bool:
         return self._failures >= OUTAGE_AFTER
 
-    def release(self, outcome: Outcome) -> None:
+    def release(self, slot: Slot, outcome: Outcome) -> None:
         """Give a slot back, and learn from what came of it."""
         with self._condition:
             self._in_flight -= 1
-            self._learn(outcome)
-            self._condition.notify_all()
+            now = self._clock()
+            if outcome.verdict is Verdict.THROTTLED:
+                self._throttled(slot, outcome, now)
+            if outcome.verdict in _FAILED:
+                self._failed(outcome, now)
+            else:
+                self._served(slot, now)
+            self._tell_next()
 
-    def _learn(self, outcome: Outcome) -> None:
-        failed = outcome.verdict in {Verdict.NOT_SENT, Verdict.SERVER_ERROR, Verdict.UNKNOWN}
-        self._failures = self._failures + 1 if failed else 0
+    def _throttled(self, slot: Slot, outcome: Outcome, now: float) -> None:
+        """Pause for as long as the server asks, and slow down.
+
+        The least that it can ask for is taken back when it has served what was sent later: it meant that request.
+        """
+        asked_s = outcome.retry_after_s or 0.0
+        if asked_s > RETRY_AFTER_S_LEAST:
+            self._paused_until = max(self._paused_until, now + asked_s)
+        elif self._served_at > slot.at:
+            asked_s = 0.0
+        elif asked_s:
+            self._hinted_until, self._hinted_of = now + asked_s, slot.at
+        if self._adaptive and not self._outage() and self._rate.refused(slot, now, asked_s):
+            self._next_at = now + self._rate.period_s
+
+    def _failed(self, outcome: Outcome, now: float) -> None:
+        self._failures += 1
         self._recent.append(outcome.verdict is Verdict.SERVER_ERROR)
-        if outcome.verdict is Verdict.THROTTLED:
-            self._next_at = max(self._next_at, self._clock() + (outcome.retry_after_s or 0.0))
-            self._shrink()
-        elif sum(self._recent) > ERROR_SHARE_MAX * RECENT:
+        if self._outage():
+            self._probed_at = now if self._failures == OUTAGE_AFTER else self._probed_at
+            self._next_at = self._probed_at + max(self._interval_s, PROBE_PERIOD_S)
+        elif self._adaptive and sum(self._recent) > ERROR_SHARE_MAX * RECENT:
             self._recent.clear()
-            self._shrink()
-        elif self._adaptive and not failed:
-            self._limit = min(self._limit + 1 / self._limit, float(AUTO_MAX))
+            self._concurrency.shrink(ERROR_SHRINK, now)
 
-    def _shrink(self) -> None:
+    def _served(self, slot: Slot, now: float) -> None:
+        if self._outage():
+            self._next_at = now
+            if self._adaptive:
+                self._concurrency.shrink(0.5, now)
+        self._failures = 0
+        self._recent.append(False)
+        self._served_at = max(self._served_at, slot.at)
+        if slot.at > self._hinted_of and self._hinted_until > now:
+            self._hinted_until = now
+            self._rate.pause_s = 0.0
         if self._adaptive:
-            self._limit = max(1.0, self._limit * SHRINK)
+            self._concurrency.answered(slot, now)

@@ -4,8 +4,10 @@ What is retried: nothing sent, throttled, a server error, an answer that never c
 redirect, TLS. An attempt after an ambiguous one may duplicate, so `told` is called before it.
 """
 
+import math
 import random
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,11 +18,17 @@ from bucket_loader.records import Outcome, Verdict
 
 WAIT_S_FIRST: Final = 0.5
 WAIT_S_MAX: Final = 30.0
-# Server errors in a row after which a chunk is suspected itself. It is judged only when others succeed meanwhile.
+BUDGET: Final = 50.0  # retries that may be made before any is earned
+# Server errors after which a chunk is suspected itself. It is judged only when others succeed meanwhile.
 SUSPICIOUS_AFTER: Final = 4
 # A single record is given more: it ends in the dead letters.
 SUSPICIOUS_ALONE_AFTER: Final = 6
+# ... and as many as make mere bad luck less likely than this, at the rate at which others meet server errors.
+CHANCE_MAX: Final = 1e-6
+_FIRSTS: Final = 100  # first attempts that the rate is taken over
+_PRIOR_RATE, _PRIOR_WEIGHT = 0.2, 5.0
 
+_TELLING: Final = frozenset({Verdict.DELIVERED, Verdict.REJECTED, Verdict.SERVER_ERROR})
 RETRIED: Final = frozenset({Verdict.NOT_SENT, Verdict.THROTTLED, Verdict.SERVER_ERROR, Verdict.UNKNOWN})
 
 
@@ -29,19 +37,49 @@ class Patience:
 
     def __init__(self, patience_s: float, clock: Callable[[], float]) -> None:
         self.patience_s = patience_s
-        self._clock = clock
+        self.clock = clock
         self._since = clock()
         self.successes = 0
 
     def answered(self) -> None:
         """Note that the API served a request."""
-        self._since = self._clock()
+        self._since = self.clock()
         self.successes += 1
 
     @property
     def over(self) -> bool:
         """Whether nothing has succeeded for as long as `patience`."""
-        return self._clock() - self._since > self.patience_s
+        return self.clock() - self._since > self.patience_s
+
+
+class Budget:
+    """Keeps retries to about half of all requests, so that a server that struggles is not sent the same over and over.
+
+    Each first attempt earns a retry, and so does each second. One that is not earned yet is made all the same, but
+    later: when it would be, or after as long as any retry waits at most, or a tenth of `patience`.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._earned = BUDGET
+        self._at = patience.clock()
+        self._lock = threading.Lock()
+
+    def earn(self) -> None:
+        """Note a first attempt."""
+        self._count(1.0)
+
+    def spend(self) -> float:
+        """Note a retry; gives the seconds until it is earned."""
+        return max(0.0, -self._count(-1.0))
+
+    def _count(self, change: float) -> float:
+        wait_s_max = min(WAIT_S_MAX, self._patience.patience_s / 10)
+        with self._lock:
+            now = self._patience.clock()
+            self._earned = min(max(self._earned + now - self._at + change, -wait_s_max), BUDGET)
+            self._at = now
+            return self._earned
 
 
 @dataclass
@@ -55,6 +93,7 @@ class Case:
         successes_before: the same; for a part of a suspicious chunk, when that chunk was.
         suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
         attempts: how many were made.
+        errors: how many of them met a server error; what was throttled or never arrived says nothing of the chunk.
         yields: whether it is given back undecided after enough server errors, for something else to be tried first.
         postponed: whether it was given back before.
     """
@@ -65,12 +104,13 @@ class Case:
     successes_before: int
     suspected: bool = False
     attempts: int = 0
+    errors: int = 0
     yields: bool = False
     postponed: bool = False
 
     @property
     def suspicious_after(self) -> int:
-        """Server errors in a row after which it is suspected itself."""
+        """Server errors after which it is suspected itself."""
         return (SUSPICIOUS_ALONE_AFTER if self.alone else SUSPICIOUS_AFTER) - (2 if self.suspected else 0)
 
 
@@ -80,6 +120,8 @@ class Retry:
     def __init__(self, patience: Patience, stopped: threading.Event) -> None:
         self.patience = patience
         self.stopped = stopped
+        self._budget = Budget(patience)
+        self._firsts: deque[bool] = deque(maxlen=_FIRSTS)
 
     def attempt_until_final(
         self, attempt: Callable[[], Outcome], told: Callable[[Outcome], None], case: "Case"
@@ -97,26 +139,52 @@ class Retry:
 
         def counted() -> Outcome:
             case.attempts += 1
-            return attempt()
+            if case.attempts == 1:
+                self._budget.earn()
+            outcome = attempt()
+            failed = outcome.verdict is Verdict.SERVER_ERROR
+            case.errors += failed
+            if case.attempts == 1 and not case.suspected and outcome.verdict in _TELLING:
+                self._firsts.append(failed)
+            return outcome
 
         def stop(state: tenacity.RetryCallState) -> bool:
-            suspicious = _result(state).verdict is Verdict.SERVER_ERROR and case.attempts >= case.suspicious_after
+            suspicious = _result(state).verdict is Verdict.SERVER_ERROR and self.suspicious(case)
             decided = suspicious and (case.yields or self.proven_against(case))
             return self.stopped.is_set() or self.patience.over or decided
 
         outcome: Outcome = tenacity.Retrying(
             retry=tenacity.retry_if_result(again),
             stop=stop,
-            wait=_wait_s,
+            wait=self._pause_s,
             sleep=self._sleep,
             before_sleep=lambda state: told(_result(state)),
             retry_error_callback=_result,
         )(counted)
         return outcome
 
+    def suspicious(self, case: "Case") -> bool:
+        """Tell whether a chunk met server errors so often that something else should be tried."""
+        return case.errors >= case.suspicious_after
+
     def proven_against(self, case: "Case") -> bool:
-        """Tell whether the API served others since a chunk was first tried: its errors are then its own."""
-        return self.patience.successes > case.successes_before
+        """Tell whether a chunk's server errors are its own: the API served others since it was first tried.
+
+        A single record ends in the dead letters for it, so chance is ruled out too: with every third request failing,
+        six failures in a row happen to one good record in a thousand.
+        """
+        served = self.patience.successes > case.successes_before
+        return served and (not case.alone or case.errors >= self._beyond_chance())
+
+    def _beyond_chance(self) -> int:
+        firsts = list(self._firsts)
+        rate = (sum(firsts) + _PRIOR_RATE * _PRIOR_WEIGHT) / (len(firsts) + _PRIOR_WEIGHT)
+        return math.ceil(math.log(CHANCE_MAX) / math.log(rate))
+
+    def _pause_s(self, state: tenacity.RetryCallState) -> float:
+        if _result(state).verdict is Verdict.THROTTLED:
+            return _wait_s(state)  # pacing slows down for it
+        return max(_wait_s(state), self._budget.spend())
 
     def _sleep(self, seconds: float) -> None:
         self.stopped.wait(seconds)

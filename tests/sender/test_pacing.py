@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucket_loader.records import Outcome, Verdict
-from bucket_loader.sender.pacing import AUTO_MAX, AUTO_START, ERROR_SHARE_MAX, OUTAGE_AFTER, RECENT, Pacer
+from bucket_loader.sender.pacing import (
+    AUTO_MAX,
+    AUTO_START,
+    ERROR_SHARE_MAX,
+    OUTAGE_AFTER,
+    PROBE_HANGS_S,
+    RECENT,
+    Pacer,
+)
 
 GOOD = Outcome(Verdict.DELIVERED, 200)
 ERROR = Outcome(Verdict.SERVER_ERROR, 500)
@@ -36,7 +44,23 @@ def pacer(concurrency=None, rate=None, clock=time.monotonic, stopped=None):
 
 def free(found):
     """Tell whether a slot is to be had now."""
-    return found._wait_s() <= 0
+    return found._wait_s(found._clock()) <= 0
+
+
+def answer(found, outcome, *, after_s=0.0):
+    """Take a slot, and give it back with an outcome."""
+    slot = found.acquire()
+    assert slot is not None
+    found._clock.now += after_s
+    found.release(slot, outcome)
+
+
+def fail(found, outcome, times=OUTAGE_AFTER):
+    """Answer so many requests that are all in flight at once; the limit does not matter."""
+    with found._condition:
+        slots = [found._take(found._clock(), watched=False) for _ in range(times)]
+    for slot in slots:
+        found.release(slot, outcome)
 
 
 def slots(found, clock):
@@ -59,7 +83,8 @@ def test_a_fixed_concurrency_is_never_exceeded(concurrency, outcome):
 
     def work(_):
         clock.now += 1
-        assert found.acquire()
+        slot = found.acquire()
+        assert slot is not None
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
@@ -67,7 +92,7 @@ def test_a_fixed_concurrency_is_never_exceeded(concurrency, outcome):
         with lock:
             now[0] -= 1
         clock.now += 2
-        found.release(outcome)
+        found.release(slot, outcome)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(200)))
@@ -83,8 +108,7 @@ def test_the_limit_stays_between_one_and_the_most(outcomes):
     found = pacer(clock=clock)
     for outcome in outcomes:
         clock.now += 400  # longer than any wait that is asked for
-        assert found.acquire()
-        found.release(outcome)
+        answer(found, outcome)
         clock.now += 400
 
         assert 1 <= slots(found, clock) <= AUTO_MAX
@@ -95,25 +119,58 @@ def test_good_answers_let_the_limit_grow():
     clock = Clock()
     found = pacer(clock=clock)
     before = slots(found, clock)
-    for _ in range(400):
-        found.acquire()
-        found.release(GOOD)
+    for _ in range(40):
+        fail(found, GOOD, AUTO_MAX)
+        clock.now += 1
 
     assert (before, slots(found, clock)) == (int(AUTO_START), AUTO_MAX)
 
 
-def test_a_throttle_shrinks_the_limit_and_stops_everybody():
-    """A 429 takes slots away, and nobody goes before the time it asks for."""
+@pytest.mark.parametrize("asked", [1.0, 2.0, 30.0])
+@pytest.mark.parametrize("concurrency", [None, 8])
+def test_a_throttle_stops_everybody(asked, concurrency):
+    """After a 429 nobody goes before the time that it asks for."""
     clock = Clock()
-    found = pacer(clock=clock)
-    found.acquire()
-    found.release(Outcome(Verdict.THROTTLED, 429, retry_after_s=30.0))
+    found = pacer(concurrency, clock=clock)
+    answer(found, Outcome(Verdict.THROTTLED, 429, retry_after_s=asked), after_s=0.1)
 
     assert not free(found)
-    clock.now += 29.9
+    clock.now += asked - 0.1
     assert not free(found)
     clock.now += 0.2
-    assert slots(found, clock) < int(AUTO_START)
+    assert free(found)
+
+
+@pytest.mark.parametrize(("asked", "freed"), [(1.0, True), (2.0, False)])
+@pytest.mark.parametrize("served_first", [False, True])
+def test_the_least_that_can_be_asked_for_is_taken_back_by_serving_others(asked, freed, served_first):
+    """Retry-After knows whole seconds; who says 1 and serves what was sent later meant that one request."""
+    clock = Clock()
+    found = pacer(clock=clock)
+    refused = found.acquire()
+    clock.now += 0.01
+    later = found.acquire()
+    clock.now += 0.1
+    told = [(refused, Outcome(Verdict.THROTTLED, 429, retry_after_s=asked)), (later, GOOD)]
+    for slot, outcome in reversed(told) if served_first else told:
+        found.release(slot, outcome)
+    clock.now += 0.5
+
+    assert free(found) is freed
+
+
+def test_a_throttle_paces_what_was_not_paced():
+    """The first 429 brings a pace, and no slot is lost for it."""
+    clock = Clock()
+    found = pacer(clock=clock)
+    for _ in range(50):
+        answer(found, GOOD, after_s=0.01)
+    answer(found, THROTTLED)
+
+    assert not free(found)
+    clock.now += 0.011
+    assert free(found)
+    assert slots(found, clock) >= int(AUTO_START)
 
 
 @pytest.mark.parametrize(("share", "shrinks"), [(0.05, False), (0.15, False), (0.5, True)])
@@ -121,13 +178,12 @@ def test_only_many_server_errors_shrink_the_limit(share, shrinks):
     """A few per cent of 500s leave the limit at its most; more than a fifth take it down."""
     clock = Clock()
     found = pacer(clock=clock)
-    for _ in range(400):
-        found.release(GOOD)
-        found._in_flight = 0
+    for _ in range(40):
+        fail(found, GOOD, AUTO_MAX)
+        clock.now += 1
     errors = int(RECENT * share)
     for number in range(RECENT * 4):
-        found._in_flight += 1
-        found.release(ERROR if number % RECENT < errors * 2 and number % 2 == 0 else GOOD)
+        answer(found, ERROR if number % RECENT < errors * 2 and number % 2 == 0 else GOOD)
 
     assert (slots(found, clock) < AUTO_MAX - 1) is shrinks
     assert 0 < ERROR_SHARE_MAX < 0.5
@@ -139,17 +195,15 @@ def test_an_outage_sends_one_probe_a_second(outcome, concurrency):
     """Once enough attempts have failed in a row, one at a time goes out, and never two within a second."""
     clock = Clock()
     found = pacer(concurrency, clock=clock)
-    for _ in range(OUTAGE_AFTER):
-        found._in_flight += 1
-        found.release(outcome)
+    fail(found, outcome)
     probes = []
     for _ in range(2000):
         clock.now += 0.01
         if free(found):
-            found.acquire()
+            slot = found.acquire()
             probes.append(clock.now)
             assert not free(found)
-            found.release(outcome)
+            found.release(slot, outcome)
 
     assert all(later - earlier >= 1 for earlier, later in pairwise(probes))
     assert 18 <= len(probes) <= 21
@@ -162,9 +216,9 @@ def test_an_outage_sends_one_probe_a_second_from_many_threads():
     probes = []
 
     def work():
-        while found.acquire():
+        while slot := found.acquire():
             probes.append(time.monotonic())
-            found.release(FAILURES[2])
+            found.release(slot, FAILURES[2])
 
     threads = [threading.Thread(target=work) for _ in range(16)]
     for thread in threads:
@@ -179,20 +233,37 @@ def test_an_outage_sends_one_probe_a_second_from_many_threads():
     assert len(late) <= 5
 
 
-def test_a_success_ends_an_outage():
-    """After the first success all slots are back."""
+@pytest.mark.parametrize(("concurrency", "most"), [(8, 8), (None, AUTO_MAX)])
+def test_a_success_ends_an_outage(concurrency, most):
+    """After the first success all slots are back; where they adapt, half of them, and the others soon."""
     clock = Clock()
-    found = pacer(8, clock=clock)
-    for _ in range(OUTAGE_AFTER):
-        found._in_flight += 1
-        found.release(FAILURES[1])
-    clock.now += 5
-    during = slots(found, clock)
-    found._in_flight += 1
-    found.release(GOOD)
-    clock.now += 5
+    found = pacer(concurrency, clock=clock)
+    for _ in range(40):
+        fail(found, GOOD, AUTO_MAX)
+        clock.now += 1
+    fail(found, FAILURES[1])
+    answer_at = clock.now
+    while not free(found):
+        clock.now += 0.01
+    answer(found, GOOD)
 
-    assert (during, slots(found, clock)) == (1, 8)
+    assert clock.now - answer_at == pytest.approx(1, abs=0.02)
+    assert slots(found, clock) == (most if concurrency else most // 2)
+
+
+def test_a_probe_that_hangs_does_not_end_the_probing():
+    """Who never gets an answer probes on, ten times more seldom."""
+    clock = Clock()
+    found = pacer(clock=clock)
+    fail(found, FAILURES[1])
+    probes = []
+    while len(probes) < 4:
+        clock.now += 0.01
+        if free(found):
+            found.acquire()
+            probes.append(clock.now)
+
+    assert all(PROBE_HANGS_S <= later - earlier < PROBE_HANGS_S + 0.1 for earlier, later in pairwise(probes))
 
 
 @pytest.mark.parametrize("rate", [0.5, 3.0, 100.0])
@@ -204,9 +275,8 @@ def test_a_given_rate_is_kept(rate):
     for step in range(4000):
         clock.now += 0.1 / rate if step != 2000 else 1000 / rate
         if free(found):
-            found.acquire()
+            answer(found, GOOD)
             sent.append(clock.now)
-            found.release(GOOD)
 
     gaps = [later - earlier for earlier, later in pairwise(sent)]
     assert min(gaps) >= 0.99 / rate
@@ -222,4 +292,4 @@ def test_a_stop_wakes_whoever_waits():
         stopped.set()
         got = [one.result(timeout=10) for one in waiting]
 
-    assert got == [False] * 4
+    assert got == [None] * 4

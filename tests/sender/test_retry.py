@@ -191,9 +191,30 @@ def test_server_errors_of_one_chunk_alone_are_suspicious(alone, attempts):
     """A chunk that brings server errors while others succeed is given up on, a single record later than others."""
     trial = Trial(ERROR)
     trial.succeed_elsewhere = True
+    trial.retry._firsts.extend([False] * 30)  # the weather is fine
 
     assert trial.run(alone=alone) == ERROR
     assert trial.attempts == attempts
+
+
+@pytest.mark.parametrize(("failing", "least"), [(0, SUSPICIOUS_ALONE_AFTER), (10, 7), (33, 12), (60, 24)])
+def test_the_worse_the_weather_the_more_it_takes_to_blame_a_record(failing, least):
+    """So many of a hundred requests fail anyhow: a single record must fail oftener than bad luck explains."""
+    trial = Trial(ERROR)
+    trial.succeed_elsewhere = True
+    trial.retry._firsts.extend([True] * failing + [False] * (100 - failing))
+
+    assert trial.run(alone=True) == ERROR
+    assert least <= trial.attempts <= least + 6
+
+
+def test_what_was_throttled_does_not_count_against_a_record():
+    """Only server errors are held against a record, not attempts that were throttled, lost or never sent."""
+    others = [Outcome(Verdict.THROTTLED, 503), Outcome(Verdict.NOT_SENT), LOST] * 4
+    trial = Trial(*others, ERROR, ERROR, *others, DELIVERED)
+    trial.succeed_elsewhere = True
+
+    assert trial.run(alone=True) == DELIVERED
 
 
 @pytest.mark.parametrize("alone", [False, True])

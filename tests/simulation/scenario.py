@@ -1,0 +1,542 @@
+"""One seed: a plan, a weather, deaths and signals; process after process until it is finished; then the reckoning.
+
+The code under test is the project's own: `run._resume` and what it calls (delivery, worker, retry, pacing, ledger, dead
+letters, settling), `abandon`, `release` and `audit`. Only the clock, the threads, the network and the disk's moods are
+the world's.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from server import Known, Server, Weather
+from virtual import ViolationError, World
+
+from bucket_loader import auditing, dead_letters, delivery, ends, ledger, plan, run, snapshot, worker
+from bucket_loader.errors import BucketLoaderError, StateUnavailableError
+from bucket_loader.ledger import Ledger
+from bucket_loader.pipeline_file import pipeline_from
+from bucket_loader.report import Reporter, Summary
+from bucket_loader.run import Job, RunOptions
+from bucket_loader.sender import pacing, retry
+from bucket_loader.state import State
+
+AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
+CHUNK = 3
+PATIENCE_S = 60
+AUTO_WORKERS = 6
+PROCESSES_MAX = 9
+QUIET = Reporter(Console(stderr=True), quiet=True)
+
+
+# --- plans, made once a process ------------------------------------------------------------------------------------
+
+
+def _events(count: int, **more: Any) -> dict[str, Any]:
+    frame = pa.table({"id": [f"e{n}" for n in range(count)], "user": [f"u{n % 3}" for n in range(count)]})
+    return {"name": "events", "record": "event", "source": {"type": "frame", "frame": frame}, "key": ["id"],
+            "fields": {"userId": "user", "event": {"value": "did"}, "attributes": {"id": "id"}}, **more}  # fmt: skip
+
+
+def _users(count: int) -> dict[str, Any]:
+    frame = pa.table({"id": [f"u{n}" for n in range(count)]})
+    return {"name": "users", "record": "user", "source": {"type": "frame", "frame": frame},
+            "fields": {"userId": "id", "attributes": {"id": "id"}}}  # fmt: skip
+
+
+def _companies(count: int, users: int) -> dict[str, Any]:
+    frame = pa.table({"c": [f"c{n % 5}" for n in range(count)], "u": [f"u{n * 7 % users}" for n in range(count)],
+                      "n": list(range(count))})  # fmt: skip
+    return {"name": "companies", "record": "company", "source": {"type": "frame", "frame": frame},
+            "fields": {"companyId": "c", "userId": "u", "attributes": {"n": "n"}}}  # fmt: skip
+
+
+SHAPES: dict[str, tuple[dict[str, Any], ...]] = {
+    "events": (_events(17),),
+    "one": (_events(1),),
+    "held": (_events(11, on_unknown="hold"),),
+    "users": (_users(13),),
+    "companies": (_companies(16, 4),),
+    "streams": (_users(5), _companies(9, 8), _events(8)),
+    "held and more": (_users(4), _events(7, on_unknown="hold")),
+}
+
+
+@dataclass(frozen=True)
+class Template:
+    """A plan whose run exists and has sent nothing, and the pipeline that made it."""
+
+    streams: tuple[dict[str, Any], ...]
+    root: Path
+    run: str
+    known: dict[bytes, Known]
+
+    def pipeline(self, concurrency: int | str) -> Any:
+        """Give the pipeline with a concurrency of its own."""
+        return _pipeline(self.root.name, concurrency, self)
+
+    def made(self, concurrency: int | str) -> Any:
+        """Make it."""
+        destination = {"base_url": "http://127.0.0.1:9", "key": "sec_0123456789012345", "chunk": {"records": CHUNK},
+                       "concurrency": concurrency, "patience": f"{PATIENCE_S}s"}  # fmt: skip
+        return pipeline_from({"name": "simulated", "destination": destination, "streams": list(self.streams)})
+
+
+_PIPELINES: dict[tuple[str, int | str], Any] = {}
+
+
+def _pipeline(name: str, concurrency: int | str, made: Template) -> Any:
+    if (name, concurrency) not in _PIPELINES:
+        _PIPELINES[name, concurrency] = made.made(concurrency)
+    return _PIPELINES[name, concurrency]
+
+
+@cache
+def template(shape: str) -> Template:
+    """Plan a shape, once."""
+    root = Path(tempfile.mkdtemp(prefix="simulation-", dir=_memory()))
+    _ROOTS.append(root)
+    made = Template(SHAPES[shape], root, "", {})
+    job = Job(made.pipeline(4), root, RunOptions(state=root, as_of=AS_OF), QUIET)
+    known = {}
+    with closing(job.open_state()) as state:
+        planned = run.make_plan(job, state)
+        run.begin(planned, state, job)
+        for stream in planned.manifest.streams:
+            for sequences, records in planned.chunks(stream):
+                for sequence, record in zip(sequences, records, strict=True):
+                    known[record] = Known(stream.position, sequence, _ids_of(stream.kind, record))
+    return Template(SHAPES[shape], state.root, planned.manifest.run, known)
+
+
+_ROOTS: list[Path] = []
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  # a disk of its own is slower only
+
+
+def _ids_of(kind: str, record: bytes) -> frozenset[str]:
+    if kind == "event":
+        return frozenset()
+    parsed = plan.msgspec.json.decode(record)
+    return frozenset(f"{name} {parsed[name]}" for name in ("userId", "companyId") if name in parsed)
+
+
+def forget_templates() -> None:
+    """Remove what `template` made."""
+    template.cache_clear()
+    while _ROOTS:
+        shutil.rmtree(_ROOTS.pop(), ignore_errors=True)
+
+
+# --- a seed --------------------------------------------------------------------------------------------------------
+
+
+class Simulation:
+    """What one seed says."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = Random(seed)  # noqa: S311  # repeatable, not secret
+        self.shape = rng.choice(list(SHAPES))
+        self.template = template(self.shape)
+        self.concurrency = rng.choice([1, 2, 4, "auto"])
+        self.abandons = rng.random() < 0.1
+        self.folder = Path(tempfile.mkdtemp(prefix="seed-", dir=_memory()))
+        self.now = 0.0
+        self.story: list[str] = []
+        self._prepare()
+
+    def _prepare(self) -> None:
+        rng, made = self.rng, self.template
+        shutil.copy(made.root / "ledger.db", self.folder / "ledger.db")
+        (self.folder / "plans").mkdir()
+        (self.folder / "plans" / made.run).symlink_to(made.root / "plans" / made.run)
+        self.plan = plan.read(made.root / "plans" / made.run, verify=False)
+        streams = self.plan.manifest.streams
+        everyone = sorted((known.stream, known.sequence) for known in made.known.values())
+        share = rng.choice([0, 0, 0.1, 0.3, 1.0 if rng.random() < 0.2 else 0.2])
+        lonely = rng.random() < 0.15 and not any(stream.shares_ids for stream in streams)
+        self.server = Server(
+            rng, made.known, self.folder / "ledger.db", made.run,
+            hold={stream.position for stream in streams if stream.on_unknown == "hold"},
+            ordered={stream.position for stream in streams if stream.shares_ids},
+            bad={one for one in everyone if rng.random() < share},
+            hint=rng.choice(["right", "some", "wrong", "none"]),
+            records_max=rng.choice([1_000, 1_000, 1_000, 2, 1]),
+        )  # fmt: skip
+        if lonely and self.shape == "events":
+            self.server.poison = {rng.choice(everyone)} - self.server.bad
+
+    def weather(self) -> Weather:
+        """Give what goes wrong for one process."""
+        rng = self.rng
+
+        def some(most: float) -> float:
+            return rng.choice([0.0, most / 3, most])
+
+        start = self.now + rng.uniform(0, 3)
+        return Weather(
+            error=some(0.3), lost=some(0.2), unsent=some(0.2), throttled=some(0.2), applied=rng.random(),
+            latency_s=rng.choice([0.0, 0.2, 4.0]),
+            outage=(start, start + rng.choice([5, 30, 200])) if rng.random() < 0.15 else (0.0, 0.0),
+            refused_key_at=start if rng.random() < 0.04 else float("inf"),
+            misrouted_at=start if rng.random() < 0.04 else float("inf"),
+        )  # fmt: skip
+
+    def play(self) -> None:
+        """Run processes until the run has ended, and hold what came of it against what was promised.
+
+        Raises:
+            ViolationError: with what was broken; the story of what happened is in its notes.
+        """
+        try:
+            for number in range(PROCESSES_MAX):
+                last = number >= PROCESSES_MAX - 4
+                if self.process(calm=last or (number >= 2 and self.rng.random() < 0.4)):
+                    break
+            self.reckon()
+        except ViolationError as error:
+            error.add_note("\n".join(self.story))
+            raise
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- one process ---------------------------------------------------------------------------------------------
+
+    def process(self, *, calm: bool) -> bool:
+        """Run one process to its end or its death; gives whether the run has ended for good."""
+        rng = self.rng
+        dies_at = None if calm or rng.random() < 0.4 else rng.randrange(1, 60) if rng.random() < 0.5 else rng.randrange(
+            1, 400)  # fmt: skip
+        world = World(rng, self.now, dies_at)
+        self.disk = Disk(world, rng, self.folder, full=not calm and rng.random() < 0.1, power=rng.random() < 0.5)
+        self.server.weather = Weather(latency_s=0.1) if calm else self.weather()
+        signal_at = None if calm or rng.random() < 0.8 else self.now + rng.uniform(0, 6)
+        self.story.append(f"process: dies_at={dies_at} signal_at={signal_at} calm={calm} {self.server.weather}")
+        with surroundings(world, self):
+            outcome = world.run(lambda: self._live(world, signal_at))
+        self.now = world.now
+        self.server.end()
+        if world.died:
+            self.disk.die()
+            self.story.append("  died")
+            self._check_memory()
+            return False
+        self.story.append(f"  ended: {outcome}")
+        return self._judge_end(outcome, calm=calm)
+
+    def _live(self, world: World, signal_at: float | None) -> Summary | BucketLoaderError:
+        """Be the process."""
+        job = Simulated(self.template.pipeline(self.concurrency), self.folder, RunOptions(), QUIET)
+        job.folder, job.stopped = self.folder, world.threading().Event()
+        if signal_at is not None:
+            world.at(signal_at, job.stopped.set)
+        try:
+            state = job.open_state()
+            self.server.begin(world, AUTO_WORKERS if self.concurrency == "auto" else int(self.concurrency))
+            (row,) = state.ledger.runs()
+            return run._resume(job, state, row)
+        except BucketLoaderError as error:
+            return error
+
+    def _judge_end(self, outcome: Summary | BucketLoaderError, *, calm: bool) -> bool:
+        with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
+            intents = reader.execute("SELECT count(*) FROM chunk WHERE state = 'intent'").fetchone()[0]
+        if isinstance(outcome, BucketLoaderError):
+            _require(isinstance(outcome, StateUnavailableError) and self.disk.full, f"an error: {outcome!r}")
+            return False
+        _require(not intents or isinstance(outcome.error, StateUnavailableError), "an intent is left after a good end")
+        left = sum(counts.pending for counts in outcome.streams.values())
+        rejected = sum(counts.rejected for counts in outcome.streams.values())
+        code = outcome.exit_code
+        _require(code != 0 or not (left or rejected), "exit 0 although something is pending or rejected")
+        _require(code != 3 or (rejected and not left), "exit 3 although something is pending")
+        _require(code in {0, 3} or left or code == 4, f"exit {code} although nothing is left")
+        self._check_memory()
+        if code == 75 and not left:
+            raise ViolationError("75 although nothing is left")
+        if calm and code == 75:
+            self._end_by_hand(outcome)
+        return code in {0, 3, 4} or (calm and self.ended_by_hand)
+
+    ended_by_hand = False
+    misjudged = 0
+
+    def _end_by_hand(self, outcome: Summary) -> None:
+        """Do as a person would with what only a person can end: held unknowns, and what poison keeps from ending."""
+        left = {
+            one for one, (state, _) in self._everyone().items() if state not in {"delivered", "rejected", "dropped"}
+        }
+        held = {one for one in left if self._everyone()[one][0] == "held"}
+        only_poison = not held
+        _require(left - held <= self.server.poison, f"a calm day, and {left - held} stay pending: {outcome.error}")
+        world = World(self.rng, self.now)
+        self.disk = Disk(world, self.rng, self.folder, full=False, power=False)
+        job = Simulated(self.template.pipeline(self.concurrency), self.folder, RunOptions(), QUIET)
+        job.folder = self.folder
+        with surroundings(world, self):
+            if only_poison or self.abandons:
+                world.run(lambda: ends.abandon(job, self.template.run))
+                self.ended_by_hand = True
+                self.story.append("  abandoned")
+            else:
+                drop = self.rng.random() < 0.5
+                world.run(lambda: ends.release(job, self.template.run, members=None, drop=drop))
+                self.server.released = not drop
+                self.ended_by_hand = drop
+                self.story.append(f"  released, drop={drop}")
+
+    # --- the reckoning -------------------------------------------------------------------------------------------
+
+    def _everyone(self) -> dict[tuple[int, int], tuple[str, int]]:
+        """Give every record's fate, also of those that were never begun."""
+        never = {(one.stream, one.sequence): ("never begun", 0) for one in self.template.known.values()}
+        return never | self._fates()
+
+    def _fates(self) -> dict[tuple[int, int], tuple[str, int]]:
+        """Give each record's state in the ledger, and how often it may have been done without our knowing."""
+        from bucket_loader.records import read_ranges
+
+        with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
+            rows = reader.execute(
+                "SELECT stream, members, state, ambiguous FROM chunk WHERE state != 'split'"
+            ).fetchall()
+        fates: dict[tuple[int, int], tuple[str, int]] = {}
+        for stream, members, state, ambiguous in rows:
+            for sequence in read_ranges(members):
+                _require((stream, sequence) not in fates, f"record {stream}/{sequence} is in two chunks")
+                fates[stream, sequence] = state, ambiguous
+        return fates
+
+    def _check_memory(self) -> None:
+        """Hold the streams' memory against what was done: nothing is remembered that did not arrive."""
+        with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
+            parts = reader.execute("SELECT stream, file FROM memory ORDER BY stream, number").fetchall()
+            settled = dict(reader.execute("SELECT position, settled FROM stream").fetchall())
+            abandoned = reader.execute("SELECT status FROM run").fetchone()[0] == "abandoned"
+        fates = self._fates() if parts or any(settled.values()) else {}
+        for stream in self.plan.manifest.streams:
+            remembered: dict[bytes, bytes | None] = {}
+            for name, file in parts:
+                if name == stream.name:
+                    table = pq.read_table(self.folder / "snapshots" / file)
+                    remembered |= dict(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True))
+            if not settled[stream.position]:
+                _require(not remembered, "a memory that was not settled")
+                continue
+            keys = pa.Table.from_batches(list(self.plan.keys(stream))).to_pydict()
+            for sequence, (key, content) in enumerate(zip(keys["key"], keys["content"], strict=True)):
+                one = stream.position, sequence
+                state, _ = fates.get(one, ("never begun", 0))
+                if key in remembered and remembered[key] is not None:
+                    _require(self.server.applied[one], f"{one} is remembered and never arrived")
+                    _require(remembered[key] == content, f"{one} is remembered with another content")
+                if self.server.applied[one] and state not in {"rejected", "dropped"}:
+                    _require(
+                        key in remembered or (not abandoned and state == "never begun"), f"{one} arrived, forgotten"
+                    )
+                if state in {"held", "intent"}:
+                    _require(remembered.get(key, b"") is None, f"{one} may have arrived and is not claimed")
+                kept = remembered.get(key, b"")
+                # What was held when its stream settled stays claimed: an event is not planned again for either.
+                claimed = kept is None and stream.position in self.server.hold
+                _require(state != "delivered" or kept == content or claimed, f"{one} was delivered, forgotten")
+
+    def reckon(self) -> None:
+        """Hold everything against what was promised."""
+        server, fates = self.server, self._fates()
+        with closing(Simulated(self.template.pipeline(1), self.folder, RunOptions(), QUIET).at(self.folder)) as state:
+            (row,) = state.ledger.runs()
+            findings = list(auditing._findings(state, self.plan, row))
+            counts = state.ledger.counts(row.run)
+        _require(not findings, f"the audit: {findings}")
+        stopped = row.status in {"stopped", "abandoned"}
+        _require(row.status in {"succeeded", "rejected"} or stopped, f"it never ended: {row.status}")
+        letters = self._letters()
+        for stream, sequence in (known for known in sorted((k.stream, k.sequence) for k in server.known.values())):
+            one = stream, sequence
+            state, ambiguous = fates.get(one, ("never begun", 0))
+            times = server.applied[one]
+            _require(state != "delivered" or times >= 1, f"{one} is called delivered and never arrived")
+            _require(stopped or state in {"delivered", "rejected", "dropped"}, f"{one} is lost: {state}")
+            if state == "rejected":
+                # Six 500s in a row, alone: nobody can tell it from poison.
+                judged = (
+                    one in server.bad | server.poison or server.errors_alone[one] >= retry.SUSPICIOUS_ALONE_AFTER - 2
+                )
+                _require(judged, f"{one} is good and was rejected")
+                self.misjudged += one not in server.bad | server.poison
+            _require(state not in {"rejected", "dropped"} or one in letters, f"{one} is {state} without a dead letter")
+            ended = (
+                state in {"rejected", "dropped"} or one in server.bad | server.poison
+            )  # a death between the letter and the outcome
+            _require(one not in letters or ended, f"{one} is {state} and has a dead letter")
+            _require(max(0, times - 1) <= ambiguous, f"{one} arrived {times} times, {ambiguous} named")
+            _require(times or one not in server.bad or state != "delivered", f"{one} is bad and delivered")
+        for stream in self.plan.manifest.streams:
+            twice = sum(server.applied[stream.position, n] > 1 for n in range(stream.records))
+            _require(twice <= counts[stream.name].possibly_duplicated or stopped, "more repeats than the summary says")
+        for (stream, name), sequences in server.latest.items():
+            if stream in server.ordered:
+                delivered = [n for n in sequences if fates.get((stream, n), ("",))[0] == "delivered"]
+                _require(stopped or sequences[-1] >= max(delivered, default=0), f"{name}: a stale row came last")
+
+    def _letters(self) -> set[tuple[int, int]]:
+        file = self.folder / "dead_letters" / f"{self.template.run}.jsonl"
+        if not file.exists():
+            return set()
+        positions = {stream.name: stream.position for stream in self.plan.manifest.streams}
+        found = Counter((positions[one.stream], int(one.id.rpartition("/")[2])) for one in dead_letters.read(file))
+        _require(all(times == 1 for times in found.values()), "a dead letter is given twice")
+        return set(found)
+
+
+def _require(holds: object, otherwise: str) -> None:
+    if not holds:
+        raise ViolationError(otherwise)
+
+
+class Simulated(Job):
+    """A job whose state is the seed's folder."""
+
+    folder: Path
+
+    def at(self, folder: Path) -> State:
+        """Open the state of a folder."""
+        self.folder = folder
+        return self.open_state()
+
+    def open_state(self) -> State:
+        """Open it; nobody else does."""
+        return State(self.folder, Ledger(self.folder / "ledger.db"), io.BytesIO())
+
+
+# --- the process's surroundings ------------------------------------------------------------------------------------
+
+
+class Disk:
+    """What the disk does: what was not synced may be gone after a power cut, and it may be full."""
+
+    def __init__(self, world: World, rng: Random, folder: Path, *, full: bool, power: bool) -> None:
+        self.world, self.rng, self.folder, self.full, self.power = world, rng, folder, full, power
+        self.synced = {path: path.stat().st_size for path in self._files()}
+        self.connections: list[sqlite3.Connection] = []
+        self.fills_at = rng.randrange(1, 40) if full else -1
+        self.writes = 0
+
+    def write(self) -> None:
+        """Count a write, or refuse it."""
+        self.writes += 1
+        if self.full and self.writes >= self.fills_at:
+            raise OSError(28, "No space left on device")
+
+    def _files(self) -> list[Path]:
+        return [*self.folder.glob("dead_letters/*"), *self.folder.glob("snapshots/*")]
+
+    def die(self) -> None:
+        """Lose, when the power went, what was not synced."""
+        for connection in self.connections:
+            connection.close()
+        if not self.power:
+            return
+        for path in self._files():
+            durable = self.synced.get(path, self.synced.get(path.with_suffix(".unfinished"), 0))  # or before its rename
+            size = path.stat().st_size
+            os.truncate(path, self.rng.randint(min(durable, size), size))
+
+
+def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
+    """Put the world around the code under test."""
+    stack = contextlib.ExitStack()
+    threads, disk = world.threading(), simulation.disk
+
+    class Connection(sqlite3.Connection):
+        def execute(self, statement: str, *parameters: object) -> Any:
+            if statement != "COMMIT":
+                return super().execute(statement, *parameters)
+            world.point()
+            try:
+                disk.write()
+            except OSError:
+                raise sqlite3.OperationalError("database or disk is full") from None
+            done = super().execute(statement)
+            world.point()
+            return done
+
+    def connect(path: object, **options: Any) -> sqlite3.Connection:
+        disk.connections.append(sqlite3.connect(path, factory=Connection, **options))
+        return disk.connections[-1]
+
+    def write(descriptor: int, data: bytes) -> int:
+        world.point()
+        disk.write()
+        some = simulation.rng.randint(1, len(data)) if simulation.rng.random() < 0.3 else len(data)
+        return os.write(descriptor, data[:some])
+
+    def fsync(descriptor: int) -> None:
+        world.point()
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        disk.synced[path] = path.stat().st_size
+        world.point()
+
+    def sync(path: Path) -> None:
+        world.point()
+        if path.is_file():
+            disk.synced[path] = path.stat().st_size
+        world.point()
+
+    changes: list[tuple[Any, str, Any]] = [
+        *((module, "threading", threads) for module in (delivery, worker, ledger, dead_letters, pacing)),
+        (delivery, "queue", world.queue()),
+        (delivery, "Client", lambda *_: SimpleNamespace(post=simulation.server.post, close=lambda: None)),
+        (delivery, "Watchdog", lambda: SimpleNamespace(stop=lambda: None)),
+        (retry, "random", simulation.rng),
+        (pacing, "AUTO_WORKERS", AUTO_WORKERS),
+        (pacing, "STOP_CHECK_S", 10.0),  # a thread that looks often costs turns, and shows nothing more
+        (run, "time", SimpleNamespace(monotonic=lambda: world.now)),
+        (run, "_give_memory_back", lambda: None),
+        (ledger, "sqlite3", _like(sqlite3, connect=connect)),
+        (dead_letters, "os", _like(os, write=write, fsync=fsync)),
+        (snapshot, "sync", sync),
+        (dead_letters, "sync", sync),
+    ]
+    for where, name, instead in changes:
+        stack.enter_context(patch.object(where, name, instead))
+    return stack
+
+
+def _like(module: Any, **changed: Any) -> SimpleNamespace:
+    """Give a module with some names changed."""
+    return SimpleNamespace(**{**vars(module), **changed})
+
+
+def play(seed: int) -> str | None:
+    """Play a seed; gives what was broken, or None."""
+    logging.disable(logging.CRITICAL)
+    try:
+        Simulation(seed).play()
+    except ViolationError as error:
+        return "\n".join([str(error), *getattr(error, "__notes__", [])])
+    except Exception as error:  # noqa: BLE001  # whatever the code under test did not see coming
+        return f"it crashed: {error!r}"
+    finally:
+        logging.disable(logging.NOTSET)
+    return None

@@ -1,0 +1,68 @@
+"""Play many seeds on all cores: `python tests/simulation/simulate.py --seeds 50000`, or `--mistakes` for the planted.
+
+A seed that breaks the promise is printed with its story; `--first SEED --seeds 1` plays it again.
+"""
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import mistakes
+import scenario
+
+BLOCK = 250  # seeds that one task plays
+SEEDS_A_MISTAKE = 5_000
+
+
+def block(first: int, count: int) -> list[tuple[int, str]]:
+    """Play some seeds; gives those that broke the promise."""
+    try:
+        played = ((seed, scenario.play(seed)) for seed in range(first, first + count))
+        return [(seed, broken) for seed, broken in played if broken]
+    finally:
+        scenario.forget_templates()
+
+
+def find(name: str, first: int, most: int) -> tuple[int, str] | None:
+    """Plant a mistake and play seeds until one shows it; gives the seed and what it broke."""
+    try:
+        with mistakes.planted(name):
+            for seed in range(first, first + most):
+                if broken := scenario.play(seed):
+                    return seed, broken.splitlines()[0]
+    finally:
+        scenario.forget_templates()
+    return None
+
+
+def main() -> int:
+    """Play."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=50_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--mistakes", action="store_true", help="how soon each planted mistake is found")
+    options = parser.parse_args()
+    began, failed = time.monotonic(), 0
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        if options.mistakes:
+            tasks = {name: pool.submit(find, name, options.first, SEEDS_A_MISTAKE) for name in mistakes.MISTAKES}
+            for name, task in tasks.items():
+                found = task.result()
+                failed += found is None
+                print(f"{name:45} {f'seed {found[0]}: {found[1]}' if found else 'NOT FOUND'}", flush=True)
+            print(f"{len(tasks) - failed} of {len(tasks)} planted mistakes found, {time.monotonic() - began:.0f} s")
+            return failed
+        last = options.first + options.seeds
+        starts = range(options.first, last, BLOCK)
+        for found in pool.map(block, starts, [min(BLOCK, last - start) for start in starts]):
+            for seed, broken in found:
+                failed += 1
+                print(f"seed {seed}: {broken}\n", flush=True)
+    print(f"{options.seeds:,} seeds, {failed} broke the promise, {time.monotonic() - began:.0f} s")
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
