@@ -7,6 +7,7 @@ Exit codes (DESIGN section 5): 0 done, 2 a mistake and nothing sent, 3 some rows
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -64,6 +65,8 @@ class Group(click.Group):
             return super().invoke(ctx)
         except BucketLoaderError as error:
             _fail(error, as_json=bool(ctx.meta.get("as_json")))
+        except KeyboardInterrupt:  # before a run listens to it, or after
+            sys.exit(128 + signal.SIGINT)
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
@@ -370,6 +373,35 @@ def release(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--remap", is_flag=True, help="Map the rows anew, through the pipeline file as it is today.")
+@click.option("--pipeline", type=click.Path(path_type=Path),
+              help="The pipeline file. [default: the one whose state FILE lies in]")  # fmt: skip
+@click.option("--allow-rejected", metavar="N|%", help="So many rejected rows still count as success (exit 0).")
+@click.option("--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h.")
+@_state_options
+@click.pass_context
+def replay(ctx: click.Context, /, file: Path, remap: bool, pipeline: Path | None, **words: Any) -> None:  # noqa: ANN401, FBT001  # click's own
+    """Take up the dead letters in FILE again: as they were recorded, or through today's mapping.
+
+    It is a run of its own: what is rejected once more goes to a new file. A dead letter is taken up once, and never
+    over what a later run has sent of the same user or company. FILE may be a part of a dead-letter file.
+
+    \b
+    Examples:
+      bucket-loader replay .bucket_loader/nightly@production@front.bucket.co/dead_letters/20260101T030000000Z.jsonl
+      bucket-loader replay rejected.jsonl --pipeline nightly.yaml --remap
+    """
+    from bucket_loader import replaying
+
+    if pipeline is None:
+        pipeline = replaying.pipeline_file(file)
+        words["state"] = file.absolute().parents[2]
+    job = _job(ctx, pipeline, words)
+    _end(ctx, job, replaying.replay(job, file, remap=remap))
+
+
+@main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
 @click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="What is younger stays.")
 @_state_options
@@ -437,6 +469,76 @@ def emulator(**words: Any) -> None:  # noqa: ANN401  # click's own
     )
 
 
+@main.group()
+def features() -> None:
+    """Read what features are defined in Bucket, and which of them a company has. Writes nothing.
+
+    \b
+    Examples:
+      bucket-loader features list nightly.yaml
+      bucket-loader features evaluate nightly.yaml --company 00123 --attribute company.plan=pro
+    """
+
+
+def _read_options(command: Command) -> Command:
+    for option in reversed((
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table, on stdout."),
+        click.option("--quiet", "-q", is_flag=True, help="Say only what was asked, and what went wrong."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@features.command("list")
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@_read_options
+@click.pass_context
+def list_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Show the features that are defined where PIPELINE's destination is. Needs the secret key.
+
+    \b
+    Example:
+      bucket-loader features list nightly.yaml --json
+    """
+    from bucket_loader import features as reading
+
+    job = _job(ctx, pipeline, words)
+    found = reading.defined(job.pipeline.destination)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(found))
+    else:
+        reading.tell_defined(job.reporter, found)
+
+
+@features.command("evaluate")
+@click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--company", required=True, metavar="ID", help="The company that is asked for.")
+@click.option("--user", metavar="ID", help="A user of it.")
+@click.option("--attribute", "attributes", multiple=True, metavar="NAME=TEXT",
+              help="More of the context, by its dotted name: company.plan=pro; may be repeated.")  # fmt: skip
+@_read_options
+@click.pass_context
+def evaluate_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Show which features a company has, as Bucket evaluates them: with what it has stored, and what is given here.
+
+    Bucket may count it as an evaluation, as it does for every application that asks.
+
+    \b
+    Examples:
+      bucket-loader features evaluate nightly.yaml --company 00123
+      bucket-loader features evaluate nightly.yaml --company 00123 --user u1 --attribute user.role=admin
+    """
+    from bucket_loader import features as reading
+
+    job = _job(ctx, pipeline, words)
+    context = reading.context_of(words["company"], words["user"], words["attributes"])
+    found = reading.evaluated(job.pipeline.destination, context)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(found))
+    else:
+        reading.tell_evaluated(job.reporter, found)
+
+
 # --- from words to a job -------------------------------------------------------------------------------------------
 
 
@@ -446,12 +548,13 @@ def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bo
 
     ctx.meta["as_json"] = words["as_json"]
     # Past runs are looked at without the key; the state is found by name, host and environment.
-    pipeline = load_pipeline(file, destination=None if needs_key else {"key": "not-needed"})
+    pipeline = load_pipeline(file, destination=None if needs_key else {"key": "pub_not-needed"})
     return Job(
         pipeline=with_patience(pipeline, words.get("patience")),
         base=file.absolute().parent,
         options=_options(words),
         reporter=_reporter(words),
+        file=file,
         has_key=needs_key,
     )
 

@@ -19,7 +19,8 @@ from typing import Any, Final, Literal
 from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailableError
 from bucket_loader.records import Chunk, Counts, read_ranges
 
-SCHEMA_VERSION: Final = "1"
+SCHEMA_VERSION: Final = "2"
+_OLDER: Final = ("1",)
 PLANS: Final = "plans"  # the folder beside the ledger, made by the first plan
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
@@ -59,6 +60,23 @@ class NewStream:
     superseded: int
     unchanged: int
     mapping: str
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A dead letter that a run takes up again.
+
+    Attributes:
+        letters: the run that wrote it.
+        stream: its stream's name.
+        number: the last part of its id.
+        sequence: its record in the run that takes it up; None when it made none.
+    """
+
+    letters: str
+    stream: str
+    number: str
+    sequence: int | None
 
 
 @dataclass(frozen=True)
@@ -125,18 +143,23 @@ class Ledger:
         if not self._tables():
             if (path.parent / PLANS).exists():  # there were runs, so there was a ledger
                 raise _damaged(path, "it is empty; was it copied without its -wal file?")
-            statements = files("bucket_loader").joinpath("ledger.sql").read_text("utf-8")
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE; {statements} INSERT INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
-            )
+            self._lay_out()
         (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _damaged(path, str(verdict))
+        if self.meta("schema") in _OLDER:
+            self._lay_out()
         if self.meta("schema") != SCHEMA_VERSION:
             raise StateError(
                 f"the ledger {path} has schema {self.meta('schema')}, this version reads {SCHEMA_VERSION}",
                 hint="use the version of bucket_loader that wrote it",
             )
+
+    def _lay_out(self) -> None:
+        statements = files("bucket_loader").joinpath("ledger.sql").read_text("utf-8")
+        self._connection.executescript(
+            f"BEGIN IMMEDIATE; {statements} INSERT OR REPLACE INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
+        )
 
     def _tables(self) -> int:
         (count,) = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()
@@ -180,9 +203,9 @@ class Ledger:
 
     def add_run(  # noqa: PLR0913  # a row's columns
         self, run: str, *, as_of: str, interval: tuple[str, str] | None, plan_digest: str, created_at: str,
-        streams: Sequence[NewStream],
+        streams: Sequence[NewStream], replays: Sequence["Replay"] = (),
     ) -> None:  # fmt: skip
-        """Note a finished plan: from here on its run exists."""
+        """Note a finished plan: from here on its run exists, and what it replays is taken up."""
         start, end = interval or (None, None)
         with self._transaction() as connection:
             connection.execute(
@@ -199,6 +222,10 @@ class Ledger:
                     for new in streams
                 ],
             )  # fmt: skip
+            connection.executemany(
+                "INSERT INTO replay VALUES (?, ?, ?, ?, ?)",
+                [(one.letters, one.stream, one.number, run, one.sequence) for one in replays],
+            )
 
     def runs(self, *statuses: RunStatus) -> list[RunRow]:
         """Give the runs, oldest first; those of some statuses when any are named."""
@@ -325,14 +352,15 @@ class Ledger:
         rows = self._query(
             """
             SELECT s.name, s.records, s.read, s.rejected, s.filtered, s.superseded, s.unchanged,
-                   coalesce(sum(c.records) FILTER (c.state = 'delivered'), 0),
-                   coalesce(sum(c.records) FILTER (c.state IN ('rejected', 'dropped')), 0),
-                   coalesce(sum(c.records) FILTER (c.state IN ('intent', 'held')
+                   coalesce(sum(c.records) FILTER (WHERE c.state = 'delivered'), 0),
+                   coalesce(sum(c.records) FILTER (WHERE c.state IN ('rejected', 'dropped')), 0),
+                   coalesce(sum(c.records) FILTER (WHERE c.state IN ('intent', 'held')
                             OR (c.state = 'queued' AND c.ambiguous > 0 AND c.status IS NULL)), 0),
-                   coalesce(sum(c.records) FILTER (c.state IN ('delivered', 'rejected') AND c.ambiguous > 0), 0)
+                   coalesce(sum(c.records) FILTER (WHERE (c.state IN ('delivered', 'rejected') AND c.ambiguous > 0)
+                            OR (c.state = 'dropped' AND c.ambiguous > 1)), 0)
             FROM stream s LEFT JOIN chunk c ON c.run = s.run AND c.stream = s.position
             WHERE s.run = ? GROUP BY s.position ORDER BY s.position
-            """.replace("FILTER (c", "FILTER (WHERE c"),
+            """,
             run,
         )
         counts = {}
@@ -357,6 +385,25 @@ class Ledger:
             rows = connection.execute(f"{_SELECT_CHUNK} {chosen} ORDER BY stream, first", (run, members)).fetchall()
             connection.execute(f"UPDATE chunk SET state = ? {chosen}", (state, run, members))
         return [ChunkRow(*row) for row in rows]
+
+    # --- dead letters that were taken up again -------------------------------------------------------------------
+
+    def replayed(self, letters: str) -> set[tuple[str, str]]:
+        """Give which dead letters of a run were taken up again: stream and number."""
+        rows = self._query("SELECT stream, number FROM replay WHERE letters = ?", letters)
+        return {(str(stream), str(number)) for stream, number in rows}
+
+    def is_replay(self, run: str) -> bool:
+        """Tell whether a run took up dead letters."""
+        return bool(self._query("SELECT 1 FROM replay WHERE run = ? LIMIT 1", run))
+
+    def give_back(self, run: str, stream: str, sequences: Sequence[int]) -> None:
+        """Let the dead letters of records that a closed run never sent be taken up another time."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM replay WHERE run = ? AND stream = ? AND sequence = ?",
+                [(run, stream, sequence) for sequence in sequences],
+            )
 
     # --- memory ------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
 -- The ledger: what was planned, what was sent, what came of it. No row data, no key, no password.
+-- An older schema is brought up to date by running this again: a new version adds tables, it changes none.
 -- A chunk is inserted when it is about to be sent ("intent"): a row in that state after a crash may have been applied.
 
-CREATE TABLE meta (
+CREATE TABLE IF NOT EXISTS meta (
     name  TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE run (
+CREATE TABLE IF NOT EXISTS run (
     run            TEXT PRIMARY KEY,
     number         INTEGER NOT NULL UNIQUE,          -- the order in which runs were made
     status         TEXT NOT NULL CHECK (status IN
@@ -22,7 +23,7 @@ CREATE TABLE run (
     retries        INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
-CREATE TABLE stream (
+CREATE TABLE IF NOT EXISTS stream (
     run        TEXT NOT NULL REFERENCES run,
     position   INTEGER NOT NULL,
     name       TEXT NOT NULL,
@@ -38,7 +39,7 @@ CREATE TABLE stream (
 ) WITHOUT ROWID;
 
 -- One row for each request that was, or is about to be, made; never deleted while its run is unfinished.
-CREATE TABLE chunk (
+CREATE TABLE IF NOT EXISTS chunk (
     run       TEXT NOT NULL,
     stream    INTEGER NOT NULL,
     first     INTEGER NOT NULL,                      -- the least sequence
@@ -55,8 +56,19 @@ CREATE TABLE chunk (
     FOREIGN KEY (run, stream) REFERENCES stream (run, position)
 ) WITHOUT ROWID;
 
+-- Which dead letters a run took up again, so that none is taken up twice.
+CREATE TABLE IF NOT EXISTS replay (
+    letters  TEXT NOT NULL,                          -- the run that wrote them
+    stream   TEXT NOT NULL,
+    number   TEXT NOT NULL,                          -- the last part of the letter's id
+    run      TEXT NOT NULL REFERENCES run,           -- the run that sends it again
+    sequence INTEGER,                                -- its record there; null when it made none
+    PRIMARY KEY (letters, stream, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS replay_of_run ON replay (run, stream, sequence);
+
 -- What a stream remembers of earlier runs: parts in their order. The files lie beside the ledger.
-CREATE TABLE memory (
+CREATE TABLE IF NOT EXISTS memory (
     stream  TEXT NOT NULL,
     number  INTEGER NOT NULL,
     file    TEXT NOT NULL,

@@ -25,7 +25,7 @@ from bucket_loader.mapping import Mapping as RowMapping
 from bucket_loader.mapping import compile_mapping, wire_timestamp
 from bucket_loader.pipeline_file import mapping_fingerprint
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
-from bucket_loader.records import InputBatch, Reading, Rejection, Source
+from bucket_loader.records import InputBatch, Reading, Rejection, Source, make_folder
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.csv import delimiter_hint
@@ -59,6 +59,7 @@ class PlanRequest:
         full: whether to ignore what is known of users and companies.
         after: the number of the last run before this plan.
         memory: each stream's snapshot parts, oldest first.
+        instead: sources that stand in for streams' own.
         progress: told how far the reading is.
     """
 
@@ -73,6 +74,7 @@ class PlanRequest:
     full: bool = False
     after: int = 0
     memory: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
 
     def wanted(self) -> list[Stream]:
@@ -87,7 +89,8 @@ def make_plan(request: PlanRequest) -> Plan:
         SourceError: a source is refused, cannot be reached, or changed while it was read.
         UsageError: the pipeline file does not fit a source's columns.
     """
-    request.folder.mkdir(parents=True, mode=0o700)
+    make_folder(request.folder.parent)
+    request.folder.mkdir(mode=0o700)
     sources = _Sources(request)
     streams = [_plan_stream(request, sources, stream, position) for position, stream in enumerate(request.wanted())]
     sources.require_unchanged()
@@ -96,13 +99,16 @@ def make_plan(request: PlanRequest) -> Plan:
 
 
 def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, position: int) -> PlannedStream:
-    record_bytes_max = request.pipeline.destination.chunk.bytes - BRACKETS_BYTES
+    destination = request.pipeline.destination
+    record_bytes_max = destination.chunk.bytes - BRACKETS_BYTES
     staged = request.folder / f"{position:02d}.staged"
     rejected = _Rejected(request, stream)
     with _named(stream):
         reading, lost = sources.read(stream)
         try:
-            mapping = compile_mapping(stream, reading.schema, as_of=request.as_of, record_bytes_max=record_bytes_max)
+            mapping = compile_mapping(
+                stream, reading.schema, as_of=request.as_of, record_bytes_max=record_bytes_max, api=destination.api
+            )
         except UsageError as error:
             if hint := delimiter_hint(reading.schema.names):
                 error.hint = f"{hint}; {error.hint}"
@@ -211,6 +217,8 @@ class _Sources:
 
     def read(self, stream: Stream) -> tuple[Reading, Iterator[Rejection]]:
         """Open a stream's source; beside it, the rows that a query cannot see because they could not be read."""
+        if stream.name in self._request.instead:
+            return self._request.instead[stream.name].read(), iter(())
         spec = self._request.pipeline.source_of(stream)
         if isinstance(spec, QuerySource):
             return self._query(stream, spec)
@@ -317,4 +325,5 @@ def _manifest(request: PlanRequest, sources: _Sources, streams: list[PlannedStre
         chunk_bytes=chunk.bytes,
         streams=tuple(streams),
         sources=sources.fingerprints(),
+        api=request.pipeline.destination.api,
     )

@@ -89,6 +89,21 @@ class Reading:
     batches: Iterator[InputBatch]
 
 
+@dataclass(frozen=True)
+class LoadedFile:
+    """A file that was loaded, or is to be, and what it is known again by.
+
+    Attributes:
+        name: as the source calls it.
+        bytes: its size.
+        digest: of its content: `sha256:...`, or a store's own tag.
+    """
+
+    name: str
+    bytes: int
+    digest: str
+
+
 class Source(Protocol):
     """What a source is: something with a fingerprint that can be read once.
 
@@ -172,16 +187,21 @@ class Chunk:
         sequences: N places in the stream's plan, ascending.
         records: N records' JSON, each encoded once, as UTF-8.
         ids: the users and companies named, for kinds whose order matters; empty otherwise.
+        bare: the body is the one record itself, not a list: the legacy APIs have no `/bulk`.
     """
 
     stream: int
     sequences: tuple[int, ...]
     records: tuple[bytes, ...]
     ids: frozenset[str] = field(default=frozenset())
+    bare: bool = False
 
     @cached_property
     def body(self) -> bytes:
         """The request's body: the same bytes at every attempt."""
+        if self.bare:
+            (record,) = self.records
+            return record
         return b"[" + b",".join(self.records) + b"]"
 
     @cached_property
@@ -196,6 +216,7 @@ class Chunk:
             sequences=tuple(self.sequences[position] for position in positions),
             records=tuple(self.records[position] for position in positions),
             ids=self.ids,
+            bare=self.bare,
         )
 
 
@@ -257,6 +278,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # any value of a row
     if isinstance(value, (list, tuple)):
         return [_plain(child) for child in value]
     return str(value)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, for their owner alone; their names survive a power cut."""
+    missing = [path, *path.parents]
+    missing = missing[: next(number for number, folder in enumerate(missing) if folder.is_dir())]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True, mode=0o700)
+        sync(folder.parent)
 
 
 def sync(path: Path) -> None:

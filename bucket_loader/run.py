@@ -10,7 +10,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,10 +30,10 @@ from bucket_loader.errors import (
     StoppedError,
     UsageError,
 )
-from bucket_loader.ledger import Ledger, NewStream, RunRow, RunStatus
+from bucket_loader.ledger import Ledger, NewStream, Replay, RunRow, RunStatus
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
-from bucket_loader.records import Counts
+from bucket_loader.records import Counts, make_folder, sync
 from bucket_loader.report import Reporter, Resumed, Summary
 from bucket_loader.settling import settle
 from bucket_loader.state import FOLDER, State, open_state
@@ -69,6 +69,7 @@ class Job:
         base: the folder that its relative paths start from.
         options: what is asked.
         reporter: told how far it is.
+        file: the pipeline file itself, for `replay` to find it by; None when there is none.
         has_key: whether the pipeline's key is real; looking at past runs needs none.
         stopped: set by a signal: drain.
         signal_number: which one.
@@ -78,6 +79,7 @@ class Job:
     base: Path
     options: RunOptions
     reporter: Reporter
+    file: Path | None = None
     has_key: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT
@@ -104,8 +106,16 @@ class Job:
             raise InterruptedRunError(self.signal_number)
 
 
-def run(job: Job) -> Summary:
+NewRun = Callable[[Job, State], Summary]
+"""What follows when nothing is unfinished."""
+
+
+def run(job: Job, new_run: NewRun | None = None) -> Summary:
     """Finish what is unfinished, plan, deliver, settle.
+
+    Args:
+        job: what is asked.
+        new_run: plans and delivers in another way than from the pipeline's sources.
 
     Raises:
         BucketLoaderError: nothing could be sent: a mistake in the pipeline file, the sources or the state. What goes
@@ -120,7 +130,7 @@ def run(job: Job) -> Summary:
                 resumed.append(_resume(job, state, row))
                 if resumed[-1].error is not None:
                     return replace(resumed[-1], seconds=time.monotonic() - began)
-        summary = _run_new(job, state)
+        summary = (new_run or _run_new)(job, state)
         return _together(job, summary, resumed, time.monotonic() - began)
 
 
@@ -129,28 +139,38 @@ def make_plan(job: Job, state: State) -> Plan:
     options = job.options
     name = new_run_name(datetime.now(UTC))
     folder = state.plans / name
-    try:
-        with job.reporter.planning():
-            return planning.make_plan(
-                PlanRequest(
-                    pipeline=job.pipeline,
-                    base=job.base,
-                    folder=folder,
-                    run=name,
-                    as_of=_as_of(options),
-                    interval=options.interval,
-                    streams=options.streams,
-                    limit=options.limit,
-                    full=options.full,
-                    after=max((row.number for row in state.ledger.runs()), default=0),
-                    memory=state.memory(),
-                    progress=job.progress,
-                )
+    with job.reporter.planning(), plan_written_to(folder):
+        return planning.make_plan(
+            PlanRequest(
+                pipeline=job.pipeline,
+                base=job.base,
+                folder=folder,
+                run=name,
+                as_of=_as_of(options),
+                interval=options.interval,
+                streams=options.streams,
+                limit=options.limit,
+                full=options.full,
+                after=max((row.number for row in state.ledger.runs()), default=0),
+                memory=state.memory(),
+                progress=job.progress,
             )
+        )
+
+
+@contextmanager
+def plan_written_to(folder: Path) -> Iterator[None]:
+    """Leave nothing of a plan that could not be finished.
+
+    Raises:
+        StateUnavailableError: the disk refuses.
+    """
+    try:
+        yield
     except OSError as error:  # the sources word their own: this is the disk that the plan goes to
         shutil.rmtree(folder, ignore_errors=True)
         raise StateUnavailableError(
-            f"the plan cannot be written to {state.plans}: {error.strerror or error}",
+            f"the plan cannot be written to {folder.parent}: {error.strerror or error}",
             hint="make room on its disk, or give another with --state; nothing was sent",
         ) from None
     except BaseException:
@@ -162,12 +182,12 @@ def _run_new(job: Job, state: State) -> Summary:
     planned = make_plan(job, state) if job.options.plan is None else _given(job, state, job.options.plan)
     if not job.options.accept_mapping:
         _require_same_mapping(planned, state.ledger)
-    _begin(planned, state)
+    begin(planned, state, job)
     try:
         limits.check(job.pipeline.limits, planned.manifest, accept_changes=job.options.accept_changes)
     except StoppedError as error:
         return _end(job, state, planned, error)
-    return _deliver(job, state, planned)
+    return deliver(job, state, planned)
 
 
 def _resume(job: Job, state: State, row: RunRow) -> Summary:
@@ -175,18 +195,24 @@ def _resume(job: Job, state: State, row: RunRow) -> Summary:
     planned = plan.read(state.plans / row.run, verify=True)
     if planned.digest() != row.plan_digest:
         raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
-    return _deliver(job, state, planned)
+    _require_same_api(planned, job, "`bucket-loader abandon` the run: what it has not sent returns to the next plan")
+    return deliver(job, state, planned)
 
 
-def _begin(planned: Plan, state: State) -> None:
+def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ()) -> None:
     """Make the run exist: its dead letters so far, then its rows in the ledger."""
+    _require_same_api(planned, job, "plan again; a replay needs --remap")
+    if job.file is not None:
+        state.ledger.note(pipeline_file=str(job.file.absolute()))
     spooled, letters = planned.folder / plan.REJECTED, state.dead_letters(planned.manifest.run)
     if spooled.exists() and not letters.exists():
-        letters.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(letters.parent)
         unfinished = letters.with_suffix(".unfinished")
         shutil.copy(spooled, unfinished)
         unfinished.chmod(0o600)
+        sync(unfinished)
         unfinished.replace(letters)
+        sync(letters.parent)
     manifest = planned.manifest
     state.ledger.add_run(
         manifest.run,
@@ -195,6 +221,7 @@ def _begin(planned: Plan, state: State) -> None:
         plan_digest=planned.digest(),
         created_at=manifest.created_at,
         streams=[_ledger_row(stream) for stream in manifest.streams],
+        replays=replays,
     )
 
 
@@ -212,7 +239,8 @@ def _ledger_row(stream: PlannedStream) -> NewStream:
     )
 
 
-def _deliver(job: Job, state: State, planned: Plan) -> Summary:
+def deliver(job: Job, state: State, planned: Plan) -> Summary:
+    """Send what a begun run still has to send, and say how it ended."""
     delivery = Delivery(
         plan=planned,
         ledger=state.ledger,
@@ -321,8 +349,8 @@ def _held(ledger: Ledger, run_name: str) -> int:
 
 def _nothing_but_held(ledger: Ledger, row: RunRow) -> bool:
     """Tell whether all that an unfinished run still has waits for a person: later runs need not wait for that."""
-    left = sum(counts.pending for counts in ledger.counts(row.run).values())
-    return not ledger.unsettled(row.run) and left == _held(ledger, row.run)
+    left, held = sum(counts.pending for counts in ledger.counts(row.run).values()), _held(ledger, row.run)
+    return held > 0 and left == held and not ledger.unsettled(row.run)
 
 
 def _require_streams(job: Job) -> None:
@@ -342,6 +370,16 @@ def _require_same_mapping(planned: Plan, ledger: Ledger) -> None:
                 f"{stream.records:,} would be sent",
                 hint="undo the change; or give the stream a `key:`; or send them all with --accept-mapping",
             )
+
+
+def _require_same_api(planned: Plan, job: Job, otherwise: str) -> None:
+    """Refuse to send a plan through another API than its records are spelt for."""
+    now_, then = job.pipeline.destination.api, planned.manifest.api
+    if now_ != then:
+        raise StateError(
+            f"the plan {planned.manifest.run} is for `api: {then}`, and the pipeline now says `api: {now_}`",
+            hint=f"write `api: {then}` again, with its key; or {otherwise}",
+        )
 
 
 def _given(job: Job, state: State, folder: Path) -> Plan:

@@ -11,20 +11,38 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader import plan, snapshot
+from bucket_loader.errors import StateUnavailableError
 from bucket_loader.ledger import Ledger
 from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.records import make_folder
 from bucket_loader.state import State
 
 _DELIVERED, _CLAIMED = 1, 2
 
 
 def settle(state: State, planned: Plan) -> None:
-    """Move each stream's memory over what was delivered, and claim what may have been."""
+    """Move each stream's memory over what was delivered, and claim what may have been.
+
+    Raises:
+        StateUnavailableError: the disk refuses; settling again does it.
+    """
+    try:
+        _settle_streams(state, planned)
+    except OSError as error:
+        raise StateUnavailableError(
+            f"the memory of what was delivered cannot be written to {state.snapshots}: {error.strerror or error}",
+            hint="make room on its disk, then run again: the ledger knows what was delivered, nothing is sent twice",
+        ) from None
+
+
+def _settle_streams(state: State, planned: Plan) -> None:
     ledger, manifest = state.ledger, planned.manifest
     unsettled = ledger.unsettled(manifest.run)
     for stream in manifest.streams:
         if stream.position not in unsettled:
             continue
+        if ledger.is_replay(manifest.run):
+            ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream))
         part = None
         if stream.remembers and stream.records:
             part = _write_part(state, planned, stream)
@@ -37,9 +55,22 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str
     if not fates.any():
         return None
     file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
-    state.snapshots.mkdir(exist_ok=True, mode=0o700)
+    make_folder(state.snapshots)
     rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates))
     return file, rows
+
+
+def sent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
+    """Give the sequences that were delivered, or may have been, ascending."""
+    return [int(sequence) for sequence in np.flatnonzero(_fates(ledger, run_name, stream))]
+
+
+def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
+    """Give the sequences that nothing became of: neither sent nor judged."""
+    fates = _fates(ledger, run_name, stream)
+    for row in ledger.chunks(run_name, stream.position, "rejected", "dropped"):
+        fates[list(row.sequences)] = _DELIVERED
+    return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
 
 
 def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":

@@ -15,10 +15,12 @@ LINE = {
     "delivery",
     "worker",
     "run",
+    "replaying",
     "settling",
     "ends",
     "auditing",
     "inspection",
+    "features",
     "rehearsal",
     "first_pipeline",
 }
@@ -42,7 +44,7 @@ OWNERS = {
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
     "pandas": {"sources", "report", "api"},
-    "rich": {"report", "cli", "api", "inspection"},
+    "rich": {"report", "cli", "api", "inspection", "features"},
 }
 
 
