@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from bucket_loader.errors import StateUnavailableError
-from bucket_loader.records import Rejection
+from bucket_loader.records import Rejection, make_folder, sync
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -79,7 +79,8 @@ class DeadLetters:
         return len(lines)
 
     def _write(self, data: bytes) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.path.parent)
+        is_new = not self.path.exists()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
         try:
@@ -88,6 +89,8 @@ class DeadLetters:
             while data:
                 data = data[os.write(descriptor, data) :]
             os.fsync(descriptor)
+            if is_new:
+                sync(self.path.parent)
         finally:
             os.close(descriptor)
 

@@ -5,6 +5,7 @@ list of parts (Parquet: `key`, `content`), later ones winning; a null content me
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -152,14 +153,25 @@ def merge(parts: Sequence[Path], merged: Path) -> int:
     return rows
 
 
-def _connection(temporary: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(
+@contextmanager
+def _connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database of its own.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY,
             "temp_directory": str(temporary / "spill"),
             "preserve_insertion_order": "false",
         }
     )
+    with connection:
+        try:
+            yield connection
+        except duckdb.IOException as error:
+            raise OSError(str(error).splitlines()[0]) from None
 
 
 def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from typing import IO
 from bucket_loader.config import Pipeline
 from bucket_loader.errors import StateError, StateLockedError
 from bucket_loader.ledger import Ledger
+from bucket_loader.records import make_folder, sync
 
 FOLDER = ".bucket_loader"
 
@@ -76,7 +77,7 @@ def open_state(
             hint="give the right --state, or leave --expect-state out on the very first run",
         )
     try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(root)
         lock = (root / "lock").open("ab")
     except OSError as error:
         raise StateError(
@@ -85,6 +86,8 @@ def open_state(
     with contextlib.ExitStack() as undo:
         undo.callback(lock.close)
         _take(lock, root)
+        for folder in (root.parent, root, *(path for path in root.iterdir() if path.is_dir())):
+            sync(folder)  # names that a death may have left unsynced
         ledger = Ledger(root / "ledger.db")
         undo.callback(ledger.close)
         if check_key:

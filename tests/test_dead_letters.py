@@ -72,11 +72,11 @@ def test_a_link_is_not_followed(path, tmp_path):
 def test_an_entry_is_synced_before_append_returns(path, monkeypatch):
     """What `append` has returned from survives a power cut: the file is synced after its last byte."""
     synced, fsync = [], os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(path.stat().st_size), fsync(descriptor)))
+    monkeypatch.setattr(os, "fsync", lambda opened: (synced.append(os.fstat(opened)), fsync(opened)))
     DeadLetters(path).append([letter(1)])
 
-    assert synced
-    assert synced[-1] == path.stat().st_size
+    assert (path.stat().st_ino, path.stat().st_size) in [(one.st_ino, one.st_size) for one in synced]
+    assert synced[-1].st_ino == path.parent.stat().st_ino  # the new name survives as well
 
 
 def test_a_torn_line_costs_no_entry_but_its_own(path):

@@ -6,6 +6,7 @@ on the answer, and the knowledge whether any byte of the request left this machi
 
 import contextlib
 import json
+import re
 import ssl
 import threading
 import time
@@ -25,7 +26,6 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from bucket_loader.records import Outcome, Verdict
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
-MESSAGE_LENGTH_MAX: Final = 500
 RETRY_AFTER_S_MAX: Final = 300.0
 CONNECT_S_MAX: Final = 10.0
 DETAILS_DEPTH_MAX: Final = 20
@@ -34,7 +34,10 @@ _UNDOCUMENTED: Final = range(100, 300)  # all but 200: the request may have been
 _REFUSED: Final = (400, 422)
 _REFUSED_ONCE_PROVEN: Final = (405, 409, 415)  # by Bucket they are of a record; by anybody, of the address
 _KEY: Final = (401, 403)
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
+_KEY_REFUSED: Final = "INVALID_API_KEY"  # the legacy documents know no status but 400 for it
 _INTEGER_MAX: Final = 2**63  # more than a dead letter's JSON can hold
+PATH_KEY: Final = "/:key"  # stands for the key in a URL, wherever anybody could see it
 
 
 @dataclass
@@ -68,11 +71,12 @@ class Route:
     """Where to send, and how.
 
     Attributes:
-        url: the endpoint.
-        key: the secret key; only ever in the Authorization header.
+        url: the endpoint; for a key in the path, with `PATH_KEY` in its place.
+        key: the key; a secret one is only ever in the Authorization header.
         timeout_s: seconds that one attempt may take, from connecting to the last byte of the answer.
         proxy: an explicit proxy; the environment's is never used.
         ca_bundle: a file of certificate authorities; the environment's is never used.
+        key_in_path: whether the key is a part of the path (legacy), and not in the header.
     """
 
     url: str
@@ -80,6 +84,7 @@ class Route:
     timeout_s: float
     proxy: str | None = None
     ca_bundle: str | None = None
+    key_in_path: bool = False
 
 
 class Client:
@@ -94,7 +99,7 @@ class Client:
         self._session.trust_env = False
         self._session.headers.clear()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the same bytes at every attempt
-        adapter = _Adapter(self._trace)
+        adapter = _Adapter(self._trace, route.key if route.key_in_path else None)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         watchdog.watch(self._trace)
@@ -148,8 +153,8 @@ class Client:
             return self._unanswered(error)
 
     def _headers(self) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self._route.key}",
+        authorization = {} if self._route.key_in_path else {"Authorization": f"Bearer {self._route.key}"}
+        return authorization | {
             "Content-Type": "application/json",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -169,7 +174,7 @@ class Client:
         message = _message(details)
         if status == _OK:
             return self._judge_ok(response, details, message)
-        if status in _KEY:
+        if status in _KEY or (status in _REFUSED and message == _KEY_REFUSED):
             return Outcome(Verdict.REFUSED_KEY, status, message or "the key was refused")
         if status in _REDIRECTS:
             return Outcome(Verdict.MISROUTED, status, "the server redirects elsewhere; that is not Bucket's API")
@@ -277,11 +282,12 @@ def _plain(value: Any, secret: str, depth: int = 0) -> Any:  # noqa: ANN401  # J
 
 
 def _message(details: dict[str, Any] | None) -> str:
+    """Give the error's code; its words may quote a row, so they go to the dead letter alone."""
     error = (details or {}).get("error")
     if not isinstance(error, dict):
         return ""
-    text = " ".join(str(error[name]) for name in ("code", "message") if error.get(name))
-    return text.encode("unicode_escape").decode()[:MESSAGE_LENGTH_MAX]
+    code = error.get("code")
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
 def parse_retry_after(text: str | None, now: float | None = None) -> float | None:
@@ -317,10 +323,11 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Makes connections that report to a trace. Never retries."""
+    """Makes connections that report to a trace, and that alone know the key of a path. Never retries."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, path_key: str | None) -> None:
         self._trace = trace
+        self._path_key = path_key
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002  # the signature is requests'
@@ -334,12 +341,12 @@ class _Adapter(HTTPAdapter):
 
     def _tell(self, manager: Any) -> None:  # noqa: ANN401  # urllib3's PoolManager or ProxyManager
         manager.pool_classes_by_scheme = {
-            "http": _traced(HTTPConnectionPool, HTTPConnection, self._trace),
-            "https": _traced(HTTPSConnectionPool, HTTPSConnection, self._trace),
+            "http": _traced(HTTPConnectionPool, HTTPConnection, self._trace, self._path_key),
+            "https": _traced(HTTPSConnectionPool, HTTPSConnection, self._trace, self._path_key),
         }
 
 
-def _traced(pool: type[Any], connection: type[Any], trace: Trace) -> type[Any]:
+def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str | None) -> type[Any]:
     """Make a pool class whose connections note their socket, and when the first byte of a request leaves."""
 
     class Traced(connection):  # type: ignore[misc]
@@ -349,6 +356,12 @@ def _traced(pool: type[Any], connection: type[Any], trace: Trace) -> type[Any]:
             finally:
                 trace.sent = False  # what was sent to a proxy so far is not the request
             trace.socket = self.sock
+
+        def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # http.client's own signature
+            # Only here does the key come into a path: URLs stand in exceptions, and urllib3 logs them.
+            if path_key is not None:
+                url = url.replace(f"{PATH_KEY}/", f"/{path_key}/", 1)
+            super().putrequest(method, url, *arguments, **options)
 
         def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # urllib3's own signature
             super().request(*arguments, **options)
