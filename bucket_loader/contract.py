@@ -14,6 +14,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 RecordKind = Literal["user", "company", "event", "feedback", "feature_event"]
 
+# The current API, and the two before it: the key in the path, one record a request. Source: S0 and S1; S2; S4.
+Api = Literal["front", "front-legacy", "tracking-legacy"]
+
 # Streams are delivered in this order, so that an event finds its user and company (DESIGN: "order").
 KINDS: Final[tuple[RecordKind, ...]] = get_args(RecordKind)
 
@@ -56,6 +59,8 @@ FeatureKey: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]  # S1
 Comment: TypeAlias = Annotated[str, Meta(min_length=1, max_length=4000)]  # S0, S1
 Question: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]  # S1
 PromptId: TypeAlias = Annotated[str, Meta(min_length=10, max_length=40)]  # S1
+# S1's own example sends the placeholder "text" there, and an example must be accepted.
+LenientPromptId: TypeAlias = Annotated[str, Meta(pattern=r"\A(?:(?s:.{10,40})|text)\Z")]
 # C5: 1 to 5 in S0, S2, S4; at most 5 in S1; 0 to 5 in OA15. Whole numbers from 1 are right everywhere.
 Score: TypeAlias = Annotated[int, Meta(ge=1, le=5)]
 LenientScore: TypeAlias = Annotated[float, Meta(ge=0, le=5)]
@@ -149,6 +154,12 @@ STRICT: Final[dict[RecordKind, type[Struct]]] = {
     "feature_event": FeatureEvent,
 }
 
+# What the legacy APIs take: users, companies and events as S4 has them (S2 leaves out `context`, and `companyId` of an
+# event; the same host has taken both since: OA, S1), and feedback with fewer fields. Source: S2, S4.
+LEGACY_KINDS: Final[tuple[RecordKind, ...]] = ("user", "company", "event", "feedback")
+LEGACY_FEEDBACK: Final = ("userId", "featureId", "companyId", "score", "comment")
+LEGACY_FEEDBACK_REQUIRED: Final = "featureId"  # C6
+
 # At least one of each group must be there. Source: S0, S1 (score, comment); C6 (featureId, key).
 ONE_OF: Final[dict[RecordKind, tuple[tuple[str, ...], ...]]] = {
     "user": (),
@@ -209,7 +220,7 @@ class AcceptedFeedback(Struct, tag_field="type", tag="feedback"):
     comment: Comment | None = None
     companyId: LenientId | None = None
     feedbackId: Text1 | None = None
-    promptId: PromptId | None = None
+    promptId: LenientPromptId | None = None
     question: Question | None = None
     promptedQuestion: Question | None = None
     source: FEEDBACK_SOURCES | None = None
@@ -267,11 +278,21 @@ class FieldRule(Struct, frozen=True):
     maximum: int | None = None
 
 
-def rules(kind: RecordKind) -> dict[str, FieldRule]:
+def rules(kind: RecordKind, api: Api = "front") -> dict[str, FieldRule]:
     """Give the strict rules of a kind of record, by field, in wire order."""
     info = msgspec.inspect.type_info(STRICT[kind])
     assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101  # narrows the type
-    return {field.name: _rule(field) for field in info.fields}
+    found = {field.name: _rule(field) for field in info.fields}
+    if api == "front" or kind != "feedback":
+        return found
+    found[LEGACY_FEEDBACK_REQUIRED] = msgspec.structs.replace(found[LEGACY_FEEDBACK_REQUIRED], required=True)
+    return {name: rule for name, rule in found.items() if name in LEGACY_FEEDBACK}
+
+
+def one_of(kind: RecordKind, api: Api = "front") -> list[tuple[str, ...]]:
+    """Give the groups of fields of which a record needs one, but for those whose field it needs anyway."""
+    known = rules(kind, api)
+    return [group for group in ONE_OF[kind] if not any(name in known and known[name].required for name in group)]
 
 
 def _rule(field: msgspec.inspect.Field) -> FieldRule:

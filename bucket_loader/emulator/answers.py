@@ -31,12 +31,14 @@ class Answer(msgspec.Struct, frozen=True):
         body: the bytes of the body.
         headers: beside content-length, lower case.
         error: why the call was refused, for the log of requests; None when it succeeded.
+        mistakes: the first of what was wrong with it, for the same log.
     """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     error: str | None = None
+    mistakes: tuple[str, ...] = ()
 
     async def send(self, send: Send) -> None:
         """Write this answer, whole."""
@@ -45,6 +47,7 @@ class Answer(msgspec.Struct, frozen=True):
         await send({"type": "http.response.body", "body": self.body})
 
 
+_MISTAKES_NOTED: Final = 5
 _JSON_HEADERS: Final = ((b"content-type", JSON_TYPE), *CORS)
 
 OK: Final = Answer(200, b'{"success":true}', _JSON_HEADERS)
@@ -72,4 +75,5 @@ def refusal(
     """Answer with the error envelope; `mistakes` become its validationErrors."""
     error = {"code": code, "message": message, "validationErrors": [{"message": mistake} for mistake in mistakes]}
     body = msgspec.json.encode({"success": False, "error": error})
-    return Answer(status, body, (*_JSON_HEADERS, *headers), "; ".join([message, *mistakes[:5]]))
+    noted = tuple(mistakes[:_MISTAKES_NOTED])
+    return Answer(status, body, (*_JSON_HEADERS, *headers), "; ".join([message, *noted]), noted)

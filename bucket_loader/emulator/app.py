@@ -7,10 +7,10 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bucket_loader.emulator.answers import NO_CONTENT, refusal
-from bucket_loader.emulator.calls import Call, Endpoint
+from bucket_loader.emulator.calls import Call, Endpoint, Target
 from bucket_loader.emulator.control import PREFIX, control
 from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.endpoints import ListFeatures, Refuse, Write
+from bucket_loader.emulator.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
 
 API: Final[dict[str, dict[str, Endpoint]]] = {
     "/user": {"POST": Write("user")},
@@ -20,6 +20,16 @@ API: Final[dict[str, dict[str, Endpoint]]] = {
     "/bulk": {"POST": Write("bulk")},
     "/features/events": {"POST": Write("feature-flag-event")},
     "/features": {"GET": ListFeatures()},
+    "/features/enabled": {"GET": Evaluate(only_enabled=True)},
+    "/features/evaluated": {"GET": Evaluate(only_enabled=False)},
+    # Only SDKs call these; no document names them.
+    "/feedback/prompting-init": {"POST": Forget()},
+    "/feedback/prompt-events": {"POST": Forget()},
+}
+# The legacy APIs have the key as the first segment of the path, and no /bulk. Source: S2, S4; TRK (the features).
+LEGACY: Final[dict[str, dict[str, Endpoint]]] = {
+    "/flags/evaluate": {"GET": Evaluate(only_enabled=True)},
+    **{path: methods for path, methods in API.items() if path not in {"/bulk", "/features"}},
 }
 
 NOT_FOUND: Final = Refuse(refusal(404, "UNKNOWN_ERROR", "There is no such endpoint"))
@@ -32,8 +42,12 @@ WRONG_METHOD: Final = {
             headers=((b"allow", ", ".join([*methods, "OPTIONS"]).encode()),),
         )
     )
-    for path, methods in API.items()
+    for path, methods in (API | LEGACY).items()
 }
+PAGE_ONLY: Final = Refuse(
+    refusal(405, "UNKNOWN_ERROR", "Here is only the page", headers=((b"allow", b"GET, HEAD, OPTIONS"),))
+)
+_KEY_CHARACTERS_MIN: Final = 23  # all SDKs of NODE refuse a shorter one
 
 
 def build(emulator: Emulator) -> ASGIApp:
@@ -43,18 +57,24 @@ def build(emulator: Emulator) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         with contextlib.suppress(asyncio.CancelledError):  # the end of the emulator: the connection is cut already
-            if path.startswith(PREFIX):
+            if path.startswith(PREFIX) or (path == "/" and method in {"GET", "HEAD"}):
                 await inside(scope, receive, send)
             elif method == "OPTIONS":
                 await NO_CONTENT.send(send)
             else:
-                await Call(emulator, _endpoint(path, method), scope, receive, send).serve()
+                await Call(emulator, _target(path, method), scope, receive, send).serve()
 
     return app
 
 
-def _endpoint(path: str, method: str) -> Endpoint:
+def _target(path: str, method: str) -> Target:
     methods = API.get(path)
-    if methods is None:
-        return NOT_FOUND
-    return methods.get(method) or WRONG_METHOD[path]
+    if methods is not None:
+        return Target(methods.get(method) or WRONG_METHOD[path], path)
+    if path == "/":
+        return Target(PAGE_ONLY, path)
+    key, slash, rest = path[1:].partition("/")
+    methods = LEGACY.get(slash + rest)
+    if methods is not None:
+        return Target(methods.get(method) or WRONG_METHOD["/" + rest], "/{key}/" + rest, key.encode())
+    return Target(NOT_FOUND, "/{key}/" + rest if len(key) >= _KEY_CHARACTERS_MIN else path)

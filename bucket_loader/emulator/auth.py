@@ -1,18 +1,33 @@
 """The two keys, and which of them opens what.
 
-Source: S0 (secret keys in the header, publishable keys in the header or the query), OA15 and OA-time docs (which key
+Source: S0 (secret keys in the header, publishable keys in the header or the query), S2 and S4 (the key as the first
+segment of the path; the Segment plug-in says that it is the publishable one), OA15 and OA-time docs (which key
 for which endpoint), the test of BROW's bulk queue (401 INVALID_API_KEY), DOC (403 for a key on the wrong endpoint).
 """
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qs
 
 from bucket_loader.emulator.answers import Answer, refusal
 
 UNKNOWN_KEY: Final = refusal(401, "INVALID_API_KEY", "The key is missing or not known")
 WRONG_KEY: Final = refusal(403, "INVALID_API_KEY", "This endpoint needs the secret key, in the Authorization header")
+
+
+class Credentials(Protocol):
+    """What a call says of who makes it.
+
+    Attributes:
+        authorization: the header.
+        query: of the URL, encoded.
+        path_key: the key in the path of a legacy call; None in any other.
+    """
+
+    authorization: bytes
+    query: bytes
+    path_key: bytes | None
 
 
 @dataclass(frozen=True)
@@ -30,17 +45,19 @@ class Keys:
             publishable=publishable or f"pub_local_{secrets.token_hex(12)}",
         )
 
-    def refuse(self, authorization: bytes, query: bytes, *, secret_only: bool) -> Answer | None:
+    def refuse(self, given: Credentials, *, secret_only: bool) -> Answer | None:
         """Give the refusal that these credentials earn, or None when they are right.
 
-        The header wins over the query; a secret key in the query is not recognised (S0: header only).
+        The path wins over the header, the header over the query; a secret key is recognised in the header only (S0).
         """
-        scheme, _, token = authorization.partition(b" ")
+        if given.path_key is not None:
+            return None if given.path_key == self.publishable.encode() else UNKNOWN_KEY
+        scheme, _, token = given.authorization.partition(b" ")
         key = token.strip() if scheme.lower() == b"bearer" else b""
         if key == self.secret.encode():
             return None
-        if not authorization:
-            key = _query_key(query)
+        if not given.authorization:
+            key = _query_key(given.query)
         if key == b"" or key != self.publishable.encode():
             return UNKNOWN_KEY
         return WRONG_KEY if secret_only else None

@@ -5,16 +5,18 @@ This is plain ASGI, because the sink of every test should not be what slows it d
 
 import asyncio
 import time
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from starlette.types import Receive, Scope, Send
 
 from bucket_loader.emulator.answers import Answer, refusal
 from bucket_loader.emulator.emulator import BODY_BYTES_MAX, Emulator
 from bucket_loader.emulator.protocol import TRANSPORT
-from bucket_loader.emulator.requests_log import Noted, outcome
+from bucket_loader.emulator.requests_log import Noted, outcome, wrong
 
 TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger than {BODY_BYTES_MAX} bytes")
+# More of a body that is too large is not waited for.
+DISCARDED_BYTES_MAX: Final = 32 * BODY_BYTES_MAX
 
 
 class Endpoint(Protocol):
@@ -33,6 +35,20 @@ class Endpoint(Protocol):
         """Do half of what the call asks (for the fault `partial_400`)."""
 
 
+class Target(NamedTuple):
+    """Where a call goes.
+
+    Attributes:
+        endpoint: what is there.
+        path: how the log of requests names it, without a key.
+        key: the one that stands in the path of the legacy APIs; None in the current one.
+    """
+
+    endpoint: Endpoint
+    path: str
+    key: bytes | None = None
+
+
 class Call:
     """A call whose body has been read, and the ways to end it.
 
@@ -40,13 +56,14 @@ class Call:
     """
 
     __slots__ = ("_endpoint", "_receive", "_send", "_transport", "authorization", "body", "content_type", "emulator",
-                 "fault", "method", "number", "path", "query")  # fmt: skip
+                 "fault", "method", "number", "path", "path_key", "query", "records")  # fmt: skip
 
-    def __init__(self, emulator: Emulator, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, emulator: Emulator, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.emulator = emulator
         self.number = emulator.log.number()
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
+        self.path = target.path
+        self.path_key = target.key
         self.query: bytes = scope["query_string"]
         self.authorization = self.content_type = b""
         for name, value in scope["headers"]:
@@ -56,7 +73,8 @@ class Call:
                 self.content_type = value
         self.body = b""
         self.fault: str | None = None
-        self._endpoint = endpoint
+        self.records: int | None = None  # accepted
+        self._endpoint = target.endpoint
         self._transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
         self._receive = receive
         self._send = send
@@ -122,15 +140,22 @@ class Call:
         await self._gone()
 
     async def _read(self) -> bytes | None:
-        """Read the body; None when the caller has left. One that is too large is not kept, only begun."""
+        """Read the body; None when the caller has left.
+
+        Of one that is too large only the beginning is kept. The rest is read all the same, within reason: a caller who
+        is still sending would not see the answer.
+        """
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message["more_body"]:
             return body
-        parts = bytearray(body)
-        while message["type"] == "http.request" and message["more_body"] and len(parts) <= BODY_BYTES_MAX:
+        parts, taken = bytearray(body), len(body)
+        while message["type"] == "http.request" and message["more_body"] and taken <= DISCARDED_BYTES_MAX:
             message = await self._receive()
-            parts += message.get("body", b"")
+            body = message.get("body", b"")
+            taken += len(body)
+            if len(parts) <= BODY_BYTES_MAX:
+                parts += body
         return None if message["type"] == "http.disconnect" else bytes(parts)
 
     async def _begin(self, answer: Answer, *, length: int | None) -> None:
@@ -149,6 +174,8 @@ class Call:
 
     def _note(self, answer: Answer | None) -> None:
         status, error = outcome(answer)
+        mistakes = wrong(answer.mistakes, self.body) if answer is not None and answer.mistakes else []
+        at_ms = time.time() * 1000
         self.emulator.log.note(
-            Noted(self.number, time.time() * 1000, self.method, self.path, status, error, self.fault)
+            Noted(self.number, at_ms, self.method, self.path, status, error, self.fault, self.records, mistakes)
         )

@@ -7,6 +7,7 @@ that could disagree with it. The price is the start: about four seconds for each
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from bucket_loader.emulator.journal import Entry
 from bucket_loader.errors import StateError
@@ -21,10 +22,15 @@ create table if not exists kept (name text primary key, value blob not null);
 class DurableJournal:
     """A journal in one SQLite file; an answer is given only after its commit."""
 
+    is_durable: ClassVar[bool] = True
+
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         file = directory / "emulator.db"
-        self._connection = sqlite3.connect(file, isolation_level=None, timeout=0.5)  # seconds
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(file, isolation_level=None, timeout=0.5)  # seconds
+        except (OSError, sqlite3.OperationalError) as error:
+            raise StateError(f"{file} cannot be opened: {error}", hint="give another --data directory") from error
         try:
             # WAL survives a kill of this process at any moment; for a power cut there is no need in an emulator.
             self._connection.execute("pragma journal_mode = wal")
@@ -46,9 +52,12 @@ class DurableJournal:
         )
 
     def entries(self) -> Iterator[Entry]:
-        """Give every call kept so far, in order; by place, so that no read stays open while calls come in."""
-        (end,) = self._connection.execute("select coalesce(max(place), 0) from accepted").fetchone()
-        place = 0
+        """Give every call kept so far, in order."""
+        return (entry for _, entry in self.after(0))
+
+    def after(self, place: int) -> Iterator[tuple[int, Entry]]:
+        """Give the calls kept after a place; one by one, so that no read stays open while calls come in."""
+        end = self.end()
         while place < end:
             row = self._connection.execute(
                 "select place, request, at_ms, type, body from accepted where place > ? order by place limit 1",
@@ -57,7 +66,12 @@ class DurableJournal:
             if row is None:  # a reset meanwhile
                 return
             place = row[0]
-            yield Entry(*row[1:])
+            yield place, Entry(*row[1:])
+
+    def end(self) -> int:
+        """Give the place of the last call."""
+        (end,) = self._connection.execute("select coalesce(max(place), 0) from accepted").fetchone()
+        return int(end)
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep something small under a name, where the next start finds it."""

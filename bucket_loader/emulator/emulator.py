@@ -80,8 +80,9 @@ class Emulator:
 
     def _define(self, document: bytes | dict[str, Any]) -> None:
         version = (self.definitions.flag_state_version or 0) + 1
-        self.definitions = features.read(document, version=version)
-        self.features_body = features.encode(self.definitions)
+        definitions = features.read(document, version=version)
+        self.features_body = features.encode(definitions)
+        self.definitions = definitions
 
     def _arm_at_start(self) -> None:
         self.faults = Faults() if self._faults_at_start is None else Faults.read(self._faults_at_start)
@@ -92,6 +93,7 @@ class Emulator:
         if kept is not None and self._features_at_start is None:
             self._define(kept)
         for entry in self.journal.entries():
+            self.log.remember(entry.request)
             items = TYPES[entry.type](entry.body)
             if not isinstance(items, Mistakes):  # what was accepted once is accepted again
                 self.store.apply(items, entry.at_ms)

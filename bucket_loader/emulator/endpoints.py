@@ -3,10 +3,15 @@
 Source: S1 (paths, answers), OA15 and S0 (keys), S0, S2 and S4 (the content type), BROW and TRK (feedbackId).
 """
 
+import time
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
+from urllib.parse import parse_qsl
 
-from bucket_loader.emulator import wire
+import msgspec
+
+from bucket_loader.contract import FeatureKey
+from bucket_loader.emulator import evaluated, wire
 from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
 from bucket_loader.emulator.calls import Call
 from bucket_loader.emulator.emulator import Emulator
@@ -33,6 +38,7 @@ class Write:
         if isinstance(items, Answer):
             return items
         feedback_id = emulator.accept(call.number, self.type, call.body, items)
+        call.records = len(items)
         return success(feedbackId=feedback_id) if self.type == "feedback" else OK
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
@@ -43,16 +49,15 @@ class Write:
         half = len(items) // 2
         body = b"[" + b",".join(wire.split(call.body)[:half]) + b"]"
         emulator.accept(call.number, self.type, body, items[:half])
+        call.records = half
 
     def _read(self, emulator: Emulator, call: Call) -> list[Item] | Answer:
-        refused = emulator.keys.refuse(call.authorization, call.query, secret_only=False)
+        refused = _refuse_write(emulator, call)
         if refused is not None:
             return refused
-        if call.content_type != JSON_TYPE and not _is_json(call.content_type):
-            return NOT_JSON_TYPE
         items = wire.TYPES[self.type](call.body)
         if isinstance(items, Mistakes):
-            return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=items.messages)
+            return _wrong_body(items)
         return items
 
 
@@ -63,11 +68,75 @@ class ListFeatures:
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
         """Give the definitions; `waitForVersion` is not waited for."""
-        refused = emulator.keys.refuse(call.authorization, call.query, secret_only=True)
+        refused = emulator.keys.refuse(call, secret_only=True)
         return refused or raw_success(emulator.features_body)
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
         """Do nothing: a reading has no half."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """GET: the features, held against the context in the query.
+
+    Attributes:
+        only_enabled: whether the others are left out.
+    """
+
+    is_write: ClassVar[bool] = False
+
+    only_enabled: bool
+
+    def perform(self, emulator: Emulator, call: Call) -> Answer:
+        """Evaluate every feature, or the one that is asked for, with what is stored under what is sent."""
+        refused = emulator.keys.refuse(call, secret_only=False)
+        if refused is not None:
+            return refused
+        try:
+            query = dict(parse_qsl(call.query.decode(), keep_blank_values=True, errors="strict"))
+            key = msgspec.convert(query.get("key"), FeatureKey | None)
+        except (UnicodeDecodeError, msgspec.ValidationError) as error:
+            return refusal(400, "QUERY_VALIDATION_FAILED", "Query validation failed", mistakes=[_wrong_query(error)])
+        sent = {name.removeprefix(_CONTEXT): text for name, text in query.items() if name.startswith(_CONTEXT)}
+        stored = evaluated.remembered(emulator.store, sent)
+        now_ms = time.time() * 1000
+        entries = [
+            evaluated.entry(feature, {**stored, **sent}, now_ms)
+            for feature in emulator.definitions.features
+            if key in {None, feature.key}
+        ]
+        shown = {one["key"]: one for one in entries if one["isEnabled"] or not self.only_enabled}
+        answer: dict[str, Any] = {
+            "success": True,
+            "features": shown,
+            "remoteContextUsed": bool(stored),
+            "flagStateVersion": emulator.definitions.flag_state_version,
+        }
+        if call.path_key is not None:  # S2; TRK and BROW 0.0.1 read nothing else
+            answer["flags"] = {
+                key: {name: one[name] for name in ("key", "value", "version")} for key, one in shown.items()
+            }
+        return raw_success(msgspec.json.encode(answer))
+
+    def perform_part(self, emulator: Emulator, call: Call) -> None:
+        """Do nothing: a reading has no half."""
+
+
+class Forget:
+    """POST: what only SDKs send, about surveys; taken, and nothing comes of it. Source: BROW, TRK."""
+
+    is_write: ClassVar[bool] = True
+
+    def perform(self, emulator: Emulator, call: Call) -> Answer:
+        """Take any JSON object. An answer without `channel` says that there are no surveys."""
+        refused = _refuse_write(emulator, call)
+        if refused is not None:
+            return refused
+        items = wire.read_prompt_event(call.body)
+        return _wrong_body(items) if isinstance(items, Mistakes) else OK
+
+    def perform_part(self, emulator: Emulator, call: Call) -> None:
+        """Do nothing: nothing would come of the whole either."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +153,26 @@ class Refuse:
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
         """Do nothing."""
+
+
+_CONTEXT: Final = "context."
+
+
+def _wrong_body(mistakes: Mistakes) -> Answer:
+    return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=mistakes.messages)
+
+
+def _wrong_query(error: Exception) -> str:
+    return "not valid UTF-8" if isinstance(error, UnicodeDecodeError) else f"key: {error}"
+
+
+def _refuse_write(emulator: Emulator, call: Call) -> Answer | None:
+    """Give the refusal of a call that may not write, or that does not say it is JSON."""
+    refused = emulator.keys.refuse(call, secret_only=False)
+    if refused is not None:
+        return refused
+    is_json = call.content_type == JSON_TYPE or _is_json(call.content_type)
+    return None if is_json else NOT_JSON_TYPE
 
 
 def _is_json(content_type: bytes) -> bool:

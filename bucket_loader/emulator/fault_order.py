@@ -5,12 +5,14 @@ be random they draw from one seeded generator, so the same calls in the same ord
 """
 
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from bucket_loader.emulator.faults import AnyFault, Fault, Meeting, Memory
+from bucket_loader.emulator.views import FaultsView
 from bucket_loader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class Faults:
 
     def __init__(self, order: Order | None = None) -> None:
         order = order or Order()
+        self._seed = order.seed
+        self._ordered_s = time.monotonic()
         self._faults = [(fault, Memory()) for fault in order.faults]
         self._generator = random.Random(order.seed)  # noqa: S311  # repeatable, not secret
 
@@ -47,6 +51,11 @@ class Faults:
             raise UsageError(
                 f"malformed faults: {_explained(str(error))}", hint='an example: {"faults": [{"kind": "html"}]}'
             ) from error
+
+    def shown(self) -> FaultsView:
+        """Show what is ordered, and how often each struck."""
+        faults = [msgspec.to_builtins(fault) | {"struck": memory.struck} for fault, memory in self._faults]
+        return FaultsView(self._seed, round(time.monotonic() - self._ordered_s, 3), faults)
 
     async def meet(self, call: "Call") -> bool:
         """Let every fault that strikes this call do its harm, until one ends the call."""

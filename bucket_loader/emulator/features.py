@@ -10,7 +10,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bucket_loader.contract import FeatureKey
+from bucket_loader.emulator import evaluation
 from bucket_loader.errors import UsageError
+
+_DEPTH_MAX: Final = 100  # of filters in each other: far beyond any rule that people write
 
 
 class Rule(Struct):
@@ -60,37 +63,47 @@ class Definitions(Struct, rename="camel"):
     flag_state_version: Annotated[int, Meta(ge=0)] | None = None
 
 
-class _Group(Struct, tag_field="type", tag="group"):
+class GroupFilter(Struct, tag_field="type", tag="group"):
+    """Filters, all or any of which must hold; an operator other than `and` acts as `or`."""
+
     operator: str
     filters: list[dict[str, Any]]
 
 
-class _Negation(Struct, tag_field="type", tag="negation"):
+class NegationFilter(Struct, tag_field="type", tag="negation"):
+    """A filter that must not hold."""
+
     filter: dict[str, Any]
 
 
-class _Context(Struct, tag_field="type", tag="context"):
+class ContextFilter(Struct, tag_field="type", tag="context"):
+    """A field of the context, and what it is held against."""
+
     field: str
     operator: str
     values: list[str] | None = None
 
 
-class _Rollout(Struct, tag_field="type", tag="rolloutPercentage", rename="camel"):
+class RolloutFilter(Struct, tag_field="type", tag="rolloutPercentage", rename="camel"):
+    """A share of the values of a field, out of 100000."""
+
     partial_rollout_attribute: str
     partial_rollout_threshold: float
     key: str | None = None
 
 
-class _Constant(Struct, tag_field="type", tag="constant"):
+class ConstantFilter(Struct, tag_field="type", tag="constant"):
+    """Everyone, or nobody."""
+
     value: bool
 
 
-_FILTERS: Final[dict[str, Any]] = {
-    "group": _Group,
-    "negation": _Negation,
-    "context": _Context,
-    "rolloutPercentage": _Rollout,
-    "constant": _Constant,
+FILTERS: Final[dict[str, type[Struct]]] = {
+    "group": GroupFilter,
+    "negation": NegationFilter,
+    "context": ContextFilter,
+    "rolloutPercentage": RolloutFilter,
+    "constant": ConstantFilter,
 }
 NONE_YET: Final = Definitions(features=[], flag_state_version=0)
 
@@ -131,21 +144,25 @@ def _complete(feature: Feature, place: str) -> None:
         _check(variant.filter, feature.key, f"{place}.config.variants[{index}].filter")
 
 
-def _check(node: dict[str, Any], feature_key: str, place: str) -> None:
-    """Check a filter and those inside it; a type nobody knows passes, since evaluation makes it false."""
+def _check(node: dict[str, Any], feature_key: str, place: str, depth: int = 1) -> None:
+    """Check a filter and those inside it; a type or operator nobody knows passes, since evaluation makes it false."""
+    if depth > _DEPTH_MAX:
+        raise _malformed(f"Filters nested more than {_DEPTH_MAX} deep")
     kind = node.get("type")
     if not isinstance(kind, str):
         raise _malformed(f"Expected the type of a filter - at `{place}.type`")
     try:
-        msgspec.convert(node, _FILTERS.get(kind, Any))
+        msgspec.convert(node, FILTERS.get(kind, Any))
     except msgspec.ValidationError as error:
         raise _malformed(f"{error} - in `{place}`") from error
+    if kind == "context" and node["operator"] in evaluation.ONE_VALUE and not node.get("values"):
+        raise _malformed(f"Expected a value to compare with - at `{place}.values`")
     if kind == "rolloutPercentage":
         node.setdefault("key", feature_key)  # the hash is made of it, and documents leave it out
     for index, inner in enumerate(node["filters"] if kind == "group" else []):
-        _check(inner, feature_key, f"{place}.filters[{index}]")
+        _check(inner, feature_key, f"{place}.filters[{index}]", depth + 1)
     if kind == "negation":
-        _check(node["filter"], feature_key, f"{place}.filter")
+        _check(node["filter"], feature_key, f"{place}.filter", depth + 1)
 
 
 def _malformed(message: str) -> UsageError:
@@ -153,14 +170,21 @@ def _malformed(message: str) -> UsageError:
 
 
 def encode(definitions: Definitions) -> bytes:
-    """Give the body of GET /features."""
-    return msgspec.json.encode(
-        {
-            "success": True,
-            "features": [_shown(feature) for feature in definitions.features],
-            "flagStateVersion": definitions.flag_state_version,
-        }
-    )
+    """Give the body of GET /features.
+
+    Raises:
+        UsageError: a payload is nested too deeply to be written.
+    """
+    try:
+        return msgspec.json.encode(
+            {
+                "success": True,
+                "features": [_shown(feature) for feature in definitions.features],
+                "flagStateVersion": definitions.flag_state_version,
+            }
+        )
+    except RecursionError as error:
+        raise _malformed("nested too deeply") from error
 
 
 def _shown(feature: Feature) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Two places to keep it, with the same methods: a temporary file, or SQLite in a d
 
 import struct
 import tempfile
+from array import array
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 
@@ -54,13 +55,25 @@ def _one_line(item: bytes) -> bytes:
 
 
 class Journal(Protocol):
-    """Where accepted calls are kept."""
+    """Where accepted calls are kept.
+
+    Attributes:
+        is_durable: whether there is a next start that finds what is kept.
+    """
+
+    is_durable: ClassVar[bool]
 
     def append(self, entry: Entry) -> None:
         """Keep an accepted call."""
 
     def entries(self) -> Iterator[Entry]:
         """Give every call kept so far, in order; what comes while this runs is not waited for."""
+
+    def after(self, place: int) -> Iterator[tuple[int, Entry]]:
+        """Give the calls kept after a place, each with its own place; places grow, and start after 0."""
+
+    def end(self) -> int:
+        """Give the place of the last call."""
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep something small under a name, where the next start finds it, if there is a next start."""
@@ -78,30 +91,47 @@ class Journal(Protocol):
 class TemporaryJournal:
     """A journal in a file that vanishes with the process; small ones never reach the disk."""
 
+    is_durable: ClassVar[bool] = False
     _HEAD: Final = struct.Struct("<QdBI")  # request, at_ms, place in _TYPES, bytes of body
     _MEMORY_BYTES_MAX: Final = 8 * 1024 * 1024
+    _MARK_EVERY: Final = 64  # calls: where each of these begins is remembered, so that reading can start near any
 
     def __init__(self) -> None:
-        self._file = self._new_file()
-        self._end = 0
+        self._begin()
 
     def append(self, entry: Entry) -> None:
         """Keep an accepted call."""
+        if self._calls % self._MARK_EVERY == 0:
+            self._marks.append(self._end)
         head = self._HEAD.pack(entry.request, entry.at_ms, _TYPES.index(entry.type), len(entry.body))
         self._file.write(head)
         self._file.write(entry.body)
         self._end += len(head) + len(entry.body)
+        self._calls += 1
 
     def entries(self) -> Iterator[Entry]:
         """Give every call kept so far, in order."""
-        file, end, position = self._file, self._end, 0
-        while position < end and file is self._file:  # a reset meanwhile ends the reading
+        return (entry for _, entry in self.after(0))
+
+    def after(self, place: int) -> Iterator[tuple[int, Entry]]:
+        """Give the calls kept after a place; a place is how many calls came until there."""
+        file, end = self._file, self._calls
+        if place >= end:
+            return
+        number, position = place - place % self._MARK_EVERY, self._marks[place // self._MARK_EVERY]
+        while number < end and file is self._file:  # a reset meanwhile ends the reading
             file.seek(position)
             request, at_ms, kind, length = self._HEAD.unpack(file.read(self._HEAD.size))
-            body = file.read(length)
+            number += 1
             position += self._HEAD.size + length
+            body = file.read(length) if number > place else b""
             file.seek(self._end)  # appending goes on at the end
-            yield Entry(request, at_ms, _TYPES[kind], body)
+            if number > place:
+                yield number, Entry(request, at_ms, _TYPES[kind], body)
+
+    def end(self) -> int:
+        """Give the place of the last call."""
+        return self._calls
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep nothing: there is no next start."""
@@ -113,12 +143,16 @@ class TemporaryJournal:
     def clear(self) -> None:
         """Forget everything."""
         self._file.close()
-        self._file = self._new_file()
-        self._end = 0
+        self._begin()
 
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def _begin(self) -> None:
+        self._file = self._new_file()
+        self._end = self._calls = 0  # bytes, calls
+        self._marks = array("Q")  # bytes
 
     def _new_file(self) -> "tempfile.SpooledTemporaryFile[bytes]":
         return tempfile.SpooledTemporaryFile(max_size=self._MEMORY_BYTES_MAX)

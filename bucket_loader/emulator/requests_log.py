@@ -1,16 +1,34 @@
 """The latest calls and what became of them: bounded, for a person who wonders why something was refused."""
 
+import re
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
 import msgspec
 
+from bucket_loader.emulator import wire
 from bucket_loader.emulator.answers import Answer
 from bucket_loader.emulator.journal import Journal
 
-_LATEST_CALLS: Final = 1000
+LATEST_CALLS: Final = 1000  # of all, and as many of the refused: a thousand good calls must not hide a bad one
 _ERROR_CHARACTERS_MAX: Final = 500
+_ITEM_CHARACTERS_MAX: Final = 600
+_INDEX: Final = re.compile(r"\[(\d+)\]")
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """One mistake in a call.
+
+    Attributes:
+        message: which field of which item, and what was expected.
+        item: what was sent there, cut where it is long; None where the message says it all.
+    """
+
+    message: str
+    item: str | None
 
 
 class Noted(msgspec.Struct, frozen=True):
@@ -24,6 +42,8 @@ class Noted(msgspec.Struct, frozen=True):
         status: of the answer; None when the connection was cut instead.
         error: why it was refused.
         fault: the kind of fault that dealt with it.
+        records: how many were accepted; None for a call that brings none.
+        wrong: the first mistakes in its body.
     """
 
     request: int
@@ -33,6 +53,8 @@ class Noted(msgspec.Struct, frozen=True):
     status: int | None
     error: str | None
     fault: str | None
+    records: int | None = None
+    wrong: list[Wrong] = []
 
 
 class RequestsLog:
@@ -45,28 +67,58 @@ class RequestsLog:
         counts = msgspec.json.decode(journal.kept("requests") or b"[0,0]", type=tuple[int, int])
         self.requests, self.refused = counts
         self._journal = journal
-        self._latest: deque[Noted] = deque(maxlen=_LATEST_CALLS)
+        self._latest = _Latest(journal, "call")
+        self._refused = _Latest(journal, "refused")
 
     def number(self) -> int:
         """Count a call that has come in, and give its number."""
         self.requests += 1
         return self.requests
 
+    def remember(self, request: int) -> None:
+        """Know that this number was given: the process was killed before it noted what became of the call."""
+        self.requests = max(self.requests, request)
+
     def note(self, noted: Noted) -> None:
         """Keep what became of a call."""
         if noted.error is not None:
             self.refused += 1
-        self._latest.appendleft(noted)
+            self._refused.add(noted, self.refused)
+        self._latest.add(noted, noted.request)
         self._journal.keep("requests", b"[%d,%d]" % (self.requests, self.refused))
 
-    def latest(self, limit: int) -> list[Noted]:
+    def latest(self, limit: int, *, only_refused: bool = False) -> list[Noted]:
         """Give the latest calls, newest first."""
-        return list(islice(self._latest, limit))
+        return self._refused.first(limit) if only_refused else self._latest.first(limit)
 
     def clear(self) -> None:
         """Begin again at 1."""
         self.requests = self.refused = 0
         self._latest.clear()
+        self._refused.clear()
+
+
+class _Latest:
+    """A list that forgets its oldest, and is there again after a restart if the journal is."""
+
+    def __init__(self, journal: Journal, name: str) -> None:
+        self._journal = journal
+        self._name = name
+        kept = [journal.kept(f"{name} {place}") for place in range(LATEST_CALLS)] if journal.is_durable else []
+        calls = [msgspec.json.decode(one, type=Noted) for one in kept if one is not None]
+        self._calls = deque(sorted(calls, key=lambda call: call.at_ms, reverse=True), maxlen=LATEST_CALLS)
+
+    def add(self, noted: Noted, number: int) -> None:
+        """Keep a call; `number` is its own among those that belong here."""
+        self._calls.appendleft(noted)
+        if self._journal.is_durable:
+            self._journal.keep(f"{self._name} {number % LATEST_CALLS}", msgspec.json.encode(noted))
+
+    def first(self, limit: int) -> list[Noted]:
+        return list(islice(self._calls, limit))
+
+    def clear(self) -> None:
+        self._calls.clear()
 
 
 def outcome(answer: Answer | None) -> tuple[int | None, str | None]:
@@ -74,3 +126,26 @@ def outcome(answer: Answer | None) -> tuple[int | None, str | None]:
     if answer is None:
         return None, None
     return answer.status, None if answer.error is None else answer.error[:_ERROR_CHARACTERS_MAX]
+
+
+def wrong(mistakes: Sequence[str], body: bytes) -> list[Wrong]:
+    """Put what was sent beside each mistake in it."""
+    items: list[bytes] | None = None
+    found = []
+    for message in mistakes:
+        sent: bytes = body
+        if (byte := _BYTE.search(message)) is not None:
+            start = max(0, int(byte[1]) - _ITEM_CHARACTERS_MAX // 2)
+            sent = body[start:]
+        elif (index := _INDEX.match(message)) is not None:
+            items = wire.split(body) if items is None else items
+            sent = items[int(index[1])]
+        found.append(Wrong(message[:_ERROR_CHARACTERS_MAX], _text(sent)))
+    return found
+
+
+def _text(sent: bytes) -> str | None:
+    if not sent:
+        return None
+    text = sent[: _ITEM_CHARACTERS_MAX * 4].decode(errors="replace")
+    return text if len(text) <= _ITEM_CHARACTERS_MAX else text[:_ITEM_CHARACTERS_MAX] + "…"

@@ -12,6 +12,7 @@ import msgspec
 
 from bucket_loader import contract
 from bucket_loader.contract import AcceptedCompany, AcceptedEvent, AcceptedFeatureEvent, AcceptedFeedback, AcceptedUser
+from bucket_loader.emulator import javascript
 
 
 class PromptEvent(msgspec.Struct, tag_field="type", tag="prompt-event"):
@@ -64,21 +65,22 @@ def read_feature_events(body: bytes) -> list[Item] | Mistakes:
     return _checked_list(items, body)
 
 
-def reader(kind: contract.RecordKind) -> Reader:
+def reader(record: type[msgspec.Struct]) -> Reader:
     """Make the reader of an endpoint whose body is one record."""
-    decoder = msgspec.json.Decoder(contract.LENIENT[kind])
+    decoder = msgspec.json.Decoder(record)
 
     def read(body: bytes) -> list[Item] | Mistakes:
         item = _one(decoder, body)
         if isinstance(item, str):
             return Mistakes([_placed("body", item)])
-        return [item] if _is_text(body) else _BAD_TEXT
+        return _objection(body) or [item]
 
     return read
 
 
 _FEATURE_EVENT: Final = msgspec.json.Decoder(AcceptedFeatureEvent)
-read_feature_event: Final = reader("feature_event")
+read_feature_event: Final = reader(AcceptedFeatureEvent)
+read_prompt_event: Final = reader(PromptEvent)
 
 
 def split(body: bytes) -> list[bytes]:
@@ -98,7 +100,6 @@ def count(body: bytes) -> int:
 
 # --- naming mistakes -----------------------------------------------------------------------------------------------
 
-_BAD_TEXT: Final = Mistakes(["body: not valid UTF-8"])
 # How msgspec says where: "Expected `str`, got `int` - at `$.context.active`".
 _PLACE: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?")
 _FIELD: Final = re.compile(r"[\w.\[\]]+")
@@ -133,16 +134,46 @@ def _checked_list(items: list[Item], body: bytes) -> list[Item] | Mistakes:
     messages = [_placed(f"[{index}]", mistake) for index, item in enumerate(items) if (mistake := check(item))]
     if messages:
         return Mistakes(messages)
-    return items if _is_text(body) else _BAD_TEXT
+    return _objection(body) or items
 
 
-def _is_text(body: bytes) -> bool:
-    """Look for bad UTF-8 where the decoder does not: in the fields that it skips, and the journal does not."""
+def _objection(body: bytes) -> Mistakes | None:
+    """Object to what the decoder lets pass: bad UTF-8 in fields that it skips, and depths that others cannot read."""
     try:
         body.decode()
     except UnicodeDecodeError:
+        return Mistakes(["body: not valid UTF-8"])
+    return Mistakes([f"body: {_TOO_DEEP}"]) if is_deep(body) else None
+
+
+def is_deep(body: bytes) -> bool:
+    """Say whether JSON is nested more than 250 deep; what is no JSON may be called deep too.
+
+    How deep a decoder can go depends on who called it: what is accepted here must be readable everywhere.
+    """
+    if body.count(b"[") + body.count(b"{") <= _DEPTH_MAX:
         return False
-    return True
+    # Brackets in texts count too, at first: most bodies have none, and taking the texts out is slow.
+    return _is_nested(body) and _is_nested(_TEXT_IN_JSON.sub(b"", body))
+
+
+def _is_nested(body: bytes) -> bool:
+    brackets = body.translate(_BRACES_AS_BRACKETS, _NO_BRACKETS)
+    if b"[" * (_DEPTH_MAX + 1) in brackets:  # the loop below would take its time
+        return True
+    for _ in range(_DEPTH_MAX):
+        shorter = brackets.replace(b"[]", b"")
+        if len(shorter) == len(brackets):
+            break
+        brackets = shorter
+    return bool(brackets)
+
+
+_DEPTH_MAX: Final = 250
+_TOO_DEEP: Final = "nested too deeply"
+_TEXT_IN_JSON: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACES_AS_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def _worded(message: str, place: str) -> str:
@@ -167,7 +198,7 @@ def _placed(place: str, message: str) -> str:
 def _not_json(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not valid UTF-8"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return _TOO_DEEP if isinstance(error, RecursionError) else str(error)
 
 
 # --- what types alone cannot say -----------------------------------------------------------------------------------
@@ -176,9 +207,8 @@ def _not_json(error: Exception) -> str:
 _ISO: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 )
-_JS_PLAIN_BELOW: Final = 1e21  # larger numbers get an exponent (ECMAScript, Number::toString)
-_MS_MIN: Final = -62_135_596_800_000  # the year 1
-_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
+MS_MIN: Final = -62_135_596_800_000  # the year 1
+MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
 
 
 def check(item: Item) -> str | None:
@@ -200,7 +230,7 @@ def check(item: Item) -> str | None:
 def milliseconds(timestamp: float | str) -> float | None:
     """Give a timestamp as milliseconds since the epoch, or None when it is not one."""
     moment = _parsed(timestamp) if isinstance(timestamp, str) else timestamp
-    return moment if moment is not None and _MS_MIN <= moment <= _MS_MAX else None
+    return moment if moment is not None and MS_MIN <= moment <= MS_MAX else None
 
 
 def _parsed(timestamp: str) -> float | None:
@@ -216,14 +246,12 @@ def id_text(identifier: contract.LenientId) -> str:
     """Give an id as text: a number as the decimal text that JavaScript would write (C1)."""
     if isinstance(identifier, str):
         return identifier
-    if isinstance(identifier, float) and identifier.is_integer() and abs(identifier) < _JS_PLAIN_BELOW:
-        return str(int(identifier))
-    return str(identifier)
+    return str(identifier) if isinstance(identifier, int) else javascript.number_text(identifier)
 
 
 # How the bodies of each type are read; `bulk` is a list whose items name theirs.
 TYPES: Final[dict[str, Reader]] = {
     "bulk": read_bulk,
-    **{contract.WIRE_TYPES[kind]: reader(kind) for kind in contract.KINDS},
+    **{contract.WIRE_TYPES[kind]: reader(contract.LENIENT[kind]) for kind in contract.KINDS},
     contract.WIRE_TYPES["feature_event"]: read_feature_events,
 }

@@ -11,6 +11,8 @@ WRITES = {
     "/bulk": [{"type": "user", **USER}],
     "/features/events": [{"action": "check", "key": "f", "evalResult": True}],
 }
+READS = ("/features/enabled", "/features/evaluated")
+LEGACY = {path: document for path, document in WRITES.items() if path != "/bulk"}
 BEARER = {"secret": {"Authorization": f"Bearer {SECRET}"}, "publishable": {"Authorization": f"Bearer {PUBLISHABLE}"}}
 
 
@@ -38,7 +40,51 @@ def test_the_publishable_key_in_the_query_opens_every_write(api, path):
     assert send(api, "POST", path, query=query, document=WRITES[path]).status_code == 200
 
 
-@pytest.mark.parametrize("path", [*WRITES, "/features"])
+@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [(BEARER["secret"], ""), (BEARER["publishable"], ""), ({}, f"?publishableKey={PUBLISHABLE}")],
+    ids=["secret", "publishable", "query"],
+)
+def test_any_right_key_reads_features(api, path, headers, query):
+    """The features of a context are for the secret key, the publishable one, and the one in the query."""
+    assert send(api, "GET", path, headers=headers, query=query).json()["features"] == {}
+
+
+@pytest.mark.parametrize("path", LEGACY)
+def test_the_publishable_key_in_the_path_opens_legacy_writes(api, path):
+    """The legacy APIs need no header; one with another key does not matter."""
+    for headers in ({}, {"Authorization": "Bearer nobody"}):
+        assert send(api, "POST", f"/{PUBLISHABLE}{path}", headers=headers, document=LEGACY[path]).status_code == 200
+
+    assert len(api.journal()) == 2
+
+
+@pytest.mark.parametrize("path", ["/flags/evaluate", *READS])
+def test_the_publishable_key_in_the_path_opens_legacy_reads(api, path):
+    """Also the features of a context."""
+    assert send(api, "GET", f"/{PUBLISHABLE}{path}").json()["flags"] == {}
+
+
+@pytest.mark.parametrize("key", ["nobody", SECRET, "%20", PUBLISHABLE[:-1]])
+@pytest.mark.parametrize("path", [*LEGACY, "/flags/evaluate", *READS])
+def test_another_key_in_the_path_is_401(api, key, path):
+    """The secret key is none either: it belongs in the header alone."""
+    method = "POST" if path in LEGACY else "GET"
+
+    answer = send(api, method, f"/{key}{path}", headers=BEARER["secret"], document=LEGACY.get(path))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "INVALID_API_KEY")
+    assert api.journal() == []
+
+
+@pytest.mark.parametrize("path", ["/bulk", "/features", "/nowhere", ""])
+def test_legacy_apis_lack_the_rest(api, path):
+    """There is no bulk and no list of definitions behind a key in the path."""
+    assert send(api, "POST", f"/{PUBLISHABLE}{path}", document=[]).status_code == 404
+
+
+@pytest.mark.parametrize("path", [*WRITES, "/features", *READS])
 @pytest.mark.parametrize(
     ("headers", "query"),
     [
@@ -100,12 +146,22 @@ def test_a_refusal_never_repeats_the_key(api):
     assert "topsecret" not in api.get("/_emulator/requests").text
 
 
+@pytest.mark.parametrize("path", ["/user", "/flags/evaluate", "/nowhere", ""])
+def test_a_key_in_the_path_is_never_logged(api, path):
+    """Right, wrong or misplaced: the log of requests names the path without it."""
+    for key in (PUBLISHABLE, SECRET, "pub_prod_of_somebody_else"):
+        send(api, "POST", f"/{key}{path}", document=USER)
+
+    noted = api.get("/_emulator/requests").json()["requests"]
+    assert [one["path"] for one in noted] == ["/{key}" + (path or "/")] * 3
+
+
 def test_the_prefix_needs_no_key(api):
     """What is under /_emulator is open to anyone on this machine."""
     assert send(api, "GET", "/_emulator/state").status_code == 200
 
 
-@pytest.mark.parametrize("path", [*WRITES, "/features", "/nowhere"])
+@pytest.mark.parametrize("path", [*WRITES, "/features", *READS, f"/{PUBLISHABLE}/user", "/nowhere"])
 def test_preflights_are_answered_without_a_key(api, path):
     """A browser may ask first, and is allowed the SDKs' headers."""
     answer = send(api, "OPTIONS", path, headers={"Origin": "http://a.test", "Access-Control-Request-Method": "POST"})
@@ -118,14 +174,14 @@ def test_preflights_are_answered_without_a_key(api, path):
     assert api.state()["requests"] == 0
 
 
-@pytest.mark.parametrize("path", [*WRITES, "/features"])
+@pytest.mark.parametrize("path", [*WRITES, "/features", *READS, f"/{PUBLISHABLE}/user"])
 def test_answers_carry_cors_headers(api, path):
     """Also a refusal can be read by a browser."""
     assert send(api, "POST", path).headers["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/nowhere"), ("POST", "/nowhere"), ("POST", "/bulk/"), ("GET", "/")]
+    ("method", "path"), [("GET", "/nowhere"), ("POST", "/nowhere"), ("POST", "/bulk/"), ("GET", "//")]
 )
 def test_unknown_paths_are_404_in_the_envelope(api, method, path):
     """What is not there is refused as JSON, never as a page."""
@@ -137,7 +193,16 @@ def test_unknown_paths_are_404_in_the_envelope(api, method, path):
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/bulk"), ("PUT", "/user"), ("DELETE", "/event"), ("POST", "/features")]
+    ("method", "path"),
+    [
+        ("GET", "/bulk"),
+        ("PUT", "/user"),
+        ("DELETE", "/event"),
+        ("POST", "/features"),
+        ("POST", "/features/enabled"),
+        ("GET", f"/{PUBLISHABLE}/user"),
+        ("POST", f"/{PUBLISHABLE}/flags/evaluate"),
+    ],
 )
 def test_wrong_methods_are_405_in_the_envelope(api, method, path):
     """A known path names the methods it has."""

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from emulator_api import PUBLISHABLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,7 @@ def rules():
     yield "/feedback", "key", *texts(255)
     yield "/feedback", "feedbackId", ["x", NULL], ["", 1, [], {}]
     yield "/feedback", "promptId", *texts(40, shortest=10)
+    yield "/feedback", "promptId", ["text"], ["texts", "Text"]  # the reference's own example sends it
     yield "/feedback", "question", *texts(256)
     yield "/feedback", "promptedQuestion", *texts(256)
     yield "/feedback", "source", ["api", "manual", "prompt", "sdk", "widget", NULL], ["", "API", "other", 1]
@@ -104,6 +106,7 @@ def rules():
     yield "/features/events", "evalContext", OBJECTS_TAKEN, OBJECTS_REFUSED
     yield "/features/events", "evalRuleResults", [[], [True, False], NULL], [[1], ["x"], {}, True]
     yield "/features/events", "evalMissingFields", [[], ["a", ""], NULL], [[1], "a", {}]
+    yield "/features/events", "somethingElse", [1, {}, NULL], []
 
 
 def cases(which):
@@ -115,31 +118,40 @@ def cases(which):
 
 @pytest.mark.parametrize(("path", "field", "value"), list(cases("taken")))
 def test_a_value_is_taken(api, path, field, value):
-    """A value within its field's limits is taken, alone and in bulk, and the journal holds what was sent."""
+    """A value within its field's limits is taken by every endpoint, and the journal holds what was sent."""
     item = {**SMALLEST[path], field: value}
 
     alone = api.post(path, item)
+    legacy = api.post(f"/{PUBLISHABLE}{path}", item)
     bulk = api.post("/bulk", [{"type": TYPES[path], **item}])
 
-    assert (alone.status_code, bulk.status_code) == (200, 200), alone.text + bulk.text
-    assert [line["item"] for line in api.journal()] == [item, {"type": TYPES[path], **item}]
+    assert {alone.status_code, legacy.status_code, bulk.status_code} == {200}, alone.text + legacy.text + bulk.text
+    assert [line["item"] for line in api.journal()] == [item, item, {"type": TYPES[path], **item}]
 
 
 @pytest.mark.parametrize(("path", "field", "value"), list(cases("refused")))
 def test_a_value_is_refused(api, path, field, value):
-    """A value beyond its field's limits is a 400 that names the field, alone and with its index in bulk."""
+    """A value beyond its field's limits is a 400 of every endpoint that names the field, in a list with its index."""
     item = {**SMALLEST[path], field: value}
 
-    alone = api.post(path, item)
-    bulk = api.post("/bulk", [{"type": TYPES[path], **SMALLEST[path]}, {"type": TYPES[path], **item}])
+    alone = mistakes(api.post(path, item))
+    legacy = mistakes(api.post(f"/{PUBLISHABLE}{path}", item))
+    bulk = mistakes(api.post("/bulk", [{"type": TYPES[path], **SMALLEST[path]}, {"type": TYPES[path], **item}]))
 
-    assert (alone.status_code, bulk.status_code) == (400, 400)
-    assert alone.json()["error"]["code"] == bulk.json()["error"]["code"] == "BODY_VALIDATION_FAILED"
-    (named,) = [mistake["message"] for mistake in alone.json()["error"]["validationErrors"]]
-    (indexed,) = [mistake["message"] for mistake in bulk.json()["error"]["validationErrors"]]
-    assert named.startswith((f"{field}:", f"{field}.", f"{field}["))
-    assert indexed == f"[1].{named}"
+    assert len(alone) == 1
+    assert alone[0].startswith((f"{field}:", f"{field}.", f"{field}["))
+    assert legacy == alone
+    assert bulk == [f"[1].{alone[0]}"]
+    if path == "/features/events":
+        assert mistakes(api.post(path, [SMALLEST[path], item])) == bulk
     assert api.journal() == []
+
+
+def mistakes(answer):
+    """Give what a refusal names; it must be a refusal of the body."""
+    assert (answer.status_code, answer.json()["success"]) == (400, False)
+    assert answer.json()["error"]["code"] == "BODY_VALIDATION_FAILED"
+    return [mistake["message"] for mistake in answer.json()["error"]["validationErrors"]]
 
 
 @pytest.mark.parametrize(
@@ -158,16 +170,16 @@ def test_a_required_field_is_named_when_it_is_missing(api, path, missing):
     """A record without a required field is a 400 that names it."""
     item = {name: value for name, value in SMALLEST[path].items() if name != missing}
 
-    answer = api.post(path, item)
-
-    assert answer.status_code == 400
-    assert answer.json()["error"]["validationErrors"][0]["message"].startswith(f"{missing}: ")
+    for target in (path, f"/{PUBLISHABLE}{path}"):
+        assert mistakes(api.post(target, item))[0].startswith(f"{missing}: ")
+    assert mistakes(api.post("/bulk", [{"type": TYPES[path], **item}]))[0].startswith(f"[0].{missing}: ")
 
 
 @pytest.mark.parametrize("item", [{"userId": "u"}, {"userId": "u", "score": None, "comment": None}])
 def test_feedback_needs_a_score_or_a_comment(api, item):
     """Feedback that says nothing is refused; null says nothing."""
-    assert api.post("/feedback", item).status_code == 400
+    assert mistakes(api.post("/feedback", item)) == ["score: Expected a score or a comment, got neither"]
+    assert mistakes(api.post("/bulk", [{"type": "feedback", **item}]))[0].startswith("[0].score: ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The page at `/`: what is in here, for people who look rather than read. It is three files, and asks no other host."""
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from bucket_loader.emulator.emulator import Emulator
+
+_TYPES: Final = {
+    "index.html": "text/html; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+# What a record holds may look like HTML: nothing on the page may run but its own script, nor speak to another host.
+_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+async def show(_: Request) -> Response:
+    """Give the page."""
+    return _file("index.html")
+
+
+async def asset(_: "Emulator", request: Request) -> Response:
+    """Give one of the files that the page is made of."""
+    return _file(request.path_params["name"])
+
+
+def _file(name: str) -> Response:
+    if name not in _TYPES:
+        raise HTTPException(404, "There is no such file")
+    content = resources.files("bucket_loader.emulator").joinpath("static", name).read_bytes()
+    return Response(content, media_type=_TYPES[name], headers=_HEADERS)

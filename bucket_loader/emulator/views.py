@@ -1,0 +1,202 @@
+"""What the control API shows: the shape of each answer, which `openapi` describes as it stands here."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from bucket_loader.emulator.requests_log import Noted, Wrong
+from bucket_loader.emulator.store import Company, User
+
+Kind = Literal["user", "company"]
+JsonObject: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
+Moment: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Done(Struct):
+    """That it is done."""
+
+    success: Literal[True] = True
+
+
+class State(Struct):
+    """How much there is of everything."""
+
+    users: int
+    companies: int
+    events: int
+    feedback: int
+    feature_events: int
+    unassociated_events: int
+    requests: int
+    refused: int
+
+
+class RequestView(Struct):
+    """One API call and its verdict: `status` is null when the connection was cut, `error` when all was well."""
+
+    request: int
+    at: Moment
+    method: str
+    path: str
+    status: int | None
+    error: str | None
+    fault: str | None
+    records: int | None
+    wrong: list[Wrong]
+
+    @classmethod
+    def of(cls, noted: Noted) -> "RequestView":
+        """Show a call."""
+        return cls(
+            noted.request,
+            time_text(noted.at_ms),
+            noted.method,
+            noted.path,
+            noted.status,
+            noted.error,
+            noted.fault,
+            noted.records,
+            noted.wrong,
+        )
+
+
+class Requests(Struct):
+    """The latest calls, newest first."""
+
+    requests: list[RequestView]
+
+
+class UserView(Struct, rename="camel"):
+    """A user, as it is now."""
+
+    user_id: str
+    attributes: JsonObject
+    companies: list[str]
+    default_company: str | None
+    first_seen: Moment | None
+    last_seen: Moment | None
+    events: int
+
+    @classmethod
+    def of(cls, user: User) -> "UserView":
+        """Show a user."""
+        return cls(
+            user.id,
+            msgspec.Raw(user.attributes),
+            list(user.companies),
+            user.default_company,
+            _time_or_none(user.first_ms),
+            _time_or_none(user.last_ms),
+            user.events,
+        )
+
+
+class CompanyView(Struct, rename="camel"):
+    """A company, as it is now; with a `limit`, only as many of its users, and how many there are."""
+
+    company_id: str
+    attributes: JsonObject
+    users: list[str]
+    first_seen: Moment | None
+    last_seen: Moment | None
+    events: int
+    users_total: int | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, company: Company, limit: int | None) -> "CompanyView":
+        """Show a company."""
+        return cls(
+            company.id,
+            msgspec.Raw(company.attributes),
+            [user for user, _ in zip(company.users, range(limit), strict=False)] if limit else list(company.users),
+            _time_or_none(company.first_ms),
+            _time_or_none(company.last_ms),
+            company.events,
+            UNSET if limit is None else len(company.users),
+        )
+
+
+class Look(Struct, rename="camel"):
+    """What every look into a large store says of itself: it stops after a moment, and can be taken up again.
+
+    Attributes:
+        next: what to give as `after` to go on; after a complete look, to see what has come since.
+        is_complete: whether everything there was has been looked at.
+        seen: how far the look has come, of `total`.
+        total: how much there is to look at.
+    """
+
+    next: str
+    is_complete: bool
+    seen: int
+    total: int
+
+
+class Arrived(Struct):
+    """One accepted record that names what was asked for; `text` is its JSON as it was sent, cut where it is long."""
+
+    request: int
+    at: Moment
+    type: str
+    text: str
+
+
+class Timeline(Look, kw_only=True):
+    """What arrived for a user or company, in order."""
+
+    items: list[Arrived]
+
+
+class Found(Struct, rename="camel"):
+    """A user or company that a search found."""
+
+    kind: Kind
+    id: str
+    name: str | None
+    events: int
+    last_seen: Moment | None
+    is_exact: bool
+
+
+class Search(Look, kw_only=True):
+    """What a search found: by id or by anything in the attributes, whatever the case."""
+
+    found: list[Found]
+
+
+class Holder(Struct):
+    """Who has a feature, and the variant of its config."""
+
+    id: str
+    name: str | None
+    variant: str | None
+
+
+class Holders(Look, kw_only=True):
+    """Who has a feature: `have` of the `checked` that were looked at this time; named unless `limit` is 0."""
+
+    items: list[Holder]
+    checked: int
+    have: int
+
+
+class FaultsView(Struct, rename="camel"):
+    """The faults that are ordered now, each with how often it struck; they have been there for `ageSeconds`."""
+
+    seed: int
+    age_seconds: float
+    faults: list[dict[str, Any]]
+
+
+def time_text(moment_ms: float) -> str:
+    """Write a time as every example of the API does: UTC, with milliseconds."""
+    moment = _EPOCH + timedelta(milliseconds=round(moment_ms))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _time_or_none(moment_ms: float | None) -> str | None:
+    return None if moment_ms is None else time_text(moment_ms)
