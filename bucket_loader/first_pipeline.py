@@ -11,7 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bucket_loader.config import AnySource, CsvSource, ParquetSource, SqlSource
+from bucket_loader.config import (
+    REMOTE,
+    AnySource,
+    ArrowSource,
+    CsvSource,
+    DeltaSource,
+    ExcelSource,
+    IcebergSource,
+    JsonLinesSource,
+    ParquetSource,
+    SqlSource,
+    scheme_of,
+)
 from bucket_loader.contract import RecordKind
 from bucket_loader.errors import SourceError, UsageError
 from bucket_loader.sources import open_source
@@ -63,7 +75,7 @@ def write(source: str, *, record: str | None, name: str | None) -> str:
     kind = _kind(columns, record)
     stream = "\n".join(_stream(label, words, kind, columns))
     return (
-        f"# A first pipeline for {source}, written by looking at its first {SAMPLE_ROWS:,} rows at the most.\n"
+        f"# A first pipeline for {_shown(source)}, written by looking at its first {SAMPLE_ROWS:,} rows at the most.\n"
         "# Lines marked `guess` are guesses: look at each. Then, in this order:\n"
         "#   bucket-loader check FILE       are the columns and types as this file says?\n"
         "#   bucket-loader rehearse FILE    the whole run, into a local Bucket\n"
@@ -76,30 +88,77 @@ def write(source: str, *, record: str | None, name: str | None) -> str:
     )
 
 
+def _url_written(url: str) -> str:
+    """Give a database's URL as the file may hold it: what may be a password is left to the environment."""
+    return "${DATABASE_URL}" if _holds_password(url) else url
+
+
+def _holds_password(url: str) -> bool:
+    return "@" in url or "password" in url.lower() or "?" in url
+
+
+def _shown(source: str) -> str:
+    url, _, table = source.partition("#")
+    if scheme_of(source) in {None, *REMOTE} or not _holds_password(url):
+        return source
+    return f"the database whose URL is in the variable DATABASE_URL (export it), table {table or '?'}"
+
+
 def _source(source: str) -> tuple[str, AnySource, str]:
     """Give the source's words for the file, its model, and a name."""
-    if "://" in source:
+    if scheme_of(source) not in {None, *REMOTE}:
         url, _, table = source.partition("#")
         if not table:
-            raise UsageError(f"{source} names no table", hint="write for example 'sqlite:///app.db#events'")
+            raise UsageError(f"{_shown(source)} names no table", hint="write for example 'sqlite:///app.db#events'")
         return (
-            f"{{type: sql, url: {_scalar(url)}, table: {_scalar(table)}}}",
+            f"{{type: sql, url: {_scalar(_url_written(url))}, table: {_scalar(table)}}}",
             SqlSource.model_validate({"type": "sql", "url": url, "table": table}),
             _label(table),
         )
-    plain = source.lower().removesuffix(".gz").removesuffix(".zst")
-    label = _label(Path(plain).name.split(".")[0] or "first")
-    if plain.endswith((".parquet", ".pq")) or Path(source).is_dir():
-        spec: AnySource = ParquetSource(type="parquet", path=source)
-        return f"{{type: parquet, path: {_scalar(source)}}}", spec, label
-    delimiter = _delimiter(source)
-    if plain.endswith((".csv", ".tsv", ".txt")):
-        kind = "tsv" if delimiter == "\t" else "csv"
-        words = {"type": kind, "path": source} | ({"delimiter": delimiter} if delimiter not in {",", "\t"} else {})
-        spelt = ", ".join(f"{key}: {_scalar(value)}" for key, value in words.items())
-        return f"{{{spelt}}}", CsvSource.model_validate(words), label
+    plain = _path_of(source).lower().removesuffix(".gz").removesuffix(".zst")
+    label = _label(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
+    kind = _file_type(plain, source)
+    if kind == "csv":
+        delimiter = _delimiter(source)
+        words = {"type": "tsv" if delimiter == "\t" or plain.endswith(".tsv") else "csv", "path": source}
+        words |= {"delimiter": delimiter} if delimiter not in {",", "\t"} else {}
+    elif kind == "iceberg":
+        words = {"type": kind, "metadata": source}
+    else:
+        words = {"type": kind, "path": source}
+    spelt = ", ".join(f"{key}: {_scalar(value)}" for key, value in words.items())
+    return f"{{{spelt}}}", _MODELS[kind].model_validate(words), label
+
+
+_MODELS: Final[dict[str, type[AnySource]]] = {
+    "csv": CsvSource, "parquet": ParquetSource, "jsonl": JsonLinesSource, "arrow": ArrowSource, "excel": ExcelSource,
+    "delta": DeltaSource, "iceberg": IcebergSource,
+}  # fmt: skip
+_EXTENSIONS: Final = {
+    ".metadata.json": "iceberg",
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".arrow", ".arrows", ".feather", ".ipc"), "arrow"),
+    **dict.fromkeys((".xlsx", ".xlsm"), "excel"),
+}
+
+
+def _path_of(source: str) -> str:
+    """Give a path without the query of an address."""
+    return source.partition("?")[0] if scheme_of(source) in {"http", "https"} else source
+
+
+def _file_type(plain: str, source: str) -> str:
+    if (found := next((kind for end, kind in _EXTENSIONS.items() if plain.endswith(end)), None)) is not None:
+        return found
+    if Path(source, "_delta_log").is_dir():
+        return "delta"
+    if Path(source).is_dir() or (scheme_of(source) and plain.endswith("/")):
+        return "parquet"
     raise UsageError(
-        f"cannot tell what {source} is", hint="it should end in .csv, .tsv or .parquet, or be a database URL"
+        f"cannot tell what {_path_of(source)} is",
+        hint="it should end in .csv, .tsv, .parquet, .jsonl, .arrow or .xlsx, be a folder, or be a database URL",
     )
 
 

@@ -6,16 +6,43 @@ A new source is one class with `fingerprint()` and `read()`, one line here, and 
 from importlib import import_module
 from typing import Final, cast
 
-from bucket_loader.config import CsvSource, FrameSource, ParquetSource, QuerySource, SqlSource
+from bucket_loader.config import (
+    ArrowSource,
+    CsvSource,
+    DeltaSource,
+    ExcelSource,
+    FrameSource,
+    IcebergSource,
+    JsonLinesSource,
+    ParquetSource,
+    QuerySource,
+    SqlSource,
+)
 from bucket_loader.records import Source
 from bucket_loader.sources.base import SourceContext
 
-AnySourceSpec = CsvSource | ParquetSource | QuerySource | SqlSource | FrameSource
+AnySourceSpec = (
+    CsvSource
+    | ParquetSource
+    | JsonLinesSource
+    | ArrowSource
+    | ExcelSource
+    | DeltaSource
+    | IcebergSource
+    | QuerySource
+    | SqlSource
+    | FrameSource
+)
 
 # Named, not imported: a pipeline over CSV never pays for loading pandas, and `--help` pays for nothing.
 _CLASSES: Final[dict[type, str]] = {
     CsvSource: "bucket_loader.sources.csv:CsvFiles",
     ParquetSource: "bucket_loader.sources.parquet:ParquetFiles",
+    JsonLinesSource: "bucket_loader.sources.jsonl:JsonLines",
+    ArrowSource: "bucket_loader.sources.arrow_ipc:ArrowFiles",
+    ExcelSource: "bucket_loader.sources.excel:Workbooks",
+    DeltaSource: "bucket_loader.sources.delta:DeltaLake",
+    IcebergSource: "bucket_loader.sources.iceberg:Iceberg",
     QuerySource: "bucket_loader.sources.query:Query",
     SqlSource: "bucket_loader.sources.sql:Database",
     FrameSource: "bucket_loader.sources.frame:Frame",

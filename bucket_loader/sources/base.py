@@ -1,19 +1,25 @@
 """What every source is given, and the helpers that more than one of them needs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bucket_loader.errors import UsageError
-from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX
+from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX, InputBatch, LoadedFile, Rejection
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from bucket_loader.sources.files import InputFile
+
     Numbers = np.ndarray[Any, np.dtype[np.int64]]
+
+
+Parameter = datetime | date | int | str
+"""What is bound in a query: a moment (aware, UTC); for `:cursor` also a date, a whole number or a text."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +28,24 @@ class SourceContext:
 
     Attributes:
         base: the folder that relative paths start from: the pipeline file's.
-        parameters: `interval_start`, `interval_end`, `as_of`, `cursor`, as far as they are known; aware datetimes.
+        parameters: `interval_start`, `interval_end`, `as_of`, `cursor`, as far as they are known.
         tables: the named sources that a query may use, each staged once as a Parquet file.
+        loaded: the files that were loaded before, where only new ones are wanted; else None.
     """
 
     base: Path
-    parameters: Mapping[str, datetime] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     tables: Mapping[str, Path] = field(default_factory=dict)
+    loaded: frozenset[LoadedFile] | None = None
 
-    def parameter(self, name: str) -> datetime:
-        """Give one parameter as UTC.
+    def moment(self, name: str) -> datetime:
+        """Give a parameter that is a moment, as UTC."""
+        value = self.parameter(name)
+        assert isinstance(value, datetime)  # noqa: S101  # only `cursor` may be anything else
+        return value
+
+    def parameter(self, name: str) -> Parameter:
+        """Give one parameter; a moment as UTC.
 
         Raises:
             UsageError: it is used by a path or a query, and the run does not have it.
@@ -42,13 +56,19 @@ class SourceContext:
             elif name == "as_of":
                 hint = "give --as-of"
             else:
-                hint = "there is no earlier run to continue from; write the query without it, or coalesce"
+                hint = "say what it is: `cursor: {column: updated_at, start: 2024-01-01}` on the stream"
             raise UsageError(f"the source uses {name}, which this run does not have", hint=hint)
-        return self.parameters[name].astimezone(UTC)
+        value = self.parameters[name]
+        return value.astimezone(UTC) if isinstance(value, datetime) else value
 
-    def bound(self, names: Iterable[str]) -> dict[str, datetime]:
-        """Give the parameters that a query uses, as UTC."""
+    def bound(self, names: Iterable[str]) -> dict[str, Parameter]:
+        """Give the parameters that a query uses."""
         return {name: self.parameter(name) for name in names}
+
+
+def zoneless(value: Parameter) -> Parameter:
+    """Give a moment without its zone, for a driver that binds no other; what is no moment stays."""
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
 def slices(batch: "pa.RecordBatch") -> Iterator[tuple[int, "pa.RecordBatch"]]:
@@ -66,6 +86,22 @@ def slices(batch: "pa.RecordBatch") -> Iterator[tuple[int, "pa.RecordBatch"]]:
             pending += [(start + half, piece.slice(half)), (start, piece.slice(0, half))]
         else:
             yield start, piece
+
+
+def numbered(
+    batch: "pa.RecordBatch", ordinals: Sequence[int], name: str, unread: Sequence[Rejection]
+) -> Iterator[InputBatch]:
+    """Give N rows and what could not be read among them as input batches, in the order of their numbers."""
+    import numpy as np
+
+    waiting = list(unread)
+    for start, piece in slices(batch):
+        numbers = np.array(ordinals[start : start + piece.num_rows], dtype=np.int64)
+        before = sum(1 for rejection in waiting if rejection.origin.row < numbers[-1])
+        yield InputBatch(piece, int64_array(numbers), name, waiting[:before])
+        del waiting[:before]
+    if waiting:
+        yield InputBatch(empty_batch(batch.schema), ordinals_from(1, 0), name, waiting)
 
 
 def int64_array(numbers: "Numbers") -> "pa.Int64Array":
@@ -88,6 +124,11 @@ def repeated_text(text: str | None, count: int) -> "pa.StringArray":
     data = text.encode()
     offsets = np.arange(count + 1, dtype=np.int32) * len(data)
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
+
+
+def added_columns(file: "InputFile", names: Sequence[str]) -> list[str]:
+    """Give the columns that a file's folders add; one that it holds itself is the data, whatever the folder says."""
+    return [key for key, _ in file.partitions if key not in names]
 
 
 def ordinals_from(first: int, count: int) -> "pa.Int64Array":
@@ -115,3 +156,17 @@ def repeated(names: Iterable[str]) -> dict[str, list[int]]:
 def quoted(name: str) -> str:
     """Spell an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def extra(module: str, name: str) -> None:
+    """Require a library that comes with an extra.
+
+    Raises:
+        UsageError: it is not installed; names the command that installs it.
+    """
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise UsageError(
+            f"this source needs {module}, which is not installed", hint=f"pip install 'bucket-loader[{name}]'"
+        )

@@ -7,16 +7,18 @@ import codecs
 import re
 import threading
 from collections.abc import Callable, Generator, Iterator
+from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
 from bucket_loader.errors import SourceError
-from bucket_loader.sources.files import SourceFile, open_file, unreadable
+from bucket_loader.sources.files import InputFile, in_order
 
 CHUNK_BYTES: Final = 1024 * 1024
 
 _MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _SUFFIXES: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _OTHER_MAGIC: Final = {
+    b"ARROW1": "an Arrow file",
     b"PK\x03\x04": "a ZIP archive or an Excel workbook",
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ\x00": "compressed with xz",
@@ -47,16 +49,19 @@ def unmarked(value: str) -> str:
     return _MARK.sub(lambda match: match[0][1:], value)
 
 
-def codec_of(file: SourceFile, head: bytes, declared: str) -> str | None:
+def codec_of(file: InputFile, head: bytes, declared: str) -> str | None:
     """Decide how a file is compressed: by its first bytes, which must agree with its name or with what is declared.
 
     Raises:
-        SourceError: they do not agree, or the bytes are of something that is not CSV at all.
+        SourceError: they do not agree, or the bytes are of something that is no text at all.
     """
     found = next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
-    by_name = _SUFFIXES.get(file.path.suffix.lower())
+    by_name = _SUFFIXES.get(PurePosixPath(file.name).suffix.lower())
     if other := next((what for magic, what in _OTHER_MAGIC.items() if head.startswith(magic)), None):
-        raise SourceError(f"{file.name} is {other}, not CSV", hint="unpack it, or export it as CSV or Parquet")
+        raise SourceError(
+            f"{file.name} is {other}, not CSV or JSON Lines",
+            hint="unpack it, or read it with the `type:` that it has: parquet, arrow, excel",
+        )
     expected = by_name if declared == "auto" else {"none": None}.get(declared, declared)
     if head and found != expected:
         what = {"auto": "is named as if it were"}.get(declared, "is declared")
@@ -71,13 +76,13 @@ def _compressed(codec: str | None) -> str:
     return "plain" if codec is None else codec
 
 
-def chunks_of(file: SourceFile, compression: str) -> Generator[bytes]:
+def chunks_of(file: InputFile, compression: str) -> Generator[bytes]:
     """Give a file's decompressed bytes; the file is closed at the end, or when the generator is.
 
     Raises:
         SourceError: it cannot be read, is truncated or damaged, or expands beyond reason.
     """
-    with open_file(file) as raw:
+    with in_order(file.open()) as raw:
         try:
             head = raw.read(16)
             raw.seek(0)
@@ -87,10 +92,10 @@ def chunks_of(file: SourceFile, compression: str) -> Generator[bytes]:
             else:
                 yield from _decompressed(file, raw, codec)
         except OSError as error:
-            raise unreadable(file, error) from error
+            raise file.trouble(error) or _damaged(file, error) from error
 
 
-def _decompressed(file: SourceFile, raw: BinaryIO, codec: str) -> Iterator[bytes]:
+def _decompressed(file: InputFile, raw: BinaryIO, codec: str) -> Iterator[bytes]:
     import pyarrow as pa
 
     total = 0
@@ -101,10 +106,7 @@ def _decompressed(file: SourceFile, raw: BinaryIO, codec: str) -> Iterator[bytes
             try:
                 chunk = stream.read(CHUNK_BYTES)
             except OSError as error:
-                raise SourceError(
-                    f"{file.name} is damaged or cut short: {error} (after {total:,} bytes of text)",
-                    hint="copy or export it again; nothing was sent",
-                ) from error
+                raise file.trouble(error) or _damaged(file, error, total) from error
             if not chunk:
                 return
             total += len(chunk)
@@ -116,7 +118,14 @@ def _decompressed(file: SourceFile, raw: BinaryIO, codec: str) -> Iterator[bytes
             yield chunk
 
 
-def as_utf8(file: SourceFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+def _damaged(file: InputFile, error: OSError, total: int = 0) -> SourceError:
+    return SourceError(
+        f"{file.name} is damaged or cut short: {error} (after {total:,} bytes of text)",
+        hint="copy or export it again; nothing was sent",
+    )
+
+
+def as_utf8(file: InputFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     r"""Give the chunks as UTF-8 without a byte order mark.
 
     What is not valid under a declared UTF-8 is marked, so that its row can be rejected alone. Under any other encoding
@@ -131,7 +140,7 @@ def as_utf8(file: SourceFile, chunks: Iterator[bytes], encoding: str) -> Iterato
         yield from _without_bom(file, _transcoded(file, chunks, encoding))
 
 
-def _without_bom(file: SourceFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _without_bom(file: InputFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
     # A decoder may give nothing for a chunk that is part of one character; an empty chunk would look like the end.
     sound = filter(None, chunks)
     first = next(sound, b"").removeprefix(_BOM) or next(sound, b"")
@@ -141,14 +150,14 @@ def _without_bom(file: SourceFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from sound
 
 
-def empty(file: SourceFile) -> SourceError:
+def empty(file: InputFile) -> SourceError:
     """Say that a file has nothing in it."""
     return SourceError(
         f"{file.name} is empty", hint="an export without rows still has a header; look at what writes it"
     )
 
 
-def _marked(file: SourceFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _marked(file: InputFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     pending = b""
     for index, chunk in enumerate(chunks):
@@ -171,7 +180,7 @@ def _encoded(text: str) -> bytes:
         return _ESCAPED.sub(lambda match: f"\0\\x{ord(match[0]) - 0xDC00:02x}", text).encode()
 
 
-def _transcoded(file: SourceFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+def _transcoded(file: InputFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     consumed = pending = start = 0
     try:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Final
 from bucket_loader.config import CsvSource
 from bucket_loader.errors import SourceError
 from bucket_loader.records import InputBatch, Reading
-from bucket_loader.sources import files
-from bucket_loader.sources.base import SourceContext, repeated
+from bucket_loader.sources.base import SourceContext, added_columns, repeated, repeated_text
 from bucket_loader.sources.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser
 from bucket_loader.sources.csv_rows import Numbering
-from bucket_loader.sources.files import SourceFile
+from bucket_loader.sources.files import Files, InputFile
 from bucket_loader.sources.types import check_same_names
 
 if TYPE_CHECKING:
@@ -32,34 +31,31 @@ def delimiter_hint(header: Sequence[str]) -> str | None:
     return f'the header is one column and has {_DELIMITERS[sign]} in it: write `delimiter: "{written}"`'
 
 
-class CsvFiles:
-    """One CSV file, or all that a glob matches: the same columns in each, in any order."""
+class CsvFiles(Files):
+    """CSV files with the same columns in each, in any order; `key=value` folders become columns."""
 
     def __init__(self, spec: CsvSource, context: SourceContext, *, block_bytes: int = BLOCK_BYTES) -> None:
-        self._spec = spec
-        self._context = context
+        super().__init__(spec, context)
+        self._spec: CsvSource = spec
         self._parser = Parser(spec, spec.delimiter or ("\t" if spec.type == "tsv" else ","), block_bytes)
-
-    def fingerprint(self) -> str:
-        """Identify the bytes of all files that match."""
-        return files.fingerprint(files.matching(self._spec.path, self._context))
 
     def read(self) -> Reading:
         """Check every file's header, then give the rows of one file after the other."""
         import pyarrow as pa
 
-        found = files.matching(self._spec.path, self._context)
+        found = self.found()
         headers = {file: self._header(file) for file in found}
-        first = headers[found[0]]
+        columns = {file: [*headers[file], *added_columns(file, headers[file])] for file in found}
+        first = columns[found[0]] if found else []
         for file in found:
-            check_same_names(found[0], first, file, headers[file])
+            check_same_names(found[0], first, file, columns[file])
         schema = pa.schema([(name, pa.string()) for name in first])
         return Reading(schema, (batch for file in found for batch in self._rows(file, headers[file], schema)))
 
-    def _header(self, file: SourceFile) -> list[str]:
+    def _header(self, file: InputFile) -> list[str]:
         small = replace(self._parser, block_bytes=min(_HEADER_BYTES, self._parser.block_bytes))
         if not self._spec.header:
-            names = _checked(file, self._spec.names or [], "names:")
+            names = checked_names(file, self._spec.names or [], "names:")
             with small.opened(file, len(names)):  # an unreadable or empty file is refused here, as with a header
                 return names
         try:
@@ -68,43 +64,46 @@ class CsvFiles:
             row = self._first_row(file, self._parser)
         return self._names(file, row)
 
-    def _first_row(self, file: SourceFile, parser: Parser) -> list[str | None]:
+    def _first_row(self, file: InputFile, parser: Parser) -> list[str | None]:
         with parser.opened(file) as parsing:
             return [column[0].as_py() for column in next(parsing.batches).columns]
 
-    def _names(self, file: SourceFile, row: list[str | None]) -> list[str]:
+    def _names(self, file: InputFile, row: list[str | None]) -> list[str]:
         names = self._spec.names
         if names is None:
-            return _checked(file, [name or "" for name in row], "the header")
+            return checked_names(file, [name or "" for name in row], "the header")
         if len(names) != len(row):
             raise SourceError(
                 f"{file.name}: `names:` gives {len(names)} columns, the file has {len(row)}",
                 hint="name every column, in order",
             )
-        return _checked(file, names, "names:")
+        return checked_names(file, names, "names:")
 
-    def _rows(self, file: SourceFile, header: list[str], schema: "pa.Schema") -> Iterator[InputBatch]:
+    def _rows(self, file: InputFile, header: list[str], schema: "pa.Schema") -> Iterator[InputBatch]:
         import pyarrow as pa
 
-        order = [header.index(name) for name in schema.names]
+        places = {name: place for place, name in enumerate(header)}
+        added = dict(file.partitions)
         with self._parser.opened(file, len(header)) as parsing:
             rows = Numbering(file, schema, parsing)
             for index, parsed in enumerate(parsing.batches):
                 if index == 0:
                     self._check_unchanged(file, header, parsed)
                 body = parsed.slice(1) if index == 0 else parsed
-                yield from rows.numbered(
-                    pa.RecordBatch.from_arrays([body.column(place) for place in order], schema=schema)
-                )
+                arrays = [
+                    body.column(places[name]) if name in places else repeated_text(added[name], body.num_rows)
+                    for name in schema.names
+                ]
+                yield from rows.numbered(pa.RecordBatch.from_arrays(arrays, schema=schema))
             yield from rows.left()
 
-    def _check_unchanged(self, file: SourceFile, header: list[str], parsed: "pa.RecordBatch") -> None:
+    def _check_unchanged(self, file: InputFile, header: list[str], parsed: "pa.RecordBatch") -> None:
         row = [column[0].as_py() for column in parsed.columns]
         if self._spec.header and self._names(file, row) != header:
             raise SourceError(f"{file.name} changed while it was read", hint="run again when nothing writes it")
 
 
-def _checked(file: SourceFile, names: Sequence[str], where: str) -> list[str]:
+def checked_names(file: InputFile, names: Sequence[str], where: str) -> list[str]:
     """Clean column names, and refuse those that could be mistaken for each other."""
     cleaned = [unicodedata.normalize("NFC", name).strip() for name in names]
     if len(cleaned) > COLUMNS_MAX:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bucket_loader.config import CsvSource
 from bucket_loader.errors import SourceError
 from bucket_loader.sources.bytestream import Utf8Blocks, as_utf8, chunks_of, empty
-from bucket_loader.sources.files import SourceFile
+from bucket_loader.sources.files import InputFile
 from bucket_loader.sources.quotes import QuoteChecker
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Parser:
                 )
 
     @contextmanager
-    def opened(self, file: SourceFile, width: int = 0) -> Iterator[Parsing]:
+    def opened(self, file: InputFile, width: int = 0) -> Iterator[Parsing]:
         """Open a file; `width` is the number of columns, needed where it has no header.
 
         Raises:
@@ -117,7 +117,7 @@ class Parser:
             ),
         )
 
-    def _refused(self, file: SourceFile, error: Exception, quotes: QuoteChecker | None) -> SourceError:
+    def _refused(self, file: InputFile, error: Exception, quotes: QuoteChecker | None) -> SourceError:
         text = str(error)
         if "Empty CSV file" in text:
             return empty(file)

@@ -8,7 +8,7 @@ from bucket_loader.records import InputBatch, Origin, Reason, Rejection
 from bucket_loader.sources.base import empty_batch, int64_array, ordinals_from, slices
 from bucket_loader.sources.bytestream import is_marked, unmarked
 from bucket_loader.sources.csv_parser import SHOWN_MAX, Parsing, Ragged
-from bucket_loader.sources.files import SourceFile
+from bucket_loader.sources.files import InputFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +22,7 @@ _UNREAD_MAX: Final = 8192
 class Numbering:
     """Give a file's batches their ordinals: the numbers that the rows of the wrong width have left."""
 
-    def __init__(self, file: SourceFile, schema: "pa.Schema", parsing: Parsing) -> None:
+    def __init__(self, file: InputFile, schema: "pa.Schema", parsing: Parsing) -> None:
         self._file = file
         self._schema = schema
         self._parsing = parsing
@@ -101,13 +101,13 @@ def _rows_with_nul(batch: "pa.RecordBatch") -> list[int]:
     return sorted(found)
 
 
-def _rejected_width(file: SourceFile, row: Ragged) -> Rejection:
+def _rejected_width(file: InputFile, row: Ragged) -> Rejection:
     fields = "field" if row.found == 1 else "fields"
     reason = Reason("width", f"the row has {row.found} {fields}, the header has {row.expected}")
     return Rejection("read", Origin(file.name, row.row), (reason,), {"line": unmarked(row.line)})
 
 
-def _rejected_text(file: SourceFile, batch: "pa.RecordBatch", ordinal: int) -> Rejection:
+def _rejected_text(file: InputFile, batch: "pa.RecordBatch", ordinal: int) -> Rejection:
     values = batch.to_pylist()[0]
     reasons = [_reason(name, value) for name, value in values.items() if value is not None and "\0" in value]
     shown = {name: value if value is None else unmarked(value)[:SHOWN_MAX] for name, value in values.items()}

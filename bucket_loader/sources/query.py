@@ -77,7 +77,7 @@ class Query:
         tables = []
         for name, path in sorted(self._context.tables.items()):
             tables.append((name, kept_fingerprint(path) or files.fingerprint([files.named(path, self._context)])))
-        bound = [(name, value.isoformat()) for name, value in self._context.bound(self._used).items()]
+        bound = [(name, str(value)) for name, value in self._context.bound(self._used).items()]
         return hashlib.sha256(repr((self._sql, bound, tables)).encode()).hexdigest()
 
     def read(self) -> Reading:

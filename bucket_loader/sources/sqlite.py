@@ -12,8 +12,9 @@ from urllib.parse import quote
 from bucket_loader.errors import SourceError, SourceUnavailableError
 from bucket_loader.records import BATCH_BYTES_MAX, InputBatch, Origin, Reading, Rejection
 from bucket_loader.sources import files
-from bucket_loader.sources.base import empty_batch, int64_array, ordinals_from, quoted, repeated, slices
+from bucket_loader.sources.base import Parameter, empty_batch, int64_array, ordinals_from, quoted, repeated, slices
 from bucket_loader.sources.files import SourceFile
+from bucket_loader.sources.server import Question
 from bucket_loader.sources.texts import all_sound, problem, shown
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class _Column:
 class Sqlite:
     """An SQLite file, read in one transaction, so that both passes over it see the same."""
 
+    quoted = staticmethod(quoted)
+
     def __init__(self, file: SourceFile) -> None:
         self._file = file
 
@@ -73,14 +76,15 @@ class Sqlite:
         """Identify the file, and its write-ahead log."""
         return files.fingerprint([self._file, *files.log_of(self._file, "-wal")])
 
-    def read(self, sql: str, origin: str, parameters: Mapping[str, datetime]) -> Reading:
+    def read(self, question: Question) -> Reading:
         """Look at all values to fix the columns' types, then give the rows."""
-        stream = self._stream(sql.strip().rstrip(";"), origin, {name: _text(at) for name, at in parameters.items()})
+        bound = {name: _bound(value) for name, value in question.parameters.items()}
+        stream = self._stream(question.sql.strip().rstrip(";"), question.origin, bound)
         # The types hold in this transaction only, so it stays open between the two.
         schema = next(stream).data.schema
         return Reading(schema, stream)
 
-    def _stream(self, sql: str, origin: str, bound: Mapping[str, str]) -> Iterator[InputBatch]:
+    def _stream(self, sql: str, origin: str, bound: Mapping[str, str | int]) -> Iterator[InputBatch]:
         import pyarrow as pa
 
         with self._opened() as connection:
@@ -97,7 +101,7 @@ class Sqlite:
             yield InputBatch(empty_batch(schema), ordinals_from(1, 0), origin)
             yield from self._batches(cursor, schema, origin)
 
-    def _columns(self, connection: sqlite3.Connection, sql: str, bound: Mapping[str, str]) -> list[_Column]:
+    def _columns(self, connection: sqlite3.Connection, sql: str, bound: Mapping[str, str | int]) -> list[_Column]:
         # As a table in another query only a SELECT will do; the line break, because it may end in a comment.
         rows = f"WITH __rows AS (\n{sql}\n)"
         names = [column[0] for column in connection.execute(f"{rows} SELECT * FROM __rows LIMIT 0", bound).description]
@@ -205,6 +209,10 @@ def _spelt(value: float) -> str:
     text = digits if "." in digits or not digits.lstrip("-").isdigit() else f"{digits}.0"
     text = f"{text}e{exponent}" if exponent else text
     return text if float(text) == value else repr(value)
+
+
+def _bound(value: Parameter) -> str | int:
+    return _text(value) if isinstance(value, datetime) else value if isinstance(value, int) else str(value)
 
 
 def _text(at: datetime) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bucket_loader.errors import SourceError
-from bucket_loader.sources.files import SourceFile
+from bucket_loader.sources.files import InputFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +31,7 @@ def plain_schema(schema: "pa.Schema") -> "pa.Schema":
     return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
 
 
-def common_schema(schemas: "Mapping[SourceFile, pa.Schema]") -> "pa.Schema":
+def common_schema(schemas: "Mapping[InputFile, pa.Schema]") -> "pa.Schema":
     """Find the columns that all files have, in the order of the first, each with a type that changes no value.
 
     Raises:
@@ -39,6 +39,8 @@ def common_schema(schemas: "Mapping[SourceFile, pa.Schema]") -> "pa.Schema":
     """
     import pyarrow as pa
 
+    if not schemas:
+        return pa.schema([])
     first, expected = next(iter(schemas.items()))
     for file, schema in schemas.items():
         check_same_names(first, expected.names, file, schema.names)
@@ -49,7 +51,7 @@ def common_schema(schemas: "Mapping[SourceFile, pa.Schema]") -> "pa.Schema":
     return pa.schema(fields)
 
 
-def check_same_names(first: SourceFile, expected: list[str], file: SourceFile, names: list[str]) -> None:
+def check_same_names(first: InputFile, expected: list[str], file: InputFile, names: list[str]) -> None:
     """Refuse a file whose columns are not those of the first; their order may differ."""
     hint = "all files of one source have the same columns; load the others with a source of their own"
     if missing := [name for name in expected if name not in names]:
@@ -58,7 +60,7 @@ def check_same_names(first: SourceFile, expected: list[str], file: SourceFile, n
         raise SourceError(f"{file.name} has a column {extra[0]!r} that {first.name} lacks", hint=hint)
 
 
-def _common_type(name: str, kinds: "Mapping[SourceFile, pa.DataType]") -> "pa.DataType":
+def _common_type(name: str, kinds: "Mapping[InputFile, pa.DataType]") -> "pa.DataType":
     first, common = next(iter(kinds.items()))
     for file, kind in kinds.items():
         unified = _unified(common, kind)

@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from bucket_loader.config import CsvSource, ParquetSource, QuerySource, SqlSource
+from bucket_loader.config import (
+    ArrowSource,
+    CsvSource,
+    DeltaSource,
+    ExcelSource,
+    IcebergSource,
+    JsonLinesSource,
+    ParquetSource,
+    QuerySource,
+    SqlSource,
+)
 from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
@@ -49,6 +59,32 @@ def read_csv(base: Path, data: bytes | str, **words) -> Read:
 def parquet_source(base: Path, path: str, **context):
     """Give the source of a Parquet path."""
     return open_source(ParquetSource(type="parquet", path=path), SourceContext(base, **context))
+
+
+def jsonl_source(base: Path, data: bytes | str, *, name="data.jsonl", **words):
+    """Write a JSON Lines file and give the source of it."""
+    (base / name).write_bytes(data.encode() if isinstance(data, str) else data)
+    return open_source(JsonLinesSource(type="jsonl", path=name, **words), SourceContext(base))
+
+
+def arrow_source(base: Path, path: str):
+    """Give the source of an Arrow path."""
+    return open_source(ArrowSource(type="arrow", path=path), SourceContext(base))
+
+
+def excel_source(base: Path, path: str, **words):
+    """Give the source of a workbook."""
+    return open_source(ExcelSource(type="excel", path=path, **words), SourceContext(base))
+
+
+def delta_source(base: Path, path: str, **words):
+    """Give the source of a Delta table."""
+    return open_source(DeltaSource(type="delta", path=path, **words), SourceContext(base))
+
+
+def iceberg_source(base: Path, **words):
+    """Give the source of an Iceberg table."""
+    return open_source(IcebergSource(type="iceberg", **words), SourceContext(base))
 
 
 def sql_source(base: Path, url: str, *, parameters=None, **words):

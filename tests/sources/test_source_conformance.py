@@ -1,18 +1,37 @@
 """What every source promises. A new source is one more function in the table below."""
 
+import json
 import sqlite3
 from contextlib import closing
 
 import duckdb
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from source_helpers import Read, csv_source, parquet_source, query_source, sql_source
+from deltalake import write_deltalake
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError
+from servers import fill_mariadb, fill_postgres, mariadb_url, postgres_url
+from source_helpers import (
+    Read,
+    arrow_source,
+    csv_source,
+    delta_source,
+    excel_source,
+    iceberg_source,
+    jsonl_source,
+    parquet_source,
+    query_source,
+    sql_source,
+)
 
 from bucket_loader.config import FrameSource
 from bucket_loader.records import ROWS_MAX
 from bucket_loader.sources import open_source
+from bucket_loader.sources.address import Address
+from bucket_loader.sources.alchemy import Alchemy
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.staged import stage
 
@@ -40,6 +59,58 @@ def from_parquet(base, columns):
     return parquet_source(base, "data.parquet")
 
 
+def from_jsonl(base, columns):
+    """Read JSON Lines."""
+    lines = [json.dumps(row) + "\n" for row in pa.table(columns).to_pylist()]
+    return jsonl_source(base, "".join(lines), columns=list(columns))
+
+
+def from_arrow(base, columns):
+    """Read an Arrow file."""
+    table = pa.table(columns)
+    with pa.OSFile(str(base / "data.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=1000)
+    return arrow_source(base, "data.arrow")
+
+
+def from_arrow_stream(base, columns):
+    """Read an Arrow stream."""
+    table = pa.table(columns)
+    with pa.OSFile(str(base / "data.arrows"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return arrow_source(base, "data.arrows")
+
+
+def from_excel(base, columns):
+    """Read a workbook."""
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("data")
+    for row in [list(columns), *zip(*map(list, columns.values()), strict=True)]:
+        sheet.append(row)
+    book.save(base / "data.xlsx")
+    return excel_source(base, "data.xlsx")
+
+
+def from_delta(base, columns):
+    """Read a Delta table."""
+    write_deltalake(base / "data.delta", pa.table(columns), mode="overwrite")
+    return delta_source(base, "data.delta")
+
+
+def from_iceberg(base, columns):
+    """Read an Iceberg table."""
+    table = pa.table(columns)
+    properties = {"name": "tests", "type": "sql", "uri": f"sqlite:///{base}/catalog.db", "warehouse": f"file://{base}"}
+    catalog = load_catalog(**properties)
+    try:
+        catalog.create_namespace("a")
+    except NamespaceAlreadyExistsError:
+        catalog.drop_table("a.data")
+    catalog.create_table("a.data", schema=table.schema).append(table)
+    catalog.close()
+    return iceberg_source(base, table="a.data", catalog=properties)
+
+
 def from_sqlite(base, columns):
     """Read SQLite."""
     with closing(sqlite3.connect(base / "data.db")) as connection:
@@ -57,6 +128,27 @@ def from_duckdb(base, columns):
         connection.register("given", table)
         connection.execute("CREATE OR REPLACE TABLE data AS SELECT * FROM given")
     return sql_source(base, "duckdb:///data.duckdb", table="data")
+
+
+def from_postgres(base, columns):
+    """Read PostgreSQL."""
+    fill_postgres("conformance", pa.table(columns))
+    return sql_source(base, postgres_url(), table="conformance")
+
+
+def from_mariadb(base, columns):
+    """Read MariaDB."""
+    fill_mariadb("conformance", pa.table(columns))
+    return sql_source(base, mariadb_url(), table="conformance_rows")
+
+
+def from_alchemy(base, columns):
+    """Read through SQLAlchemy, which has no database of its own: SQLite once more."""
+    from_sqlite(base, columns)
+    source = sql_source(base, "sqlite:///data.db", table="data")
+    url = f"sqlite+pysqlite:///{base / 'data.db'}"
+    source._engine = Alchemy(Address("sqlite", "", "", {}, None, None, url))
+    return source
 
 
 def from_query(base, columns):
@@ -81,7 +173,15 @@ def from_staged(base, columns):
     return stage(source.read(), base / "staged.parquet", fingerprint=source.fingerprint())
 
 
-SOURCES = [from_csv, from_parquet, from_sqlite, from_duckdb, from_query, from_frame, from_table, from_staged]
+SOURCES = [
+    from_csv, from_parquet, from_jsonl, from_arrow, from_arrow_stream, from_excel, from_delta, from_iceberg,
+    from_sqlite, from_duckdb, from_postgres, from_mariadb, from_alchemy, from_query, from_frame,
+    from_table, from_staged,
+]  # fmt: skip
+
+
+# A server shows one query one state of its data: there is no change to see, and its fingerprint is its place.
+SNAPSHOTS = [from_postgres, from_mariadb, from_alchemy]
 
 
 @pytest.mark.parametrize("make", SOURCES)
@@ -133,7 +233,7 @@ class TestEverySource:
         Read(source)
 
         assert before == source.fingerprint()
-        assert before != make(tmp_path, rows(10, first="99999")).fingerprint()
+        assert make in SNAPSHOTS or before != make(tmp_path, rows(10, first="99999")).fingerprint()
 
     def test_stopping_early(self, tmp_path, make):
         """Whoever wants no more rows leaves nothing open."""

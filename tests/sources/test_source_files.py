@@ -133,15 +133,46 @@ def test_missing_files_have_neighbours(tmp_path):
         assert ("accounts.csv" if "nowhere" not in path else "does not exist") in refused.value.hint
 
 
-def test_directories_are_not_csv(tmp_path):
-    """A directory is refused with the glob to write; one that a glob meets is passed over."""
+def test_a_folder_is_all_of_its_files(tmp_path):
+    """A folder is read with all below it, `key=value` folders as columns; one that a glob meets is passed over."""
+    for day in ("01", "02"):
+        (tmp_path / f"d/day={day}").mkdir(parents=True)
+        (tmp_path / f"d/day={day}/x.csv").write_text("a\n1\n")
+    (tmp_path / "d/_SUCCESS").touch()
     (tmp_path / "sub.csv").mkdir()
     (tmp_path / "a.csv").write_text("a\n1\n")
 
-    with pytest.raises(SourceError, match="is a directory") as refused:
-        open_source(CsvSource(type="csv", path="sub.csv"), SourceContext(tmp_path)).read()
-    assert "sub.csv/*.csv" in refused.value.hint
-    assert Read(open_source(CsvSource(type="csv", path="*.csv"), SourceContext(tmp_path))).rows == [{"a": "1"}]
+    def rows(path):
+        return Read(open_source(CsvSource(type="csv", path=path), SourceContext(tmp_path))).rows
+
+    assert rows("d") == rows("d/*/*.csv") == [{"a": "1", "day": "01"}, {"a": "1", "day": "02"}]
+    assert rows("d/day=01") == rows("*.csv") == [{"a": "1"}]
+    with pytest.raises(SourceError, match="has no files"):
+        rows("sub.csv")
+
+
+def test_only_new_files(tmp_path):
+    """With what was loaded before, a reading gives the rest: by name, size and content; later arrivals wait."""
+    (tmp_path / "a.csv").write_text("a\n1\n")
+    (tmp_path / "b.csv").write_text("a\n2\n")
+    spec = CsvSource(type="csv", path="*.csv")
+
+    first = open_source(spec, SourceContext(tmp_path, loaded=frozenset()))
+    before = first.fingerprint()
+    (tmp_path / "c.csv").write_text("a\n3\n")
+    assert [row["a"] for row in Read(first).rows] == ["1", "2"]
+    assert before == first.fingerprint()
+    loaded = frozenset(first.arrivals())
+    assert {(file.name, file.bytes) for file in loaded} == {("a.csv", 4), ("b.csv", 4)}
+
+    (tmp_path / "b.csv").write_text("a\n9\n")
+    second = open_source(spec, SourceContext(tmp_path, loaded=loaded))
+    assert [row["a"] for row in Read(second).rows] == ["9", "3"]
+
+    third = open_source(spec, SourceContext(tmp_path, loaded=loaded | frozenset(second.arrivals())))
+    assert (Read(third).rows, third.arrivals()) == ([], ())
+    nothing = open_source(CsvSource(type="csv", path="none-*.csv"), SourceContext(tmp_path, loaded=loaded))
+    assert (Read(nothing).rows, nothing.arrivals()) == ([], ())
 
 
 def test_unreadable_file():

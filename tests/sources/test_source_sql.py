@@ -7,9 +7,13 @@ from contextlib import closing
 import duckdb
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 from source_helpers import Read, sql_source
 
-from bucket_loader.errors import SourceError, SourceUnavailableError, UsageError
+from bucket_loader.config import SqlSource, sql_parameters
+from bucket_loader.errors import ConfigError, SourceError, SourceUnavailableError, UsageError
+from bucket_loader.pipeline_file import load_pipeline
+from bucket_loader.sources.sql import table_parts
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 
@@ -223,13 +227,108 @@ def test_absolute_urls(tmp_path):
     assert read.rows == [{"x": 1}]
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://me:hunter2@db/x", "mysql+pymysql://me:hunter2@db/x", "hunter2", "sqlite://", "sqlite:///"]
-)
+@pytest.mark.parametrize("url", ["hunter2", "sqlite://", "sqlite:///", "://hunter2@x"])
 def test_other_urls(tmp_path, url):
-    """A URL that this version cannot read is refused with those it can, and a password in it is not shown."""
+    """A URL that is none, or names no file, is refused with those that can be read; nothing of it is shown."""
     with pytest.raises(SourceError) as refused:
         sql_source(tmp_path, url, table="t")
 
     assert "sqlite:///relative.db" in refused.value.hint
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "extra"),
+    [
+        ("postgresql", "postgres"),
+        ("postgresql+psycopg", "postgres"),
+        ("redshift", "postgres"),
+        ("mysql", "mysql"),
+        ("mariadb", "mysql"),
+        ("snowflake", "snowflake"),
+        ("bigquery", "bigquery"),
+        ("mssql+pyodbc", "sqlalchemy"),
+        ("oracle", "sqlalchemy"),
+    ],
+)
+def test_a_missing_driver(tmp_path, monkeypatch, scheme, extra):
+    """What a kind of database needs and is not installed is named by the command that installs it."""
+    monkeypatch.setattr("bucket_loader.sources.sql.find_spec", lambda _: None)
+
+    with pytest.raises(SourceError) as refused:
+        sql_source(tmp_path, f"{scheme}://me:hunter2@host/x", table="t")
+
+    assert refused.value.hint == f"pip install 'bucket-loader[{extra}]'"
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "parts"),
+    [
+        ("t", ["t"]),
+        ("s.t", ["s", "t"]),
+        ('"a.b".c', ["a.b", "c"]),
+        ('"say ""hi"""', ['say "hi"']),
+        ('my "t', ['my "t']),
+        ("a b", ["a b"]),
+    ],
+)
+def test_names_of_tables(table, parts):
+    """`schema.name` is two names; a part in double quotes may hold dots, or quotes written twice."""
+    assert parts == table_parts(table)
+
+
+def test_a_file_takes_no_password(tmp_path):
+    """What a file cannot use is refused, rather than passed over."""
+    with pytest.raises(SourceError, match="takes no"):
+        sql_source(tmp_path, "sqlite:///a.db", table="t", password="hunter2")
+
+
+@pytest.mark.parametrize("words", [{}, {"table": "t", "query": "select 1"}, {"query": "select :nope"}])
+def test_what_to_read_is_said_once(words):
+    """One of query, query_file and table is given, and a query binds only what there is."""
+    with pytest.raises(ValidationError):
+        SqlSource(type="sql", url="sqlite:///a.db", **words)
+
+
+@pytest.mark.parametrize(
+    ("url", "query", "found"),
+    [
+        ("postgresql://h/d", "select ':a', x::date, a[1:n], \"b:c\", $$:d$$ -- :e\n, :as_of /* :f */", ["as_of"]),
+        ("snowflake://h/d", "select raw:user.id::string, :cursor", ["cursor"]),
+        ("duckdb:///x", "select {'a':b}, :cursor", ["cursor"]),
+        ("mysql://h/d", r"select 'it\'s :a', `b:c`, \"\\\":d\" # :e", []),
+        ("mysql+pymysql://h/d", "select ':a' # it's\n, :as_of", ["as_of"]),
+        ("bigquery://p", "select '''a ':b' ''', :as_of", ["as_of"]),
+    ],
+)
+def test_what_is_a_parameter(url, query, found):
+    """Each database's texts, names and comments hide what looks like a parameter in them."""
+    spec = SqlSource(type="sql", url=url, query=query)
+
+    assert found == sql_parameters(query, spec.dialect)
+
+
+def test_a_password_is_a_reference(tmp_path):
+    """A password that is written in the pipeline file is refused with its place, and not shown; a reference is read."""
+    file = tmp_path / "p.yaml"
+    text = """
+name: p
+destination: {key: "${KEY}"}
+sources:
+  w: {type: sql, url: "postgresql://host/d", user: me, password: PASSWORD, table: t}
+streams:
+  - {name: s, record: company, source: w, fields: {companyId: id}}
+"""
+    file.write_text(text.replace("PASSWORD", "hunter2"))
+    with pytest.raises(ConfigError) as refused:
+        load_pipeline(file, variables={"KEY": "sec_0123456789abcdef"})
+    assert [mistake.path for mistake in refused.value.mistakes] == ["sources.w.password"]
+    assert "hunter2" not in str(refused.value)
+    file.write_text(text.replace("PASSWORD", '"${DB_PASSWORD}"'))
+
+    pipeline = load_pipeline(file, variables={"KEY": "sec_0123456789abcdef", "DB_PASSWORD": "hunter2"})
+
+    assert pipeline.sources["w"].password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(pipeline)
