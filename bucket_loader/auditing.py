@@ -115,7 +115,7 @@ def _chunk_findings(planned: Plan, stream: PlannedStream, rows: list[ChunkRow]) 
             yield f"stream {stream.name!r}: chunk {row.members} is {row.state} but was never attempted"
     parts = {row.members: row for row in rows}
     for sequences, records in planned.chunks(stream):
-        chunk = Chunk(stream.position, tuple(sequences), records)
+        chunk = Chunk(stream.position, tuple(sequences), records, bare=planned.manifest.bare)
         if chunk.members in parts:
             yield from _digest_findings(stream, parts.pop(chunk.members), chunk)
         elif covered[sequences.start : sequences.stop].any():
@@ -125,7 +125,8 @@ def _chunk_findings(planned: Plan, stream: PlannedStream, rows: list[ChunkRow]) 
     for row in parts.values():
         found = planned.rows(stream, row.sequences, ["record"])
         records = tuple(one["record"].encode() for one in found)
-        yield from _digest_findings(stream, row, Chunk(stream.position, row.sequences, records))
+        chunk = Chunk(stream.position, row.sequences, records, bare=planned.manifest.bare)
+        yield from _digest_findings(stream, row, chunk)
     if (wrong := np.flatnonzero(covered != 1)).size:
         yield f"stream {stream.name!r}: {wrong.size:,} records are not accounted for exactly once (first: {wrong[0]})"
 

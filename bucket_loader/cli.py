@@ -175,6 +175,44 @@ def _end(ctx: click.Context, job: "Job", summary: Any) -> None:  # noqa: ANN401 
 
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
+@click.option("--from", "start", type=Moment(), required=True, help="Where the history begins.")
+@click.option("--to", "end", type=Moment(), required=True, help="Where it ends; not loaded itself.")
+@click.option("--every", metavar="WINDOW", default="month", show_default=True,
+              help="hour, day, week, month, quarter, year, or a duration such as 6h.")  # fmt: skip
+@click.option("--again", is_flag=True, help="Read windows that were loaded before once more.")
+@click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+@click.option("--allow-rejected", metavar="N|%", help="So many rejected rows of a window still count as success.")
+@click.option("--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h.")
+@_state_options
+@click.pass_context
+def backfill(ctx: click.Context, /, pipeline: Path, start: datetime, end: datetime, every: str, **words: Any) -> None:  # noqa: ANN401  # click's own
+    """Load the history of events and feedback in windows, each a run of its own.
+
+    Each window is bound as :interval_start and :interval_end. Interrupted, the same command goes on where it stopped;
+    what a window has sent is not sent again.
+
+    \b
+    Examples:
+      bucket-loader backfill events.yaml --from 2022-01-01 --to 2024-01-01 --every month
+      bucket-loader backfill events.yaml --from 2024-01-01 --to 2024-02-01 --every day --again
+    """
+    from bucket_loader import backfilling
+
+    again = words.pop("again")
+    job = _job(ctx, pipeline, words)
+    found = backfilling.backfill(job, start, end, every, again=again)
+    for _, summary in found.done[-1:]:
+        if summary.exit_code:
+            job.reporter.summary(summary)
+        if summary.error is not None:
+            job.reporter.error(summary.error)
+    if ctx.meta["as_json"]:
+        click.echo(json.dumps(found.as_json()))
+    ctx.exit(found.exit_code)
+
+
+@main.command()
+@click.argument("pipeline", type=click.Path(path_type=Path))
 @click.option("--show", type=click.IntRange(min=0), default=0, help="Print so many records of each stream.")
 @_plan_options
 @_state_options
@@ -263,7 +301,7 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")
 def init(source: str, record: str | None, name: str | None) -> None:
-    """Look at SOURCE (a CSV or Parquet file, or a database URL with #table) and print a first pipeline file.
+    """Look at SOURCE (a file of any kind, or a database URL with #table) and print a first pipeline file.
 
     What is a guess is marked as one.
 

@@ -6,7 +6,9 @@ message here is read by a person who is looking at that file.
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,24 +25,39 @@ from pydantic import (
     GetJsonSchemaHandler,
     SecretStr,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
 from bucket_loader import contract
-from bucket_loader.contract import RecordKind
+from bucket_loader.contract import Api, RecordKind
 
 SQL_PARAMETERS: Final = ("interval_start", "interval_end", "as_of", "cursor")
-# `:name` outside quotes and comments, and not part of a `::cast`.
-_SQL_PARAMETER = re.compile(
-    r"\b[eE]'(?:[^'\\]|\\.|'')*'"  # text with escapes
-    r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
-    r"|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$"  # text between dollars
-    r"|--[^\n]*|/\*.*?\*/|::|:(?P<name>[A-Za-z_]\w*)",
-    re.DOTALL,
-)
+SqlDialect = Literal["standard", "backslash"]
+# `:name` outside quotes and comments; not part of a `::cast`, and not after a value, where a colon takes a part of it
+# (`a[1:n]`, `{'a':b}`, `raw:user.id`).
+_PARAMETER_NAME: Final = r"|::|(?<![\w\]\)'\"`]):(?P<name>[A-Za-z_]\w*)"
+_SQL_PARAMETER: Final[dict[SqlDialect, re.Pattern[str]]] = {
+    "standard": re.compile(
+        r"\b[eE]'(?:[^'\\]|\\.|'')*'"  # text with escapes
+        r"|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\""
+        r"|\$(?P<tag>[A-Za-z_]\w*|)\$.*?\$(?P=tag)\$"  # text between dollars
+        r"|--[^\n]*|/\*.*?\*/" + _PARAMETER_NAME,
+        re.DOTALL,
+    ),
+    # MySQL and BigQuery: a backslash escapes in every text, names stand between backticks, `#` begins a comment.
+    "backslash": re.compile(
+        r"\"\"\"(?:[^\\]|\\.)*?\"\"\"|'''(?:[^\\]|\\.)*?'''"
+        r"|'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``)*`"
+        r"|--[^\n]*|#[^\n]*|/\*.*?\*/" + _PARAMETER_NAME,
+        re.DOTALL,
+    ),
+}
+_BACKSLASH_SCHEMES: Final = frozenset({"mysql", "mariadb", "bigquery"})
 PATH_PARAMETER: Final = re.compile(r"\{(interval_start|interval_end):([^{}]+)\}")
 
 
@@ -49,14 +67,33 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
 
 
-def sql_parameters(text: str) -> list[str]:
+def sql_dialect(url: str) -> SqlDialect:
+    """Say how a database's SQL spells texts and comments, from its URL."""
+    return "backslash" if re.split(r"[:+]", url, maxsplit=1)[0].lower() in _BACKSLASH_SCHEMES else "standard"
+
+
+def sql_parameters(text: str, dialect: SqlDialect = "standard") -> list[str]:
     """List the `:name` parameters of a query, in order, with repeats."""
-    return [match["name"] for match in _SQL_PARAMETER.finditer(text) if match["name"]]
+    return [match["name"] for match in _SQL_PARAMETER[dialect].finditer(text) if match["name"]]
+
+
+def with_parameters(text: str, spelt: Callable[[str], str], dialect: SqlDialect = "standard") -> str:
+    """Put what `spelt` gives for each `:name` in its place."""
+    return _SQL_PARAMETER[dialect].sub(lambda match: spelt(match["name"]) if match["name"] else match[0], text)
 
 
 def with_parameter_style(text: str, style: str) -> str:
     """Spell each `:name` as `style` says, for example `${}` for DuckDB."""
-    return _SQL_PARAMETER.sub(lambda match: style.format(match["name"]) if match["name"] else match[0], text)
+    return with_parameters(text, style.format)
+
+
+def sql_code(text: str, dialect: SqlDialect = "standard") -> str:
+    """Blank out the texts, quoted names and comments of a query: its words and signs stay where they are."""
+
+    def blank(match: re.Match[str]) -> str:
+        return match[0] if match["name"] or match[0] == "::" else " " * len(match[0])
+
+    return _SQL_PARAMETER[dialect].sub(blank, text)
 
 
 def directives(form: str) -> list[str]:
@@ -127,6 +164,16 @@ def clean_key(value: str) -> str:
 
 def _clean_secret(key: SecretStr) -> SecretStr:
     return SecretStr(clean_key(key.get_secret_value()))
+
+
+HASH_KEY_LENGTH_MIN: Final = 16
+
+
+def _hash_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value().strip()
+    if len(text) < HASH_KEY_LENGTH_MIN:
+        raise ValueError(f"is shorter than {HASH_KEY_LENGTH_MIN} characters, which can be guessed")
+    return SecretStr(text)
 
 
 def _above_zero(value: float) -> float:
@@ -228,8 +275,8 @@ def _name(value: str) -> str:
     return value
 
 
-def _known_parameters(text: str) -> str:
-    unknown = sorted(set(sql_parameters(text)) - set(SQL_PARAMETERS))
+def _known_parameters(text: str, dialect: SqlDialect = "standard") -> str:
+    unknown = sorted(set(sql_parameters(text, dialect)) - set(SQL_PARAMETERS))
     if unknown:
         names = ", ".join(f":{name}" for name in SQL_PARAMETERS)
         raise ValueError(f":{unknown[0]} is not bound in a query; what is bound: {names}")
@@ -265,7 +312,9 @@ class ChunkSize(Model):
 class Destination(Model):
     """Where records go, and how hard to try."""
 
-    base_url: Annotated[str, AfterValidator(_base_url)] = "https://front.bucket.co"
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        default="https://front.bucket.co", description="with `api: tracking-legacy`: https://tracking.bucket.co"
+    )
     key: Annotated[SecretStr, AfterValidator(_clean_secret)] = Field(
         description="only by reference, for example ${BUCKET_SECRET_KEY}"
     )
@@ -279,7 +328,14 @@ class Destination(Model):
     requests_per_second: float | None = Field(default=None, gt=0)
     proxy: Annotated[str, AfterValidator(_proxy)] | None = None
     ca_bundle: Annotated[Path, AfterValidator(_existing)] | None = None
-    api: Literal["front"] = "front"
+    api: Api = Field(default="front", description="the older APIs take one record a request")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _host_of_tracking(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("api") == "tracking-legacy":
+            return {"base_url": "https://tracking.bucket.co", **value}
+        return value
 
     @property
     def host(self) -> str:
@@ -297,11 +353,87 @@ class Limits(Model):
 # --- where from ----------------------------------------------------------------------------------------------------
 
 
-class CsvSource(Model):
+# Where a path may lead besides the local disk; `pyarrow.fs` reads all but https.
+REMOTE: Final = ("s3", "gs", "az", "abfs", "abfss", "https", "http")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def scheme_of(path: str) -> str | None:
+    """Give the scheme of a remote path, in lower case; None for a local one."""
+    match = _SCHEME.match(path)
+    return match[1].lower() if match else None
+
+
+def _path(value: str) -> str:
+    scheme = scheme_of(value)
+    if scheme is None:
+        return value
+    if scheme not in REMOTE:
+        raise ValueError(f"{scheme}:// cannot be read; a path is local, or begins with s3://, gs://, az:// or https://")
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.hostname:
+        raise ValueError("names no bucket, container or host after its scheme")
+    if "@" in parts.netloc and scheme not in {"abfs", "abfss"}:
+        raise ValueError("must not hold a user or a password; credentials come from the environment")
+    if scheme == "http" and not _loopback(parts.hostname):
+        raise ValueError("must be https: over http the rows would travel in the clear (only loopback may use http)")
+    if scheme in {"http", "https"} and _metadata(parts.hostname):
+        raise ValueError("is a link-local or metadata address, which holds no export")
+    return value
+
+
+def _endpoint(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not a URL; write for example https://minio.example:9000")
+    if "@" in value or parts.query or parts.fragment or parts.path.strip("/"):
+        raise ValueError("is a scheme, a host and a port; nothing else, and no password")
+    if _metadata(parts.hostname):
+        raise ValueError("is a link-local or metadata address, which is no store")
+    return value.rstrip("/")
+
+
+class Storage(Model):
+    """Where a remote store is, when it is not its provider's own. Credentials never stand here."""
+
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(
+        default=None, description="the URL of a store that speaks the provider's protocol, such as MinIO"
+    )
+    region: str | None = Field(default=None, min_length=1, description="of an s3:// bucket")
+    account: str | None = Field(default=None, min_length=1, description="of an az:// container")
+    anonymous: bool = Field(default=False, description="read without credentials, as public data allows")
+
+
+Location = Annotated[
+    str,
+    Field(min_length=1, description="local, relative to the pipeline file; or s3://, gs://, az://, https://"),
+    AfterValidator(_path),
+]
+
+
+class FileSource(Model):
+    """What all sources of files have: a file, a glob, or a folder with everything below it."""
+
+    path: Location
+    storage: Storage | None = None
+    new_files: bool = Field(
+        default=False, description="load each file once, ever: a file is known by its name, size and content"
+    )
+
+    @model_validator(mode="after")
+    def _storage_is_remote(self) -> Self:
+        if self.storage is not None and scheme_of(self.path) in {None, "http", "https"}:
+            raise ValueError("`storage:` is for a path that begins with s3://, gs:// or az://")
+        return self
+
+
+class CsvSource(FileSource):
     """CSV or TSV files: every value is text until a field says otherwise."""
 
     type: Literal["csv", "tsv"]
-    path: str = Field(min_length=1, description="a file or a glob, relative to the pipeline file")
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     quote: Annotated[str, Field(max_length=1)] = '"'
     encoding: str = "utf-8"
@@ -321,11 +453,70 @@ class CsvSource(Model):
         return self
 
 
-class ParquetSource(Model):
-    """A Parquet file, a glob, or a partitioned directory."""
+class ParquetSource(FileSource):
+    """Parquet files."""
 
     type: Literal["parquet"]
-    path: str = Field(min_length=1)
+
+
+class JsonLinesSource(FileSource):
+    """JSON Lines: one object a line."""
+
+    type: Literal["jsonl"]
+    columns: list[str] = Field(default=[], description="columns to have even where no line has them; null then")
+    compression: Literal["auto", "none", "gzip", "zstd"] = "auto"
+
+
+class ArrowSource(FileSource):
+    """Arrow IPC files and streams, which Feather files are."""
+
+    type: Literal["arrow"]
+
+
+class ExcelSource(FileSource):
+    """A sheet of Excel workbooks (.xlsx)."""
+
+    type: Literal["excel"]
+    sheet: str | None = Field(default=None, min_length=1, description="needed where there are several")
+    header_row: int = Field(default=1, ge=1, description="the sheet's row that names the columns")
+
+
+class DeltaSource(Model):
+    """A Delta Lake table, as it was at one version."""
+
+    type: Literal["delta"]
+    path: Location
+    storage: Storage | None = None
+    version: int | None = Field(default=None, ge=0)
+    at: AwareDatetime | None = Field(default=None, description="the version that was current then")
+
+    @model_validator(mode="after")
+    def _one_version(self) -> Self:
+        if self.version is not None and self.at is not None:
+            raise ValueError("`version:` and `at:` both choose a version; give one of them")
+        if scheme_of(self.path) in {"http", "https"}:
+            raise ValueError("a Delta table is read from a disk, s3://, gs:// or az://")
+        return self
+
+
+class IcebergSource(Model):
+    """An Iceberg table, as it was at one snapshot: from a catalog, or from a metadata file."""
+
+    type: Literal["iceberg"]
+    table: str | None = Field(default=None, min_length=1, description="its name in the catalog, `namespace.table`")
+    catalog: dict[str, SecretStr] = Field(
+        default={}, description="its name, and properties as PyIceberg calls them: type, uri, warehouse ..."
+    )
+    metadata: Location | None = Field(default=None, description="a metadata file, `.../v3.metadata.json`")
+    snapshot: int | None = None
+
+    @model_validator(mode="after")
+    def _table_or_metadata(self) -> Self:
+        if (self.table is None) == (self.metadata is None):
+            raise ValueError("needs either `table:` with `catalog:`, or `metadata:`")
+        if self.table is not None and not self.catalog:
+            raise ValueError("`table:` needs `catalog:`, for example {type: rest, uri: https://catalog.example}")
+        return self
 
 
 class QuerySource(Model):
@@ -339,15 +530,34 @@ class SqlSource(Model):
     """A table or a query of a database."""
 
     type: Literal["sql"]
-    url: SecretStr
-    query: Sql | None = None
-    table: str | None = None
+    url: SecretStr = Field(description="for example postgresql://host/database")
+    query: Annotated[str, Field(min_length=1)] | None = None
+    query_file: str | None = Field(default=None, min_length=1, description="a .sql file, relative to the pipeline file")
+    table: str | None = Field(default=None, min_length=1, description="a table or view: name, or schema.name")
+    user: SecretStr | None = None
+    password: SecretStr | None = Field(default=None, description="only by reference, for example ${DB_PASSWORD}")
+    statement_timeout: Annotated[Duration, AfterValidator(_above_zero)] | None = Field(
+        default=None, description="how long the query may run, for example 30m; default: as the database says"
+    )
 
     @model_validator(mode="after")
-    def _query_or_table(self) -> Self:
-        if (self.query is None) == (self.table is None):
-            raise ValueError("needs either `query:` or `table:`")
+    def _one_query(self) -> Self:
+        if sum(given is not None for given in (self.query, self.query_file, self.table)) != 1:
+            raise ValueError("needs either `query:`, `query_file:` or `table:`")
         return self
+
+    @field_validator("query")
+    @classmethod
+    def _bound(cls, value: str | None, info: ValidationInfo) -> str | None:
+        url = info.data.get("url")
+        if value is not None and url is not None:
+            _known_parameters(value, sql_dialect(url.get_secret_value()))
+        return value
+
+    @property
+    def dialect(self) -> SqlDialect:
+        """How its SQL spells texts and comments."""
+        return sql_dialect(self.url.get_secret_value())
 
 
 class FrameSource(Model):
@@ -368,13 +578,18 @@ def _source_type(value: object) -> str | None:
 AnySource = Annotated[
     Annotated[CsvSource, Tag("csv")]
     | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[JsonLinesSource, Tag("jsonl")]
+    | Annotated[ArrowSource, Tag("arrow")]
+    | Annotated[ExcelSource, Tag("excel")]
+    | Annotated[DeltaSource, Tag("delta")]
+    | Annotated[IcebergSource, Tag("iceberg")]
     | Annotated[QuerySource, Tag("query")]
     | Annotated[SqlSource, Tag("sql")]
     | Annotated[SkipJsonSchema[FrameSource], Tag("frame")],
     Discriminator(
         _source_type,
         custom_error_type="source_type",
-        custom_error_message="needs `type:`, one of csv, tsv, parquet, query, sql",
+        custom_error_message="needs `type:`, one of csv, tsv, parquet, jsonl, arrow, excel, delta, iceberg, query, sql",
     ),
 ]
 
@@ -406,7 +621,10 @@ class FieldSpec(Model):
     null_values: list[str] | None = None
     default: str | bool | int | float | None = None
     encoding: Literal["utf8", "hex", "base64"] | None = None
-    hash: Literal["sha256"] | None = None
+    hash: Literal["sha256", "hmac"] | None = Field(
+        default=None,
+        description="hmac needs `hash_key:`; sha256 of a guessable value, such as an address, is no secret",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -523,6 +741,30 @@ SYNC_FITS: Final[dict[RecordKind, tuple[SyncMode, ...]]] = {
 }
 
 
+def _start(value: object) -> object:
+    """Read where a cursor starts: a time (UTC where it has no zone), a whole number, or any other text."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001  # the zone comes below
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("is no time, whole number or text")  # noqa: TRY004  # pydantic reports ValueErrors
+    return value
+
+
+class Cursor(Model):
+    """Where a stream's query reads on: `:cursor` is the greatest value that was loaded, less the lookback."""
+
+    column: Annotated[str, Field(min_length=1)]
+    lookback: Duration = Field(default=0.0, description="how late a row may come")
+    start: Annotated[datetime | int | str, BeforeValidator(_start), WithJsonSchema({"type": ["string", "integer"]})] = (
+        Field(description="what `:cursor` is before the first run")
+    )
+
+
 class Stream(Model):
     """One source mapped to one kind of record."""
 
@@ -538,6 +780,7 @@ class Stream(Model):
     timezone: Timezone | None = None
     dst: Literal["earliest", "latest"] | None = None
     on_unknown: Literal["resend", "hold"] = "resend"
+    cursor: Cursor | None = None
 
     @property
     def mode(self) -> SyncMode:
@@ -557,8 +800,16 @@ class Pipeline(Model):
     version: Literal[1] = 1
     destination: Destination
     limits: Limits = Limits()
+    hash_key: Annotated[SecretStr, AfterValidator(_hash_key)] | None = Field(
+        default=None, description="for `hash: hmac`; only by reference, for example ${BUCKET_HASH_KEY}"
+    )
     sources: dict[Name, AnySource] = {}
     streams: list[Stream] = Field(min_length=1)
+
+    @property
+    def hmac_key(self) -> bytes | None:
+        """The bytes of `hash_key:`."""
+        return None if self.hash_key is None else self.hash_key.get_secret_value().encode()
 
     def source_of(self, stream: Stream) -> AnySource:
         """Give a stream's source, looked up where it is a name."""
@@ -569,9 +820,20 @@ class Pipeline(Model):
         return sorted(self.streams, key=lambda stream: contract.KINDS.index(stream.record))
 
 
+def interval_is_used(spec: AnySource) -> bool:
+    """Tell whether what a source reads depends on the interval; a query in a file may, so it counts."""
+    texts = [getattr(spec, name, None) for name in ("sql", "query")]
+    if any(name.startswith("interval_") for text in texts if text for name in sql_parameters(text)):
+        return True
+    return PATH_PARAMETER.search(getattr(spec, "path", None) or "") is not None or bool(getattr(spec, "query_file", ""))
+
+
 # --- what no single value can tell ---------------------------------------------------------------------------------
 
 Problem = tuple[tuple[str | int, ...], str]
+
+# What may stand in a path: `pub_...` (S2), or an old tracking key `tr...` (S4). A secret key may not, however it looks.
+_PATH_KEY: Final = re.compile(r"\s*(pub_|tr)[A-Za-z0-9_-]+\s*")
 
 
 def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
@@ -579,10 +841,16 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
 
     Whatever is not of the expected shape is passed over: the models report it.
     """
+    destination = data.get("destination")
+    destination = destination if isinstance(destination, dict) else {}
+    api: Api = next((api for api in get_args(Api) if api == destination.get("api")), "front")
+    if api != "front":
+        yield from _path_key_problems(api, destination.get("key"))
     streams = data.get("streams")
     streams = streams if isinstance(streams, list) else []
     sources = data.get("sources")
     known = sorted(sources) if isinstance(sources, dict) else []
+    yield from _new_files_problems(data)
     names: list[object] = []
     for index, stream in enumerate(streams):
         if not isinstance(stream, dict):
@@ -593,16 +861,75 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         names.append(name)
         if isinstance(source := stream.get("source"), str) and source not in known:
             yield (*at, "source"), f"no source is named {source!r} (named: {', '.join(known) or 'none'})"
+        if not data.get("hash_key") and (field := _hashed_by_key(stream.get("fields"))):
+            yield (*at, "fields", *field), "`hash: hmac` needs a key: write `hash_key: ${BUCKET_HASH_KEY}` at the top"
+        for path, message in _cursor_problems(stream):
+            yield (*at, *path), message
         if (kind := stream.get("record")) in contract.KINDS:
-            for path, message in _stream_problems(kind, stream):
+            for path, message in _stream_problems(kind, stream, api):
                 yield (*at, *path), message
 
 
-def _stream_problems(kind: RecordKind, stream: Mapping[str, Any]) -> Iterator[Problem]:
+def _path_key_problems(api: Api, key: object) -> Iterator[Problem]:
+    text = key.get_secret_value() if isinstance(key, SecretStr) else key
+    if isinstance(text, str) and text.strip() and not _PATH_KEY.fullmatch(text):
+        yield (
+            ("destination", "key"),
+            (
+                f"`api: {api}` puts the key into the address, where a secret one must never be; give the publishable "
+                "key (pub_...) or the tracking key (tr...)"
+            ),
+        )
+
+
+def _hashed_by_key(fields: object) -> tuple[str, ...]:
+    """Find a field that is hashed with a key."""
+    for name, spec in fields.items() if isinstance(fields, dict) else ():
+        if isinstance(spec, dict):
+            if spec.get("hash") == "hmac":
+                return (str(name),)
+            if inner := _hashed_by_key(spec):
+                return (str(name), *inner)
+    return ()
+
+
+def _new_files_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Refuse `new_files:` where nobody could say which stream has loaded a file."""
+    sources, streams = data.get("sources"), data.get("streams")
+    used = [stream.get("source") for stream in streams if isinstance(stream, dict)] if isinstance(streams, list) else []
+    for name, source in sources.items() if isinstance(sources, dict) else ():
+        if isinstance(source, dict) and source.get("new_files") and used.count(name) != 1:
+            yield (
+                ("sources", name, "new_files"),
+                "is for a source that one stream uses, and no query: each stream remembers the files that it has loaded",
+            )
+
+
+def _cursor_problems(stream: Mapping[str, Any]) -> Iterator[Problem]:
+    source = stream.get("source")
+    source = source if isinstance(source, dict) else {}
+    if "query_file" in source:
+        return  # what it uses is seen when it is read
+    texts = [source[name] for name in ("sql", "query") if isinstance(source.get(name), str)]
+    used = any("cursor" in sql_parameters(text, dialect) for text in texts for dialect in get_args(SqlDialect))
+    if used and "cursor" not in stream:
+        yield ("source",), "the query uses :cursor; say what it is: `cursor: {column: updated_at, start: 2024-01-01}`"
+    if not used and isinstance(stream.get("cursor"), dict):
+        yield (
+            ("cursor",),
+            "has no effect: the stream's own query has to read from it, as in `where updated_at >= :cursor`",
+        )
+
+
+def _stream_problems(kind: RecordKind, stream: Mapping[str, Any], api: Api) -> Iterator[Problem]:
+    if api != "front" and kind not in contract.LEGACY_KINDS:
+        known = ", ".join(contract.LEGACY_KINDS)
+        yield ("record",), f"`api: {api}` does not take {_article(kind)}, only {known}; use `api: front`"
+        return
     fields = stream.get("fields")
     if isinstance(fields, dict):
-        yield from _field_problems(kind, fields)
-    rules = contract.rules(kind)
+        yield from _field_problems(kind, fields, api)
+    rules = contract.rules(kind, api)
     mode = stream.get("sync") or SYNC_FITS[kind][0]
     if mode in get_args(SyncMode) and mode not in SYNC_FITS[kind]:
         yield ("sync",), f"`sync: {mode}` does not fit {_article(kind)}; use {' or '.join(SYNC_FITS[kind])}"
@@ -626,14 +953,15 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
 
 
-def _field_problems(kind: RecordKind, fields: Mapping[str, Any]) -> Iterator[Problem]:
-    rules = contract.rules(kind)
+def _field_problems(kind: RecordKind, fields: Mapping[str, Any], api: Api) -> Iterator[Problem]:
+    rules = contract.rules(kind, api)
     known = [name for name in rules if name != "context"]
+    of_api = f" in `api: {api}`" if rules.keys() != contract.rules(kind).keys() else ""
     for name in fields:
         if name in Fields.model_fields and name not in known:
-            yield ("fields", name), f"{_article(kind)} has no field {name!r}; it has {', '.join(known)}"
+            yield ("fields", name), f"{_article(kind)} has no field {name!r}{of_api}; it has {', '.join(known)}"
     if missing := [name for name, rule in rules.items() if rule.required and name not in fields]:
         yield ("fields",), f"{_article(kind)} needs {' and '.join(missing)}"
-    for group in contract.ONE_OF[kind]:
+    for group in contract.one_of(kind, api):
         if not any(name in fields for name in group):
             yield ("fields",), f"{_article(kind)} needs {' or '.join(group)}"

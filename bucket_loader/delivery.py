@@ -24,7 +24,7 @@ from bucket_loader.errors import (
 from bucket_loader.ledger import ChunkRow, Ledger
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.records import Chunk
-from bucket_loader.sender.client import Client, Proof, Route, Watchdog
+from bucket_loader.sender.client import PATH_KEY, Client, Proof, Route, Watchdog
 from bucket_loader.sender.pacing import Pacer
 from bucket_loader.sender.retry import Patience, Retry
 from bucket_loader.worker import Queue, Worker
@@ -118,8 +118,9 @@ class Delivery:
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)
         waiting = Queue(_ahead(_chunks(self.plan, self.ledger, stream), self.stopped), self.stopped)
+        route = route_of(self.destination, "/bulk" if self.destination.api == "front" else f"/{stream.kind}")
         workers = [
-            Worker(self, stream, waiting, Client(route_of(self.destination), proof, watchdog), f"worker-{number}")
+            Worker(self, stream, waiting, Client(route, proof, watchdog), f"worker-{number}")
             for number in range(min(self.pacer.workers, max(1, stream.records)))
         ]
         for worker in workers:
@@ -214,13 +215,14 @@ def _chunks(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk
     begun = ledger.begun(run, stream.position)
     for sequences, records in plan.chunks(stream):
         if sequences.start not in begun:
-            yield Chunk(stream.position, tuple(sequences), records, _ids(stream, records))
+            ids = _ids(stream, records)
+            yield Chunk(stream.position, tuple(sequences), records, ids, bare=plan.manifest.bare)
 
 
 def _reopened(plan: Plan, stream: PlannedStream, row: ChunkRow) -> Chunk:
     rows = plan.rows(stream, row.sequences, ["record"])
     records = tuple(found["record"].encode() for found in rows)
-    return Chunk(stream.position, row.sequences, records, _ids(stream, records))
+    return Chunk(stream.position, row.sequences, records, _ids(stream, records), bare=plan.manifest.bare)
 
 
 def _ids(stream: PlannedStream, records: tuple[bytes, ...]) -> frozenset[str]:
@@ -232,11 +234,13 @@ def _ids(stream: PlannedStream, records: tuple[bytes, ...]) -> frozenset[str]:
     )
 
 
-def route_of(destination: Destination) -> Route:
-    """Give the way to the bulk endpoint of a destination."""
+def route_of(destination: Destination, endpoint: str) -> Route:
+    """Give the way to an endpoint of a destination; in the legacy APIs the key goes before it."""
+    in_path = destination.api != "front"
     return Route(
-        url=f"{destination.base_url}/bulk",
+        url=f"{destination.base_url}{PATH_KEY if in_path else ''}{endpoint}",
         key=destination.key.get_secret_value(),
+        key_in_path=in_path,
         timeout_s=destination.timeout,
         proxy=destination.proxy,
         ca_bundle=str(destination.ca_bundle) if destination.ca_bundle else None,

@@ -7,24 +7,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from bucket_loader import cursor, features
 from bucket_loader import plan as plans
 from bucket_loader.config import Destination
-from bucket_loader.delivery import route_of
-from bucket_loader.errors import (
-    BucketLoaderError,
-    KeyRefusedError,
-    MisroutedError,
-    PatienceError,
-)
+from bucket_loader.contract import Api
 from bucket_loader.ledger import RunRow
 from bucket_loader.plan import Plan
-from bucket_loader.records import Counts, Outcome, Verdict
+from bucket_loader.records import Counts, Verdict
 from bucket_loader.report import COLUMNS, Reporter
 from bucket_loader.run import Job, make_plan
-from bucket_loader.sender.client import Client, Proof, Watchdog
 from bucket_loader.state import State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
+# A read that only the right key may do. S4 documents none for the tracking API: that one is of its SDK (TRK).
+_PROOF: Final[dict[Api, str]] = {
+    "front": "/features",
+    "front-legacy": "/flags/evaluate",
+    "tracking-legacy": "/features/enabled",
+}
+_NOT_THERE: Final = 404
 
 # --- plan ----------------------------------------------------------------------------------------------------------
 
@@ -111,35 +112,22 @@ def try_key(destination: Destination) -> str:
     Raises:
         KeyRefusedError, MisroutedError, PatienceError: what a run would end with.
     """
-    watchdog, proof = Watchdog(), Proof()
-    client = Client(route_of(destination), proof, watchdog)
-    try:
-        outcome, body = client.get(f"{destination.base_url}/features")
-    finally:
-        client.close()
-        watchdog.stop()
+    endpoint = _PROOF[destination.api]
+    outcome, answer = features.get(destination, endpoint)
     if outcome.verdict is Verdict.DELIVERED:
-        return f"answers, and takes the key; {len(json.loads(body).get('features', []))} features are defined"
-    raise _refused(outcome, destination)
+        defined = f"; {len(json.loads(answer).get('features', []))} features are defined"
+        return f"answers, and takes the key{defined if destination.api == 'front' else ''}"
+    if destination.api == "tracking-legacy" and outcome.status == _NOT_THERE and _is_refusal(answer):
+        return "answers as Bucket does; it has no read, so only the first record can prove the key"
+    raise features.refused(outcome, destination, endpoint)
 
 
-def _refused(outcome: Outcome, destination: Destination) -> BucketLoaderError:
-    where = f"{destination.base_url}/features"
-    if outcome.status == 403:  # noqa: PLR2004  # Source: API.md section 2
-        return KeyRefusedError(
-            f"{where} does not take this key (403: {outcome.message})",
-            hint="a publishable key can write but not read; use the secret key",
-        )
-    if outcome.verdict is Verdict.REFUSED_KEY:
-        return KeyRefusedError(
-            f"{where} refused the key ({outcome.status}: {outcome.message})",
-            hint="check that the variable holds the secret key of this environment",
-        )
-    if outcome.verdict in {Verdict.MISROUTED, Verdict.REJECTED}:
-        return MisroutedError(f"{where}: {outcome.message}", hint="check `destination: base_url`")
-    return PatienceError(
-        f"{where} cannot be used right now: {outcome.message}", hint="check the host, or try again later"
-    )
+def _is_refusal(answer: bytes) -> bool:
+    try:
+        found = json.loads(answer)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("success") is False
 
 
 # --- past runs -----------------------------------------------------------------------------------------------------
@@ -149,10 +137,11 @@ def status(job: Job, *, last: int) -> dict[str, Any]:
     """Give past runs, newest first (DESIGN section 5)."""
     state = look_at_state(job.pipeline, job.state_folder)
     if state is None:
-        return {"runs": []}
+        return {"runs": [], "cursors": {}}
     with closing(state):
         rows = sorted(state.ledger.runs(), key=lambda row: -row.number)[:last]
-        return {"runs": [_run_as_json(state, row) for row in rows]}
+        marks = {stream: cursor.shown(mark) for stream, mark in state.ledger.cursors().items()}
+        return {"runs": [_run_as_json(state, row) for row in rows], "cursors": marks}
 
 
 def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
@@ -195,6 +184,8 @@ def tell_status(reporter: Reporter, found: dict[str, Any]) -> None:
             numbers = (f"{counts[name]:,}" for name in COLUMNS)
             table.add_row(*head, stream, *numbers)
     reporter.console.print(table)
+    for stream, mark in found["cursors"].items():
+        reporter.say(f"{stream} was read up to {mark}")
     for run in found["runs"]:
         if run["status"] in {"running", "unfinished"}:
             reporter.say(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailableError
-from bucket_loader.records import Chunk, Counts, read_ranges
+from bucket_loader.records import Chunk, Counts, LoadedFile, read_ranges
 
 SCHEMA_VERSION: Final = "2"
 _OLDER: Final = ("1",)
@@ -419,10 +419,39 @@ class Ledger:
         return {int(position) for (position,) in self._query(
             "SELECT position FROM stream WHERE run = ? AND settled = 0", run)}  # fmt: skip
 
-    def settle(self, run: str, position: int, *, stream: str, part: tuple[str, int] | None) -> None:
-        """Commit that a stream's memory holds what this run delivered; `part` is the new file and its rows."""
+    def cursors(self) -> dict[str, str]:
+        """Give each stream's high-water mark, as it is spelt."""
+        return {str(stream): str(mark) for stream, mark in self._query("SELECT stream, mark FROM cursor")}
+
+    def loaded_files(self) -> dict[str, frozenset[LoadedFile]]:
+        """Give the files that each stream has loaded."""
+        found: dict[str, set[LoadedFile]] = {}
+        for stream, *file in self._query("SELECT stream, name, bytes, digest FROM loaded_file"):
+            found.setdefault(str(stream), set()).add(LoadedFile(*file))
+        return {stream: frozenset(files) for stream, files in found.items()}
+
+    def settle(  # noqa: PLR0913  # what moves, moves in one commit
+        self, run: str, position: int, *, stream: str, part: tuple[str, int] | None, mark: str | None = None,
+        loaded: Sequence[LoadedFile] = (),
+    ) -> None:  # fmt: skip
+        """Commit that a stream's memory holds what this run delivered.
+
+        Args:
+            run: the run.
+            position: the stream's place in its plan.
+            stream: its name.
+            part: the new file of memory, and its rows.
+            mark: the new high-water mark, where it moves.
+            loaded: files that are not to be loaded again.
+        """
         with self._transaction() as connection:
             connection.execute("UPDATE stream SET settled = 1 WHERE run = ? AND position = ?", (run, position))
+            if mark is not None:
+                connection.execute("INSERT OR REPLACE INTO cursor VALUES (?, ?, ?)", (stream, mark, run))
+            connection.executemany(
+                "INSERT OR IGNORE INTO loaded_file VALUES (?, ?, ?, ?, ?)",
+                [(stream, file.name, file.bytes, file.digest, run) for file in loaded],
+            )
             if part is not None:
                 connection.execute(
                     "INSERT INTO memory SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ? FROM memory WHERE stream = ?",

@@ -76,3 +76,20 @@ CREATE TABLE IF NOT EXISTS memory (
     run     TEXT NOT NULL,
     PRIMARY KEY (stream, number)
 ) WITHOUT ROWID;
+
+-- Up to where a stream has read its source; moved when its plan is settled and nothing of it is left unsent.
+CREATE TABLE IF NOT EXISTS cursor (
+    stream  TEXT PRIMARY KEY,
+    mark    TEXT NOT NULL,
+    run     TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Which files a stream has loaded (`new_files:`); noted as its high-water mark is.
+CREATE TABLE IF NOT EXISTS loaded_file (
+    stream  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    bytes   INTEGER NOT NULL,
+    digest  TEXT NOT NULL,
+    run     TEXT NOT NULL,
+    PRIMARY KEY (stream, name, bytes, digest)
+) WITHOUT ROWID;

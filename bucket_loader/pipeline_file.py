@@ -82,6 +82,8 @@ def load_pipeline(
         for name in given:
             written.pop(name, None)  # unread: its variable need not be set
         _refuse_literal_key(document, written)
+    _refuse_literal_hash_key(document)
+    _refuse_literal_passwords(document)
     document.data = _replace(document, (), document.data, os.environ if variables is None else variables)
     _refuse_frames(document)
     if given and isinstance(document.data["destination"], dict):
@@ -204,8 +206,31 @@ def _refuse_literal_key(document: Document, destination: dict[str, Any]) -> None
         destination["key"] = "refused"
 
 
-def _refuse_frames(document: Document) -> None:
-    """Refuse a DataFrame in a file: only a program has one."""
+def _refuse_literal_hash_key(document: Document) -> None:
+    key = document.data.get("hash_key")
+    if key is not None and not _ONLY_A_REFERENCE.fullmatch(str(key)):
+        document.mistake(
+            ("hash_key",),
+            "the key is written in the file",
+            "write `hash_key: ${BUCKET_HASH_KEY}` and set that variable; then take another key, this one has been seen",
+        )
+        document.data["hash_key"] = "refused-as-it-is-written-here"
+
+
+def _refuse_literal_passwords(document: Document) -> None:
+    for path, source in _sources(document):
+        password = source.get("password") if isinstance(source, dict) else None
+        if password is not None and not _ONLY_A_REFERENCE.fullmatch(str(password)):
+            document.mistake(
+                (*path, "password"),
+                "the password is written in the file",
+                "write `password: ${DB_PASSWORD}` and set that variable; then change this password, it has been seen",
+            )
+            source["password"] = "refused"  # noqa: S105  # this is no password
+
+
+def _sources(document: Document) -> list[tuple[Path_, Any]]:
+    """Give every source of the file, named or inline, with its place."""
     streams, sources = document.data.get("streams"), document.data.get("sources")
     named = sources.items() if isinstance(sources, dict) else ()
     inline = enumerate(streams) if isinstance(streams, list) else ()
@@ -213,9 +238,14 @@ def _refuse_frames(document: Document) -> None:
     found += [
         (("streams", index, "source"), stream.get("source")) for index, stream in inline if isinstance(stream, dict)
     ]
-    for path, source in found:
+    return found
+
+
+def _refuse_frames(document: Document) -> None:
+    """Refuse a DataFrame in a file: only a program has one."""
+    for path, source in _sources(document):
         if isinstance(source, dict) and source.get("type") == "frame":
-            document.mistake(path, "`type: frame` is for programs; a file needs csv, tsv, parquet, query or sql")
+            document.mistake(path, "`type: frame` is for programs; a file names a source that it can read, such as csv or sql")
 
 
 def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -236,7 +266,7 @@ def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str,
             document.mistake(path, f"the variable {name} is not UTF-8")
             return "unset"
         if default is None:
-            default = "" if path[-1:] == ("key",) else f", or write ${{{name}:-...}}"
+            default = "" if path[-1:] in {("key",), ("hash_key",), ("password",)} else f", or write ${{{name}:-...}}"
             document.mistake(path, f"the variable {name} is not set", f"export {name}=...{default}")
             return "unset"
         return str(default)
@@ -246,8 +276,10 @@ def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str,
 
 def _validated(document: Document, file: str) -> Pipeline:
     pipeline: Pipeline | None = None
+    known = {mistake.path for mistake in document.mistakes}
     for path, message in config.problems(document.data):
-        document.mistake(path, message)
+        if _spell(path) not in known:  # a variable that is not set says nothing of its value
+            document.mistake(path, message)
     try:
         pipeline = Pipeline.model_validate(document.data)
     except ValidationError as error:
@@ -322,9 +354,12 @@ def digest(data: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def mapping_fingerprint(stream: Stream) -> str:
+def mapping_fingerprint(stream: Stream, hash_key: bytes | None = None) -> str:
     """Identify what a stream makes of a row: when it changes, keyless events would be sent again."""
     parts = stream.model_dump(mode="json", include={"record", "fields", "where", "nulls", "active", "timezone", "dst"})
+    if hash_key is not None and '"hmac"' in json.dumps(parts["fields"]):
+        salt = b"bucket_loader mapping"
+        parts["hash_key"] = hashlib.scrypt(hash_key, salt=salt, n=2**12, r=8, p=1, dklen=16).hex()
     return digest(parts)
 
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bucket_loader import chunker
-from bucket_loader.contract import RecordKind
+from bucket_loader.contract import Api, RecordKind
 from bucket_loader.errors import StateError
-from bucket_loader.records import sync
+from bucket_loader.records import LoadedFile, sync
 
 ROW_GROUP: Final = 16_384  # records; what one random access has to read
 MANIFEST: Final = "manifest.json"
@@ -49,6 +49,8 @@ class PlannedStream(msgspec.Struct, frozen=True):
         shares_ids: whether two of its records can name the same user or company.
         remembers: whether its memory grows by what is delivered.
         keyed: whether `key:` identifies its records.
+        cursor: the high-water mark that its rows reached; None where it has none, or does not move.
+        files: the files that are not to be loaded again; none without `new_files:`.
     """
 
     position: int
@@ -70,10 +72,12 @@ class PlannedStream(msgspec.Struct, frozen=True):
     shares_ids: bool
     remembers: bool
     keyed: bool
+    cursor: str | None = None
+    files: tuple[LoadedFile, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a plan says of itself."""
+    """What a plan says of itself; `api` is the one that its records are spelt for."""
 
     version: int
     run: str
@@ -86,6 +90,12 @@ class Manifest(msgspec.Struct, frozen=True):
     chunk_bytes: int
     streams: tuple[PlannedStream, ...]
     sources: dict[str, str]
+    api: Api = "front"
+
+    @property
+    def bare(self) -> bool:
+        """Whether each record is a request of its own, and its body."""
+        return self.api != "front"
 
 
 VERSION: Final = 1
@@ -105,9 +115,8 @@ class Plan:
     def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, tuple[bytes, ...]]]:
         """Give a stream's chunks in order: their sequences and their records' bytes."""
         records = _Window(self._batches(stream))
-        for sequences in chunker.pack(
-            records.lengths(), records_max=self.manifest.chunk_records, bytes_max=self.manifest.chunk_bytes
-        ):
+        records_max = 1 if self.manifest.bare else self.manifest.chunk_records
+        for sequences in chunker.pack(records.lengths(), records_max=records_max, bytes_max=self.manifest.chunk_bytes):
             yield sequences, records.take(len(sequences))
 
     def _batches(self, stream: PlannedStream) -> Iterator[pa.Array]:

@@ -6,7 +6,7 @@ Everything is read, judged and compared before the first byte is sent. Nothing h
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,16 +16,17 @@ from pathlib import Path
 import pyarrow as pa
 from msgspec import structs
 
-from bucket_loader import dead_letters, plan, snapshot
+from bucket_loader import cursor, dead_letters, plan, snapshot
 from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Pipeline, QuerySource, Stream
+from bucket_loader.cursor import HighWater, Mark
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.errors import BucketLoaderError, SourceError, UsageError
 from bucket_loader.mapping import Mapping as RowMapping
 from bucket_loader.mapping import compile_mapping, wire_timestamp
 from bucket_loader.pipeline_file import mapping_fingerprint
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
-from bucket_loader.records import InputBatch, Reading, Rejection, Source, make_folder
+from bucket_loader.records import ArrivingFiles, InputBatch, LoadedFile, Reading, Rejection, Source, make_folder
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.csv import delimiter_hint
@@ -59,6 +60,8 @@ class PlanRequest:
         full: whether to ignore what is known of users and companies.
         after: the number of the last run before this plan.
         memory: each stream's snapshot parts, oldest first.
+        cursors: the streams' high-water marks, spelt, as far as there are any.
+        loaded: the files that each stream has loaded, for `new_files:`.
         instead: sources that stand in for streams' own.
         progress: told how far the reading is.
     """
@@ -74,6 +77,8 @@ class PlanRequest:
     full: bool = False
     after: int = 0
     memory: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    cursors: Mapping[str, str] = field(default_factory=dict)
+    loaded: Mapping[str, frozenset[LoadedFile]] = field(default_factory=dict)
     instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
 
@@ -105,16 +110,25 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
     rejected = _Rejected(request, stream)
     with _named(stream):
         reading, lost = sources.read(stream)
+        if not reading.schema.names and sources.arrived(stream) == ():
+            return _nothing_new(request, stream, position)
         try:
             mapping = compile_mapping(
-                stream, reading.schema, as_of=request.as_of, record_bytes_max=record_bytes_max, api=destination.api
+                stream,
+                reading.schema,
+                as_of=request.as_of,
+                record_bytes_max=record_bytes_max,
+                api=destination.api,
+                hash_key=request.pipeline.hmac_key,
             )
         except UsageError as error:
             if hint := delimiter_hint(reading.schema.names):
                 error.hint = f"{hint}; {error.hint}"
             raise
         rejected.write(lost)
-        counted = _stage(request, mapping, reading, rejected, staged)
+        water = HighWater(stream.cursor.column, request.as_of) if stream.cursor is not None else None
+        batches = water.watch(reading.batches) if water is not None else reading.batches
+        counted = _stage(request, mapping, Reading(reading.schema, batches), rejected, staged)
     final = request.folder / plan.file_name(position, stream.name)
     counted = _settle(request, stream, counted, staged, final)
     return structs.replace(
@@ -123,17 +137,36 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         file=final.name,
         digest=plan.file_digest(final),
         shares_ids=stream.record == "company" and stream.fields.userId is not None,
+        cursor=cursor.spelt(water.mark) if water is not None and request.limit is None else None,
+        files=(sources.arrived(stream) or ()) if request.limit is None else (),
+    )
+
+
+def _nothing_new(request: PlanRequest, stream: Stream, position: int) -> PlannedStream:
+    """Plan a stream whose source has no new file: there is not even a column to map."""
+    final = request.folder / plan.file_name(position, stream.name)
+    writer = StreamWriter(final, pa.schema([("file", pa.string())]))
+    writer.close()
+    return structs.replace(
+        _counted(request, stream, records=0, read=0, rejected=0, filtered=0),
+        position=position,
+        file=final.name,
+        digest=plan.file_digest(final),
     )
 
 
 def _stage(
-    request: PlanRequest, mapping: RowMapping, reading: Reading, rejected: "_Rejected", staged: Path
+    request: PlanRequest,
+    mapping: RowMapping,
+    reading: Reading,
+    rejected: "_Rejected",
+    staged: Path,
 ) -> PlannedStream:
     """Map every batch to a staged file, and every row that makes no record to the rejected file."""
     stream = rejected.stream
     read, filtered = rejected.count, 0
     writer = StreamWriter(staged, reading.schema)
-    with closing(writer):
+    with closing(writer), _ended(reading.batches):
         for batch in _limited(reading.batches, request.limit):
             mapped = mapping.apply(batch)
             writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
@@ -141,12 +174,29 @@ def _stage(
             filtered += mapped.filtered
             read += batch.data.num_rows + len(batch.unread)
             request.progress(stream.name, read, rejected.count)
+    return _counted(request, stream, records=writer.rows, read=read, rejected=rejected.count, filtered=filtered)
+
+
+def _counted(
+    request: PlanRequest, stream: Stream, *, records: int, read: int, rejected: int, filtered: int
+) -> PlannedStream:
+    """Give a stream's plan as far as reading it tells."""
     return PlannedStream(
         position=0, name=stream.name, kind=stream.record, mode=stream.mode, on_unknown=stream.on_unknown,
-        records=writer.rows, read=read, rejected=rejected.count, filtered=filtered, superseded=0, unchanged=0,
-        known=0, changed=0, file="", digest="", mapping=mapping_fingerprint(stream), shares_ids=False,
+        records=records, read=read, rejected=rejected, filtered=filtered, superseded=0, unchanged=0, known=0, changed=0,
+        file="", digest="", mapping=mapping_fingerprint(stream, request.pipeline.hmac_key), shares_ids=False,
         remembers=stream.mode != "full", keyed=stream.key is not None,
     )  # fmt: skip
+
+
+@contextmanager
+def _ended(batches: Iterator[InputBatch]) -> Iterator[None]:
+    """End a reading that was not read to its end: a limit, or an error, leaves a connection open otherwise."""
+    try:
+        yield
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()
 
 
 def _taken(batch: InputBatch, kept: pa.Int64Array) -> pa.RecordBatch:
@@ -208,6 +258,7 @@ class _Sources:
         self._named = request.pipeline.sources
         self._opened: list[tuple[str, Source, str]] = []
         self._staged: dict[str, StagedSource] = {}
+        self._arrived: dict[str, tuple[LoadedFile, ...]] = {}
         self._folder = request.folder / "sources"
         specs = [request.pipeline.source_of(stream) for stream in request.wanted()]
         used = [stream.source for stream in request.wanted() if isinstance(stream.source, str)]
@@ -225,14 +276,18 @@ class _Sources:
         if isinstance(stream.source, str) and stream.source in self._shared:
             return self._stage(stream.source).read(), iter(())
         label = stream.source if isinstance(stream.source, str) else stream.name
-        return self._open(label, spec, {}).read(), iter(())
+        return self._open(label, spec, {}, stream).read(), iter(())
+
+    def arrived(self, stream: Stream) -> tuple[LoadedFile, ...] | None:
+        """Give the files that a stream reads for the first time; None when it reads whatever is there."""
+        return self._arrived.get(stream.name)
 
     def _query(self, stream: Stream, spec: QuerySource) -> tuple[Reading, Iterator[Rejection]]:
         names = sorted(table_names(spec.sql) & self._named.keys())
         staged = {name: self._stage(name) for name in names}
         tables = {name: source.path for name, source in staged.items()}
         try:
-            reading = self._open(stream.name, spec, tables).read()
+            reading = self._open(stream.name, spec, tables, stream).read()
         except SourceError as error:
             if not tables:
                 error.hint = f"the sources that are named: {', '.join(sorted(self._named)) or 'none'}"
@@ -247,13 +302,21 @@ class _Sources:
             self._staged[name] = stage(source.read(), path, fingerprint=self._opened[-1][2])
         return self._staged[name]
 
-    def _open(self, label: str, spec: AnySource, tables: Mapping[str, Path]) -> Source:
-        source = open_source(spec, SourceContext(self._request.base, self._parameters(), tables))
+    def _open(self, label: str, spec: AnySource, tables: Mapping[str, Path], stream: Stream | None = None) -> Source:
+        loaded = None
+        if stream is not None and getattr(spec, "new_files", False):
+            loaded = frozenset() if self._request.full else self._request.loaded.get(stream.name, frozenset())
+        source = open_source(spec, SourceContext(self._request.base, self._parameters(stream), tables, loaded))
+        if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
+            self._arrived[stream.name] = source.arrivals()
         self._opened.append((label, source, source.fingerprint()))
         return source
 
-    def _parameters(self) -> dict[str, datetime]:
-        found = {"as_of": self._request.as_of}
+    def _parameters(self, stream: Stream | None) -> dict[str, Mark]:
+        found: dict[str, Mark] = {"as_of": self._request.as_of}
+        if stream is not None and stream.cursor is not None:
+            known = None if self._request.full else self._request.cursors.get(stream.name)
+            found["cursor"] = cursor.bound(stream.cursor, known)
         if self._request.interval is not None:
             found["interval_start"], found["interval_end"] = self._request.interval
         return found

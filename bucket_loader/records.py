@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,6 +102,15 @@ class LoadedFile:
     name: str
     bytes: int
     digest: str
+
+
+@runtime_checkable
+class ArrivingFiles(Protocol):
+    """What a source of files is besides: it knows which of them it has not given before."""
+
+    def arrivals(self) -> tuple[LoadedFile, ...]:
+        """Give the files that a reading gives the rows of."""
+        ...
 
 
 class Source(Protocol):

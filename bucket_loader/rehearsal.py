@@ -36,14 +36,16 @@ def rehearsed(
     faults: Any = None,  # noqa: ANN401  # JSON
 ) -> Iterator[tuple[Rehearsed, Summary]]:
     """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
-    key = f"sec_rehearsal_{secrets.token_hex(12)}"
-    with TemporaryDirectory(prefix="bucket_loader-") as folder, running(secret_key=key, faults=faults) as endpoint:
-        pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": key})
+    secret, publishable = (f"{kind}_rehearsal_{secrets.token_hex(12)}" for kind in ("sec", "pub"))
+    emulator = running(secret_key=secret, publishable_key=publishable, faults=faults)
+    with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
+        # Both write, and only this one may stand in a path (`api: front-legacy`).
+        pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": publishable})
         if patience is not None:
             destination = pipeline.destination.model_copy(update={"patience": duration_s(patience)})
             pipeline = pipeline.model_copy(update={"destination": destination})
         job = Job(pipeline, file.absolute().parent, replace(options, state=Path(folder)), reporter)
-        yield Rehearsed(job, endpoint.url, key), run(job)
+        yield Rehearsed(job, endpoint.url, secret), run(job)
 
 
 def tell(found: Rehearsed) -> None:

@@ -190,7 +190,8 @@ def _as_recorded(replaying: _Replaying) -> tuple[Plan, list[Replay]]:
         error.hint = "its plan holds what was recorded; without it, replay through today's mapping: --remap"
         raise
     replaying.folder.mkdir(mode=0o700)
-    streams, replays = [], []
+    streams: list[PlannedStream] = []
+    replays: list[Replay] = []
     for old in before.manifest.streams:
         if not replaying.fresh(old.name):
             continue

@@ -153,6 +153,8 @@ def make_plan(job: Job, state: State) -> Plan:
                 full=options.full,
                 after=max((row.number for row in state.ledger.runs()), default=0),
                 memory=state.memory(),
+                cursors=state.ledger.cursors(),
+                loaded=state.ledger.loaded_files(),
                 progress=job.progress,
             )
         )

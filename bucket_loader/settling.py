@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader import plan, snapshot
+from bucket_loader import cursor, plan, snapshot
 from bucket_loader.errors import StateUnavailableError
 from bucket_loader.ledger import Ledger
 from bucket_loader.plan import Plan, PlannedStream
@@ -46,7 +46,16 @@ def _settle_streams(state: State, planned: Plan) -> None:
         part = None
         if stream.remembers and stream.records:
             part = _write_part(state, planned, stream)
-        ledger.settle(manifest.run, stream.position, stream=stream.name, part=part)
+        moves = stream.cursor is not None or bool(stream.files)
+        whole = moves and not _unsent(ledger, manifest.run, stream)
+        ledger.settle(
+            manifest.run,
+            stream.position,
+            stream=stream.name,
+            part=part,
+            mark=_mark(ledger, stream) if whole else None,
+            loaded=stream.files if whole else (),
+        )
         _merge_memory(state, stream.name, manifest.run)
 
 
@@ -58,6 +67,15 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str
     make_folder(state.snapshots)
     rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates))
     return file, rows
+
+
+def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
+    """Give the high-water mark that a stream has reached."""
+    if stream.cursor is None:
+        return None
+    known = ledger.cursors().get(stream.name)
+    reached = cursor.read(stream.cursor)
+    return stream.cursor if known is None else cursor.spelt(cursor.greater(cursor.read(known), reached))
 
 
 def sent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:

@@ -283,7 +283,7 @@ class _Attempts:
         return self.undecided() and self.case.postponed
 
     def _attempt(self) -> Outcome:
-        slot = self._delivery.pacer.acquire()
+        slot = self._delivery.pacer.acquire(self._worker)
         if slot is None:
             return self._last or Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
         self._delivery.count_request(retry=self._made > 0)

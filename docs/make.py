@@ -21,7 +21,10 @@ def command_line() -> str:
         "Every command's `--help`, as it prints it. This page is made by `python docs/make.py`.\n",
         _section("bucket-loader", main),
     ]
-    parts += [_section(f"bucket-loader {name}", command) for name, command in sorted(main.commands.items())]
+    for name, command in sorted(main.commands.items()):
+        parts.append(_section(f"bucket-loader {name}", command))
+        if isinstance(command, click.Group):
+            parts += [_section(f"bucket-loader {name} {one}", found) for one, found in sorted(command.commands.items())]
     return "\n".join(parts)
 
 

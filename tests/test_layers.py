@@ -8,9 +8,11 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "bucket_loader"
 
 WORDS = {"errors", "contract", "records", "config", "pipeline_file"}
-STEPS = {"sources", "mapping", "snapshot", "plan", "chunker", "limits", "ledger", "state", "sender", "dead_letters",
+STEPS = {"sources", "mapping", "snapshot", "plan", "chunker", "limits", "cursor", "ledger", "state", "sender",
+         "dead_letters",
          "report"}  # fmt: skip
 LINE = {
+    "backfilling",
     "planning",
     "delivery",
     "worker",

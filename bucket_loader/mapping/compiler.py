@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from bucket_loader import contract
 from bucket_loader.config import FieldSpec, Stream, Values, with_parameter_style
-from bucket_loader.contract import FieldRule
+from bucket_loader.contract import Api, FieldRule
 from bucket_loader.errors import UsageError
 from bucket_loader.mapping import forms, nested
 from bucket_loader.mapping.apply import Check, Mapping, NestedColumn
@@ -26,7 +26,15 @@ EARLIEST: Final = "1980-01-01"
 _SHOWN_COLUMNS: Final = 40
 
 
-def compile_mapping(stream: Stream, schema: pa.Schema, *, as_of: datetime, record_bytes_max: int) -> Mapping:
+def compile_mapping(
+    stream: Stream,
+    schema: pa.Schema,
+    *,
+    as_of: datetime,
+    record_bytes_max: int,
+    api: Api = "front",
+    hash_key: bytes | None = None,
+) -> Mapping:
     """Compile a stream's fields against a source's columns.
 
     Args:
@@ -34,22 +42,25 @@ def compile_mapping(stream: Stream, schema: pa.Schema, *, as_of: datetime, recor
         schema: the source's columns.
         as_of: the run's time: `:as_of`, the timestamp of records without one, and the latest believable moment.
         record_bytes_max: bytes of UTF-8 that one record may have (a chunk's, less its brackets).
+        api: the one that the records are for.
+        hash_key: what `hash: hmac` is keyed with.
 
     Raises:
         UsageError: columns are missing (all are named), or a value has no form (all are named).
     """
-    return _Compiler(stream, schema, as_of).compile(record_bytes_max)
+    return _Compiler(stream, schema, as_of, api).compile(record_bytes_max, hash_key)
 
 
 class _Compiler:
     """One compilation: values, checks and mistakes gather here."""
 
-    def __init__(self, stream: Stream, schema: pa.Schema, as_of: datetime) -> None:
+    def __init__(self, stream: Stream, schema: pa.Schema, as_of: datetime, api: Api) -> None:
         self.stream = stream
         self.schema = schema
         self.columns = frozenset(schema.names)
         self.as_of = as_of
-        self.rules = contract.rules(stream.record)
+        self.api = api
+        self.rules = contract.rules(stream.record, api)
         self.values: list[Value] = []
         self.nested: list[NestedColumn] = []
         self.mapped_by_expression: set[str] = set()
@@ -58,7 +69,7 @@ class _Compiler:
         self.mistakes: list[str] = []
         self.hints: list[str] = []
 
-    def compile(self, record_bytes_max: int) -> Mapping:
+    def compile(self, record_bytes_max: int, hash_key: bytes | None) -> Mapping:
         self._require_columns()
         self._check_expressions()
         where = self._bound(self.stream.where) if self.stream.where is not None else None
@@ -70,6 +81,9 @@ class _Compiler:
         self._raise_mistakes()
         connection = duckdb.connect(config={"threads": 1})
         connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+        if hash_key is not None:
+            for name, block in forms.hmac_blocks(hash_key).items():
+                connection.execute(f"SET VARIABLE {name} = $1", [block])
         self._form_all(connection)
         self._raise_mistakes()
         formed = {value.number: value for value in self.values}
@@ -79,7 +93,7 @@ class _Compiler:
         }
         checks = self._checks(parts, record_bytes_max)
         columns = tuple(sorted({*self._numbers.values(), *self._named().values()}))
-        select = Select(self.stream, parts, self.values, checks, where, columns, self._named(), self.as_of)
+        select = Select(self.stream, parts, self.values, checks, where, columns, self._named(), self.as_of, self.api)
         return Mapping(
             connection=connection,
             sql=select.text(),
@@ -351,7 +365,7 @@ class _Compiler:
                    for column in self.nested]  # fmt: skip
         if self.stream.where is not None:
             checks.append(Check("w IS NULL", "map", "expression", "makes `where:` fail"))
-        for group in contract.ONE_OF[self.stream.record]:
+        for group in contract.one_of(self.stream.record, self.api):
             absent = [f"v{part.number} IS NULL" for name in group for part in parts.get(name, [])]
             checks.append(Check(" AND ".join(absent), "validate", "missing", f"has neither {' nor '.join(group)}"))
         too_large = f"makes a record of more than {record_bytes_max} bytes, the most that `chunk: bytes:` allows"

@@ -93,6 +93,7 @@ class Select:
     columns: Sequence[int]
     named: Mapping[str, int]
     as_of: datetime
+    api: contract.Api
 
     def text(self) -> str:
         """Give the statement: one row out for each row in, in order."""
@@ -104,7 +105,7 @@ class Select:
         level = _over(level, [f"{self._members(name)} AS {name}" for name in self._objects()])
         level = _over(level, [f"{self._head()} AS head", f"{self._timestamp()} AS stamp"])
         tail = literal(self._tail())
-        record = f"head || coalesce(stamp, {literal(self._as_of())}) || {tail}"
+        record = f"{self._sent_head()} || coalesce(stamp, {literal(self._as_of())}) || {tail}"
         level = _over(level, [f"{record} AS record", f"head || coalesce(stamp, '') || {tail} AS content"])
         filtered = "coalesce(w.v IS NOT TRUE AND w IS NOT NULL, false)" if self.where is not None else "false"
         return (
@@ -150,7 +151,7 @@ class Select:
         return f"coalesce({literal(opening)} || {part.fill(part.form.json)}, {literal(absent)})"
 
     def _head(self) -> str:
-        texts = [literal(f'{{"type":"{contract.WIRE_TYPES[self.stream.record]}"')]
+        texts = [literal(self._opening())]
         for name in contract.rules(self.stream.record):
             if name in self._objects():
                 opening = f',"{name}":{{'
@@ -159,6 +160,16 @@ class Select:
                 texts += [self._member(part, name) for part in self.parts[name]]
         return " || ".join(texts)
 
+    def _opening(self) -> str:
+        return f'{{"type":"{contract.WIRE_TYPES[self.stream.record]}"'
+
+    def _sent_head(self) -> str:
+        """Give the head as it is sent: the legacy APIs know no `type`, and it is part of the content all the same.
+
+        What was delivered through one API is then known again when the other is used.
+        """
+        return "head" if self.api == "front" else f"'{{' || substr(head, {len(self._opening()) + 2})"
+
     def _timestamp(self) -> str:
         if "timestamp" not in self.parts:
             return "CAST(NULL AS VARCHAR)"
@@ -166,7 +177,7 @@ class Select:
         return "nullif(" + self._member(part, "timestamp") + ", '')"
 
     def _as_of(self) -> str:
-        if "timestamp" not in contract.rules(self.stream.record):
+        if "timestamp" not in contract.rules(self.stream.record, self.api):
             return ""
         return f',"timestamp":"{wire_timestamp(self.as_of)}"'
 

@@ -304,7 +304,7 @@ def test_a_star_that_is_refused(tmp_path, written):
         ("{type: csv}", "", "`path` is missing"),
         ("{type: csv, path: ''}", ".path", "at least 1 character"),
         ("{path: a}", "", "needs `type:`"),
-        ("{type: excel, path: a}", "", "needs `type:`"),
+        ("{type: xml, path: a}", "", "needs `type:`"),
         ("{type: [csv]}", "", "needs `type:`"),
         ("{type: csv, path: a, header: false}", "", "needs `names:`"),
         ("{type: csv, path: a, encoding: latin-99}", "", "no encoding is named"),
@@ -341,7 +341,7 @@ def test_a_source_that_is_refused(tmp_path, source, path, message):
         "select 1 /* :x */",
         'select ":x"',
         "select $$ :x $$",
-        "select :as_of, :cursor, :interval_start, :interval_end",
+        "select :as_of, :interval_start, :interval_end",
         "select e'\\\\' :x'",
     ],
 )
