@@ -117,7 +117,8 @@ class Delivery:
             )  # fmt: skip
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)
-        waiting = Queue(_ahead(_chunks(self.plan, self.ledger, stream), self.stopped), self.stopped)
+        chunks = _ahead(_chunks(self.plan, self.ledger, stream), self.stopped)
+        waiting = Queue(chunks, self.stopped, lambda: self.pacer.room)
         route = route_of(self.destination, "/bulk" if self.destination.api == "front" else f"/{stream.kind}")
         workers = [
             Worker(self, stream, waiting, Client(route, proof, watchdog), f"worker-{number}")

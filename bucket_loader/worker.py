@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader import dead_letters
@@ -41,9 +41,10 @@ class Queue:
     outage. It comes back when all others have been taken.
     """
 
-    def __init__(self, chunks: Iterator[Chunk], stopped: threading.Event) -> None:
+    def __init__(self, chunks: Iterator[Chunk], stopped: threading.Event, room: Callable[[], int]) -> None:
         self._chunks = chunks
         self._stopped = stopped
+        self._room = room  # how many chunks may be out
         self._next: Chunk | None = None
         self._postponed: deque[tuple[Chunk, Case]] = deque()
         self._cases: dict[str, Case] = {}
@@ -51,12 +52,18 @@ class Queue:
         self._condition = threading.Condition()
 
     def take(self, *, wait: bool = True) -> Chunk | None:
-        """Give the next chunk, once nothing in flight shares an id with it.
+        """Give the next chunk, once there is room and nothing in flight shares an id with it.
 
         None at the end, when the run is stopped, and, without `wait`, when something stands in its way.
         """
         with self._condition:
             while not self._stopped.is_set():
+                # Without `wait` the chunk before is still out, and about to be done.
+                if len(self._out) >= self._room() + (not wait):
+                    if not wait:
+                        return None
+                    self._condition.wait(0.5)
+                    continue
                 if self._next is None:
                     self._next = next(self._chunks, None) or self._postponed_before()
                 chunk = self._next
@@ -96,7 +103,8 @@ class Queue:
         """Say that a chunk is no longer in flight."""
         with self._condition:
             self._out.remove(chunk.ids)
-            self._condition.notify_all()
+            # Two: the chunk's own worker is not among those that wait, and there may be room for one more by now.
+            self._condition.notify(2)
 
 
 class Worker:
@@ -283,7 +291,7 @@ class _Attempts:
         return self.undecided() and self.case.postponed
 
     def _attempt(self) -> Outcome:
-        slot = self._delivery.pacer.acquire(self._worker)
+        slot = self._delivery.pacer.acquire()
         if slot is None:
             return self._last or Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
         self._delivery.count_request(retry=self._made > 0)

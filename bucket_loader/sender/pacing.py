@@ -34,6 +34,8 @@ ERROR_SHRINK: Final = 0.7
 OUTAGE_AFTER: Final = 8  # failures in a row, with no success between
 PROBE_PERIOD_S: Final = 1.0
 PROBE_HANGS_S: Final = 10.0  # without an answer for so long, the next probe goes out
+FEW: Final = 4  # chunks under way until something was delivered
+SPARE: Final = 4  # chunks under way beside those in flight, at the least
 STOP_CHECK_S: Final = 0.5  # how often a waiter looks whether the run is stopped
 LATE_S_MAX: Final = 0.02  # a thread's lateness that is made up for
 # Retry-After counts whole seconds, so this is also what a wait of a few milliseconds is called.
@@ -236,7 +238,9 @@ class Pacer:
         self._interval_s = 1 / requests_per_second if requests_per_second else 0.0
         self._stopped = stopped
         self._clock = clock
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: list[threading.Condition] = []
+        self._proven = False
         self._watched_until = math.inf  # when the first of the waiters looks again
         self._in_flight = 0
         self._next_at = -math.inf
@@ -248,16 +252,31 @@ class Pacer:
         self._failures = 0
         self._recent: deque[bool] = deque(maxlen=RECENT)
 
+    @property
+    def room(self) -> int:
+        """How many chunks may be under way: those in flight, and some that wait to be tried again.
+
+        Until something was delivered it is a few: when all is refused, few requests show it.
+        """
+        if not self._adaptive:
+            return self.workers
+        slots = self._concurrency.slots
+        return slots + max(SPARE, slots // 3) if self._proven else FEW
+
     def acquire(self) -> Slot | None:
         """Wait for a slot; None when the run is stopped meanwhile."""
+        place: threading.Condition | None = None
         watched = False
-        with self._condition:
+        with self._lock:
             while not self._stopped.is_set():
                 now = self._clock()
                 wait_s = self._wait_s(now)
                 if wait_s <= 0:
+                    self._leave(place)
                     return self._take(now, watched=watched)
-                watched = self._wait(now, wait_s)
+                place = place or threading.Condition(self._lock)
+                watched = self._wait(place, now, wait_s)
+            self._leave(place)
         return None
 
     def _wait_s(self, now: float) -> float:
@@ -268,23 +287,30 @@ class Pacer:
     def _due(self) -> float:
         return max(self._next_at, self._paused_until, self._hinted_until)
 
-    def _wait(self, now: float, wait_s: float) -> bool:
+    def _wait(self, place: threading.Condition, now: float, wait_s: float) -> bool:
         """Wait for the next slot, or until told; gives whether this thread is the one that watches the clock.
 
-        Were it all of them, waking for each slot would cost more than sending.
+        Were it all of them, waking for each slot would cost more than sending. Who came last is told first: no more
+        chunks are under way than are of use.
         """
+        if place not in self._waiting:
+            self._waiting.append(place)
         if now + wait_s >= self._watched_until:
-            self._condition.wait(STOP_CHECK_S)
+            place.wait(STOP_CHECK_S)
             return False
         self._watched_until = now + wait_s
-        self._condition.wait(min(wait_s, STOP_CHECK_S))
+        place.wait(min(wait_s, STOP_CHECK_S))
         self._watched_until = math.inf
         return True
 
+    def _leave(self, place: threading.Condition | None) -> None:
+        if place in self._waiting:
+            self._waiting.remove(place)
+
     def _tell_next(self) -> None:
         room = self._in_flight < self._concurrency.slots
-        if room and self._due() < self._watched_until:
-            self._condition.notify()
+        if room and self._waiting and self._due() < self._watched_until:
+            self._waiting.pop().notify()
 
     def _take(self, now: float, *, watched: bool) -> Slot:
         slot = Slot(now, self._rate.per_s)
@@ -306,7 +332,7 @@ class Pacer:
 
     def release(self, slot: Slot, outcome: Outcome) -> None:
         """Give a slot back, and learn from what came of it."""
-        with self._condition:
+        with self._lock:
             self._in_flight -= 1
             now = self._clock()
             if outcome.verdict is Verdict.THROTTLED:
@@ -315,6 +341,9 @@ class Pacer:
                 self._failed(outcome, now)
             else:
                 self._served(slot, now)
+            if outcome.verdict is Verdict.DELIVERED and self._adaptive:
+                self._proven = True
+                self._concurrency.answered(slot, now)
             self._tell_next()
 
     def _throttled(self, slot: Slot, outcome: Outcome, now: float) -> None:
@@ -345,6 +374,7 @@ class Pacer:
     def _served(self, slot: Slot, now: float) -> None:
         if self._outage():
             self._next_at = now
+            self._rate.pause_s = 0.0  # what was asked for then was not about the rate
             if self._adaptive:
                 self._concurrency.shrink(0.5, now)
         self._failures = 0
@@ -353,5 +383,3 @@ class Pacer:
         if slot.at > self._hinted_of and self._hinted_until > now:
             self._hinted_until = now
             self._rate.pause_s = 0.0
-        if self._adaptive:
-            self._concurrency.answered(slot, now)

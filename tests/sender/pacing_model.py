@@ -27,6 +27,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.wakes = 0  # of those that waited for a condition
         self._hub = getcurrent()
         self._due: list[tuple[float, int, greenlet]] = []
         self._numbers = itertools.count()
@@ -66,7 +67,7 @@ class Threading:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def Condition(self) -> "Condition":  # noqa: N802  # the name is threading's
+    def Condition(self, _lock: object = None) -> "Condition":  # noqa: N802  # the name is threading's
         """Make a condition."""
         return Condition(self._world)
 
@@ -85,7 +86,6 @@ class Condition:
     def __init__(self, world: World) -> None:
         self._world = world
         self._waiting: deque[greenlet] = deque()
-        self.wakes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +98,7 @@ class Condition:
         me = getcurrent()
         self._waiting.append(me)
         self._world.sleep(timeout)
-        self.wakes += 1
+        self._world.wakes += 1
         told = me not in self._waiting
         if not told:
             self._waiting.remove(me)

@@ -14,6 +14,7 @@ from bucket_loader.sender.pacing import (
     AUTO_MAX,
     AUTO_START,
     ERROR_SHARE_MAX,
+    FEW,
     OUTAGE_AFTER,
     PROBE_HANGS_S,
     RECENT,
@@ -57,7 +58,7 @@ def answer(found, outcome, *, after_s=0.0):
 
 def fail(found, outcome, times=OUTAGE_AFTER):
     """Answer so many requests that are all in flight at once; the limit does not matter."""
-    with found._condition:
+    with found._lock:
         slots = [found._take(found._clock(), watched=False) for _ in range(times)]
     for slot in slots:
         found.release(slot, outcome)
@@ -293,3 +294,20 @@ def test_a_stop_wakes_whoever_waits():
         got = [one.result(timeout=10) for one in waiting]
 
     assert got == [None] * 4
+
+
+def test_until_something_was_delivered_few_chunks_are_under_way():
+    """A mapping mistake shows after few requests; then there is room for those in flight, and some that wait."""
+    found = pacer(clock=Clock())
+    for _ in range(20):
+        found.release(found.acquire(), Outcome(Verdict.REJECTED, 400))
+    before = found.room
+    found.release(found.acquire(), GOOD)
+
+    assert before == FEW
+    assert found._concurrency.slots < found.room <= found._concurrency.slots * 2
+
+
+def test_a_fixed_concurrency_has_room_for_everybody():
+    """A number is kept to from the first request on."""
+    assert pacer(8, clock=Clock()).room == 8

@@ -8,7 +8,7 @@ import os
 from itertools import product
 
 import pytest
-from pacing_model import SERVED, Server, lognormal, run
+from pacing_model import SERVED, Server, lognormal, run, stalls
 
 from bucket_loader.records import Outcome, Verdict
 from bucket_loader.sender.pacing import AUTO_MAX
@@ -121,7 +121,7 @@ def test_noisy_latency_costs_no_slots(median_s, sigma):
 
 
 @pytest.mark.parametrize(("burst", "latency_s", "asked"),
-                         product(BURSTS, LATENCIES, ASKED) if ALL else [(5, 0.08, 0.0)])  # fmt: skip
+                         list(product(BURSTS, LATENCIES, ASKED)) if ALL else [(5, 0.08, 0.0)])  # fmt: skip
 def test_a_limit_that_changes_is_followed(burst, latency_s, asked):
     """A limit that falls to a quarter is found in five seconds, and one that rises fourfold in twenty."""
     server = Server(always(latency_s), limit=lambda now: 50 if 40 <= now < 80 else 200, burst=burst, asks=asked)
@@ -170,4 +170,12 @@ def test_a_slot_wakes_one_waiter_not_all():
     """However many wait, a request costs the waking of two or three of them."""
     found = run(Server(always(0.08), limit=lambda _now: 200, burst=5), 20)
 
-    assert found.pacer._condition.wakes <= 3 * len(found.sent) + 64 * 2 * 20
+    assert found.world.wakes <= 3 * len(found.sent) + 64 * 2 * 20
+
+
+def test_a_server_that_stalls_now_and_then_is_used_all_the_same():
+    """What comes while a machine does nothing is looked at all at once, and partly refused: that is not a limit."""
+    found = run(Server(always(0.08), limit=lambda _now: 200, burst=5, looks_at=stalls(2.0, 0.03)), 40)
+
+    assert found.per_s(15, 40) >= 0.9 * 200
+    assert found.share(Verdict.THROTTLED, 15, 40) < 0.02
