@@ -1,6 +1,8 @@
 """Looking without sending: what a plan would do, whether all is as the pipeline file says, what past runs came to."""
 
 import json
+import re
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -101,9 +103,37 @@ def check(job: Job) -> dict[str, Any]:
         job.reporter.say(f"the first {limit:,} rows of each stream:")
         tell_plan(job.reporter, planned, streams, show=1)
         found = plan_as_json(planned, streams)
+        warnings = list(_personal(planned))
+    for warning in warnings:
+        job.reporter.say(f"warning: {warning}")
     answer = try_key(job.pipeline.destination)
     job.reporter.say(f"{job.pipeline.destination.base_url}: {answer}")
-    return {key: found[key] for key in ("pipeline", "streams")} | {"destination": answer}
+    return {key: found[key] for key in ("pipeline", "streams")} | {"destination": answer, "warnings": warnings}
+
+
+# The API's documents ask that ids and attributes hold no personal data. Source: S1, S2.
+_PERSONAL_NAME: Final = re.compile(
+    r"e[-_]?mail|phone|mobile|birth|\bdob\b|passport|\bssn\b|social_?security|street|postal|zip_?code|iban|card_?number|"
+    r"(first|last|full|given|family|sur)_?name|ip_?addr",
+    re.IGNORECASE,
+)
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_LOOKED_AT: Final = 200  # records of each stream
+
+
+def _personal(planned: Plan) -> Iterator[str]:
+    """Name the ids and attributes that look like personal data, by their names or their values; never a value."""
+    for stream in planned.manifest.streams:
+        names: dict[str, None] = {}
+        for row in planned.rows(stream, range(min(_LOOKED_AT, stream.records)), ["record"]):
+            record = json.loads(row["record"])
+            values = {name: record.get(name) for name in ("userId", "companyId")} | record.get("attributes", {})
+            for name, value in values.items():
+                is_address = isinstance(value, str) and _EMAIL.fullmatch(value)
+                if is_address or (name not in {"userId", "companyId"} and _PERSONAL_NAME.search(name)):
+                    names[name] = None
+        for name in names:
+            yield f"{stream.name}: {name!r} looks like personal data; leave it out, or send `hash: hmac` of it"
 
 
 def try_key(destination: Destination) -> str:

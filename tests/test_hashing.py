@@ -99,3 +99,16 @@ def test_the_plan_shows_what_is_sent(users):
 
     assert keyed("bob@example.com") in result.stderr
     assert "bob@" not in result.stderr + json.dumps(result.stdout)
+
+
+def test_check_warns_of_what_looks_like_personal_data(users):
+    """By its name or its value, never showing one; what is hashed is no longer any."""
+    plain = STREAM.replace("{column: email, hash: hmac}", "email").replace("{column: phone, hash: hmac}", "phone")
+    users.pipeline(plain, head="hash_key: ${HASH_KEY}\n")
+    warned = users.command("check", "--json", HASH_KEY=HASH_KEY)
+    users.pipeline(STREAM.replace("phone: {", "contact: {"), head="hash_key: ${HASH_KEY}\n")
+    quiet = users.command("check", "--json", HASH_KEY=HASH_KEY)
+
+    assert [warning.split("'")[1] for warning in warned.summary["warnings"]] == ["userId", "phone"]
+    assert "bob@" not in "".join(warned.summary["warnings"])
+    assert quiet.summary["warnings"] == []
