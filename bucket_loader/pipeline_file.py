@@ -245,7 +245,9 @@ def _refuse_frames(document: Document) -> None:
     """Refuse a DataFrame in a file: only a program has one."""
     for path, source in _sources(document):
         if isinstance(source, dict) and source.get("type") == "frame":
-            document.mistake(path, "`type: frame` is for programs; a file names a source that it can read, such as csv or sql")
+            document.mistake(
+                path, "`type: frame` is for programs; a file names a source that it can read, such as csv or sql"
+            )
 
 
 def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -266,7 +268,8 @@ def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str,
             document.mistake(path, f"the variable {name} is not UTF-8")
             return "unset"
         if default is None:
-            default = "" if path[-1:] in {("key",), ("hash_key",), ("password",)} else f", or write ${{{name}:-...}}"
+            is_secret = path[-1:] in {("key",), ("hash_key",), ("password",)}
+            default = "" if is_secret else f", or write ${{{name}:-...}}"
             document.mistake(path, f"the variable {name} is not set", f"export {name}=...{default}")
             return "unset"
         return str(default)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -132,7 +133,7 @@ def test_a_stream_that_does_not_use_the_interval_is_refused(history):
 
 def test_a_pipeline_of_users_alone_has_nothing_to_load(history):
     """A hint, no run."""
-    history.pipeline(STREAMS.split("- name: signups")[0])
+    history.pipeline(STREAMS.partition("- name: signups")[0])
 
     assert backfill(history).exit_code == 2
 
@@ -155,7 +156,7 @@ def test_windows_cover_the_stretch_without_gap_or_overlap(every):
     found = list(windows(day("2023-11-05"), day("2024-03-10"), every))
 
     assert (found[0][0], found[-1][1]) == (day("2023-11-05"), day("2024-03-10"))
-    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(found))
     assert all(start < end for start, end in found)
 
 

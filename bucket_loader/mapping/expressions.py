@@ -67,7 +67,7 @@ def check_expression(text: str, place: str, columns: frozenset[str]) -> frozense
         if name != "as_of":
             raise UsageError(
                 f"{place}: :{name} is not bound in an expression",
-                hint="only :as_of is; intervals belong in the source's query (in a struct, a blank follows the colon)",
+                hint="only :as_of is; intervals belong in the source's query",
             )
     tree = _tree(_plain(text), place)
     for node in _nodes(tree):
