@@ -8,7 +8,6 @@ plans/<run>/   snapshots/<stream>/   dead_letters/<run>.jsonl
 import contextlib
 import fcntl
 import hashlib
-import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -112,9 +111,6 @@ def _take(lock: IO[bytes], root: Path) -> None:
             f"another copy is running on {root}",
             hint="wait for it and run again; the lock goes with its process, there is nothing to remove",
         ) from None
-    os.ftruncate(lock.fileno(), 0)
-    lock.write(f"{os.getpid()}\n".encode())
-    lock.flush()
 
 
 def _check_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:
