@@ -1,0 +1,34 @@
+"""What starts the program quickly, what harms it at its system calls, and emulators for a few loads at once."""
+
+from contextlib import ExitStack
+
+import machine
+import pytest
+from driver import AT_ONCE, KEY, starter
+from harm import shim
+from points import Tools
+
+from bucket_loader.emulator.server import running
+
+
+@pytest.fixture(scope="session")
+def endpoints():
+    """Emulators, for as many loads at once."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(secret_key=KEY)) for _ in range(AT_ONCE)]
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """What starts the program quickly."""
+    with starter() as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory, endpoints):
+    """What harms the program at its system calls."""
+    machine.require(programs=("cc",))
+    library = shim(tmp_path_factory.mktemp("shim"))
+    with starter(LD_PRELOAD=str(library)) as it:
+        yield Tools(it, library, endpoints)

@@ -1,0 +1,343 @@
+"""Planted canaries: no key and no value of a row leaves by a log, a message, a summary, the ledger or the process list.
+
+Dead letters and plans may hold rows; they are the owner's alone, and never hold the key.
+"""
+
+import json
+import os
+import re
+import select
+import signal
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+KEY = "sec_canary_key_5f1d0c7e"
+PASSWORD = "pw-canary-77aa01"  # noqa: S105  # the canary
+ROOT = Path(__file__).parents[2]
+VALUE = "val-canary"  # in every cell of every row
+EVERY = re.compile(f"{KEY}|{PASSWORD}|{VALUE}".encode(), re.IGNORECASE)
+
+PIPELINE = """
+name: secret
+destination: {{base_url: "${{BUCKET_BASE_URL}}", key: "${{BUCKET_SECRET_KEY}}", concurrency: 2, chunk: {{records: 3}},
+  timeout: 1s{more}}}
+streams:
+  - name: things
+    record: {record}
+    source: {source}
+    fields: {fields}{stream}
+"""
+SOURCE = "{type: csv, path: things.csv}"
+FIELDS = "{userId: id, attributes: {note: note, at: {column: at}}}"
+TYPED = (
+    "{userId: id, attributes: {note: {column: note, type: integer}, at: {column: at, type: timestamp, timezone: UTC}}}"
+)
+
+
+def quoting(body):
+    """Quote what was sent, as validators do: the value, the row, the key."""
+    record = json.loads(body)[0]
+    text = f"{record['userId']} is not allowed: {json.dumps(record)}, for {KEY}"
+    mistakes = [{"message": f"[0].attributes: {text}"}]
+    return {
+        "success": False,
+        "error": {"code": "BODY_VALIDATION_FAILED", "message": text, "validationErrors": mistakes},
+    }
+
+
+def status(number, **headers):
+    """Answer with a status, quoting the row and the key."""
+    return lambda body: (number, json.dumps(quoting(body)).encode(), headers)
+
+
+def html(body):
+    """Answer with a page that quotes the row and the key."""
+    return 200, b"<html>" + body + KEY.encode() + b"</html>", {"Content-Type": "text/html"}
+
+
+def repeated(body):
+    """Answer with JSON that is none, with the row and the key in it."""
+    return 200, b'{"success": true' + body + KEY.encode(), {}
+
+
+@contextmanager
+def serving(answer, *, delay_s=0.0, certificate=None):
+    """Serve for as long as the `with` lasts; gives the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            time.sleep(delay_s)
+            code, data, headers = answer(body)
+            try:
+                self.send_response(code)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:  # it had enough
+                pass
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+        def handle_one_request(self):
+            try:
+                super().handle_one_request()
+            except OSError:
+                self.close_connection = True
+
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_):
+            """Say nothing."""
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Place:
+    """A folder whose every row and key is a canary."""
+
+    folder: Path
+    forks: object
+    record: str = "user"
+    source: str = SOURCE
+    fields: str = FIELDS
+    more: str = ""
+    stream: str = ""
+    rows: int = 9
+    environment: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.folder.mkdir()
+        text = PIPELINE.format(
+            record=self.record, source=self.source, fields=self.fields, more=self.more, stream=self.stream
+        )
+        (self.folder / "pipeline.yaml").write_text(text, "utf-8")
+        rows = [f"{VALUE}-id{n},{VALUE}-note{n},{VALUE}-at{n}" for n in range(self.rows)]
+        (self.folder / "things.csv").write_text("\n".join(["id,note,at", *rows, ""]), "utf-8")
+
+    def command(self, url, *words, meanwhile=None, stderr=None):
+        """Run a command; `meanwhile` is given its process."""
+        given = {"BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, **self.environment}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("BUCKET_")}
+        pid = self.forks.ask(
+            start=[words[0], "pipeline.yaml", *words[1:], "--json"], cwd=str(self.folder), env={**kept, **given},
+            stdout=str(self.folder / "stdout"), stderr=stderr or str(self.folder / "stderr"),
+        )  # fmt: skip
+        if meanwhile:
+            meanwhile(pid)
+        return self.forks.ask(wait=pid)
+
+    def leaks(self):
+        """Give every canary outside the exports, the pipeline, the dead letters and the plans, and every key in any."""
+        found = []
+        for path in sorted(self.folder.rglob("*")):
+            if not path.is_file() or path.name in {"things.csv", "pipeline.yaml", "cert.pem"}:
+                continue
+            holds_rows = {"plans", "dead_letters"} & set(path.relative_to(self.folder).parts)
+            if holds_rows and stat.S_IMODE(path.stat().st_mode) != 0o600 and path.suffix == ".jsonl":
+                found.append(f"{path.name}: mode {stat.S_IMODE(path.stat().st_mode):o}")
+            for match in EVERY.finditer(path.read_bytes()):
+                if not holds_rows or VALUE.encode() not in match[0].lower():
+                    data = path.read_bytes()
+                    found.append(f"{path.name}: {data[max(0, match.start() - 60) : match.end() + 20]!r}")
+        return found[:5]
+
+
+@pytest.fixture
+def place(tmp_path, forks):
+    """Make places full of canaries."""
+    return lambda **options: Place(tmp_path / "here", forks, **options)
+
+
+ANSWERS = {
+    "400": (status(400), 4), "401": (status(401), 5), "403": (status(403), 5), "404": (status(404), 5),
+    "413": (status(413), 4), "422": (status(422), 4), "429": (status(429, **{"Retry-After": "0"}), 75),
+    "500": (status(500), 75), "503": (status(503), 75), "408": (status(408), 75),
+    "204": (status(299), 75), "success-false": (status(200), 4), "html": (html, 5), "not-json": (repeated, 75),
+    "redirect": (lambda body: (307, body, {"Location": f"http://127.0.0.1:1/?key={KEY}"}), 5),
+}  # fmt: skip
+"""What a server says to every request, quoting the row and the key, and the exit code of the run."""
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_quotes_the_row_and_the_key_stays_out_of_every_message(place, answer):
+    """Refused, redirected, throttled or broken: the server's words go to the dead letters alone, without the key."""
+    judged, expected = ANSWERS[answer]
+    here = place(rows=60 if expected == 4 else 9)
+    with serving(judged) as url:
+        code = here.command(url, "run", "--patience", "1s")
+        here.command(url, "status")
+
+    assert code == expected, (here.folder / "stderr").read_text()
+    assert here.leaks() == []
+
+
+def test_what_is_held_is_told_without_the_words_of_the_server(place):
+    """An unknown that is held is named by its chunk; the answer that made it one is not repeated."""
+    here = place(record="event", fields="{userId: id, event: note, timestamp: {value: '2026-01-01T00:00:00Z'}}",
+                 stream="\n    on_unknown: hold\n    key: [id]")  # fmt: skip
+    with serving(status(500)) as url:
+        code = here.command(url, "run")
+
+    assert code == 75, (here.folder / "stderr").read_text()
+    assert here.leaks() == []
+
+
+def test_a_terminal_shows_no_words_of_the_server(place):
+    """The bar of a run that waits out an outage says what it waits for, not what the server said of a row."""
+    here, (master, slave) = place(), os.openpty()
+    shown = bytearray()
+
+    def look(pid):
+        while not here.forks.ask(ended=pid):
+            if select.select([master], [], [], 0.1)[0]:
+                shown.extend(os.read(master, 65_536))
+
+    with serving(status(500)) as url:
+        here.environment = {"TERM": "xterm-256color", "COLUMNS": "300"}
+        here.command(url, "run", "--patience", "2s", meanwhile=look, stderr=os.ttyname(slave))
+    os.close(master)
+    os.close(slave)
+
+    assert b"things" in shown
+    assert not EVERY.findall(bytes(shown))
+
+
+def test_bad_rows_are_told_without_their_values(place):
+    """Rows that the mapping rejects are counted and named by number; `check` and `plan` say no more."""
+    here = place(fields=TYPED)
+    with serving(status(200)) as url:
+        codes = [here.command(url, word) for word in ("check", "plan", "run")]
+
+    assert codes[1:] == [0, 3]
+    assert here.leaks() == []
+
+
+SOURCES = {
+    "missing": "{type: csv, path: nowhere.csv}",
+    "columns": "{type: csv, path: things.csv, delimiter: ';'}",
+    "query": '{type: query, sql: "select cast(note as integer) as id, note, at from things"}',
+    "where": '{type: query, sql: "select error(note) as id, note, at from things"}',
+    "database": f'{{type: sql, url: "postgresql://me:{PASSWORD}@127.0.0.1:1/db", query: "select \'{VALUE}\'"}}',
+    "password": f'{{type: sql, url: "postgresql://127.0.0.1:1/db?user=me&password={PASSWORD}", query: "select 1"}}',
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("word", ["check", "plan", "run"])
+def test_a_source_that_fails_tells_no_value_and_no_password(place, source, word):
+    """What is wrong with a source is said without the rows that showed it, and without the password of its address."""
+    here = place(source=SOURCES[source])
+    if "query" in SOURCES[source][:14]:
+        text = (here.folder / "pipeline.yaml").read_text("utf-8")
+        (here.folder / "pipeline.yaml").write_text(
+            text.replace("streams:", f"sources:\n  things: {SOURCE}\nstreams:"), "utf-8"
+        )
+    code = here.command("http://127.0.0.1:9", word)
+
+    assert code in {2, 75}, (here.folder / "stderr").read_text()
+    assert here.leaks() == []
+
+
+def certificate(folder):
+    """Make a certificate that nobody trusts."""
+    path = folder / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", str(path), "-out", str(path) + ".crt", "-days", "2", "-subj", "/CN=other"],
+                   check=True, capture_output=True)  # fmt: skip
+    path.write_text(path.read_text() + (path.with_name("cert.pem.crt")).read_text())
+    return path
+
+
+@pytest.mark.parametrize("way", ["refused", "timeout", "proxy", "tls", "locked", "damaged", "killed", "debug", "key"])
+def test_what_goes_wrong_around_a_run_tells_nothing(place, tmp_path, way):
+    """No answer, a proxy, TLS, a lock, a damaged ledger, a kill, debug logging, a key that cannot be one."""
+    here = place(more=f', proxy: "http://me:{PASSWORD}@127.0.0.1:9"' if way == "proxy" else "")
+    if way == "debug":
+        here.environment = {"PYTHONDEVMODE": "1", "LOGLEVEL": "DEBUG", "BUCKET_LOADER_LOG": "DEBUG", "DEBUG": "1"}
+    if way == "key":
+        here.environment = {"BUCKET_SECRET_KEY": f"{KEY}\n{KEY}"}
+    tls = certificate(tmp_path) if way == "tls" else None
+    slow = 2.0 if way == "timeout" else 0.3 if way in {"locked", "killed"} else 0.0
+    accepting = lambda _: (200, b'{"success": true}', {})  # noqa: E731
+    with serving(accepting, delay_s=slow, certificate=tls) as served:
+        url = "http://127.0.0.1:9" if way == "refused" else served
+        if way == "locked":
+            here.command(url, "run", meanwhile=lambda _: time.sleep(0.4) or here.command(url, "run"))
+        elif way == "killed":
+            here.command(url, "run", meanwhile=lambda pid: time.sleep(0.6) or os.kill(pid, signal.SIGKILL))
+            here.command(url, "run")
+        else:
+            here.command(url, "run", "--patience", "1s")
+        if way == "damaged":
+            (ledger,) = here.folder.glob(".bucket_loader/*/ledger.db")
+            ledger.write_bytes(ledger.read_bytes()[:4096] + os.urandom(8192))
+            here.command(url, "run")
+
+    assert here.leaks() == []
+
+
+def test_a_program_that_logs_everything_logs_no_key_and_no_row(place):
+    """Called from Python with the root logger at DEBUG, and failing: nobody's log line holds a canary."""
+    here = place()
+    code = "import logging; logging.basicConfig(level=1); from bucket_loader import load; load('pipeline.yaml')"
+    with serving(status(401)) as url, (here.folder / "stderr").open("wb") as err:
+        environment = {**os.environ, "BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", code], cwd=here.folder, env=environment, stderr=err, check=False)
+
+    assert b"DEBUG" in (here.folder / "stderr").read_bytes()
+    assert here.leaks() == []
+
+
+def test_the_process_list_holds_no_key(place):
+    """Neither the words of the process nor those of any child of it, from its start to its end."""
+    here = place()
+    seen = set()
+
+    def look(pid):
+        end = time.monotonic() + 3
+        while time.monotonic() < end and not here.forks.ask(ended=pid):
+            for process in Path("/proc").glob("[0-9]*"):
+                try:
+                    parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                    if process.name == str(pid) or parent == str(pid):
+                        seen.add((process.name == str(pid), (process / "cmdline").read_bytes()))
+                except OSError:
+                    continue
+            time.sleep(0.02)
+
+    with serving(lambda _: (200, b'{"success": true}', {}), delay_s=0.2) as url:
+        here.command(url, "run", meanwhile=look)
+
+    assert seen
+    assert not [line for _, line in seen if EVERY.search(line)]
+    assert all(is_itself for is_itself, _ in seen), "it starts no process, so its environment goes nowhere"
