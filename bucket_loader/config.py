@@ -765,6 +765,24 @@ class Cursor(Model):
     )
 
 
+class OnRemoved(Model):
+    """What is sent for a user or a company whose row is no longer in the source."""
+
+    attributes: dict[str, str | bool | int | float] = Field(min_length=1, description="constants, by name")
+    limit: ShareOf = Field(
+        default=Share(amount=5, percent=True),
+        validate_default=False,
+        description="stop before sending when more of what was known is gone",
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _usable_names(cls, value: dict[str, object]) -> dict[str, object]:
+        if "" in value or "*" in value:
+            raise ValueError("are constants, each by its name; there is no row to take others from")
+        return value
+
+
 class Stream(Model):
     """One source mapped to one kind of record."""
 
@@ -781,6 +799,7 @@ class Stream(Model):
     dst: Literal["earliest", "latest"] | None = None
     on_unknown: Literal["resend", "hold"] = "resend"
     cursor: Cursor | None = None
+    on_removed: OnRemoved | None = None
 
     @property
     def mode(self) -> SyncMode:
@@ -863,7 +882,7 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield (*at, "source"), f"no source is named {source!r} (named: {', '.join(known) or 'none'})"
         if not data.get("hash_key") and (field := _hashed_by_key(stream.get("fields"))):
             yield (*at, "fields", *field), "`hash: hmac` needs a key: write `hash_key: ${BUCKET_HASH_KEY}` at the top"
-        for path, message in _cursor_problems(stream):
+        for path, message in (*_cursor_problems(stream), *_removal_problems(stream, sources)):
             yield (*at, *path), message
         if (kind := stream.get("record")) in contract.KINDS:
             for path, message in _stream_problems(kind, stream, api):
@@ -901,7 +920,7 @@ def _new_files_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(source, dict) and source.get("new_files") and used.count(name) != 1:
             yield (
                 ("sources", name, "new_files"),
-                "is for a source that one stream uses, and no query: each stream remembers the files that it has loaded",
+                "is for a source that one stream uses, and no query: each stream remembers what it has loaded",
             )
 
 
@@ -919,6 +938,28 @@ def _cursor_problems(stream: Mapping[str, Any]) -> Iterator[Problem]:
             ("cursor",),
             "has no effect: the stream's own query has to read from it, as in `where updated_at >= :cursor`",
         )
+
+
+def _removal_problems(stream: Mapping[str, Any], sources: object) -> Iterator[Problem]:
+    """Refuse `on_removed:` where a row that is not read may exist; a query in a file is seen when it is read."""
+    if stream.get("on_removed") is None:
+        return
+    at = ("on_removed",)
+    kind = stream.get("record")
+    if kind in contract.KINDS and (stream.get("sync") or SYNC_FITS[kind][0]) != "changes":
+        yield at, "only `sync: changes` of users and companies remembers which rows there were"
+    source = stream.get("source")
+    source = sources.get(source) if isinstance(sources, dict) and isinstance(source, str) else source
+    source = source if isinstance(source, dict) else {}
+    texts = [source[name] for name in ("sql", "query") if isinstance(source.get(name), str)]
+    used = {name for text in texts for dialect in get_args(SqlDialect) for name in sql_parameters(text, dialect)}
+    exists = "so that a row may be missing that still exists"
+    if PATH_PARAMETER.search(str(source.get("path") or "")) or used & {"interval_start", "interval_end"}:
+        yield at, f"the source is read for an interval, {exists}"
+    if "cursor" in stream or "cursor" in used:
+        yield at, f"the source is read from a cursor on, {exists}"
+    if source.get("new_files"):
+        yield at, f"the source gives its new files alone, {exists}"
 
 
 def _stream_problems(kind: RecordKind, stream: Mapping[str, Any], api: Api) -> Iterator[Problem]:

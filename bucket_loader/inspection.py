@@ -44,6 +44,7 @@ def counts_of(planned: Plan) -> dict[str, Counts]:
     return {
         stream.name: Counts(
             read=stream.read,
+            removed=stream.removed,
             rejected=stream.rejected,
             unchanged=stream.unchanged,
             superseded=stream.superseded,
@@ -61,7 +62,7 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
         parts = [f"{counts.read:,} rows read", f"{stream.records:,} records to send"]
         parts += [
             f"{getattr(counts, name):,} {name}"
-            for name in ("unchanged", "superseded", "filtered", "rejected")
+            for name in ("removed", "unchanged", "superseded", "filtered", "rejected")
             if getattr(counts, name)
         ]
         reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")

@@ -19,8 +19,9 @@ from typing import Any, Final, Literal
 from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailableError
 from bucket_loader.records import Chunk, Counts, LoadedFile, read_ranges
 
-SCHEMA_VERSION: Final = "2"
-_OLDER: Final = ("1",)
+SCHEMA_VERSION: Final = "3"
+_OLDER: Final = ("1", "2")
+_ADDED: Final = {"removed": "INTEGER NOT NULL DEFAULT 0"}  # columns of `stream` that older ones lack
 PLANS: Final = "plans"  # the folder beside the ledger, made by the first plan
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
@@ -60,6 +61,7 @@ class NewStream:
     superseded: int
     unchanged: int
     mapping: str
+    removed: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,11 @@ class Ledger:
 
     def _lay_out(self) -> None:
         statements = files("bucket_loader").joinpath("ledger.sql").read_text("utf-8")
+        found = {name for _, name, *_ in self._connection.execute("PRAGMA table_info(stream)")}
+        added = [f"ALTER TABLE stream ADD COLUMN {name} {kind};" for name, kind in _ADDED.items() if name not in found]
         self._connection.executescript(
-            f"BEGIN IMMEDIATE; {statements} INSERT OR REPLACE INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
+            f"BEGIN IMMEDIATE; {' '.join(added) if found else ''} {statements} "
+            f"INSERT OR REPLACE INTO meta VALUES ('schema', '{SCHEMA_VERSION}'); COMMIT;"
         )
 
     def _tables(self) -> int:
@@ -215,10 +220,10 @@ class Ledger:
             )
             connection.executemany(
                 "INSERT INTO stream (run, position, name, records, read, rejected, filtered, superseded, unchanged, "
-                "mapping) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "mapping, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (run, new.position, new.name, new.records, new.read, new.rejected, new.filtered, new.superseded,
-                     new.unchanged, new.mapping)
+                     new.unchanged, new.mapping, new.removed)
                     for new in streams
                 ],
             )  # fmt: skip
@@ -351,7 +356,7 @@ class Ledger:
         """Add up where every row of a run's streams went, by the stream's name."""
         rows = self._query(
             """
-            SELECT s.name, s.records, s.read, s.rejected, s.filtered, s.superseded, s.unchanged,
+            SELECT s.name, s.records, s.read, s.removed, s.rejected, s.filtered, s.superseded, s.unchanged,
                    coalesce(sum(c.records) FILTER (WHERE c.state = 'delivered'), 0),
                    coalesce(sum(c.records) FILTER (WHERE c.state IN ('rejected', 'dropped')), 0),
                    coalesce(sum(c.records) FILTER (WHERE c.state IN ('intent', 'held')
@@ -364,9 +369,10 @@ class Ledger:
             run,
         )
         counts = {}
-        for name, records, read, rejected, filtered, superseded, unchanged, delivered, refused, unknown, twice in rows:
+        for name, records, read, removed, rejected, filtered, superseded, unchanged, *chunks in rows:
+            delivered, refused, unknown, twice = chunks
             counts[name] = Counts(
-                read=read, delivered=delivered, rejected=rejected + refused, unchanged=unchanged,
+                read=read, removed=removed, delivered=delivered, rejected=rejected + refused, unchanged=unchanged,
                 superseded=superseded, filtered=filtered, pending=records - delivered - refused, unknown=unknown,
                 possibly_duplicated=twice,
             )  # fmt: skip
@@ -374,7 +380,7 @@ class Ledger:
 
     def planned(self, run: str, stream: int) -> dict[str, int | str]:
         """Give what was noted of a stream's plan, by name."""
-        names = ("name", "records", "read", "rejected", "filtered", "superseded", "unchanged", "mapping")
+        names = ("name", "records", "read", "removed", "rejected", "filtered", "superseded", "unchanged", "mapping")
         rows = self._query(f"SELECT {', '.join(names)} FROM stream WHERE run = ? AND position = ?", run, stream)
         return dict(zip(names, rows[0], strict=True)) if rows else {}
 

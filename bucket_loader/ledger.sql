@@ -1,5 +1,5 @@
 -- The ledger: what was planned, what was sent, what came of it. No row data, no key, no password.
--- An older schema is brought up to date by running this again: a new version adds tables, it changes none.
+-- An older schema is brought up to date by running this again for new tables; new columns are added in `ledger.py`.
 -- A chunk is inserted when it is about to be sent ("intent"): a row in that state after a crash may have been applied.
 
 CREATE TABLE IF NOT EXISTS meta (
@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS stream (
     unchanged  INTEGER NOT NULL,
     mapping    TEXT NOT NULL,
     settled    INTEGER NOT NULL DEFAULT 0,           -- its memory is up to date
+    removed    INTEGER NOT NULL DEFAULT 0,           -- rows that are gone from the source
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 

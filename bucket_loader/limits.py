@@ -1,28 +1,55 @@
-"""`limits:`, held against a finished plan before anything is sent, so that a mistake stops before it does harm."""
+"""Limits, held against a finished plan before anything is sent, so that a mistake stops before it does harm."""
 
-from bucket_loader.config import Limits
+from bucket_loader.config import Limits, OnRemoved, Pipeline
 from bucket_loader.errors import LimitError
-from bucket_loader.plan import Manifest
+from bucket_loader.plan import Manifest, PlannedStream
 
 
-def check(limits: Limits, manifest: Manifest, *, accept_changes: bool) -> None:
+def check(pipeline: Pipeline, manifest: Manifest, *, accept_changes: bool) -> None:
     """Hold a plan against the limits, each stream by itself.
 
     Raises:
         LimitError: a stream is over one of them; the message has the numbers.
     """
+    removals = {stream.name: stream.on_removed for stream in pipeline.streams}
     for stream in manifest.streams:
-        if limits.rejected is not None and not limits.rejected.allows(stream.rejected, stream.read):
-            raise LimitError(
-                f"stream {stream.name!r}: {stream.rejected:,} of {stream.read:,} rows are rejected, "
-                f"more than `limits: {{rejected: {limits.rejected}}}`; nothing was sent",
-                hint="look at the dead letters for the reasons; raise the limit if they are right",
-            )
-        if limits.changed is None or accept_changes or not stream.known:
-            continue
-        if not limits.changed.allows(stream.changed, stream.known):
-            raise LimitError(
-                f"stream {stream.name!r}: {stream.changed:,} of {stream.known:,} known records have changed, "
-                f"more than `limits: {{changed: {limits.changed}}}`; nothing was sent",
-                hint="`bucket-loader plan --show 5` shows them; `run --accept-changes` sends them if they are right",
-            )
+        _check_rejected(pipeline.limits, stream)
+        if not accept_changes:
+            _check_changed(pipeline.limits, stream)
+            _check_removed(removals.get(stream.name), stream)
+
+
+def _check_rejected(limits: Limits, stream: PlannedStream) -> None:
+    if limits.rejected is not None and not limits.rejected.allows(stream.rejected, stream.read):
+        raise LimitError(
+            f"stream {stream.name!r}: {stream.rejected:,} of {stream.read:,} rows are rejected, "
+            f"more than `limits: {{rejected: {limits.rejected}}}`; nothing was sent",
+            hint="look at the dead letters for the reasons; raise the limit if they are right",
+        )
+
+
+def _check_changed(limits: Limits, stream: PlannedStream) -> None:
+    if limits.changed is not None and stream.known and not limits.changed.allows(stream.changed, stream.known):
+        raise LimitError(
+            f"stream {stream.name!r}: {stream.changed:,} of {stream.known:,} known records have changed, "
+            f"more than `limits: {{changed: {limits.changed}}}`; nothing was sent",
+            hint="`bucket-loader plan --show 5` shows them; `run --accept-changes` sends them if they are right",
+        )
+
+
+def _check_removed(removal: OnRemoved | None, stream: PlannedStream) -> None:
+    if not stream.removed:
+        return
+    hint = "is the export whole? `run --accept-changes` sends what `on_removed:` says if they are gone indeed"
+    if stream.removed == stream.known_ids:  # whatever the limit: an empty export, or other ids than yesterday
+        raise LimitError(
+            f"stream {stream.name!r}: all {stream.removed:,} known records are gone from the source; nothing was sent",
+            hint=hint,
+        )
+    limit = removal.limit if removal is not None else OnRemoved.model_fields["limit"].default
+    if not limit.allows(stream.removed, stream.known_ids):
+        raise LimitError(
+            f"stream {stream.name!r}: {stream.removed:,} of {stream.known_ids:,} known records are gone from the "
+            f"source, more than `on_removed: {{limit: {limit}}}`; nothing was sent",
+            hint=hint,
+        )

@@ -28,6 +28,7 @@ from bucket_loader.records import LoadedFile, sync
 ROW_GROUP: Final = 16_384  # records; what one random access has to read
 MANIFEST: Final = "manifest.json"
 REJECTED: Final = "rejected.jsonl"
+REMOVED: Final = "(removed)"  # the source of a record that no row was read for; its row is 0
 _PARQUET: Final[dict[str, Any]] = {
     "compression": "zstd",
     "compression_level": 1,
@@ -49,6 +50,11 @@ class PlannedStream(msgspec.Struct, frozen=True):
         shares_ids: whether two of its records can name the same user or company.
         remembers: whether its memory grows by what is delivered.
         keyed: whether `key:` identifies its records.
+        removed: rows that are gone from the source, for each of which there is a record, or a dead letter.
+        known_ids: known keys whose ids are remembered too: what `removed` is a part of.
+        nameless: rejected rows of which nobody knows whose they are, so that nothing may be taken for gone.
+        without_ids: known keys whose ids are not: delivered before anybody asked for them.
+        remembers_ids: whether its memory holds ids.
         cursor: the high-water mark that its rows reached; None where it has none, or does not move.
         files: the files that are not to be loaded again; none without `new_files:`.
     """
@@ -72,6 +78,11 @@ class PlannedStream(msgspec.Struct, frozen=True):
     shares_ids: bool
     remembers: bool
     keyed: bool
+    removed: int = 0
+    known_ids: int = 0
+    nameless: int = 0
+    without_ids: int = 0
+    remembers_ids: bool = False
     cursor: str | None = None
     files: tuple[LoadedFile, ...] = ()
 
@@ -154,10 +165,11 @@ class Plan:
             ]
             return pa.concat_tables(tables)
 
-    def keys(self, stream: PlannedStream) -> Iterator[pa.RecordBatch]:
-        """Give every record's `key` and `content`, in order."""
+    def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:
+        """Give every record's `key` and `content`, in order; and the `record` itself."""
+        columns = ["key", "content", "record"] if records else ["key", "content"]
         with _opened(self.path(stream)) as file:
-            yield from file.iter_batches(batch_size=65_536, columns=["key", "content"], use_threads=False)
+            yield from file.iter_batches(batch_size=65_536, columns=columns, use_threads=False)
 
     def digest(self) -> str:
         """Identify the plan: the sha256 of its manifest, which holds those of its files."""
@@ -207,9 +219,10 @@ class StreamWriter:
             ("key", pa.binary(16)),
             ("content", pa.binary(16)),
             ("record", pa.string()),
-            ("row", pa.struct(list(row_schema))),
+            ("row", pa.struct([_nullable(field) for field in row_schema])),
         ]
         self.schema = pa.schema(fields)
+        self._row = self.schema.field("row").type
         self._writer = pq.ParquetWriter(
             path,
             self.schema,
@@ -219,8 +232,8 @@ class StreamWriter:
             write_statistics=False,
         )
 
-    def write(self, records: pa.Table, rows: pa.RecordBatch, source: str) -> None:
-        """Write K records and the K rows that they were made from."""
+    def write(self, records: pa.Table, rows: pa.RecordBatch | None, source: str) -> None:
+        """Write K records and the K rows that they were made from; None where there are none."""
         names = pa.DictionaryArray.from_arrays(pa.array([0] * records.num_rows, pa.int32()), [source])
         columns = [
             records["ordinal"].combine_chunks(),
@@ -228,35 +241,61 @@ class StreamWriter:
             records["key"].cast(pa.binary(16)).combine_chunks(),
             records["content"].cast(pa.binary(16)).combine_chunks(),
             records["record"].combine_chunks(),
-            pa.StructArray.from_arrays(rows.columns, fields=list(rows.schema)),
+            self._rows(rows) if rows is not None else pa.nulls(records.num_rows, self._row),
         ]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self.schema), row_group_size=ROW_GROUP)
         self.rows += records.num_rows
+
+    def _rows(self, rows: pa.RecordBatch) -> pa.StructArray:
+        columns = [
+            column if column.type == field.type else column.cast(field.type)
+            for column, field in zip(rows.columns, self._row, strict=True)
+        ]
+        return pa.StructArray.from_arrays(columns, fields=list(self._row))
 
     def close(self) -> None:
         """Finish the file."""
         self._writer.close()
 
 
-def select(staged: Path, selected: Path, final: Path) -> None:
+def _nullable(field: pa.Field) -> pa.Field:
+    """Let a column be null: the record of a row that is gone has no row beside it."""
+    kind = field.type
+    if pa.types.is_struct(kind):
+        kind = pa.struct([_nullable(kind.field(index)) for index in range(kind.num_fields)])
+    return pa.field(field.name, kind)
+
+
+def select(staged: Path, selected: Path, final: Path, after: Path | None = None) -> None:
     """Copy the selected rows of a staged file, in order, each with its final key.
 
     Args:
         staged: what a `StreamWriter` wrote, N rows.
         selected: Parquet with `position` (ascending, of `staged`) and `key`.
         final: the file to write.
+        after: what else goes there, whole, behind them: another of the same columns, if it is there.
     """
     with _opened(staged) as source, _opened(selected) as chosen:
         positions = _Positions(chosen)
         with pq.ParquetWriter(final, source.schema_arrow, **_PARQUET) as writer:
             first = 0
-            for batch in source.iter_batches(batch_size=ROW_GROUP, use_threads=False):
-                taken, keys = positions.below(first + batch.num_rows)
-                if len(taken):
-                    rows = pa.Table.from_batches([batch]).take(pa.array(taken - first))
+            for group in range(source.num_row_groups):
+                count = source.metadata.row_group(group).num_rows
+                taken, keys = positions.below(first + count)
+                if len(taken):  # a group of which nothing is sent is not even read
+                    rows = source.read_row_group(group, use_threads=False).take(pa.array(taken - first))
                     index = rows.schema.get_field_index("key")
                     writer.write_table(rows.set_column(index, rows.schema.field(index), keys), row_group_size=ROW_GROUP)
-                first += batch.num_rows
+                first += count
+            if after is not None and after.exists():
+                with _opened(after) as more:
+                    for batch in more.iter_batches(batch_size=ROW_GROUP, use_threads=False):
+                        writer.write_batch(batch)
+
+
+def count(records: Path) -> int:
+    """Give how many records a file has."""
+    return int(pq.read_metadata(records).num_rows)
 
 
 class _Positions:

@@ -13,17 +13,19 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 from msgspec import structs
 
 from bucket_loader import cursor, dead_letters, plan, snapshot
 from bucket_loader.chunker import BRACKETS_BYTES
-from bucket_loader.config import AnySource, Pipeline, QuerySource, Stream
+from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream
 from bucket_loader.cursor import HighWater, Mark
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.errors import BucketLoaderError, SourceError, UsageError
 from bucket_loader.mapping import Mapping as RowMapping
-from bucket_loader.mapping import compile_mapping, wire_timestamp
+from bucket_loader.mapping import compile_mapping, subject_of_ids, wire_timestamp
 from bucket_loader.pipeline_file import mapping_fingerprint
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.records import ArrivingFiles, InputBatch, LoadedFile, Reading, Rejection, Source, make_folder
@@ -103,9 +105,23 @@ def make_plan(request: PlanRequest) -> Plan:
     return plan.finish(request.folder, _manifest(request, sources, streams))
 
 
+def notes(manifest: Manifest) -> Iterator[str]:
+    """Say where a plan could not tell whether a row is gone from the source, and why."""
+    for stream in manifest.streams:
+        if stream.nameless:
+            yield (
+                f"{stream.name}: {stream.nameless:,} rejected rows do not say whose they are, so nothing counts as "
+                "removed this time"
+            )
+        if stream.without_ids:
+            yield (
+                f"{stream.name}: of {stream.known_ids + stream.without_ids:,} known records {stream.without_ids:,} "
+                "were delivered before `on_removed:` was there; should they go, nobody knows their ids. `run --full` "
+                "learns those of all that are still there"
+            )
+
+
 def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, position: int) -> PlannedStream:
-    destination = request.pipeline.destination
-    record_bytes_max = destination.chunk.bytes - BRACKETS_BYTES
     staged = request.folder / f"{position:02d}.staged"
     rejected = _Rejected(request, stream)
     with _named(stream):
@@ -113,14 +129,7 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         if not reading.schema.names and sources.arrived(stream) == ():
             return _nothing_new(request, stream, position)
         try:
-            mapping = compile_mapping(
-                stream,
-                reading.schema,
-                as_of=request.as_of,
-                record_bytes_max=record_bytes_max,
-                api=destination.api,
-                hash_key=request.pipeline.hmac_key,
-            )
+            mapping = _compile(request, stream, reading.schema)
         except UsageError as error:
             if hint := delimiter_hint(reading.schema.names):
                 error.hint = f"{hint}; {error.hint}"
@@ -129,6 +138,8 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         water = HighWater(stream.cursor.column, request.as_of) if stream.cursor is not None else None
         batches = water.watch(reading.batches) if water is not None else reading.batches
         counted = _stage(request, mapping, Reading(reading.schema, batches), rejected, staged)
+        sources.require_whole(stream)
+    counted = _add_removals(request, counted, reading.schema, rejected, staged)
     final = request.folder / plan.file_name(position, stream.name)
     counted = _settle(request, stream, counted, staged, final)
     return structs.replace(
@@ -136,9 +147,21 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         position=position,
         file=final.name,
         digest=plan.file_digest(final),
-        shares_ids=stream.record == "company" and stream.fields.userId is not None,
+        shares_ids=stream.record == "company" and (stream.fields.userId is not None or counted.removed > 0),
         cursor=cursor.spelt(water.mark) if water is not None and request.limit is None else None,
         files=(sources.arrived(stream) or ()) if request.limit is None else (),
+    )
+
+
+def _compile(request: PlanRequest, stream: Stream, schema: pa.Schema) -> RowMapping:
+    destination = request.pipeline.destination
+    return compile_mapping(
+        stream,
+        schema,
+        as_of=request.as_of,
+        record_bytes_max=destination.chunk.bytes - BRACKETS_BYTES,
+        api=destination.api,
+        hash_key=request.pipeline.hmac_key,
     )
 
 
@@ -164,20 +187,24 @@ def _stage(
 ) -> PlannedStream:
     """Map every batch to a staged file, and every row that makes no record to the rejected file."""
     stream = rejected.stream
-    read, filtered = rejected.count, 0
+    read, filtered, nameless = rejected.count, 0, rejected.count
     writer = StreamWriter(staged, reading.schema)
-    with closing(writer), _ended(reading.batches):
+    with closing(writer), _ended(reading.batches), _subjects(_present(staged), stream) as present:
         for batch in _limited(reading.batches, request.limit):
             mapped = mapping.apply(batch)
             writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
             rejected.write([*batch.unread, *mapped.rejections])
             filtered += mapped.filtered
+            nameless += mapped.nameless + len(batch.unread)
+            if present is not None:
+                present.write_table(pa.table([mapped.present], schema=snapshot.PRESENT_SCHEMA))
             read += batch.data.num_rows + len(batch.unread)
             request.progress(stream.name, read, rejected.count)
-    return _counted(request, stream, records=writer.rows, read=read, rejected=rejected.count, filtered=filtered)
+    counted = _counted(request, stream, records=writer.rows, read=read, rejected=rejected.count, filtered=filtered)
+    return structs.replace(counted, nameless=nameless if _tells_removed(request, stream) else 0)
 
 
-def _counted(
+def _counted(  # noqa: PLR0913  # a stream's counts
     request: PlanRequest, stream: Stream, *, records: int, read: int, rejected: int, filtered: int
 ) -> PlannedStream:
     """Give a stream's plan as far as reading it tells."""
@@ -185,7 +212,7 @@ def _counted(
         position=0, name=stream.name, kind=stream.record, mode=stream.mode, on_unknown=stream.on_unknown,
         records=records, read=read, rejected=rejected, filtered=filtered, superseded=0, unchanged=0, known=0, changed=0,
         file="", digest="", mapping=mapping_fingerprint(stream, request.pipeline.hmac_key), shares_ids=False,
-        remembers=stream.mode != "full", keyed=stream.key is not None,
+        remembers=stream.mode != "full", keyed=stream.key is not None, remembers_ids=stream.on_removed is not None,
     )  # fmt: skip
 
 
@@ -203,8 +230,90 @@ def _taken(batch: InputBatch, kept: pa.Int64Array) -> pa.RecordBatch:
     return batch.data if len(kept) == batch.data.num_rows else batch.data.take(kept)
 
 
+# --- what is gone from the source ----------------------------------------------------------------------------------
+
+
+def _tells_removed(request: PlanRequest, stream: Stream) -> bool:
+    """Tell whether a row that this reading does not have is gone: it is whole, and the memory is believed."""
+    whole = request.limit is None and stream.name not in request.instead
+    return stream.on_removed is not None and whole and not request.full
+
+
+def _present(staged: Path) -> Path:
+    """Give the file of the subjects of all rows that are there."""
+    return staged.with_suffix(".present")
+
+
+def _removals(staged: Path) -> Path:
+    """Give the file of the records of rows that are gone; only there when there are any."""
+    return staged.with_suffix(".removed")
+
+
+@contextmanager
+def _subjects(path: Path, stream: Stream) -> Iterator[pq.ParquetWriter | None]:
+    if stream.on_removed is None:
+        yield None
+        return
+    with pq.ParquetWriter(path, snapshot.PRESENT_SCHEMA, compression="none", use_dictionary=False) as writer:
+        yield writer
+
+
+def _add_removals(
+    request: PlanRequest, counted: PlannedStream, schema: pa.Schema, rejected: "_Rejected", staged: Path
+) -> PlannedStream:
+    """Make a record for each row that was delivered and is gone from the source, as far as the reading can tell."""
+    stream, present = rejected.stream, _present(staged)
+    memory = request.memory.get(stream.name, [])
+    if not memory or counted.nameless or not _tells_removed(request, stream):
+        present.unlink(missing_ok=True)
+        return counted
+    found = staged.with_suffix(".vanished")
+    gone = snapshot.vanished(staged, present, memory, found, subject=subject_of_ids(stream.record))
+    present.unlink()
+    if gone.rows:
+        _write_removals(request, found, StreamWriter(_removals(staged), schema), rejected)
+    found.unlink()
+    return structs.replace(
+        counted,
+        rejected=rejected.count,
+        removed=gone.rows,
+        known_ids=gone.known_ids,
+        without_ids=gone.known - gone.known_ids,
+    )
+
+
+def _write_removals(request: PlanRequest, found: Path, writer: StreamWriter, rejected: "_Rejected") -> None:
+    """Map the ids of rows that are gone to records, as rows are mapped."""
+    stream = _removal_of(rejected.stream)
+    names = [name for name, spec in stream.fields.given().items() if isinstance(spec, FieldSpec)]
+    mapping = _compile(request, stream, pa.schema([(name, pa.string()) for name in names]))
+    with closing(writer), pq.ParquetFile(found, pre_buffer=False) as file:
+        for batch in file.iter_batches(batch_size=plan.ROW_GROUP, use_threads=False):
+            ids = [msgspec.json.decode(text) for text in batch["ids"].to_pylist()]
+            data = pa.record_batch([pa.array([one.get(name) for one in ids], pa.string()) for name in names], names)
+            mapped = mapping.apply(InputBatch(data, pa.array([0] * len(ids), pa.int64()), plan.REMOVED))
+            rejected.write(mapped.rejections)
+            keys = pa.chunked_array([batch["key"].take(mapped.kept)])
+            contents = pa.chunked_array([pa.array([snapshot.REMOVED] * len(mapped.kept), pa.binary())])
+            records = mapped.records.set_column(2, "key", keys).set_column(3, "content", contents)
+            writer.write(records, None, plan.REMOVED)
+
+
+def _removal_of(stream: Stream) -> Stream:
+    """Give the stream of a stream's rows that are gone: their ids, and the constants of `on_removed:`."""
+    assert stream.on_removed is not None  # noqa: S101  # narrows the type
+    names = ("userId",) if stream.record == "user" else ("companyId", "userId")
+    constants = {name: FieldSpec(value=value) for name, value in stream.on_removed.attributes.items()}
+    ids = {name: FieldSpec(column=name) for name in names}
+    fields = Fields.model_validate({**ids, "attributes": constants})
+    # Being gone is no activity, whatever the rows are.
+    plain = {"where": None, "cursor": None, "on_removed": None, "active": None}
+    return stream.model_copy(update={"fields": fields, **plain})
+
+
 def _settle(request: PlanRequest, stream: Stream, counted: PlannedStream, staged: Path, final: Path) -> PlannedStream:
     """Keep the last row of each key, leave out what is known, and give the file its final name."""
+    removed = _removals(staged)
     if stream.mode == "full" and not stream.ordered:
         staged.rename(final)
         return counted
@@ -216,15 +325,16 @@ def _settle(request: PlanRequest, stream: Stream, counted: PlannedStream, staged
         mode="last" if stream.mode == "full" else stream.mode,
         identity="key" if stream.ordered or stream.key else "content",
     )
-    if chosen.records == counted.records and not chosen.renumbered:
+    if chosen.records == counted.records and not chosen.renumbered and not removed.exists():
         staged.rename(final)
     else:
-        plan.select(staged, chosen.selected, final)
+        plan.select(staged, chosen.selected, final, removed)
         staged.unlink()
     chosen.selected.unlink()
+    removed.unlink(missing_ok=True)
     return structs.replace(
         counted,
-        records=chosen.records,
+        records=plan.count(final),
         superseded=chosen.superseded,
         unchanged=chosen.unchanged,
         known=chosen.known,
@@ -259,6 +369,7 @@ class _Sources:
         self._opened: list[tuple[str, Source, str]] = []
         self._staged: dict[str, StagedSource] = {}
         self._arrived: dict[str, tuple[LoadedFile, ...]] = {}
+        self._asked: dict[str, _Asked] = {}
         self._folder = request.folder / "sources"
         specs = [request.pipeline.source_of(stream) for stream in request.wanted()]
         used = [stream.source for stream in request.wanted() if isinstance(stream.source, str)]
@@ -306,11 +417,31 @@ class _Sources:
         loaded = None
         if stream is not None and getattr(spec, "new_files", False):
             loaded = frozenset() if self._request.full else self._request.loaded.get(stream.name, frozenset())
-        source = open_source(spec, SourceContext(self._request.base, self._parameters(stream), tables, loaded))
+        asked = _Asked(self._parameters(stream))
+        self._asked[f"stream {stream.name}" if stream is not None else f"source {label}"] = asked
+        source = open_source(spec, SourceContext(self._request.base, asked, tables, loaded))
         if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
             self._arrived[stream.name] = source.arrivals()
         self._opened.append((label, source, source.fingerprint()))
         return source
+
+    def require_whole(self, stream: Stream) -> None:
+        """Refuse `on_removed:` over a source that gives a part of its rows, now that its queries have been seen.
+
+        Raises:
+            UsageError: the source, or one under its query, asked for the interval or the cursor.
+        """
+        if stream.on_removed is None or stream.name in self._request.instead:
+            return
+        spec = self._request.pipeline.source_of(stream)
+        under = table_names(spec.sql) if isinstance(spec, QuerySource) else ()
+        opened = [f"stream {stream.name}", *(f"source {name}" for name in (*under, stream.source))]
+        names = {name for label in opened if label in self._asked for name in self._asked[label].names}
+        if narrowing := sorted(names - {"as_of"}):
+            raise UsageError(
+                f"`on_removed:` needs a source that is read whole, and this one uses {narrowing[0]}",
+                hint="read every row that exists, or leave `on_removed:` out",
+            )
 
     def _parameters(self, stream: Stream | None) -> dict[str, Mark]:
         found: dict[str, Mark] = {"as_of": self._request.as_of}
@@ -341,6 +472,18 @@ class _Sources:
     def clear(self) -> None:
         """Remove what was staged: the plan holds all that matters of it."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Asked(dict[str, Mark]):
+    """A run's parameters, and which of them a source asked for."""
+
+    def __init__(self, values: Mapping[str, Mark]) -> None:
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Mark:
+        self.names.add(name)
+        return super().__getitem__(name)
 
 
 def _limited(batches: Iterator[InputBatch], limit: int | None) -> Iterator[InputBatch]:

@@ -150,6 +150,10 @@ class _Replaying:
         fresh = [entry for entry in self.letters.of(stream) if (stream, number_of(entry)) not in taken]
         return sorted(fresh, key=lambda entry: (str(entry.origin["source"]), int(entry.origin["row"])))
 
+    def rows(self, stream: str) -> list[Entry]:
+        """Give those of them that a row was read for: what is gone from the source has none to map."""
+        return [entry for entry in self.fresh(stream) if entry.origin["source"] != plan.REMOVED]
+
     def replays(self, stream: str, taken_up: dict[str, int | None]) -> list[Replay]:
         """Give what is to be noted: numbers of letters, and their sequences in the new plan."""
         return [Replay(self.letters.run, stream, number, sequence) for number, sequence in taken_up.items()]
@@ -237,6 +241,10 @@ def _recorded_stream(
         unchanged=len(everything) - len(fresh) + delivered,
         known=0,
         changed=0,
+        removed=0,
+        known_ids=0,
+        without_ids=0,
+        nameless=0,
         file=final.name,
         digest=plan.file_digest(final),
     )
@@ -273,9 +281,14 @@ def _remapped(replaying: _Replaying) -> tuple[Plan, list[Replay]]:
             hint="give the stream its name back, or take its lines out of the file",
         )
     sources: dict[str, Source] = {}
-    names = [name for name in known if replaying.fresh(name)]
+    names = [name for name in known if replaying.rows(name)]
+    if not names:
+        raise UsageError(
+            f"the dead letters of {letters.file} are of rows that are gone from the source: there is nothing to map",
+            hint="replay them as recorded, without --remap; the next `run` tries them again as well",
+        )
     for name in names:
-        sources[name] = _Rows(replaying.fresh(name), replaying.folder / f"letters-{len(sources)}.jsonl")
+        sources[name] = _Rows(replaying.rows(name), replaying.folder / f"letters-{len(sources)}.jsonl")
     made = planning.make_plan(
         PlanRequest(
             pipeline=job.pipeline, base=job.base, folder=replaying.folder, run=replaying.name,
@@ -309,14 +322,16 @@ def _without_overtaken(replaying: _Replaying, made: Plan) -> tuple[Plan, list[Re
             after = structs.replace(
                 stream, records=len(chosen), superseded=superseded, digest=plan.file_digest(made.path(stream))
             )
-        # Those that were taken up before are counted, as what was known already.
-        streams.append(structs.replace(after, read=before, unchanged=after.unchanged + before - after.read))
+        # Those that were taken up before are counted, as what was known already; those without a row as filtered.
+        rowless = len(replaying.fresh(stream.name)) - len(replaying.rows(stream.name))
+        unchanged = after.unchanged + before - after.read - rowless
+        streams.append(structs.replace(after, read=before, unchanged=unchanged, filtered=after.filtered + rowless))
         places = _places(made, after)
         replays += replaying.replays(
             stream.name,
             {
                 number_of(entry): places.get((str(entry.origin["source"]), int(entry.origin["row"])))
-                for entry in replaying.fresh(stream.name)
+                for entry in replaying.rows(stream.name)
             },
         )
     manifest = structs.replace(made.manifest, streams=tuple(streams))

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 PLAIN_PERIOD_S: Final = 10.0
 REASONS_SHOWN: Final = 20
-COLUMNS: Final = ("read", "delivered", "rejected", "unchanged", "superseded", "filtered", "pending", "unknown")
+COLUMNS: Final = (
+    "read",
+    "removed",
+    "delivered",
+    "rejected",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "pending",
+    "unknown",
+)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def make_plan(job: Job, state: State) -> Plan:
     name = new_run_name(datetime.now(UTC))
     folder = state.plans / name
     with job.reporter.planning(), plan_written_to(folder):
-        return planning.make_plan(
+        planned = planning.make_plan(
             PlanRequest(
                 pipeline=job.pipeline,
                 base=job.base,
@@ -158,6 +158,9 @@ def make_plan(job: Job, state: State) -> Plan:
                 progress=job.progress,
             )
         )
+    for note in planning.notes(planned.manifest):
+        job.reporter.say(note)
+    return planned
 
 
 @contextmanager
@@ -186,7 +189,7 @@ def _run_new(job: Job, state: State) -> Summary:
         _require_same_mapping(planned, state.ledger)
     begin(planned, state, job)
     try:
-        limits.check(job.pipeline.limits, planned.manifest, accept_changes=job.options.accept_changes)
+        limits.check(job.pipeline, planned.manifest, accept_changes=job.options.accept_changes)
     except StoppedError as error:
         return _end(job, state, planned, error)
     return deliver(job, state, planned)
@@ -238,6 +241,7 @@ def _ledger_row(stream: PlannedStream) -> NewStream:
         superseded=stream.superseded,
         unchanged=stream.unchanged,
         mapping=stream.mapping,
+        removed=stream.removed,
     )
 
 

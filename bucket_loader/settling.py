@@ -5,7 +5,9 @@ and settling again writes the same.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,7 +67,8 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str
         return None
     file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
     make_folder(state.snapshots)
-    rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates))
+    schema = snapshot.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshot.PART_SCHEMA
+    rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema)
     return file, rows
 
 
@@ -106,14 +109,35 @@ def _remembered(
     planned: Plan, stream: PlannedStream, fates: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
 ) -> Iterator[pa.RecordBatch]:
     first = 0
-    for batch in planned.keys(stream):
+    for batch in planned.keys(stream, records=stream.remembers_ids):
         fate = fates[first : first + batch.num_rows]
         first += batch.num_rows
         kept = pa.array(np.flatnonzero(fate))
         # A claim has no content, so that it always compares as changed.
         content = pc.if_else(pa.array(fate == _CLAIMED), pa.scalar(None, pa.binary(16)), batch["content"])
         columns = [batch["key"].take(kept), content.take(kept)]
-        yield pa.RecordBatch.from_arrays(columns, schema=snapshot.PART_SCHEMA)
+        if stream.remembers_ids:
+            ids = pa.array([_ids(record) for record in batch["record"].take(kept).to_pylist()], pa.string())
+            yield pa.RecordBatch.from_arrays([*columns, ids], schema=snapshot.PART_SCHEMA_WITH_IDS)
+        else:
+            yield pa.RecordBatch.from_arrays(columns, schema=snapshot.PART_SCHEMA)
+
+
+class _Ids(msgspec.Struct, omit_defaults=True):
+    """The ids of a record, as it spells them; the one that a row stands for first."""
+
+    companyId: msgspec.Raw = msgspec.Raw()  # noqa: N815  # the API's name
+    userId: msgspec.Raw = msgspec.Raw()  # noqa: N815
+
+
+_DECODER: Final = msgspec.json.Decoder(_Ids)
+
+
+def _ids(record: str) -> str:
+    found = _DECODER.decode(record)
+    return ",".join(
+        f'"{name}":{bytes(raw).decode()}' for name in _Ids.__struct_fields__ if (raw := getattr(found, name))
+    ).join("{}")
 
 
 def _merge_memory(state: State, stream: str, run_name: str) -> None:

@@ -2,11 +2,13 @@
 
 Only 16-byte hashes and positions enter a join or a hash table; the records' JSON never does. A stream's memory is a
 list of parts (Parquet: `key`, `content`), later ones winning; a null content means "claimed": sent, answer unknown.
+The parts of a stream with `on_removed:` have `ids` besides, JSON text: no id can be read off a hash.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import md5
 from pathlib import Path
 from typing import Final, Literal
 
@@ -17,8 +19,12 @@ import pyarrow.parquet as pq
 from bucket_loader.records import sync
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
+PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
+PRESENT_SCHEMA: Final = pa.schema([("subject", pa.binary(16))])
 PARTS_MAX: Final = 8  # more are merged into one when the stream settles
+REMOVED: Final = md5(b"removed", usedforsecurity=False).digest()  # the content of a row that was told to be gone
 _MEMORY: Final = "256MB"
+_THREADS: Final = 2  # each needs its share of that memory
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Comparison:
         records: how many those are.
         superseded: rows that a later row of the same key replaces.
         unchanged: rows that the memory already holds.
-        known: keys that the memory held before.
-        changed: rows to send whose key the memory knew with another content.
+        known: keys that the memory held before, without those that were told to be gone.
+        changed: rows to send whose key was known with another content.
         renumbered: rows whose final key is not the staged one: equal rows after the first.
     """
 
@@ -65,35 +71,36 @@ def compare(
         identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one.
     """
     with _connection(selected.parent) as connection:
-        connection.execute(f"CREATE VIEW staged AS SELECT file_row_number AS position, key, content FROM "
-                           f"read_parquet({_quoted(staged)}, file_row_number = true)")  # fmt: skip
+        _show_staged(connection, staged)
         _remember(connection, memory)
-        connection.execute(_KEEP_LAST if identity == "key" else _NUMBER_EQUALS)
-        total, kept = _row(connection, "SELECT (SELECT count(*) FROM staged), (SELECT count(*) FROM kept)")
-        same = {"changes": "m.content = k.content", "append": "m.key IS NOT NULL", "last": "false"}[mode]
-        connection.execute(
-            f"CREATE TABLE verdict AS SELECT k.position, k.key, m.key IS NOT NULL AS known, "
-            f"coalesce({same}, false) AS same, k.renumbered FROM kept k LEFT JOIN memory m USING (key)"
-        )
-        send, changed, renumbered = _row(
+        total, keys = _row(connection, "SELECT count(*), (SELECT count(*) FROM (SELECT key FROM staged GROUP BY key)) "
+                                       "FROM staged")  # fmt: skip
+        repeats = _KEEP_LAST if identity == "key" else _NUMBER_EQUALS
+        connection.execute(repeats if keys < total else _KEEP_ALL)
+        kept = keys if identity == "key" else total
+        same = {
+            "changes": "ANTI JOIN memory m ON m.key = k.key AND m.content = k.content",
+            "append": "ANTI JOIN memory m ON m.key = k.key",
+            "last": "",
+        }[mode]
+        connection.execute(f"CREATE TABLE sent AS SELECT k.position, k.key FROM kept k {same}")
+        send, changed, known, renumbered = _row(
             connection,
-            "SELECT count(*) FILTER (NOT same), count(*) FILTER (NOT same AND known), count(*) FILTER (renumbered) "
-            "FROM verdict",
+            "SELECT (SELECT count(*) FROM sent), (SELECT count(*) FROM living SEMI JOIN sent USING (key)), "
+            "(SELECT count(*) FROM living), (SELECT count(*) FROM kept WHERE renumbered)",
         )
-        (known,) = _row(connection, "SELECT count(*) FROM memory")
         connection.execute(
-            f"COPY (SELECT position, key FROM verdict WHERE NOT same ORDER BY position) TO {_quoted(selected)} "
+            f"COPY (SELECT position, CAST(key AS BLOB) AS key FROM sent ORDER BY position) TO {_quoted(selected)} "
             "(FORMAT parquet)"
         )
     return Comparison(selected, send, total - kept, kept - send, known, changed, renumbered)
 
 
+_KEEP_ALL: Final = "CREATE VIEW kept AS SELECT position, key, content, false AS renumbered FROM staged"
 # The last row of a key wins, whole.
-_KEEP_LAST: Final = """
-    CREATE TABLE kept AS
-    SELECT s.position, s.key, s.content, false AS renumbered
-    FROM staged s JOIN (SELECT max(position) AS position FROM staged GROUP BY key) USING (position)
-"""
+_KEEP_LAST: Final = (
+    f"{_KEEP_ALL} SEMI JOIN (SELECT max(position) AS position FROM staged GROUP BY key) USING (position)"
+)
 # Equal rows are distinct events: the first keeps its key, the others add how many came before. Only keys that do
 # repeat enter the window.
 _NUMBER_EQUALS: Final = """
@@ -105,33 +112,101 @@ _NUMBER_EQUALS: Final = """
          )
     SELECT position, key, content, false AS renumbered FROM staged WHERE key NOT IN (FROM repeated)
     UNION ALL
-    SELECT position, CASE WHEN occurrence = 1 THEN key ELSE unhex(md5(hex(key) || ':' || occurrence)) END, content,
-           occurrence > 1
+    SELECT position,
+           CASE WHEN occurrence = 1 THEN key
+                ELSE CAST(unhex(md5(hex(CAST(key AS BLOB)) || ':' || occurrence)) AS UUID) END,
+           content, occurrence > 1
     FROM numbered
 """
 
 
-def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path]) -> None:
-    if not memory:
-        connection.execute("CREATE TABLE memory (key BLOB, content BLOB)")
-        return
-    parts = " UNION ALL ".join(
-        f"SELECT key, content, {number} AS part FROM read_parquet({_quoted(path)})"
-        for number, path in enumerate(memory)
-    )
-    # The newest part that names a key speaks for it, also when it says "claimed" (null): hence the struct.
+@dataclass(frozen=True)
+class Vanished:
+    """What the memory knows and the source no longer has.
+
+    Attributes:
+        found: the rows, by key; a Parquet file (`key`, `ids`).
+        rows: how many those are.
+        known: keys that the memory held, without those that were told to be gone.
+        known_ids: those of them whose ids it holds: only they can be found here.
+    """
+
+    found: Path
+    rows: int
+    known: int
+    known_ids: int
+
+
+def vanished(staged: Path, present: Path, memory: Sequence[Path], found: Path, *, subject: str) -> Vanished:
+    """Find the rows that were delivered and are no longer in the source.
+
+    Args:
+        staged: a Parquet file with the `key` of every row that makes a record.
+        present: one with the `subject` of every row that is there, whatever became of it.
+        memory: the stream's parts, oldest first.
+        found: where to write what vanished.
+        subject: SQL that gives a subject from `ids`. A company may have many keys, one with each user; as long as one
+            of its rows is there, none has vanished.
+    """
+    with _connection(found.parent) as connection:
+        _show_staged(connection, staged)
+        _remember(connection, memory)
+        connection.execute(f"CREATE VIEW present AS SELECT CAST(subject AS UUID) AS subject "
+                           f"FROM read_parquet({_quoted(present)})")  # fmt: skip
+        connection.execute(
+            "CREATE TABLE absent AS SELECT part, row FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
+        )
+        connection.execute("CREATE TABLE candidates AS SELECT key, ids FROM parts SEMI JOIN absent USING (part, row)")
+        (rows,) = _row(
+            connection,
+            f"COPY (SELECT CAST(key AS BLOB) AS key, ids FROM candidates c ANTI JOIN present p "
+            f"ON CAST({subject} AS UUID) = p.subject ORDER BY c.key) TO {_quoted(found)} (FORMAT parquet)",
+        )
+        known, known_ids = _row(connection, "SELECT count(*), count(ids) FROM living")
+    return Vanished(found, rows, known, known_ids)
+
+
+def _show_staged(connection: duckdb.DuckDBPyConnection, staged: Path) -> None:
+    """Show the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer to 16 bytes."""
     connection.execute(
-        f"CREATE VIEW memory AS SELECT key, arg_max({{'c': content}}, part).c AS content FROM ({parts}) GROUP BY key"
-        if len(memory) > 1
-        else f"CREATE VIEW memory AS SELECT key, content FROM ({parts})"
+        "CREATE VIEW staged AS SELECT file_row_number AS position, CAST(key AS UUID) AS key, "
+        f"CAST(content AS UUID) AS content FROM read_parquet({_quoted(staged)}, file_row_number = true)"
     )
 
 
-def write_part(path: Path, batches: Iterator[pa.RecordBatch]) -> int:
+def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path]) -> None:
+    """Show the parts, what they say together, and of that what was not told to be gone."""
+    for number, path in enumerate(memory):
+        ids = "ids" if _has_ids(path) else "CAST(NULL AS VARCHAR)"
+        connection.execute(
+            f"CREATE VIEW part{number} AS SELECT CAST(key AS UUID) AS key, CAST(content AS UUID) AS content, "
+            f"{ids} AS ids, {number} AS part, file_row_number AS row "
+            f"FROM read_parquet({_quoted(path)}, file_row_number = true)"
+        )
+    parts = [f"FROM part{number}" for number in range(len(memory))]
+    # The newest part that names a key speaks for it, also when it says "claimed" (null).
+    newest = [
+        f"{part} ANTI JOIN ({' UNION ALL '.join(f'SELECT key {later}' for later in parts[number:])}) USING (key)"
+        for number, part in enumerate(parts[:-1], 1)
+    ]
+    nothing = "SELECT NULL::UUID AS key, NULL::UUID AS content, NULL::VARCHAR AS ids, 0 AS part, 0 AS row WHERE false"
+    connection.execute(f"CREATE VIEW parts AS {' UNION ALL '.join(parts) or nothing}")
+    connection.execute(f"CREATE VIEW memory AS {' UNION ALL '.join([*newest, *parts[-1:]]) or nothing}")
+    connection.execute(
+        f"CREATE VIEW living AS FROM memory WHERE content IS DISTINCT FROM CAST(unhex('{REMOVED.hex()}') AS UUID)"
+    )
+
+
+def _has_ids(part: Path) -> bool:
+    return "ids" in pq.read_schema(part).names
+
+
+def write_part(path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema = PART_SCHEMA) -> int:
     """Write a part durably: complete under its name, or not there. Returns its rows."""
     unfinished = path.with_suffix(".unfinished")
     rows = 0
-    with pq.ParquetWriter(unfinished, PART_SCHEMA, compression="none", use_dictionary=False) as writer:
+    unfinished.touch(mode=0o600)  # ids are data of rows
+    with pq.ParquetWriter(unfinished, schema, compression=_COMPRESSION, use_dictionary=False) as writer:
         for batch in batches:
             writer.write_batch(batch)
             rows += batch.num_rows
@@ -141,16 +216,18 @@ def write_part(path: Path, batches: Iterator[pa.RecordBatch]) -> int:
     return rows
 
 
+_COMPRESSION: Final = {"key": "none", "content": "none", "ids": "zstd"}  # hashes cannot be compressed
+_BATCH_ROWS: Final = 65_536
+
+
 def merge(parts: Sequence[Path], merged: Path) -> int:
     """Merge parts into one that says the same. Returns its rows."""
+    schema = PART_SCHEMA_WITH_IDS if any(map(_has_ids, parts)) else PART_SCHEMA
+    columns = {"key": "CAST(key AS BLOB) AS key", "content": "CAST(content AS BLOB) AS content", "ids": "ids"}
     with _connection(merged.parent) as connection:
         _remember(connection, parts)
-        unfinished = merged.with_suffix(".unfinished")
-        (rows,) = _row(connection, f"COPY (SELECT key, content FROM memory) TO {_quoted(unfinished)} (FORMAT parquet)")
-    sync(unfinished)
-    unfinished.replace(merged)
-    sync(merged.parent)
-    return rows
+        rows = connection.sql(f"SELECT {', '.join(columns[name] for name in schema.names)} FROM memory")
+        return write_part(merged, (batch.cast(schema) for batch in rows.to_arrow_reader(_BATCH_ROWS)), schema)
 
 
 @contextmanager
@@ -163,11 +240,15 @@ def _connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(
         config={
             "memory_limit": _MEMORY,
+            "threads": _THREADS,
             "temp_directory": str(temporary / "spill"),
             "preserve_insertion_order": "false",
         }
     )
     with connection:
+        # The right side of a join goes into the hash table, as it is written: the left one may hold ids.
+        connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+        connection.execute("SET enable_progress_bar = false")  # a notebook would show it
         try:
             yield connection
         except duckdb.IOException as error:

@@ -19,7 +19,7 @@ from bucket_loader.errors import (
     PatienceError,
 )
 from bucket_loader.ledger import ChunkState, Conclusion
-from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.plan import REMOVED, Plan, PlannedStream
 from bucket_loader.records import Chunk, Origin, Outcome, Reason, Rejection, Verdict, row_as_json
 from bucket_loader.sender import isolation
 from bucket_loader.sender.client import Client
@@ -328,7 +328,7 @@ def refused(
             stage="deliver",
             origin=Origin(found["source"], found["ordinal"]),
             reasons=(reason,),
-            row=row_as_json(batch, 0),
+            row={} if found["source"] == REMOVED else row_as_json(batch, 0),
             record=json.loads(found["record"]),
             response=response,
             sequence=sequence,

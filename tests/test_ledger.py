@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bucket_loader import ledger as ledgers
 from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailableError
-from bucket_loader.ledger import Conclusion, Ledger, NewStream
+from bucket_loader.ledger import SCHEMA_VERSION, Conclusion, Ledger, NewStream
 from bucket_loader.records import Chunk, Verdict
 
 RUN = "20260101T000000000Z"
@@ -505,7 +505,7 @@ def test_what_is_no_database_is_refused(path):
     assert path.read_bytes() == b"something else entirely\n" * 200
 
 
-@pytest.mark.parametrize("version", ["0", "2", None])
+@pytest.mark.parametrize("version", ["0", "4", None])
 def test_another_schema_is_refused(path, version):
     """A ledger that another version wrote is refused, and told from damage."""
     with closing(Ledger(path)) as found:
@@ -519,6 +519,27 @@ def test_another_schema_is_refused(path, version):
     with pytest.raises(StateError, match="schema") as refused:
         Ledger(path)
     assert not isinstance(refused.value, LedgerDamagedError)
+
+
+@pytest.mark.parametrize(("version", "lacking"), [("1", ["replay", "cursor", "loaded_file"]), ("2", ["loaded_file"])])
+def test_an_older_ledger_is_brought_up_to_date(path, version, lacking):
+    """Its runs stay as they are, and what it lacks is added; the second opening finds nothing to do."""
+    with closing(Ledger(path)) as found:
+        begin(found)
+        before = found.counts(RUN)
+    with closing(sqlite3.connect(path)) as other:
+        other.executescript("".join(f"DROP TABLE {table};" for table in lacking))
+        other.execute("ALTER TABLE stream DROP COLUMN removed")
+        other.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (version,))
+        other.commit()
+
+    for _ in range(2):
+        with closing(Ledger(path)) as found:
+            assert found.counts(RUN) == before
+            assert found.planned(RUN, 0)["removed"] == 0
+            assert found.meta("schema") == SCHEMA_VERSION
+    with closing(sqlite3.connect(path)) as other:
+        assert {name for (name,) in other.execute("SELECT name FROM sqlite_master")} >= set(lacking)
 
 
 def test_no_key_and_no_row_is_in_the_ledger(ledger, path):

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bucket_loader import snapshot
+from bucket_loader.mapping import subject_of_ids
 
 STAGED = pa.schema([("ordinal", pa.int64()), ("key", pa.binary(16)), ("content", pa.binary(16))])
 MODES = ["changes", "append", "last"]
@@ -175,6 +176,60 @@ def test_many_rows_in_odd_groups(tmp_path):
 
     assert pq.read_table(result.selected)["position"].to_pylist() == list(range(30_001, 50_001))
     assert result.superseded == 30_001
+
+
+def test_what_was_told_to_be_gone_is_not_known_and_differs_from_every_content(tmp_path):
+    """Back in the source it is sent, and counts neither as known nor as changed."""
+    gone, kept = (hashed("g"), hashed("c")), (hashed("k"), hashed("c"))
+    result = found(tmp_path, [gone, kept], [dict([gone, kept]), {gone[0]: snapshot.REMOVED}], "changes", "key")
+
+    assert [key for _, key in result["sent"]] == [gone[0]]
+    assert (result["known"], result["changed"], result["unchanged"]) == (1, 0, 1)
+
+
+def company(number, user):
+    """Give a company's key, ids and subject, as the mapping makes them."""
+    ids = f'{{"companyId":"{number}","userId":"{user}"}}' if user else f'{{"companyId":"{number}"}}'
+    spelt = f'"{number}",' + (f'"{user}"' if user else "null")
+    return hashed(f"1:company:{spelt}"), ids, hashed(f'1:company:"{number}"')
+
+
+ROW = st.tuples(st.integers(0, 5), st.integers(0, 2))
+PART = st.dictionaries(ROW, st.tuples(CONTENTS | st.none() | st.just(snapshot.REMOVED), st.booleans()), max_size=8)
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    present=st.lists(ROW, max_size=8), memory=st.lists(st.tuples(st.booleans(), PART), max_size=4), merged=st.booleans()
+)
+def test_what_vanished_is_what_plain_python_would_find(tmp_path_factory, present, memory, merged):
+    """For any rows and any memory, with ids here and there, in several parts or merged into one."""
+    folder = tmp_path_factory.mktemp("vanished")
+    parts, known = [], {}
+    for number, (with_ids, part) in enumerate(memory):
+        schema = snapshot.PART_SCHEMA_WITH_IDS if with_ids else snapshot.PART_SCHEMA
+        rows = [(company(*row)[0], content, company(*row)[1] if has else None) for row, (content, has) in part.items()]
+        known |= {row: (content, has and with_ids) for row, (content, has) in part.items()}
+        columns = [pa.array([one[index] for one in rows], kind) for index, kind in enumerate(schema.types)]
+        parts.append(folder / f"{number}.parquet")
+        snapshot.write_part(parts[-1], iter([pa.RecordBatch.from_arrays(columns, schema=schema)]), schema)
+    if merged and parts:
+        snapshot.merge(parts, folder / "merged.parquet")
+        parts = [folder / "merged.parquet"]
+    staged = staged_file(folder / "staged.parquet", [(company(*row)[0], hashed("c")) for row in present])
+    subjects = pa.table(
+        [pa.array([company(*row)[2] for row in present], pa.binary(16))], schema=snapshot.PRESENT_SCHEMA
+    )
+    pq.write_table(subjects, folder / "present.parquet")
+    gone = snapshot.vanished(staged, folder / "present.parquet", parts, folder / "gone.parquet",
+                             subject=subject_of_ids("company"))  # fmt: skip
+    there = {number for number, _ in present}
+    living = {row: has for row, (content, has) in known.items() if content != snapshot.REMOVED}
+    wanted = sorted(company(*row)[:2] for row, has in living.items() if has and row[0] not in there)
+    table = pq.read_table(gone.found)
+
+    assert list(zip(table["key"].to_pylist(), table["ids"].to_pylist(), strict=True)) == wanted
+    assert (gone.rows, gone.known, gone.known_ids) == (len(wanted), len(living), sum(living.values()))
 
 
 def test_an_unfinished_part_is_not_there(tmp_path):

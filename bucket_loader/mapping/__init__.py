@@ -6,6 +6,6 @@ gives as many verdicts as it has rows: a record, a filtered row, or what is wron
 
 from bucket_loader.mapping.apply import Mapped, Mapping
 from bucket_loader.mapping.compiler import compile_mapping
-from bucket_loader.mapping.select import wire_timestamp
+from bucket_loader.mapping.select import subject_of_ids, wire_timestamp
 
-__all__ = ["Mapped", "Mapping", "compile_mapping", "wire_timestamp"]
+__all__ = ["Mapped", "Mapping", "compile_mapping", "subject_of_ids", "wire_timestamp"]

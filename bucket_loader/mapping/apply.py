@@ -104,12 +104,16 @@ class Mapped:
         kept: K int64: which of the batch's rows they are.
         rejections: the rows that make no record.
         filtered: how many rows failed `where:`.
+        present: the subjects of all rows that have one, 16-byte hashes; None where nobody asks for them.
+        nameless: how many rejected rows have none, so that nobody knows whose rows they are.
     """
 
     records: pa.Table
     kept: pa.Int64Array
     rejections: list[Rejection]
     filtered: int
+    present: pa.ChunkedArray | None = None
+    nameless: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class Mapping:
         nested: columns that are flattened before the SELECT.
         stream: the stream's name.
         masks: how many masks there are.
+        subject: the field without which a row has no subject; None where nobody asks for subjects.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -133,6 +138,7 @@ class Mapping:
     nested: tuple[NestedColumn, ...]
     stream: str
     masks: int
+    subject: str | None = None
 
     def apply(self, batch: InputBatch) -> Mapped:
         """Map a batch.
@@ -148,7 +154,8 @@ class Mapping:
         rest = self._apply(InputBatch(batch.data.take(sound), batch.ordinals.take(sound), batch.source))
         refused = [self._refused_text(batch, row, column) for row, column in unsound.items()]
         rejections = sorted([*rest.rejections, *refused], key=lambda rejection: rejection.origin.row)
-        return Mapped(rest.records, sound.take(rest.kept), rejections, rest.filtered)
+        nameless = rest.nameless + len(refused)
+        return Mapped(rest.records, sound.take(rest.kept), rejections, rest.filtered, rest.present, nameless)
 
     def _unsound(self, data: pa.RecordBatch) -> dict[int, str]:
         """Find the rows that hold text which is no text, and the first column of each that does."""
@@ -183,11 +190,14 @@ class Mapping:
         chosen = verdicts if whole else verdicts.take(kept)
         ordinals = batch.ordinals if whole else batch.ordinals.take(kept)
         records = chosen.select(["record", "key", "content"]).add_column(0, "ordinal", pa.chunked_array([ordinals]))
+        nameless = pc.and_(flagged, self._nameless(verdicts)) if self.subject is not None else None
         return Mapped(
             records=records,
             kept=kept,
             rejections=list(self._rejections(batch, verdicts, flagged, failures)),
             filtered=pc.sum(filtered).as_py() or 0,
+            present=verdicts["subject"].filter(pc.invert(nameless)) if nameless is not None else None,
+            nameless=(pc.sum(nameless).as_py() or 0) if nameless is not None else 0,
         )
 
     def _input(self, batch: InputBatch) -> tuple[pa.Table, dict[tuple[int, int], str]]:
@@ -209,6 +219,16 @@ class Mapping:
             arrays += [pa.array(texts, pa.string()), pa.array(failed, pa.bool_())]
             names += [f"j{column.number}", f"x{column.number}"]
         return pa.Table.from_arrays(arrays, names), failures
+
+    def _nameless(self, verdicts: pa.Table) -> pa.ChunkedArray:
+        """Tell for each row whether something is wrong with the very field that names its subject."""
+        bits = [0] * self.masks
+        for index, check in enumerate(self.checks):
+            bits[index // 62] |= (check.field == self.subject) << (index % 62)
+        found = pc.bit_wise_and(verdicts["m0"], bits[0])
+        for number in range(1, self.masks):
+            found = pc.bit_wise_or(found, pc.bit_wise_and(verdicts[f"m{number}"], bits[number]))
+        return pc.not_equal(found, 0)
 
     def _any(self, verdicts: pa.Table) -> pa.ChunkedArray:
         found = verdicts["m0"]

@@ -19,14 +19,14 @@ from bucket_loader.mapping import forms, nested
 from bucket_loader.mapping.apply import Check, Mapping, NestedColumn
 from bucket_loader.mapping.expressions import check_expression
 from bucket_loader.mapping.forms import Form, Wrong, literal
-from bucket_loader.mapping.select import BITS, Part, Select, Value, constant_text, named_columns
+from bucket_loader.mapping.select import BITS, SUBJECTS, Part, Select, Value, constant_text, named_columns
 
 # Record timestamps before this are a unit mistaken, not history (DESIGN: small decisions).
 EARLIEST: Final = "1980-01-01"
 _SHOWN_COLUMNS: Final = 40
 
 
-def compile_mapping(
+def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
     stream: Stream,
     schema: pa.Schema,
     *,
@@ -102,6 +102,7 @@ class _Compiler:
             nested=tuple(self.nested),
             stream=self.stream.name,
             masks=-(-len(checks) // BITS),
+            subject=SUBJECTS[self.stream.record] if self.stream.on_removed is not None else None,
         )
 
     def _raise_mistakes(self) -> None:

@@ -108,9 +108,10 @@ class Select:
         record = f"{self._sent_head()} || coalesce(stamp, {literal(self._as_of())}) || {tail}"
         level = _over(level, [f"{record} AS record", f"head || coalesce(stamp, '') || {tail} AS content"])
         filtered = "coalesce(w.v IS NOT TRUE AND w IS NOT NULL, false)" if self.where is not None else "false"
+        subject = [f"{self._subject()} AS subject"] if self.stream.on_removed is not None else []
         return (
             f"SELECT i, record, {self._key()} AS key, unhex(md5(content)) AS content, {filtered} AS filtered, "
-            f"{', '.join(self._masks())} FROM {level}"
+            f"{', '.join([*subject, *self._masks()])} FROM {level}"
         )
 
     def _guarded(self, level: str) -> str:
@@ -196,10 +197,16 @@ class Select:
             parts = self.parts.get("key.", [])
         if not parts:
             return "unhex(md5(content))"
-        values = [part for part in parts if isinstance(part, Value)]
+        return self._hashed([part for part in parts if isinstance(part, Value)])
+
+    def _subject(self) -> str:
+        """Give what must be gone for a row to have vanished, hashed: the user, or the company with whatever user."""
+        parts = self.parts[SUBJECTS[self.stream.record]]
+        return self._hashed([part for part in parts if isinstance(part, Value)])
+
+    def _hashed(self, values: Sequence[Value]) -> str:
         texts = [f"coalesce(CAST(to_json({value.fill(value.form.text)}) AS VARCHAR), 'null')" for value in values]
-        joined = " || ',' || ".join(texts)
-        return f"unhex(md5('1:{self.stream.record}:' || {joined}))"
+        return _hash(self.stream.record, " || ',' || ".join(texts))
 
     def _masks(self) -> list[str]:
         predicates = [f"({check.predicate})" for check in self.checks]
@@ -210,6 +217,19 @@ class Select:
             total = " + ".join(f"CAST({bit} AS BIGINT)" for bit in bits)
             masks.append(f"CASE WHEN {' OR '.join(group)} THEN {total} ELSE CAST(0 AS BIGINT) END AS m{start // BITS}")
         return masks
+
+
+SUBJECTS: Final = {"user": "userId", "company": "companyId"}
+_FIRST_ID: Final = r"""regexp_extract(ids, '^\{"[A-Za-z]+":("(?:[^"\\]|\\.)*")', 1)"""
+
+
+def _hash(record: str, spelt: str) -> str:
+    return f"unhex(md5('1:{record}:' || {spelt}))"
+
+
+def subject_of_ids(record: str) -> str:
+    """Give SQL for the subject of a row of which only `ids` is left: JSON, the subject's own id first."""
+    return _hash(record, _FIRST_ID)
 
 
 def wire_timestamp(moment: datetime) -> str:

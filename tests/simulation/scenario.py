@@ -58,7 +58,8 @@ def _events(count: int, **more: Any) -> dict[str, Any]:
 def _users(count: int) -> dict[str, Any]:
     frame = pa.table({"id": [f"u{n}" for n in range(count)]})
     return {"name": "users", "record": "user", "source": {"type": "frame", "frame": frame},
-            "fields": {"userId": "id", "attributes": {"id": "id"}}}  # fmt: skip
+            "fields": {"userId": "id", "attributes": {"id": "id"}},
+            "on_removed": {"attributes": {"gone": True}}}  # fmt: skip
 
 
 def _companies(count: int, users: int) -> dict[str, Any]:

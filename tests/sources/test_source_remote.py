@@ -238,7 +238,6 @@ def peaks_of(store, keys):
         from bucket_loader.config import ParquetSource, Storage
         from bucket_loader.sources import open_source
         from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.remote import place_of
         storage = Storage(endpoint={store.endpoint!r}, region="us-east-1")
         for path in {[store.url(key) for key in keys]!r}:
             source = open_source(ParquetSource(type="parquet", path=path, storage=storage), SourceContext(Path()))

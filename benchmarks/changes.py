@@ -1,0 +1,131 @@
+"""`sync: changes` with nothing changed: comparing alone, and the whole of `plan`, at two sizes in one run.
+
+    python -m benchmarks.changes                            a million companies, then ten million
+    python -m benchmarks.changes --rows 100000              one size
+    python -m benchmarks.changes --changed 0.01             one row in a hundred differs
+
+CPU seconds say more than seconds where others use the machine. The memory is what a run would have remembered that had
+delivered every row; it is made here without sending anything.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pyarrow as pa
+
+from bucket_loader import plan, snapshot
+from bucket_loader.pipeline_file import load_pipeline
+from bucket_loader.plan import Plan
+from bucket_loader.records import make_folder
+from bucket_loader.state import open_state
+
+KEY = "sec_benchmark_0123456789abcdef"
+PIPELINE = """
+name: benchmark
+destination: {base_url: "http://127.0.0.1:9", key: "${BUCKET_SECRET_KEY}"}
+streams:
+  - name: companies
+    record: company
+    source: {type: parquet, path: companies.parquet}
+    fields: {companyId: account_id, attributes: "*"}
+"""
+COMPANIES = """
+    COPY (SELECT 'A-' || lpad(i::VARCHAR, 9, '0') AS account_id, 'Company number ' || i AS name,
+                 ['free', 'team', 'pro', 'enterprise'][1 + i % 4] AS plan, i % 500 AS seats,
+                 CASE WHEN {changed} THEN -1.0 ELSE (i % 100000) / 100.0 END AS mrr,
+                 CASE WHEN i % 10 > 0 THEN 'eu' END AS region
+          FROM range({rows}) r(i)) TO '{path}' (FORMAT parquet)
+"""
+
+
+def measured(*words: str) -> tuple[float, float, float]:
+    """Run Python with words; gives its seconds, its CPU seconds, and its peak memory in MB."""
+    began = time.monotonic()
+    child = subprocess.Popen([sys.executable, *words])  # noqa: S603  # our own program
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"what was measured ended with {child.returncode}")
+    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def spelt(name: str, rows: int, figures: Sequence[float]) -> str:
+    """Spell a line of the table."""
+    seconds, cpu_s, peak_mb = figures
+    return f"{name:<16} {rows:>12,} {seconds:>9.1f} {cpu_s:>9.1f} {cpu_s / rows * 1e6:>9.2f} {peak_mb:>8.0f}"
+
+
+def make_export(folder: Path, rows: int, changed: str) -> None:
+    """Write the export."""
+    duckdb.sql(COMPANIES.format(rows=rows, changed=changed, path=folder / "companies.parquet"))
+
+
+def plan_it(folder: Path) -> tuple[float, float, float]:
+    """Plan, as the command does."""
+    return measured("-m", "bucket_loader", "plan", str(folder / "pipeline.yaml"), "--quiet")
+
+
+def remember(folder: Path) -> Path:
+    """Remember what a plan would send, as if it were delivered, and remove the plan; gives the part's file."""
+    pipeline = load_pipeline(folder / "pipeline.yaml")
+    with closing(open_state(pipeline, folder / ".bucket_loader")) as state:
+        (made,) = state.plans.iterdir()
+        planned: Plan = plan.read(made, verify=False)
+        (stream,) = planned.manifest.streams
+        make_folder(state.snapshots)
+        batches = (pa.RecordBatch.from_arrays(batch.columns, schema=snapshot.PART_SCHEMA)
+                   for batch in planned.keys(stream))  # fmt: skip
+        rows = snapshot.write_part(state.snapshots / "part.parquet", batches)
+        state.ledger.settle(planned.manifest.run, 0, stream=stream.name, part=("part.parquet", rows))
+        shutil.rmtree(made)
+        return state.snapshots / "part.parquet"
+
+
+COMPARE = """
+import sys
+from pathlib import Path
+from bucket_loader import snapshot
+part, selected = map(Path, sys.argv[1:])
+found = snapshot.compare(part, [part], selected, mode="changes", identity="key")
+assert found.records == 0, "what was remembered differs from itself"
+"""
+
+
+def measure(rows: int, changed: float) -> None:
+    """Print the figures for so many companies."""
+    with TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name)
+        (folder / "pipeline.yaml").write_text(PIPELINE)
+        make_export(folder, rows, "false")
+        first = plan_it(folder)
+        part = remember(folder)
+        print(spelt("first plan", rows, first), flush=True)
+        print(spelt("compare alone", rows, measured("-c", COMPARE, str(part), str(folder / "selected"))), flush=True)
+        if changed:
+            make_export(folder, rows, f"i % {round(1 / changed)} = 0")
+        print(spelt("plan again", rows, plan_it(folder)), flush=True)
+
+
+def main() -> None:
+    """Measure each size."""
+    parser = argparse.ArgumentParser(description="Comparing with what was last delivered.")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--changed", type=float, default=0.0, help="the share of rows that differ")
+    arguments = parser.parse_args()
+    os.environ["BUCKET_SECRET_KEY"] = KEY
+    print(f"{'':<16} {'rows':>12} {'seconds':>9} {'CPU s':>9} {'us a row':>9} {'peak MB':>8}")
+    for rows in arguments.rows:
+        measure(rows, arguments.changed)
+
+
+if __name__ == "__main__":
+    main()
