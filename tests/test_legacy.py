@@ -139,7 +139,7 @@ def recorder(answer=lambda _handler, _body: (200, b'{"success":true}', {})):
 @pytest.mark.parametrize("api", LEGACY)
 def test_each_record_is_one_request_in_the_form_of_the_older_apis(legacy, api):
     """The endpoint is the record's kind, the body the record alone, the key in the path and nowhere else."""
-    pipeline(legacy, FEEDBACK, EVENTS, COMPANIES, USERS, api=api)
+    pipeline(legacy, FEEDBACK, EVENTS, COMPANIES, USERS, api=api, more=", concurrency: 1")
     with recorder() as (url, received):
         result = legacy.run("--as-of", "2026-01-01", BUCKET_BASE_URL=url + "/base/")
 
