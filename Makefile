@@ -30,7 +30,7 @@ demo: $(READY)
 	@$(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5%
 
 test: $(READY) check
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types
 

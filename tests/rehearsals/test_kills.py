@@ -11,7 +11,7 @@ import pytest
 from driver import FAULTS, SEED, Load, bucket, lanes, often, tell
 from invariants import at_every_moment, finished
 
-KILLS = often("BUCKET_LOADER_KILLS", here=8, in_ci=40)
+KILLS = often("BUCKET_LOADER_KILLS", here=4, in_ci=40)
 CONCURRENCIES = (1, 4, 8, 16)
 STARTING = 0.15  # the share of kills that hit the start, the planning, or the first moments of the ledger
 STARTING_S_MAX = 0.5

@@ -10,7 +10,7 @@ from driver import SEED, often, tell
 from harm import KILLS, TEARS
 from points import NOT_MET, calls_of, harmed, some
 
-POINTS = often("BUCKET_LOADER_SYSCALLS", here=6, in_ci=24)  # 0: all
+POINTS = often("BUCKET_LOADER_SYSCALLS", here=4, in_ci=24)  # 0: all
 TEARABLE = ("write", "pwrite", "send")
 
 

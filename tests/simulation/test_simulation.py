@@ -10,7 +10,7 @@ from machine import IN_CI
 from virtual import ViolationError, World
 
 # More by hand: `make simulation` plays 50,000.
-SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000" if IN_CI else "400"))
+SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000" if IN_CI else "240"))
 BLOCKS = 8
 
 
