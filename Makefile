@@ -5,17 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check lint types format simulation rehearsals kills syscalls diskfaults powerloss sigterms order bench schema constraints clean
+.PHONY: help demo test airflow check lint types format simulation rehearsals kills cursorkills pgkills syscalls diskfaults powerloss sigterms order bench schema constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
 	@echo "make test         lint, types and all tests"
+	@echo "make airflow      Airflow 2 and 3 in environments of their own; with them 'make test' runs their tests too"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
 	@echo "make kills        kill -9 a thousand times (KILLS=1000); docs/rehearsals.md has the others:"
-	@echo "                  syscalls, diskfaults, powerloss, sigterms, order; 'make rehearsals' does them all"
-	@echo "make bench        the loader's speed and memory, as ratios in one run"
+	@echo "                  cursorkills, syscalls, diskfaults, powerloss, sigterms, order; 'make rehearsals' does them all"
+	@echo "make bench        the loader beside its peers, as ratios in one run (BENCH='--rounds 1' for options)"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -31,6 +32,20 @@ demo: $(READY)
 
 test: $(READY) check
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+# Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
+AIRFLOWS := 2=2.11.2 3=3.3.2
+
+airflow: .airflow/.ready
+
+.airflow/.ready: pyproject.toml | $(READY)
+	@echo "installing Airflow into .airflow ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@for one in $(AIRFLOWS); do home=.airflow/$${one%%=*}; \
+		test -x $$home/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $$home || exit 1; \
+		$(BIN)/uv pip install --quiet --python $$home/bin/python "apache-airflow==$${one#*=}" --editable . || exit 1; \
+	done
+	@touch $@
 
 check: lint types
 
@@ -51,10 +66,16 @@ COUNT ?= 100
 KEYS ?= 100000
 REHEARSE := $(BIN)/python -m pytest -s -n 0
 
-rehearsals: kills syscalls diskfaults powerloss sigterms order
+rehearsals: kills cursorkills pgkills syscalls diskfaults powerloss sigterms order
 
 kills: $(READY)
 	@BUCKET_LOADER_KILLS=$(KILLS) $(REHEARSE) tests/rehearsals/test_kills.py
+
+cursorkills: $(READY)
+	@BUCKET_LOADER_CURSOR_KILLS=$(COUNT) $(REHEARSE) tests/rehearsals/test_cursor_kills.py
+
+pgkills: $(READY)
+	@BUCKET_LOADER_POSTGRES_KILLS=$(or $(PGKILLS),200) $(REHEARSE) tests/rehearsals/test_postgres_kills.py
 
 syscalls: $(READY)
 	@BUCKET_LOADER_SYSCALLS=0 $(REHEARSE) tests/rehearsals/test_syscalls.py
@@ -72,7 +93,7 @@ order: $(READY)
 	@BUCKET_LOADER_ORDER_KEYS=$(KEYS) $(REHEARSE) tests/rehearsals/test_order.py
 
 bench: $(READY)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 simulation: $(READY)
 	@$(BIN)/python tests/simulation/simulate.py --seeds $(or $(SEEDS),50000)
@@ -86,4 +107,4 @@ constraints: $(READY)
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .airflow build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,78 +1,77 @@
-"""Memory and rate of a whole load: Parquet to the emulator, everything on, at two sizes in one run.
+"""The loader beside its peers: the same file, the same sinks, in turn, several rounds.
 
-    python -m benchmarks                      one hundred thousand rows, then a million
-    python -m benchmarks --rows 1000000 10000000
-
-A time alone says little on a shared machine; the ratios between the two sizes are what to look at: memory should not
-grow with the rows, and the rate should not fall.
+python -m benchmarks                                  everything; `make bench` does this
+python -m benchmarks --rounds 1 --rows 200000 --ours full,plan --peers bare,pandas
+python -m benchmarks --large 20000000                 memory at twenty million rows too
 """
 
 import argparse
-import os
-import subprocess
+import json
 import sys
-import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
-
-from bucket_loader.emulator.server import running
-
-KEY = "sec_benchmark_0123456789abcdef"
-PIPELINE = """
-name: benchmark
-destination: {base_url: "${BUCKET_BASE_URL}", key: "${BUCKET_SECRET_KEY}"}
-streams:
-  - name: events
-    record: event
-    source: {type: parquet, path: events.parquet}
-    sync: full
-    fields:
-      userId: user_id
-      companyId: account_id
-      event: feature
-      timestamp: {column: ts, timezone: UTC}
-      attributes: "*"
-"""
-EVENTS = """
-    COPY (SELECT 'u_' || i AS user_id, 'A-' || i % 5000 AS account_id, 'feature_' || i % 40 AS feature,
-                 TIMESTAMP '2024-01-01' + INTERVAL (i // 10) SECOND AS ts, i % 100 AS count,
-                 (i * 0.37)::DOUBLE AS seconds, i % 2 = 0 AS beta,
-                 CASE WHEN i % 10 > 0 THEN 'eu' END AS region, i * 1000003 AS number, 'some text value ' || i AS note
-          FROM range({rows}) r(i)) TO '{path}' (FORMAT parquet)
-"""
+from benchmarks import limited, ours, peers
+from benchmarks.agreement import disagreeing
+from benchmarks.contest import Entry
+from benchmarks.exports import Exports
+from benchmarks.report import machine, report
+from benchmarks.rounds import play, play_limited, ready
+from benchmarks.sinks import at_once
 
 
-def load(rows: int) -> tuple[float, float]:
-    """Load so many events of ten columns; gives the seconds, and the loader's peak memory in MB."""
-    with TemporaryDirectory() as folder, running(secret_key=KEY) as emulator:
-        duckdb.sql(EVENTS.format(rows=rows, path=f"{folder}/events.parquet"))
-        Path(folder, "pipeline.yaml").write_text(PIPELINE)
-        environment = os.environ | {"BUCKET_BASE_URL": emulator.url, "BUCKET_SECRET_KEY": KEY}
-        words = [sys.executable, "-m", "bucket_loader", "run", f"{folder}/pipeline.yaml", "--quiet"]
-        began = time.monotonic()
-        loader = subprocess.Popen(words, env=environment)  # noqa: S603  # our own program
-        _, status, usage = os.wait4(loader.pid, 0)
-        seconds = time.monotonic() - began
-        loader.returncode = os.waitstatus_to_exitcode(status)
-        if loader.returncode:
-            sys.exit(f"the loader ended with {loader.returncode}")
-        return seconds, usage.ru_maxrss / 1024
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The loader beside its peers.")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="for the loader and the bare senders; slower ones take a share"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ours", help=f"only these, by comma: {_names(ours.ENTRIES)}")
+    parser.add_argument("--peers", help=f"only these, by comma: {_names(peers.ENTRIES)}")
+    parser.add_argument("--limited", help=f"only these against the limited sink, by comma: {', '.join(limited.ROWS)}")
+    parser.add_argument("--large", type=int, default=0, help="run `full` once with so many rows, for its memory")
+    parser.add_argument("--folder", type=Path, help="where inputs and state lie, and stay [a temporary one]")
+    return parser.parse_args()
+
+
+def chosen(entries: Sequence[Entry], names: str | None) -> list[Entry]:
+    """Pick entries by name; all without names."""
+    if names is None:
+        return list(entries)
+    known = {entry.name: entry for entry in entries}
+    wanted = [name for name in names.split(",") if name]
+    if unknown := [name for name in wanted if name not in known]:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {_names(entries)}")
+    return [known[name] for name in wanted]
 
 
 def main() -> None:
-    """Measure each size, and compare with the first."""
-    parser = argparse.ArgumentParser(description="Memory and rate of a whole load.")
-    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
-    first: tuple[float, float] | None = None
-    print(f"{'rows':>12} {'seconds':>9} {'rows/s':>9} {'peak MB':>8} {'memory x':>9} {'rate x':>7}")
-    for rows in parser.parse_args().rows:
-        seconds, peak_mb = load(rows)
-        rate = rows / seconds
-        first = first or (peak_mb, rate)
-        ratios = f"{peak_mb / first[0]:>9.2f} {rate / first[1]:>7.2f}"
-        print(f"{rows:>12,} {seconds:>9.1f} {rate:>9,.0f} {peak_mb:>8.0f} {ratios}")
+    """Make the environments, let all run, and report."""
+    asked = options()
+    entries = ready([*chosen(ours.ENTRIES, asked.ours), *chosen(peers.ENTRIES, asked.peers)])
+    slow = chosen([entry for entry in entries if entry.name in limited.ROWS], asked.limited)
+    about = {"machine": machine(), "rows": asked.rows, "rounds": asked.rounds}
+    folder = TemporaryDirectory(prefix="benchmark-") if asked.folder is None else nullcontext(asked.folder)
+    with folder as place, at_once() as sink:
+        Path(place).mkdir(parents=True, exist_ok=True)
+        exports = Exports(Path(place).resolve())
+        if wrong := disagreeing(entries, exports):
+            print("not what it should be:", json.dumps(wrong, indent=1), file=sys.stderr)
+            entries = [entry for entry in entries if entry.name not in wrong]
+        lines = play(entries, rows=asked.rows, rounds=asked.rounds, exports=exports, sink=sink)
+        if asked.large:
+            large = replace(ours.FULL, name="large", title="bucket-loader: `full`, a large file")
+            lines += play([large], rows=asked.large, rounds=1, exports=exports, sink=sink)
+        found = play_limited(slow, exports=exports)
+    report(lines, found, about | {"left_out": wrong, "sink": sink.name, "ended": machine()})
+
+
+def _names(entries: Sequence[Entry]) -> str:
+    return ", ".join(entry.name for entry in entries)
 
 
 if __name__ == "__main__":

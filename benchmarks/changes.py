@@ -11,10 +11,7 @@ delivered every row; it is made here without sending anything.
 import argparse
 import os
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,11 +19,12 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pyarrow as pa
 
+from benchmarks.measuring import Cost, measure
 from bucket_loader import plan, snapshot
 from bucket_loader.pipeline_file import load_pipeline
 from bucket_loader.plan import Plan
 from bucket_loader.records import make_folder
-from bucket_loader.state import open_state
+from bucket_loader.state import StatePlace, open_state
 
 KEY = "sec_benchmark_0123456789abcdef"
 PIPELINE = """
@@ -47,21 +45,15 @@ COMPANIES = """
 """
 
 
-def measured(*words: str) -> tuple[float, float, float]:
-    """Run Python with words; gives its seconds, its CPU seconds, and its peak memory in MB."""
-    began = time.monotonic()
-    child = subprocess.Popen([sys.executable, *words])  # noqa: S603  # our own program
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"what was measured ended with {child.returncode}")
-    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+def measured(folder: Path, *words: str) -> Cost:
+    """Run Python with words."""
+    return measure([sys.executable, *words], folder=folder, environment={})
 
 
-def spelt(name: str, rows: int, figures: Sequence[float]) -> str:
+def spelt(name: str, rows: int, cost: Cost) -> str:
     """Spell a line of the table."""
-    seconds, cpu_s, peak_mb = figures
-    return f"{name:<16} {rows:>12,} {seconds:>9.1f} {cpu_s:>9.1f} {cpu_s / rows * 1e6:>9.2f} {peak_mb:>8.0f}"
+    figures = f"{cost.seconds:>9.1f} {cost.cpu_s:>9.1f} {cost.cpu_s / rows * 1e6:>9.2f} {cost.peak_mb:>8.0f}"
+    return f"{name:<16} {rows:>12,} {figures}"
 
 
 def make_export(folder: Path, rows: int, changed: str) -> None:
@@ -69,15 +61,15 @@ def make_export(folder: Path, rows: int, changed: str) -> None:
     duckdb.sql(COMPANIES.format(rows=rows, changed=changed, path=folder / "companies.parquet"))
 
 
-def plan_it(folder: Path) -> tuple[float, float, float]:
+def plan_it(folder: Path) -> Cost:
     """Plan, as the command does."""
-    return measured("-m", "bucket_loader", "plan", str(folder / "pipeline.yaml"), "--quiet")
+    return measured(folder, "-m", "bucket_loader", "plan", str(folder / "pipeline.yaml"), "--quiet")
 
 
 def remember(folder: Path) -> Path:
     """Remember what a plan would send, as if it were delivered, and remove the plan; gives the part's file."""
     pipeline = load_pipeline(folder / "pipeline.yaml")
-    with closing(open_state(pipeline, folder / ".bucket_loader")) as state:
+    with closing(open_state(pipeline, StatePlace(folder / ".bucket_loader"))) as state:
         (made,) = state.plans.iterdir()
         planned: Plan = plan.read(made, verify=False)
         (stream,) = planned.manifest.streams
@@ -100,7 +92,7 @@ assert found.records == 0, "what was remembered differs from itself"
 """
 
 
-def measure(rows: int, changed: float) -> None:
+def report(rows: int, changed: float) -> None:
     """Print the figures for so many companies."""
     with TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
@@ -109,7 +101,10 @@ def measure(rows: int, changed: float) -> None:
         first = plan_it(folder)
         part = remember(folder)
         print(spelt("first plan", rows, first), flush=True)
-        print(spelt("compare alone", rows, measured("-c", COMPARE, str(part), str(folder / "selected"))), flush=True)
+        print(
+            spelt("compare alone", rows, measured(folder, "-c", COMPARE, str(part), str(folder / "selected"))),
+            flush=True,
+        )
         if changed:
             make_export(folder, rows, f"i % {round(1 / changed)} = 0")
         print(spelt("plan again", rows, plan_it(folder)), flush=True)
@@ -124,7 +119,7 @@ def main() -> None:
     os.environ["BUCKET_SECRET_KEY"] = KEY
     print(f"{'':<16} {'rows':>12} {'seconds':>9} {'CPU s':>9} {'us a row':>9} {'peak MB':>8}")
     for rows in arguments.rows:
-        measure(rows, arguments.changed)
+        report(rows, arguments.changed)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""The tables of one run: on the terminal, as Markdown for the docs, and everything as JSON."""
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import goals, limited, table
+from benchmarks.limited import Found
+from benchmarks.table import Line
+
+RESULTS: Final = Path(__file__).parent / "results"
+GOALS_HEAD: Final = ("goal", "asked", "found", "")
+
+
+def machine() -> dict[str, Any]:
+    """Say what it runs on, and how busy that is."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }
+
+
+def report(lines: Sequence[Line], found: Sequence[Found], about: dict[str, Any]) -> None:
+    """Print the tables, and store them."""
+    RESULTS.mkdir(exist_ok=True)
+    full = next((line for line in lines if line.entry.name == "full"), None)
+    reached = goals.reached(lines, found)
+    tables = [
+        (table.HEAD, [table.cells(line, full) for line in lines]),
+        (limited.HEAD, [each.cells() for each in found]),
+        (GOALS_HEAD, reached),
+    ]
+    drawn = [(head, body) for head, body in tables if body]
+    print("\n" + "\n\n".join(table.plain(head, body) for head, body in drawn))
+    stored = about | {
+        "entries": [table.as_json(line, full) for line in lines],
+        "limited": [each.as_json() for each in found],
+        "goals": [dict(zip(("goal", "asked", "found", "verdict"), cells, strict=True)) for cells in reached],
+    }
+    (RESULTS / "latest.json").write_text(json.dumps(stored, indent=1) + "\n")
+    (RESULTS / "latest.md").write_text("\n".join(table.markdown(head, body) for head, body in drawn))
+    print(f"\nstored in {RESULTS}")
