@@ -1,31 +1,33 @@
 """Packing: records into chunks by count and exact bytes. Pure; chunk 17 is chunk 17 for ever."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 # `[` and `]` around the records; each record after the first brings a comma.
 BRACKETS_BYTES: Final = 2
+COMMA_BYTES: Final = 1
 
 
-def pack(lengths: Iterable[int], *, records_max: int, bytes_max: int) -> Iterator[range]:
+def pack(ends: Sequence[int], *, records_max: int, bytes_max: int, more: bool = False) -> Iterator[range]:
     """Pack records, in order, into chunks as full as may be.
 
     Args:
-        lengths: each record's bytes of UTF-8.
+        ends: where each of N records ends when they lie one behind the other, each with a comma after it.
         records_max: records that one chunk may hold.
         bytes_max: bytes that one chunk's body may have, brackets and commas included. A record that alone is larger
             makes a chunk of its own; planning rejects those before.
+        more: whether records follow these; then the last chunk may have room for them, and is not given.
 
     Yields:
-        The chunks as ranges of sequences; together they cover every record exactly once.
+        The chunks as ranges of places in `ends`; together they cover every record exactly once.
     """
-    first, count, body_bytes = 0, 0, BRACKETS_BYTES
-    for length in lengths:
-        comma = 1 if count else 0
-        if count and (count == records_max or body_bytes + comma + length > bytes_max):
-            yield range(first, first + count)
-            first, count, body_bytes, comma = first + count, 0, BRACKETS_BYTES, 0
-        count += 1
-        body_bytes += comma + length
-    if count:
-        yield range(first, first + count)
+    first, start = 0, 0
+    while first < len(ends):
+        bound = start + bytes_max - BRACKETS_BYTES + COMMA_BYTES  # none after a chunk's last record
+        fitting = bisect_right(ends, bound, first, min(first + records_max, len(ends)))
+        end = max(fitting, first + 1)
+        if more and end == len(ends):
+            return
+        yield range(first, end)
+        first, start = end, ends[end - 1]

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +33,11 @@ _YAML_TAGS: Final = "tag:yaml.org,2002:"
 _CONTAINER_TAGS: Final = (f"{_YAML_TAGS}map", f"{_YAML_TAGS}seq")
 _SOURCE_TAGS: Final = frozenset(["csv", "parquet", "query", "sql", "frame"])  # of the union in `config`
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+# Properties of an Iceberg catalog and its store that are secrets; an id, an address or a time of one is none.
+_SECRET_PROPERTY = re.compile(
+    r"(?i)(secret|token|credential|password|key|connection-string|authorization|cookie|kerberos_ticket)"
+    r"(?!.*([.-](id|uri|file|type|expires-at)$))"
+)
 _ONLY_A_REFERENCE = re.compile(r"\s*\$\{[A-Za-z_][A-Za-z0-9_]*\}\s*")
 
 
@@ -219,14 +224,25 @@ def _refuse_literal_hash_key(document: Document) -> None:
 
 def _refuse_literal_passwords(document: Document) -> None:
     for path, source in _sources(document):
-        password = source.get("password") if isinstance(source, dict) else None
-        if password is not None and not _ONLY_A_REFERENCE.fullmatch(str(password)):
+        if isinstance(source, dict):
+            _refuse_literals(document, path, source, ("password",), "DB_PASSWORD")
+            catalog = source.get("catalog")
+            if isinstance(catalog, dict):
+                secrets = [name for name in catalog if _SECRET_PROPERTY.search(name)]
+                _refuse_literals(document, (*path, "catalog"), catalog, secrets, "ICEBERG_SECRET")
+
+
+def _refuse_literals(
+    document: Document, path: Path_, words: dict[str, Any], names: Iterable[str], variable: str
+) -> None:
+    for name in names:
+        if words.get(name) is not None and not _ONLY_A_REFERENCE.fullmatch(str(words[name])):
             document.mistake(
-                (*path, "password"),
-                "the password is written in the file",
-                "write `password: ${DB_PASSWORD}` and set that variable; then change this password, it has been seen",
+                (*path, name),
+                f"the {name} is written in the file",
+                f"write `{name}: ${{{variable}}}` and set that variable; then change this {name}, it has been seen",
             )
-            source["password"] = "refused"  # noqa: S105  # this is no password
+            words[name] = "refused"
 
 
 def _sources(document: Document) -> list[tuple[Path_, Any]]:
@@ -268,13 +284,17 @@ def _replace(document: Document, path: Path_, data: Any, variables: Mapping[str,
             document.mistake(path, f"the variable {name} is not UTF-8")
             return "unset"
         if default is None:
-            is_secret = path[-1:] in {("key",), ("hash_key",), ("password",)}
+            is_secret = path[-1:] in {("key",), ("hash_key",), ("password",)} or _is_catalog_secret(path)
             default = "" if is_secret else f", or write ${{{name}:-...}}"
             document.mistake(path, f"the variable {name} is not set", f"export {name}=...{default}")
             return "unset"
         return str(default)
 
     return _REFERENCE.sub(referred, data)
+
+
+def _is_catalog_secret(path: Path_) -> bool:
+    return path[-2:-1] == ("catalog",) and _SECRET_PROPERTY.search(str(path[-1])) is not None
 
 
 def _validated(document: Document, file: str) -> Pipeline:

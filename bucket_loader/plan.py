@@ -14,16 +14,22 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bucket_loader import chunker
+from bucket_loader.arrays import as_numpy, int64_array, repeated_text, zeros
 from bucket_loader.contract import Api, RecordKind
 from bucket_loader.errors import StateError
-from bucket_loader.records import LoadedFile, sync
+from bucket_loader.records import Joined, LoadedFile, sync
+
+if TYPE_CHECKING:
+    from bucket_loader.arrays import Numbers
 
 ROW_GROUP: Final = 16_384  # records; what one random access has to read
 MANIFEST: Final = "manifest.json"
@@ -123,14 +129,22 @@ class Plan:
         """Give the file of a stream's records."""
         return self.folder / stream.file
 
-    def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, tuple[bytes, ...]]]:
+    def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, Sequence[bytes]]]:
         """Give a stream's chunks in order: their sequences and their records' bytes."""
-        records = _Window(self._batches(stream))
         records_max = 1 if self.manifest.bare else self.manifest.chunk_records
-        for sequences in chunker.pack(records.lengths(), records_max=records_max, bytes_max=self.manifest.chunk_bytes):
-            yield sequences, records.take(len(sequences))
+        first, held = 0, _Held(b"", [])
+        for records in self._records(stream):
+            held = held.and_then(records)
+            more = first + len(held.ends) < stream.records
+            taken = 0
+            for places in chunker.pack(
+                held.ends, records_max=records_max, bytes_max=self.manifest.chunk_bytes, more=more
+            ):
+                yield range(first + places.start, first + places.stop), held.take(places)
+                taken = places.stop
+            first, held = first + taken, held.after(taken)
 
-    def _batches(self, stream: PlannedStream) -> Iterator[pa.Array]:
+    def _records(self, stream: PlannedStream) -> Iterator[pa.Array]:
         with _opened(self.path(stream)) as file:
             for batch in file.iter_batches(batch_size=ROW_GROUP, columns=["record"], use_threads=False):
                 yield batch.column(0)
@@ -176,23 +190,37 @@ class Plan:
         return hashlib.sha256((self.folder / MANIFEST).read_bytes()).hexdigest()
 
 
-class _Window:
-    """Records between the batches they are read in and the chunks they are taken in; read once."""
+@dataclass(frozen=True)
+class _Held:
+    """Records between the batches they are read in and the chunks they are taken in.
 
-    def __init__(self, batches: Iterator[pa.Array]) -> None:
-        self._batches = batches
-        self._held: deque[bytes] = deque()
+    Attributes:
+        text: the records one behind the other, each with a comma after it.
+        ends: where each ends, its comma included.
+    """
 
-    def lengths(self) -> Iterator[int]:
-        """Give each record's length, holding the record until it is taken."""
-        for batch in self._batches:
-            for record in batch.cast(pa.binary()).to_pylist():
-                self._held.append(record)
-                yield len(record)
+    text: bytes
+    ends: list[int]
 
-    def take(self, count: int) -> tuple[bytes, ...]:
-        """Give the next records, whose lengths were given before."""
-        return tuple(self._held.popleft() for _ in range(count))
+    def and_then(self, records: pa.StringArray) -> "_Held":
+        """Give these and the records of a batch after them."""
+        joined = pc.binary_join_element_wise(
+            records, repeated_text("", 1)[0], repeated_text(",", 1)[0]
+        )  # the comma comes between
+        _, offsets, text = joined.buffers()
+        ends = np.frombuffer(offsets, np.int32)[joined.offset + 1 :][: len(joined)].astype(np.int64)
+        return _Held(self.text + text.to_pybytes()[: ends[-1]], [*self.ends, *(ends + len(self.text)).tolist()])
+
+    def take(self, places: range) -> Joined:
+        """Give some of them as a body."""
+        start = self.ends[places.start - 1] if places.start else 0
+        body = b"".join((b"[", memoryview(self.text)[start : self.ends[places.stop - 1] - 1], b"]"))
+        return Joined(body, self.ends[places.start : places.stop], start)
+
+    def after(self, taken: int) -> "_Held":
+        """Give those after the first so many."""
+        start = self.ends[taken - 1] if taken else 0
+        return _Held(self.text[start:], [end - start for end in self.ends[taken:]])
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -234,7 +262,7 @@ class StreamWriter:
 
     def write(self, records: pa.Table, rows: pa.RecordBatch | None, source: str) -> None:
         """Write K records and the K rows that they were made from; None where there are none."""
-        names = pa.DictionaryArray.from_arrays(pa.array([0] * records.num_rows, pa.int32()), [source])
+        names = pa.DictionaryArray.from_arrays(zeros(pa.int32(), records.num_rows), repeated_text(source, 1))
         columns = [
             records["ordinal"].combine_chunks(),
             names,
@@ -283,7 +311,7 @@ def select(staged: Path, selected: Path, final: Path, after: Path | None = None)
                 count = source.metadata.row_group(group).num_rows
                 taken, keys = positions.below(first + count)
                 if len(taken):  # a group of which nothing is sent is not even read
-                    rows = source.read_row_group(group, use_threads=False).take(pa.array(taken - first))
+                    rows = source.read_row_group(group, use_threads=False).take(int64_array(taken - first))
                     index = rows.schema.get_field_index("key")
                     writer.write_table(rows.set_column(index, rows.schema.field(index), keys), row_group_size=ROW_GROUP)
                 first += count
@@ -303,21 +331,23 @@ class _Positions:
 
     def __init__(self, chosen: pq.ParquetFile) -> None:
         self._batches = chosen.iter_batches(batch_size=65_536, use_threads=False)
-        self._held = pa.table({"position": pa.array([], pa.int64()), "key": pa.array([], pa.binary())})
-        self._exhausted = False
+        self._held: deque[pa.RecordBatch] = deque()
 
-    def below(self, bound: int) -> tuple[Any, pa.Array]:
-        """Give the positions below a bound that were not given yet (numpy int64), and their keys."""
-        while not self._exhausted and (not len(self._held) or self._held["position"][-1].as_py() < bound):
-            batch = next(self._batches, None)
-            self._exhausted = batch is None
-            if batch is not None:
-                self._held = pa.concat_tables([self._held, pa.Table.from_batches([batch]).cast(self._held.schema)])
-        positions = self._held["position"].to_numpy()
-        count = int(positions.searchsorted(bound))
-        taken = self._held.slice(0, count)
-        self._held = self._held.slice(count)
-        return positions[:count], taken["key"].cast(pa.binary(16)).combine_chunks()
+    def below(self, bound: int) -> tuple["Numbers", pa.Array]:
+        """Give the positions below a bound that were not given yet, and their keys."""
+        positions, keys = [], []
+        while (batch := self._next()) is not None:
+            here = as_numpy(batch["position"])
+            count = int(here.searchsorted(bound))
+            positions.append(here[:count])
+            keys.append(batch["key"].slice(0, count).cast(pa.binary(16)))
+            if count < len(here):
+                self._held.append(batch.slice(count))
+                break
+        return np.concatenate(positions or [np.empty(0, np.int64)]), pa.chunked_array(keys, pa.binary(16))
+
+    def _next(self) -> pa.RecordBatch | None:
+        return self._held.pop() if self._held else next(self._batches, None)
 
 
 def file_digest(path: Path) -> str:

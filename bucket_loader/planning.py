@@ -190,8 +190,7 @@ def _stage(
     read, filtered, nameless = rejected.count, 0, rejected.count
     writer = StreamWriter(staged, reading.schema)
     with closing(writer), _ended(reading.batches), _subjects(_present(staged), stream) as present:
-        for batch in _limited(reading.batches, request.limit):
-            mapped = mapping.apply(batch)
+        for batch, mapped in mapping.over(_limited(reading.batches, request.limit)):
             writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
             rejected.write([*batch.unread, *mapped.rejections])
             filtered += mapped.filtered

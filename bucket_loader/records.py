@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload, runtime_checkable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -82,7 +82,7 @@ class Reading:
 
     Attributes:
         schema: the input columns. Every batch has exactly these.
-        batches: the rows, once, in the source's order.
+        batches: the rows, once, in the source's order; asked for by one thread at a time, not always the same.
     """
 
     schema: "pa.Schema"
@@ -188,6 +188,35 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Joined(Sequence[bytes]):
+    """Records that lie in one body, as it is sent: in brackets, a comma between two.
+
+    Attributes:
+        body: the whole.
+        ends: where each of N records and its comma end, counted from any `start`.
+        start: what the first of them is counted from.
+    """
+
+    body: bytes
+    ends: Sequence[int]
+    start: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, place: int) -> bytes: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[bytes, ...]: ...
+    def __getitem__(self, place: int | slice) -> bytes | tuple[bytes, ...]:
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(*place.indices(len(self))))
+        place = range(len(self))[place]
+        before = self.ends[place - 1] if place else self.start
+        return self.body[1 + before - self.start : self.ends[place] - self.start]
+
+
+@dataclass(frozen=True)
 class Chunk:
     """What one HTTP request carries: records of one stream, named by their sequences in its plan.
 
@@ -200,8 +229,8 @@ class Chunk:
     """
 
     stream: int
-    sequences: tuple[int, ...]
-    records: tuple[bytes, ...]
+    sequences: Sequence[int]
+    records: Sequence[bytes]
     ids: frozenset[str] = field(default=frozenset())
     bare: bool = False
 
@@ -211,7 +240,7 @@ class Chunk:
         if self.bare:
             (record,) = self.records
             return record
-        return b"[" + b",".join(self.records) + b"]"
+        return self.records.body if isinstance(self.records, Joined) else b"[" + b",".join(self.records) + b"]"
 
     @cached_property
     def members(self) -> str:
@@ -231,6 +260,8 @@ class Chunk:
 
 def spell_ranges(sequences: Sequence[int]) -> str:
     """Spell ascending numbers as ranges: 0, 1, 2, 5 is `0-2,5-5`."""
+    if isinstance(sequences, range) and sequences.step == 1:
+        return f"{sequences[0]}-{sequences[-1]}"
     ranges: list[list[int]] = []
     for sequence in sequences:
         if ranges and ranges[-1][1] == sequence - 1:

@@ -1,15 +1,16 @@
 """The compiled mapping at work: a batch in, records and worded rejections out, as many verdicts as rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.errors import UsageError
 from bucket_loader.mapping import nested
+from bucket_loader.mapping.answers import Prepared, Question
 from bucket_loader.mapping.forms import ListOf
 from bucket_loader.mapping.nested import NoFormError
 from bucket_loader.records import InputBatch, Origin, Reason, Rejection, Stage, row_as_json
@@ -118,11 +119,10 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Mapping:
-    """A stream's fields, compiled against its source's columns. One connection: not for two threads at once.
+    """A stream's fields, compiled against its source's columns. One connection: not for two readings at once.
 
     Attributes:
-        connection: a database of its own, without files or network.
-        sql: the SELECT, over a table `input`.
+        question: the SELECT, over a table `input`.
         columns: the source's columns that the SELECT reads, by number.
         checks: what the bits of the masks stand for.
         nested: columns that are flattened before the SELECT.
@@ -131,8 +131,7 @@ class Mapping:
         subject: the field without which a row has no subject; None where nobody asks for subjects.
     """
 
-    connection: duckdb.DuckDBPyConnection
-    sql: str
+    question: Question
     columns: tuple[int, ...]
     checks: tuple[Check, ...]
     nested: tuple[NestedColumn, ...]
@@ -140,22 +139,33 @@ class Mapping:
     masks: int
     subject: str | None = None
 
-    def apply(self, batch: InputBatch) -> Mapped:
-        """Map a batch.
+    def over(self, batches: Iterable[InputBatch]) -> Iterator[tuple[InputBatch, Mapped]]:
+        """Map batches, in order; they are read a few ahead, one at a time, in whatever thread.
 
         Raises:
             UsageError: a text time has no zone and the pipeline file names none.
         """
+        with closing(self.question.answers(map(self._prepared, batches))) as answers:
+            for prepared, verdicts in answers:
+                yield prepared.whole, self._mapped(prepared, verdicts)
+
+    def apply(self, batch: InputBatch) -> Mapped:
+        """Map one batch."""
+        ((_, mapped),) = self.over([batch])
+        return mapped
+
+    # --- before the SELECT -------------------------------------------------------------------------------------
+
+    def _prepared(self, batch: InputBatch) -> Prepared:
+        """Set aside the rows that cannot be asked about, name the columns by number, and flatten what is nested."""
         unsound = self._unsound(batch.data)
         if not unsound:
-            return self._apply(batch)
+            return Prepared(batch, batch, None, *self._input(batch.data), [])
         # DuckDB takes text for UTF-8 unread: bytes that are not would break the record, or the database.
-        sound = pa.array([row for row in range(batch.data.num_rows) if row not in unsound], pa.int64())
-        rest = self._apply(InputBatch(batch.data.take(sound), batch.ordinals.take(sound), batch.source))
+        places = pa.array([row for row in range(batch.data.num_rows) if row not in unsound], pa.int64())
+        rest = InputBatch(batch.data.take(places), batch.ordinals.take(places), batch.source)
         refused = [self._refused_text(batch, row, column) for row, column in unsound.items()]
-        rejections = sorted([*rest.rejections, *refused], key=lambda rejection: rejection.origin.row)
-        nameless = rest.nameless + len(refused)
-        return Mapped(rest.records, sound.take(rest.kept), rejections, rest.filtered, rest.present, nameless)
+        return Prepared(batch, rest, places, *self._input(rest.data), refused)
 
     def _unsound(self, data: pa.RecordBatch) -> dict[int, str]:
         """Find the rows that hold text which is no text, and the first column of each that does."""
@@ -174,38 +184,8 @@ class Mapping:
         reason = Reason("encoding", f"column {column!r} holds text that is not UTF-8", column)
         return Rejection("map", Origin(batch.source, batch.ordinals[row].as_py()), (reason,), _row(batch.data, row))
 
-    def _apply(self, batch: InputBatch) -> Mapped:
-        table, failures = self._input(batch)
-        self.connection.register("input", table)
-        try:
-            verdicts: pa.Table = self.connection.sql(self.sql).to_arrow_table()
-        finally:
-            self.connection.unregister("input")
-        if not verdicts["i"].combine_chunks().equals(table["i"].combine_chunks()):
-            raise AssertionError("the mapping gave rows in another order than it took them")
-        filtered = verdicts["filtered"]
-        flagged = pc.and_(pc.not_equal(self._any(verdicts), 0), pc.invert(filtered))
-        kept = pc.indices_nonzero(pc.invert(pc.or_(flagged, filtered))).cast(pa.int64())
-        whole = len(kept) == batch.data.num_rows
-        chosen = verdicts if whole else verdicts.take(kept)
-        ordinals = batch.ordinals if whole else batch.ordinals.take(kept)
-        records = chosen.select(["record", "key", "content"]).add_column(0, "ordinal", pa.chunked_array([ordinals]))
-        nameless = pc.and_(flagged, self._nameless(verdicts)) if self.subject is not None else None
-        return Mapped(
-            records=records,
-            kept=kept,
-            rejections=list(self._rejections(batch, verdicts, flagged, failures)),
-            filtered=pc.sum(filtered).as_py() or 0,
-            present=verdicts["subject"].filter(pc.invert(nameless)) if nameless is not None else None,
-            nameless=(pc.sum(nameless).as_py() or 0) if nameless is not None else 0,
-        )
-
-    def _input(self, batch: InputBatch) -> tuple[pa.Table, dict[tuple[int, int], str]]:
-        """Name the columns by number, count the rows, and flatten what is nested."""
-        data = batch.data
-        arrays: list[pa.Array] = [pa.array(range(data.num_rows), pa.int64())]
-        arrays += [_within_duckdb(data.column(index)) for index in self.columns]
-        names = ["i", *(f"c{index}" for index in self.columns)]
+    def _input(self, data: pa.RecordBatch) -> tuple[list[pa.Array], dict[tuple[int, int], str]]:
+        arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
         failures: dict[tuple[int, int], str] = {}
         for column in self.nested:
             texts: list[str] = []
@@ -217,8 +197,27 @@ class Mapping:
                     texts.append("")
             failed = [(column.number, index) in failures for index in range(data.num_rows)]
             arrays += [pa.array(texts, pa.string()), pa.array(failed, pa.bool_())]
-            names += [f"j{column.number}", f"x{column.number}"]
-        return pa.Table.from_arrays(arrays, names), failures
+        return arrays, failures
+
+    # --- after it ----------------------------------------------------------------------------------------------
+
+    def _mapped(self, prepared: Prepared, verdicts: pa.Table) -> Mapped:
+        batch, filtered = prepared.batch, verdicts["filtered"]
+        flagged = pc.and_(pc.cast(self._any(verdicts), pa.bool_()), pc.invert(filtered))
+        kept = pc.indices_nonzero(pc.invert(pc.or_(flagged, filtered))).cast(pa.int64())
+        whole = len(kept) == prepared.rows
+        chosen = verdicts if whole else verdicts.take(kept)
+        ordinals = batch.ordinals if whole else batch.ordinals.take(kept)
+        nameless = pc.and_(flagged, self._nameless(verdicts)) if self.subject is not None else None
+        rejections = [*self._rejections(batch, verdicts, flagged, prepared.failures), *prepared.refused]
+        return Mapped(
+            records=chosen.select(["record", "key", "content"]).add_column(0, "ordinal", pa.chunked_array([ordinals])),
+            kept=kept if prepared.places is None else prepared.places.take(kept),
+            rejections=sorted(rejections, key=lambda rejection: rejection.origin.row),
+            filtered=pc.sum(filtered).as_py() or 0,
+            present=verdicts["subject"].filter(pc.invert(nameless)) if nameless is not None else None,
+            nameless=len(prepared.refused) + ((pc.sum(nameless).as_py() or 0) if nameless is not None else 0),
+        )
 
     def _nameless(self, verdicts: pa.Table) -> pa.ChunkedArray:
         """Tell for each row whether something is wrong with the very field that names its subject."""

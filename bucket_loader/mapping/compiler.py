@@ -3,6 +3,7 @@
 Attributes stand sorted by name: the same record from every source, whatever the order of its columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from bucket_loader.config import FieldSpec, Stream, Values, with_parameter_style
 from bucket_loader.contract import Api, FieldRule
 from bucket_loader.errors import UsageError
 from bucket_loader.mapping import forms, nested
+from bucket_loader.mapping.answers import Question
 from bucket_loader.mapping.apply import Check, Mapping, NestedColumn
 from bucket_loader.mapping.expressions import check_expression
 from bucket_loader.mapping.forms import Form, Wrong, literal
@@ -24,6 +26,7 @@ from bucket_loader.mapping.select import BITS, SUBJECTS, Part, Select, Value, co
 # Record timestamps before this are a unit mistaken, not history (DESIGN: small decisions).
 EARLIEST: Final = "1980-01-01"
 _SHOWN_COLUMNS: Final = 40
+_THREADS: Final = 2  # measured: reading and writing beside it keep no third one busy
 
 
 def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
@@ -79,8 +82,9 @@ class _Compiler:
         if self.stream.key:
             parts["key."] = [self._value(f"key.{column}", FieldSpec(column=column)) for column in self.stream.key]
         self._raise_mistakes()
-        connection = duckdb.connect(config={"threads": 1})
+        connection = duckdb.connect(config={"threads": _THREADS})
         connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+        connection.execute("SET disabled_optimizers = 'in_clause'")  # it makes a join of it, which loses the order
         if hash_key is not None:
             for name, block in forms.hmac_blocks(hash_key).items():
                 connection.execute(f"SET VARIABLE {name} = $1", [block])
@@ -95,8 +99,7 @@ class _Compiler:
         columns = tuple(sorted({*self._numbers.values(), *self._named().values()}))
         select = Select(self.stream, parts, self.values, checks, where, columns, self._named(), self.as_of, self.api)
         return Mapping(
-            connection=connection,
-            sql=select.text(),
+            question=Question(connection, select.text(), self._input_schema(columns)),
             columns=columns,
             checks=tuple(checks),
             nested=tuple(self.nested),
@@ -291,16 +294,26 @@ class _Compiler:
 
     def _register_empty_input(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Give DuckDB the columns that are read, and no rows."""
-        columns = sorted({*self._numbers.values(), *self._named().values()})
-        fields = [self.schema.field(index).with_name(f"c{index}") for index in columns]
-        for index, field in zip(columns, fields, strict=True):
-            if not _readable(connection, field.type):
+        schema = self._input_schema(sorted({*self._numbers.values(), *self._named().values()}))
+        for name in schema.names[1:]:
+            if name.startswith("c") and not _readable(connection, schema.field(name).type):
+                index = int(name[1:])
                 self.mistakes.append(
-                    f"column {self.schema.names[index]!r} has the type {field.type}, unknown to DuckDB"
+                    f"column {self.schema.names[index]!r} has the type {schema.field(name).type}, unknown to DuckDB"
                 )
                 self.hints.append("convert it at the source, or leave the column out")
         self._raise_mistakes()
-        connection.register("input", pa.schema([pa.field("i", pa.int64()), *fields]).empty_table())
+        connection.register("input", _empty(schema))
+
+    def _input_schema(self, columns: Sequence[int]) -> pa.Schema:
+        """Give the columns of `input`: the row's number, the columns that are read, and what is nested as text."""
+        read = [self.schema.field(index).with_name(f"c{index}") for index in columns]
+        flattened = [
+            pa.field(f"{letter}{column.number}", kind)
+            for column in self.nested
+            for letter, kind in (("j", pa.string()), ("x", pa.bool_()))
+        ]
+        return pa.schema([pa.field("i", pa.int64()), *read, *flattened])
 
     def _type(self, connection: duckdb.DuckDBPyConnection, expression: str, place: str) -> str:
         """Ask DuckDB for the type of an expression, which sees the columns that it names and nothing of ours."""
@@ -442,9 +455,13 @@ def _works(connection: duckdb.DuckDBPyConnection, expression: str) -> bool:
     return True
 
 
+def _empty(schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_batches([], schema)  # `schema.empty_table()` would import pandas
+
+
 def _readable(connection: duckdb.DuckDBPyConnection, kind: pa.DataType) -> bool:
     try:
-        connection.from_arrow(pa.schema([pa.field("c", kind)]).empty_table())
+        connection.from_arrow(_empty(pa.schema([pa.field("c", kind)])))
     except duckdb.Error:
         return False
     return True

@@ -103,16 +103,39 @@ class Select:
         level = _over(level, [f"{value.fill(value.form.parsed)} AS p{value.number}" for value in self.values])
         level = _over(level, [f"{value.fill(value.form.value)} AS v{value.number}" for value in self.values])
         level = _over(level, [f"{self._members(name)} AS {name}" for name in self._objects()])
-        level = _over(level, [f"{self._head()} AS head", f"{self._timestamp()} AS stamp"])
-        tail = literal(self._tail())
-        record = f"{self._sent_head()} || coalesce(stamp, {literal(self._as_of())}) || {tail}"
-        level = _over(level, [f"{record} AS record", f"head || coalesce(stamp, '') || {tail} AS content"])
+        level = self._spelt(level)
         filtered = "coalesce(w.v IS NOT TRUE AND w IS NOT NULL, false)" if self.where is not None else "false"
         subject = [f"{self._subject()} AS subject"] if self.stream.on_removed is not None else []
         return (
-            f"SELECT i, record, {self._key()} AS key, unhex(md5(content)) AS content, {filtered} AS filtered, "
+            f"SELECT i, record, {self._key()} AS key, {self._content()} AS content, {filtered} AS filtered, "
             f"{', '.join([*subject, *self._masks()])} FROM {level}"
         )
+
+    def _spelt(self, level: str) -> str:
+        """Add the record, and the text that is its content where that is asked for and is another."""
+        head, tail = self._head(), literal(self._tail())
+        stamp = f"coalesce({self._timestamp()}, {literal(self._as_of())})"
+        if self.api == "front" and (not self._compares or self._is_content):
+            return _over(level, [f"{_joined([*head, stamp, tail])} AS record"])
+        level = _over(level, [f"{_joined(head)} AS head", f"{self._timestamp()} AS stamp"])
+        record = _joined([self._sent_head(), f"coalesce(stamp, {literal(self._as_of())})", tail])
+        return _over(level, [f"{record} AS record", f"{_joined(['head', 'stamp', tail])} AS content"])
+
+    @property
+    def _compares(self) -> bool:
+        """Whether anybody asks what a record holds, besides whose it is."""
+        return self.stream.mode == "changes" or (self.stream.mode == "append" and not self.stream.key)
+
+    @property
+    def _is_content(self) -> bool:
+        """Whether the record is its content: the moment in it is its own, and a row without one is rejected."""
+        return "timestamp" in self.parts and not self.stream.ordered and self.api == "front"
+
+    def _content(self) -> str:
+        """Give the content, hashed."""
+        if not self._compares:
+            return "CAST(NULL AS BLOB)"
+        return f"unhex(md5({'record' if self._is_content else 'content'}))"
 
     def _guarded(self, level: str) -> str:
         """Evaluate what a person wrote, where nothing of ours has a name that a column could have."""
@@ -139,8 +162,7 @@ class Select:
     def _members(self, name: str) -> str:
         """Spell an object's members, each after a comma; empty when all are null."""
         texts = [self._member(part, part.target.partition(".")[2]) for part in self.parts[name]]
-        # Not `||`: a table of a thousand columns would nest deeper than DuckDB's parser goes.
-        return f"concat({', '.join(texts)})" if texts else "''"
+        return _joined(texts) if texts else "''"
 
     def _member(self, part: Part, name: str) -> str:
         if isinstance(part, NestedColumn) and part.list_of is None:
@@ -148,18 +170,20 @@ class Select:
         opening = f",{json.dumps(name, ensure_ascii=False)}:"
         if isinstance(part, NestedColumn):
             return f"CASE WHEN j{part.number} = '' THEN '' ELSE {literal(opening)} || j{part.number} END"
-        absent = f"{opening}null" if self.stream.nulls == "send" and "." in part.target else ""
-        return f"coalesce({literal(opening)} || {part.fill(part.form.json)}, {literal(absent)})"
+        spelt = f"{literal(opening)} || {part.fill(part.form.json)}"
+        nulls_are_sent = self.stream.nulls == "send" and "." in part.target
+        return f"coalesce({spelt}, {literal(opening + 'null')})" if nulls_are_sent else spelt
 
-    def _head(self) -> str:
+    def _head(self) -> list[str]:
         texts = [literal(self._opening())]
         for name in contract.rules(self.stream.record):
             if name in self._objects():
                 opening = f',"{name}":{{'
-                texts.append(f"CASE WHEN {name} = '' THEN '' ELSE {literal(opening)} || substr({name}, 2) || '}}' END")
+                texts += [f"CASE WHEN {name} <> '' THEN {literal(opening)} END", f"substr({name}, 2)"]
+                texts.append(f"CASE WHEN {name} <> '' THEN '}}' END")
             elif name in self.parts and name != "timestamp":
                 texts += [self._member(part, name) for part in self.parts[name]]
-        return " || ".join(texts)
+        return texts
 
     def _opening(self) -> str:
         return f'{{"type":"{contract.WIRE_TYPES[self.stream.record]}"'
@@ -175,7 +199,7 @@ class Select:
         if "timestamp" not in self.parts:
             return "CAST(NULL AS VARCHAR)"
         (part,) = self.parts["timestamp"]
-        return "nullif(" + self._member(part, "timestamp") + ", '')"
+        return self._member(part, "timestamp")
 
     def _as_of(self) -> str:
         if "timestamp" not in contract.rules(self.stream.record, self.api):
@@ -196,7 +220,7 @@ class Select:
         else:
             parts = self.parts.get("key.", [])
         if not parts:
-            return "unhex(md5(content))"
+            return self._content()
         return self._hashed([part for part in parts if isinstance(part, Value)])
 
     def _subject(self) -> str:
@@ -240,6 +264,11 @@ def wire_timestamp(moment: datetime) -> str:
 def named_columns(named: Mapping[str, int]) -> list[str]:
     """Give columns the names that expressions call them by."""
     return [f"c{index} AS {identifier(name)}" for name, index in named.items()]
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Join texts; null ones are left out. Not `||`, which copies the text at each of them and nests too deep."""
+    return f"concat({', '.join(texts)})"
 
 
 def _over(level: str, added: list[str]) -> str:

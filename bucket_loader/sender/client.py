@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
 import requests
@@ -22,6 +21,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import BaseHTTPResponse
 
 from bucket_loader.records import Outcome, Verdict
 
@@ -95,19 +95,20 @@ class Client:
         self._proof = proof
         self._trace = Trace()
         self._watchdog = watchdog
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.headers.clear()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the same bytes at every attempt
-        adapter = _Adapter(self._trace, route.key if route.key_in_path else None)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._adapter = _Adapter(self._trace, route.key if route.key_in_path else None)
+        self._ways: dict[str, tuple[Any, str]] = {}  # urllib3's pool, and the path to ask it for
+        self._headers = _headers(route)
+        self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
         watchdog.watch(self._trace)
 
     def close(self) -> None:
         """Close the connection."""
         self._watchdog.forget(self._trace)
-        self._session.close()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        self._ways.clear()
+        self._adapter.close()
 
     def post(self, body: bytes) -> Outcome:
         """Send a body to the route; always gives an outcome, never raises for what the network does."""
@@ -126,40 +127,46 @@ class Client:
         trace.deadline = float("inf")
         if outcome.verdict in {Verdict.UNKNOWN, Verdict.MISROUTED}:
             # What is still to come on this connection must not be taken for the next answer (TRAPS: Q, Q2).
-            self._session.close()
+            self._disconnect()
         return outcome
 
     def _exchange(self, method: str, url: str, body: bytes | None) -> Outcome:
         try:
-            response = self._session.request(
+            pool, path = self._ways.get(url) or self._way(url)
+            response = pool.urlopen(
                 method,
-                url,
-                data=body,
-                headers=self._headers(),
-                timeout=(min(CONNECT_S_MAX, self._route.timeout_s), self._route.timeout_s),
-                allow_redirects=False,
-                stream=True,
-                proxies={"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None,
-                verify=self._route.ca_bundle or True,
+                path,
+                body=body,
+                headers=self._headers,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
             )
-            with contextlib.closing(response):
+            with _closed(response):
                 self._answer = _read(response, self._trace)
                 return self._judge(response, self._answer)
-        except requests.exceptions.SSLError as error:
+        except urllib3.exceptions.SSLError as error:
             if self._trace.sent or _is_broken_off(error):
                 return self._unanswered(error)  # the connection failed, not the certificate
             return Outcome(Verdict.MISROUTED, message="the TLS certificate is not valid for this host")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             return self._unanswered(error)
 
-    def _headers(self) -> dict[str, str]:
-        authorization = {} if self._route.key_in_path else {"Authorization": f"Bearer {self._route.key}"}
-        return authorization | {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": "bucket-loader",
-        }
+    def _way(self, url: str) -> tuple[Any, str]:
+        """Let requests find the way to a URL, its proxy and its certificates: once, since it takes longer than a post.
+
+        What `requests.Session` does besides (cookies, redirects, the environment) is what must not happen here.
+        """
+        request = requests.Request("POST", url).prepare()
+        proxies = {"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None
+        verify = self._route.ca_bundle or True
+        pool = self._adapter.get_connection_with_tls_context(request, verify, proxies=proxies)
+        self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]  # requests has no types there
+        self._ways[url] = pool, self._adapter.request_url(request, proxies)
+        return self._ways[url]
 
     def _unanswered(self, error: Exception) -> Outcome:
         # The type alone: an exception's text may hold the URL, and http.client's may hold headers.
@@ -168,8 +175,8 @@ class Client:
             return Outcome(Verdict.UNKNOWN, message=f"sent, but no answer was read ({kind})")
         return Outcome(Verdict.NOT_SENT, message=f"could not connect ({kind})")
 
-    def _judge(self, response: requests.Response, answer: bytes) -> Outcome:
-        status = response.status_code
+    def _judge(self, response: BaseHTTPResponse, answer: bytes) -> Outcome:
+        status = response.status
         details = _object(answer, secret=self._route.key)
         message = _message(details)
         if status == _OK:
@@ -192,7 +199,7 @@ class Client:
             return Outcome(Verdict.REJECTED, status, message, details)
         return self._strange(status, f"the answer has status {status} and is not Bucket's")
 
-    def _judge_ok(self, response: requests.Response, details: dict[str, Any] | None, message: str) -> Outcome:
+    def _judge_ok(self, response: BaseHTTPResponse, details: dict[str, Any] | None, message: str) -> Outcome:
         if not self._trace.written:
             return Outcome(Verdict.UNKNOWN, None, "the answer came before the whole body was written")
         if details is not None and details.get("success") is True:
@@ -200,7 +207,7 @@ class Client:
             return Outcome(Verdict.DELIVERED, _OK)
         if details is not None and details.get("success") is False:
             return Outcome(Verdict.REJECTED, _OK, message or "the answer says success: false", details)
-        delimited = response.headers.keys() & {"content-length", "transfer-encoding"}
+        delimited = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
         if "json" in response.headers.get("Content-Type", "").lower() or not (self._answer or delimited):
             return Outcome(Verdict.UNKNOWN, None, "the answer is cut short or is not the expected JSON")
         return self._strange(_OK, "the answer is not JSON, so it is not Bucket's")
@@ -211,14 +218,34 @@ class Client:
         return Outcome(verdict, status if verdict is Verdict.MISROUTED else None, message)
 
 
-def _read(response: requests.Response, trace: Trace) -> bytes:
+def _headers(route: Route) -> dict[str, str]:
+    authorization = {} if route.key_in_path else {"Authorization": f"Bearer {route.key}"}
+    return authorization | {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "bucket-loader",
+    }
+
+
+@contextlib.contextmanager
+def _closed(response: BaseHTTPResponse) -> Iterator[None]:
+    """Give the connection back when the whole answer was read, and close it otherwise."""
+    try:
+        yield
+    finally:
+        response.close()
+        response.release_conn()
+
+
+def _read(response: BaseHTTPResponse, trace: Trace) -> bytes:
     """Read an answer, at most `ANSWER_BYTES_MAX` bytes of it.
 
     Raises:
         OSError: it is longer, or is cut short.
     """
     answer = bytearray()
-    for part in _parts(response):
+    while part := response.read1(65_536, decode_content=False):
         answer += part
         if len(answer) > ANSWER_BYTES_MAX:
             raise OSError("the answer is too long")
@@ -228,11 +255,6 @@ def _read(response: requests.Response, trace: Trace) -> bytes:
     if trace.expired:  # also when the watchdog ended it: that is not the answer's own end
         raise OSError("the answer takes too long")
     return bytes(answer)
-
-
-def _parts(response: requests.Response) -> Iterator[bytes]:
-    while part := response.raw.read1(65_536, decode_content=False):
-        yield part
 
 
 def _is_broken_off(error: BaseException) -> bool:
@@ -312,14 +334,6 @@ def parse_retry_after(text: str | None, now: float | None = None) -> float | Non
 
 
 # --- connections that tell what they do ----------------------------------------------------------------------------
-
-
-class _Session(requests.Session):
-    """Follows nothing: even when told not to, requests prepares the next request, and reads all of this answer."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002  # the signature is requests'
-        """See no redirect."""
-        return
 
 
 class _Adapter(HTTPAdapter):

@@ -4,18 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bucket_loader.arrays import int64_array, ordinals_from
 from bucket_loader.errors import UsageError
 from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX, InputBatch, LoadedFile, Rejection
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
     from bucket_loader.sources.files import InputFile
-
-    Numbers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 Parameter = datetime | date | int | str
@@ -104,38 +102,9 @@ def numbered(
         yield InputBatch(empty_batch(batch.schema), ordinals_from(1, 0), name, waiting)
 
 
-def int64_array(numbers: "Numbers") -> "pa.Int64Array":
-    """Give numpy's numbers to Arrow as they are.
-
-    `pa.array` would import pandas to look at them, which costs a second and 50 MB that most runs have no use for.
-    """
-    import pyarrow as pa
-
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
-
-
-def repeated_text(text: str | None, count: int) -> "pa.StringArray":
-    """Give one text, or null, for every row; without `pa.scalar`, for the same reason as above."""
-    import numpy as np
-    import pyarrow as pa
-
-    if text is None:
-        return pa.nulls(count, pa.string())
-    data = text.encode()
-    offsets = np.arange(count + 1, dtype=np.int32) * len(data)
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
-
-
 def added_columns(file: "InputFile", names: Sequence[str]) -> list[str]:
     """Give the columns that a file's folders add; one that it holds itself is the data, whatever the folder says."""
     return [key for key, _ in file.partitions if key not in names]
-
-
-def ordinals_from(first: int, count: int) -> "pa.Int64Array":
-    """Number `count` rows from `first` on."""
-    import numpy as np
-
-    return int64_array(np.arange(first, first + count, dtype=np.int64))
 
 
 def empty_batch(schema: "pa.Schema") -> "pa.RecordBatch":

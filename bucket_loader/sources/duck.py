@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from bucket_loader.arrays import ordinals_from
 from bucket_loader.errors import SourceError
 from bucket_loader.records import ROWS_MAX, InputBatch
-from bucket_loader.sources.base import ordinals_from, repeated, slices
+from bucket_loader.sources.base import quoted, repeated, slices
+from bucket_loader.sources.types import as_type, plain_type
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,6 +21,11 @@ CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
 }
+
+# JSON, and numbers of more digits than a decimal has, whose digits a number of JSON keeps.
+_JSON: Final = frozenset({"JSON", "UHUGEINT", "BIGNUM"})
+# What Arrow would get as something else: too small a number, bytes, or a time of day without its zone.
+_NOT_CARRIED: Final = frozenset({"UHUGEINT", "BIGNUM", "BIT", "TIME WITH TIME ZONE"})
 
 
 def lock_down(connection: "duckdb.DuckDBPyConnection", paths: Iterator[str] | tuple[str, ...] = ()) -> None:
@@ -77,15 +84,39 @@ def arrow_schema(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema
             f"{origin} gives {name!r} more than once, as columns {' and '.join(map(str, places))}",
             hint="name each column once, with `as` where two tables share a name",
         )
-    return relation.limit(0).to_arrow_reader(1).schema
+    return _at_the_seam(relation)
+
+
+def _at_the_seam(relation: "duckdb.DuckDBPyRelation") -> "pa.Schema":
+    import pyarrow as pa
+
+    given = _carried(relation).limit(0).to_arrow_reader(1).schema
+    json = [str(kind) in _JSON for kind in relation.types]
+    kinds = [pa.json_() if is_json else plain_type(kind) for is_json, kind in zip(json, given.types, strict=True)]
+    return pa.schema(list(zip(given.names, kinds, strict=True)))
+
+
+def _carried(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
+    """Select as text what Arrow does not carry as it is."""
+    names = {name: quoted(name) for name in relation.columns}
+    kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    if not _NOT_CARRIED & set(kinds.values()):
+        return relation
+    shown = [f"CAST({spelt} AS VARCHAR) AS {spelt}" if kinds[name] in _NOT_CARRIED else spelt
+             for name, spelt in names.items()]  # fmt: skip
+    return relation.project(", ".join(shown))
 
 
 def batches(relation: "duckdb.DuckDBPyRelation", origin: str) -> Iterator[InputBatch]:
     """Run a query and stream its rows. No second query may run on its connection meanwhile."""
+    import pyarrow as pa
+
     first = 1
-    reader: Any = relation.to_arrow_reader(ROWS_MAX)
+    schema = _at_the_seam(relation)
+    reader: Any = _carried(relation).to_arrow_reader(ROWS_MAX)
     with reader:
         for batch in reader:
-            for start, piece in slices(batch):
+            arrays = [as_type(column, kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+            for start, piece in slices(pa.RecordBatch.from_arrays(arrays, schema=schema)):
                 yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), origin)
             first += batch.num_rows

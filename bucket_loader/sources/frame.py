@@ -7,12 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from bucket_loader.arrays import int64_array
 from bucket_loader.config import FrameSource
 from bucket_loader.errors import SourceError
 from bucket_loader.records import InputBatch, Origin, Reading, Reason, Rejection
-from bucket_loader.sources.base import SourceContext, int64_array, repeated, slices
+from bucket_loader.sources.base import SourceContext, repeated, slices
 from bucket_loader.sources.texts import problem, shown
-from bucket_loader.sources.types import plain_schema
+from bucket_loader.sources.types import plain_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,14 +73,13 @@ class Frame:
 
         if isinstance(self._frame, pa.Table):
             _refuse_repeated(self._frame.schema.names)
-            return self._frame.cast(plain_schema(self._frame.schema)), {}
+            return plain_table(self._frame), {}
         frame = _with_index(self._frame)
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
         reasons: _Reasons = {}
         arrays = [_arrow(name, frame.iloc[:, place], reasons) for place, name in enumerate(names)]
-        table = pa.Table.from_arrays(arrays, names=names)
-        return table.cast(plain_schema(table.schema)), reasons
+        return plain_table(pa.Table.from_arrays(arrays, names=names)), reasons
 
 
 class _Hashing:

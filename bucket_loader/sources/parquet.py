@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from bucket_loader.arrays import ordinals_from, repeated_text
 from bucket_loader.errors import SourceError
 from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX, InputBatch, Reading
-from bucket_loader.sources.base import added_columns, ordinals_from, repeated, repeated_text, slices
+from bucket_loader.sources import spans
+from bucket_loader.sources.base import added_columns, repeated, slices
 from bucket_loader.sources.files import Files, InputFile
 from bucket_loader.sources.types import common_schema, plain_schema, to_schema
 
@@ -36,6 +38,8 @@ def _schema(file: InputFile) -> "pa.Schema":
 
     with _opened(file) as parquet:
         schema = plain_schema(parquet.schema_arrow)
+        for name in _spans(parquet):
+            schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
     for name, places in repeated(schema.names).items():
         raise SourceError(
             f"{file.name} has the column {name!r} more than once, at {' and '.join(map(str, places))}",
@@ -46,12 +50,20 @@ def _schema(file: InputFile) -> "pa.Schema":
     return pa.schema([*schema, *(pa.field(key, pa.string()) for key in added_columns(file, schema.names))])
 
 
+def _spans(parquet: "pq.ParquetFile") -> list[str]:
+    """Name the columns of Parquet's own intervals, which pyarrow gives as bytes."""
+    columns = [parquet.schema.column(place) for place in range(len(parquet.schema))]
+    return [column.path for column in columns if column.converted_type == "INTERVAL" and "." not in column.path]
+
+
 def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:
     partitions = dict(file.partitions)
     first = 1
     with _opened(file, at_once=True) as parquet:
+        spelt = _spans(parquet)
         for batch in parquet.iter_batches(batch_size=_rows_at_once(parquet)):
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            columns |= {name: spans.parquet_texts(columns[name]) for name in spelt}
             for key in partitions.keys() - columns.keys():
                 columns[key] = repeated_text(partitions[key], batch.num_rows)
             whole = to_schema(columns, schema, file.name)

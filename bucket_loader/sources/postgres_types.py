@@ -114,6 +114,9 @@ def _nested(field: "pa.Field", server: Server) -> Column:
             selected = f"to_jsonb(array_replace({name}, 'NaN', NULL))"
             bad = f"{name}::text[] && ARRAY['Infinity', '-Infinity']"
             reason = "holds an infinite number, which JSON cannot say"
+    elif pa.types.is_struct(field.type):
+        # The driver stumbles over a composite that is null (1.13); one whose members are null has no values either.
+        selected = f"coalesce({name}, jsonb_populate_record({name}, '{{}}'))"
     elif pa.types.is_list(field.type):
         bad = f"array_ndims({name}) > 1 OR array_lower({name}, 1) <> 1"
         reason = "holds an array of arrays, or one that does not begin at 1; to_jsonb() in the query keeps it"

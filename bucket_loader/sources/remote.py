@@ -291,6 +291,7 @@ def _s3(storage: Storage, bucket: str) -> "fs.FileSystem":
         connect_timeout=_CONNECT_S,
         request_timeout=_REQUEST_S,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        allow_delayed_open=True,  # a small file of a state is written with one request
     )
 
 

@@ -121,7 +121,12 @@ def _file(url: str, scheme: str, context: SourceContext) -> SourceFile:
     rest = url.partition("://")[2]
     if not rest.startswith("/") or rest.strip("/") in {"", ":memory:"}:
         raise SourceError(f"the {scheme} URL names no file", hint=_HINT)
-    return files.named(context.base.absolute() / Path(rest[1:]), context)
+    path = context.base.absolute() / Path(rest[1:])
+    if "?" in rest and not path.exists():  # options, of which one may be a password, and not a file's name to show
+        raise SourceError(
+            f"the {scheme} URL has options, and a file takes none", hint="remove the `?` and what follows"
+        )
+    return files.named(path, context)
 
 
 def _sql(spec: SqlSource, context: SourceContext, engine: Engine) -> str:

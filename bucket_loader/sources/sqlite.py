@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from bucket_loader.arrays import int64_array, ordinals_from
 from bucket_loader.errors import SourceError, SourceUnavailableError
 from bucket_loader.records import BATCH_BYTES_MAX, InputBatch, Origin, Reading, Rejection
 from bucket_loader.sources import files
-from bucket_loader.sources.base import Parameter, empty_batch, int64_array, ordinals_from, quoted, repeated, slices
+from bucket_loader.sources.base import Parameter, empty_batch, quoted, repeated, slices
 from bucket_loader.sources.files import SourceFile
 from bucket_loader.sources.server import Question
 from bucket_loader.sources.texts import all_sound, problem, shown
@@ -153,7 +154,8 @@ class Sqlite:
         files.open_file(self._file).close()
         try:
             place = f"file:{quote(str(self._file.path.absolute()))}?mode=ro"
-            with closing(sqlite3.connect(place, uri=True, timeout=_BUSY_S, isolation_level=None)) as connection:
+            asked = sqlite3.connect(place, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            with closing(asked) as connection:
                 # Bytes that are not UTF-8 become visible in the text, instead of ending the run.
                 connection.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
                 connection.execute("PRAGMA query_only = ON")

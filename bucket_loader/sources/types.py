@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bucket_loader.errors import SourceError
+from bucket_loader.sources.exact import decimal_type
 from bucket_loader.sources.files import InputFile
+from bucket_loader.sources.spans import holds_spans, is_span, texts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 def plain_type(kind: "pa.DataType") -> "pa.DataType":
-    """Give the type without its storage tricks: dictionaries, views and runs hold the same values."""
+    """Give the type that a column has at the seam.
+
+    Dictionaries, views and runs hold the same values, spans of time are their text, and a decimal of more digits than
+    can be computed with is a number of JSON.
+    """
     import pyarrow as pa
     from pyarrow import types
 
@@ -21,14 +27,41 @@ def plain_type(kind: "pa.DataType") -> "pa.DataType":
         return pa.string()
     if types.is_binary_view(kind):
         return pa.binary()
-    return kind
+    if is_span(kind):
+        return pa.string()
+    if types.is_decimal256(kind):
+        return decimal_type(kind.precision, kind.scale)
+    return _without_spans(kind) if holds_spans(kind) else kind
+
+
+def _without_spans(kind: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
+    return pa.list_(plain_type(kind.field(0).type))
 
 
 def plain_schema(schema: "pa.Schema") -> "pa.Schema":
-    """Give the columns without metadata and without storage tricks."""
+    """Give the columns without metadata, each with the type that it has at the seam."""
     import pyarrow as pa
 
     return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
+
+
+def plain_table(table: "pa.Table") -> "pa.Table":
+    """Give a table with the columns that `plain_schema` says."""
+    import pyarrow as pa
+
+    schema = plain_schema(table.schema)
+    columns = [
+        pa.chunked_array([as_type(chunk, field.type) for chunk in column.chunks], field.type)
+        for column, field in zip(table.columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def common_schema(schemas: "Mapping[InputFile, pa.Schema]") -> "pa.Schema":
@@ -110,6 +143,23 @@ def _kept(kind: "pa.DataType", wider: "pa.DataType") -> bool:
     return bool(types.is_string(kind) and types.is_large_string(wider))
 
 
+def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
+    """Bring a column to the type that `plain_type` gave it, or one that it has over all files.
+
+    Raises:
+        pa.ArrowInvalid: a value would change.
+    """
+    import pyarrow as pa
+
+    if column.type == kind:
+        return column
+    if holds_spans(column.type):
+        return texts(column)
+    if isinstance(kind, pa.JsonType):
+        return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
+    return column.cast(kind)
+
+
 def to_schema(columns: "Mapping[str, pa.Array]", schema: "pa.Schema", name: str) -> "pa.RecordBatch":
     """Bring a batch to the common columns; a value that would change is an error.
 
@@ -121,7 +171,7 @@ def to_schema(columns: "Mapping[str, pa.Array]", schema: "pa.Schema", name: str)
     arrays = []
     for field in schema:
         try:
-            arrays.append(columns[field.name].cast(field.type))
+            arrays.append(as_type(columns[field.name], field.type))
         except pa.ArrowInvalid as error:
             raise SourceError(
                 f"{name}: a value of the column {field.name!r} does not fit {field.type}, its type over all files",

@@ -287,3 +287,30 @@ def _inside(value, column_type):
     except nested.NoFormError:
         return "!"
     return text.removeprefix(',"a.0":') or None
+
+
+BIG = "12345678901234567890123456789012345678901234567890.10"
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "shown"),
+    [
+        ({"type": "number"}, "1.10", "1.1"),
+        ({"type": "number"}, BIG, f'"{BIG[:-1]}"'),
+        ({"type": "number"}, '"7"', "7"),
+        ({"type": "number"}, "[1]", "!number"),
+        ({"type": "integer"}, "9007199254740993", '"9007199254740993"'),
+        ({"type": "integer"}, "1.5", "!integer"),
+        ({"type": "boolean"}, '"yes"', "true"),
+        ({"type": "timestamp", "timezone": "UTC"}, '"2026-01-31 08:00:00"', '"2026-01-31T08:00:00.000Z"'),
+        ({"type": "date"}, '"2026-01-31"', '"2026-01-31"'),
+        ({"type": "date"}, "7", "!date"),
+        ({"type": "string"}, '"x\\n"', '"x\\n"'),
+        ({"type": "number"}, "null", None),
+    ],
+)
+def test_a_json_value_of_another_type_is_read_as_its_text(words, text, shown):
+    """A column of JSON with a `type:` is a number, a truth, a moment or a day, or rejects its row; null is null."""
+    column = pa.ExtensionArray.from_storage(pa.json_(), pa.array([text]))
+
+    assert attribute(column, words) == [shown]

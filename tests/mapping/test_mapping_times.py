@@ -1,5 +1,6 @@
 """Moments: UTC with milliseconds on the wire, and no time is guessed."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -445,10 +446,23 @@ def test_dates_and_times_of_day(values, spec, spelt):
     assert attribute(values, spec) == spelt
 
 
-def test_a_duration_has_no_form():
-    """What has no form on the wire is named before any row."""
-    with pytest.raises(UsageError, match="the type INTERVAL has no form"):
-        attribute(pa.array([1], pa.duration("s")))
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("INTERVAL 0 DAY", "PT0S"),
+        ("INTERVAL '-14 months'", "P-1Y-2M"),
+        ("INTERVAL '1 year 2 days 3.5 seconds'", "P1Y2DT3.5S"),
+        ("INTERVAL '-36 hours -5 minutes'", "PT-36H-5M"),
+        ("INTERVAL '3 days -0.000001 seconds'", "P3DT-0.000001S"),
+        ("TIMESTAMP '2026-01-03 12:00:00' - TIMESTAMP '2026-01-01'", "P2DT12H"),
+        ("CAST(NULL AS INTERVAL)", None),
+    ],
+)
+def test_a_span_of_time_is_iso_text(expression, text):
+    """Each part has its own sign, as PostgreSQL spells it; nothing is no text."""
+    result = mapped({"id": ["u"]}, {"userId": "id", "attributes": {"x": {"sql": expression}}})
+
+    assert json.loads(result.records["record"][0].as_py()).get("attributes", {}).get("x") == text
 
 
 # --- the timestamp of a record -------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ import machine
 PASSWORD = "p@ss/w:o#r%d?1"  # noqa: S105  # of a server that lives for one test; every sign that has a meaning in a URL
 
 
+_DATA: list[str] = []  # where PostgreSQL keeps its own, once it runs
+
+
 def free_port():
     """Find a port that nobody listens on."""
     with closing(socket.socket()) as listener:
@@ -53,8 +56,9 @@ def postgres():
     data = str(base / "data")
     run("initdb", "-D", data, "-U", "postgres", "--no-sync", "-A", "scram-sha-256", f"--pwfile={base}/password",
         "--locale=C", "-E", "UTF8")  # fmt: skip
-    settings = f"-p {port} -k {base} -c listen_addresses=127.0.0.1 -c fsync=off"
+    settings = f"-p {port} -k {base} -c listen_addresses=127.0.0.1"
     run("pg_ctl", "-D", data, "-o", settings, "-l", str(base / "log"), "-w", "start")
+    _DATA.append(data)
 
     @atexit.register
     def stop():
@@ -172,3 +176,11 @@ def fill_mariadb(table, rows):
         )
         cursor.execute(f"CREATE OR REPLACE VIEW {table}_rows AS SELECT {names} FROM {table}")
         connection.commit()
+
+
+def restart_postgres():
+    """End PostgreSQL as a crash does, and start it again: at the same place, with what it had committed."""
+    postgres()
+    data = next(iter(_DATA))
+    subprocess.run(["pg_ctl", "-D", data, "-m", "immediate", "-l", f"{data}/../log", "-w", "restart"],
+                   check=True, cwd=data, stdout=subprocess.DEVNULL, timeout=60, **unprivileged())  # fmt: skip

@@ -1,0 +1,175 @@
+"""One SELECT over all batches: they go in as one Arrow stream, and its answer is cut back into a table for each.
+
+A statement for each batch would be planned anew each time, which took as long as a third of its rows. DuckDB reads the
+stream on its own threads, a few batches ahead; what reading raises there is raised here.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from bucket_loader.arrays import ordinals_from
+from bucket_loader.records import ROWS_MAX, InputBatch, Rejection
+
+INPUT: Final = "input"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch on its way into the SELECT.
+
+    Attributes:
+        whole: the batch as it came.
+        batch: the N rows of it that can be asked about.
+        places: N int64, where in `whole` those are; None when they are all of it.
+        columns: the columns that the SELECT reads, N rows, without `i`.
+        failures: what was wrong with nested values, by the column's number and the row.
+        refused: the rows that cannot even be asked about.
+    """
+
+    whole: InputBatch
+    batch: InputBatch
+    places: pa.Int64Array | None
+    columns: list[pa.Array]
+    failures: dict[tuple[int, int], str]
+    refused: list[Rejection]
+
+    @property
+    def rows(self) -> int:
+        """How many rows are asked about."""
+        return int(self.batch.data.num_rows)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every batch.
+
+    Attributes:
+        connection: a database of its own.
+        sql: a SELECT over the table `input` that gives each row's `i`, in order, with what it says of the row.
+        schema: the columns of `input`, the first of them `i`.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    sql: str
+    schema: pa.Schema
+
+    def answers(self, batches: Iterator[Prepared]) -> Generator[tuple[Prepared, pa.Table]]:
+        """Give each batch with what the SELECT says of its rows, in order."""
+        with closing(_Feed(batches, self.schema)) as feed:
+            try:
+                yield from self._answers(feed)
+            except (duckdb.Error, pa.ArrowException, OSError):
+                feed.raise_error()
+                raise
+
+    def _answers(self, feed: "_Feed") -> Iterator[tuple[Prepared, pa.Table]]:
+        with ExitStack() as stack:
+            stack.callback(self.connection.unregister, INPUT)
+            self.connection.register(INPUT, pa.RecordBatchReader.from_batches(self.schema, feed))
+            answer = stack.enter_context(self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX))
+            stack.callback(self.connection.interrupt)
+            rows = _Rows(answer.schema)
+            for batch in answer:
+                rows.add(batch)
+                yield from feed.answered(rows)
+            yield from feed.answered(rows)
+            feed.require_none_left()
+
+
+class _Feed:
+    """The batches on their way, read one call at a time from whatever thread, and those that are in the SELECT."""
+
+    def __init__(self, batches: Iterator[Prepared], schema: pa.Schema) -> None:
+        self._batches = batches
+        self._schema = schema
+        self._asked: deque[Prepared] = deque()
+        self._rows = 0
+        self._reading = threading.Lock()
+        self._closed = False
+        self._error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        with self._reading:
+            try:
+                return self._next()
+            except StopIteration:
+                raise
+            except BaseException as error:
+                self._error = error  # only its text comes out at the other end
+                raise
+
+    def raise_error(self) -> None:
+        """Raise what reading raised, if it did."""
+        if self._error is not None:
+            try:
+                raise self._error from None
+            finally:
+                self._error = None
+
+    def _next(self) -> pa.RecordBatch:
+        while not self._closed:
+            prepared = next(self._batches)
+            self._asked.append(prepared)
+            if prepared.rows:  # nothing is asked of an empty one
+                numbers = ordinals_from(self._rows, prepared.rows)
+                self._rows += prepared.rows
+                return pa.RecordBatch.from_arrays([numbers, *prepared.columns], schema=self._schema)
+        raise StopIteration
+
+    def answered(self, rows: "_Rows") -> Iterator[tuple[Prepared, pa.Table]]:
+        """Give the batches whose rows are all there, each with its own."""
+        while self._asked and self._asked[0].rows <= rows.count:
+            prepared = self._asked.popleft()
+            yield prepared, rows.take(prepared.rows)
+
+    def require_none_left(self) -> None:
+        """Hold the SELECT to its word: as many rows out as in."""
+        if self._asked:
+            raise AssertionError("the mapping gave fewer rows than it took")
+
+    def close(self) -> None:
+        """Read no further; returns when nobody is reading."""
+        self._closed = True
+        with self._reading:
+            self._asked.clear()
+
+
+class _Rows:
+    """Rows of the answer that were not taken yet."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._held: deque[pa.RecordBatch] = deque()
+        self._first = 0
+        self.count = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._held.append(batch)
+        self.count += batch.num_rows
+
+    def take(self, count: int) -> pa.Table:
+        """Give the next rows, and see that they are the next."""
+        taken, left = [], count
+        while left:
+            batch = self._held.popleft()
+            if batch.num_rows > left:
+                self._held.appendleft(batch.slice(left))
+                batch = batch.slice(0, left)
+            taken.append(batch)
+            left -= batch.num_rows
+        table = pa.Table.from_batches(taken, self._schema).combine_chunks()
+        if not table["i"].equals(pa.chunked_array([ordinals_from(self._first, count)])):
+            raise AssertionError("the mapping gave rows in another order than it took them")
+        self._first += count
+        self.count -= count
+        return table

@@ -1,0 +1,140 @@
+"""Batches through one SELECT: in order, whatever their sizes, and ended cleanly wherever they end."""
+
+import random
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pytest
+from mapping_helpers import compiled
+
+from bucket_loader.arrays import ordinals_from
+from bucket_loader.records import InputBatch
+
+SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64())])
+FIELDS = {"userId": "id", "attributes": "*"}
+
+
+def batches(sizes, first=1):
+    """Make batches of so many rows each; every seventh row has no id."""
+    for size in sizes:
+        numbers = ordinals_from(first, size)
+        ids = pa.array([None if number % 7 == 0 else f"u{number}" for number in numbers.to_pylist()], pa.string())
+        yield InputBatch(pa.RecordBatch.from_arrays([ids, numbers], schema=SCHEMA), numbers, f"f{first}")
+        first += size
+
+
+def words(mapped):
+    """Give what a batch came to, as plain data."""
+    rejected = [rejection.origin for rejection in mapped.rejections]
+    return mapped.records.to_pylist(), mapped.kept.to_pylist(), rejected, mapped.filtered
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_batch_comes_to_what_it_comes_to_alone(seed):
+    """Batches of any size, empty ones too, give in one go what each gives on its own."""
+    sizes = random.Random(seed).choices((0, 0, 1, 2, 700, 2048, 5000), k=12)  # noqa: S311  # a test's
+    alone = [words(compiled(SCHEMA, FIELDS).apply(batch)) for batch in batches(sizes)]
+
+    together = list(compiled(SCHEMA, FIELDS).over(batches(sizes)))
+
+    assert [batch.data.num_rows for batch, _ in together] == sizes
+    assert [words(mapped) for _, mapped in together] == alone
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"column": "n", "type": "boolean", "null_values": [str(number) for number in range(2, 2_000)]}, {}),
+        ({"column": "n", "null_values": ["1", "2", "3", "4", "5", "6", "7", "8"]}, {}),
+        ({"sql": "n IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)"}, {}),
+        ({"column": "n"}, {"where": "id NOT IN ('u1', 'u2', 'u3', 'u4', 'u5', 'u6', 'u8', 'u9', 'u10')"}),
+    ],
+    ids=["long", "null values", "expression", "where"],
+)
+def test_lists_of_words_lose_no_order(spec, words):
+    """What DuckDB likes to make a join of comes out in order, whatever its threads do."""
+    mapping = compiled(SCHEMA, {"userId": "id", "attributes": {"n": spec}}, **words)
+
+    found = [batch.data.num_rows for batch, _ in mapping.over(batches([16_384] * 3))]  # raises where it does not
+
+    assert found == [16_384] * 3
+
+
+def test_no_batches_come_to_nothing():
+    """A source without rows maps to nothing."""
+    assert list(compiled(SCHEMA, FIELDS).over([])) == []
+
+
+def test_what_reading_raises_is_raised():
+    """An error of the source keeps its type, wherever DuckDB was when it came."""
+
+    class TornError(Exception):
+        """The source's own."""
+
+    def torn():
+        yield from batches([3000, 3000])
+        raise TornError
+
+    with pytest.raises(TornError) as caught:
+        list(compiled(SCHEMA, FIELDS).over(torn()))
+
+    assert caught.value.__cause__ is None
+
+
+def test_reading_is_done_by_one_thread_at_a_time():
+    """A source need not be ready for two threads at once."""
+    inside, most = 0, 0
+
+    def watched():
+        nonlocal inside, most
+        for batch in batches([3000] * 30):
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.001)
+            inside -= 1
+            yield batch
+
+    assert len(list(compiled(SCHEMA, FIELDS).over(watched()))) == 30
+    assert most == 1
+
+
+def test_a_reading_that_is_left_is_ended():
+    """Whoever stops looking stops the reading: the source is free, and the mapping serves again."""
+    read = []
+
+    def counted():
+        for number, batch in enumerate(batches([5000] * 200)):
+            read.append(number)
+            yield batch
+
+    mapping, source = compiled(SCHEMA, FIELDS), counted()
+    found = mapping.over(source)
+    next(found)
+    found.close()
+    after = len(read)
+    source.close()  # raises when somebody is still in it
+
+    assert after < 200
+    assert len(list(mapping.over(batches([10, 10])))) == 2
+    assert len(read) == after
+
+
+def test_an_error_leaves_the_screen_alone():
+    """A source that fails in mid-reading leaves nothing behind that would complain when the program ends."""
+    program = """
+import sys
+sys.path[:0] = %r
+from test_mapping_streams import FIELDS, SCHEMA, batches, compiled
+def torn():
+    yield from batches([3000] * 3)
+    raise ValueError("torn")
+try:
+    list(compiled(SCHEMA, FIELDS).over(torn()))
+except ValueError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", program % sys.path], capture_output=True, text=True, check=False)
+
+    assert (ended.stdout, ended.stderr) == ("torn\n", "")
