@@ -65,12 +65,12 @@ def audit(job: Job, run_name: str) -> Audit:
         UsageError: there is no such run.
         StateError: its plan is gone, or cannot be read.
     """
-    state = look_at_state(job.pipeline, job.state_folder)
+    state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         raise UsageError(f"there is no run {run_name}", hint="there is no state yet; `run` makes it")
     with closing(state):
         row = run_row(state, run_name)
-        planned = plan.read(state.plans / run_name, verify=False)
+        planned = plan.read(state.plan_folder(run_name), verify=False)
         findings = list(_findings(state, planned, row))
         chunks = sum(len(_rows(state.ledger, run_name, stream)) for stream in planned.manifest.streams)
     records = sum(stream.records for stream in planned.manifest.streams)
@@ -115,7 +115,7 @@ def _chunk_findings(planned: Plan, stream: PlannedStream, rows: list[ChunkRow]) 
             yield f"stream {stream.name!r}: chunk {row.members} is {row.state} but was never attempted"
     parts = {row.members: row for row in rows}
     for sequences, records in planned.chunks(stream):
-        chunk = Chunk(stream.position, tuple(sequences), records, bare=planned.manifest.bare)
+        chunk = Chunk(stream.position, sequences, records, bare=planned.manifest.bare)
         if chunk.members in parts:
             yield from _digest_findings(stream, parts.pop(chunk.members), chunk)
         elif covered[sequences.start : sequences.stop].any():

@@ -82,7 +82,7 @@ def backfill(job: Job, start: datetime, end: datetime, every: str, *, again: boo
         summary = run(replace(job, options=replace(job.options, interval=window)))
         found.done.append((window, summary))
         delivered = sum(counts.delivered for counts in summary.streams.values())
-        job.reporter.say(f"{shown}: {summary.status}, {delivered:,} delivered (run {summary.run})")
+        job.reporter.window(f"{shown}: {summary.status}, {delivered:,} delivered (run {summary.run})", summary)
         if summary.exit_code not in _GOES_ON_AFTER:
             break
     if found.skipped:
@@ -164,7 +164,7 @@ def _is_cut(pipeline: Pipeline, stream: Stream) -> bool:
 
 def _loaded(job: Job) -> set[tuple[str, str]]:
     """Give the intervals of earlier runs that loaded all of the streams and left nothing."""
-    state = look_at_state(job.pipeline, job.state_folder)
+    state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         return set()
     with closing(state):

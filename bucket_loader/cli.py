@@ -5,11 +5,11 @@ Exit codes (DESIGN section 5): 0 done, 2 a mistake and nothing sent, 3 some rows
 """
 
 import json
-import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,10 +20,9 @@ from bucket_loader import __version__
 from bucket_loader.errors import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from bucket_loader.config import Pipeline
-    from bucket_loader.report import Reporter
+    from bucket_loader.logs import Output
+    from bucket_loader.report import Reporter, Summary
     from bucket_loader.run import Job, RunOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -56,31 +55,95 @@ class Moment(click.ParamType[datetime]):
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+class Place(click.ParamType[str]):
+    """A place of the state. In the variable several are parted by blanks; a single folder may hold blanks."""
+
+    name = "place"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Part what the variable holds."""
+        return rv.split() if "://" in rv else [rv]
+
+
 class Group(click.Group):
-    """Turns our errors into a message and their exit code; a bug keeps its traceback."""
+    """Turns our errors into a message and their exit code; a bug keeps its traceback, unless stderr is JSON."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Remember the words: how stderr is written has to be known before they are understood."""
+        ctx.meta["words"] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole of its first sentence."""
+        with formatter.section("Commands"):
+            names = self.list_commands(ctx)
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=500)) for name in names])
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except BucketLoaderError as error:
-            _fail(error, as_json=bool(ctx.meta.get("as_json")))
-        except KeyboardInterrupt:  # before a run listens to it, or after
-            sys.exit(128 + signal.SIGINT)
-        except BrokenPipeError:
-            sys.stderr.close()
-            ctx.exit(0)
+        from bucket_loader import logs
+
+        ctx.meta["began"] = time.monotonic()
+        with logs.Output(logs.asked_for(ctx.meta["words"], os.environ)) as output:
+            ctx.meta["output"] = output
+            try:
+                return super().invoke(ctx)
+            except BucketLoaderError as error:
+                _fail(ctx, error)
+            except KeyboardInterrupt:  # before a run listens to it, or after
+                _measure(ctx, 128 + signal.SIGINT)
+                sys.exit(128 + signal.SIGINT)
+            except BrokenPipeError:
+                sys.stderr.close()
+                ctx.exit(0)
+            except (click.exceptions.Exit, click.Abort):
+                raise
+            except click.UsageError as error:
+                if not output.is_json:
+                    raise
+                _fail(ctx, UsageError(error.format_message()))
+            except Exception as error:
+                output.release()
+                _measure(ctx, 1)
+                if not output.is_json:
+                    raise
+                logs.crashed(error)
+                sys.exit(1)
 
 
-def _fail(error: BucketLoaderError, *, as_json: bool) -> None:
-    click.echo(f"error: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
-    if as_json:
+def _fail(ctx: click.Context, error: BucketLoaderError) -> None:
+    output: Output = ctx.meta["output"]
+    output.failed(error)
+    _measure(ctx, error.exit_code)
+    if ctx.meta.get("as_json"):
         found = {"status": "failed", "exit_code": error.exit_code,
                  "error": {"message": error.message, "hint": error.hint}}  # fmt: skip
         click.echo(json.dumps(found))
     sys.exit(error.exit_code)
+
+
+def _measure(ctx: click.Context, exit_code: int, summaries: "Sequence[Summary] | None" = None) -> None:
+    """Write the metrics, where they were asked for. That they cannot be written does not change how the run ended."""
+    textfile = ctx.meta.get("metrics")
+    if textfile is None:
+        return
+    from bucket_loader.metrics import LastRun, together
+
+    if summaries is None:
+        run = LastRun(exit_code, time.monotonic() - ctx.meta["began"])
+    else:
+        streams = [streams for one in summaries for streams in (one.streams, *(old.streams for old in one.resumed))]
+        run = LastRun(
+            exit_code,
+            sum(one.seconds for one in summaries),
+            together(streams),
+            sum(one.requests for one in summaries),
+            sum(one.retries for one in summaries),
+        )
+    try:
+        textfile.write(run)
+    except OSError as error:
+        ctx.meta["output"].complain(f"the metrics cannot be written to {textfile.path}: {error.strerror}")
 
 
 @click.group(
@@ -101,26 +164,47 @@ def main() -> None:
 
 def _state_options(command: Command) -> Command:
     for option in reversed((
-        click.option("--state", type=click.Path(path_type=Path), envvar="BUCKET_LOADER_STATE",
-                     help="Where the memory of runs lies. [default: .bucket_loader beside the pipeline file]"),
+        click.option("--state", type=Place(), multiple=True, envvar="BUCKET_LOADER_STATE", metavar="PLACE",
+                     help="Where the memory of runs lies: a folder; postgresql://... for the ledger, and with it "
+                     "s3://... for the files. May be repeated. [default: .bucket_loader beside the pipeline file]"),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
-        click.option("--quiet", "-q", is_flag=True, help="Say only what went wrong."),
+        click.option("--quiet", "-q", is_flag=True, help="Say nothing when all goes well."),
+        click.option("--log-format", type=click.Choice(["text", "json"]), envvar="BUCKET_LOADER_LOG_FORMAT",
+                     default="text", show_default=True, expose_value=False, show_envvar=True,
+                     help="What stderr is: lines for people, or JSON objects, one a line."),
     )):  # fmt: skip
         command = option(command)
     return command
 
 
+_wait_option = click.option(
+    "--wait-for-lock", metavar="DURATION", help="Wait so long for another copy to end. [default: refuse, exit 75]"
+)
+
+
+_metrics_option = click.option(
+    "--metrics", type=click.Path(path_type=Path), envvar="BUCKET_LOADER_METRICS", show_envvar=True,
+    metavar="FILE",
+    help="Replace this file (*.prom) with the run's numbers, for Prometheus.",
+)  # fmt: skip
+
+
 def _plan_options(command: Command) -> Command:
     for option in reversed((
-        click.option("--as-of", type=Moment(), help="The time of the run, and of records without one."),
-        click.option("--interval-start", type=Moment(), help="Bound as :interval_start in queries and paths."),
-        click.option("--interval-end", type=Moment(), help="Bound as :interval_end."),
+        click.option("--as-of", type=Moment(),
+                     help="The time that records without one get. [default: the interval's end, or now]"),
+        click.option("--interval-start", type=Moment(),
+                     help="From when; bound as :interval_start in queries and paths."),
+        click.option("--interval-end", type=Moment(), help="Until when, itself not included; bound as :interval_end."),
         click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated."),
-        click.option("--limit", type=click.IntRange(min=1), help="Read at most so many rows of each stream."),
+        click.option("--limit", type=click.IntRange(min=1),
+                     help="Read only so many rows of each stream; no cursor moves, nothing is removed."),
         click.option("--full", is_flag=True,
                      help="Send every user and company, changed or not; never what was appended before."),
-        click.option("--expect-state", is_flag=True, help="Refuse to start without state of an earlier run."),
-        click.option("--key-rotated", is_flag=True, help="The key is new, the Bucket environment is the same."),
+        click.option("--expect-state", is_flag=True,
+                     help="Refuse to start without the state of an earlier run: it may have been lost."),
+        click.option("--key-rotated", is_flag=True,
+                     help="Accept another key than before: it was replaced, the environment is the same."),
     )):  # fmt: skip
         command = option(command)
     return command
@@ -129,7 +213,8 @@ def _plan_options(command: Command) -> Command:
 def _run_options(command: Command) -> Command:
     for option in reversed((
         click.option("--accept-changes", is_flag=True, help="Go on although more has changed than `limits:` allow."),
-        click.option("--accept-mapping", is_flag=True, help="Go on although a keyless event stream is mapped anew."),
+        click.option("--accept-mapping", is_flag=True,
+                     help="Go on although a stream without `key:` is mapped anew, and send all its rows."),
         click.option("--allow-rejected", metavar="N|%", help="So many rejected rows still count as success (exit 0)."),
         click.option("--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h."),
         click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),
@@ -140,13 +225,17 @@ def _run_options(command: Command) -> Command:
 
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
-@click.option("--plan", "plan", type=click.Path(path_type=Path), help="Send exactly this plan, made by `plan`.")
+@click.option(
+    "--plan", "plan", type=click.Path(path_type=Path), help="Send exactly this plan: the folder that `plan` named."
+)
 @_plan_options
 @_run_options
+@_wait_option
 @_state_options
+@_metrics_option
 @click.pass_context
 def run(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: ANN401  # click's own
-    """Finish what is unfinished, plan, and deliver.
+    """Finish what an earlier run left, plan what is to be sent, and send it.
 
     \b
     Examples:
@@ -160,15 +249,16 @@ def run(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: A
     _end(ctx, job, run_job(job))
 
 
-def _end(ctx: click.Context, job: "Job", summary: Any) -> None:  # noqa: ANN401  # report.Summary
-    job.reporter.summary(summary)
-    if summary.error is not None:
-        job.reporter.error(summary.error)
+def _end(ctx: click.Context, job: "Job", summary: "Summary") -> None:
+    if summary.exit_code:
+        ctx.meta["output"].release()
+    job.reporter.ended(summary)
+    _measure(ctx, summary.exit_code, [summary])
     if ctx.meta["as_json"]:
         try:
             click.echo(json.dumps(summary.as_json()))
         except OSError as error:  # a full disk behind stdout: the run has ended as it has ended all the same
-            click.echo(f"error: the summary cannot be written to stdout: {error.strerror}", err=True)
+            ctx.meta["output"].complain(f"the summary cannot be written to stdout: {error.strerror}")
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that nothing is flushed at exit
     ctx.exit(summary.exit_code)
 
@@ -179,11 +269,15 @@ def _end(ctx: click.Context, job: "Job", summary: Any) -> None:  # noqa: ANN401 
 @click.option("--to", "end", type=Moment(), required=True, help="Where it ends; not loaded itself.")
 @click.option("--every", metavar="WINDOW", default="month", show_default=True,
               help="hour, day, week, month, quarter, year, or a duration such as 6h.")  # fmt: skip
-@click.option("--again", is_flag=True, help="Read windows that were loaded before once more.")
+@click.option(
+    "--again", is_flag=True, help="Read windows that were loaded before once more; what was sent is not sent twice."
+)
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
 @click.option("--allow-rejected", metavar="N|%", help="So many rejected rows of a window still count as success.")
 @click.option("--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h.")
+@_wait_option
 @_state_options
+@_metrics_option
 @click.pass_context
 def backfill(ctx: click.Context, /, pipeline: Path, start: datetime, end: datetime, every: str, **words: Any) -> None:  # noqa: ANN401  # click's own
     """Load the history of events and feedback in windows, each a run of its own.
@@ -201,11 +295,11 @@ def backfill(ctx: click.Context, /, pipeline: Path, start: datetime, end: dateti
     again = words.pop("again")
     job = _job(ctx, pipeline, words)
     found = backfilling.backfill(job, start, end, every, again=again)
-    for _, summary in found.done[-1:]:
-        if summary.exit_code:
-            job.reporter.summary(summary)
-        if summary.error is not None:
-            job.reporter.error(summary.error)
+    summaries = [summary for _, summary in found.done]
+    if found.exit_code:
+        ctx.meta["output"].release()
+    job.reporter.windows_ended(summaries, skipped=found.skipped, exit_code=found.exit_code)
+    _measure(ctx, found.exit_code, summaries)
     if ctx.meta["as_json"]:
         click.echo(json.dumps(found.as_json()))
     ctx.exit(found.exit_code)
@@ -213,8 +307,9 @@ def backfill(ctx: click.Context, /, pipeline: Path, start: datetime, end: dateti
 
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
-@click.option("--show", type=click.IntRange(min=0), default=0, help="Print so many records of each stream.")
+@click.option("--show", type=click.IntRange(min=0), default=0, help="Print so many records of each stream, on stderr.")
 @_plan_options
+@_wait_option
 @_state_options
 @click.pass_context
 def plan(ctx: click.Context, /, pipeline: Path, show: int, **words: Any) -> None:  # noqa: ANN401  # click's own
@@ -277,16 +372,20 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
 
     file, words["state"] = pipeline, None
     options = _options(words)
-    reporter = _reporter(words, throws_away=True)
+    reporter = _reporter(ctx, words, throws_away=True)
     ctx.meta["as_json"] = words["as_json"]
     with rehearsal.rehearsed(file, options, reporter, patience=words["patience"], faults=_document(faults)) as (
         job,
         summary,
     ):
-        reporter.summary(summary)
-        if summary.error is not None:
-            reporter.error(summary.error)
-        rehearsal.tell(job)
+        output: Output = ctx.meta["output"]
+        if summary.exit_code:
+            output.release()
+        if output.is_json:  # the summary is the last object
+            rehearsal.tell(job)
+        reporter.ended(summary)
+        if not output.is_json:
+            rehearsal.tell(job)
         if ctx.meta["as_json"]:
             click.echo(json.dumps(summary.as_json()))
         if keep:
@@ -301,9 +400,9 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")
 def init(source: str, record: str | None, name: str | None) -> None:
-    """Look at SOURCE (a file of any kind, or a database URL with #table) and print a first pipeline file.
+    """Print a first pipeline file for SOURCE: a file of any kind, or a database URL with #table.
 
-    What is a guess is marked as one.
+    It looks at the first rows, and marks what is a guess as one.
 
     \b
     Examples:
@@ -317,29 +416,33 @@ def init(source: str, record: str | None, name: str | None) -> None:
 
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs.")
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
+@click.option("--interval", nargs=2, type=Moment(), metavar="START END",
+              help="What its runs have sent: counts, and a digest that is equal for equal records.")  # fmt: skip
 @_state_options
 @click.pass_context
 def status(ctx: click.Context, /, pipeline: Path, last: int, **words: Any) -> None:  # noqa: ANN401  # click's own
-    """Show past runs, newest first, and what is unfinished.
+    """Show past runs, newest first, and what is unfinished; or the receipts of an interval.
 
     \b
-    Example:
+    Examples:
       bucket-loader status nightly.yaml --json
+      bucket-loader status usage.yaml --interval 2026-01-01 2026-01-02
     """
-    from bucket_loader import inspection
+    from bucket_loader import inspection, receipts
 
-    job = _job(ctx, pipeline, words, needs_key=False)
-    found = inspection.status(job, last=last)
+    job, interval = _job(ctx, pipeline, words, needs_key=False), words["interval"]
+    found = receipts.of_interval(job, interval) if interval else inspection.status(job, last=last)
     if ctx.meta["as_json"]:
         click.echo(json.dumps(found))
     else:
-        inspection.tell_status(job.reporter, found)
+        (receipts.tell if interval else inspection.tell_status)(job.reporter, found)
 
 
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
 @click.argument("run_name", metavar="RUN")
+@_wait_option
 @_state_options
 @click.pass_context
 def abandon(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) -> None:  # noqa: ANN401  # click's own
@@ -368,7 +471,7 @@ def abandon(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
 @_state_options
 @click.pass_context
 def audit(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) -> None:  # noqa: ANN401  # click's own
-    """Prove from the plan and the ledger alone that every record of RUN is accounted for, as it was sent.
+    """Prove that every record of RUN is accounted for, from its plan and the ledger alone.
 
     \b
     Example:
@@ -389,12 +492,15 @@ def audit(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) ->
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
 @click.argument("run_name", metavar="RUN")
-@click.option("--chunk", "members", help="Only this one, as `status --json` names it.")
+@click.option("--chunk", "members", help="Only this chunk, as `status --json` names it.")
 @click.option("--drop", is_flag=True, help="Do not send them; they go to the dead letters and stay claimed.")
+@_wait_option
 @_state_options
 @click.pass_context
 def release(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) -> None:  # noqa: ANN401  # click's own
-    """Decide over what RUN holds (`on_unknown: hold`): send it with the next run, or drop it.
+    """Decide what becomes of the records that RUN holds: the next run sends them, or they are dropped.
+
+    They were sent and never answered, and their stream says `on_unknown: hold`.
 
     \b
     Examples:
@@ -417,7 +523,9 @@ def release(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
               help="The pipeline file. [default: the one whose state FILE lies in]")  # fmt: skip
 @click.option("--allow-rejected", metavar="N|%", help="So many rejected rows still count as success (exit 0).")
 @click.option("--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h.")
+@_wait_option
 @_state_options
+@_metrics_option
 @click.pass_context
 def replay(ctx: click.Context, /, file: Path, remap: bool, pipeline: Path | None, **words: Any) -> None:  # noqa: ANN401, FBT001  # click's own
     """Take up the dead letters in FILE again: as they were recorded, or through today's mapping.
@@ -434,7 +542,7 @@ def replay(ctx: click.Context, /, file: Path, remap: bool, pipeline: Path | None
 
     if pipeline is None:
         pipeline = replaying.pipeline_file(file)
-        words["state"] = file.absolute().parents[2]
+        words["state"] = (str(file.absolute().parents[2]),)
     job = _job(ctx, pipeline, words)
     _end(ctx, job, replaying.replay(job, file, remap=remap))
 
@@ -442,10 +550,11 @@ def replay(ctx: click.Context, /, file: Path, remap: bool, pipeline: Path | None
 @main.command()
 @click.argument("pipeline", type=click.Path(path_type=Path))
 @click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="What is younger stays.")
+@_wait_option
 @_state_options
 @click.pass_context
 def prune(ctx: click.Context, /, pipeline: Path, older_than: str, **words: Any) -> None:  # noqa: ANN401  # click's own
-    """Remove old plans and dead letters; never what is unfinished, never the memory of what was sent.
+    """Remove old plans and dead letters, never what is unfinished or remembers what was sent.
 
     \b
     Example:
@@ -550,14 +659,14 @@ def list_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> None: 
 
 @features.command("evaluate")
 @click.argument("pipeline", type=click.Path(path_type=Path))
-@click.option("--company", required=True, metavar="ID", help="The company that is asked for.")
+@click.option("--company", required=True, metavar="ID", help="The company that is asked about.")
 @click.option("--user", metavar="ID", help="A user of it.")
 @click.option("--attribute", "attributes", multiple=True, metavar="NAME=TEXT",
               help="More of the context, by its dotted name: company.plan=pro; may be repeated.")  # fmt: skip
 @_read_options
 @click.pass_context
 def evaluate_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: ANN401  # click's own
-    """Show which features a company has, as Bucket evaluates them: with what it has stored, and what is given here.
+    """Show which features a company has: with what Bucket has stored of it, and what is given here.
 
     Bucket may count it as an evaluation, as it does for every application that asks.
 
@@ -585,13 +694,21 @@ def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bo
     from bucket_loader.run import Job
 
     ctx.meta["as_json"] = words["as_json"]
+    reporter = _reporter(ctx, words)
+    if (file_of_metrics := words.get("metrics")) is not None:
+        from bucket_loader.metrics import Textfile
+
+        ctx.meta["metrics"] = Textfile(file_of_metrics)
     # Past runs are looked at without the key; the state is found by name, host and environment.
     pipeline = load_pipeline(file, destination=None if needs_key else {"key": "pub_not-needed"})
+    ctx.meta["output"].belongs_to(pipeline)
+    if "metrics" in ctx.meta:
+        ctx.meta["metrics"].belongs_to(pipeline.name, pipeline.destination.environment)
     return Job(
         pipeline=with_patience(pipeline, words.get("patience")),
         base=file.absolute().parent,
         options=_options(words),
-        reporter=_reporter(words),
+        reporter=reporter,
         file=file,
         has_key=needs_key,
     )
@@ -624,6 +741,8 @@ def _options(words: dict[str, Any]) -> "RunOptions":
     names = ("as_of", "limit", "full", "accept_changes", "accept_mapping", "expect_state", "key_rotated",
              "exit_99_when_empty", "plan", "state")  # fmt: skip
     given = {name: words[name] for name in names if words.get(name) is not None}
+    if (wait := words.get("wait_for_lock")) is not None:
+        given["wait_for_lock"] = _duration(wait, "--wait-for-lock")
     interval = (start, end) if start is not None and end is not None else None
     return RunOptions(
         interval=interval, streams=tuple(words.get("streams", ())), allow_rejected=allow_rejected, **given
@@ -639,24 +758,17 @@ def _duration(text: str, option: str) -> float:
         raise UsageError(f"{option} {text}: {error}") from None
 
 
-def _reporter(words: dict[str, Any], *, throws_away: bool = False) -> "Reporter":
+def _reporter(ctx: click.Context, words: dict[str, Any], *, throws_away: bool = False) -> "Reporter":
+    from bucket_loader.logs import JsonReporter
     from bucket_loader.report import Reporter
+    from bucket_loader.terminal import stderr_console
 
-    console = _console()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    logger = logging.getLogger("bucket_loader")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
-    return Reporter(console, quiet=words["quiet"], throws_away=throws_away)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    # A pipe has no width; 120 columns keep a table's row on one line in a log.
-    return Console(stderr=True, width=None if sys.stderr.isatty() else int(os.environ.get("COLUMNS", "120")))
+    output: Output = ctx.meta["output"]
+    if words["quiet"]:
+        output.hold()
+    if output.is_json:
+        return JsonReporter(quiet=words["quiet"], throws_away=throws_away)
+    return Reporter(stderr_console(), quiet=words["quiet"], throws_away=throws_away)
 
 
 def _document(text: str | None) -> Any:  # noqa: ANN401  # JSON of any shape

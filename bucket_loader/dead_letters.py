@@ -6,7 +6,7 @@ around a crash; its id is the same, and `read` drops the second.
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,8 +54,9 @@ def entry(rejection: Rejection, *, run: str, stream: str, number: str) -> Entry:
 class DeadLetters:
     """An append-only file of entries."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep: Callable[[bytes], None] | None = None) -> None:
         self.path = path
+        self._keep = keep  # makes lines outlive this disk
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
 
@@ -76,6 +77,8 @@ class DeadLetters:
                     f"the dead letters cannot be written to {self.path}: {error.strerror}",
                     hint="make room on its disk, then run again: nothing is called rejected that is not there",
                 ) from None
+        if self._keep is not None:
+            self._keep(b"".join(lines))
         return len(lines)
 
     def _write(self, data: bytes) -> None:

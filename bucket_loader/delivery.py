@@ -7,13 +7,14 @@ is committed (`worker`).
 """
 
 import contextlib
-import json
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from bucket_loader.config import Destination
 from bucket_loader.dead_letters import DeadLetters
@@ -42,6 +43,7 @@ SYSTEMIC_SHARE: Final = 0.9
 class Tally:
     """What this call of `deliver` has done so far, for a progress bar; read without a lock."""
 
+    run: str = ""
     stream: str = ""
     records: int = 0
     delivered: int = 0
@@ -74,7 +76,7 @@ class Delivery:
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        self.run = self.plan.manifest.run
+        self.run = self.tally.run = self.plan.manifest.run
         self.failure: BucketLoaderError | None = None
         self.judged_bad = 0
         self.judged_good = 0
@@ -114,6 +116,8 @@ class Delivery:
                 "stream %s: %d records were sent before the crash and their answer is unknown; they are %s: chunks %s",
                 stream.name, sum(row.records for row in lost), "held" if hold else "sent again",
                 " ".join(row.members for row in lost),
+                extra={"told": {"event": "held" if hold else "unknown", "run": self.run, "stream": stream.name,
+                                "chunks": [row.members for row in lost]}},
             )  # fmt: skip
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)
@@ -217,7 +221,7 @@ def _chunks(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk
     for sequences, records in plan.chunks(stream):
         if sequences.start not in begun:
             ids = _ids(stream, records)
-            yield Chunk(stream.position, tuple(sequences), records, ids, bare=plan.manifest.bare)
+            yield Chunk(stream.position, sequences, records, ids, bare=plan.manifest.bare)
 
 
 def _reopened(plan: Plan, stream: PlannedStream, row: ChunkRow) -> Chunk:
@@ -226,13 +230,23 @@ def _reopened(plan: Plan, stream: PlannedStream, row: ChunkRow) -> Chunk:
     return Chunk(stream.position, row.sequences, records, _ids(stream, records), bare=plan.manifest.bare)
 
 
-def _ids(stream: PlannedStream, records: tuple[bytes, ...]) -> frozenset[str]:
+class _Ids(msgspec.Struct):
+    """Whom a record names."""
+
+    userId: str | None = None  # noqa: N815  # the API's name
+    companyId: str | None = None  # noqa: N815
+
+
+_DECODER: Final = msgspec.json.Decoder(_Ids)
+
+
+def _ids(stream: PlannedStream, records: Sequence[bytes]) -> frozenset[str]:
     if not stream.shares_ids:
         return frozenset()
-    parsed = [json.loads(record) for record in records]
-    return frozenset(
-        f"{name} {record[name]}" for record in parsed for name in ("userId", "companyId") if name in record
-    )
+    named = map(_DECODER.decode, records)
+    found = {id_ for one in named for id_ in (one.userId and f"userId {one.userId}",
+                                              one.companyId and f"companyId {one.companyId}")}  # fmt: skip
+    return frozenset(id_ for id_ in found if id_)
 
 
 def route_of(destination: Destination, endpoint: str) -> Route:

@@ -1,10 +1,12 @@
 """The ends of a run that a person decides: abandon what is unfinished, release what is held, prune what is old."""
 
 import time
+from collections.abc import Iterable
+from pathlib import Path
 
 from bucket_loader import dead_letters, plan
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import StateError, UsageError
+from bucket_loader.errors import StateError, StateUnavailableError, UsageError
 from bucket_loader.ledger import ChunkRow, RunRow
 from bucket_loader.records import Counts, Reason
 from bucket_loader.run import Job, now, opened
@@ -20,7 +22,9 @@ def abandon(job: Job, run_name: str) -> dict[str, Counts]:
         if row.status not in {"running", "unfinished"}:
             raise UsageError(f"run {run_name} has ended ({row.status})", hint="only an unfinished run is abandoned")
         try:
-            settle(state, plan.read(state.plans / run_name, verify=False))
+            settle(state, plan.read(state.plan_folder(run_name), verify=False))
+        except StateUnavailableError:
+            raise  # not lost, out of reach: closing the run now would forget what it sent
         except StateError:
             sent = sum(counts.delivered + counts.unknown for counts in state.ledger.counts(run_name).values())
             job.reporter.say(
@@ -58,8 +62,8 @@ def release(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
 
 
 def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
-    planned = plan.read(state.plans / run_name, verify=False)
-    letters = DeadLetters(state.dead_letters(run_name))
+    planned = plan.read(state.plan_folder(run_name), verify=False)
+    letters = DeadLetters(state.fetch_letters(run_name), state.letters_kept(run_name))
     reason = Reason("unknown", "was sent, its answer never came, and a person dropped it; it may have been applied")
     for chunk in held:
         stream = planned.manifest.streams[chunk.stream]
@@ -82,16 +86,27 @@ def run_row(state: State, run_name: str) -> RunRow:
 
 
 def prune(job: Job, older_than_s: float) -> dict[str, int]:
-    """Remove plans and dead letters that are old and settled."""
+    """Remove plans and dead letters that are old and settled, from the disk and from the store."""
     with opened(job) as state:
         unfinished = {row.run for row in state.ledger.runs("running", "unfinished")}
         bound = time.time() - older_than_s
-        folders = [path for path in state.plans.glob("*") if path.is_dir()]
-        files = list((state.root / "dead_letters").glob("*.jsonl"))
-        old_plans = [path for path in folders if path.name not in unfinished and path.stat().st_mtime < bound]
-        old_letters = [path for path in files if path.stem not in unfinished and path.stat().st_mtime < bound]
-        for path in old_plans:
-            plan.remove(path)
-        for path in old_letters:
-            path.unlink()
+        plans = _ages(state, "plans", (path for path in state.plans.glob("*") if path.is_dir()))
+        letters = _ages(state, "dead_letters", (state.root / "dead_letters").glob("*.jsonl"))
+        old_plans, old_letters = (
+            [run for run, age in ages.items() if run not in unfinished and age < bound] for ages in (plans, letters)
+        )
+        for run in old_plans:
+            state.remove_plan(run)
+            plan.remove(state.plans / run)
+        for run in old_letters:
+            state.remove_letters(run)
     return {"plans": len(old_plans), "dead_letters": len(old_letters)}
+
+
+def _ages(state: State, folder: str, paths: Iterable[Path]) -> dict[str, float]:
+    """Give when what is in a folder was written last, by run; here or in the store."""
+    found = {path.stem: path.stat().st_mtime for path in paths}
+    for one in state.files.listed(folder):
+        run = one.name.split("/")[1]
+        found[run] = max(found.get(run, 0.0), one.written_s)
+    return found

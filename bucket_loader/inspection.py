@@ -67,7 +67,7 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
         ]
         reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
-            reporter.say(f"    {row['record']}")
+            reporter.show(row["record"])
     rejected = planned.folder / plans.REJECTED
     if rejected.exists() and not reporter.quiet:
         reporter.rejected(rejected)
@@ -166,7 +166,7 @@ def _is_refusal(answer: bytes) -> bool:
 
 def status(job: Job, *, last: int) -> dict[str, Any]:
     """Give past runs, newest first (DESIGN section 5)."""
-    state = look_at_state(job.pipeline, job.state_folder)
+    state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         return {"runs": [], "cursors": {}}
     with closing(state):
@@ -182,7 +182,6 @@ def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
         for position, name in enumerate(counts)
         for chunk in state.ledger.chunks(row.run, position, "intent", "held")
     ]
-    letters = state.dead_letters(row.run)
     return {
         "run": row.run,
         "status": row.status,
@@ -195,7 +194,7 @@ def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
         "retries": row.retries,
         "streams": {name: asdict(found) for name, found in counts.items()},
         "unknown": unknown,
-        "dead_letters": str(letters.absolute()) if letters.exists() else None,
+        "dead_letters": state.letters_place(row.run),
     }
 
 

@@ -25,7 +25,7 @@ from msgspec import structs
 from bucket_loader import dead_letters, plan, planning, run, settling
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.dead_letters import Entry
-from bucket_loader.errors import StateError, UsageError
+from bucket_loader.errors import StateError, StateUnavailableError, UsageError
 from bucket_loader.ledger import Ledger, Replay, RunRow
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
@@ -34,7 +34,7 @@ from bucket_loader.report import Summary
 from bucket_loader.run import Job
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.state import State
+from bucket_loader.state import State, look_at_state
 
 _SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 _PLANNING: Final = "p"  # what planning rejected is numbered `p0`, `p1` ..., and made no record
@@ -105,7 +105,7 @@ def replay(job: Job, file: Path, *, remap: bool) -> Summary:
     Raises:
         BucketLoaderError: nothing was sent: the file is no dead-letter file of this state, or its plan is gone.
     """
-    letters = read(file)
+    letters = read(_brought(job, file))
 
     def new_run(job: Job, state: State) -> Summary:
         replaying = _Replaying(job, state, letters, _run_of(state, letters), run.new_run_name(datetime.now(UTC)))
@@ -117,6 +117,16 @@ def replay(job: Job, file: Path, *, remap: bool) -> Summary:
         return run.deliver(job, state, planned)
 
     return run.run(job, new_run)
+
+
+def _brought(job: Job, file: Path) -> Path:
+    """Bring a run's dead letters from the state's store, where they are named and this disk lacks them."""
+    state = None if file.exists() or job.state_place.store is None else look_at_state(job.pipeline, job.state_place)
+    if state is None:
+        return file
+    with closing(state):
+        here = state.fetch_letters(file.stem)
+    return here if here.exists() else file
 
 
 def _run_of(state: State, letters: Letters) -> RunRow:
@@ -189,7 +199,9 @@ def _as_recorded(replaying: _Replaying) -> tuple[Plan, list[Replay]]:
             hint="they were rejected before there was one: mend `fields:` and replay with --remap",
         )
     try:
-        before = plan.read(replaying.state.plans / letters.run, verify=True)
+        before = plan.read(replaying.state.plan_folder(letters.run), verify=True)
+    except StateUnavailableError:
+        raise
     except StateError as error:
         error.hint = "its plan holds what was recorded; without it, replay through today's mapping: --remap"
         raise
@@ -394,7 +406,9 @@ def _overtaken(replaying: _Replaying, stream: PlannedStream, keys: pa.Array) -> 
         if row.number <= replaying.row.number:
             continue
         try:
-            later = plan.read(state.plans / row.run, verify=False)
+            later = plan.read(state.plan_folder(row.run), verify=False)
+        except StateUnavailableError:
+            raise
         except StateError:
             if not stream.remembers:
                 raise StateError(

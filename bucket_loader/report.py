@@ -1,10 +1,12 @@
 """What people and programs are told: progress while it runs, a summary at its end. People read stderr, programs stdout.
 
-On a terminal there is a bar with rate and time left; elsewhere plain lines, one every few seconds at the most.
+On a terminal there is a bar with rate and time left; elsewhere plain lines, one every few seconds at the most. What
+cannot be told (stderr is a closed pipe, or a file on a full disk) is not: a run ends as it ends all the same.
 """
 
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from bucket_loader import dead_letters
 from bucket_loader.errors import BucketLoaderError, RejectedRowsError
 from bucket_loader.records import Counts
+from bucket_loader.terminal import give_up_stderr, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 PLAIN_PERIOD_S: Final = 10.0
 REASONS_SHOWN: Final = 20
+WINDOWS_SHOWN: Final = 5
 COLUMNS: Final = (
     "read",
     "removed",
@@ -40,6 +44,7 @@ class Resumed:
 
     run: str
     streams: dict[str, Counts]
+    dead_letters: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,12 @@ class Summary:
             found["error"] = {"message": self.error.message, "hint": self.error.hint}
         return found
 
+    @property
+    def letters(self) -> list[Path]:
+        """The files of what was rejected: of the run, and of the runs that it finished first."""
+        files = [self.dead_letters, *(one.dead_letters for one in self.resumed)]
+        return [Path(file) for file in files if file is not None]
+
     def raise_for_status(self) -> None:
         """Raise what ended the run early, or that rows were rejected; do nothing when all was delivered.
 
@@ -111,10 +122,13 @@ class Summary:
 class Progressing(Protocol):
     """What a progress display is told of a delivery; `delivery.Tally` has these."""
 
+    run: str
     stream: str
     records: int
     delivered: int
     rejected: int
+    requests: int
+    retries: int
     state: str
 
 
@@ -125,13 +139,17 @@ class Reporter:
         self.console = console
         self.quiet = quiet
         self.throws_away = throws_away
-        self._last_plain = 0.0
+        self._last_told = 0.0
         self._planning: tuple[Progress, dict[str, TaskID]] | None = None
 
     def say(self, text: str) -> None:
         """Say one line."""
         if not self.quiet:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._line(text)
+
+    def show(self, record: str) -> None:
+        """Show a record to whoever asked to see it: it is row data, and goes to no log."""
+        self.say(f"    {record}")
 
     @contextmanager
     def planning(self) -> Iterator[None]:
@@ -152,20 +170,19 @@ class Reporter:
     def read(self, stream: str, rows: int, rejected: int) -> None:
         """Tell how many rows of a stream were read."""
         text = f"planning {stream}: {rows:,} rows read" + (f", {rejected:,} rejected" if rejected else "")
+        now = time.monotonic()
         if self._planning is not None:
             progress, tasks = self._planning
             if stream not in tasks:
                 tasks[stream] = progress.add_task(text, total=None)
             progress.update(tasks[stream], description=text)
-        else:
-            self._plain(text)
+        elif now - self._last_told >= PLAIN_PERIOD_S:
+            if self._last_told:
+                self._tell_reading(text, stream, rows, rejected)
+            self._last_told = now
 
-    def _plain(self, text: str) -> None:
-        now = time.monotonic()
-        if now - self._last_plain >= PLAIN_PERIOD_S:
-            if self._last_plain:
-                self.say(text)
-            self._last_plain = now
+    def _tell_reading(self, text: str, stream: str, rows: int, rejected: int) -> None:  # noqa: ARG002  # for a log
+        self.say(text)
 
     @contextmanager
     def delivering(self, tally: Progressing) -> Iterator[None]:
@@ -190,9 +207,11 @@ class Reporter:
         while not ended.wait(PLAIN_PERIOD_S):
             done = tally.delivered + tally.rejected
             before = done if before is None else before
-            rate = (done - before) / max(time.monotonic() - began, 0.001)
-            state = f" ({tally.state})" if tally.state else ""
-            self.say(f"delivering {tally.stream}: {done:,} of {tally.records:,} records, {rate:,.0f}/s{state}")
+            self._tell_progress(tally, done, (done - before) / max(time.monotonic() - began, 0.001))
+
+    def _tell_progress(self, tally: Progressing, done: int, rate: float) -> None:
+        state = f" ({tally.state})" if tally.state else ""
+        self.say(f"delivering {tally.stream}: {done:,} of {tally.records:,} records, {rate:,.0f}/s{state}")
 
     def _show_bar(self, tally: Progressing, ended: Any) -> None:  # noqa: ANN401  # threading.Event
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -218,32 +237,41 @@ class Reporter:
                 if last:
                     return
 
+    def ended(self, summary: Summary) -> None:
+        """Tell how a run ended, and why when it ended early."""
+        self.summary(summary)
+        if summary.error is not None:
+            self.error(summary.error)
+
+    def window(self, text: str, summary: Summary) -> None:  # noqa: ARG002  # for a log
+        """Tell how one of many runs ended."""
+        self.say(text)
+
+    def windows_ended(self, summaries: Sequence[Summary], *, skipped: int, exit_code: int) -> None:  # noqa: ARG002
+        """Tell how those of many runs ended that did not succeed."""
+        failed = [summary for summary in summaries if summary.exit_code]
+        for summary in failed[-WINDOWS_SHOWN:]:
+            self.ended(summary)
+        if len(failed) > WINDOWS_SHOWN:
+            self._line(f"... and {len(failed) - WINDOWS_SHOWN:,} more windows before them: `bucket-loader status`")
+
     def summary(self, summary: Summary) -> None:
         """Tell how a run ended: a table of where every row went, and what to do next."""
         if self.quiet and summary.exit_code == 0:
             return
-        from rich.table import Table
-
-        table = Table(title=f"{summary.pipeline}: run {summary.run}", title_justify="left")
-        table.add_column("stream")
-        shown = [name for name in COLUMNS if name in {"read", "delivered", "rejected"} or self._any(summary, name)]
-        for name in shown:
-            table.add_column(name, justify="right")
-        for resumed in summary.resumed:
-            for stream, counts in resumed.streams.items():
-                table.add_row(f"{stream} (resumed)", *(f"{getattr(counts, name):,}" for name in shown))
-        for stream, counts in summary.streams.items():
-            table.add_row(stream, *(f"{getattr(counts, name):,}" for name in shown))
-        if summary.streams or summary.resumed:
-            self.console.print(table)
+        for line in textwrap.wrap(f"{summary.pipeline}: run {summary.run}", self.console.width):
+            self._line(line, style="bold")
+        header, *rows = _rows(summary)
+        for number, line in enumerate(table(header, rows, self.console.width) if rows else ()):
+            self._line(line, style="bold" if number == 0 else None)
+        self._line(ending(summary))
         twice = sum(counts.possibly_duplicated for counts in summary.streams.values())
-        retried = f" ({summary.retries:,} retries)" if summary.retries else ""
-        ended = "finished, and some rows were rejected," if summary.status == "rejected" else summary.status
-        self._line(f"{ended} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}")
         if twice:
             self._line(f"{twice:,} records may be there twice: an attempt had no answer, or a 5xx, and was repeated")
-        if summary.dead_letters:
-            self.rejected(Path(summary.dead_letters))
+        for file in summary.letters:
+            self.rejected(file)
+        if next_step := "" if self.throws_away else next_step_after(summary):
+            self._line(f"  next: {next_step}")
 
     def rejected(self, file: Path) -> None:
         """Say what was rejected and why: by reason, with the first rows of each."""
@@ -254,15 +282,48 @@ class Reporter:
         if len(groups) > REASONS_SHOWN:
             self._line(f"    ... and {len(groups) - REASONS_SHOWN:,} more reasons in the file")
 
-    def _any(self, summary: Summary, name: str) -> bool:
-        streams = [*summary.streams.values(), *(counts for one in summary.resumed for counts in one.streams.values())]
-        return any(getattr(counts, name) for counts in streams)
-
-    def _line(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+    def _line(self, text: str, style: str | None = None) -> None:
+        try:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+        except OSError:
+            give_up_stderr()
 
     def error(self, error: BucketLoaderError) -> None:
         """Tell what ended a run, and what to do next."""
         self._line(f"error: {error.message}")
         if error.hint:
             self._line(f"  hint: {error.hint}")
+
+
+# --- words of a summary --------------------------------------------------------------------------------------------
+
+
+def ending(summary: Summary) -> str:
+    """Say how a run ended, in one line."""
+    retried = f" ({summary.retries:,} retries)" if summary.retries else ""
+    ended = "finished, and some rows were rejected," if summary.status == "rejected" else summary.status
+    return f"{ended} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}"
+
+
+def next_step_after(summary: Summary) -> str:
+    """Say what a person does next where no error's hint says so."""
+    if summary.error is not None:
+        return ""
+    if summary.status == "rejected" and summary.letters:
+        return f"mend the rows or `fields:`, then `bucket-loader replay {summary.letters[0]} --remap`"
+    if summary.status == "unfinished":
+        return (
+            "some records are held, since their answer never came: `bucket-loader status --json` names them, "
+            "`bucket-loader release` sends or drops them"
+        )
+    return ""
+
+
+def _rows(summary: Summary) -> list[list[str]]:
+    """Give the table: its header, then a row for each stream. Columns that are 0 everywhere are mostly left out."""
+    named = [(f"{stream} (resumed)", counts) for one in summary.resumed for stream, counts in one.streams.items()]
+    named += summary.streams.items()
+    always = {"read", "delivered", "rejected"}
+    shown = [name for name in COLUMNS if name in always or any(getattr(counts, name) for _, counts in named)]
+    rows = [[stream, *(f"{getattr(counts, name):,}" for name in shown)] for stream, counts in named]
+    return [["stream", *shown], *rows]

@@ -26,6 +26,7 @@ from bucket_loader.errors import (
     DestinationError,
     InterruptedRunError,
     StateError,
+    StateLockedError,
     StateUnavailableError,
     StoppedError,
     UsageError,
@@ -36,7 +37,7 @@ from bucket_loader.planning import PlanRequest
 from bucket_loader.records import Counts, make_folder, sync
 from bucket_loader.report import Reporter, Resumed, Summary
 from bucket_loader.settling import settle
-from bucket_loader.state import FOLDER, State, open_state
+from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
 EMPTY_EXIT_CODE = 99
 
@@ -53,7 +54,8 @@ class RunOptions:
     accept_changes: bool = False
     accept_mapping: bool = False
     allow_rejected: Share | None = None
-    state: Path | None = None
+    state: Given = field(default=None, repr=False)  # a URL in it may hold a password
+    wait_for_lock: float = 0.0
     expect_state: bool = False
     key_rotated: bool = False
     exit_99_when_empty: bool = False
@@ -85,19 +87,24 @@ class Job:
     signal_number: int = signal.SIGINT
 
     @property
-    def state_folder(self) -> Path:
+    def state_place(self) -> StatePlace:
         """Where states lie: `--state`, or beside the pipeline file."""
-        return self.options.state or self.base / FOLDER
+        return read_place(self.options.state, self.base / FOLDER)
 
     def open_state(self) -> State:
         """Open and lock this pipeline's state."""
-        return open_state(
-            self.pipeline,
-            self.state_folder,
+        wanted = Wanted(
             expect=self.options.expect_state,
             key_rotated=self.options.key_rotated,
             check_key=self.has_key,
+            waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped),
         )
+        try:
+            return open_state(self.pipeline, self.state_place, wanted)
+        except StateLockedError:
+            if self.stopped.is_set():
+                raise InterruptedRunError(self.signal_number) from None
+            raise
 
     def progress(self, stream: str, read: int, rejected: int) -> None:
         """Tell how far the reading is; end it when a signal asked for that."""
@@ -197,15 +204,16 @@ def _run_new(job: Job, state: State) -> Summary:
 
 def _resume(job: Job, state: State, row: RunRow) -> Summary:
     job.reporter.say(f"finishing run {row.run}, begun {row.created_at}")
-    planned = plan.read(state.plans / row.run, verify=True)
+    planned = plan.read(state.plan_folder(row.run), verify=True)
     if planned.digest() != row.plan_digest:
         raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
     _require_same_api(planned, job, "`bucket-loader abandon` the run: what it has not sent returns to the next plan")
+    state.fetch_letters(row.run)
     return deliver(job, state, planned)
 
 
 def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ()) -> None:
-    """Make the run exist: its dead letters so far, then its rows in the ledger."""
+    """Make the run exist: its dead letters so far and its plan, wherever they are kept, then its rows in the ledger."""
     _require_same_api(planned, job, "plan again; a replay needs --remap")
     if job.file is not None:
         state.ledger.note(pipeline_file=str(job.file.absolute()))
@@ -218,6 +226,8 @@ def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ())
         sync(unfinished)
         unfinished.replace(letters)
         sync(letters.parent)
+        state.letters_kept(planned.manifest.run)(letters.read_bytes())
+    state.keep_plan(planned.manifest.run)
     manifest = planned.manifest
     state.ledger.add_run(
         manifest.run,
@@ -250,7 +260,7 @@ def deliver(job: Job, state: State, planned: Plan) -> Summary:
     delivery = Delivery(
         plan=planned,
         ledger=state.ledger,
-        letters=DeadLetters(state.dead_letters(planned.manifest.run)),
+        letters=DeadLetters(state.dead_letters(planned.manifest.run), state.letters_kept(planned.manifest.run)),
         destination=job.pipeline.destination,
         clock=time.monotonic,
         stopped=job.stopped,
@@ -338,7 +348,7 @@ def _together(job: Job, summary: Summary, resumed: list[Summary], seconds: float
         summary,
         status=status,
         exit_code=exit_code,
-        resumed=tuple(Resumed(one.run, one.streams) for one in resumed),
+        resumed=tuple(Resumed(one.run, one.streams, one.dead_letters) for one in resumed),
         requests=summary.requests + sum(one.requests for one in resumed),
         retries=summary.retries + sum(one.retries for one in resumed),
         seconds=seconds,

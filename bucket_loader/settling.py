@@ -12,13 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader import cursor, plan, snapshot
+from bucket_loader import cursor, plan, receipts, snapshot
+from bucket_loader.arrays import bool_array, int64_array
 from bucket_loader.errors import StateUnavailableError
-from bucket_loader.ledger import Ledger
+from bucket_loader.ledger import Ledger, Part
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.records import make_folder
 from bucket_loader.state import State
 
+Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED = 1, 2
 
 
@@ -45,9 +47,9 @@ def _settle_streams(state: State, planned: Plan) -> None:
             continue
         if ledger.is_replay(manifest.run):
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream))
-        part = None
+        part, fates = None, _fates(ledger, manifest.run, stream)
         if stream.remembers and stream.records:
-            part = _write_part(state, planned, stream)
+            part = _write_part(state, planned, stream, fates)
         moves = stream.cursor is not None or bool(stream.files)
         whole = moves and not _unsent(ledger, manifest.run, stream)
         ledger.settle(
@@ -57,19 +59,19 @@ def _settle_streams(state: State, planned: Plan) -> None:
             part=part,
             mark=_mark(ledger, stream) if whole else None,
             loaded=stream.files if whole else (),
+            sent=receipts.digest(planned.keys(stream), fates == _DELIVERED) if stream.records else None,
         )
         _merge_memory(state, stream.name, manifest.run)
 
 
-def _write_part(state: State, planned: Plan, stream: PlannedStream) -> tuple[str, int] | None:
-    fates = _fates(state.ledger, planned.manifest.run, stream)
+def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> Part | None:
     if not fates.any():
         return None
     file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
     make_folder(state.snapshots)
     schema = snapshot.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshot.PART_SCHEMA
     rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema)
-    return file, rows
+    return state.keep_part(file, rows)
 
 
 def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
@@ -94,7 +96,7 @@ def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
     return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
 
 
-def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
     """Tell for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
     fates = np.zeros(stream.records, np.uint8)
     for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
@@ -105,16 +107,15 @@ def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> "np.ndarray[
     return fates
 
 
-def _remembered(
-    planned: Plan, stream: PlannedStream, fates: "np.ndarray[tuple[int], np.dtype[np.uint8]]"
-) -> Iterator[pa.RecordBatch]:
+def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[pa.RecordBatch]:
     first = 0
     for batch in planned.keys(stream, records=stream.remembers_ids):
         fate = fates[first : first + batch.num_rows]
         first += batch.num_rows
-        kept = pa.array(np.flatnonzero(fate))
+        kept = int64_array(np.flatnonzero(fate))
         # A claim has no content, so that it always compares as changed.
-        content = pc.if_else(pa.array(fate == _CLAIMED), pa.scalar(None, pa.binary(16)), batch["content"])
+        nothing = pa.nulls(batch.num_rows, pa.binary(16))
+        content = pc.if_else(bool_array(fate == _CLAIMED), nothing, batch["content"])
         columns = [batch["key"].take(kept), content.take(kept)]
         if stream.remembers_ids:
             ids = pa.array([_ids(record) for record in batch["record"].take(kept).to_pylist()], pa.string())
@@ -145,7 +146,6 @@ def _merge_memory(state: State, stream: str, run_name: str) -> None:
     if len(files) <= snapshot.PARTS_MAX:
         return
     merged = f"{files[-1].removesuffix('.parquet')}-merged.parquet"
-    rows = snapshot.merge([state.snapshots / file for file in files], state.snapshots / merged)
-    state.ledger.replace_memory(stream, files, (merged, rows), run_name)
-    for file in files:
-        (state.snapshots / file).unlink(missing_ok=True)
+    rows = snapshot.merge(state.memory()[stream], state.snapshots / merged)
+    state.ledger.replace_memory(stream, files, state.keep_part(merged, rows), run_name)
+    state.forget_parts(files)

@@ -242,8 +242,10 @@ class Worker:
         delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion(state, outcome))
         if held:
             log.warning(
-                "stream %s: chunk %s is held: %s", self.stream.name, chunk.members, outcome.status or outcome.message
-            )
+                "stream %s: chunk %s is held: %s", self.stream.name, chunk.members, outcome.status or outcome.message,
+                extra={"told": {"event": "held", "run": delivery.run, "stream": self.stream.name,
+                                "chunk": chunk.members}},
+            )  # fmt: skip
             return
         failure = _failure(outcome, delivery.patience, stopped=delivery.stopped.is_set())
         if failure is not None:
@@ -294,6 +296,7 @@ class _Attempts:
         slot = self._delivery.pacer.acquire()
         if slot is None:
             return self._last or Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
+        self._delivery.ledger.database.wait_until_held()  # another may have the state by now, and send the same
         self._delivery.count_request(retry=self._made > 0)
         self._made += 1
         self._last = outcome = self._worker.client.post(self._chunk.body)
@@ -307,10 +310,13 @@ class _Attempts:
         if outcome.ambiguous:
             self._delivery.ledger.count_ambiguous(self._delivery.run, self._chunk)
             self._committed = self._made
-            log.info(
-                "stream %s: chunk %s is sent again after %s; it may be applied twice",
-                self._worker.stream.name, self._chunk.members, outcome.status or outcome.message,
-            )  # fmt: skip
+        log.info(
+            "stream %s: chunk %s is sent again after %s%s",
+            self._worker.stream.name, self._chunk.members, outcome.status or outcome.message,
+            "; it may be applied twice" if outcome.ambiguous else "",
+            extra={"told": {"event": "retry", "run": self._delivery.run, "stream": self._worker.stream.name,
+                            "chunk": self._chunk.members, "attempts": self._made}},
+        )  # fmt: skip
 
     def conclusion(self, state: ChunkState, outcome: Outcome) -> Conclusion:
         """Give what is to be committed: the attempts since the last commit."""

@@ -9,10 +9,10 @@ import pytest
 IN_CI = bool(os.environ.get("BUCKET_LOADER_CI"))
 
 
-def require(*, programs=(), modules=()):
+def require(*, programs=(), modules=(), hint=""):
     """Skip, or in CI fail, unless these programs are on the PATH and these modules can be imported."""
     missing = [name for name in programs if shutil.which(name) is None]
     missing += [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
-        told = f"this machine lacks {', '.join(missing)}"
+        told = f"this machine lacks {', '.join(missing)}" + (f": {hint}" if hint else "")
         pytest.fail(f"{told}, and CI must not skip it") if IN_CI else pytest.skip(told, allow_module_level=True)

@@ -30,9 +30,10 @@ def test_a_generated_page_is_what_the_code_says_now(page):
     assert (ROOT / "docs" / page).read_text("utf-8") == docs_maker().PAGES[page]()
 
 
-def test_the_readme_and_the_help_tell_the_same_exit_codes():
-    """Every exit code of `--help` stands in the README's table, in the same words."""
-    readme = (ROOT / "README.md").read_text("utf-8").replace("`", "")
+@pytest.mark.parametrize("page", ["README.md", "docs/scheduling.md"])
+def test_a_page_and_the_help_tell_the_same_exit_codes(page):
+    """Every exit code of `--help` stands in the page's table, in the same words."""
+    readme = (ROOT / page).read_text("utf-8").replace("`", "")
     codes = re.findall(r"^  ([\d, ]+?)  +(.+)$", EXIT_CODES, flags=re.MULTILINE)
 
     missing = [

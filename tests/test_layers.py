@@ -7,10 +7,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bucket_loader"
 
-WORDS = {"errors", "contract", "records", "config", "pipeline_file"}
+WORDS = {"errors", "contract", "records", "arrays", "config", "pipeline_file"}
 STEPS = {"sources", "mapping", "snapshot", "plan", "chunker", "limits", "cursor", "ledger", "state", "sender",
          "dead_letters",
-         "report"}  # fmt: skip
+         "report", "terminal", "secrecy", "logs", "metrics"}  # fmt: skip
 LINE = {
     "backfilling",
     "planning",
@@ -25,6 +25,7 @@ LINE = {
     "features",
     "rehearsal",
     "first_pipeline",
+    "receipts",
 }
 DOORS = {"cli", "api", "integrations", "__main__", "__init__"}
 # Steps that stand on another step, each for the reason beside it.
@@ -32,7 +33,13 @@ ON_ANOTHER_STEP = {
     ("plan", "chunker"),  # where one chunk ends is a fact of the plan
     ("limits", "plan"),  # limits are held against a finished plan's manifest
     ("state", "ledger"),  # a state is its folder and its ledger, opened together
+    ("state", "sources"),  # an object store is opened as the sources open it
     ("report", "dead_letters"),  # the summary tells why rows were rejected
+    ("report", "terminal"),  # it is told on stderr, in tables
+    ("logs", "report"),  # the same is told, as objects
+    ("logs", "dead_letters"),  # the same
+    ("logs", "terminal"),  # and in the same place
+    ("logs", "secrecy"),  # without what no log may show
 }
 OWNERS = {
     "requests": {"sender"},
@@ -46,7 +53,10 @@ OWNERS = {
     "starlette": {"emulator"},
     "uvicorn": {"emulator"},
     "pandas": {"sources", "report", "api"},
-    "rich": {"report", "cli", "api", "inspection", "features"},
+    "psycopg": {"ledger"},
+    "prometheus_client": {"metrics"},
+    "rich": {"report", "terminal", "logs", "cli", "api", "inspection", "features", "integrations"},
+    "airflow": {"integrations"},
 }
 
 

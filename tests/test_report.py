@@ -3,16 +3,25 @@
 import io
 import time
 
+import pytest
 from rich.console import Console
 
 from bucket_loader.delivery import Tally
 from bucket_loader.records import Counts
 from bucket_loader.report import Reporter, Resumed, Summary
+from bucket_loader.terminal import table
 
 
 def console(*, terminal):
     """Make a console that writes to memory."""
     return Console(file=io.StringIO(), force_terminal=terminal, width=120, legacy_windows=False)
+
+
+def until(condition):
+    """Wait for what another thread does; a busy machine may take its time."""
+    ends = time.monotonic() + 20
+    while not condition() and time.monotonic() < ends:
+        time.sleep(0.02)
 
 
 def test_a_terminal_shows_a_bar_with_rate_and_state():
@@ -21,10 +30,9 @@ def test_a_terminal_shows_a_bar_with_rate_and_state():
     tally = Tally()
     with Reporter(out).delivering(tally):
         time.sleep(0.15)  # nothing has begun yet
-        tally.stream, tally.records, tally.delivered, tally.state = "events", 1_000, 250, "500: UNKNOWN_ERROR"
-        time.sleep(0.3)
+        tally.delivered, tally.state, tally.records, tally.stream = 250, "500: UNKNOWN_ERROR", 1_000, "events"
+        until(lambda: "500: UNKNOWN_ERROR" in out.file.getvalue())
         tally.delivered = 1_000
-        time.sleep(0.2)
 
     text = out.file.getvalue()
     assert "events" in text
@@ -58,6 +66,45 @@ def test_a_pipe_gets_plain_lines(monkeypatch):
     assert 2 <= len(lines) <= 5
     assert lines[0].startswith("delivering events: 100 of 1,000 records")
     assert "\x1b" not in out.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 41, 60, 120])
+def test_the_summary_can_be_read_at_any_width(width):
+    """Where the table does not fit, each stream is a list: no number is cut, and no line of them is too long."""
+    out = Console(file=io.StringIO(), width=width)
+    counts = Counts(read=1_234_567, delivered=1_234_560, rejected=7, superseded=0)
+    summary = Summary("20260101T030000000Z", "nightly", "succeeded", 0, "t", {"companies": counts, "users": Counts()})
+
+    Reporter(out).summary(summary)
+
+    *lines, _ = out.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= max(width, len("  delivered  1,234,560"))
+    assert [line.split() for line in lines if "delivered" in line] == (
+        [["stream", "read", "delivered", "rejected"]]
+        if width > 40
+        else [["delivered", "1,234,560"], ["delivered", "0"]]
+    )
+    assert "1,234,567" in out.file.getvalue()
+
+
+def test_a_name_of_wide_letters_keeps_the_columns():
+    """What takes two cells counts as two."""
+    text = list(table(["stream", "read"], [["会社", "1"], ["users", "20"]], 40))
+
+    assert text == ["stream  read", "会社       1", "users     20"]
+
+
+def test_a_run_that_was_finished_first_tells_its_dead_letters(tmp_path):
+    """The new run may have none; the person still has to know where the rows are."""
+    letters = tmp_path / "r1.jsonl"
+    letters.touch()
+    out = console(terminal=False)
+    counts = Counts(read=1, rejected=1)
+    resumed = (Resumed("r1", {"s": counts}, str(letters)),)
+
+    Reporter(out, quiet=True).ended(Summary("r2", "p", "rejected", 3, "t", {"s": Counts()}, resumed=resumed))
+
+    assert out.file.getvalue().replace("\n", "").count(str(letters)) == 2
 
 
 def test_quiet_says_nothing_of_a_success():

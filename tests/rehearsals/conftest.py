@@ -7,6 +7,7 @@ import pytest
 from driver import AT_ONCE, KEY, starter
 from harm import shim
 from points import Tools
+from remote import stores
 
 from bucket_loader.emulator.server import running
 
@@ -22,6 +23,13 @@ def endpoints():
 def forks():
     """What starts the program quickly."""
     with starter() as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def store():
+    """A store for the files of many states."""
+    with pytest.MonkeyPatch.context() as patch, stores.s3(patch) as it:
         yield it
 
 

@@ -201,6 +201,42 @@ def test_an_answer_that_quotes_the_row_and_the_key_stays_out_of_every_message(pl
     assert here.leaks() == []
 
 
+@pytest.mark.parametrize("answer", ["400", "401", "429", "500", "html", "redirect"])
+def test_json_logs_hold_objects_alone_and_no_words_of_the_server(place, answer):
+    """The same in objects: with retries told one by one, bad rows by their numbers, and `plan --show` without a row."""
+    judged, expected = ANSWERS[answer]
+    here = place(rows=60 if expected == 4 else 9, environment={"BUCKET_LOADER_LOG_FORMAT": "json"})
+    with serving(judged) as url:
+        code = here.command(url, "run", "--patience", "1s")
+        for words in (("status",), ("plan", "--show", "5"), ("check",), ("run", f"--{KEY}")):
+            here.command(url, *words)
+
+    told = [json.loads(line) for line in (here.folder / "stderr").read_text().splitlines()]
+    assert code == expected
+    assert "retry" in {one["event"] for one in told} or answer not in {"429", "500"}
+    assert here.leaks() == []
+
+
+def test_a_library_that_logs_rows_and_keys_leaks_nothing_into_json_logs(place):
+    """Every library at DEBUG, and one that repeats what it was given: of it only its own words come out."""
+    here = place()
+    code = (
+        "import logging, sys, warnings; logging.getLogger().setLevel(1); "
+        f"from bucket_loader import run; send = run.deliver; "
+        f"run.deliver = lambda *a: (logging.getLogger('x').error('row %s', '{VALUE}'), "
+        f"logging.getLogger('x').error('with {KEY}'), warnings.warn('with {KEY}'), send(*a))[-1]; "
+        "from bucket_loader.cli import main; main(['run', 'pipeline.yaml', '--log-format', 'json'])"
+    )
+    with serving(lambda _: (200, b'{"success": true}', {})) as url, (here.folder / "stderr").open("wb") as err:
+        environment = {**os.environ, "BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", code], cwd=here.folder, env=environment, stderr=err, check=True)
+
+    told = [json.loads(line) for line in (here.folder / "stderr").read_text().splitlines()]
+    assert [one["message"] for one in told if one.get("logger") == "x"] == ["row %s", "with ***"]
+    assert "py.warnings" in {one.get("logger") for one in told}
+    assert here.leaks() == []
+
+
 def test_what_is_held_is_told_without_the_words_of_the_server(place):
     """An unknown that is held is named by its chunk; the answer that made it one is not repeated."""
     here = place(record="event", fields="{userId: id, event: note, timestamp: {value: '2026-01-01T00:00:00Z'}}",

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bucket_loader import delivery, ledger, plan, run, settling, worker
-from bucket_loader.ledger import Conclusion, Ledger
+from bucket_loader import delivery, plan, run, settling, worker
+from bucket_loader.ledger import Conclusion, Ledger, ledger
 from bucket_loader.records import Verdict
 from bucket_loader.sender import retry
 

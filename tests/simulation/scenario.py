@@ -29,9 +29,11 @@ from rich.console import Console
 from server import Known, Server, Weather
 from virtual import ViolationError, World
 
-from bucket_loader import auditing, dead_letters, delivery, ends, ledger, plan, run, snapshot, worker
+from bucket_loader import auditing, dead_letters, delivery, ends, plan, run, snapshot, worker
 from bucket_loader.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.ledger import Ledger
+from bucket_loader.ledger import ledger as ledgers
+from bucket_loader.ledger import sqlite as ledger_file
 from bucket_loader.pipeline_file import pipeline_from
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions
@@ -505,7 +507,7 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         world.point()
 
     changes: list[tuple[Any, str, Any]] = [
-        *((module, "threading", threads) for module in (delivery, worker, ledger, dead_letters, pacing)),
+        *((module, "threading", threads) for module in (delivery, worker, ledgers, ledger_file, dead_letters, pacing)),
         (delivery, "queue", world.queue()),
         (delivery, "Client", lambda *_: SimpleNamespace(post=simulation.server.post, close=lambda: None)),
         (delivery, "Watchdog", lambda: SimpleNamespace(stop=lambda: None)),
@@ -514,7 +516,7 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         (pacing, "STOP_CHECK_S", 10.0),  # a thread that looks often costs turns, and shows nothing more
         (run, "time", SimpleNamespace(monotonic=lambda: world.now)),
         (run, "_give_memory_back", lambda: None),
-        (ledger, "sqlite3", _like(sqlite3, connect=connect)),
+        (ledger_file, "sqlite3", _like(sqlite3, connect=connect)),
         (dead_letters, "os", _like(os, write=write, fsync=fsync)),
         (snapshot, "sync", sync),
         (dead_letters, "sync", sync),

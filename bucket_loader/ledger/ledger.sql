@@ -1,5 +1,6 @@
 -- The ledger: what was planned, what was sent, what came of it. No row data, no key, no password.
--- An older schema is brought up to date by running this again for new tables; new columns are added in `ledger.py`.
+-- An older schema is brought up to date by running this again for new tables; new columns are added in `database.py`.
+-- PostgreSQL takes the same text, with its own names for the types (`postgres.py`).
 -- A chunk is inserted when it is about to be sent ("intent"): a row in that state after a crash may have been applied.
 
 CREATE TABLE IF NOT EXISTS meta (
@@ -36,6 +37,7 @@ CREATE TABLE IF NOT EXISTS stream (
     mapping    TEXT NOT NULL,
     settled    INTEGER NOT NULL DEFAULT 0,           -- its memory is up to date
     removed    INTEGER NOT NULL DEFAULT 0,           -- rows that are gone from the source
+    sent       TEXT,                                 -- digest of what was delivered, once settled
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 
@@ -68,13 +70,14 @@ CREATE TABLE IF NOT EXISTS replay (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS replay_of_run ON replay (run, stream, sequence);
 
--- What a stream remembers of earlier runs: parts in their order. The files lie beside the ledger.
+-- What a stream remembers of earlier runs: parts in their order. The files lie in the state's folder or store.
 CREATE TABLE IF NOT EXISTS memory (
     stream  TEXT NOT NULL,
     number  INTEGER NOT NULL,
     file    TEXT NOT NULL,
     rows    INTEGER NOT NULL,
     run     TEXT NOT NULL,
+    digest  TEXT,                                    -- sha256 of the file
     PRIMARY KEY (stream, number)
 ) WITHOUT ROWID;
 

@@ -1,0 +1,1 @@
+"""Doors for other programs: one orchestrator, one thin package."""

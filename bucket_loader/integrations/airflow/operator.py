@@ -1,0 +1,281 @@
+"""The operator: one run of a pipeline file as one Airflow task, with Airflow's interval, retries and log.
+
+connection, variables, interval --> Job --run, in a thread--> summary --> XCom, and the task's end
+"""
+
+import os
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+
+from bucket_loader.errors import BucketLoaderError, UsageError
+from bucket_loader.integrations.airflow.hook import BucketHook
+from bucket_loader.integrations.airflow.versions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+)
+
+if TYPE_CHECKING:
+    from bucket_loader.config import Pipeline, Share
+    from bucket_loader.report import Reporter, Summary
+    from bucket_loader.run import Job, RunOptions
+
+Interval = tuple[datetime, datetime]
+Moment = datetime | str | None
+
+_DONE, _EMPTY = 0, 99
+_NO_RETRY: Final = frozenset([2, 3, 4, 5])  # the same again would end the same (DESIGN section 5)
+_STATE: Final = "BUCKET_LOADER_STATE"
+_LOG_WIDTH: Final = 120  # columns; keeps a table's row on one line of the log
+
+
+class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives in environments of its own
+    """Run a pipeline file: finish what is unfinished, plan, deliver.
+
+    Args:
+        pipeline: the path of the pipeline file.
+        bucket_conn_id: a connection of type `bucket`, for BUCKET_BASE_URL, BUCKET_SECRET_KEY and BUCKET_ENVIRONMENT.
+        streams: only these streams.
+        interval_start, interval_end: the interval; the data interval of the DAG run by default.
+        variables: what `${VAR}` in the pipeline file refers to, before the connection and the worker's environment.
+        state: where the memory of runs lies: what `--state` takes, one or several; else BUCKET_LOADER_STATE, else
+            beside the pipeline file.
+        fail_on_rejected: whether any rejected row fails the task; or how many may be rejected, or what share ("1%").
+        skip_when_empty: whether the task is skipped when there was nothing to do.
+        expect_state: refuse to start without the state of an earlier run.
+        backfill: the interval is a window of history: only events and feedback, and only streams that use it.
+        patience: how long an outage is waited out in the task, before Airflow's own retry.
+        run_options: more of a run's options, as `load()` takes them: `accept_changes`, `full`, `key_rotated` ...
+    """
+
+    template_fields: Sequence[str] = ("pipeline", "streams", "interval_start", "interval_end", "variables", "state")
+    ui_color = "#e4f0e8"
+
+    def __init__(  # noqa: PLR0913  # an operator's parameters are its face
+        self,
+        *,
+        pipeline: str | Path,
+        bucket_conn_id: str = BucketHook.default_conn_name,
+        streams: Sequence[str] = (),
+        interval_start: Moment = None,
+        interval_end: Moment = None,
+        variables: Mapping[str, str] | None = None,
+        state: str | Sequence[str] | None = None,
+        fail_on_rejected: bool | int | str = True,
+        skip_when_empty: bool = False,
+        expect_state: bool = False,
+        backfill: bool = False,
+        patience: str | None = None,
+        run_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,  # noqa: ANN401  # Airflow's own
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.bucket_conn_id = bucket_conn_id
+        self.streams = streams
+        self.interval_start = interval_start
+        self.interval_end = interval_end
+        self.variables = variables
+        self.state = state
+        self.fail_on_rejected = fail_on_rejected
+        self.skip_when_empty = skip_when_empty
+        self.expect_state = expect_state
+        self.backfill = backfill
+        self.patience = patience
+        self.run_options = run_options
+        self._job: Job | None = None
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Do the run, and end the task as the run ended; gives its counts and paths."""
+        try:
+            job, interval = self._make_job(context)
+            summary = self._drained_on_the_way_out(job, lambda: self._load(job, interval))
+        except BucketLoaderError as error:
+            raise _ending(error.exit_code, "failed", error) from None
+        job.reporter.summary(summary)
+        found = summary.as_json()
+        if summary.exit_code != _DONE:
+            context["ti"].xcom_push(key="return_value", value=found)
+            raise _ending(summary.exit_code, summary.status, summary.error)
+        return found
+
+    def on_kill(self) -> None:
+        """Drain: what is in flight is waited for and remembered, nothing else is sent."""
+        if self._job is not None:
+            self._job.stopped.set()
+
+    def _drained_on_the_way_out(self, job: "Job", load: "Callable[[], Summary]") -> "Summary":
+        """Run beside the main thread, which Airflow's signals and time limits interrupt wherever it is."""
+        self._job = job
+        with ThreadPoolExecutor(1, thread_name_prefix="bucket-loader") as pool:
+            try:
+                return pool.submit(load).result()
+            except BaseException:
+                job.stopped.set()
+                raise
+            finally:
+                self._job = None
+
+    def _load(self, job: "Job", interval: Interval | None) -> "Summary":
+        from bucket_loader import backfilling
+        from bucket_loader.run import run
+
+        if not self.backfill:
+            return run(job)
+        if interval is None:
+            raise _no_interval("a backfill loads one interval")
+        start, end = interval
+        window = f"{(end - start).total_seconds():f}s"
+        return backfilling.backfill(job, start, end, window, again=True).done[0][1]
+
+    def _make_job(self, context: Mapping[str, Any]) -> "tuple[Job, Interval | None]":
+        from bucket_loader.cli import with_patience
+        from bucket_loader.pipeline_file import load_pipeline
+        from bucket_loader.run import Job
+
+        given = {name: str(value) for name, value in (self.variables or {}).items()}
+        variables = ChainMap(given, BucketHook(self.bucket_conn_id).variables(), cast("dict[str, str]", os.environ))
+        file = Path(self.pipeline)
+        pipeline = with_patience(load_pipeline(file, variables=variables), self.patience)
+        streams = (self.streams,) if isinstance(self.streams, str) else tuple(self.streams or ())
+        start, end = self._moments(context)
+        interval = (start, end) if start is not None and end is not None and start < end else None
+        if interval is None and _uses_interval(pipeline, streams):
+            raise _no_interval(f"{file.name} uses the interval")
+        options = self._options(streams, interval, end, self.state or _places(variables.get(_STATE)))
+        shown = f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}" if start and end else "none"
+        self.log.info("%s to %s; interval: %s", file, pipeline.destination.base_url, shown)
+        return Job(pipeline, file.absolute().parent, options, _reporter(self.log.info), file=file), interval
+
+    def _moments(self, context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+        """Give the interval that was asked for, else the DAG run's; each end may be missing."""
+        if (not self.interval_start) != (not self.interval_end):
+            raise UsageError("an interval has a start and an end", hint="give both interval_start and interval_end")
+        start, end = _moment(self.interval_start), _moment(self.interval_end)
+        if start is not None and end is not None:
+            if start >= end:
+                raise UsageError("the interval is empty: its end is not after its start", hint="give the earlier first")
+            return start, end
+        return _moment(context.get("data_interval_start")), _moment(context.get("data_interval_end"))
+
+    def _options(
+        self,
+        streams: tuple[str, ...],
+        interval: Interval | None,
+        end: datetime | None,
+        state: str | Sequence[str] | None,
+    ) -> "RunOptions":
+        from bucket_loader.run import RunOptions
+
+        own: dict[str, Any] = {
+            "interval": interval,
+            "streams": streams,
+            "state": state or None,
+            "allow_rejected": self._allowed(),
+            "expect_state": self.expect_state,
+            "exit_99_when_empty": self.skip_when_empty,
+        }
+        more = dict(self.run_options or {})
+        known = RunOptions.__dataclass_fields__.keys() - own.keys()
+        if unknown := more.keys() - known:
+            raise UsageError(
+                f"run_options has {', '.join(sorted(unknown))}, which is no option there",
+                hint=f"it takes {', '.join(sorted(known))}; the others are parameters of the operator",
+            )
+        return RunOptions(**{"as_of": end, **more, **own})
+
+    def _allowed(self) -> "Share | None":
+        from bucket_loader.config import Share, share
+
+        given = self.fail_on_rejected
+        if isinstance(given, bool):
+            return None if given else Share(amount=100, percent=True)
+        try:
+            return share(given)
+        except ValueError as error:
+            raise UsageError(f"fail_on_rejected={given!r}: {error}") from None
+
+
+# --- from Airflow's words to ours ----------------------------------------------------------------------------------
+
+
+def _moment(given: Any) -> datetime | None:  # noqa: ANN401  # a datetime, of Airflow's or ours, or a template's text
+    if not given:
+        return None
+    try:
+        moment = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
+    except ValueError:
+        raise UsageError(
+            f"{str(given)!r} is no time", hint="write for example 2026-01-31, or {{ data_interval_start }}"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _uses_interval(pipeline: "Pipeline", streams: tuple[str, ...]) -> bool:
+    """Tell whether the chosen streams read by the interval; a query's named sources all count."""
+    from bucket_loader.config import QuerySource, interval_is_used
+
+    chosen = [pipeline.source_of(stream) for stream in pipeline.streams if not streams or stream.name in streams]
+    named = pipeline.sources.values() if any(isinstance(spec, QuerySource) for spec in chosen) else ()
+    return any(interval_is_used(spec) for spec in (*chosen, *named))
+
+
+def _no_interval(why: str) -> UsageError:
+    return UsageError(
+        f"{why}, and this DAG run has none, or an empty one",
+        hint="schedule the DAG with a data-interval timetable, such as CronDataIntervalTimetable (in Airflow 3 a plain "
+        "cron or @daily gives an interval of length zero); or give interval_start and interval_end",
+    )
+
+
+def _places(variable: str | None) -> list[str]:
+    """Give the places in BUCKET_LOADER_STATE: several URLs are parted by blanks; a folder may hold blanks."""
+    if not variable:
+        return []
+    return variable.split() if "://" in variable else [variable]
+
+
+# --- from our words to Airflow's -----------------------------------------------------------------------------------
+
+
+def _ending(exit_code: int, status: str, error: BucketLoaderError | None) -> Exception:
+    """Give the exception that ends a task as a run ended: skipped, failed for good, or to be tried again."""
+    if exit_code == _EMPTY:
+        return cast("Exception", AirflowSkipException("there was nothing to do"))
+    told = f"{status}: {error}" if error is not None else status
+    if exit_code in _NO_RETRY:
+        return cast("Exception", AirflowFailException(f"bucket-loader: {told} (exit {exit_code}; not retried)"))
+    return cast("Exception", AirflowException(f"bucket-loader: {told} (exit {exit_code}; a retry continues)"))
+
+
+def _reporter(log: Callable[[str, str], None]) -> "Reporter":
+    from rich.console import Console
+
+    from bucket_loader.report import Reporter
+
+    file = cast("TextIO", _Lines(log))
+    return Reporter(Console(file=file, width=_LOG_WIDTH, force_terminal=False, no_color=True))
+
+
+class _Lines:
+    """A text file whose lines go to a log."""
+
+    def __init__(self, log: Callable[[str, str], None]) -> None:
+        self._log = log
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Log the lines that are whole."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if line.strip():
+                self._log("%s", line.rstrip())
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: a line is logged when it is whole."""

@@ -1,0 +1,35 @@
+"""The ledger: the durable memory of runs and chunks, in SQLite, or in PostgreSQL for workers that forget.
+
+ledger   the one class, and its SQL     database  the seam below it
+memory   what outlives a run            sqlite, postgres  behind the seam
+"""
+
+from bucket_loader.ledger.database import SCHEMA_VERSION, Database
+from bucket_loader.ledger.ledger import Ledger
+from bucket_loader.ledger.rows import (
+    ChunkRow,
+    ChunkState,
+    Conclusion,
+    NewStream,
+    Part,
+    Replay,
+    RunRow,
+    RunStatus,
+)
+from bucket_loader.ledger.sqlite import PLANS, SqliteDatabase
+
+__all__ = [
+    "PLANS",
+    "SCHEMA_VERSION",
+    "ChunkRow",
+    "ChunkState",
+    "Conclusion",
+    "Database",
+    "Ledger",
+    "NewStream",
+    "Part",
+    "Replay",
+    "RunRow",
+    "RunStatus",
+    "SqliteDatabase",
+]

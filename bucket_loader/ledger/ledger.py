@@ -1,0 +1,261 @@
+"""The ledger's one class: runs, chunks, and what is remembered of them, whatever database it lies in.
+
+An intent is committed before its first byte is sent, an outcome before the worker takes the next chunk; one commit may
+carry both. Workers may call from any thread.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from bucket_loader.ledger.database import Database, Statement
+from bucket_loader.ledger.memory import Memory
+from bucket_loader.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Replay, RunRow, RunStatus
+from bucket_loader.ledger.sqlite import SqliteDatabase
+from bucket_loader.records import Chunk, Counts
+
+
+class Ledger(Memory):
+    """One state's ledger; open it under the state's lock."""
+
+    def __init__(self, where: Path | Database) -> None:
+        self._committing = threading.Lock()
+        self._waiting: deque[_Ticket] = deque()
+        super().__init__(SqliteDatabase(where) if isinstance(where, Path) else where)
+
+    # --- runs --------------------------------------------------------------------------------------------------
+
+    def add_run(  # noqa: PLR0913  # a row's columns
+        self, run: str, *, as_of: str, interval: tuple[str, str] | None, plan_digest: str, created_at: str,
+        streams: Sequence[NewStream], replays: Sequence[Replay] = (),
+    ) -> None:  # fmt: skip
+        """Note a finished plan: from here on its run exists, and what it replays is taken up."""
+        values = (run, as_of, *(interval or (None, None)), plan_digest, created_at)
+        self._write([
+            (_ADD_RUN, values),
+            *((_ADD_STREAM, (run, new.position, new.name, new.records, new.read, new.rejected, new.filtered,
+                             new.superseded, new.unchanged, new.mapping, new.removed)) for new in streams),
+            *(("INSERT INTO replay VALUES (?, ?, ?, ?, ?)", (one.letters, one.stream, one.number, run, one.sequence))
+              for one in replays),
+        ])  # fmt: skip
+
+    def runs(self, *statuses: RunStatus) -> list[RunRow]:
+        """Give the runs, oldest first; those of some statuses when any are named."""
+        rows = self._query(
+            "SELECT run, number, status, as_of, interval_start, interval_end, plan_digest, created_at, ended_at, "
+            "exit_code, requests, retries FROM run ORDER BY number"
+        )
+        found = [RunRow(*row) for row in rows]
+        return [row for row in found if not statuses or row.status in statuses]
+
+    def end_run(self, run: str, status: RunStatus, *, exit_code: int, ended_at: str) -> None:
+        """Say how a run ended, for now or for good."""
+        statement = "UPDATE run SET status = ?, exit_code = ?, ended_at = ? WHERE run = ?"
+        self._write([(statement, (status, exit_code, ended_at, run))])
+
+    def add_traffic(self, run: str, *, requests: int, retries: int) -> None:
+        """Add to a run's count of requests, and of those that were retries."""
+        statement = "UPDATE run SET requests = requests + ?, retries = retries + ? WHERE run = ?"
+        self._write([(statement, (requests, retries, run))])
+
+    # --- chunks ------------------------------------------------------------------------------------------------
+
+    def recover(self, run: str, stream: int, *, hold: bool) -> list[ChunkRow]:
+        """Name the intents that a crash left: each counts one ambiguous attempt, and is queued again or held."""
+        left = self.chunks(run, stream, "intent")
+        if left:
+            statement = (
+                "UPDATE chunk SET ambiguous = ambiguous + 1, status = NULL, state = ? "
+                "WHERE run = ? AND stream = ? AND state = 'intent'"
+            )
+            self._write([(statement, ("held" if hold else "queued", run, stream))])
+        return left
+
+    def queued(self, run: str, stream: int) -> list[ChunkRow]:
+        """Give the chunks that were begun and still have to be sent."""
+        return self.chunks(run, stream, "queued")
+
+    def chunks(self, run: str, stream: int, *states: ChunkState) -> list[ChunkRow]:
+        """Give a stream's chunks in some states, in order."""
+        marks = ", ".join("?" * len(states))
+        rows = self._query(
+            f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND state IN ({marks}) ORDER BY first, members",
+            run, stream, *states,
+        )  # fmt: skip
+        return [ChunkRow(*row) for row in rows]
+
+    def begun(self, run: str, stream: int) -> set[int]:
+        """Give the first sequences of the plan's chunks that were ever intended."""
+        rows = self._query("SELECT first FROM chunk WHERE run = ? AND stream = ? AND part = 0", run, stream)
+        return {int(first) for (first,) in rows}
+
+    def intend(self, run: str, chunk: Chunk) -> None:
+        """Commit the intent to send a chunk; returns only when it is durable."""
+        self._commit([(_INTEND, _intent(run, chunk))])
+
+    def conclude(self, run: str, chunk: Chunk, conclusion: Conclusion, following: Chunk | None = None) -> None:
+        """Commit what became of a chunk, and with it the intent of the worker's next."""
+        values = (conclusion.state, conclusion.attempts, conclusion.ambiguous, conclusion.status)
+        statements: list[Statement] = [(_CONCLUDE, (*values, run, *_name(chunk)))]
+        if following is not None:
+            statements.append((_INTEND, _intent(run, following)))
+        self._commit(statements)
+
+    def count_ambiguous(self, run: str, chunk: Chunk) -> None:
+        """Name an attempt that may have been applied, before the chunk is sent again."""
+        self._commit([(_COUNT_AMBIGUOUS, (run, *_name(chunk)))])
+
+    def _commit(self, statements: list[Statement]) -> None:
+        """Make statements durable; those of several workers that wait at once share one commit.
+
+        Each caller returns only when its own are durable, so an intent is still committed before its first byte.
+        """
+        ticket = _Ticket(statements)
+        self._waiting.append(ticket)
+        with self._committing:
+            if not ticket.ended:
+                self._commit_together([self._waiting.popleft() for _ in range(len(self._waiting))])
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _commit_together(self, tickets: "list[_Ticket]") -> None:
+        try:
+            self._write(statement for ticket in tickets for statement in ticket.statements)
+        except BaseException as error:  # noqa: BLE001  # every waiting worker has to hear of it
+            for ticket in tickets:
+                ticket.error = error
+        for ticket in tickets:
+            ticket.ended = True
+
+    def split(self, run: str, chunk: Chunk, parts: Sequence[Chunk], conclusion: Conclusion) -> None:
+        """Commit that a chunk is replaced by its parts, each queued: they are intents of their own."""
+        values = ("split", conclusion.attempts, conclusion.ambiguous, conclusion.status)
+        self._write([
+            (_CONCLUDE, (*values, run, *_name(chunk))),
+            *((_ADD_PART, (run, *_name(part), len(part.sequences), run, *_name(chunk), _digest(part)))
+              for part in parts),
+        ])  # fmt: skip
+
+    def ever_delivered(self) -> bool:
+        """Tell whether anything was ever delivered from this state."""
+        return bool(self._query("SELECT 1 FROM chunk WHERE state = 'delivered' LIMIT 1"))
+
+    def counts(self, run: str) -> dict[str, Counts]:
+        """Add up where every row of a run's streams went, by the stream's name."""
+        counts = {}
+        for name, *row in self._query(_COUNTS, run):
+            numbers = (int(number) for number in row)
+            records, read, removed, rejected, filtered, superseded, unchanged, delivered, refused, unknown, twice = (
+                numbers
+            )
+            counts[str(name)] = Counts(
+                read=read, removed=removed, delivered=delivered, rejected=rejected + refused, unchanged=unchanged,
+                superseded=superseded, filtered=filtered, pending=records - delivered - refused, unknown=unknown,
+                possibly_duplicated=twice,
+            )  # fmt: skip
+        return counts
+
+    def planned(self, run: str, stream: int) -> dict[str, int | str]:
+        """Give what was noted of a stream's plan, by name."""
+        names = ("name", "records", "read", "removed", "rejected", "filtered", "superseded", "unchanged", "mapping")
+        rows = self._query(f"SELECT {', '.join(names)} FROM stream WHERE run = ? AND position = ?", run, stream)
+        return dict(zip(names, rows[0], strict=True)) if rows else {}
+
+    def release(self, run: str, members: str | None, *, state: ChunkState) -> list[ChunkRow]:
+        """Take held chunks of a run (one, or all) out of being held; gives what they were."""
+        chosen = "WHERE run = ? AND state = 'held' AND members = coalesce(?, members)"
+        rows = self._query(f"{_SELECT_CHUNK} {chosen} ORDER BY stream, first", run, members)
+        self._write([(f"UPDATE chunk SET state = ? {chosen}", (state, run, members))])
+        return [ChunkRow(*row) for row in rows]
+
+    def unsettled(self, run: str) -> set[int]:
+        """Give the positions of a run's streams whose memory is not up to date."""
+        rows = self._query("SELECT position FROM stream WHERE run = ? AND settled = 0", run)
+        return {int(position) for (position,) in rows}
+
+    def sent(self, run: str) -> dict[str, str | None]:
+        """Give the digest of what each stream of a settled run has delivered; None for nothing, or not settled."""
+        return {
+            str(name): digest
+            for name, digest in self._query("SELECT name, sent FROM stream WHERE run = ? ORDER BY position", run)
+        }
+
+    # --- dead letters that were taken up again -------------------------------------------------------------------
+
+    def replayed(self, letters: str) -> set[tuple[str, str]]:
+        """Give which dead letters of a run were taken up again: stream and number."""
+        rows = self._query("SELECT stream, number FROM replay WHERE letters = ?", letters)
+        return {(str(stream), str(number)) for stream, number in rows}
+
+    def is_replay(self, run: str) -> bool:
+        """Tell whether a run took up dead letters."""
+        return bool(self._query("SELECT 1 FROM replay WHERE run = ? LIMIT 1", run))
+
+    def give_back(self, run: str, stream: str, sequences: Sequence[int]) -> None:
+        """Let the dead letters of records that a closed run never sent be taken up another time."""
+        statement = "DELETE FROM replay WHERE run = ? AND stream = ? AND sequence = ?"
+        self._write((statement, (run, stream, sequence)) for sequence in sequences)
+
+
+@dataclass
+class _Ticket:
+    """Statements that wait for a commit, whether it was tried, and what stood in its way."""
+
+    statements: list[Statement]
+    ended: bool = False
+    error: BaseException | None = None
+
+
+_ADD_RUN: Final = """
+    INSERT INTO run (number, run, status, as_of, interval_start, interval_end, plan_digest, created_at)
+    VALUES ((SELECT coalesce(max(number), 0) + 1 FROM run), ?, 'running', ?, ?, ?, ?, ?)
+"""
+_ADD_STREAM: Final = """
+    INSERT INTO stream (run, position, name, records, read, rejected, filtered, superseded, unchanged, mapping, removed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_ADD_PART: Final = """
+    INSERT INTO chunk (run, stream, first, members, records, part, state, ambiguous, digest)
+    VALUES (?, ?, ?, ?, ?, 1, 'queued',
+            (SELECT ambiguous FROM chunk WHERE run = ? AND stream = ? AND first = ? AND members = ?), ?)
+"""
+_CONCLUDE: Final = """
+    UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?
+    WHERE run = ? AND stream = ? AND first = ? AND members = ?
+"""
+_COUNT_AMBIGUOUS: Final = """
+    UPDATE chunk SET attempts = attempts + 1, ambiguous = ambiguous + 1
+    WHERE run = ? AND stream = ? AND first = ? AND members = ?
+"""
+_SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest FROM chunk"
+_INTEND: Final = """
+    INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
+    ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'
+"""
+_COUNTS: Final = """
+    SELECT s.name, s.records, s.read, s.removed, s.rejected, s.filtered, s.superseded, s.unchanged,
+           coalesce(sum(c.records) FILTER (WHERE c.state = 'delivered'), 0),
+           coalesce(sum(c.records) FILTER (WHERE c.state IN ('rejected', 'dropped')), 0),
+           coalesce(sum(c.records) FILTER (WHERE c.state IN ('intent', 'held')
+                    OR (c.state = 'queued' AND c.ambiguous > 0 AND c.status IS NULL)), 0),
+           coalesce(sum(c.records) FILTER (WHERE (c.state IN ('delivered', 'rejected') AND c.ambiguous > 0)
+                    OR (c.state = 'dropped' AND c.ambiguous > 1)), 0)
+    FROM stream s LEFT JOIN chunk c ON c.run = s.run AND c.stream = s.position
+    WHERE s.run = ? GROUP BY s.run, s.position ORDER BY s.position
+"""
+
+
+def _name(chunk: Chunk) -> tuple[int, int, str]:
+    return chunk.stream, chunk.sequences[0], chunk.members
+
+
+def _intent(run: str, chunk: Chunk) -> tuple[object, ...]:
+    return (run, *_name(chunk), len(chunk.sequences), _digest(chunk))
+
+
+def _digest(chunk: Chunk) -> bytes:
+    return sha256(chunk.body).digest()

@@ -1,0 +1,124 @@
+"""What the ledger remembers beyond one run: notes, each stream's memory, and how far it has read."""
+
+from collections.abc import Iterable, Sequence
+
+from bucket_loader.errors import StateError
+from bucket_loader.ledger.database import OLDER, SCHEMA_VERSION, Database, Row, Statement, layout
+from bucket_loader.ledger.rows import Part
+from bucket_loader.records import LoadedFile
+
+_NOTE = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_ADD_PART = """
+    INSERT INTO memory (stream, number, file, rows, run, digest)
+    SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ? FROM memory WHERE stream = ?
+"""
+_MARK = (
+    "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (stream) DO UPDATE SET mark = excluded.mark, run = excluded.run"
+)
+
+
+class Memory:
+    """The part of a ledger that outlives its runs."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        if self.meta("schema") in OLDER:
+            self._write(layout(database.columns))
+        if self.meta("schema") != SCHEMA_VERSION:
+            raise StateError(
+                f"the ledger {database.name} has schema {self.meta('schema')}, this version reads {SCHEMA_VERSION}",
+                hint="use the version of bucket_loader that wrote it",
+            )
+
+    def close(self) -> None:
+        """Close it, and let the next run in."""
+        self.database.close()
+
+    def _query(self, statement: str, *parameters: object) -> list[Row]:
+        return self.database.query(statement, *parameters)
+
+    def _write(self, statements: Iterable[Statement]) -> None:
+        self.database.write(list(statements))
+
+    def meta(self, name: str) -> str | None:
+        """Give what is noted under a name."""
+        rows = self._query("SELECT value FROM meta WHERE name = ?", name)
+        return str(rows[0][0]) if rows else None
+
+    def note(self, **values: str) -> None:
+        """Note values under names."""
+        self._write((_NOTE, pair) for pair in values.items())
+
+    def memory(self) -> dict[str, list[str]]:
+        """Give the files of each stream's memory, oldest first."""
+        return {stream: [part.file for part in parts] for stream, parts in self.parts().items()}
+
+    def parts(self) -> dict[str, list[Part]]:
+        """Give each stream's memory, oldest first."""
+        found: dict[str, list[Part]] = {}
+        for stream, *part in self._query("SELECT stream, file, rows, digest FROM memory ORDER BY stream, number"):
+            found.setdefault(str(stream), []).append(Part(*part))
+        return found
+
+    def cursors(self) -> dict[str, str]:
+        """Give each stream's high-water mark, as it is spelt."""
+        return {str(stream): str(mark) for stream, mark in self._query("SELECT stream, mark FROM cursor")}
+
+    def loaded_files(self) -> dict[str, frozenset[LoadedFile]]:
+        """Give the files that each stream has loaded."""
+        found: dict[str, set[LoadedFile]] = {}
+        for stream, *file in self._query("SELECT stream, name, bytes, digest FROM loaded_file"):
+            found.setdefault(str(stream), set()).add(LoadedFile(*file))
+        return {stream: frozenset(files) for stream, files in found.items()}
+
+    def settle(  # noqa: PLR0913  # what moves, moves in one commit
+        self, run: str, position: int, *, stream: str, part: Part | tuple[str, int] | None, mark: str | None = None,
+        loaded: Sequence[LoadedFile] = (), sent: str | None = None,
+    ) -> None:  # fmt: skip
+        """Commit that a stream's memory holds what this run delivered.
+
+        Args:
+            run: the run.
+            position: the stream's place in its plan.
+            stream: its name.
+            part: the new file of memory.
+            mark: the new high-water mark, where it moves.
+            loaded: files that are not to be loaded again.
+            sent: the digest of what was delivered; None for nothing.
+        """
+        statements: list[Statement] = [
+            ("UPDATE stream SET settled = 1, sent = ? WHERE run = ? AND position = ?", (sent, run, position))
+        ]
+        if mark is not None:
+            statements.append((_MARK, (stream, mark, run)))
+        statements += [
+            ("INSERT INTO loaded_file VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+             (stream, file.name, file.bytes, file.digest, run))
+            for file in loaded
+        ]  # fmt: skip
+        if part is not None:
+            file, rows, digest = Part(*part)
+            statements.append((_ADD_PART, (stream, file, rows, run, digest, stream)))
+        self._write(statements)
+
+    def replace_memory(self, stream: str, files: Sequence[str], merged: Part | tuple[str, int], run: str) -> None:
+        """Commit that one part stands for several."""
+        marks = ", ".join("?" * len(files))
+        ((number,),) = self._query(
+            f"SELECT max(number) FROM memory WHERE stream = ? AND file IN ({marks})", stream, *files
+        )
+        file, rows, digest = Part(*merged)
+        self._write([
+            (f"DELETE FROM memory WHERE stream = ? AND file IN ({marks})", (stream, *files)),
+            ("INSERT INTO memory (stream, number, file, rows, run, digest) VALUES (?, ?, ?, ?, ?, ?)",
+             (stream, number, file, rows, run, digest)),
+        ])  # fmt: skip
+
+    def last_mapping(self, stream: str) -> str | None:
+        """Give the mapping that a stream's newest memory was made with; None when it has none."""
+        rows = self._query(
+            "SELECT s.mapping FROM memory m JOIN stream s ON s.run = m.run AND s.name = m.stream "
+            "WHERE m.stream = ? ORDER BY m.number DESC LIMIT 1",
+            stream,
+        )
+        return str(rows[0][0]) if rows else None

@@ -1,0 +1,312 @@
+"""A ledger on a PostgreSQL server: a schema for each state, and the state's lock in the connection that commits.
+
+The lock is a session's advisory lock: a connection that breaks loses it together with the ability to commit. What
+reconnects takes it again, and goes on only where nobody else was here meanwhile:
+
+- `owner.epoch` grows with each owner, `owner.backend` is the server's process that serves it. Every transaction checks
+  both, so that a connection that no longer owns the state cannot commit, whatever it believes.
+- `owner.token` is written anew by every transaction. After a break it tells whether the last one was applied: it is
+  neither done twice nor lost.
+"""
+
+import hashlib
+import select
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from secrets import token_hex
+from typing import Any, Final, NoReturn
+
+from bucket_loader.errors import StateError, StateLockedError, StateUnavailableError
+from bucket_loader.ledger.connecting import FIRST_S, LATER_STATES, SCHEMA_BYTES_MAX, Server, Waiting
+from bucket_loader.ledger.database import Row, Statement, layout
+from bucket_loader.ledger.spelling import MORE, spelt
+
+_LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
+_TRIES_EVERY_S: Final = 0.25
+_DYING_S: Final = 1.0  # what the server may take to notice that a process has ended
+_GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
+# A null token is refused by its column, and with it the transaction.
+_FENCE: Final = """
+    UPDATE owner SET token = CASE WHEN epoch = %s AND backend = pg_backend_pid() THEN %s END
+"""
+
+
+class PostgresDatabase:
+    """A schema of a server; owned, unless it is only looked at."""
+
+    def __init__(self, server: Server, schema: str, waiting: Waiting, *, looks_only: bool = False) -> None:
+        self._server, self._schema, self._waiting = server, schema, waiting
+        self._lock = threading.RLock()
+        self._lost: StateError | None = None
+        self._owns = False
+        self._epoch = 0
+        self._token = self._pending = ""  # of the last transaction that was applied, and of the last that was tried
+        self._backend: tuple[int, Any] = (0, None)
+        self._closed = threading.Event()
+        self._connection = server.connect(schema, writes=not looks_only)
+        if not looks_only:
+            self._take_at_last()
+            threading.Thread(target=self._look, name="ledger", daemon=True).start()
+
+    @property
+    def name(self) -> str:
+        """The server, its database and the schema."""
+        return f"{self._server.name}, schema {self._schema!r}"
+
+    # --- the seam ------------------------------------------------------------------------------------------------
+
+    def query(self, statement: str, *parameters: object) -> list[Row]:
+        """Give the rows of a SELECT; after a break, of a new connection."""
+        with self._lock, self._explained():
+            self._require_mine()
+            while True:
+                try:
+                    return self._connection.execute(spelt(statement), parameters).fetchall()
+                except self._server.errors.OperationalError as error:
+                    self._survive(error)
+
+    def write(self, statements: Sequence[Statement]) -> None:
+        """Commit statements as one transaction, once, whatever breaks meanwhile."""
+        with self._lock, self._explained():
+            self._require_mine()
+            self._pending = token_hex(8)
+            while self._token != self._pending:
+                try:
+                    self._commit(self._pending, statements)
+                    self._token = self._pending
+                except self._server.errors.OperationalError as error:
+                    self._survive(error)
+
+    def _commit(self, token: str, statements: Sequence[Statement]) -> None:
+        """Send a transaction whole, and read its answers: one journey."""
+        connection = self._connection
+        try:
+            with connection.pipeline(), connection.cursor() as cursor:
+                cursor.execute("BEGIN")
+                cursor.execute(_FENCE, (self._epoch, token))
+                for statement, parameters in statements:
+                    cursor.execute(spelt(statement), parameters)
+                cursor.execute("COMMIT")
+        except BaseException:
+            if not connection.closed:
+                with suppress(self._server.errors.Error):
+                    connection.execute("ROLLBACK")
+            raise
+
+    def columns(self, table: str) -> set[str]:
+        """Give the names of a table's columns."""
+        return {str(name) for (name,) in self.query(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
+            self._schema, table)}  # fmt: skip
+
+    def wait_until_held(self) -> None:
+        """Return while the connection, and with it the lock, stands; else reconnect, or raise what stands in the way.
+
+        A request that is tried again asks this first: it must not go out when another may own the state by now.
+        """
+        if self._lost is None and not self._is_gone():
+            return
+        self.query("SELECT 1")
+
+    def close(self) -> None:
+        """Close the connection: the lock goes with it."""
+        self._closed.set()
+        with self._lock:
+            self._connection.close()
+
+    # --- owning --------------------------------------------------------------------------------------------------
+
+    def _take_at_last(self) -> None:
+        """Become the owner, also where the server restarts in between."""
+        began = time.monotonic()
+        try:
+            while True:
+                try:
+                    with self._explained():
+                        return self._take()
+                except StateUnavailableError:
+                    if time.monotonic() - began >= FIRST_S or not (self._connection.closed or self._is_gone()):
+                        raise
+                self._connection.close()
+                self._connection = self._server.connect(self._schema, writes=True)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _take(self) -> None:
+        """Lock the state, lay it out when it is new, and become its owner."""
+        waits_until = time.monotonic() + max(self._waiting.lock_s, _DYING_S)
+        while not self._locked():
+            if time.monotonic() >= waits_until or self._waiting.is_stopped():
+                raise StateLockedError(
+                    f"another copy is running on {self.name}",
+                    hint="wait for it and run again, or use --wait-for-lock; the lock goes with its connection",
+                )
+            self._waiting.sleep(_TRIES_EVERY_S)
+        if not self.columns("owner"):
+            self._lay_out()
+        ((epoch,),) = self._connection.execute("SELECT epoch + 1 FROM owner").fetchall()
+        self._token = token_hex(8)
+        self._connection.execute(
+            "UPDATE owner SET epoch = %s, backend = pg_backend_pid(), token = %s", (epoch, self._token)
+        )
+        self._epoch, self._owns = epoch, True
+        self._know_backend()
+
+    def _locked(self) -> bool:
+        key = int.from_bytes(hashlib.sha256(self._schema.encode()).digest()[:8], "big", signed=True)
+        ((locked,),) = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchall()
+        return bool(locked)
+
+    def _lay_out(self) -> None:
+        self._server.make_schema(self._connection, self._schema)
+        with self._connection.transaction():
+            for statement, parameters in layout(lambda _table: set()):
+                self._connection.execute(spelt(statement), parameters)
+            for statement in MORE:
+                self._connection.execute(statement)
+
+    def _know_backend(self) -> None:
+        ((pid, began),) = self._connection.execute(
+            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        ).fetchall()
+        self._backend = pid, began
+
+    def _require_mine(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
+    def _lose(self, error: StateError) -> NoReturn:
+        """Stop for good: somebody else owns the state, or nobody can tell."""
+        self._lost = error
+        self._waiting.stop()
+        raise error
+
+    # --- breaks --------------------------------------------------------------------------------------------------
+
+    def _is_gone(self) -> bool:
+        """Tell whether the connection is known to be broken; asks the system alone, so any thread may at any time."""
+        try:
+            poll = select.poll()
+            poll.register(self._connection.fileno(), _GONE)
+            return any(event & _GONE for _, event in poll.poll(0))
+        except (self._server.errors.Error, OSError, ValueError):
+            return True
+
+    def _look(self) -> None:
+        """Look at the connection now and then, so that a break is known where nothing is committed for long."""
+        while not self._closed.wait(_LOOKS_EVERY_S):
+            with suppress(StateError), self._lock:
+                if self._lost is not None or self._closed.is_set():
+                    return
+                self.query("SELECT 1")
+
+    def _survive(self, error: Exception) -> None:
+        """Make a new connection and take the lock again; raises what is no break.
+
+        Raises:
+            StateLockedError: somebody else owns the state now.
+            StateUnavailableError: the server did not come back in time.
+        """
+        if not (self._connection.closed or self._is_gone()):
+            raise error
+        if not self._owns:
+            raise StateUnavailableError(f"the connection to {self._server.name} broke", hint="run it again") from None
+        began, why = time.monotonic(), self._server.scrubbed(error)
+        while True:
+            with suppress(self._server.errors.Error):
+                self._connection.close()
+            try:
+                self._connection = self._server.connect(self._schema, writes=True, tries_s=0.0)
+                if self._is_mine_again():
+                    return
+                why = "its old session has not ended yet"
+            except StateUnavailableError as failure:
+                why = failure.message
+            except StateError as failure:
+                self._lose(failure)
+            except self._server.errors.OperationalError as failure:
+                why = self._server.scrubbed(failure)
+            if self._closed.is_set() or self._waiting.is_over(began):
+                self._lose(StateUnavailableError(
+                    f"the ledger ({self.name}) was out of reach for {time.monotonic() - began:.0f} s: {why}",
+                    hint="nothing was sent that is not recorded: run the same command again when the server is back",
+                ))  # fmt: skip
+            time.sleep(_TRIES_EVERY_S)
+
+    def _is_mine_again(self) -> bool:
+        """Take the lock again, and see what the last transaction came to; False while the old session lives.
+
+        Raises:
+            StateLockedError: somebody else has been here.
+            StateError: it is not the ledger that it was.
+        """
+        connection = self._connection
+        # The server may not know yet that the old connection is gone.
+        pid, began = self._backend
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s", (pid, began)
+        )
+        locked = self._locked()  # from here on what the old session did is done, or undone
+        ((epoch, token),) = connection.execute("SELECT epoch, token FROM owner").fetchall()
+        if epoch != self._epoch:
+            raise StateLockedError(
+                f"another copy has taken over {self.name} while the connection was broken",
+                hint="nothing more is sent from here; the other copy goes on with the same run",
+            )
+        if not locked:
+            return False
+        if token not in {self._token, self._pending}:
+            raise StateError(
+                f"the ledger ({self.name}) has lost what it had committed: was it restored, or did a standby take over "
+                "that lagged behind?",
+                hint="nothing more is sent; compare the last run with Bucket (`bucket-loader audit`) before going on",
+            )
+        connection.execute("UPDATE owner SET backend = pg_backend_pid() WHERE epoch = %s", (epoch,))
+        self._token = token
+        self._know_backend()
+        return True
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell what stands in the way for now from a bug."""
+        errors = self._server.errors
+        try:
+            yield
+        except errors.NotNullViolation as error:
+            if error.diag.table_name != "owner":
+                raise
+            self._lose(StateLockedError(
+                f"another copy has taken over {self.name}",
+                hint="nothing more is sent from here; the other copy goes on",
+            ))  # fmt: skip
+        except errors.Error as error:
+            state = error.sqlstate or ""
+            if state.startswith(LATER_STATES) or (isinstance(error, errors.OperationalError) and not state):
+                raise StateUnavailableError(
+                    f"the ledger ({self.name}) cannot be written: {self._server.scrubbed(error)}",
+                    hint="look at the server, then run again: nothing was sent that is not recorded",
+                ) from None
+            if state.startswith("42501"):
+                raise self._server.forbidden(error, self._schema) from None
+            raise
+
+
+def schema_of(identity: str) -> str:
+    """Name the schema of a state: as the state is named, or where that is too long, its hash at the end."""
+    name = f"bucket_loader@{identity}"
+    if len(name) <= SCHEMA_BYTES_MAX:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: SCHEMA_BYTES_MAX - 17]}-{digest}"
+
+
+def look(server: Server, schema: str) -> PostgresDatabase | None:
+    """Open a ledger to read in it, beside a run that may be using it; None when there is none."""
+    database = PostgresDatabase(server, schema, Waiting(), looks_only=True)
+    if database.columns("owner"):
+        return database
+    database.close()
+    return None

@@ -1,0 +1,96 @@
+"""The rows of the ledger, as the rest of the program sees them."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from bucket_loader.records import read_ranges
+
+RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
+ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped"]
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the ledger knows it."""
+
+    run: str
+    number: int
+    status: RunStatus
+    as_of: str
+    interval_start: str | None
+    interval_end: str | None
+    plan_digest: str
+    created_at: str
+    ended_at: str | None
+    exit_code: int | None
+    requests: int
+    retries: int
+
+
+@dataclass(frozen=True)
+class NewStream:
+    """What the ledger keeps of a planned stream."""
+
+    position: int
+    name: str
+    records: int
+    read: int
+    rejected: int
+    filtered: int
+    superseded: int
+    unchanged: int
+    mapping: str
+    removed: int = 0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A dead letter that a run takes up again.
+
+    Attributes:
+        letters: the run that wrote it.
+        stream: its stream's name.
+        number: the last part of its id.
+        sequence: its record in the run that takes it up; None when it made none.
+    """
+
+    letters: str
+    stream: str
+    number: str
+    sequence: int | None
+
+
+@dataclass(frozen=True)
+class ChunkRow:
+    """A chunk as the ledger knows it."""
+
+    stream: int
+    members: str
+    records: int
+    state: ChunkState
+    attempts: int
+    ambiguous: int
+    digest: bytes
+
+    @property
+    def sequences(self) -> tuple[int, ...]:
+        """The sequences that it carries."""
+        return read_ranges(self.members)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What became of a chunk: its state, the attempts since the last commit, how many of them were ambiguous."""
+
+    state: ChunkState
+    attempts: int
+    ambiguous: int = 0
+    status: int | None = None
+
+
+class Part(NamedTuple):
+    """A file of a stream's memory: its name, its rows, and the sha256 of its bytes where it was noted."""
+
+    file: str
+    rows: int
+    digest: str | None = None

@@ -1,0 +1,35 @@
+"""The ledger's statements as PostgreSQL spells them, and what it has beside them."""
+
+from functools import cache
+from typing import Final
+
+# A row of an index holds at most 2,704 bytes, and the name of a chunk of many parts is longer: its hash stands for it.
+_SPELT: Final = {
+    "?": "%s",
+    ") WITHOUT ROWID": ")",
+    "INTEGER": "BIGINT",
+    "BLOB": "BYTEA",
+    "PRIMARY KEY (run, stream, first, members),": "",
+    "ON CONFLICT (run, stream, first, members)": "ON CONFLICT (run, stream, first, sha256(members::bytea))",
+}
+_CHUNK_NAME: Final = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS chunk_name ON chunk (run, stream, first, sha256(members::bytea))"
+)
+# One row: who owns the ledger, and what its last transaction was.
+_OWNER: Final = """
+    CREATE TABLE IF NOT EXISTS owner (
+        one     BIGINT PRIMARY KEY CHECK (one = 1),
+        epoch   BIGINT NOT NULL,
+        backend BIGINT NOT NULL,
+        token   TEXT NOT NULL
+    )
+"""
+MORE: Final = (_CHUNK_NAME, _OWNER, "INSERT INTO owner VALUES (1, 0, 0, '') ON CONFLICT DO NOTHING")
+
+
+@cache
+def spelt(statement: str) -> str:
+    """Spell a statement of this package."""
+    for ours, theirs in _SPELT.items():
+        statement = statement.replace(ours, theirs)
+    return statement

@@ -1,0 +1,114 @@
+"""A ledger in a file: SQLite, each commit synced to its disk."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from bucket_loader.errors import LedgerDamagedError, StateError, StateUnavailableError
+from bucket_loader.ledger.database import Row, Statement, layout
+
+PLANS: Final = "plans"  # the folder beside the ledger, made by the first plan
+LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
+_SYNCHRONOUS_FULL: Final = 2
+
+
+class SqliteDatabase:
+    """A file; `synchronous=FULL`: what was committed survives a power cut. The state's lock keeps others away."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(OSError):  # SQLite says why it cannot be made
+            path.touch(mode=0o600)  # the files that SQLite puts beside it are as private as this one
+        with self._explained():
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=LOCKED_S_MAX
+            )
+        try:
+            with self._explained():
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self._path)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell what stands in the way for now (a full disk, a lock) from a file that is not what it was."""
+        try:
+            yield
+        except UnicodeDecodeError:
+            raise _damaged(self._path, "a text in it is none") from None
+        except sqlite3.DatabaseError as error:
+            if type(error) is sqlite3.DatabaseError or "decode" in str(error):
+                raise _damaged(self._path, str(error)) from None
+            if isinstance(error, sqlite3.OperationalError):
+                raise _unwritable(error) from None
+            raise
+
+    def _prepare(self) -> None:
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        (synchronous,) = self._connection.execute("PRAGMA synchronous").fetchone()
+        if synchronous != _SYNCHRONOUS_FULL:
+            raise StateError("this SQLite does not sync its commits", hint="use a SQLite that honours synchronous=FULL")
+        if not self.columns("meta"):
+            if (self._path.parent / PLANS).exists():  # there were runs, so there was a ledger
+                raise _damaged(self._path, "it is empty; was it copied without its -wal file?")
+            self.write(list(layout(self.columns)))
+        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _damaged(self._path, str(verdict))
+
+    def query(self, statement: str, *parameters: object) -> list[Row]:
+        """Give the rows of a SELECT."""
+        with self._lock, self._explained():
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def write(self, statements: Sequence[Statement]) -> None:
+        """Commit statements as one transaction: nothing is left half done."""
+        with self._lock, self._explained():
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for statement, parameters in statements:
+                    self._connection.execute(statement, parameters)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+                raise
+
+    def columns(self, table: str) -> set[str]:
+        """Give the names of a table's columns."""
+        return {str(name) for _, name, *_ in self.query(f"PRAGMA table_info({table})")}
+
+    def wait_until_held(self) -> None:
+        """Return: the lock goes with the process."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _unwritable(error: sqlite3.OperationalError) -> StateUnavailableError:
+    return StateUnavailableError(
+        f"the ledger cannot be written: {error}",
+        hint="make room on its disk, then run again: nothing was sent that is not recorded",
+    )
+
+
+def _damaged(path: Path, what: str) -> LedgerDamagedError:
+    return LedgerDamagedError(
+        f"the ledger {path} is damaged: {what}",
+        hint="restore it from a backup, or move the state's folder away and run with `--full` after looking at Bucket",
+    )

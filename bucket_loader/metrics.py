@@ -1,0 +1,139 @@
+"""What Prometheus is told after a run: a textfile for node_exporter, with the numbers of the summary and no more.
+
+The file is replaced whole, so that nobody reads half of it; its name is the user's, one for each pipeline. The time of
+the last success outlives the runs that fail: it is read from the file before.
+"""
+
+import importlib.util
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from bucket_loader.errors import UsageError
+from bucket_loader.records import Counts
+
+PREFIX: Final = "bucket_loader_last"
+SUCCESS: Final = f"{PREFIX}_success_timestamp_seconds"
+_SUCCEEDED: Final = {0, 99}  # all delivered, or nothing to do
+_HELP: Final = {
+    "read": "Rows that were read",
+    "removed": "Rows made for what vanished from the source",
+    "delivered": "Records that were delivered",
+    "rejected": "Rows and records that were rejected; they are in the dead letters",
+    "unchanged": "Rows that were known already",
+    "superseded": "Rows that a later row of the same key replaced",
+    "filtered": "Rows that `where:` left out",
+    "pending": "Records that are still to be sent",
+    "unknown": "Records that were sent and not answered",
+    "possibly_duplicated": "Records that may have been applied twice",
+}
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """How a command ended, and its numbers; a command that failed before it had a run has none."""
+
+    exit_code: int
+    seconds: float
+    streams: Mapping[str, Counts] | None = None
+    requests: int = 0
+    retries: int = 0
+
+
+class Textfile:
+    """A file of metrics that one pipeline's runs replace.
+
+    Raises:
+        UsageError: nothing could ever be written; said before anything is sent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if importlib.util.find_spec("prometheus_client") is None:
+            raise UsageError("--metrics needs prometheus-client", hint="pip install 'bucket-loader[metrics]'")
+        self.path = path.absolute()
+        if not os.access(self.path.parent, os.W_OK | os.X_OK) or self.path.is_dir():
+            raise UsageError(
+                f"the metrics cannot be written to {self.path}",
+                hint="give a file in a folder that exists, and in which this user may make files",
+            )
+        self._labels: dict[str, str] | None = None
+
+    def belongs_to(self, pipeline: str, environment: str) -> None:
+        """Name the pipeline; until then a failure is told of the one whose numbers the file holds."""
+        self._labels = {"pipeline": pipeline, "environment": environment}
+
+    def write(self, run: LastRun) -> None:
+        """Replace the file.
+
+        Raises:
+            OSError: the disk refuses; the file is what it was.
+        """
+        now = time.time()
+        labels, succeeded_at = self._before()
+        if run.exit_code in _SUCCEEDED:
+            succeeded_at = now
+        text = _text(run, self._labels or labels, now, succeeded_at)
+        being_written = self.path.with_name(f".{self.path.name}.{os.getpid()}")  # not *.prom: nobody reads it
+        try:
+            with being_written.open("wb") as file:
+                os.fchmod(file.fileno(), 0o644)  # node_exporter is another user
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            being_written.replace(self.path)
+        except OSError:
+            with suppress(OSError):
+                being_written.unlink()
+            raise
+
+    def _before(self) -> tuple[dict[str, str], float]:
+        """Give whose numbers the file holds, and when this pipeline last succeeded: 0 for never."""
+        from prometheus_client.parser import text_string_to_metric_families
+
+        try:
+            found = list(text_string_to_metric_families(self.path.read_text("utf-8")))
+        except (OSError, ValueError):  # there is none, or something else wrote it
+            found = []
+        for family in found:
+            for sample in family.samples:
+                if sample.name == SUCCESS and self._labels in (None, sample.labels):
+                    return sample.labels, sample.value
+        return {"pipeline": self.path.stem, "environment": ""}, 0.0
+
+
+def together(many: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
+    """Add up the counts of several runs, by stream."""
+    found: dict[str, Counts] = {}
+    for streams in many:
+        for name, counts in streams.items():
+            before = found.get(name, Counts())
+            found[name] = Counts(**{
+                one.name: getattr(before, one.name) + getattr(counts, one.name) for one in fields(Counts)
+            })  # fmt: skip
+    return found
+
+
+def _text(run: LastRun, labels: Mapping[str, str], now: float, succeeded_at: float) -> bytes:
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+    registry = CollectorRegistry()
+
+    def gauge(name: str, told: str, value: float) -> None:
+        Gauge(name, told, list(labels), registry=registry).labels(**labels).set(value)
+
+    gauge(f"{PREFIX}_run_exit_code", "Exit code of the last run", run.exit_code)
+    gauge(f"{PREFIX}_run_timestamp_seconds", "When the last run ended", now)
+    gauge(f"{PREFIX}_run_duration_seconds", "How long the last run took", run.seconds)
+    gauge(SUCCESS, "When a run last ended with exit code 0; 0 for never", succeeded_at)
+    if run.streams is not None:
+        gauge(f"{PREFIX}_run_requests", "Requests of the last run", run.requests)
+        gauge(f"{PREFIX}_run_retries", "Requests of the last run that were repeats", run.retries)
+        for one in fields(Counts):
+            by_stream = Gauge(f"{PREFIX}_run_{one.name}", _HELP[one.name], [*labels, "stream"], registry=registry)
+            for stream, counts in run.streams.items():
+                by_stream.labels(**labels, stream=stream).set(getattr(counts, one.name))
+    return generate_latest(registry)

@@ -1,0 +1,107 @@
+"""Interval receipts: what the runs of an interval have sent, their counts, and a digest of it."""
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bucket_loader.mapping import wire_timestamp
+from bucket_loader.report import Reporter
+from bucket_loader.state import State, look_at_state
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from bucket_loader.ledger import RunRow
+    from bucket_loader.run import Job
+
+_LANES: Final = 4
+# Odd numbers without a pattern, a lane each: the binary digits of the roots of 2, 3, 5 and 7.
+_ODD: Final = np.array(
+    [0x6A09E667F3BCC909, 0xBB67AE8584CAA73B, 0x3C6EF372FE94F82B, 0xA54FF53A5F1D36F1], dtype=np.uint64
+)
+_SHIFT: Final = np.uint64(29)
+
+
+def digest(batches: "Iterable[pa.RecordBatch]", chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> str | None:
+    """Give the digest of some records of a plan: the same for the same records, in whatever order they come.
+
+    It is a sum over the records, so it needs no memory; what is summed are hashes of keys and contents, in which the
+    time of the run has no part.
+
+    Args:
+        batches: the plan's `key` and `content`, in order, N rows.
+        chosen: which of them, N.
+
+    Returns:
+        64 hexadecimal digits; None when none is chosen.
+    """
+    total, first = np.zeros(_LANES, np.uint64), 0
+    for batch in batches:
+        here = chosen[first : first + batch.num_rows]
+        first += batch.num_rows
+        words = np.hstack([_words(batch["key"])[here], _words(batch["content"])[here]])
+        for odd in _ODD:  # each round lets every word reach every lane
+            words = (words ^ (words >> _SHIFT)) * odd
+            words = words + np.roll(words, 1, axis=1)
+        total += words.sum(axis=0, dtype=np.uint64)
+    count = int(np.count_nonzero(chosen))
+    return hashlib.sha256(total.tobytes() + count.to_bytes(8, "little")).hexdigest() if count else None
+
+
+def _words(column: "pa.Array") -> "np.ndarray[tuple[int, int], np.dtype[np.uint64]]":
+    buffer = column.buffers()[1]
+    return np.frombuffer(buffer, np.uint64).reshape(-1, 2)[column.offset : column.offset + len(column)]
+
+
+def of_interval(job: "Job", interval: "tuple[datetime, datetime]") -> dict[str, Any]:
+    """Give the receipts of an interval, oldest first: a run each."""
+    start, end = map(wire_timestamp, interval)
+    state = look_at_state(job.pipeline, job.state_place)
+    found: list[dict[str, Any]] = []
+    if state is not None:
+        with closing(state):
+            rows = [row for row in state.ledger.runs() if (row.interval_start, row.interval_end) == (start, end)]
+            found = [_receipt(state, row) for row in rows]
+    return {"pipeline": job.pipeline.name, "interval": [start, end], "receipts": found}
+
+
+def _receipt(state: State, row: "RunRow") -> dict[str, Any]:
+    sent = state.ledger.sent(row.run)
+    return {
+        "run": row.run,
+        "status": row.status,
+        "exit_code": row.exit_code,
+        "as_of": row.as_of,
+        "created_at": row.created_at,
+        "ended_at": row.ended_at,
+        "plan_digest": row.plan_digest,
+        "requests": row.requests,
+        "retries": row.retries,
+        "streams": {
+            name: asdict(counts) | {"digest": sent.get(name)} for name, counts in state.ledger.counts(row.run).items()
+        },
+    }
+
+
+def tell(reporter: Reporter, found: dict[str, Any]) -> None:
+    """Say what the runs of an interval have sent."""
+    start, end = found["interval"]
+    say = reporter.say
+    if not found["receipts"]:
+        say(f"no run of {start} to {end}")
+    for receipt in found["receipts"]:
+        say(f"run {receipt['run']} of {start} to {end}: {receipt['status']}, as of {receipt['as_of']}, "
+            f"plan {receipt['plan_digest'][:12]}")  # fmt: skip
+        for name, stream in receipt["streams"].items():
+            parts = [f"{stream[what]:,} {what}" for what in ("read", "delivered")]
+            parts += [f"{count:,} {what}" for what, count in stream.items() if what not in _TOLD and count]
+            say(f"    {name}: {', '.join(parts)}; digest {(stream['digest'] or 'none')[:12]}")
+
+
+_TOLD: Final = ("read", "delivered", "digest")

@@ -1,0 +1,188 @@
+"""Opening a state: where it lies, that only one run uses it at a time, and whose it is."""
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from bucket_loader.config import Pipeline
+from bucket_loader.errors import StateError, StateLockedError
+from bucket_loader.ledger import Ledger
+from bucket_loader.ledger.connecting import Server, Waiting
+from bucket_loader.ledger.postgres import PostgresDatabase, look, schema_of
+from bucket_loader.records import make_folder, sync
+from bucket_loader.state.filestore import Files, stored
+from bucket_loader.state.places import StatePlace
+from bucket_loader.state.state import State
+
+FOLDER: Final = ".bucket_loader"
+_MARK: Final = "belongs-to"  # what a store holds of the ledger that names its files
+
+
+def folder_of(pipeline: Pipeline, state: Path) -> Path:
+    """Give the folder of a pipeline's state: a name, a host and an environment have one together."""
+    parts = (pipeline.name, pipeline.destination.environment, pipeline.destination.host)
+    return state / "@".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a state when it is opened.
+
+    Attributes:
+        expect: whether there has to be one.
+        key_rotated: whether another key of the same environment is right.
+        check_key: whether the pipeline's key is real.
+        waiting: how long another copy, or a server that is away, is waited for.
+    """
+
+    expect: bool = False
+    key_rotated: bool = False
+    check_key: bool = True
+    waiting: Waiting = field(default_factory=Waiting)
+
+
+def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = None) -> State:
+    """Open and lock a pipeline's state, and hold it against the key.
+
+    Raises:
+        StateError: one is expected and there is none; the key is another one; the ledger is damaged.
+        StateLockedError: another copy is running on it.
+    """
+    wanted, root = wanted or Wanted(), folder_of(pipeline, place.folder)
+    if wanted.expect and place.ledger is None and not (root / "ledger.db").exists():
+        raise _not_there(str(root))
+    try:
+        make_folder(root)
+        lock = (root / "lock").open("ab")
+    except OSError as error:
+        raise StateError(
+            f"cannot write the state at {root}: {error.strerror}", hint="give a writable folder with --state"
+        ) from None
+    with contextlib.ExitStack() as undo:
+        undo.callback(lock.close)
+        _take(lock, root, wanted.waiting)
+        for folder in (root.parent, root, *(path for path in root.iterdir() if path.is_dir())):
+            sync(folder)  # names that a death may have left unsynced
+        ledger = Ledger(root / "ledger.db") if place.ledger is None else _ledger_of(place.ledger, root, wanted)
+        undo.callback(ledger.close)
+        state = State(root, ledger, lock, _files(place, root))
+        if place.ledger is not None:
+            _require_same_store(state, place)
+        if wanted.check_key:
+            _check_key(ledger, pipeline, key_rotated=wanted.key_rotated)
+        undo.pop_all()
+    return state
+
+
+def _not_there(where: str) -> StateError:
+    return StateError(
+        f"there is no state at {where}, and --expect-state asks for one",
+        hint="give the right --state, or leave --expect-state out on the very first run",
+    )
+
+
+def _ledger_of(url: str, root: Path, wanted: Wanted) -> Ledger:
+    """Open a ledger on PostgreSQL, and lock it."""
+    server, schema = Server(url), schema_of(root.name)
+    if wanted.expect and (there := look(server, schema)) is None:
+        raise _not_there(f"{server.name}, schema {schema!r}")
+    if wanted.expect and there is not None:
+        there.close()
+    database = PostgresDatabase(server, schema, wanted.waiting)
+    ledger = Ledger(database)
+    if not ledger.runs() and any((root / name).exists() for name in ("ledger.db", "snapshots")):
+        ledger.close()
+        raise StateError(
+            f"{root} holds the memory of earlier runs, and the ledger on PostgreSQL is new: it knows nothing of them",
+            hint="go on with the --state that they had, or restore the database; where everything may be sent again, "
+            "move the folder away first",
+        )
+    return ledger
+
+
+def _files(place: StatePlace, root: Path) -> Files:
+    return Files(root) if place.store is None else stored(root, place.store, root.name)
+
+
+def _require_same_store(state: State, place: StatePlace) -> None:
+    """Refuse another store than the one that holds the ledger's files: all of them would count as lost."""
+    known = state.ledger.meta("store")
+    if place.store is None:
+        if known is not None:
+            raise StateError(
+                "the files of this state lie in a store, and --state names none",
+                hint="give its s3://, gs:// or az:// place as well, as the runs before did",
+            )
+        return
+    if known is None:
+        if state.ledger.runs() or state.files.listed("plans") or state.files.listed("snapshots"):
+            raise StateError(
+                f"{state.files.url('')} and the ledger do not belong together",
+                hint="is this the right --state? A state that began without a store goes on without one; a ledger "
+                "that was lost has to be restored",
+            )
+        mark = secrets.token_hex(16)  # a death in between leaves one that the next overwrites
+        state.files.add(f"{_MARK}/ledger", mark.encode())
+        state.ledger.note(store=mark)
+    elif known != _mark_of(state.files):
+        raise StateError(
+            f"{state.files.url('')} is not the store that holds the files of this ledger",
+            hint="give the --state that the runs before had, or restore the store; nothing is sent without its files",
+        )
+
+
+def _mark_of(files: Files) -> str:
+    return b"".join(files.read(*(one.name for one in files.listed(_MARK)))).decode("ascii", "replace")
+
+
+def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
+    """Open a state to read in it, beside a run that may be using it; None when there is none."""
+    root = folder_of(pipeline, place.folder)
+    if place.ledger is not None:
+        database = look(Server(place.ledger), schema_of(root.name))
+        return None if database is None else State(root, Ledger(database), io.BytesIO(), _files(place, root))
+    if not (root / "ledger.db").exists():
+        return None
+    return State(root, Ledger(root / "ledger.db"), (root / "lock").open("rb"))
+
+
+def _take(lock: IO[bytes], root: Path, waiting: Waiting) -> None:
+    ends = time.monotonic() + waiting.lock_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() >= ends or waiting.is_stopped():
+                raise StateLockedError(
+                    f"another copy is running on {root}",
+                    hint="wait for it and run again, or wait with --wait-for-lock 10m; the lock goes with its process, "
+                    "there is nothing to remove",
+                ) from None
+        else:
+            return
+        waiting.sleep(min(1.0, max(0.0, ends - time.monotonic())))
+
+
+def _check_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:
+    """Refuse another key than the state's: another key is another Bucket environment, most of the time.
+
+    A key that never delivered anything may have been a mistake, so it binds nothing.
+    """
+    salt = ledger.meta("key_salt") or secrets.token_hex(16)
+    key = pipeline.destination.key.get_secret_value()
+    fingerprint = hashlib.scrypt(key.encode(), salt=salt.encode(), n=2**12, r=8, p=1, dklen=16).hex()
+    known = ledger.meta("key_fingerprint")
+    if known not in {None, fingerprint} and not key_rotated and ledger.ever_delivered():
+        raise StateError(
+            "this state belongs to another key",
+            hint="is this the right environment? If the key of the same one was renewed, run once with --key-rotated",
+        )
+    if known != fingerprint:
+        ledger.note(key_salt=salt, key_fingerprint=fingerprint, pipeline=pipeline.name)

@@ -1,0 +1,220 @@
+"""A real Airflow, with its scheduler, runs the DAGs of `pipelines/dags` against an emulator: issue 6, "it must show" 1.
+
+One Airflow a version, and one story: both DAGs; a task cleared; a task killed in the middle; a key that is wrong. It
+takes about a minute of CPU a version, so it runs in CI alone, or with BUCKET_LOADER_AIRFLOW_RUNS=1. It is one test, so
+that no two workers tell the same story.
+"""
+
+import json
+import os
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import machine
+import pytest
+from airflow_box import ROOT, VERSIONS, Box, connection
+from workplace import KEY, Emulator
+
+from bucket_loader.emulator.server import running
+
+WRONG_KEY = "sec_wrong_0123456789abcdef0123"
+MIDDLE = 5  # requests after which the task is killed, of 61
+WRONG = """
+from datetime import UTC, datetime
+try:
+    from airflow.sdk import DAG
+except ImportError:
+    from airflow import DAG
+from bucket_loader.integrations.airflow import BucketLoadOperator
+
+with DAG(dag_id="wrong_key", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC), default_args={"retries": 3}):
+    BucketLoadOperator(
+        task_id="load", pipeline="NIGHTLY", bucket_conn_id="bucket_wrong", variables={"BUCKET_ENVIRONMENT": "other"},
+    )
+"""
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        not (machine.IN_CI or os.environ.get("BUCKET_LOADER_AIRFLOW_RUNS")),
+        reason="a minute a version: with BUCKET_LOADER_AIRFLOW_RUNS=1, or in CI",
+    ),
+]
+
+
+@dataclass
+class Story:
+    """What happened in one Airflow, told by what it and the emulator remember."""
+
+    nightly: dict
+    cleared: dict
+    killed: dict
+    wrong: dict
+    log: str
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_airflow_runs_clears_retries_and_gives_up_as_the_run_says(version, tmp_path):
+    """Both DAGs load; what is cleared sends nothing; what is killed is retried, each row once; a wrong key ends it."""
+    box = Box(version, tmp_path)
+    box.require()
+
+    with airflow(box) as (command, emulator):
+        story = tell(box, command, emulator)
+
+    the_nightly_dag_loaded_the_samples(story)
+    the_cleared_task_sent_nothing(story)
+    the_backfill_did_a_window_a_task(story)
+    the_killed_task_was_retried_and_each_row_arrived_once(story)
+    the_wrong_key_failed_at_once(story)
+    the_logs_hold_the_run_and_no_key(story)
+
+
+@contextmanager
+def airflow(box):
+    """Run an Airflow and an emulator that its workers know."""
+    with running(secret_key=KEY, publishable_key="pub_test_0123456789") as endpoint:
+        emulator = Emulator(endpoint.url)
+        box.variables |= {
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags(box.home)),
+            "AIRFLOW_CONN_BUCKET_WRONG": connection(endpoint.url, WRONG_KEY),
+            "BUCKET_LOADER_STATE": str(box.home / "state"),
+        } | where_to(box.version, endpoint.url)
+        with box.commands() as command:
+            command("db", "migrate")
+            with box.services():
+                yield command, emulator
+
+
+def where_to(version, url):
+    """Tell the workers where to: by the connection in one version, by their environment in the other."""
+    if version == "3":
+        return {"AIRFLOW_CONN_BUCKET_DEFAULT": connection(url, KEY)}
+    return {"BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY}
+
+
+def dags(home):
+    """Make a folder of the project's DAGs, and of one whose key is wrong."""
+    folder = home / "dags"
+    folder.mkdir()
+    for file in (ROOT / "pipelines" / "dags").glob("*.py"):
+        (folder / file.name).symlink_to(file)
+    (folder / "wrong_key.py").write_text(WRONG.replace("NIGHTLY", str(ROOT / "pipelines" / "nightly.yaml")), "utf-8")
+    return folder
+
+
+def tell(box, command, emulator):
+    """Run, be refused, clear, kill."""
+
+    def trigger(dag_id, run_id, *words):
+        command("dags", "trigger", dag_id, "--run-id", run_id, *words)
+
+    box.wait("reading the DAGs", lambda: len(box.rows("select dag_id from dag")) == 3)
+    trigger(
+        "nightly_sync", "night", "--exec-date" if box.version == "2" else "--logical-date", "2026-01-02T04:00:00+00:00"
+    )
+    trigger("wrong_key", "refused")
+    nightly = {"state": box.ended("nightly_sync", "night")} | night(box, emulator)
+    wrong = {"state": box.ended("wrong_key", "refused"), "tasks": box.tasks("wrong_key", "refused"),
+             "told": box.told("wrong_key", "refused", "load")}  # fmt: skip
+    command("tasks", "clear", "nightly_sync", "--task-regex", "load", "--yes")
+    box.wait("the cleared task", lambda: night(box, emulator)["attempts"] > nightly["attempts"])
+    cleared = {"state": box.ended("nightly_sync", "night")} | night(box, emulator)
+    trigger("backfill", "history", "--conf", '{"every": "183d"}')
+    killed = kill(box, emulator)
+    return Story(nightly, cleared, killed, wrong, box.task_logs())
+
+
+def night(box, emulator):
+    """Give what is known of the nightly run."""
+    (task,) = box.tasks("nightly_sync", "night").values()
+    ended = task[0] == "success"
+    return {
+        "attempts": task[1] if ended else 0,
+        "told": box.told("nightly_sync", "night", "load"),
+        "emulator": emulator.state(),
+    }
+
+
+def kill(box, emulator):
+    """Kill a task of the backfill while its requests are under way, and let Airflow retry."""
+    before = emulator.state()["requests"]
+    emulator.faults({"kind": "latency", "seconds": 0.3})
+    box.wait("the first requests", lambda: emulator.state()["requests"] >= before + MIDDLE)
+    running_now = [task[2] for task in box.tasks("backfill", "history").values() if task[0] == "running" and task[2]]
+    for process in running_now:
+        os.kill(process, signal.SIGKILL)
+    emulator.faults()
+    return {
+        "killed": len(running_now),
+        "state": box.ended("backfill", "history"),
+        "tasks": box.tasks("backfill", "history"),
+        "told": box.told("backfill", "history", "events"),
+        "feedback": box.told("backfill", "history", "feedback"),
+        "journal": emulator.journal(),
+    }
+
+
+def the_nightly_dag_loaded_the_samples(story):
+    """Users, companies and memberships arrive, and Airflow is told how many."""
+    (told,) = story.nightly["told"]
+
+    assert story.nightly["state"] == "success"
+    assert told["streams"]["users"]["delivered"] == story.nightly["emulator"]["users"] > 1_000
+    assert told["as_of"].endswith("T03:00:00.000Z")  # the end of a data interval
+
+
+def the_cleared_task_sent_nothing(story):
+    """Zero requests: everything is known."""
+    (told,) = story.cleared["told"]
+
+    assert told["requests"] == 0
+    assert story.cleared["emulator"]["users"] == story.nightly["emulator"]["users"]
+    assert told["streams"]["users"]["delivered"] == 0
+    assert told["streams"]["users"]["unchanged"] > 1_000
+
+
+def the_backfill_did_a_window_a_task(story):
+    """Two windows, two mapped tasks and runs, then the feedback; no user is touched."""
+    assert story.killed["state"] == "success"
+    assert {number for name, number in story.killed["tasks"] if name == "events"} == {0, 1}
+    assert len({told["run"] for told in story.killed["told"]}) == 2
+    assert story.killed["feedback"][0]["streams"]["feedback"]["delivered"] > 200
+
+
+def the_killed_task_was_retried_and_each_row_arrived_once(story):
+    """One kill -9, one retry of that task alone; what may be there twice was listed."""
+    attempts = [task[1] for (name, _), task in story.killed["tasks"].items() if name == "events"]
+    events = Counter(
+        json.dumps(item["item"], sort_keys=True) for item in story.killed["journal"] if item["type"] == "event"
+    )
+    resumed = [run["streams"]["events"] for told in story.killed["told"] for run in told["resumed"]]
+    sent = [told["streams"]["events"] for told in story.killed["told"]]
+
+    assert (story.killed["killed"], sorted(attempts)) == (1, [1, 2])
+    assert len(resumed) == 1
+    assert set(events.values()) <= {1, 2}
+    assert sum(events.values()) - len(events) <= resumed[0]["possibly_duplicated"]
+    assert len(events) == sum(counts["delivered"] for counts in (*sent, *resumed)) == known_events()
+
+
+def known_events():
+    """Count the events of the warehouse that can be told apart, without the four that no API would take."""
+    with closing(sqlite3.connect(ROOT / "sample_data" / "warehouse.db")) as database:
+        return database.execute("select count(distinct event_id) - 4 from events").fetchone()[0]
+
+
+def the_wrong_key_failed_at_once(story):
+    """One attempt, although three retries are allowed."""
+    assert story.wrong["state"] == "failed"
+    assert [task[:2] for task in story.wrong["tasks"].values()] == [("failed", 1)]
+    assert [told["exit_code"] for told in story.wrong["told"]] == [5]
+
+
+def the_logs_hold_the_run_and_no_key(story):
+    """What a person opens first: lines, with the summary; never a key."""
+    assert "pipelines/nightly.yaml to http://127.0.0.1" in story.log
+    assert (KEY in story.log, WRONG_KEY in story.log) == (False, False)

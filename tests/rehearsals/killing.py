@@ -1,0 +1,100 @@
+"""Kills that a load survives: at random moments, until its first run has ended, counted and held against it."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from driver import FAULTS, SEED, Bucket, Load, bucket
+from invariants import at_every_moment, finished
+
+STARTING = 0.15  # the share of kills that hit the start, the planning, or the first moments of the ledger
+STARTING_S_MAX = 0.5
+ENDED = {"succeeded", "rejected"}  # the next run plans anew what was refused, and would be killed in that for ever
+
+
+@dataclass
+class Killing:
+    """What the kills at one concurrency came to.
+
+    Attributes:
+        until: how many kills there are to be.
+        requests_max: how many requests a kill lets pass at most.
+        before: called with the load and the dice while the program runs, before it is killed.
+        after: the same, when it is dead.
+    """
+
+    concurrency: int
+    until: int
+    requests_max: int
+    before: Callable[[Load, random.Random], None] = lambda _load, _dice: None
+    after: Callable[[Load, random.Random], None] = lambda _load, _dice: None
+    kills: int = 0
+    loads: int = 0
+    in_doubt: list[int] = field(default_factory=list)
+    records: int = 0
+    repeated: int = 0
+    named: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    violations: list[str] = field(default_factory=list)
+
+    def row(self) -> str:
+        """Give its line of the table."""
+        mean = sum(self.in_doubt) / max(1, len(self.in_doubt))
+        return (f"{self.concurrency:>11} {self.kills:>6} {self.loads:>6} {self.records:>9,} {self.requests:>9,} "
+                f"{self.repeated:>9,} {self.named:>7,} {mean:>7.1f} / {max(self.in_doubt, default=0):<3} "
+                f"{len(self.violations):>11} {self.seconds:>6.0f} s")  # fmt: skip
+
+
+TITLE = "concurrency  kills  loads  accepted  requests  repeated   named  in doubt/max  violations     time"
+
+
+def _kill_while_it_loads(load: Load, killing: Killing, dice: random.Random) -> int:
+    """Kill a load until its first run has come to an end, or until there were enough kills; gives its exit code."""
+    while killing.kills < killing.until and not any(status in ENDED for _, status in load.runs()):
+        child = load.start()
+        if dice.random() < STARTING:
+            time.sleep(dice.uniform(0, STARTING_S_MAX))
+        else:
+            load.wait_for_requests(dice.randrange(1, killing.requests_max), child)
+            time.sleep(dice.uniform(0, 0.03))
+        killing.before(load, dice)
+        if not child.kill():
+            return child.wait()
+        killing.kills += 1
+        load.bucket.settled()
+        killing.after(load, dice)
+        killing.in_doubt.append(at_every_moment(load).in_flight)
+    return load.run()
+
+
+def kill_often(url: str, killing: Killing, folder: Path, make: Callable[[Path, Bucket], Load]) -> Killing:
+    """Load again and again, killing, until there were enough kills; every load is held against its exports."""
+    began = time.monotonic()
+    dice = random.Random(SEED * 100 + killing.concurrency)  # noqa: S311  # repeatable, not secret
+    while killing.kills < killing.until:
+        with bucket(url) as it:
+            load = make(folder / f"{killing.concurrency}-{killing.loads}", it)
+            it.faults(*FAULTS, seed=dice.randrange(1_000_000))
+            killing.loads += 1
+            try:
+                standing = finished(load, _kill_while_it_loads(load, killing, dice))
+            except AssertionError as error:
+                killing.violations.append(f"{load.folder}: {error}")
+                continue
+            killing.records += standing.accepted
+            killing.repeated += standing.repeated
+            killing.named += standing.named
+            killing.requests += it.requests()
+    killing.seconds = time.monotonic() - began
+    return killing
+
+
+def nothing_is_wrong(found: list[Killing], kills: int) -> None:
+    """Hold the kills of all concurrencies against what is promised."""
+    assert [one for killing in found for one in killing.violations] == []
+    assert sum(killing.kills for killing in found) >= kills
+    assert all(max(killing.in_doubt, default=0) <= killing.concurrency for killing in found)
+    assert all(killing.repeated <= killing.named for killing in found)

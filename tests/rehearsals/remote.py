@@ -1,0 +1,75 @@
+"""A load whose state lies where no worker's disk is: a ledger on PostgreSQL, files in a store."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from driver import Load, name_of
+from pyarrow import fs, parquet
+
+sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "sources")]
+import stores
+from ledgers import require_postgres
+
+
+@dataclass
+class Remote(Load):
+    """A load whose state lies on a server and in a store; what is left is read there."""
+
+    store: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._name = f"r{time.time_ns()}"
+        text = (self.folder / "pipeline.yaml").read_text("utf-8").replace("name: rehearsed", f"name: {self._name}", 1)
+        self.write("pipeline.yaml", text)
+        url = self.store.url("states")
+        self.environment |= {
+            "BUCKET_LOADER_STATE": f"{require_postgres()} {url}",
+            "AWS_ENDPOINT_URL": self.store.endpoint,
+            "AWS_REGION": "us-east-1",
+        }
+
+    def asked(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the ledger over a connection of its own, as soon as the server is there."""
+        import psycopg
+
+        while True:
+            try:
+                with psycopg.connect(require_postgres(), autocommit=True) as connection:
+                    found = connection.execute(
+                        "SELECT schemaname FROM pg_tables WHERE tablename = 'chunk' AND starts_with(schemaname, %s)",
+                        (f"bucket_loader@{self._name}@",),
+                    ).fetchall()
+                    for (schema,) in found:
+                        connection.execute(f'SET search_path TO "{schema}"')
+                        return connection.execute(query).fetchall()
+                    return []
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+
+    def _objects(self, folder: str) -> Iterator[str]:
+        selector = fs.FileSelector(f"{stores.BUCKET}/states", recursive=True, allow_not_found=True)
+        for info in self.store.files.get_file_info(selector):
+            if info.is_file and f"/{self._name}@" in info.path and f"/{folder}" in info.path:
+                yield info.path
+
+    def planned(self, run: str, stream: str) -> list[str]:
+        """Read a planned stream from the store."""
+        if (run, stream) not in self._planned:
+            (path,) = [path for path in self._objects(f"plans/{run}/") if path.endswith(f"-{stream}.parquet")]
+            table = parquet.read_table(path, filesystem=self.store.files, columns=["record"], use_threads=False)
+            self._planned[run, stream] = [name_of(json.loads(record)) for record in table["record"].to_pylist()]
+        return self._planned[run, stream]
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Read the dead letters from the store."""
+        found = []
+        for path in sorted(self._objects("dead_letters/")):
+            with self.store.files.open_input_stream(path) as file:
+                found += [json.loads(line) for line in file.read().splitlines()]
+        return found

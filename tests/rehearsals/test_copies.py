@@ -1,0 +1,56 @@
+"""Two copies of the program started together: one runs, the other is refused, wherever the state lies.
+
+`BUCKET_LOADER_COPIES=50` starts fifty pairs at each place; here it is one.
+"""
+
+import signal
+
+import pytest
+from driver import Bucket, Load, bucket, often
+from remote import Remote
+
+PAIRS = often("BUCKET_LOADER_COPIES", here=1, in_ci=3)
+ACCEPTED = {0, 3}
+REFUSED = 75
+
+
+def loads(kind, folder, it, forks, store):
+    """Give two workers that share a state: two starts in one folder, or two folders with one server."""
+    sizes = {"users": 40, "companies": 10, "events": 200, "refused": 0}
+    if kind == "folder":
+        load = Load(folder / "both", it, forks, **sizes)
+        return load, load
+    first, second = (Remote(folder / name, it, forks, store=store, **sizes) for name in ("first", "second"))
+    second.write("pipeline.yaml", (first.folder / "pipeline.yaml").read_text("utf-8"))
+    return first, second
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("kind", ["folder", "server"])
+def test_of_two_copies_one_runs(tmp_path, forks, endpoints, store, kind):
+    """Never both: each record is accepted once; the refused copy says 75; who is killed holds nothing afterwards."""
+    for number in range(PAIRS):
+        with bucket(endpoints[0].url) as it:
+            it.faults({"kind": "latency", "seconds": 0.2})
+            first, second = loads(kind, tmp_path / str(number), it, forks, store)
+            children = [load.start() for load in (first, second)]
+            codes = sorted(child.wait() for child in children)
+            times = it.accepted()
+
+            assert codes[0] in ACCEPTED
+            assert codes[1] in {*ACCEPTED, REFUSED}  # both, where one began when the other had ended
+            assert (len(times), set(times.values())) == (250, {1})
+            one_killed_lets_the_next_in(second, it)
+
+
+def one_killed_lets_the_next_in(load: Load, it: Bucket) -> None:
+    """Kill a run in the middle, and start the next at once."""
+    load.write("events.csv", "id,user,note\n" + "".join(f"x{n},u{n},fine\n" for n in range(100)))
+    child = load.start()
+    load.wait_for_requests(2, child)
+    child.send(signal.SIGKILL)
+    child.wait()
+
+    assert load.run() in ACCEPTED, load.stderr()
+    assert sum(name.startswith("x") for name in it.accepted()) == 100
+    assert load.told()["status"] == "succeeded"

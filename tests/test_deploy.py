@@ -1,0 +1,302 @@
+"""The recipes in `deploy/`: each is run, or held against the program that it starts, as far as a laptop can.
+
+`BUCKET_LOADER_IMAGE=1` does what the Dockerfile does to the letter (its `pip install` in a fresh environment, half a
+minute); by default what it copies is installed beside the dependencies that are there.
+"""
+
+import fnmatch
+import json
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import machine
+import pytest
+from ruamel.yaml import YAML
+from workplace import COMPANIES
+
+from bucket_loader import cli, errors
+from bucket_loader.config import Destination
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+LOOK_FIRST = {1, 2, 3, 4, 5}
+"""Exit codes after which running again cannot help."""
+
+
+def understood(words):
+    """Let the command line parse a command's words, as far as it can without doing anything."""
+    name, *others = words
+    command = cli.main.commands[name]
+    return command.make_context(name, list(others))
+
+
+def all_errors(kind=errors.BucketLoaderError):
+    """Give the whole tree."""
+    yield kind
+    for one in kind.__subclasses__():
+        yield from all_errors(one)
+
+
+def test_the_exit_codes_that_end_it_are_those_of_the_errors():
+    """What is not in this set is 75, or a signal."""
+    codes = {one.exit_code for one in all_errors()}
+
+    assert codes == LOOK_FIRST | {75}
+
+
+@pytest.fixture
+def companies(workplace):
+    """A workplace as the recipes expect one: nightly.yaml in a folder of its own."""
+    workplace.write("accounts.csv", "id,name,seats\n00123,Acme,5\n123,Beta,7\n")
+    workplace.pipeline(COMPANIES).rename(workplace.folder / "nightly.yaml")
+    return workplace
+
+
+def here(text, place):
+    """Put a workplace where a recipe has the folders of a server."""
+    moved = {"/etc/bucket-loader": place.folder, "/var/lib/bucket-loader": place.folder / "state",
+             "/opt/bucket-loader/bin": Path(sys.executable).parent,
+             "/var/lib/prometheus/node-exporter": place.folder}  # fmt: skip
+    for before, after in moved.items():
+        text = text.replace(before, str(after))
+    return text
+
+
+def run_line(command, variables, place):
+    """Run a line as a scheduler does: /bin/sh, elsewhere, with nothing but these variables."""
+    environment = {"HOME": "/", "BUCKET_BASE_URL": place.url, **variables}
+    return subprocess.run(["/bin/sh", "-c", command], cwd="/", env=environment, capture_output=True, check=False)
+
+
+# --- cron ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_crontab_runs_as_it_stands_and_sends_no_mail(companies):
+    """Each line: the environment is read from its file, the pipeline is found, the numbers are written, and no word."""
+    (companies.folder / "environment").write_text(f"BUCKET_SECRET_KEY={companies.key}\n")
+    lines = [line for line in here((DEPLOY / "crontab").read_text(), companies).splitlines() if line and line[0] != "#"]
+    variables = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+    jobs = [line.split(None, 5) for line in lines if line[:1].isdigit()]
+
+    ended = [run_line(job[5], variables, companies) for job in jobs]
+
+    assert [(one.returncode, one.stdout, one.stderr) for one in ended] == [(0, b"", b"")] * 2
+    assert not any("%" in job[5] for job in jobs), "cron takes it for a line break"
+    assert (companies.folder / "bucket-loader-nightly.prom").exists()
+
+
+# --- systemd -------------------------------------------------------------------------------------------------------
+
+
+def unit(name):
+    """Read a unit: its words, each with all that it is given."""
+    found = {}
+    for line in (DEPLOY / name).read_text("utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            word, given = line.split("=", 1)
+            found.setdefault(word, []).append(given)
+    return found
+
+
+@pytest.mark.parametrize("name", ["bucket-loader@.service", "bucket-loader@.timer"])
+def test_systemd_finds_no_fault_in_a_unit(name, tmp_path):
+    """`systemd-analyze verify` knows every word of it; one that is misspelt would be told."""
+    machine.require(programs=("systemd-analyze",))
+    for path in DEPLOY.glob("bucket-loader@.*"):
+        shutil.copy(path, tmp_path)
+    misspelt = tmp_path / "misspelt.service"
+    misspelt.write_text("[Service]\nType=oneshot\nExecStart=/bin/true\nRestrt=no\n")
+
+    def verify(path):
+        return subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
+
+    found, wrong = verify(tmp_path / name), verify(misspelt)
+
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "Restrt" in wrong.stderr
+
+
+def test_the_service_starts_the_pipeline_with_its_credential(companies):
+    """What ExecStart says is run, with the key from the credential and nothing else of it anywhere."""
+    (companies.folder / "bucket-secret-key").write_text(f"{companies.key}\n")
+    service = unit("bucket-loader@.service")
+    (start,), (after,) = service["ExecStart"], service["ExecStartPost"]
+    words = shlex.split(here(start, companies).replace("%i", "nightly"))
+    variables = dict(pair.split("=") for pair in here(service["Environment"][0], companies).split())
+    line = shlex.join(word.replace("$$", "$") for word in words)
+
+    ended = run_line(line, {**variables, "CREDENTIALS_DIRECTORY": str(companies.folder), "PATH": "/bin:/usr/bin"},
+                     companies)  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stderr.splitlines()[-1])["event"] == "summary"
+    assert understood(shlex.split(after.lstrip("-"))[1:]).params["quiet"]
+
+
+def test_the_service_runs_again_after_75_alone_and_has_time_to_drain():
+    """What cannot help is not tried again; a stop is no failure, and is given longer than one attempt may take."""
+    service = unit("bucket-loader@.service")
+
+    assert {int(code) for code in service["RestartPreventExitStatus"][0].split()} == LOOK_FIRST
+    assert service["Restart"] == ["on-failure"]
+    assert service["SuccessExitStatus"] == ["143"]
+    assert int(service["TimeoutStopSec"][0]) >= 2 * Destination.model_fields["timeout"].default
+
+
+# --- Kubernetes ----------------------------------------------------------------------------------------------------
+
+
+def cronjob():
+    """Read the CronJob: what it says of the job, and of its one container."""
+    found = YAML(typ="safe").load((DEPLOY / "cronjob.yaml").read_text("utf-8"))
+    job = found["spec"]["jobTemplate"]["spec"]
+    return found, job, job["template"]["spec"]
+
+
+def test_the_cronjob_starts_a_command_that_the_loader_understands():
+    """Its words are parsed by the loader's own command line, and the key comes from a secret."""
+    _, _, pod = cronjob()
+    (container,) = pod["containers"]
+    parsed = understood(container["args"])
+
+    assert parsed.params["pipeline"] == Path("/pipelines/nightly.yaml")
+    assert parsed.params["expect_state"]
+    assert all("secretKeyRef" in one["valueFrom"] for one in container["env"])
+    assert not re.search(r"://[^/\s]*:[^/\s]*@", " ".join(container["args"])), "a password in the process list"
+
+
+def test_the_cronjob_never_runs_twice_and_tries_again_what_can_help():
+    """One at a time; codes that cannot help fail the job, a drained node is not counted, a stop has time to drain."""
+    found, job, pod = cronjob()
+    fails, ignored = job["podFailurePolicy"]["rules"]
+
+    assert found["spec"]["concurrencyPolicy"] == "Forbid"
+    assert set(fails["onExitCodes"]["values"]) == LOOK_FIRST
+    assert (fails["action"], fails["onExitCodes"]["operator"]) == ("FailJob", "In")
+    assert fails["onExitCodes"]["containerName"] == pod["containers"][0]["name"]
+    assert (ignored["action"], ignored["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert pod["restartPolicy"] == "Never", "podFailurePolicy asks for it"
+    assert pod["terminationGracePeriodSeconds"] >= 2 * Destination.model_fields["timeout"].default
+
+
+def test_the_cronjobs_container_needs_no_rights():
+    """It is the image's own user, on a root that it cannot write to."""
+    _, _, pod = cronjob()
+    (container,) = pod["containers"]
+    user = re.search(r"USER (\d+):(\d+)", (DEPLOY / "Dockerfile").read_text("utf-8"))
+
+    assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]) == tuple(map(int, user.groups()))
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                            "capabilities": {"drop": ["ALL"]}}  # fmt: skip
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+
+
+# --- Docker --------------------------------------------------------------------------------------------------------
+
+
+def instructions():
+    """Read the Dockerfile: its stages, each a list of instruction and words."""
+    text = re.sub(r"^#.*\n", "", (DEPLOY / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    stages = []
+    for line in filter(None, text.splitlines()):
+        word, given = line.split(None, 1)
+        if word == "FROM":
+            stages.append([])
+        stages[-1].append((word, given.strip()))
+    return stages
+
+
+def kept(path):
+    """Tell whether a path goes into the build: the last line of .dockerignore that matches it decides."""
+    found = True
+    for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines():
+        pattern = line.lstrip("!").removeprefix("**/")
+        parts = path.relative_to(ROOT).parts if line.startswith("**/") else path.relative_to(ROOT).parts[:1]
+        if any(fnmatch.fnmatch(part, pattern) for part in parts):
+            found = line.startswith("!")
+    return found
+
+
+def copied(stage, target):
+    """Copy what a stage copies from the context into a folder that stands for its root."""
+    for word, given in stage:
+        *sources, to = given.split()
+        if word != "COPY" or sources[0].startswith("--from"):
+            continue
+        for source in sources:
+            path = ROOT / source
+            into = target / to.lstrip("/")
+            assert kept(path), f"{source} is left out of the build by .dockerignore"
+            files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file() and kept(one)]
+            for one in files:
+                final = into / one.relative_to(path.parent if path.is_file() else path)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(one, final)
+
+
+def as_another_user():
+    """Give the words that make root a user without rights; nothing where this is one already, or may not be changed."""
+    words = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
+    works = os.getuid() == 0 and shutil.which("unshare") is not None
+    return words if works and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else []
+
+
+@pytest.fixture
+def image(tmp_path):
+    """What the image holds, as read-only folders, and the Python that runs it."""
+    build, final = instructions()
+    copied(build, tmp_path / "build")
+    copied(final, tmp_path / "root")
+    python = sys.executable
+    if os.environ.get("BUCKET_LOADER_IMAGE"):
+        (line,) = [given for word, given in build if word == "RUN"]
+        line = line.replace("/opt/bucket-loader", str(tmp_path / "venv")).replace("${EXTRAS}", "metrics")
+        line = line.replace("python -m venv", f"{sys.executable} -m venv")
+        subprocess.run(["/bin/sh", "-ec", line], cwd=tmp_path / "build", check=True, capture_output=True)
+        shutil.rmtree(tmp_path / "build")
+        python = str(tmp_path / "venv" / "bin" / "python")
+    (tmp_path / "tmp").mkdir()
+    paths = [path for name in ("build", "root", "venv") for path in (tmp_path / name).rglob("*") if path.is_file()]
+    for path in (*paths, *{path.parent for path in paths}):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
+    yield tmp_path, python
+    for path in {path.parent for path in paths}:
+        path.chmod(0o755)
+
+
+def test_the_image_runs_the_quickstart_as_a_user_without_rights(image):
+    """From what the Dockerfile copies and nothing else, on folders that cannot be written to, without a home."""
+    folder, python = image
+    before = {path: path.stat().st_mtime_ns for path in (folder / "root").rglob("*")}
+    words = ["rehearse", str(folder / "root" / "app/pipelines/quickstart.yaml"), "--allow-rejected", "5%", "--json"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "TMPDIR": str(folder / "tmp"),
+                   "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder / "build")}  # fmt: skip
+
+    ended = subprocess.run([*as_another_user(), python, "-m", "bucket_loader", *words], cwd=folder / "root" / "app",
+                           env=environment, capture_output=True, check=False)  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout.splitlines()[-1])["streams"]["events"]["delivered"] == 6_000
+    assert {path: path.stat().st_mtime_ns for path in (folder / "root").rglob("*")} == before
+    assert list((folder / "tmp").iterdir()) == []
+
+
+def test_the_image_takes_nothing_along_that_a_person_left_behind():
+    """No state, no key, no environment of the checkout; and its command is the loader, as a user without a name."""
+    _, final = instructions()
+    last = dict(final)
+
+    assert not any(kept(ROOT / name) for name in (".git", ".venv", ".env", "tests", "bucket_loader/__pycache__/a.pyc",
+                                                  "pipelines/.bucket_loader/x/ledger.db"))  # fmt: skip
+    assert json.loads(last["ENTRYPOINT"]) == ["bucket-loader"]
+    assert last["USER"] == "10001:10001"
+    assert "/state" in last["VOLUME"]
+    assert "BUCKET_LOADER_STATE=/state" in last["ENV"]
+    assert [word for word, _ in final][-1] == "CMD"
