@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from msgspec import structs
 
 from bucket_loader import cursor, dead_letters, plan, snapshot
+from bucket_loader.arrays import give_memory_back
 from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream
 from bucket_loader.cursor import HighWater, Mark
@@ -189,7 +190,7 @@ def _stage(
     stream = rejected.stream
     read, filtered, nameless = rejected.count, 0, rejected.count
     writer = StreamWriter(staged, reading.schema)
-    with closing(writer), _ended(reading.batches), _subjects(_present(staged), stream) as present:
+    with closing(mapping), closing(writer), _ended(reading.batches), _subjects(_present(staged), stream) as present:
         for batch, mapped in mapping.over(_limited(reading.batches, request.limit)):
             writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
             rejected.write([*batch.unread, *mapped.rejections])
@@ -317,6 +318,7 @@ def _settle(request: PlanRequest, stream: Stream, counted: PlannedStream, staged
         staged.rename(final)
         return counted
     ignored = request.full and stream.ordered
+    give_memory_back()
     chosen = snapshot.compare(
         staged,
         [] if ignored else request.memory.get(stream.name, []),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, overload, runtime_checkable
 
@@ -273,8 +274,8 @@ def spell_ranges(sequences: Sequence[int]) -> str:
 
 def read_ranges(text: str) -> tuple[int, ...]:
     """Read what `spell_ranges` wrote."""
-    pairs = [part.split("-") for part in text.split(",")]
-    return tuple(number for first, last in pairs for number in range(int(first), int(last) + 1))
+    pairs = (part.split("-") for part in text.split(","))
+    return tuple(chain.from_iterable(range(int(first), int(last) + 1) for first, last in pairs))
 
 
 @dataclass

@@ -4,8 +4,6 @@ state --unfinished runs--> deliver --> settle
 pipeline --> PLAN --limits--> deliver --> settle --> summary
 """
 
-import contextlib
-import ctypes
 import shutil
 import signal
 import threading
@@ -18,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from bucket_loader import limits, plan, planning
+from bucket_loader.arrays import give_memory_back
 from bucket_loader.config import Pipeline, Share
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.delivery import Delivery
@@ -266,7 +265,7 @@ def deliver(job: Job, state: State, planned: Plan) -> Summary:
         stopped=job.stopped,
     )
     error: BucketLoaderError | None = None
-    _give_memory_back()
+    give_memory_back()
     try:
         with job.reporter.delivering(delivery.tally):
             delivery.deliver()
@@ -276,15 +275,6 @@ def deliver(job: Job, state: State, planned: Plan) -> Summary:
         error = InterruptedRunError(job.signal_number)
     tally = delivery.tally
     return replace(_end(job, state, planned, error), requests=tally.requests, retries=tally.retries)
-
-
-def _give_memory_back() -> None:
-    """Return what planning has freed to the system, before the workers' own heaps grow beside it."""
-    import pyarrow as pa
-
-    pa.default_memory_pool().release_unused()
-    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:

@@ -103,8 +103,10 @@ class Queue:
         """Say that a chunk is no longer in flight."""
         with self._condition:
             self._out.remove(chunk.ids)
-            # Two: the chunk's own worker is not among those that wait, and there may be room for one more by now.
-            self._condition.notify(2)
+            # Its own worker has taken the next by now, most of the time: nobody is woken for a place that is not there.
+            free = self._room() - len(self._out)
+            if free > 0:
+                self._condition.notify(min(free, 2))
 
 
 class Worker:

@@ -154,6 +154,10 @@ class Mapping:
         ((_, mapped),) = self.over([batch])
         return mapped
 
+    def close(self) -> None:
+        """Let go of the database, and of the memory that it keeps."""
+        self.question.connection.close()
+
     # --- before the SELECT -------------------------------------------------------------------------------------
 
     def _prepared(self, batch: InputBatch) -> Prepared:

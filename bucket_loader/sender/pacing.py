@@ -10,6 +10,7 @@ An API sets one of two limits, and never says which: so many requests a second (
 - `Concurrency` grows while latency stays. Latency that has risen by half over what it was without a queue means that
   requests wait for each other: down to a little less than what the server has in the works (slots x base / latency),
   so that its queue empties, and the base is measured anew. Latency that stays up all the same is not our doing.
+  A server that answers at once needs no more slots than keep this program busy.
 
 Server errors take slots away only when they are more than a fifth of recent answers (halving on each would pin it near
 its floor). When nothing succeeds at all it is an outage: one probe a second, and half the slots with the first success.
@@ -27,6 +28,7 @@ from bucket_loader.records import Outcome, Verdict
 
 AUTO_START: Final = 4.0
 AUTO_MAX: Final = 48  # slots: 200 requests a second that are answered after 200 ms, and a fifth to spare
+OWN_PER_S: Final = 4_000  # more requests a second than this program can make: with more slots they wait for each other
 AUTO_WORKERS: Final = 64  # threads: some of them wait to try again
 RECENT: Final = 50  # answers that the share of server errors is taken over
 ERROR_SHARE_MAX: Final = 0.2
@@ -213,7 +215,8 @@ class Concurrency:
             self._base_s += (0.25 if latency_s < self._base_s else 0.02) * (latency_s - self._base_s)
         self._drained = False
         if self.used:
-            self.limit = min(max(self.limit * self._grow, self.limit + 1), float(AUTO_MAX))
+            most = min(max(AUTO_START, OWN_PER_S * self._base_s), float(AUTO_MAX))
+            self.limit = max(self.limit, min(max(self.limit * self._grow, self.limit + 1), most))
         self._begin(now)
 
     def _begin(self, now: float) -> None:

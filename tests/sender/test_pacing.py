@@ -56,10 +56,11 @@ def answer(found, outcome, *, after_s=0.0):
     found.release(slot, outcome)
 
 
-def fail(found, outcome, times=OUTAGE_AFTER):
+def fail(found, outcome, times=OUTAGE_AFTER, *, after_s=0.0):
     """Answer so many requests that are all in flight at once; the limit does not matter."""
     with found._lock:
         slots = [found._take(found._clock(), watched=False) for _ in range(times)]
+    found._clock.now += after_s
     for slot in slots:
         found.release(slot, outcome)
 
@@ -121,10 +122,21 @@ def test_good_answers_let_the_limit_grow():
     found = pacer(clock=clock)
     before = slots(found, clock)
     for _ in range(40):
-        fail(found, GOOD, AUTO_MAX)
+        fail(found, GOOD, AUTO_MAX, after_s=0.08)
         clock.now += 1
 
     assert (before, slots(found, clock)) == (int(AUTO_START), AUTO_MAX)
+
+
+def test_who_answers_at_once_needs_few_slots():
+    """More requests at once than keep this program busy would only wait for each other."""
+    clock = Clock()
+    found = pacer(clock=clock)
+    for _ in range(40):
+        fail(found, GOOD, AUTO_MAX, after_s=0.0005)
+        clock.now += 1
+
+    assert slots(found, clock) == int(AUTO_START)
 
 
 @pytest.mark.parametrize("asked", [1.0, 2.0, 30.0])
@@ -180,11 +192,11 @@ def test_only_many_server_errors_shrink_the_limit(share, shrinks):
     clock = Clock()
     found = pacer(clock=clock)
     for _ in range(40):
-        fail(found, GOOD, AUTO_MAX)
+        fail(found, GOOD, AUTO_MAX, after_s=0.08)
         clock.now += 1
     errors = int(RECENT * share)
     for number in range(RECENT * 4):
-        answer(found, ERROR if number % RECENT < errors * 2 and number % 2 == 0 else GOOD)
+        answer(found, ERROR if number % RECENT < errors * 2 and number % 2 == 0 else GOOD, after_s=0.08)
 
     assert (slots(found, clock) < AUTO_MAX - 1) is shrinks
     assert 0 < ERROR_SHARE_MAX < 0.5
@@ -240,7 +252,7 @@ def test_a_success_ends_an_outage(concurrency, most):
     clock = Clock()
     found = pacer(concurrency, clock=clock)
     for _ in range(40):
-        fail(found, GOOD, AUTO_MAX)
+        fail(found, GOOD, AUTO_MAX, after_s=0.08)
         clock.now += 1
     fail(found, FAILURES[1])
     answer_at = clock.now

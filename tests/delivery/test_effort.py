@@ -1,0 +1,81 @@
+"""What a row costs, without a clock: Python's own calls, counted. A loop over rows that slips in multiplies them.
+
+The figures are differences between two sizes, so that what is done once does not count.
+"""
+
+import sys
+import threading
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bench import Bench
+
+from bucket_loader import run as runs
+
+ROWS, MORE = 20_000, 60_000
+CALLS_A_ROW_MAX = 0.02  # planning works in batches of 16,384: measured 0.006
+CALLS_A_CHUNK_MAX = 1_300  # measured 1,090, of which half are the HTTP library's
+
+
+@pytest.fixture
+def counted():
+    """Count the calls of Python functions, C's too, in this thread and those that it starts."""
+    calls = Counter()
+
+    def count(_frame, event, _argument):
+        if event in {"call", "c_call"}:
+            calls["calls"] += 1
+
+    def counting(work, *arguments):
+        calls.clear()
+        threading.setprofile(count)
+        sys.setprofile(count)
+        try:
+            given = work(*arguments)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+        return calls["calls"], given
+
+    return counting
+
+
+def events(folder, rows):
+    """Write so many events to a Parquet file, and give a stream of them."""
+    numbers = range(rows)
+    table = pa.table({
+        "id": pa.array(numbers, pa.int64()), "user": [f"u{number % 500}" for number in numbers],
+        "at": pa.array([1_700_000_000_000_000 + number for number in numbers], pa.timestamp("us", "UTC")),
+        "note": [f"note {number}" for number in numbers], "on": [number % 2 == 0 for number in numbers],
+    })  # fmt: skip
+    pq.write_table(table, folder / f"{rows}.parquet")
+    return {
+        "name": "events", "record": "event", "source": {"type": "parquet", "path": f"{rows}.parquet"}, "key": ["id"],
+        "fields": {"userId": "user", "event": {"value": "did"}, "timestamp": "at", "attributes": "*"},
+    }  # fmt: skip
+
+
+def effort(counted, folder, url, rows):
+    """Give the calls that planning takes, and those of delivering."""
+    bench = Bench(folder / str(rows), url)
+    bench.folder.mkdir()
+    job = bench.job(events(bench.folder, rows), concurrency=1)
+    with runs.opened(job) as state:
+        planning, planned = counted(runs.make_plan, job, state)
+        runs.begin(planned, state, job)
+        delivering, summary = counted(runs.deliver, job, state, planned)
+    assert summary.streams["events"].delivered == rows
+    return planning, delivering
+
+
+def test_the_calls_that_a_row_costs(counted, tmp_path, emulator):
+    """Planning calls Python for batches, never for rows; delivery for chunks."""
+    _first, little, much = (effort(counted, tmp_path, emulator.url, rows) for rows in (100, ROWS, MORE))
+    planning, delivering = ((after - before) / (MORE - ROWS) for before, after in zip(little, much, strict=True))
+
+    print(f"\n{planning:.3f} calls a row to plan, {delivering * 100:.0f} a chunk to deliver")
+
+    assert 0 < planning <= CALLS_A_ROW_MAX
+    assert 0 < delivering * 100 <= CALLS_A_CHUNK_MAX
