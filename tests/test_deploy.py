@@ -33,7 +33,7 @@ def understood(words):
     """Let the command line parse a command's words, as far as it can without doing anything."""
     name, *others = words
     command = cli.main.commands[name]
-    return command.make_context(name, list(others))
+    return command.make_context(name, list(others), help_option_names=["-h", "--help"])  # click keeps the first it sees
 
 
 def all_errors(kind=errors.BucketLoaderError):
