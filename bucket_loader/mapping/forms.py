@@ -65,6 +65,7 @@ _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,9})?)?"
 _LOCAL_TEXT = rf"{_DATE}([T ]{_TIME})?"
 _ZONED_TEXT = rf"{_DATE}[T ]{_TIME} ?(Z|z|[+-](0\d|1[0-4])(:?[0-5]\d)?)"
 _INTEGER_TEXT = r"[+-]?\d+(\.0*)?"
+_PLAIN_NUMBER = r"0|-?[1-9]\d{0,14}|-?[1-9]\d*\.\d*[1-9]|-?0\.0{0,2}[1-9](\d*[1-9])?"
 _NUMBER_TEXT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?"
 
 
@@ -253,16 +254,25 @@ def _decimal() -> Form:
 
 def _number_text() -> Form:
     """Read a number from text, exactly: written out, whatever its exponent, below `WHOLE_MAX`."""
-    text, double = "trim({n})", "TRY_CAST(trim({n}) AS DOUBLE)"
+    text, double, signed = "trim({n})", "TRY_CAST(trim({n}) AS DOUBLE)", f"({_signed('{p}')})"
     return Form(
-        parsed=f"CASE WHEN NOT regexp_full_match({text}, '{_NUMBER_TEXT}') THEN NULL "
+        parsed=f"CASE WHEN {_is_plain('{n}')} THEN {{n}} "
+        f"WHEN NOT regexp_full_match({text}, '{_NUMBER_TEXT}') THEN NULL "
         f"WHEN NOT contains({text}, 'e') AND NOT contains({text}, 'E') THEN {text} "
         f"WHEN NOT isfinite({double}) THEN NULL "
         f"WHEN abs({double}) >= {WHOLE_MAX} THEN CAST({double} AS VARCHAR) ELSE {_written_out(text)} END",
-        value="CASE WHEN contains({p}, 'e') THEN {p} ELSE " + _trimmed(f"({_signed('{p}')})") + " END",
-        json="CASE WHEN contains({v}, 'e') THEN {v} ELSE " + _exact("{v}") + " END",
+        value=f"CASE WHEN {_is_plain('{p}')} OR contains({{p}}, 'e') THEN {{p}} ELSE {_trimmed(signed)} END",
+        json=f"CASE WHEN {_is_plain('{v}')} OR contains({{v}}, 'e') THEN {{v}} ELSE {_exact('{v}')} END",
         wrong=(Wrong(_UNPARSED, "number", "is not a number"),),
     )
+
+
+def _is_plain(text: str) -> str:
+    """Tell a number's text that is its form already, as most are: at most 15 digits, none of them idle, no exponent.
+
+    Every double keeps 15 digits, so that its shortest form is this very text. Below 0.001 that has an exponent.
+    """
+    return f"(strlen({text}) <= 16 AND regexp_full_match({text}, '{_PLAIN_NUMBER}'))"
 
 
 def _signed(text: str) -> str:
@@ -291,7 +301,7 @@ def integer(of: Family, place: str) -> Form:
     shown = _integer("HUGEINT")
     match of:
         case "text":
-            whole = "regexp_replace(trim({n}), '\\.0*$', '')"
+            whole = "CASE WHEN contains({n}, '.') THEN regexp_replace(trim({n}), '\\.0*$', '') ELSE trim({n}) END"
             parsed = (
                 f"CASE WHEN regexp_full_match(trim({{n}}), '{_INTEGER_TEXT}') THEN TRY_CAST({whole} AS HUGEINT) END"
             )
@@ -510,7 +520,7 @@ def _iso_text(spec: FieldSpec, unparsed: Wrong) -> Form:
 
 def _two_ways(moment: str, naive: str, spec: FieldSpec, wrong: tuple[Wrong, ...]) -> Form:
     if spec.timezone in {None, "UTC", "Etc/UTC"}:
-        return Form(parsed=f"coalesce({moment}, {naive})", wrong=wrong)
+        return Form(parsed=f"coalesce({naive}, {moment})", wrong=wrong)  # never both; the likelier one first
     parsed = f"CASE WHEN {{n}} IS NOT NULL THEN struct_pack(m := {moment}, l := {naive}) END"
     unparsed = wrong[0]
     neither = Wrong("{n} IS NOT NULL AND {p}.m IS NULL AND {p}.l IS NULL", unparsed.code, unparsed.message)

@@ -275,6 +275,7 @@ class Load:
         starter: what starts it.
         refused: of a hundred rows so many ask to be refused by the emulator (see `REFUSING`).
         environment: beside the address and the key.
+        as_of: the moment that runs are given.
     """
 
     folder: Path
@@ -287,6 +288,7 @@ class Load:
     concurrency: int | str = 8
     refused: int = 1
     environment: dict[str, str] = field(default_factory=dict)
+    as_of: str = "2026-01-01"
 
     def __post_init__(self) -> None:
         self._planned: dict[tuple[str, str], list[str]] = {}
@@ -319,7 +321,7 @@ class Load:
     def start(self, *words: str, harm: Harm | None = None) -> Child:
         """Start a command; `run` when none is given. `stdout` holds the last one's words, `stderr` all of them."""
         command, *more = words or ("run",)
-        options = ["--json", "--quiet", "--as-of", "2026-01-01"] if command == "run" else ["--json"]
+        options = ["--json", "--quiet", "--as-of", self.as_of] if command == "run" else ["--json"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("BUCKET_", "LD_"))}
         given = {"BUCKET_BASE_URL": self.bucket.url, "BUCKET_SECRET_KEY": KEY}
         (self.folder / "stdout").unlink(missing_ok=True)
