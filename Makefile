@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test airflow check lint types format simulation rehearsals kills cursorkills pgkills syscalls diskfaults powerloss sigterms order bench schema constraints clean
+.PHONY: help demo test airflow check lint types format simulation rehearsals kills cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order bench schema constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
@@ -15,7 +15,7 @@ help:
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
 	@echo "make kills        kill -9 a thousand times (KILLS=1000); docs/rehearsals.md has the others:"
-	@echo "                  cursorkills, syscalls, diskfaults, powerloss, sigterms, order; 'make rehearsals' does them all"
+	@echo "                  cursorkills, pgkills, week, copies, syscalls, ...; 'make rehearsals' does them all"
 	@echo "make bench        the loader beside its peers, as ratios in one run (BENCH='--rounds 1' for options)"
 
 $(READY): pyproject.toml constraints.txt
@@ -66,7 +66,7 @@ COUNT ?= 100
 KEYS ?= 100000
 REHEARSE := $(BIN)/python -m pytest -s -n 0
 
-rehearsals: kills cursorkills pgkills syscalls diskfaults powerloss sigterms order
+rehearsals: kills cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order
 
 kills: $(READY)
 	@BUCKET_LOADER_KILLS=$(KILLS) $(REHEARSE) tests/rehearsals/test_kills.py
@@ -76,6 +76,12 @@ cursorkills: $(READY)
 
 pgkills: $(READY)
 	@BUCKET_LOADER_POSTGRES_KILLS=$(or $(PGKILLS),200) $(REHEARSE) tests/rehearsals/test_postgres_kills.py
+
+week: $(READY)
+	@BUCKET_LOADER_WEEK_HOURS=$(or $(HOURS),168) $(REHEARSE) tests/rehearsals/test_week.py
+
+copies: $(READY)
+	@BUCKET_LOADER_COPIES=$(or $(COPIES),50) $(REHEARSE) tests/rehearsals/test_copies.py
 
 syscalls: $(READY)
 	@BUCKET_LOADER_SYSCALLS=0 $(REHEARSE) tests/rehearsals/test_syscalls.py

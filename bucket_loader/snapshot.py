@@ -5,11 +5,15 @@ list of parts (Parquet: `key`, `content`), later ones winning; a null content me
 The parts of a stream with `on_removed:` have `ids` besides, JSON text: no id can be read off a hash.
 """
 
+import itertools
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 import duckdb
@@ -70,33 +74,84 @@ def compare(
         mode: `changes` compares content, `append` asks only whether the key is known, `last` compares nothing.
         identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one.
     """
-    with _connection(selected.parent) as connection:
-        _show_staged(connection, staged)
-        _remember(connection, memory)
-        total, keys = _row(connection, "SELECT count(*), (SELECT count(*) FROM (SELECT key FROM staged GROUP BY key)) "
-                                       "FROM staged")  # fmt: skip
-        repeats = _KEEP_LAST if identity == "key" else _NUMBER_EQUALS
-        connection.execute(repeats if keys < total else _KEEP_ALL)
-        kept = keys if identity == "key" else total
-        same = {
-            "changes": "ANTI JOIN memory m ON m.key = k.key AND m.content = k.content",
-            "append": "ANTI JOIN memory m ON m.key = k.key",
-            "last": "",
-        }[mode]
-        connection.execute(f"CREATE TABLE sent AS SELECT k.position, k.key FROM kept k {same}")
-        send, changed, known, renumbered = _row(
-            connection,
-            "SELECT (SELECT count(*) FROM sent), (SELECT count(*) FROM living SEMI JOIN sent USING (key)), "
-            "(SELECT count(*) FROM living), (SELECT count(*) FROM kept WHERE renumbered)",
-        )
-        connection.execute(
-            f"COPY (SELECT position, CAST(key AS BLOB) AS key FROM sent ORDER BY position) TO {_quoted(selected)} "
-            "(FORMAT parquet)"
-        )
-    return Comparison(selected, send, total - kept, kept - send, known, changed, renumbered)
+    same = {
+        "changes": "ANTI JOIN memory m ON m.key = k.key AND m.content = k.content",
+        "append": "ANTI JOIN memory m ON m.key = k.key",
+        "last": "",
+    }[mode]
+    ranges = _key_ranges([staged, *memory])
+    sums: Counter[str] = Counter()
+    with _connection(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:
+        pieces = Path(name)
+        for number, keys in enumerate(ranges):
+            _show_staged(connection, staged, keys)
+            _remember(connection, memory, keys)
+            sums += _keep(connection, identity)
+            sums["known"] += _row(connection, "SELECT count(*) FROM living")[0]
+            if len(ranges) == 1:
+                sums += _send(connection, "kept", same)
+                continue
+            # A key that was renumbered belongs to another range.
+            _write(connection, "FROM kept WHERE renumbered", pieces / f"again-{number}.parquet")
+            sums += _send(connection, "(FROM kept WHERE NOT renumbered)", same)
+            _write(connection, "FROM sent", pieces / f"sent-{number}.parquet")
+        for number, keys in enumerate(ranges if len(ranges) > 1 and sums["renumbered"] else []):
+            _remember(connection, memory, keys)
+            again = f"(FROM read_parquet({_quoted(pieces / 'again-*.parquet')}) WHERE {keys})"
+            sums += _send(connection, again, same)
+            _write(connection, "FROM sent", pieces / f"sent-again-{number}.parquet")
+        sent = "sent" if len(ranges) == 1 else f"read_parquet({_quoted(pieces / 'sent-*.parquet')})"
+        _write(connection, f"SELECT position, CAST(key AS BLOB) AS key FROM {sent} ORDER BY position", selected)
+    superseded, unchanged = sums["total"] - sums["kept"], sums["kept"] - sums["sent"]
+    return Comparison(selected, sums["sent"], superseded, unchanged, sums["known"], sums["changed"], sums["renumbered"])
 
 
-_KEEP_ALL: Final = "CREATE VIEW kept AS SELECT position, key, content, false AS renumbered FROM staged"
+def _keep(connection: duckdb.DuckDBPyConnection, identity: Identity) -> Counter[str]:
+    """Show the rows that each stand for a key."""
+    total, keys = _row(connection, "SELECT count(*), (SELECT count(*) FROM (SELECT key FROM staged GROUP BY key)) "
+                                   "FROM staged")  # fmt: skip
+    if keys == total:
+        connection.execute(_KEEP_ALL)
+    elif identity == "key":
+        connection.execute(_KEEP_LAST)
+    else:
+        connection.execute(_NUMBER_EQUALS)
+        connection.execute("CREATE OR REPLACE VIEW kept AS FROM numbered")
+    (renumbered,) = _row(connection, "SELECT count(*) FROM kept WHERE renumbered")
+    return Counter(total=total, kept=keys if identity == "key" else total, renumbered=renumbered)
+
+
+def _send(connection: duckdb.DuckDBPyConnection, kept: str, same: str) -> Counter[str]:
+    """Choose those that the memory does not hold."""
+    connection.execute(f"CREATE OR REPLACE TABLE sent AS SELECT k.position, k.key FROM {kept} k {same}")
+    sent, changed = _row(
+        connection, "SELECT (SELECT count(*) FROM sent), (SELECT count(*) FROM living SEMI JOIN sent USING (key))"
+    )
+    return Counter(sent=sent, changed=changed)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    connection.execute(f"COPY ({query}) TO {_quoted(path)} (FORMAT parquet)")
+
+
+_ROWS_AT_ONCE: Final = 16_000_000  # of the plan and the memory together; what fits into that memory
+
+
+def _key_ranges(files: Sequence[Path]) -> list[str]:
+    """Give conditions that cut the keys into ranges, each of which fits into memory: hashes are spread evenly."""
+    rows = sum(int(pq.read_metadata(file).num_rows) for file in files)
+    count = max(1, math.ceil(rows / _ROWS_AT_ONCE))
+    if count == 1:
+        return ["true"]
+    bounds = [number * 0x10000 // count for number in range(count + 1)]
+    return [
+        f"key BETWEEN CAST('{first:04x}0000-0000-0000-0000-000000000000' AS UUID) "
+        f"AND CAST('{after - 1:04x}ffff-ffff-ffff-ffff-ffffffffffff' AS UUID)"
+        for first, after in itertools.pairwise(bounds)
+    ]
+
+
+_KEEP_ALL: Final = "CREATE OR REPLACE VIEW kept AS SELECT position, key, content, false AS renumbered FROM staged"
 # The last row of a key wins, whole.
 _KEEP_LAST: Final = (
     f"{_KEEP_ALL} SEMI JOIN (SELECT max(position) AS position FROM staged GROUP BY key) USING (position)"
@@ -104,9 +159,9 @@ _KEEP_LAST: Final = (
 # Equal rows are distinct events: the first keeps its key, the others add how many came before. Only keys that do
 # repeat enter the window.
 _NUMBER_EQUALS: Final = """
-    CREATE TABLE kept AS
+    CREATE OR REPLACE TABLE numbered AS
     WITH repeated AS (SELECT key FROM staged GROUP BY key HAVING count(*) > 1),
-         numbered AS (
+         counted AS (
             SELECT position, key, content, row_number() OVER (PARTITION BY key ORDER BY position) AS occurrence
             FROM staged WHERE key IN (FROM repeated)
          )
@@ -116,7 +171,7 @@ _NUMBER_EQUALS: Final = """
            CASE WHEN occurrence = 1 THEN key
                 ELSE CAST(unhex(md5(hex(CAST(key AS BLOB)) || ':' || occurrence)) AS UUID) END,
            content, occurrence > 1
-    FROM numbered
+    FROM counted
 """
 
 
@@ -166,22 +221,22 @@ def vanished(staged: Path, present: Path, memory: Sequence[Path], found: Path, *
     return Vanished(found, rows, known, known_ids)
 
 
-def _show_staged(connection: duckdb.DuckDBPyConnection, staged: Path) -> None:
+def _show_staged(connection: duckdb.DuckDBPyConnection, staged: Path, keys: str = "true") -> None:
     """Show the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer to 16 bytes."""
     connection.execute(
-        "CREATE VIEW staged AS SELECT file_row_number AS position, CAST(key AS UUID) AS key, "
-        f"CAST(content AS UUID) AS content FROM read_parquet({_quoted(staged)}, file_row_number = true)"
+        "CREATE OR REPLACE VIEW staged AS FROM (SELECT file_row_number AS position, CAST(key AS UUID) AS key, "
+        f"CAST(content AS UUID) AS content FROM read_parquet({_quoted(staged)}, file_row_number = true)) WHERE {keys}"
     )
 
 
-def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path]) -> None:
+def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path], keys: str = "true") -> None:
     """Show the parts, what they say together, and of that what was not told to be gone."""
     for number, path in enumerate(memory):
         ids = "ids" if _has_ids(path) else "CAST(NULL AS VARCHAR)"
         connection.execute(
-            f"CREATE VIEW part{number} AS SELECT CAST(key AS UUID) AS key, CAST(content AS UUID) AS content, "
-            f"{ids} AS ids, {number} AS part, file_row_number AS row "
-            f"FROM read_parquet({_quoted(path)}, file_row_number = true)"
+            f"CREATE OR REPLACE VIEW part{number} AS FROM (SELECT CAST(key AS UUID) AS key, "
+            f"CAST(content AS UUID) AS content, {ids} AS ids, {number} AS part, file_row_number AS row "
+            f"FROM read_parquet({_quoted(path)}, file_row_number = true)) WHERE {keys}"
         )
     parts = [f"FROM part{number}" for number in range(len(memory))]
     # The newest part that names a key speaks for it, also when it says "claimed" (null).
@@ -190,10 +245,11 @@ def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path]) -> 
         for number, part in enumerate(parts[:-1], 1)
     ]
     nothing = "SELECT NULL::UUID AS key, NULL::UUID AS content, NULL::VARCHAR AS ids, 0 AS part, 0 AS row WHERE false"
-    connection.execute(f"CREATE VIEW parts AS {' UNION ALL '.join(parts) or nothing}")
-    connection.execute(f"CREATE VIEW memory AS {' UNION ALL '.join([*newest, *parts[-1:]]) or nothing}")
+    connection.execute(f"CREATE OR REPLACE VIEW parts AS {' UNION ALL '.join(parts) or nothing}")
+    connection.execute(f"CREATE OR REPLACE VIEW memory AS {' UNION ALL '.join([*newest, *parts[-1:]]) or nothing}")
     connection.execute(
-        f"CREATE VIEW living AS FROM memory WHERE content IS DISTINCT FROM CAST(unhex('{REMOVED.hex()}') AS UUID)"
+        "CREATE OR REPLACE VIEW living AS FROM memory "
+        f"WHERE content IS DISTINCT FROM CAST(unhex('{REMOVED.hex()}') AS UUID)"
     )
 
 
@@ -224,10 +280,15 @@ def merge(parts: Sequence[Path], merged: Path) -> int:
     """Merge parts into one that says the same. Returns its rows."""
     schema = PART_SCHEMA_WITH_IDS if any(map(_has_ids, parts)) else PART_SCHEMA
     columns = {"key": "CAST(key AS BLOB) AS key", "content": "CAST(content AS BLOB) AS content", "ids": "ids"}
+    query = f"SELECT {', '.join(columns[name] for name in schema.names)} FROM memory"
+
+    def batches(connection: duckdb.DuckDBPyConnection) -> Iterator[pa.RecordBatch]:
+        for keys in _key_ranges(parts):
+            _remember(connection, parts, keys)
+            yield from (batch.cast(schema) for batch in connection.sql(query).to_arrow_reader(_BATCH_ROWS))
+
     with _connection(merged.parent) as connection:
-        _remember(connection, parts)
-        rows = connection.sql(f"SELECT {', '.join(columns[name] for name in schema.names)} FROM memory")
-        return write_part(merged, (batch.cast(schema) for batch in rows.to_arrow_reader(_BATCH_ROWS)), schema)
+        return write_part(merged, batches(connection), schema)
 
 
 @contextmanager

@@ -95,15 +95,24 @@ REMEMBERED = st.one_of(KEYS, st.tuples(KEYS, st.integers(2, 4)).map(lambda pair:
 MEMORY = st.lists(st.dictionaries(REMEMBERED, CONTENTS | st.none(), max_size=8), max_size=4)
 
 
+AT_ONCE = st.sampled_from([1_000, 1_000, 11, 4])  # rows
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("identity", ["key", "content"])
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
-@given(rows=ROWS, memory=MEMORY)
-def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, rows, memory):
-    """Rows, keys and counts are those of a loop over dictionaries, for any rows and any memory of several parts."""
-    folder = tmp_path_factory.mktemp("compare")
+@given(case=st.tuples(ROWS, MEMORY, AT_ONCE))
+def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, case):
+    """Rows, keys and counts are those of a loop over dictionaries, for any rows and any memory of several parts.
 
-    assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
+    Also where they are compared range by range, since they would not fit into memory at once.
+    """
+    folder = tmp_path_factory.mktemp("compare")
+    rows, memory, at_once = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot, "_ROWS_AT_ONCE", at_once)
+
+        assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
 
 
 @settings(deadline=None, max_examples=10)
@@ -119,7 +128,9 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
         said.update(part)
 
     merged = folder / "merged.parquet"
-    assert snapshot.merge(parts, merged) == len(said)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot, "_ROWS_AT_ONCE", 4)
+        assert snapshot.merge(parts, merged) == len(said)
     table = pq.read_table(merged)
     assert dict(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)) == said
     for mode in ("changes", "append"):

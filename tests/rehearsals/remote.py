@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,13 @@ class Remote(Load):
             "AWS_ENDPOINT_URL": self.store.endpoint,
             "AWS_REGION": "us-east-1",
         }
+
+    def another(self, folder: Path) -> "Remote":
+        """Give another worker of the same pipeline and state, which has nothing but the exports."""
+        it = replace(self, folder=folder)
+        it._name = self._name
+        it.write("pipeline.yaml", (self.folder / "pipeline.yaml").read_text("utf-8"))
+        return it
 
     def asked(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the ledger over a connection of its own, as soon as the server is there."""

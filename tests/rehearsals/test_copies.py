@@ -21,9 +21,8 @@ def loads(kind, folder, it, forks, store):
     if kind == "folder":
         load = Load(folder / "both", it, forks, **sizes)
         return load, load
-    first, second = (Remote(folder / name, it, forks, store=store, **sizes) for name in ("first", "second"))
-    second.write("pipeline.yaml", (first.folder / "pipeline.yaml").read_text("utf-8"))
-    return first, second
+    first = Remote(folder / "first", it, forks, store=store, **sizes)
+    return first, first.another(folder / "second")
 
 
 @pytest.mark.timeout(3_600)
