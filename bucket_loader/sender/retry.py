@@ -153,6 +153,10 @@ class Retry:
             decided = suspicious and (case.yields or self.proven_against(case))
             return self.stopped.is_set() or self.patience.over or decided
 
+        first = counted()
+        if not again(first):
+            return first  # as nearly all are: a policy made for each would take longer than the rest of this
+        made = [first]
         outcome: Outcome = tenacity.Retrying(
             retry=tenacity.retry_if_result(again),
             stop=stop,
@@ -160,7 +164,7 @@ class Retry:
             sleep=self._sleep,
             before_sleep=lambda state: told(_result(state)),
             retry_error_callback=_result,
-        )(counted)
+        )(lambda: made.pop() if made else counted())
         return outcome
 
     def suspicious(self, case: "Case") -> bool:

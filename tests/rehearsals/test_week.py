@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import pytest
 from door import door
 from driver import SEED, bucket, often, tell
+from hourly import Hourly, RemoteHourly
 from invariants import at_every_moment, some
-from week import CERTAIN, UNCERTAIN, Hourly, RemoteHourly, Scheduler
+from week import CERTAIN, UNCERTAIN, Scheduler
 
 HOURS = often("BUCKET_LOADER_WEEK_HOURS", here=4, in_ci=36)
 DAY = 24 if HOURS > 24 else max(2, HOURS // 3)

@@ -515,7 +515,7 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         (pacing, "AUTO_WORKERS", AUTO_WORKERS),
         (pacing, "STOP_CHECK_S", 10.0),  # a thread that looks often costs turns, and shows nothing more
         (run, "time", SimpleNamespace(monotonic=lambda: world.now)),
-        (run, "_give_memory_back", lambda: None),
+        (run, "give_memory_back", lambda: None),
         (ledger_file, "sqlite3", _like(sqlite3, connect=connect)),
         (dead_letters, "os", _like(os, write=write, fsync=fsync)),
         (snapshot, "sync", sync),
