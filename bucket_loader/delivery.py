@@ -6,9 +6,7 @@ Streams go one after another. Within one, a few threads each take a chunk, and t
 is committed (`worker`).
 """
 
-import contextlib
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from bucket_loader.ahead import ahead
 from bucket_loader.config import Destination
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.errors import (
@@ -121,7 +120,8 @@ class Delivery:
             )  # fmt: skip
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)
-        chunks = _ahead(_chunks(self.plan, self.ledger, stream), self.stopped)
+        # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
+        chunks = ahead(_chunks(self.plan, self.ledger, stream), self.stopped, READ_AHEAD)
         waiting = Queue(chunks, self.stopped, lambda: self.pacer.room)
         route = route_of(self.destination, "/bulk" if self.destination.api == "front" else f"/{stream.kind}")
         workers = [
@@ -176,40 +176,6 @@ class Delivery:
         with self._lock:
             self.tally.requests += 1
             self.tally.retries += retry
-
-
-def _ahead(chunks: Iterator[Chunk], stopped: threading.Event) -> Iterator[Chunk]:
-    """Read chunks in one thread of their own, a few ahead.
-
-    Arrow keeps a heap for each thread: read by sixteen workers in turn, two million records left 120 MB more.
-    """
-    ready: queue.Queue[Chunk | BaseException | None] = queue.Queue(READ_AHEAD)
-
-    def put(item: Chunk | BaseException | None) -> None:
-        while not stopped.is_set():
-            with contextlib.suppress(queue.Full):
-                ready.put(item, timeout=0.5)
-                return
-
-    def read() -> None:
-        try:
-            for chunk in chunks:
-                put(chunk)
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001  # re-raised where the chunks are taken
-            put(error)
-
-    threading.Thread(target=read, name="reader", daemon=True).start()
-    while not stopped.is_set():
-        with contextlib.suppress(queue.Empty):
-            item = ready.get(timeout=0.5)
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
 
 
 def _chunks(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk]:

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bucket_loader"
 
-WORDS = {"errors", "contract", "records", "arrays", "config", "pipeline_file"}
+WORDS = {"errors", "contract", "records", "arrays", "ahead", "config", "pipeline_file"}
 STEPS = {"sources", "mapping", "snapshot", "plan", "chunker", "limits", "cursor", "ledger", "state", "sender",
          "dead_letters",
          "report", "terminal", "secrecy", "logs", "metrics"}  # fmt: skip

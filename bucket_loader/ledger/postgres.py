@@ -77,6 +77,10 @@ class PostgresDatabase:
                     self._commit(self._pending, statements)
                     self._token = self._pending
                 except self._server.errors.OperationalError as error:
+                    if error.sqlstate is None:
+                        # No answer of the server: a session that ended between COMMIT and its answer may look alive.
+                        # A new one tells by the token whether it was done.
+                        self._connection.close()
                     self._survive(error)
 
     def _commit(self, token: str, statements: Sequence[Statement]) -> None:

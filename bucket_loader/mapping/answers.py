@@ -14,10 +14,12 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from bucket_loader.ahead import ahead
 from bucket_loader.arrays import ordinals_from
 from bucket_loader.records import ROWS_MAX, InputBatch, Rejection
 
 INPUT: Final = "input"
+UNANSWERED_MAX: Final = 50_000  # rejections; a file may hold nothing else
 
 
 @dataclass(frozen=True)
@@ -64,19 +66,23 @@ class Question:
         """Give each batch with what the SELECT says of its rows, in order."""
         with closing(_Feed(batches, self.schema)) as feed:
             try:
-                yield from self._answers(feed)
+                while not feed.ended:
+                    yield from self._answers(feed)
             except (duckdb.Error, pa.ArrowException, OSError):
                 feed.raise_error()
                 raise
 
     def _answers(self, feed: "_Feed") -> Iterator[tuple[Prepared, pa.Table]]:
+        feed.begin()
         with ExitStack() as stack:
             stack.callback(self.connection.unregister, INPUT)
             self.connection.register(INPUT, pa.RecordBatchReader.from_batches(self.schema, feed))
             answer = stack.enter_context(self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX))
+            left, rows = threading.Event(), _Rows(answer.schema)
+            found = stack.enter_context(closing(ahead(answer, left, 1)))
             stack.callback(self.connection.interrupt)
-            rows = _Rows(answer.schema)
-            for batch in answer:
+            stack.callback(left.set)
+            for batch in found:
                 rows.add(batch)
                 yield from feed.answered(rows)
             yield from feed.answered(rows)
@@ -90,10 +96,14 @@ class _Feed:
         self._batches = batches
         self._schema = schema
         self._asked: deque[Prepared] = deque()
-        self._rows = 0
+        self._rows = self._unanswered = 0
         self._reading = threading.Lock()
-        self._closed = False
         self._error: BaseException | None = None
+        self.ended = False
+
+    def begin(self) -> None:
+        """Begin another SELECT."""
+        self._rows = self._unanswered = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self
@@ -108,17 +118,14 @@ class _Feed:
                 self._error = error  # only its text comes out at the other end
                 raise
 
-    def raise_error(self) -> None:
-        """Raise what reading raised, if it did."""
-        if self._error is not None:
-            try:
-                raise self._error from None
-            finally:
-                self._error = None
-
     def _next(self) -> pa.RecordBatch:
-        while not self._closed:
-            prepared = next(self._batches)
+        # Rows that cannot be asked about wait here for those before them. Too many, and this SELECT has to end.
+        while not self.ended and self._unanswered <= UNANSWERED_MAX:
+            prepared = next(self._batches, None)
+            if prepared is None:
+                self.ended = True
+                break
+            self._unanswered += len(prepared.refused) + len(prepared.whole.unread)
             self._asked.append(prepared)
             if prepared.rows:  # nothing is asked of an empty one
                 numbers = ordinals_from(self._rows, prepared.rows)
@@ -137,9 +144,17 @@ class _Feed:
         if self._asked:
             raise AssertionError("the mapping gave fewer rows than it took")
 
+    def raise_error(self) -> None:
+        """Raise what reading raised, if it did."""
+        if self._error is not None:
+            try:
+                raise self._error from None
+            finally:
+                self._error = None
+
     def close(self) -> None:
         """Read no further; returns when nobody is reading."""
-        self._closed = True
+        self.ended = True
         with self._reading:
             self._asked.clear()
 

@@ -84,6 +84,7 @@ class _Compiler:
         self._raise_mistakes()
         connection = duckdb.connect(config={"threads": _THREADS})
         connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+        connection.execute("SET enable_progress_bar = false")  # it would go to stdout
         connection.execute("SET disabled_optimizers = 'in_clause'")  # it makes a join of it, which loses the order
         if hash_key is not None:
             for name, block in forms.hmac_blocks(hash_key).items():

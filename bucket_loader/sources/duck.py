@@ -32,6 +32,7 @@ def lock_down(connection: "duckdb.DuckDBPyConnection", paths: Iterator[str] | tu
     """Take everything but the tables away from a connection: files, network, extensions, settings, our variables."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")  # it would go to stdout
     connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -1,6 +1,8 @@
 """Batches through one SELECT: in order, whatever their sizes, and ended cleanly wherever they end."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,8 @@ import pytest
 from mapping_helpers import compiled
 
 from bucket_loader.arrays import ordinals_from
-from bucket_loader.records import InputBatch
+from bucket_loader.mapping import answers
+from bucket_loader.records import InputBatch, Origin, Reason, Rejection
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64())])
 FIELDS = {"userId": "id", "attributes": "*"}
@@ -98,6 +101,62 @@ def test_reading_is_done_by_one_thread_at_a_time():
 
     assert len(list(compiled(SCHEMA, FIELDS).over(watched()))) == 30
     assert most == 1
+
+
+def unread(count):
+    """Make rejections of rows that could not be read."""
+    return [Rejection("read", Origin("f", number), (Reason("width", "is short"),), {}) for number in range(count)]
+
+
+def test_a_file_of_rows_that_cannot_be_read_is_not_gathered(monkeypatch):
+    """What is rejected goes on while the rest is read, however little there is to map between."""
+    monkeypatch.setattr(answers, "UNANSWERED_MAX", 300)
+    read = given = most = 0
+
+    def hopeless():
+        nonlocal read
+        for number, batch in enumerate(batches([0, 1, 0, 0, 0] * 40)):
+            read += 100
+            yield InputBatch(batch.data, batch.ordinals, f"f{number}", unread(100))
+
+    found = []
+    for batch, mapped in compiled(SCHEMA, FIELDS).over(hopeless()):
+        given += len(batch.unread)
+        most = max(most, read - given)
+        found.append((batch.source, mapped.records.num_rows + len(mapped.rejections)))
+
+    assert found == [(f"f{number}", int(number % 5 == 1)) for number in range(200)]
+    assert most <= 1_000
+
+
+def test_a_signal_is_heard_while_a_source_is_slow():
+    """The thread that signals go to waits in Python, not in DuckDB."""
+    heard = []
+
+    def slow():
+        time.sleep(0.4)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        until = time.monotonic() + 10
+        while not heard and time.monotonic() < until:
+            time.sleep(0.01)
+        yield from batches([10])
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(time.monotonic()))
+    try:
+        began = time.monotonic()
+        assert len(list(compiled(SCHEMA, FIELDS).over(slow()))) == 1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert heard
+    assert time.monotonic() - began < 5
+
+
+def test_nothing_but_the_loader_writes_to_the_screen():
+    """DuckDB's own progress bar would go to stdout, among what programs read there."""
+    mapping = compiled(SCHEMA, FIELDS)
+
+    assert mapping.question.connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]
 
 
 def test_a_reading_that_is_left_is_ended():

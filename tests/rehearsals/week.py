@@ -31,8 +31,8 @@ class Troubles:
     Attributes:
         name: what to call it.
         faults: the emulator's.
-        is_certain: whether each of them says that nothing was applied. An outage then refuses connections, and a run
-            is stopped by SIGTERM; else the outage cuts connections that it has taken, and runs are killed.
+        is_certain: whether nothing is ever applied unseen. An outage then refuses connections, and a run is stopped
+            by SIGTERM; else the outage cuts connections that it has taken, and runs are killed.
     """
 
     name: str

@@ -29,7 +29,7 @@ from rich.console import Console
 from server import Known, Server, Weather
 from virtual import ViolationError, World
 
-from bucket_loader import auditing, dead_letters, delivery, ends, plan, run, snapshot, worker
+from bucket_loader import ahead, auditing, dead_letters, delivery, ends, plan, run, snapshot, worker
 from bucket_loader.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.ledger import Ledger
 from bucket_loader.ledger import ledger as ledgers
@@ -507,8 +507,11 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         world.point()
 
     changes: list[tuple[Any, str, Any]] = [
-        *((module, "threading", threads) for module in (delivery, worker, ledgers, ledger_file, dead_letters, pacing)),
-        (delivery, "queue", world.queue()),
+        *(
+            (module, "threading", threads)
+            for module in (delivery, worker, ahead, ledgers, ledger_file, dead_letters, pacing)
+        ),
+        (ahead, "queue", world.queue()),
         (delivery, "Client", lambda *_: SimpleNamespace(post=simulation.server.post, close=lambda: None)),
         (delivery, "Watchdog", lambda: SimpleNamespace(stop=lambda: None)),
         (retry, "random", simulation.rng),
