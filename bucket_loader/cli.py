@@ -249,17 +249,22 @@ def run(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: A
     _end(ctx, job, run_job(job))
 
 
+def _print_json(ctx: click.Context, found: object) -> None:
+    """Write what programs read; when nobody takes it, what has happened has happened all the same."""
+    try:
+        click.echo(json.dumps(found))
+    except OSError as error:
+        ctx.meta["output"].complain(f"the summary cannot be written to stdout: {error.strerror}")
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that nothing is flushed at exit
+
+
 def _end(ctx: click.Context, job: "Job", summary: "Summary") -> None:
     if summary.exit_code:
         ctx.meta["output"].release()
     job.reporter.ended(summary)
     _measure(ctx, summary.exit_code, [summary])
     if ctx.meta["as_json"]:
-        try:
-            click.echo(json.dumps(summary.as_json()))
-        except OSError as error:  # a full disk behind stdout: the run has ended as it has ended all the same
-            ctx.meta["output"].complain(f"the summary cannot be written to stdout: {error.strerror}")
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that nothing is flushed at exit
+        _print_json(ctx, summary.as_json())
     ctx.exit(summary.exit_code)
 
 
@@ -301,7 +306,7 @@ def backfill(ctx: click.Context, /, pipeline: Path, start: datetime, end: dateti
     job.reporter.windows_ended(summaries, skipped=found.skipped, exit_code=found.exit_code)
     _measure(ctx, found.exit_code, summaries)
     if ctx.meta["as_json"]:
-        click.echo(json.dumps(found.as_json()))
+        _print_json(ctx, found.as_json())
     ctx.exit(found.exit_code)
 
 
@@ -327,7 +332,7 @@ def plan(ctx: click.Context, /, pipeline: Path, show: int, **words: Any) -> None
     inspection.tell_plan(job.reporter, planned, streams, show=show)
     job.reporter.say(f"the plan: {planned.folder}")
     if ctx.meta["as_json"]:
-        click.echo(json.dumps(inspection.plan_as_json(planned, streams)))
+        _print_json(ctx, inspection.plan_as_json(planned, streams))
 
 
 @main.command()
@@ -387,7 +392,7 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
         if not output.is_json:
             rehearsal.tell(job)
         if ctx.meta["as_json"]:
-            click.echo(json.dumps(summary.as_json()))
+            _print_json(ctx, summary.as_json())
         if keep:
             rehearsal.wait(job)
     ctx.exit(summary.exit_code)
@@ -484,7 +489,7 @@ def audit(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) ->
     if not found.findings:
         job.reporter.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
     if ctx.meta["as_json"]:
-        click.echo(json.dumps(found.as_json()))
+        _print_json(ctx, found.as_json())
         ctx.exit(1 if found.findings else 0)
     found.raise_if_unsound()
 

@@ -153,16 +153,24 @@ class _Objects(logging.Formatter):
             "event": "log",
         }
         room = record.name.split(".")[0]
-        message = record.getMessage() if room in {OURS, "py"} else str(record.msg)  # py.warnings has its own text
+        message = record.getMessage() if room == OURS else _template(record)
         told = dict(getattr(record, "told", {}))
         if room != OURS:
             told["logger"] = record.name
         if record.exc_info and record.exc_info[0] is not None:
             told |= crash(record.exc_info[0], record.exc_info[2])
-        found |= {"event": told.pop("event", "log"), "message": self._output.secrets.scrubbed(message)}
+        found |= {"event": told.pop("event", "log"), "message": message}
         if self._output.pipeline:
             found["pipeline"] = self._output.pipeline
-        return json.dumps(found | told, default=str)
+        return self._output.secrets.scrubbed(json.dumps(found | told, default=str))
+
+
+def _template(record: logging.LogRecord) -> str:
+    """Give what a library says without what it fills in; of a warning its first line's end: the kind of it."""
+    if record.name != "py.warnings":
+        return str(record.msg)
+    place, _, kind = record.getMessage().partition("\n")[0].partition(": ")
+    return f"{Path(place).name}: {kind.partition(':')[0]}"
 
 
 # --- what is told --------------------------------------------------------------------------------------------------

@@ -310,7 +310,10 @@ def next_step_after(summary: Summary) -> str:
     if summary.error is not None:
         return ""
     if summary.status == "rejected" and summary.letters:
-        return f"mend the rows or `fields:`, then `bucket-loader replay {summary.letters[0]} --remap`"
+        file = Path(summary.letters[0])
+        # Where the ledger does not lie beside it, nothing else says whose letters these are.
+        whose = "" if (file.parent.parent / "ledger.db").exists() else " --pipeline FILE"
+        return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
     if summary.status == "unfinished":
         return (
             "some records are held, since their answer never came: `bucket-loader status --json` names them, "

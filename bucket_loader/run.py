@@ -223,9 +223,9 @@ def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ())
         shutil.copy(spooled, unfinished)
         unfinished.chmod(0o600)
         sync(unfinished)
+        state.letters_kept(planned.manifest.run)(unfinished.read_bytes())  # again after a death: readers drop repeats
         unfinished.replace(letters)
         sync(letters.parent)
-        state.letters_kept(planned.manifest.run)(letters.read_bytes())
     state.keep_plan(planned.manifest.run)
     manifest = planned.manifest
     state.ledger.add_run(

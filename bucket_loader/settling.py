@@ -59,9 +59,14 @@ def _settle_streams(state: State, planned: Plan) -> None:
             part=part,
             mark=_mark(ledger, stream) if whole else None,
             loaded=stream.files if whole else (),
-            sent=receipts.digest(planned.keys(stream), fates == _DELIVERED) if stream.records else None,
+            sent=receipts.digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
         )
         _merge_memory(state, stream.name, manifest.run)
+
+
+def _is_hashed(stream: PlannedStream) -> bool:
+    """Tell whether the plan knows what its records hold without reading them."""
+    return bool(stream.records) and stream.mode != "full"
 
 
 def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> Part | None:

@@ -123,8 +123,8 @@ class Select:
 
     @property
     def _compares(self) -> bool:
-        """Whether anybody asks what a record holds, besides whose it is."""
-        return self.stream.mode == "changes" or (self.stream.mode == "append" and not self.stream.key)
+        """Whether anybody asks what a record holds, besides whose it is: the comparison, or a receipt."""
+        return self.stream.mode != "full"
 
     @property
     def _is_content(self) -> bool:

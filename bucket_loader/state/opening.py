@@ -95,16 +95,23 @@ def _ledger_of(url: str, root: Path, wanted: Wanted) -> Ledger:
         raise _not_there(f"{server.name}, schema {schema!r}")
     if wanted.expect and there is not None:
         there.close()
-    database = PostgresDatabase(server, schema, wanted.waiting)
-    ledger = Ledger(database)
+    with contextlib.ExitStack() as undo:
+        database = PostgresDatabase(server, schema, wanted.waiting)
+        undo.callback(database.close)
+        ledger = Ledger(database)
+        _require_same_beginning(ledger, root)
+        undo.pop_all()
+    return ledger
+
+
+def _require_same_beginning(ledger: Ledger, root: Path) -> None:
+    """Refuse a new ledger beside the memory of earlier runs."""
     if not ledger.runs() and any((root / name).exists() for name in ("ledger.db", "snapshots")):
-        ledger.close()
         raise StateError(
             f"{root} holds the memory of earlier runs, and the ledger on PostgreSQL is new: it knows nothing of them",
             hint="go on with the --state that they had, or restore the database; where everything may be sent again, "
             "move the folder away first",
         )
-    return ledger
 
 
 def _files(place: StatePlace, root: Path) -> Files:
@@ -147,7 +154,13 @@ def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
     root = folder_of(pipeline, place.folder)
     if place.ledger is not None:
         database = look(Server(place.ledger), schema_of(root.name))
-        return None if database is None else State(root, Ledger(database), io.BytesIO(), _files(place, root))
+        if database is None:
+            return None
+        with contextlib.ExitStack() as undo:
+            undo.callback(database.close)
+            state = State(root, Ledger(database), io.BytesIO(), _files(place, root))
+            undo.pop_all()
+        return state
     if not (root / "ledger.db").exists():
         return None
     return State(root, Ledger(root / "ledger.db"), (root / "lock").open("rb"))

@@ -15,7 +15,7 @@ from driver import FAILING, SLOW, UNSURE, Child
 from hourly import Hourly, Interval, moment
 from invariants import at_every_moment, conserved, some
 
-PATIENCE_S = 2
+PATIENCE_S = 1
 ENDS_S_MAX = 30.0  # of a run that an outage meets, on a busy machine
 TRIES = 2  # how often the scheduler starts a task until it leaves it to people
 RELOADED = 0.15  # of hours: somebody finds rows of an hour that is more than a day old, and clears its task
