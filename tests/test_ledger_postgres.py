@@ -56,6 +56,34 @@ def test_a_commit_that_breaks_is_done_once(proxy, place, ledger, answered):
     assert seen(place) == [("0-9", "intent", 5, 5, None)]
 
 
+def test_sessions_that_the_server_ends_lose_nothing(place, ledger):
+    """An administrator's `pg_terminate_backend`, at any moment, is waited out: each write is done, and once."""
+    errors, written = [], []
+
+    def write(worker):
+        for number in range(40):
+            try:
+                ledger.intend(RUN, chunk(worker * 400 + number * 10))
+                ledger.count_ambiguous(RUN, chunk(worker * 400 + number * 10))
+                written.append(1)
+            except Exception as error:  # noqa: BLE001  # any is the failure that is looked for
+                errors.append(error)
+
+    writers = [threading.Thread(target=write, args=(worker,)) for worker in range(2)]
+    for writer in writers:
+        writer.start()
+    ended = 0
+    with place.other() as ask:
+        while any(writer.is_alive() for writer in writers):
+            ended += len(ask("SELECT pg_terminate_backend(CAST(pid AS int)) FROM pg_stat_activity WHERE query LIKE "
+                             "'%COMMIT%' AND pid <> pg_backend_pid()")) if ended < 10 else 0  # fmt: skip
+            time.sleep(0.03)
+
+    assert errors == []
+    assert ended
+    assert sorted(seen(place)) == sorted((chunk(n * 10).members, "intent", 1, 1, None) for n in range(80))
+
+
 def test_a_query_that_breaks_is_asked_again(proxy, ledger):
     """A new connection answers what the broken one did not."""
     proxy.break_at(b"SELECT", answered=False)

@@ -75,7 +75,5 @@ def test_the_calls_that_a_row_costs(counted, tmp_path, emulator):
     _first, little, much = (effort(counted, tmp_path, emulator.url, rows) for rows in (100, ROWS, MORE))
     planning, delivering = ((after - before) / (MORE - ROWS) for before, after in zip(little, much, strict=True))
 
-    print(f"\n{planning:.3f} calls a row to plan, {delivering * 100:.0f} a chunk to deliver")
-
     assert 0 < planning <= CALLS_A_ROW_MAX
     assert 0 < delivering * 100 <= CALLS_A_CHUNK_MAX
