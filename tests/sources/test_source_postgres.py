@@ -194,7 +194,7 @@ def test_postgres_query_file(tmp_path):
 @pytest.fixture(scope="module")
 def one_row():
     """A table t with one row, and a sequence s."""
-    in_postgres("create table t as select 1 as x", "create sequence s")
+    in_postgres("drop table if exists t", "create table t as select 1 as x", "create sequence if not exists s")
 
 
 @pytest.mark.parametrize(
