@@ -17,7 +17,7 @@ from bucket_loader.ends import run_row
 from bucket_loader.errors import AuditError, UsageError
 from bucket_loader.ledger import ChunkRow, Ledger, RunRow
 from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.records import Chunk
+from bucket_loader.records import Chunk, file_digest
 from bucket_loader.run import Job
 from bucket_loader.state import State, look_at_state
 
@@ -85,7 +85,7 @@ def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:
         if stream.name not in counts:
             yield f"stream {stream.name!r}: the ledger does not know it"
             continue
-        if not planned.path(stream).exists() or plan.file_digest(planned.path(stream)) != stream.digest:
+        if not planned.path(stream).exists() or file_digest(planned.path(stream)) != stream.digest:
             yield f"stream {stream.name!r}: the plan's file {stream.file} is not what was planned"
             continue
         if not counts[stream.name].conserved():

@@ -26,7 +26,7 @@ from bucket_loader import chunker
 from bucket_loader.arrays import as_numpy, int64_array, repeated_text, zeros
 from bucket_loader.contract import Api, RecordKind
 from bucket_loader.errors import StateError
-from bucket_loader.records import Joined, LoadedFile, sync
+from bucket_loader.records import Joined, LoadedFile, file_digest, sync
 
 if TYPE_CHECKING:
     from bucket_loader.arrays import Numbers
@@ -251,14 +251,7 @@ class StreamWriter:
         ]
         self.schema = pa.schema(fields)
         self._row = self.schema.field("row").type
-        self._writer = pq.ParquetWriter(
-            path,
-            self.schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=["source"],
-            write_statistics=False,
-        )
+        self._writer = pq.ParquetWriter(path, self.schema, **_PARQUET)
 
     def write(self, records: pa.Table, rows: pa.RecordBatch | None, source: str) -> None:
         """Write K records and the K rows that they were made from; None where there are none."""
@@ -348,12 +341,6 @@ class _Positions:
 
     def _next(self) -> pa.RecordBatch | None:
         return self._held.pop() if self._held else next(self._batches, None)
-
-
-def file_digest(path: Path) -> str:
-    """Give a file's sha256, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def finish(folder: Path, manifest: Manifest) -> Plan:

@@ -29,7 +29,16 @@ from bucket_loader.mapping import Mapping as RowMapping
 from bucket_loader.mapping import compile_mapping, subject_of_ids, wire_timestamp
 from bucket_loader.pipeline_file import mapping_fingerprint
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
-from bucket_loader.records import ArrivingFiles, InputBatch, LoadedFile, Reading, Rejection, Source, make_folder
+from bucket_loader.records import (
+    ArrivingFiles,
+    InputBatch,
+    LoadedFile,
+    Reading,
+    Rejection,
+    Source,
+    file_digest,
+    make_folder,
+)
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.csv import delimiter_hint
@@ -147,7 +156,7 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         counted,
         position=position,
         file=final.name,
-        digest=plan.file_digest(final),
+        digest=file_digest(final),
         shares_ids=stream.record == "company" and (stream.fields.userId is not None or counted.removed > 0),
         cursor=cursor.spelt(water.mark) if water is not None and request.limit is None else None,
         files=(sources.arrived(stream) or ()) if request.limit is None else (),
@@ -175,7 +184,7 @@ def _nothing_new(request: PlanRequest, stream: Stream, position: int) -> Planned
         _counted(request, stream, records=0, read=0, rejected=0, filtered=0),
         position=position,
         file=final.name,
-        digest=plan.file_digest(final),
+        digest=file_digest(final),
     )
 
 

@@ -4,6 +4,7 @@ A row is input, a record is output. Rows travel as Arrow batches, records as JSO
 row is made only for what was rejected.
 """
 
+import hashlib
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -337,3 +338,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_digest(path: Path) -> str:
+    """Give a file's sha256, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

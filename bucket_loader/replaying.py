@@ -29,7 +29,7 @@ from bucket_loader.errors import StateError, StateUnavailableError, UsageError
 from bucket_loader.ledger import Ledger, Replay, RunRow
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
-from bucket_loader.records import Counts, InputBatch, Reading, Source
+from bucket_loader.records import Counts, InputBatch, Reading, Source, file_digest
 from bucket_loader.report import Summary
 from bucket_loader.run import Job
 from bucket_loader.sources import open_source
@@ -258,7 +258,7 @@ def _recorded_stream(
         without_ids=0,
         nameless=0,
         file=final.name,
-        digest=plan.file_digest(final),
+        digest=file_digest(final),
     )
     if stream.filtered:
         replaying.job.reporter.say(
@@ -332,7 +332,7 @@ def _without_overtaken(replaying: _Replaying, made: Plan) -> tuple[Plan, list[Re
             narrowed.replace(made.path(stream))
             superseded = stream.superseded + sum(overtaken)
             after = structs.replace(
-                stream, records=len(chosen), superseded=superseded, digest=plan.file_digest(made.path(stream))
+                stream, records=len(chosen), superseded=superseded, digest=file_digest(made.path(stream))
             )
         # Those that were taken up before are counted, as what was known already; those without a row as filtered.
         rowless = len(replaying.fresh(stream.name)) - len(replaying.rows(stream.name))

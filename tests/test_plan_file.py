@@ -13,7 +13,7 @@ from msgspec import structs
 from bucket_loader import plan as plans
 from bucket_loader.errors import StateError
 from bucket_loader.plan import Manifest, PlannedStream, StreamWriter
-from bucket_loader.records import BATCH_BYTES_MAX
+from bucket_loader.records import BATCH_BYTES_MAX, file_digest
 
 ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.binary()), ("none", pa.null())])
 
@@ -72,7 +72,7 @@ class Maker:
         stream = PlannedStream(
             position=0, name="events", kind="event", mode="append", on_unknown="resend", records=records, read=records,
             rejected=0, filtered=0, superseded=0, unchanged=0, known=0, changed=0, file="00-events.parquet",
-            digest=plans.file_digest(self.folder / "00-events.parquet"), mapping="m", shares_ids=False, remembers=True,
+            digest=file_digest(self.folder / "00-events.parquet"), mapping="m", shares_ids=False, remembers=True,
             keyed=True,
         )  # fmt: skip
         manifest = Manifest(

@@ -55,6 +55,25 @@ def test_a_receipt_says_what_was_sent(daily):
     assert receipt["streams"]["companies"] | {"digest": 0} == summary["streams"]["companies"] | {"digest": 0}
 
 
+@pytest.mark.parametrize("more", ["  key: [n]\n", "  timezone: UTC\n"])
+def test_another_content_has_another_digest(workplace, more):
+    """The same keys with other contents are not the same, however the stream knows its records again."""
+    timestamp = "" if "key" in more else ", timestamp: at"
+    workplace.pipeline(
+        f"- name: events\n  record: event\n  source: {{type: csv, path: events.csv}}\n{more}"
+        f"  fields: {{userId: user, event: {{value: did}}{timestamp}}}\n"
+    )
+    found = []
+    for number, user in enumerate(("u", "v", "u")):
+        workplace.write("events.csv", f"n,user,at\n1,{user},2025-01-01T00:00:00\n")
+        state = str(workplace.folder / f"state-{number}")
+        load(workplace, "--state", state)
+        found += [receipt["streams"]["events"]["digest"] for receipt in receipts(workplace, "--state", state)]
+
+    assert found[0] == found[2] != found[1]
+    assert None not in found
+
+
 def test_the_same_interval_again_sends_only_what_differs(daily, emulator):
     """Nothing has changed: nothing is sent, and the receipt says so. One row has: one record."""
     load(daily)

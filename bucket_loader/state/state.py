@@ -1,6 +1,5 @@
 """An opened state: its ledger, and its files, brought here where this disk lacks them."""
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from typing import IO, Final
 
 from bucket_loader.errors import StateError
 from bucket_loader.ledger import Ledger, Part
-from bucket_loader.records import make_folder, sync
+from bucket_loader.records import file_digest, make_folder, sync
 from bucket_loader.state.filestore import Files
 
 MANIFEST: Final = "manifest.json"  # of a plan: a reader looks for it first, so it is kept last
@@ -72,7 +71,7 @@ class State:
                 hint="give the --state that it was kept in, or restore the file from a backup; without it everything "
                 "would count as new, so nothing is sent",
             )
-        if part.digest is not None and _digest(path) != part.digest:
+        if part.digest is not None and file_digest(path) != part.digest:
             path.unlink()
             raise StateError(
                 f"{self.files.url(f'snapshots/{part.file}')} is not what was written there",
@@ -83,7 +82,7 @@ class State:
     def keep_part(self, file: str, rows: int) -> Part:
         """Make a new part of memory outlive this disk; gives what the ledger is to name."""
         self.files.keep(f"snapshots/{file}")
-        return Part(file, rows, _digest(self.snapshots / file))
+        return Part(file, rows, file_digest(self.snapshots / file))
 
     def forget_parts(self, files: list[str]) -> None:
         """Remove parts that the ledger names no more."""
@@ -141,8 +140,3 @@ class State:
 
 def _manifest_last(name: str) -> bool:
     return name.endswith(f"/{MANIFEST}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
