@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -77,16 +77,22 @@ class Question:
         with ExitStack() as stack:
             stack.callback(self.connection.unregister, INPUT)
             self.connection.register(INPUT, pa.RecordBatchReader.from_batches(self.schema, feed))
-            answer = stack.enter_context(self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX))
-            left, rows = threading.Event(), _Rows(answer.schema)
+            left, answer = threading.Event(), stack.enter_context(closing(self._asked()))
             found = stack.enter_context(closing(ahead(answer, left, 1)))
             stack.callback(self.connection.interrupt)
             stack.callback(left.set)
+            rows = _Rows(next(found))
             for batch in found:
                 rows.add(batch)
                 yield from feed.answered(rows)
             yield from feed.answered(rows)
             feed.require_none_left()
+
+    def _asked(self) -> Generator[Any]:
+        """Give the answer's schema, then its batches; whoever asks waits in DuckDB while the source is read."""
+        with self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX) as answer:
+            yield answer.schema
+            yield from answer
 
 
 class _Feed:
