@@ -24,7 +24,8 @@ from bucket_loader.errors import (
 from bucket_loader.ledger import ChunkRow, Ledger
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.records import Chunk
-from bucket_loader.sender.client import PATH_KEY, Client, Proof, Route, Watchdog
+from bucket_loader.sender.client import Client, Proof
+from bucket_loader.sender.connection import PATH_KEY, Route, Watchdog
 from bucket_loader.sender.pacing import Pacer
 from bucket_loader.sender.retry import Patience, Retry
 from bucket_loader.worker import Queue, Worker

@@ -12,7 +12,8 @@ from bucket_loader.delivery import route_of
 from bucket_loader.errors import BucketLoaderError, KeyRefusedError, MisroutedError, PatienceError, UsageError
 from bucket_loader.records import Outcome, Verdict
 from bucket_loader.report import Reporter
-from bucket_loader.sender.client import Client, Proof, Watchdog
+from bucket_loader.sender.client import Client, Proof
+from bucket_loader.sender.connection import Watchdog
 
 _WRONG_ENDPOINT: Final = 403  # Source: API.md section 2
 _SHOWN_LENGTH: Final = 80  # characters of a cell

@@ -1,33 +1,23 @@
-"""One POST, and what it came to. No retry, no redirect, nothing read from the environment.
+"""One POST, and what it came to. No retry, no redirect, nothing read from the environment."""
 
-`requests` does the HTTP; what it leaves open (TRAPS section 1) is closed here: a deadline over the whole attempt, a cap
-on the answer, and the knowledge whether any byte of the request left this machine.
-"""
-
-import contextlib
 import json
 import re
+import select
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.response import BaseHTTPResponse
 
 from bucket_loader.records import Outcome, Verdict
+from bucket_loader.sender.connection import Answer, Connection, Route, Watchdog
 
-ANSWER_BYTES_MAX: Final = 1024 * 1024
 RETRY_AFTER_S_MAX: Final = 300.0
-CONNECT_S_MAX: Final = 10.0
 DETAILS_DEPTH_MAX: Final = 20
 _OK, _REDIRECTS, _TIMEOUT, _TOO_BIG, _THROTTLED, _UNAVAILABLE = 200, range(300, 400), 408, 413, 429, 503
 _UNDOCUMENTED: Final = range(100, 300)  # all but 200: the request may have been done (TRAPS: H2, Q2)
@@ -36,27 +26,8 @@ _REFUSED_ONCE_PROVEN: Final = (405, 409, 415)  # by Bucket they are of a record;
 _KEY: Final = (401, 403)
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
 _KEY_REFUSED: Final = "INVALID_API_KEY"  # the legacy documents know no status but 400 for it
+_FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 _INTEGER_MAX: Final = 2**63  # more than a dead letter's JSON can hold
-PATH_KEY: Final = "/:key"  # stands for the key in a URL, wherever anybody could see it
-
-
-@dataclass
-class Trace:
-    """What one worker's connection is doing: told by the connection, read by the client and the watchdog.
-
-    Attributes:
-        sent: the first byte of the request has left.
-        written: the last one has.
-        socket: the connection's.
-        deadline: when the attempt has to end, of the monotonic clock.
-        expired: it was ended for that.
-    """
-
-    sent: bool = False
-    written: bool = False
-    socket: Any = None
-    deadline: float = float("inf")
-    expired: bool = False
 
 
 class Proof:
@@ -66,128 +37,92 @@ class Proof:
         self.given = threading.Event()
 
 
-@dataclass(frozen=True)
-class Route:
-    """Where to send, and how.
-
-    Attributes:
-        url: the endpoint; for a key in the path, with `PATH_KEY` in its place.
-        key: the key; a secret one is only ever in the Authorization header.
-        timeout_s: seconds that one attempt may take, from connecting to the last byte of the answer.
-        proxy: an explicit proxy; the environment's is never used.
-        ca_bundle: a file of certificate authorities; the environment's is never used.
-        key_in_path: whether the key is a part of the path (legacy), and not in the header.
-    """
-
-    url: str
-    key: str = field(repr=False)
-    timeout_s: float
-    proxy: str | None = None
-    ca_bundle: str | None = None
-    key_in_path: bool = False
-
-
 class Client:
     """Sends bodies one at a time over a connection of its own: one client a worker."""
 
-    def __init__(self, route: Route, proof: Proof, watchdog: "Watchdog") -> None:
+    def __init__(self, route: Route, proof: Proof, watchdog: Watchdog) -> None:
         self._route = route
         self._proof = proof
-        self._trace = Trace()
-        self._watchdog = watchdog
-        self._adapter = _Adapter(self._trace, route.key if route.key_in_path else None)
-        self._ways: dict[str, tuple[Any, str]] = {}  # urllib3's pool, and the path to ask it for
-        self._headers = _headers(route)
-        self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
-        watchdog.watch(self._trace)
+        self._connection = Connection(route, watchdog)
+        self._trace = self._connection.trace
+        self._known: Outcome | None = None
+        self._body = b""
 
     def close(self) -> None:
         """Close the connection."""
-        self._watchdog.forget(self._trace)
-        self._disconnect()
+        self._connection.close()
 
-    def _disconnect(self) -> None:
-        self._ways.clear()
-        self._adapter.close()
+    @property
+    def is_open(self) -> bool:
+        """Whether `begin` will not have to wait for the network."""
+        return self._connection.is_open
+
+    @property
+    def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
+        """Where an answer is awaited; None when `end` knows already what came of it."""
+        return None if self._known is not None else self._connection.socket
 
     def post(self, body: bytes) -> Outcome:
         """Send a body to the route; always gives an outcome, never raises for what the network does."""
-        return self._attempt("POST", self._route.url, body)
+        self.begin(body)
+        return self.end()
+
+    def begin(self, body: bytes) -> None:
+        """Send a body; while no connection is open, this waits for its answer too."""
+        self._begin("POST", self._route.url, body)
+
+    def end(self) -> Outcome:
+        """Wait for the answer to what was begun, and give what it came to."""
+        outcome = self._end()
+        if outcome.verdict in {Verdict.UNKNOWN, Verdict.MISROUTED}:
+            # What is still to come on this connection must not be taken for the next answer (TRAPS: Q, Q2).
+            self._connection.disconnect()
+        return outcome
 
     def get(self, url: str) -> tuple[Outcome, bytes]:
         """Read a URL of the same API with the same care; gives the answer's body too."""
-        outcome = self._attempt("GET", url, None)
-        return outcome, self._answer
+        self._begin("GET", url, None)
+        outcome = self.end()
+        return outcome, self._body
 
-    def _attempt(self, method: str, url: str, body: bytes | None) -> Outcome:
-        trace, self._answer = self._trace, b""
-        trace.sent = trace.written = trace.expired = False
-        trace.deadline = time.monotonic() + self._route.timeout_s
-        outcome = self._exchange(method, url, body)
-        trace.deadline = float("inf")
-        if outcome.verdict in {Verdict.UNKNOWN, Verdict.MISROUTED}:
-            # What is still to come on this connection must not be taken for the next answer (TRAPS: Q, Q2).
-            self._disconnect()
-        return outcome
-
-    def _exchange(self, method: str, url: str, body: bytes | None) -> Outcome:
+    def _begin(self, method: str, url: str, body: bytes | None) -> None:
+        self._known, self._body = None, b""
         try:
-            pool, path = self._ways.get(url) or self._way(url)
-            response = pool.urlopen(
-                method,
-                path,
-                body=body,
-                headers=self._headers,
-                timeout=self._timeout,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-            )
-            with _closed(response):
-                self._answer = _read(response, self._trace)
-                return self._judge(response, self._answer)
-        except urllib3.exceptions.SSLError as error:
-            if self._trace.sent or _is_broken_off(error):
-                return self._unanswered(error)  # the connection failed, not the certificate
-            return Outcome(Verdict.MISROUTED, message="the TLS certificate is not valid for this host")
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            self._connection.send(method, url, body)
+        except _FAILURES as error:
+            self._known = self._unanswered(error)
+
+    def _end(self) -> Outcome:
+        if self._known is not None:
+            return self._known
+        try:
+            return self._judge(self._connection.receive())
+        except _FAILURES as error:
             return self._unanswered(error)
 
-    def _way(self, url: str) -> tuple[Any, str]:
-        """Let requests find the way to a URL, its proxy and its certificates: once, since it takes longer than a post.
-
-        What `requests.Session` does besides (cookies, redirects, the environment) is what must not happen here.
-        """
-        request = requests.Request("POST", url).prepare()
-        proxies = {"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None
-        verify = self._route.ca_bundle or True
-        pool = self._adapter.get_connection_with_tls_context(request, verify, proxies=proxies)
-        self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]  # requests has no types there
-        self._ways[url] = pool, self._adapter.request_url(request, proxies)
-        return self._ways[url]
-
     def _unanswered(self, error: Exception) -> Outcome:
+        tls = isinstance(error, urllib3.exceptions.SSLError)
+        if tls and not self._trace.sent and not _is_broken_off(error):  # the certificate failed, not the connection
+            return Outcome(Verdict.MISROUTED, message="the TLS certificate is not valid for this host")
         # The type alone: an exception's text may hold the URL, and http.client's may hold headers.
         kind = "took longer than `timeout`" if self._trace.expired else type(error).__name__
         if self._trace.sent:
             return Outcome(Verdict.UNKNOWN, message=f"sent, but no answer was read ({kind})")
         return Outcome(Verdict.NOT_SENT, message=f"could not connect ({kind})")
 
-    def _judge(self, response: BaseHTTPResponse, answer: bytes) -> Outcome:
-        status = response.status
-        details = _object(answer, secret=self._route.key)
+    def _judge(self, answer: Answer) -> Outcome:
+        status, self._body = answer.status, answer.body
+        details = _object(answer.body, secret=self._route.key)
         message = _message(details)
         if status == _OK:
-            return self._judge_ok(response, details, message)
+            return self._judge_ok(answer, details, message)
         if status in _KEY or (status in _REFUSED and message == _KEY_REFUSED):
             return Outcome(Verdict.REFUSED_KEY, status, message or "the key was refused")
         if status in _REDIRECTS:
             return Outcome(Verdict.MISROUTED, status, "the server redirects elsewhere; that is not Bucket's API")
         if status == _TOO_BIG:
             return Outcome(Verdict.TOO_BIG, status, message, details)
-        retry_after_s = parse_retry_after(response.headers.get("Retry-After"))
+        retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
         if status == _THROTTLED or (status == _UNAVAILABLE and retry_after_s is not None):
             return Outcome(Verdict.THROTTLED, status, message, details, retry_after_s)
         if status >= 500 or status == _TIMEOUT:  # noqa: PLR2004  # the classes of HTTP
@@ -199,7 +134,7 @@ class Client:
             return Outcome(Verdict.REJECTED, status, message, details)
         return self._strange(status, f"the answer has status {status} and is not Bucket's")
 
-    def _judge_ok(self, response: BaseHTTPResponse, details: dict[str, Any] | None, message: str) -> Outcome:
+    def _judge_ok(self, answer: Answer, details: dict[str, Any] | None, message: str) -> Outcome:
         if not self._trace.written:
             return Outcome(Verdict.UNKNOWN, None, "the answer came before the whole body was written")
         if details is not None and details.get("success") is True:
@@ -207,8 +142,8 @@ class Client:
             return Outcome(Verdict.DELIVERED, _OK)
         if details is not None and details.get("success") is False:
             return Outcome(Verdict.REJECTED, _OK, message or "the answer says success: false", details)
-        delimited = "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
-        if "json" in response.headers.get("Content-Type", "").lower() or not (self._answer or delimited):
+        delimited = "content-length" in answer.headers or "transfer-encoding" in answer.headers
+        if "json" in answer.headers.get("content-type", "").lower() or not (answer.body or delimited):
             return Outcome(Verdict.UNKNOWN, None, "the answer is cut short or is not the expected JSON")
         return self._strange(_OK, "the answer is not JSON, so it is not Bucket's")
 
@@ -218,43 +153,17 @@ class Client:
         return Outcome(verdict, status if verdict is Verdict.MISROUTED else None, message)
 
 
-def _headers(route: Route) -> dict[str, str]:
-    authorization = {} if route.key_in_path else {"Authorization": f"Bearer {route.key}"}
-    return authorization | {
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "bucket-loader",
-    }
-
-
-@contextlib.contextmanager
-def _closed(response: BaseHTTPResponse) -> Iterator[None]:
-    """Give the connection back when the whole answer was read, and close it otherwise."""
-    try:
-        yield
-    finally:
-        response.close()
-        response.release_conn()
-
-
-def _read(response: BaseHTTPResponse, trace: Trace) -> bytes:
-    """Read an answer, at most `ANSWER_BYTES_MAX` bytes of it.
-
-    Raises:
-        OSError: it is longer, or is cut short.
-    """
-    answer = bytearray()
-    while part := response.read1(65_536, decode_content=False):
-        answer += part
-        if len(answer) > ANSWER_BYTES_MAX:
-            raise OSError("the answer is too long")
-        if time.monotonic() > trace.deadline:
-            trace.expired = True
-            break
-    if trace.expired:  # also when the watchdog ended it: that is not the answer's own end
-        raise OSError("the answer takes too long")
-    return bytes(answer)
+def answered(clients: Sequence[Client]) -> list[Client]:
+    """Wait until an answer, or a part of one, has come to at least one of some clients; give those."""
+    if len(clients) == 1:
+        return list(clients)  # it waits as well by itself
+    if there := [client for client in clients if client.socket is None]:
+        return there
+    poll = select.poll()
+    waiting = {client.socket.fileno(): client for client in clients}
+    for number in waiting:
+        poll.register(number, select.POLLIN)
+    return [waiting[number] for number, _ in poll.poll()]
 
 
 def _is_broken_off(error: BaseException) -> bool:
@@ -331,98 +240,3 @@ def parse_retry_after(text: str | None, now: float | None = None) -> float | Non
         except (ValueError, TypeError, OverflowError):
             return None
     return min(max(seconds, 0.0), RETRY_AFTER_S_MAX) if seconds == seconds else None  # noqa: PLR0124  # NaN
-
-
-# --- connections that tell what they do ----------------------------------------------------------------------------
-
-
-class _Adapter(HTTPAdapter):
-    """Makes connections that report to a trace, and that alone know the key of a path. Never retries."""
-
-    def __init__(self, trace: Trace, path_key: str | None) -> None:
-        self._trace = trace
-        self._path_key = path_key
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002  # the signature is requests'
-        super().init_poolmanager(connections, maxsize, block, **options)
-        self._tell(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # the signature is requests'
-        manager = super().proxy_manager_for(proxy, **options)
-        self._tell(manager)
-        return manager
-
-    def _tell(self, manager: Any) -> None:  # noqa: ANN401  # urllib3's PoolManager or ProxyManager
-        manager.pool_classes_by_scheme = {
-            "http": _traced(HTTPConnectionPool, HTTPConnection, self._trace, self._path_key),
-            "https": _traced(HTTPSConnectionPool, HTTPSConnection, self._trace, self._path_key),
-        }
-
-
-def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str | None) -> type[Any]:
-    """Make a pool class whose connections note their socket, and when the first byte of a request leaves."""
-
-    class Traced(connection):  # type: ignore[misc]
-        def connect(self) -> None:
-            try:
-                super().connect()
-            finally:
-                trace.sent = False  # what was sent to a proxy so far is not the request
-            trace.socket = self.sock
-
-        def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # http.client's own signature
-            # Only here does the key come into a path: URLs stand in exceptions, and urllib3 logs them.
-            if path_key is not None:
-                url = url.replace(f"{PATH_KEY}/", f"/{path_key}/", 1)
-            super().putrequest(method, url, *arguments, **options)
-
-        def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # urllib3's own signature
-            super().request(*arguments, **options)
-            trace.written = True
-
-        def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's own signature
-            if self.sock is None:
-                self.connect()
-            trace.socket, trace.sent = self.sock, True
-            super().send(data)
-
-    return type("TracedPool", (pool,), {"ConnectionCls": Traced})
-
-
-class Watchdog:
-    """Ends attempts that outlive their deadline: a timeout of `requests` is one of each receive, not of the whole."""
-
-    PERIOD_S: Final = 0.1
-
-    def __init__(self) -> None:
-        self._traces: list[Trace] = []
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._thread.start()
-
-    def watch(self, trace: Trace) -> None:
-        """Begin to watch a connection."""
-        with self._lock:
-            self._traces.append(trace)
-
-    def forget(self, trace: Trace) -> None:
-        """Stop watching a connection."""
-        with self._lock:
-            self._traces = [other for other in self._traces if other is not trace]
-
-    def stop(self) -> None:
-        """End the watching."""
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self.PERIOD_S):
-            now = time.monotonic()
-            with self._lock:
-                late = [trace for trace in self._traces if trace.deadline < now]
-            for trace in late:
-                trace.expired = True
-                with contextlib.suppress(OSError, AttributeError):
-                    trace.socket.shutdown(2)  # both directions: a blocked send or receive returns at once

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 import pytest
 from scripted_server import KEY
 
-from bucket_loader.sender.client import Client, Proof, Route, Watchdog
+from bucket_loader.sender.client import Client, Proof
+from bucket_loader.sender.connection import Route, Watchdog
 
 
 @pytest.fixture

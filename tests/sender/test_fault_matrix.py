@@ -10,7 +10,7 @@ import pytest
 from scripted_server import KEY, OK, SUCCESS, Peer, chunked, reply, scripted, until_closed
 
 from bucket_loader.records import Verdict
-from bucket_loader.sender.client import ANSWER_BYTES_MAX
+from bucket_loader.sender.connection import ANSWER_BYTES_MAX
 
 DELIVERED, NOT_SENT, REJECTED = Verdict.DELIVERED, Verdict.NOT_SENT, Verdict.REJECTED
 REFUSED_KEY, TOO_BIG, THROTTLED = Verdict.REFUSED_KEY, Verdict.TOO_BIG, Verdict.THROTTLED
@@ -83,10 +83,14 @@ def play(step: Step, peer: Peer) -> None:
             (peer.fin if step == FIN else peer.rst)()
 
 
-def script_of(found: Case) -> Callable[[Peer], None]:
-    """Make the script that plays a case."""
+def script_of(found: Case, *, kept: bool = False) -> Callable[[Peer], None]:
+    """Make the script that plays a case; on a kept connection it serves another request before."""
 
     def script(peer: Peer) -> None:
+        if kept:
+            peer.read()
+            peer.send(OK)
+            peer.server.received.clear()
         while True:
             if found.reads:
                 peer.read()
@@ -301,6 +305,26 @@ def test_the_matrix_is_large_and_each_case_has_a_name():
 
     assert len(set(names)) == len(names) >= 60
     assert {found.new for found in MATRIX} | {NOT_SENT} == set(Verdict)
+
+
+@pytest.mark.parametrize("found", MATRIX, ids=lambda found: found.name.replace(" ", "_"))
+def test_every_answer_over_a_kept_connection_has_the_same_verdict(make_client, found):
+    """A connection that has served a request is spoken over directly: its verdicts are those of a new one."""
+    with scripted(script_of(found, kept=True)) as server:
+        client = make_client(server.url, timeout_s=found.timeout_s)
+        assert client.post(BODY).verdict is DELIVERED
+        assert client.is_open
+        began = time.monotonic()
+        outcome = client.post(found.body)
+        took_s = time.monotonic() - began
+        sent_bytes = sum(peer.sent_bytes for peer in server.peers)
+        requests = len(server.received) if found.reads else 1
+
+    assert outcome.verdict is found.proven
+    assert took_s < found.timeout_s + SLACK_S
+    assert sent_bytes < ANSWER_BYTES_MAX + 16 * 1024 * 1024 or "100 for ever" in found.name
+    assert (requests, len(server.peers)) == (1, 1)
+    assert KEY not in repr(outcome)
 
 
 @pytest.mark.parametrize("found", [*NO_SUCCESSES, *REFUSALS], ids=lambda found: found.name.replace(" ", "_"))

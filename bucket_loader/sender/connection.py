@@ -1,0 +1,407 @@
+"""One connection to the API: opened by `requests`, then spoken over directly.
+
+`requests` finds the way (proxy, certificates, timeouts), and its connection makes the first exchange. Those after it
+are the same bytes with another body, so they need no more than a send and a parser. What `requests` leaves open (TRAPS
+section 1) is closed here: a deadline over the whole attempt, a cap on the answer, and the knowledge whether any byte of
+the request left this machine.
+"""
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httptools
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.response import BaseHTTPResponse
+
+ANSWER_BYTES_MAX: Final = 1024 * 1024
+CONNECT_S_MAX: Final = 10.0
+PATH_KEY: Final = "/:key"  # stands for the key in a URL, wherever anybody could see it
+_RECEIVED_AT_ONCE: Final = 65_536  # bytes
+_CONTINUE: Final = 100
+_TOO_LATE: Final = "the answer takes too long"
+_LENGTH: Final = re.compile(rb"(?<=\r\nContent-Length: )\d+")
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where to send, and how.
+
+    Attributes:
+        url: the endpoint; for a key in the path, with `PATH_KEY` in its place.
+        key: the key; a secret one is only ever in the Authorization header.
+        timeout_s: seconds that one attempt may take, from connecting to the last byte of the answer.
+        proxy: an explicit proxy; the environment's is never used.
+        ca_bundle: a file of certificate authorities; the environment's is never used.
+        key_in_path: whether the key is a part of the path (legacy), and not in the header.
+    """
+
+    url: str
+    key: str = field(repr=False)
+    timeout_s: float
+    proxy: str | None = None
+    ca_bundle: str | None = None
+    key_in_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: the HTTP status.
+        headers: by their names in lower case; the values of one that comes twice have a comma between.
+        body: all of it.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Trace:
+    """What a connection is doing: told by itself, read by the client and the watchdog.
+
+    Attributes:
+        sent: the first byte of the request has left.
+        written: the last one has.
+        connection: urllib3's.
+        socket: the connection's; it outlives it while an answer is read that ends with the connection.
+        head: what was sent before the body.
+        deadline: when the attempt has to end, of the monotonic clock.
+        expired: it was ended for that.
+    """
+
+    sent: bool = False
+    written: bool = False
+    connection: Any = None
+    socket: Any = None
+    head: bytes = field(default=b"", repr=False)
+    deadline: float = float("inf")
+    expired: bool = False
+
+
+class Connection:
+    """Makes one exchange after the other; every error is `requests`', urllib3's or the system's own."""
+
+    def __init__(self, route: Route, watchdog: "Watchdog") -> None:
+        self.trace = Trace()
+        self._route = route
+        self._watchdog = watchdog
+        self._adapter = _Adapter(self.trace, route.key if route.key_in_path else None)
+        self._ways: dict[str, tuple[Any, str]] = {}  # urllib3's pool, and the path to ask it for
+        self._headers = _headers(route)
+        self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
+        self._head: tuple[bytes, bytes] | None = None  # of the last POST, before and after its length
+        self._answer: Answer | None = None
+        watchdog.watch(self.trace)
+
+    def close(self) -> None:
+        """Close it for good."""
+        self._watchdog.forget(self.trace)
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Close it; the next exchange opens another."""
+        self._head = None
+        self._ways.clear()
+        self._adapter.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next POST will only be sent, without waiting for anything."""
+        return self._head is not None and self.trace.connection.is_connected
+
+    @property
+    def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
+        """Where the answer is awaited; None when there is nothing to wait for."""
+        return None if self._answer is not None else self.trace.socket
+
+    def send(self, method: str, url: str, body: bytes | None) -> None:
+        """Send a request; over a connection that is not open yet, wait for its answer as well."""
+        trace, self._answer = self.trace, None
+        trace.sent = trace.written = trace.expired = False
+        trace.deadline = time.monotonic() + self._route.timeout_s
+        if body is None or not self.is_open:
+            self._answer = self._exchange(method, url, body)
+            return
+        before, after = self._head  # type: ignore[misc]  # it is open
+        trace.sent = True
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before
+            trace.socket.sendall(b"%b%d%b" % (before, len(body), after))
+            trace.socket.sendall(body)
+            trace.written = True
+
+    def receive(self) -> Answer:
+        """Give the answer to what was sent, once all of it is there.
+
+        Raises:
+            OSError: it is too long, cut short, too late, or no HTTP.
+        """
+        try:
+            return self._answer or self._received()
+        finally:
+            self.trace.deadline = float("inf")
+
+    def _exchange(self, method: str, url: str, body: bytes | None) -> Answer:
+        pool, path = self._ways.get(url) or self._way(url)
+        self._head = None
+        response = pool.urlopen(
+            method,
+            path,
+            body=body,
+            headers=self._headers,
+            timeout=self._timeout,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        with _closed(response):
+            answer = Answer(
+                response.status,
+                {name.lower(): value for name, value in response.headers.itermerged()},
+                _read(response, self.trace),
+            )
+        if body is not None:
+            before, _, after = _LENGTH.sub(b"\0", self.trace.head, count=1).partition(b"\0")
+            self._head = before, after
+        return answer
+
+    def _way(self, url: str) -> tuple[Any, str]:
+        """Let requests find the way to a URL, its proxy and its certificates: once, since it takes longer than a post.
+
+        What `requests.Session` does besides (cookies, redirects, the environment) is what must not happen here.
+        """
+        request = requests.Request("POST", url).prepare()
+        proxies = {"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None
+        verify = self._route.ca_bundle or True
+        pool = self._adapter.get_connection_with_tls_context(request, verify, proxies=proxies)
+        self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]  # requests has no types there
+        self._ways[url] = pool, self._adapter.request_url(request, proxies)
+        return self._ways[url]
+
+    def _received(self) -> Answer:
+        trace, parsed = self.trace, _Parsed()
+        while not parsed.complete:
+            data = trace.socket.recv(_RECEIVED_AT_ONCE)
+            parsed.feed(data, at_end=not data and not trace.expired)
+            if not parsed.complete:
+                _check(parsed.bytes, trace)
+        if not parsed.keeps_open:
+            trace.connection.close()
+        return Answer(parsed.status, parsed.headers, b"".join(parsed.body))
+
+
+class _Parsed:
+    """An answer as far as it has come; `httptools` calls the methods that begin with `on_`."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.complete = False
+        self.status = 0
+        self.keeps_open = False
+        self.headers: dict[str, str] = {}
+        self.body: list[bytes] = []
+        self.bytes = 0
+        self._surplus = False
+
+    def feed(self, data: bytes, *, at_end: bool) -> None:
+        """Read on.
+
+        Raises:
+            OSError: it is cut short, or no HTTP.
+        """
+        self.bytes += len(data)
+        try:
+            if data:
+                self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.keeps_open = False
+        except httptools.HttpParserError:
+            self.keeps_open = False
+            if not self.complete:
+                raise OSError("the answer is not HTTP") from None
+        if at_end and not self.complete:
+            if not self.status or {"content-length", "transfer-encoding"} & self.headers.keys():
+                raise OSError("the answer is cut short")
+            self.complete, self.keeps_open = True, False
+
+    def on_message_begin(self) -> None:
+        """Another answer after the one that was asked for ends the connection."""
+        self._surplus = self.complete
+        self.keeps_open = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        if not self._surplus:
+            known, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self.headers[known] = f"{self.headers[known]}, {text}" if known in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        """Keep the status."""
+        if not self._surplus:
+            self.status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body."""
+        if not self._surplus:
+            self.body.append(body)
+
+    def on_message_complete(self) -> None:
+        """See the end; what only says that the body may come is not the answer."""
+        if self.status == _CONTINUE and not self.complete:
+            self.status, self.headers = 0, {}
+        elif not self._surplus:
+            self.complete, self.keeps_open = True, self._parser.should_keep_alive()
+
+
+def _headers(route: Route) -> dict[str, str]:
+    authorization = {} if route.key_in_path else {"Authorization": f"Bearer {route.key}"}
+    return authorization | {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "bucket-loader",
+    }
+
+
+@contextlib.contextmanager
+def _closed(response: BaseHTTPResponse) -> Iterator[None]:
+    """Give the connection back when the whole answer was read, and close it otherwise."""
+    try:
+        yield
+    finally:
+        response.close()
+        response.release_conn()
+
+
+def _read(response: BaseHTTPResponse, trace: Trace) -> bytes:
+    """Read an answer, at most `ANSWER_BYTES_MAX` bytes of it.
+
+    Raises:
+        OSError: it is longer, or is cut short.
+    """
+    answer = bytearray()
+    while part := response.read1(_RECEIVED_AT_ONCE, decode_content=False):
+        answer += part
+        _check(len(answer), trace)
+    if trace.expired:  # the watchdog ended it: that is not the answer's own end
+        raise OSError(_TOO_LATE)
+    return bytes(answer)
+
+
+def _check(received: int, trace: Trace) -> None:
+    if received > ANSWER_BYTES_MAX:
+        raise OSError("the answer is too long")
+    if time.monotonic() > trace.deadline:
+        trace.expired = True
+    if trace.expired:
+        raise OSError(_TOO_LATE)
+
+
+# --- connections that tell what they do ----------------------------------------------------------------------------
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that report to a trace, and that alone know the key of a path. Never retries."""
+
+    def __init__(self, trace: Trace, path_key: str | None) -> None:
+        self._trace = trace
+        self._path_key = path_key
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: ANN401, FBT001, FBT002  # the signature is requests'
+        super().init_poolmanager(connections, maxsize, block, **options)
+        self._tell(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401  # the signature is requests'
+        manager = super().proxy_manager_for(proxy, **options)
+        self._tell(manager)
+        return manager
+
+    def _tell(self, manager: Any) -> None:  # noqa: ANN401  # urllib3's PoolManager or ProxyManager
+        manager.pool_classes_by_scheme = {
+            "http": _traced(HTTPConnectionPool, HTTPConnection, self._trace, self._path_key),
+            "https": _traced(HTTPSConnectionPool, HTTPSConnection, self._trace, self._path_key),
+        }
+
+
+def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str | None) -> type[Any]:
+    """Make a pool class whose connections note themselves, and when the first byte of a request leaves."""
+
+    class Traced(connection):  # type: ignore[misc]
+        def connect(self) -> None:
+            try:
+                super().connect()
+            finally:
+                trace.sent = False  # what was sent to a proxy so far is not the request
+            trace.connection, trace.socket = self, self.sock
+
+        def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # http.client's own signature
+            # Only here does the key come into a path: URLs stand in exceptions, and urllib3 logs them.
+            if path_key is not None:
+                url = url.replace(f"{PATH_KEY}/", f"/{path_key}/", 1)
+            trace.head = b""
+            super().putrequest(method, url, *arguments, **options)
+
+        def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # urllib3's own signature
+            super().request(*arguments, **options)
+            trace.written = True
+
+        def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's own signature
+            trace.head = trace.head or data
+            if self.sock is None:
+                self.connect()
+            trace.connection, trace.socket, trace.sent = self, self.sock, True
+            super().send(data)
+
+    return type("TracedPool", (pool,), {"ConnectionCls": Traced})
+
+
+class Watchdog:
+    """Ends attempts that outlive their deadline: a timeout of `requests` is one of each receive, not of the whole."""
+
+    PERIOD_S: Final = 0.1
+
+    def __init__(self) -> None:
+        self._traces: list[Trace] = []
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def watch(self, trace: Trace) -> None:
+        """Begin to watch a connection."""
+        with self._lock:
+            self._traces.append(trace)
+
+    def forget(self, trace: Trace) -> None:
+        """Stop watching a connection."""
+        with self._lock:
+            self._traces = [other for other in self._traces if other is not trace]
+
+    def stop(self) -> None:
+        """End the watching."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.PERIOD_S):
+            now = time.monotonic()
+            with self._lock:
+                late = [trace for trace in self._traces if trace.deadline < now]
+            for trace in late:
+                trace.expired = True
+                with contextlib.suppress(OSError, AttributeError):
+                    trace.socket.shutdown(2)  # both directions: a blocked send or receive returns at once
