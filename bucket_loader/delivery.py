@@ -3,18 +3,20 @@
     PLAN --chunks--> queue --> workers: intent --> attempt until final --> outcome --> ledger, dead letters
 
 Streams go one after another. Within one, a few threads each take a chunk, and take the next only when the last outcome
-is committed (`worker`).
+is committed (`worker`); against a server that answers at once, one thread has them all in flight.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
 
 from bucket_loader.ahead import ahead
+from bucket_loader.chunk_queue import Queue
 from bucket_loader.config import Destination
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.errors import (
@@ -24,15 +26,16 @@ from bucket_loader.errors import (
 from bucket_loader.ledger import ChunkRow, Ledger
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.records import Chunk
-from bucket_loader.sender.client import Client, Proof
+from bucket_loader.sender.client import Client, Clients, Proof
 from bucket_loader.sender.connection import PATH_KEY, Route, Watchdog
 from bucket_loader.sender.pacing import Pacer
 from bucket_loader.sender.retry import Patience, Retry
-from bucket_loader.worker import Queue, Worker
+from bucket_loader.worker import Worker
 
 log = logging.getLogger("bucket_loader.delivery")
 
-READ_AHEAD: Final = 64  # chunks
+READ_TOGETHER: Final = 16  # chunks: handing each over by itself would take longer than reading it
+READ_AHEAD: Final = 4  # times as many
 # A mapping mistake, not bad rows (DESIGN: small decisions).
 SYSTEMIC_FIRST: Final = 50
 SYSTEMIC_JUDGED: Final = 1_000
@@ -122,17 +125,27 @@ class Delivery:
         self.tally.stream, self.tally.records = stream.name, stream.records
         self._count_before(stream)
         # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
-        chunks = ahead(_chunks(self.plan, self.ledger, stream), self.stopped, READ_AHEAD)
-        waiting = Queue(chunks, self.stopped, lambda: self.pacer.room)
+        groups = ahead(_groups(_chunks(self.plan, self.ledger, stream)), self.stopped, READ_AHEAD)
+        chunks = chain.from_iterable(groups)
         route = route_of(self.destination, "/bulk" if self.destination.api == "front" else f"/{stream.kind}")
+        clients = Clients(lambda: Client(route, proof, watchdog))
+        waiting = Queue(
+            chunks,
+            self.stopped,
+            room=lambda: self.pacer.room,
+            one_is_enough=lambda: 1 < self.pacer.at_once <= clients.capacity,
+        )
         workers = [
-            Worker(self, stream, waiting, Client(route, proof, watchdog), f"worker-{number}")
+            Worker(self, stream, waiting, clients, f"worker-{number}")
             for number in range(min(self.pacer.workers, max(1, stream.records)))
         ]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        try:
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+        finally:
+            clients.close()
         for worker in workers:
             if worker.crash is not None:
                 raise worker.crash
@@ -177,6 +190,14 @@ class Delivery:
         with self._lock:
             self.tally.requests += 1
             self.tally.retries += retry
+
+
+def _groups(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+    """Give chunks several at a time, made ready: what the ledger asks of them is worked out here."""
+    while group := list(islice(chunks, READ_TOGETHER)):
+        for chunk in group:
+            chunk.digest  # noqa: B018  # it is kept
+        yield group
 
 
 def _chunks(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk]:

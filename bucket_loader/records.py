@@ -249,6 +249,11 @@ class Chunk:
         """The sequences as ranges, `0-99` or `0-16,18-99`: the chunk's name within its stream."""
         return spell_ranges(self.sequences)
 
+    @cached_property
+    def digest(self) -> bytes:
+        """The body's sha256."""
+        return hashlib.sha256(self.body).digest()
+
     def part(self, positions: Sequence[int]) -> "Chunk":
         """Give the chunk of some of the records, by their positions in this one."""
         return Chunk(
@@ -264,19 +269,24 @@ def spell_ranges(sequences: Sequence[int]) -> str:
     """Spell ascending numbers as ranges: 0, 1, 2, 5 is `0-2,5-5`."""
     if isinstance(sequences, range) and sequences.step == 1:
         return f"{sequences[0]}-{sequences[-1]}"
-    ranges: list[list[int]] = []
+    found: list[list[int]] = []
     for sequence in sequences:
-        if ranges and ranges[-1][1] == sequence - 1:
-            ranges[-1][1] = sequence
+        if found and found[-1][1] == sequence - 1:
+            found[-1][1] = sequence
         else:
-            ranges.append([sequence, sequence])
-    return ",".join(f"{first}-{last}" for first, last in ranges)
+            found.append([sequence, sequence])
+    return ",".join(f"{first}-{last}" for first, last in found)
 
 
 def read_ranges(text: str) -> tuple[int, ...]:
     """Read what `spell_ranges` wrote."""
-    pairs = (part.split("-") for part in text.split(","))
-    return tuple(chain.from_iterable(range(int(first), int(last) + 1) for first, last in pairs))
+    return tuple(chain.from_iterable(range(first, last + 1) for first, last in ranges(text)))
+
+
+def ranges(text: str) -> list[tuple[int, int]]:
+    """Give the first and the last of each range that `spell_ranges` wrote."""
+    pairs = (part.partition("-") for part in text.split(","))
+    return [(int(first), int(last)) for first, _, last in pairs]
 
 
 @dataclass

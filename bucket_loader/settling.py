@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from bucket_loader import cursor, plan, receipts, snapshot
 from bucket_loader.arrays import bool_array, int64_array
 from bucket_loader.errors import StateUnavailableError
-from bucket_loader.ledger import Ledger, Part
+from bucket_loader.ledger import ChunkRow, Ledger, Part
 from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.records import make_folder
+from bucket_loader.records import make_folder, ranges
 from bucket_loader.state import State
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
@@ -97,7 +97,7 @@ def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
     """Give the sequences that nothing became of: neither sent nor judged."""
     fates = _fates(ledger, run_name, stream)
     for row in ledger.chunks(run_name, stream.position, "rejected", "dropped"):
-        fates[list(row.sequences)] = _DELIVERED
+        _mark_all(fates, row, _DELIVERED)
     return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
 
 
@@ -106,10 +106,15 @@ def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
     fates = np.zeros(stream.records, np.uint8)
     for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
         if row.state == "delivered":
-            fates[list(row.sequences)] = _DELIVERED
+            _mark_all(fates, row, _DELIVERED)
         elif row.state in {"held", "intent"} or row.ambiguous:
-            fates[list(row.sequences)] = _CLAIMED
+            _mark_all(fates, row, _CLAIMED)
     return fates
+
+
+def _mark_all(fates: Fates, row: ChunkRow, fate: int) -> None:
+    for first, last in ranges(row.members):
+        fates[first : last + 1] = fate
 
 
 def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,8 @@
 """One chunk's way: intent, attempts, outcome; and on a refusal its parts, each an intent of its own.
 
+    take --> intend --> launch --> land --> delivered: one commit with the next intents
+                                        --> not: attempts until final --> settle
+
 A worker takes chunks from a queue, in a thread of its own. What it may not know alone (when to stop, how fast to go,
 what was judged) it asks of the delivery.
 """
@@ -8,10 +11,12 @@ import json
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bucket_loader import dead_letters
+from bucket_loader.attempts import Attempts
+from bucket_loader.chunk_queue import Queue
 from bucket_loader.errors import (
     BucketLoaderError,
     KeyRefusedError,
@@ -22,7 +27,7 @@ from bucket_loader.ledger import ChunkState, Conclusion
 from bucket_loader.plan import REMOVED, Plan, PlannedStream
 from bucket_loader.records import Chunk, Origin, Outcome, Reason, Rejection, Verdict, row_as_json
 from bucket_loader.sender import isolation
-from bucket_loader.sender.client import Client
+from bucket_loader.sender.client import Client, Clients, answered
 from bucket_loader.sender.retry import Case, Patience
 
 if TYPE_CHECKING:
@@ -31,94 +36,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("bucket_loader.delivery")
 
 
-POSTPONED_MAX: Final = 4  # chunks; in an outage no more become ambiguous than these and those in flight
-
-
-class Queue:
-    """A stream's chunks, taken by many workers; two that name the same id are never out at once.
-
-    A chunk that may itself be what brings server errors is postponed: what is sent in its place shows whether it is an
-    outage. It comes back when all others have been taken.
-    """
-
-    def __init__(self, chunks: Iterator[Chunk], stopped: threading.Event, room: Callable[[], int]) -> None:
-        self._chunks = chunks
-        self._stopped = stopped
-        self._room = room  # how many chunks may be out
-        self._next: Chunk | None = None
-        self._postponed: deque[tuple[Chunk, Case]] = deque()
-        self._cases: dict[str, Case] = {}
-        self._out: list[frozenset[str]] = []
-        self._condition = threading.Condition()
-
-    def take(self, *, wait: bool = True) -> Chunk | None:
-        """Give the next chunk, once there is room and nothing in flight shares an id with it.
-
-        None at the end, when the run is stopped, and, without `wait`, when something stands in its way.
-        """
-        with self._condition:
-            while not self._stopped.is_set():
-                # Without `wait` the chunk before is still out, and about to be done.
-                if len(self._out) >= self._room() + (not wait):
-                    if not wait:
-                        return None
-                    self._condition.wait(0.5)
-                    continue
-                if self._next is None:
-                    self._next = next(self._chunks, None) or self._postponed_before()
-                chunk = self._next
-                if chunk is None:
-                    return None
-                if not any(chunk.ids & ids for ids in self._out):
-                    self._next = None
-                    self._out.append(chunk.ids)
-                    return chunk
-                if not wait:
-                    return None
-                self._condition.wait(0.5)
-        return None
-
-    def _postponed_before(self) -> Chunk | None:
-        if not self._postponed:
-            return None
-        chunk, case = self._postponed.popleft()
-        self._cases[chunk.members] = case
-        return chunk
-
-    def may_postpone(self, chunk: Chunk) -> bool:
-        """Tell whether a chunk may come later than those after it: not where order matters, and not too many."""
-        return not chunk.ids and len(self._postponed) < POSTPONED_MAX
-
-    def postpone(self, chunk: Chunk, case: Case) -> None:
-        """Give a chunk back, to be taken after all others."""
-        case.yields, case.postponed = False, True
-        with self._condition:
-            self._postponed.append((chunk, case))
-
-    def case(self, chunk: Chunk) -> Case | None:
-        """Give what is known of a chunk that was postponed before."""
-        return self._cases.pop(chunk.members, None)
-
-    def done(self, chunk: Chunk) -> None:
-        """Say that a chunk is no longer in flight."""
-        with self._condition:
-            self._out.remove(chunk.ids)
-            # Its own worker has taken the next by now, most of the time: nobody is woken for a place that is not there.
-            free = self._room() - len(self._out)
-            if free > 0:
-                self._condition.notify(min(free, 2))
-
-
 class Worker:
-    """Takes chunks and brings each to its outcome."""
+    """Takes chunks and brings each to its outcome; has several in flight when one thread can keep the server busy."""
 
-    def __init__(self, delivery: "Delivery", stream: PlannedStream, queue: Queue, client: Client, name: str) -> None:
+    def __init__(self, delivery: "Delivery", stream: PlannedStream, queue: Queue, clients: Clients, name: str) -> None:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.delivery = delivery
         self.stream = stream
         self.queue = queue
-        self.client = client
+        self.clients = clients
         self.crash: BaseException | None = None
+        self._waiting: deque[Attempts] = deque()  # intended
+        self._flying: dict[Client, Attempts] = {}
 
     def start(self) -> None:
         """Work until the queue is empty or the run is stopped."""
@@ -130,40 +59,108 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            chunk = self._take()
-            while chunk is not None:
-                chunk = self._bring_home(chunk)
+            while self._has_work():
+                self._launch()
+                if self._flying:
+                    self._land()
         except BaseException as error:  # noqa: BLE001  # re-raised by the delivery: a thread's own would be lost
             self.crash = error
             self.delivery.stopped.set()
         finally:
-            self.client.close()
+            for client in self._flying:
+                self.clients.give_back(client)
 
-    def _take(self) -> Chunk | None:
-        chunk = self.queue.take()
-        if chunk is not None:
-            self.delivery.ledger.intend(self.delivery.run, chunk)
-        return chunk
+    def _has_work(self) -> bool:
+        """Have chunks that wait or are in flight, all intended; False at the end."""
+        while not (self._waiting or self._flying):
+            work = self.queue.take(self, max(1, self._more()))
+            if work is None:
+                return False
+            if isinstance(work, Attempts):
+                self._finish(work)
+            else:
+                self.delivery.ledger.intend(self.delivery.run, *work)
+                self._waiting.extend(map(self._attempts, work))
+        return True
 
-    def _bring_home(self, chunk: Chunk) -> Chunk | None:
-        """Send an intended chunk until every record of it is settled or left; gives the next, intended."""
-        attempts = _Attempts(self, chunk, case=self.queue.case(chunk))
-        outcome = attempts.until_final()
-        if outcome.verdict is Verdict.DELIVERED:
-            # One commit carries the outcome and the next intent. What shares an id waits for that commit: a crash
-            # before it sends this chunk again, and it must not come after a newer one.
-            following = self.queue.take(wait=False)
-            conclusion = attempts.conclusion("delivered", outcome)
-            self.delivery.ledger.conclude(self.delivery.run, chunk, conclusion, following)
-            self.queue.done(chunk)
-            self.delivery.judge(good=len(chunk.sequences))
-        else:
-            self._settle(chunk, outcome, attempts)
-            self.queue.done(chunk)
-            following = None
-        return following or self._take()
+    def _more(self) -> int:
+        """How many more chunks this thread should have: no more than can be sent at once."""
+        in_hand = len(self._waiting) + len(self._flying)
+        return min(self.delivery.pacer.at_once - in_hand, self.clients.opened - len(self._waiting))
 
-    def _settle(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> bool:
+    def _attempts(self, chunk: Chunk, suspect: Case | None = None) -> Attempts:
+        successes = self.delivery.patience.successes
+        case = self.queue.case(chunk) or Case(
+            hold=self.stream.on_unknown == "hold",
+            alone=len(chunk.sequences) == 1,
+            began=successes,
+            successes_before=suspect.began if suspect else successes,
+            suspected=suspect is not None,
+        )
+        # One that came back is tried until it is decided, or cut when it can be.
+        case.yields = not case.alone if case.postponed else self.queue.may_postpone(chunk)
+        return Attempts(self.delivery, self.stream, chunk, case)
+
+    def _launch(self) -> None:
+        """Send what waits, as far as may be; who has answers to read waits neither for a slot nor for a connection."""
+        while self._waiting:
+            client = self._client()
+            if client is None:
+                return
+            slot = self.delivery.pacer.acquire(wait=not self._flying)
+            if slot is None:
+                self.clients.give_back(client)
+                if not self._flying:
+                    self.queue.pass_on(self._waiting.popleft())  # the run is stopped
+                    continue
+                return
+            attempts = self._waiting.popleft()
+            self._flying[client] = attempts
+            attempts.begin(client, slot)
+
+    def _client(self) -> Client | None:
+        """Give a connection; who has answers to read does not open one, and who came to open one does."""
+        if self._flying:
+            return self.clients.take_opened()
+        opens = self.clients.capacity < self.delivery.pacer.at_once and not self.queue.leads(self)
+        return self.clients.take_closed() if opens else self.clients.take()
+
+    def _land(self) -> None:
+        """Read the answers that have come, at least one; commit what was delivered with the next intents."""
+        delivered = []
+        landed = answered(list(self._flying))
+        while landed:
+            for client in landed:
+                attempts = self._flying.pop(client)
+                outcome = attempts.end_first()
+                self.clients.give_back(client)
+                if outcome.verdict is Verdict.DELIVERED:
+                    delivered.append((attempts.chunk, attempts.conclusion("delivered", outcome)))
+                else:
+                    self.queue.pass_on(attempts)
+            landed = answered(list(self._flying), wait=False)  # those that came meanwhile share the commit
+        if delivered:
+            self._conclude(delivered)
+
+    def _conclude(self, delivered: list[tuple[Chunk, Conclusion]]) -> None:
+        # One commit carries the outcomes and the next intents. What shares an id waits for that commit: a crash before
+        # it sends these chunks again, and they must not come after newer ones.
+        following = self.queue.take_more(self, self._more(), ending=len(delivered))
+        self.delivery.ledger.go_on(self.delivery.run, delivered, following)
+        self.queue.done(*(chunk for chunk, _ in delivered))
+        self.delivery.judge(good=sum(len(chunk.sequences) for chunk, _ in delivered))
+        self._waiting.extend(map(self._attempts, following))
+
+    def _finish(self, attempts: Attempts) -> None:
+        """Bring a chunk whose first attempt did not deliver it to its end; nothing else is in flight here."""
+        self.client = self.clients.take()
+        try:
+            self._settle(attempts.chunk, attempts.until_final(self.client), attempts)
+            self.queue.done(attempts.chunk)
+        finally:
+            self.clients.give_back(self.client)
+
+    def _settle(self, chunk: Chunk, outcome: Outcome, attempts: Attempts) -> bool:
         """Bring an outcome to the ledger, and cut what was refused; gives whether all of it was delivered."""
         delivery, size = self.delivery, len(chunk.sequences)
         match outcome.verdict:
@@ -222,10 +219,10 @@ class Worker:
 
     def _send_part(self, part: Chunk, suspect: Case | None) -> bool:
         self.delivery.ledger.intend(self.delivery.run, part)
-        attempts = _Attempts(self, part, suspect=suspect)
-        return self._settle(part, attempts.until_final(), attempts)
+        attempts = self._attempts(part, suspect)
+        return self._settle(part, attempts.until_final(self.client), attempts)
 
-    def _reject(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
+    def _reject(self, chunk: Chunk, outcome: Outcome, attempts: Attempts) -> None:
         """Write the dead letter, synced, and only then commit the outcome."""
         delivery, number = self.delivery, str(chunk.sequences[0])
         reason = Reason(_code(outcome), f"the API answered {outcome.status} {outcome.message}".rstrip())
@@ -236,7 +233,7 @@ class Worker:
         delivery.ledger.conclude(delivery.run, chunk, attempts.conclusion("rejected", outcome))
         delivery.judge(bad=1)
 
-    def _leave(self, chunk: Chunk, outcome: Outcome, attempts: "_Attempts") -> None:
+    def _leave(self, chunk: Chunk, outcome: Outcome, attempts: Attempts) -> None:
         """Leave a chunk for a later run, held or queued, and say why when that ends this one."""
         delivery = self.delivery
         held = outcome.ambiguous and self.stream.on_unknown == "hold"
@@ -252,78 +249,6 @@ class Worker:
         failure = _failure(outcome, delivery.patience, stopped=delivery.stopped.is_set())
         if failure is not None:
             delivery.fail(failure)
-
-
-class _Attempts:
-    """The attempts of one chunk: paced, counted, and named in the ledger before an ambiguous one is repeated."""
-
-    def __init__(self, worker: Worker, chunk: Chunk, *, suspect: Case | None = None, case: Case | None = None) -> None:
-        self._worker = worker
-        self._delivery = worker.delivery
-        self._chunk = chunk
-        self._made = 0
-        self._committed = 0
-        self._last: Outcome | None = None
-        successes = self._delivery.patience.successes
-        self.case = case or Case(
-            hold=worker.stream.on_unknown == "hold",
-            alone=len(chunk.sequences) == 1,
-            began=successes,
-            successes_before=suspect.began if suspect else successes,
-            suspected=suspect is not None,
-        )
-        # One that came back is tried until it is decided, or cut when it can be.
-        self.case.yields = not self.case.alone if self.case.postponed else worker.queue.may_postpone(chunk)
-
-    def until_final(self) -> Outcome:
-        """Attempt until the outcome is final, or suspicious, or patience is over, or the run is stopped."""
-        return self._delivery.retry.attempt_until_final(self._attempt, self._before_retry, self.case)
-
-    def _enough(self) -> bool:
-        return self._delivery.retry.suspicious(self.case) and not self.case.hold and self._delivery.goes_on()
-
-    def proven_against(self) -> bool:
-        """Whether its server errors are its own: others were served since, and the run is not being ended."""
-        return self._enough() and self._delivery.retry.proven_against(self.case)
-
-    def undecided(self) -> bool:
-        """Whether something else should be tried before it is judged."""
-        return self._enough() and self.case.yields
-
-    def unproven_twice(self) -> bool:
-        """Whether it came back, and there was nothing else to try."""
-        return self.undecided() and self.case.postponed
-
-    def _attempt(self) -> Outcome:
-        slot = self._delivery.pacer.acquire()
-        if slot is None:
-            return self._last or Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
-        self._delivery.ledger.database.wait_until_held()  # another may have the state by now, and send the same
-        self._delivery.count_request(retry=self._made > 0)
-        self._made += 1
-        self._last = outcome = self._worker.client.post(self._chunk.body)
-        self._delivery.pacer.release(slot, outcome)
-        if outcome.verdict in {Verdict.DELIVERED, Verdict.REJECTED}:
-            self._delivery.patience.answered()
-        return outcome
-
-    def _before_retry(self, outcome: Outcome) -> None:
-        self._delivery.tally.state = f"{outcome.status or outcome.verdict.value} {outcome.message}".rstrip()
-        if outcome.ambiguous:
-            self._delivery.ledger.count_ambiguous(self._delivery.run, self._chunk)
-            self._committed = self._made
-        log.info(
-            "stream %s: chunk %s is sent again after %s%s",
-            self._worker.stream.name, self._chunk.members, outcome.status or outcome.message,
-            "; it may be applied twice" if outcome.ambiguous else "",
-            extra={"told": {"event": "retry", "run": self._delivery.run, "stream": self._worker.stream.name,
-                            "chunk": self._chunk.members, "attempts": self._made}},
-        )  # fmt: skip
-
-    def conclusion(self, state: ChunkState, outcome: Outcome) -> Conclusion:
-        """Give what is to be committed: the attempts since the last commit."""
-        made, self._committed = self._made - self._committed, self._made
-        return Conclusion(state, made, int(outcome.ambiguous and made > 0), outcome.status)
 
 
 def refused(

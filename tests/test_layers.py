@@ -16,6 +16,8 @@ LINE = {
     "planning",
     "delivery",
     "worker",
+    "attempts",
+    "chunk_queue",
     "run",
     "replaying",
     "settling",
@@ -44,6 +46,7 @@ ON_ANOTHER_STEP = {
 OWNERS = {
     "requests": {"sender"},
     "urllib3": {"sender"},
+    "httptools": {"sender"},
     "tenacity": {"sender"},
     "click": {"cli"},
     "pydantic": {"config", "pipeline_file"},

@@ -46,9 +46,9 @@ def test_an_intent_is_durable_before_its_first_byte(ledger, place):
 
 
 def test_an_outcome_and_the_next_intent_are_one_commit(ledger, place):
-    """`conclude` makes the outcome and the following intent durable together."""
+    """`go_on` makes the outcome and the following intent durable together."""
     ledger.intend(RUN, chunk(0))
-    ledger.conclude(RUN, chunk(0), delivered(attempts=3, ambiguous=1), chunk(10))
+    ledger.go_on(RUN, [(chunk(0), delivered(attempts=3, ambiguous=1))], [chunk(10)])
 
     assert seen(place) == [("0-9", "delivered", 3, 1, 200), ("10-19", "intent", 0, 0, None)]
 
@@ -91,7 +91,7 @@ def test_intents_that_a_crash_left_are_named_once(place, hold, state):
     with closing(place.open()) as before:
         begin(before)
         before.intend(RUN, chunk(0))
-        before.conclude(RUN, chunk(0), delivered(), chunk(10))
+        before.go_on(RUN, [(chunk(0), delivered())], [chunk(10)])
         before.intend(RUN, chunk(20))
     with closing(place.open()) as after:
         left = after.recover(RUN, 0, hold=hold)

@@ -102,7 +102,7 @@ def test_a_commit_that_fails_does_nothing_by_halves(ledger, path):
     taken = until_full(ledger)
     large = Chunk(0, tuple(range(taken, taken + 9_999, 2)), (b"",) * 5_000)  # a name of many pages
     with pytest.raises(StateUnavailableError):
-        ledger.conclude(RUN, chunk(0, 1), delivered(), large)
+        ledger.go_on(RUN, [(chunk(0, 1), delivered())], [large])
 
     assert {row[1] for row in seen_by_another(path)} == {"intent"}
     parts = [chunk(8_000_000, 1), large]

@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -93,17 +92,21 @@ class Ledger(Memory):
         rows = self._query("SELECT first FROM chunk WHERE run = ? AND stream = ? AND part = 0", run, stream)
         return {int(first) for (first,) in rows}
 
-    def intend(self, run: str, chunk: Chunk) -> None:
-        """Commit the intent to send a chunk; returns only when it is durable."""
-        self._commit([(_INTEND, _intent(run, chunk))])
+    def intend(self, run: str, *chunks: Chunk) -> None:
+        """Commit the intent to send chunks; returns only when it is durable."""
+        self.go_on(run, [], chunks)
 
-    def conclude(self, run: str, chunk: Chunk, conclusion: Conclusion, following: Chunk | None = None) -> None:
-        """Commit what became of a chunk, and with it the intent of the worker's next."""
-        values = (conclusion.state, conclusion.attempts, conclusion.ambiguous, conclusion.status)
-        statements: list[Statement] = [(_CONCLUDE, (*values, run, *_name(chunk)))]
-        if following is not None:
-            statements.append((_INTEND, _intent(run, following)))
-        self._commit(statements)
+    def conclude(self, run: str, chunk: Chunk, conclusion: Conclusion) -> None:
+        """Commit what became of a chunk."""
+        self.go_on(run, [(chunk, conclusion)], [])
+
+    def go_on(self, run: str, ended: Sequence[tuple[Chunk, Conclusion]], following: Sequence[Chunk]) -> None:
+        """Commit what became of a worker's chunks, and with it the intents of its next."""
+        self._commit([
+            *((_CONCLUDE, (was.state, was.attempts, was.ambiguous, was.status, run, *_name(chunk)))
+              for chunk, was in ended),
+            *((_INTEND, _intent(run, chunk)) for chunk in following),
+        ])  # fmt: skip
 
     def count_ambiguous(self, run: str, chunk: Chunk) -> None:
         """Name an attempt that may have been applied, before the chunk is sent again."""
@@ -136,7 +139,7 @@ class Ledger(Memory):
         values = ("split", conclusion.attempts, conclusion.ambiguous, conclusion.status)
         self._write([
             (_CONCLUDE, (*values, run, *_name(chunk))),
-            *((_ADD_PART, (run, *_name(part), len(part.sequences), run, *_name(chunk), _digest(part)))
+            *((_ADD_PART, (run, *_name(part), len(part.sequences), run, *_name(chunk), part.digest))
               for part in parts),
         ])  # fmt: skip
 
@@ -254,8 +257,4 @@ def _name(chunk: Chunk) -> tuple[int, int, str]:
 
 
 def _intent(run: str, chunk: Chunk) -> tuple[object, ...]:
-    return (run, *_name(chunk), len(chunk.sequences), _digest(chunk))
-
-
-def _digest(chunk: Chunk) -> bytes:
-    return sha256(chunk.body).digest()
+    return (run, *_name(chunk), len(chunk.sequences), chunk.digest)

@@ -6,7 +6,8 @@ import select
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -38,7 +39,7 @@ class Proof:
 
 
 class Client:
-    """Sends bodies one at a time over a connection of its own: one client a worker."""
+    """Sends bodies one at a time over a connection of its own."""
 
     def __init__(self, route: Route, proof: Proof, watchdog: Watchdog) -> None:
         self._route = route
@@ -54,7 +55,7 @@ class Client:
 
     @property
     def is_open(self) -> bool:
-        """Whether `begin` will not have to wait for the network."""
+        """Whether its connection is open, as far as is known here: `begin` will not wait for an answer."""
         return self._connection.is_open
 
     @property
@@ -153,9 +154,62 @@ class Client:
         return Outcome(verdict, status if verdict is Verdict.MISROUTED else None, message)
 
 
-def answered(clients: Sequence[Client]) -> list[Client]:
-    """Wait until an answer, or a part of one, has come to at least one of some clients; give those."""
-    if len(clients) == 1:
+class Clients:
+    """The clients of a stream's workers, shared: who sends takes one, and gives it back."""
+
+    def __init__(self, make: Callable[[], Client]) -> None:
+        self._make = make
+        self._opened: deque[Client] = deque()
+        self._others: deque[Client] = deque()
+        self._lent = 0
+        self._lock = threading.Lock()
+
+    @property
+    def opened(self) -> int:
+        """How many with an open connection are free."""
+        return len(self._opened)
+
+    @property
+    def capacity(self) -> int:
+        """How many requests could be in flight without another connection."""
+        return len(self._opened) + self._lent
+
+    def take(self) -> Client:
+        """Give a client, with an open connection if there is one."""
+        return self.take_opened() or self.take_closed()
+
+    def take_opened(self) -> Client | None:
+        """Give a client with an open connection, if there is one."""
+        with self._lock:
+            if not self._opened:
+                return None
+            self._lent += 1
+            return self._opened.pop()
+
+    def take_closed(self) -> Client:
+        """Give a client that will open a connection."""
+        with self._lock:
+            self._lent += 1
+            return self._others.pop() if self._others else self._make()
+
+    def give_back(self, client: Client) -> None:
+        """Let others have a client."""
+        with self._lock:
+            self._lent -= 1
+            (self._opened if client.is_open else self._others).append(client)
+
+    def close(self) -> None:
+        """Close those that were given back."""
+        for client in (*self._opened, *self._others):
+            client.close()
+
+
+def answered(clients: Sequence[Client], *, wait: bool = True) -> list[Client]:
+    """Wait until an answer, or a part of one, has come to at least one of some clients; give those.
+
+    Without `wait` those to which one has come already.
+    """
+    if len(clients) == 1 and wait:
         return list(clients)  # it waits as well by itself
     if there := [client for client in clients if client.socket is None]:
         return there
@@ -163,7 +217,7 @@ def answered(clients: Sequence[Client]) -> list[Client]:
     waiting = {client.socket.fileno(): client for client in clients}
     for number in waiting:
         poll.register(number, select.POLLIN)
-    return [waiting[number] for number, _ in poll.poll()]
+    return [waiting[number] for number, _ in poll.poll(None if wait else 0)] if waiting else []
 
 
 def _is_broken_off(error: BaseException) -> bool:

@@ -118,8 +118,8 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the next POST will only be sent, without waiting for anything."""
-        return self._head is not None and self.trace.connection.is_connected
+        """Whether it is open, as far as is known here: the next POST will only be sent."""
+        return self._head is not None and self.trace.connection.sock is not None
 
     @property
     def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
@@ -131,7 +131,7 @@ class Connection:
         trace, self._answer = self.trace, None
         trace.sent = trace.written = trace.expired = False
         trace.deadline = time.monotonic() + self._route.timeout_s
-        if body is None or not self.is_open:
+        if body is None or not self.is_open or not trace.connection.is_connected:  # that asks the system
             self._answer = self._exchange(method, url, body)
             return
         before, after = self._head  # type: ignore[misc]  # it is open

@@ -27,6 +27,7 @@ from typing import Final
 from bucket_loader.records import Outcome, Verdict
 
 AUTO_START: Final = 4.0
+AUTO_QUICK: Final = 16.0  # slots that a server may get whatever its latency: one thread fills them
 AUTO_MAX: Final = 48  # slots: 200 requests a second that are answered after 200 ms, and a fifth to spare
 OWN_PER_S: Final = 4_000  # more requests a second than this program can make: with more slots they wait for each other
 AUTO_WORKERS: Final = 64  # threads: some of them wait to try again
@@ -38,6 +39,7 @@ PROBE_PERIOD_S: Final = 1.0
 PROBE_HANGS_S: Final = 10.0  # without an answer for so long, the next probe goes out
 FEW: Final = 4  # chunks under way until something was delivered
 SPARE: Final = 4  # chunks under way beside those in flight, at the least
+QUICK_S: Final = 0.01  # a server that answers sooner is served by one thread that has all in flight
 STOP_CHECK_S: Final = 0.5  # how often a waiter looks whether the run is stopped
 LATE_S_MAX: Final = 0.02  # a thread's lateness that is made up for
 # Retry-After counts whole seconds, so this is also what a wait of a few milliseconds is called.
@@ -215,7 +217,7 @@ class Concurrency:
             self._base_s += (0.25 if latency_s < self._base_s else 0.02) * (latency_s - self._base_s)
         self._drained = False
         if self.used:
-            most = min(max(AUTO_START, OWN_PER_S * self._base_s), float(AUTO_MAX))
+            most = min(max(AUTO_QUICK, OWN_PER_S * self._base_s), float(AUTO_MAX))
             self.limit = max(self.limit, min(max(self.limit * self._grow, self.limit + 1), most))
         self._begin(now)
 
@@ -244,6 +246,7 @@ class Pacer:
         self._lock = threading.Lock()
         self._waiting: list[threading.Condition] = []
         self._proven = False
+        self._latency_s = math.inf  # of what was served lately
         self._watched_until = math.inf  # when the first of the waiters looks again
         self._in_flight = 0
         self._next_at = -math.inf
@@ -264,10 +267,22 @@ class Pacer:
         if not self._adaptive:
             return self.workers
         slots = self._concurrency.slots
-        return slots + max(SPARE, slots // 3) if self._proven else FEW
+        if not self._proven:
+            return FEW
+        return slots if self.at_once > 1 else slots + max(SPARE, slots // 3)
 
-    def acquire(self) -> Slot | None:
-        """Wait for a slot; None when the run is stopped meanwhile."""
+    @property
+    def at_once(self) -> int:
+        """How many requests one thread should have in flight.
+
+        All of them, when answers come sooner than threads can hand over to each other; one, when somebody has to wait:
+        for an answer, for a rate, for an outage to end.
+        """
+        quick = self._latency_s < QUICK_S and self._rate.per_s == math.inf and not self._interval_s
+        return self._concurrency.slots if quick and not self._failures else 1
+
+    def acquire(self, *, wait: bool = True) -> Slot | None:
+        """Give a slot; None when the run is stopped while waiting for one, or there is none and no `wait`."""
         place: threading.Condition | None = None
         watched = False
         with self._lock:
@@ -277,6 +292,8 @@ class Pacer:
                 if wait_s <= 0:
                     self._leave(place)
                     return self._take(now, watched=watched)
+                if not wait:
+                    return None
                 place = place or threading.Condition(self._lock)
                 watched = self._wait(place, now, wait_s)
             self._leave(place)
@@ -381,6 +398,8 @@ class Pacer:
             if self._adaptive:
                 self._concurrency.shrink(0.5, now)
         self._failures = 0
+        took_s = now - slot.at
+        self._latency_s = took_s if self._latency_s == math.inf else 0.9 * self._latency_s + 0.1 * took_s
         self._recent.append(False)
         self._served_at = max(self._served_at, slot.at)
         if slot.at > self._hinted_of and self._hinted_until > now:

@@ -124,7 +124,7 @@ class Retry:
         self._firsts: deque[bool] = deque(maxlen=_FIRSTS)
 
     def attempt_until_final(
-        self, attempt: Callable[[], Outcome], told: Callable[[Outcome], None], case: "Case"
+        self, attempt: Callable[[], Outcome], told: Callable[[Outcome], None], case: "Case", made: Outcome | None = None
     ) -> Outcome:
         """Attempt until the outcome is final, the chunk is suspicious, patience is over, or the run is stopped.
 
@@ -132,31 +132,24 @@ class Retry:
             attempt: one attempt.
             told: called with each outcome that is followed by another attempt, before that attempt.
             case: what is known of the chunk; it counts the attempts.
+            made: what the first attempt came to, if it was made, and counted, before.
         """
 
         def again(outcome: Outcome) -> bool:
             return outcome.verdict in RETRIED and not (case.hold and outcome.ambiguous)
 
         def counted() -> Outcome:
-            case.attempts += 1
-            if case.attempts == 1:
-                self._budget.earn()
-            outcome = attempt()
-            failed = outcome.verdict is Verdict.SERVER_ERROR
-            case.errors += failed
-            if case.attempts == 1 and not case.suspected and outcome.verdict in _TELLING:
-                self._firsts.append(failed)
-            return outcome
+            return self.count(attempt(), case)
 
         def stop(state: tenacity.RetryCallState) -> bool:
             suspicious = _result(state).verdict is Verdict.SERVER_ERROR and self.suspicious(case)
             decided = suspicious and (case.yields or self.proven_against(case))
             return self.stopped.is_set() or self.patience.over or decided
 
-        first = counted()
+        first = made or counted()
         if not again(first):
-            return first  # as nearly all are: a policy made for each would take longer than the rest of this
-        made = [first]
+            return first  # as most parts are: a policy made for each would take longer than the rest of this
+        firsts = [first]
         outcome: Outcome = tenacity.Retrying(
             retry=tenacity.retry_if_result(again),
             stop=stop,
@@ -164,7 +157,18 @@ class Retry:
             sleep=self._sleep,
             before_sleep=lambda state: told(_result(state)),
             retry_error_callback=_result,
-        )(lambda: made.pop() if made else counted())
+        )(lambda: firsts.pop() if firsts else counted())
+        return outcome
+
+    def count(self, outcome: Outcome, case: "Case") -> Outcome:
+        """Count an attempt, and give its outcome again."""
+        case.attempts += 1
+        failed = outcome.verdict is Verdict.SERVER_ERROR
+        case.errors += failed
+        if case.attempts == 1:
+            self._budget.earn()
+            if not case.suspected and outcome.verdict in _TELLING:
+                self._firsts.append(failed)
         return outcome
 
     def suspicious(self, case: "Case") -> bool:

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from bench import Bench, accepted, companies, events, id_of, refusal, stub, users
 
+from bucket_loader.chunk_queue import Queue
 from bucket_loader.ledger import Ledger
-from bucket_loader.worker import Queue
 
 COUNT = 2_000
 SMALL = {"records": 20}
@@ -305,20 +305,19 @@ def test_a_wrong_hint_does_not_change_the_order(bench, hint):
 def test_what_waits_for_a_chunk_waits_for_its_commit(bench, monkeypatch):
     """Until a delivery is committed nothing that shares an id with it is sent: a crash would send the older again."""
     happened = []
-    conclude, take = Ledger.conclude, Queue.take
+    go_on, take_more = Ledger.go_on, Queue.take_more
 
-    def conclude_slowly(ledger, run_name, chunk, *rest):
+    def go_on_slowly(ledger, run_name, ended, following):
         time.sleep(0.05)
-        conclude(ledger, run_name, chunk, *rest)
-        happened.append(("commit", chunk.body))
+        go_on(ledger, run_name, ended, following)
+        happened.extend(("commit", chunk.body) for chunk, _ in ended)
 
-    def take_slowly(queue, *, wait=True):
-        if not wait:
-            time.sleep(0.05)  # the others, who wait, are first
-        return take(queue, wait=wait)
+    def take_more_slowly(queue, *arguments, **options):
+        time.sleep(0.05)  # the others, who wait, are first
+        return take_more(queue, *arguments, **options)
 
-    monkeypatch.setattr(Ledger, "conclude", conclude_slowly)
-    monkeypatch.setattr(Queue, "take", take_slowly)
+    monkeypatch.setattr(Ledger, "go_on", go_on_slowly)
+    monkeypatch.setattr(Queue, "take_more", take_more_slowly)
     with stub(told=lambda what, body: happened.append((what, body))) as bucket:
         pairs = [("c", f"u{number}") for number in range(60)]
         Bench(bench.folder, bucket.url).run(companies(pairs), chunk=SMALL, concurrency=4)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bucket_loader.records import Outcome, Verdict
 from bucket_loader.sender.pacing import (
     AUTO_MAX,
+    AUTO_QUICK,
     AUTO_START,
     ERROR_SHARE_MAX,
     FEW,
@@ -129,14 +130,57 @@ def test_good_answers_let_the_limit_grow():
 
 
 def test_who_answers_at_once_needs_few_slots():
-    """More requests at once than keep this program busy would only wait for each other."""
+    """A server that answers at once gets as many slots as one thread fills: more would only wait for each other."""
     clock = Clock()
     found = pacer(clock=clock)
     for _ in range(40):
         fail(found, GOOD, AUTO_MAX, after_s=0.0005)
         clock.now += 1
 
-    assert slots(found, clock) == int(AUTO_START)
+    assert slots(found, clock) == int(AUTO_QUICK)
+
+
+def grown(found):
+    """Let a pacer find that its server answers at once."""
+    for _ in range(40):
+        fail(found, GOOD, AUTO_MAX, after_s=0.0005)
+        found._clock.now += 1
+
+
+def test_one_thread_has_all_in_flight_when_answers_come_at_once():
+    """Then there is nothing to wait for, and no room beside what is in flight."""
+    found = pacer(clock=Clock())
+    assert found.at_once == 1
+    grown(found)
+
+    assert found.at_once == found.room == int(AUTO_QUICK)
+
+
+@pytest.mark.parametrize("then", ["slow", "throttled", "failing"])
+def test_threads_have_one_each_when_somebody_has_to_wait(then):
+    """For an answer, for the rate, or for an outage to end."""
+    found = pacer(clock=Clock())
+    grown(found)
+    outcome = {"slow": GOOD, "throttled": THROTTLED, "failing": ERROR}[then]
+    fail(found, outcome, 1, after_s=0.5 if then == "slow" else 0.0005)
+
+    assert found.at_once == 1
+    assert found.room > found._concurrency.slots
+
+
+def test_threads_have_one_each_at_a_rate_that_was_asked_for():
+    """Each waits for its turn."""
+    found = pacer(rate=50.0, clock=Clock())
+    grown(found)
+
+    assert found.at_once == 1
+
+
+def test_a_slot_can_be_asked_for_without_waiting():
+    """Who has answers to read gets one that is free, or none."""
+    found = pacer(2, clock=Clock())
+
+    assert [found.acquire(wait=False) is not None for _ in range(3)] == [True, True, False]
 
 
 @pytest.mark.parametrize("asked", [1.0, 2.0, 30.0])
@@ -314,7 +358,7 @@ def test_until_something_was_delivered_few_chunks_are_under_way():
     for _ in range(20):
         found.release(found.acquire(), Outcome(Verdict.REJECTED, 400))
     before = found.room
-    found.release(found.acquire(), GOOD)
+    answer(found, GOOD, after_s=0.1)
 
     assert before == FEW
     assert found._concurrency.slots < found.room <= found._concurrency.slots * 2

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bucket_loader import delivery, plan, run, settling, worker
+from bucket_loader import attempts, chunk_queue, delivery, plan, run, settling, worker
 from bucket_loader.ledger import Conclusion, Ledger, ledger
 from bucket_loader.records import Verdict
 from bucket_loader.sender import retry
@@ -37,16 +37,34 @@ def planted(name: str) -> Iterator[None]:
 def no_intent_before_sending() -> Any:
     """The intent is committed with the outcome, not before the first byte."""
     intended = {}
-    real = Ledger.conclude
+    real = Ledger.go_on
 
-    def intend(self: Ledger, _run: str, chunk: Any) -> None:
-        intended[chunk.members] = chunk
+    def go_on(self: Ledger, run_name: str, ended: Any, following: Any) -> None:
+        intended.update({chunk.members: chunk for chunk in following})
+        self._commit([(ledger._INTEND, ledger._intent(run_name, chunk)) for chunk, _ in ended])
+        real(self, run_name, ended, [])
 
-    def conclude(self: Ledger, run_name: str, chunk: Any, conclusion: Conclusion, following: Any = None) -> None:
-        self._commit([(ledger._INTEND, ledger._intent(run_name, chunk))])
-        real(self, run_name, chunk, conclusion, following)
+    return [(Ledger, "go_on", go_on)]
 
-    return [(Ledger, "intend", intend), (Ledger, "conclude", conclude)]
+
+@mistake
+def only_the_first_of_several_intents() -> Any:
+    """Of the chunks that a worker sends next only one is intended."""
+    real = Ledger.go_on
+    return [(Ledger, "go_on", lambda self, run_name, ended, following: real(self, run_name, ended, following[:1]))]
+
+
+@mistake
+def only_the_first_of_several_outcomes() -> Any:
+    """Of the chunks that were delivered together only one is concluded."""
+    real = Ledger.go_on
+    return [(Ledger, "go_on", lambda self, run_name, ended, following: real(self, run_name, ended[:1], following))]
+
+
+@mistake
+def passed_on_to_nobody() -> Any:
+    """A chunk whose first attempt failed while others were in flight is forgotten."""
+    return [(chunk_queue.Queue, "pass_on", lambda *_: None)]
 
 
 @mistake
@@ -65,13 +83,13 @@ def outcome_not_waited_for() -> Any:
 @mistake
 def acknowledged_before_sending() -> Any:
     """The outcome is committed as delivered before the attempt."""
-    real = worker._Attempts._attempt
+    real = attempts.Attempts.begin
 
-    def attempt(self: Any) -> Any:
-        self._delivery.ledger.conclude(self._delivery.run, self._chunk, Conclusion("delivered", 1, 0, 200))
-        return real(self)
+    def begin(self: Any, client: Any, slot: Any) -> None:
+        self._delivery.ledger.conclude(self._delivery.run, self.chunk, Conclusion("delivered", 1, 0, 200))
+        real(self, client, slot)
 
-    return [(worker._Attempts, "_attempt", attempt)]
+    return [(attempts.Attempts, "begin", begin)]
 
 
 @mistake
@@ -124,9 +142,8 @@ def intents_taken_for_delivered() -> Any:
     """What a crash left in flight is taken for delivered."""
 
     def recover(self: Ledger, run_name: str, stream: int, *, hold: bool) -> Any:
-        with self._transaction() as connection:
-            connection.execute("UPDATE chunk SET state = 'delivered', attempts = 1 WHERE run = ? AND stream = ? "
-                               "AND state = 'intent'", (run_name, stream))  # fmt: skip
+        where = "run = ? AND stream = ? AND state = 'intent'"
+        self._write([(f"UPDATE chunk SET state = 'delivered', attempts = 1 WHERE {where}", (run_name, stream))])
         return []
 
     return [(Ledger, "recover", recover)]
@@ -137,9 +154,8 @@ def intents_sent_again_unnamed() -> Any:
     """What a crash left in flight is sent again without a word."""
 
     def recover(self: Ledger, run_name: str, stream: int, *, hold: bool) -> Any:
-        with self._transaction() as connection:
-            connection.execute("UPDATE chunk SET state = 'queued' WHERE run = ? AND stream = ? AND state = 'intent'",
-                               (run_name, stream))  # fmt: skip
+        self._write([("UPDATE chunk SET state = 'queued' WHERE run = ? AND stream = ? AND state = 'intent'",
+                      (run_name, stream))])  # fmt: skip
         return []
 
     return [(Ledger, "recover", recover)]
@@ -163,9 +179,9 @@ def held_retried() -> Any:
     """`on_unknown: hold` is forgotten while retrying."""
     real = retry.Retry.attempt_until_final
 
-    def attempt(self: Any, one: Any, told: Any, case: Any) -> Any:
+    def attempt(self: Any, one: Any, told: Any, case: Any, made: Any = None) -> Any:
         case.hold = False
-        return real(self, one, told, case)
+        return real(self, one, told, case, made)
 
     return [(retry.Retry, "attempt_until_final", attempt)]
 
@@ -173,15 +189,15 @@ def held_retried() -> Any:
 @mistake
 def server_error_taken_for_success() -> Any:
     """A 500 counts as delivered."""
-    real = worker._Attempts.until_final
+    real = attempts.Attempts.until_final
 
-    def until_final(self: Any) -> Any:
-        outcome = real(self)
+    def until_final(self: Any, client: Any) -> Any:
+        outcome = real(self, client)
         if outcome.verdict is Verdict.SERVER_ERROR:
             return worker.Outcome(Verdict.DELIVERED, 200)
         return outcome
 
-    return [(worker._Attempts, "until_final", until_final), (retry, "RETRIED", frozenset({Verdict.NOT_SENT}))]
+    return [(attempts.Attempts, "until_final", until_final), (retry, "RETRIED", frozenset({Verdict.NOT_SENT}))]
 
 
 @mistake
@@ -246,28 +262,30 @@ def shared_ids_in_flight_together() -> Any:
 @mistake
 def next_chunk_before_the_outcome_is_committed() -> Any:
     """A chunk that shares an id is let go before the outcome of the one before is committed."""
-    real = Ledger.conclude
+    real = Ledger.go_on
 
-    def conclude(self: Ledger, run_name: str, chunk: Any, conclusion: Any, following: Any = None) -> None:
+    def go_on(self: Ledger, run_name: str, ended: Any, following: Any) -> None:
         for queue in queues:
-            with contextlib.suppress(ValueError):
-                queue.done(chunk)
-        real(self, run_name, chunk, conclusion, following)
+            for chunk, _ in ended:
+                with contextlib.suppress(ValueError):
+                    queue.done(chunk)
+        real(self, run_name, ended, following)
 
     queues: list[Any] = []
-    made = worker.Queue.__init__
+    made = chunk_queue.Queue.__init__
 
-    def init(self: Any, *arguments: Any) -> None:
+    def init(self: Any, *arguments: Any, **options: Any) -> None:
         queues[:] = [self]
-        made(self, *arguments)
+        made(self, *arguments, **options)
 
-    done = worker.Queue.done
+    done = chunk_queue.Queue.done
 
-    def once(self: Any, chunk: Any) -> None:
-        with contextlib.suppress(ValueError):
-            done(self, chunk)
+    def once(self: Any, *chunks: Any) -> None:
+        for chunk in chunks:
+            with contextlib.suppress(ValueError):
+                done(self, chunk)
 
-    return [(Ledger, "conclude", conclude), (worker.Queue, "__init__", init), (worker.Queue, "done", once)]
+    return [(Ledger, "go_on", go_on), (chunk_queue.Queue, "__init__", init), (chunk_queue.Queue, "done", once)]
 
 
 @mistake
@@ -302,10 +320,8 @@ def parts_forget_the_doubt() -> Any:
 
     def split(self: Ledger, run_name: str, chunk: Any, parts: Any, conclusion: Conclusion) -> None:
         real(self, run_name, chunk, parts, conclusion)
-        with self._transaction() as connection:
-            for part in parts:
-                connection.execute("UPDATE chunk SET ambiguous = 0 WHERE run = ? AND members = ? AND state = 'queued'",
-                                   (run_name, part.members))  # fmt: skip
+        self._write([("UPDATE chunk SET ambiguous = 0 WHERE run = ? AND members = ? AND state = 'queued'",
+                      (run_name, part.members)) for part in parts])  # fmt: skip
 
     return [(Ledger, "split", split)]
 
@@ -317,7 +333,7 @@ def blame_by_elimination() -> Any:
     def send(self: Any, part: Any, suspect: Any) -> bool:
         if sent and len(part.sequences) == 1 and sent[-1]:
             self.delivery.ledger.intend(self.delivery.run, part)
-            self._reject(part, worker.Outcome(Verdict.REJECTED, 400), worker._Attempts(self, part))
+            self._reject(part, worker.Outcome(Verdict.REJECTED, 400), self._attempts(part))
             return False
         sent.append(real(self, part, suspect))
         return sent[-1]
@@ -364,7 +380,7 @@ def begun_forgotten() -> Any:
 @mistake
 def postponed_forgotten() -> Any:
     """A chunk that was put off never comes back."""
-    return [(worker.Queue, "_postponed_before", lambda _self: None)]
+    return [(chunk_queue.Queue, "_postponed_before", lambda _self: None)]
 
 
 @mistake

@@ -26,10 +26,10 @@ from unittest.mock import patch
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
-from server import Known, Server, Weather
+from server import Known, SentBy, Server, Weather, answered
 from virtual import ViolationError, World
 
-from bucket_loader import ahead, auditing, dead_letters, delivery, ends, plan, run, snapshot, worker
+from bucket_loader import ahead, auditing, chunk_queue, dead_letters, delivery, ends, plan, run, snapshot, worker
 from bucket_loader.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.ledger import Ledger
 from bucket_loader.ledger import ledger as ledgers
@@ -37,6 +37,7 @@ from bucket_loader.ledger import sqlite as ledger_file
 from bucket_loader.pipeline_file import pipeline_from
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions
+from bucket_loader.sender import client as clients
 from bucket_loader.sender import pacing, retry
 from bucket_loader.state import State
 
@@ -77,6 +78,8 @@ SHAPES: dict[str, tuple[dict[str, Any], ...]] = {
     "held": (_events(11, on_unknown="hold"),),
     "users": (_users(13),),
     "companies": (_companies(16, 4),),
+    "many": (_events(96),),
+    "many users": (_users(40),),
     "streams": (_users(5), _companies(9, 8), _events(8)),
     "held and more": (_users(4), _events(7, on_unknown="hold")),
 }
@@ -196,6 +199,8 @@ class Simulation:
             return rng.choice([0.0, most / 3, most])
 
         start = self.now + rng.uniform(0, 3)
+        if rng.random() < 0.3:  # fair, so that one thread gets to have all in flight, until one thing happens
+            return Weather(error=some(0.03), lost=some(0.03), applied=rng.random(), latency_s=0.0)
         return Weather(
             error=some(0.3), lost=some(0.2), unsent=some(0.2), throttled=some(0.2), applied=rng.random(),
             latency_s=rng.choice([0.0, 0.2, 4.0]),
@@ -231,7 +236,7 @@ class Simulation:
             1, 400)  # fmt: skip
         world = World(rng, self.now, dies_at)
         self.disk = Disk(world, rng, self.folder, full=not calm and rng.random() < 0.1, power=rng.random() < 0.5)
-        self.server.weather = Weather(latency_s=0.1) if calm else self.weather()
+        self.server.weather = Weather(latency_s=rng.choice([0.0, 0.1])) if calm else self.weather()
         signal_at = None if calm or rng.random() < 0.8 else self.now + rng.uniform(0, 6)
         self.story.append(f"process: dies_at={dies_at} signal_at={signal_at} calm={calm} {self.server.weather}")
         with surroundings(world, self):
@@ -509,13 +514,16 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
     changes: list[tuple[Any, str, Any]] = [
         *(
             (module, "threading", threads)
-            for module in (delivery, worker, ahead, ledgers, ledger_file, dead_letters, pacing)
+            for module in (delivery, worker, chunk_queue, ahead, ledgers, ledger_file, dead_letters, pacing)
         ),
         (ahead, "queue", world.queue()),
-        (delivery, "Client", lambda *_: SimpleNamespace(post=simulation.server.post, close=lambda: None)),
+        (delivery, "Client", lambda *_: SentBy(world, simulation.server)),
+        (clients, "threading", threads),
+        (worker, "answered", lambda clients, *, wait=True: answered(world, clients, wait=wait)),
         (delivery, "Watchdog", lambda: SimpleNamespace(stop=lambda: None)),
         (retry, "random", simulation.rng),
         (pacing, "AUTO_WORKERS", AUTO_WORKERS),
+        (pacing, "AUTO_MAX", AUTO_WORKERS),
         (pacing, "STOP_CHECK_S", 10.0),  # a thread that looks often costs turns, and shows nothing more
         (run, "time", SimpleNamespace(monotonic=lambda: world.now)),
         (run, "give_memory_back", lambda: None),

@@ -1,7 +1,7 @@
 """Bucket as a delivery sees it: applies requests or not, answers or not, and knows what it was ever sent.
 
-It stands where the client's `post` stands, so its answers are outcomes (what HTTP makes of an answer is the fault
-matrix's matter). What arrives is held against the ledger at once: a request whose intent is not recorded, a repeat that
+It stands where the clients stand, so its answers are outcomes (what HTTP makes of an answer is the fault matrix's
+matter). What arrives is held against the ledger at once: a request whose intent is not recorded, a repeat that
 was not named, two requests in flight that share an id.
 """
 
@@ -13,10 +13,11 @@ from pathlib import Path
 from random import Random
 
 import msgspec
-from virtual import World
+from virtual import Task, World
 
 from bucket_loader.records import Outcome, Verdict, spell_ranges
 
+CONNECTION_KEPT_SHARE = 0.98
 RECORDS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -213,3 +214,46 @@ class Server:
         ).fetchone()[0]
         self.world.require(left == 0, f"stream {stream} still has {left} records when a later one begins")
         self._settled.add(stream)
+
+
+class SentBy:
+    """A client: its request is under way on its own, unless a connection has to be opened for it."""
+
+    def __init__(self, world: World, server: Server) -> None:
+        self.is_open = False
+        self.outcome: Outcome | None = None
+        self.waiting: list[Task] = []
+        self._world, self._server = world, server
+
+    def begin(self, body: bytes) -> None:
+        """Send."""
+        self.outcome = None
+        if self.is_open:
+            self._world.spawn(lambda: self._post(body))
+        else:
+            self._post(body)
+
+    def _post(self, body: bytes) -> None:
+        self.outcome = self._server.post(body)
+        for task in self.waiting:
+            self._world.wake(task)
+
+    def end(self) -> Outcome:
+        """Wait for the outcome."""
+        answered(self._world, [self], wait=True)
+        self.is_open = self.outcome.status is not None and self._server.rng.random() < CONNECTION_KEPT_SHARE
+        return self.outcome
+
+    def close(self) -> None:
+        """Do nothing: what is under way is the server's."""
+
+
+def answered(world: World, clients: list[SentBy], *, wait: bool) -> list[SentBy]:
+    """Give the clients that know what became of their requests; wait for one, and let others catch up."""
+    for _ in range(world.rng.randrange(8) if wait else 0):
+        world.sleep(0)
+    while not (found := [client for client in clients if client.outcome is not None]) and wait:
+        for client in clients:
+            client.waiting = [world.current()]
+        world.wait(None)
+    return found

@@ -30,7 +30,8 @@ def find(name: str, first: int, most: int) -> tuple[int, str] | None:
     try:
         with mistakes.planted(name):
             for seed in range(first, first + most):
-                if broken := scenario.play(seed):
+                # A mistake that cannot be played is not one that was found.
+                if (broken := scenario.play(seed)) and "AttributeError" not in broken:
                     return seed, broken.splitlines()[0]
     finally:
         scenario.forget_templates()

@@ -1,0 +1,139 @@
+"""A stream's chunks on their way to the workers: which may be out together, and who sends them."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from bucket_loader.records import Chunk
+from bucket_loader.sender.retry import Case
+
+if TYPE_CHECKING:
+    from bucket_loader.attempts import Attempts
+
+POSTPONED_MAX: Final = 4  # chunks; in an outage no more become ambiguous than these and those in flight
+WAIT_S: Final = 0.5  # how often a waiter looks again
+
+
+class Queue:
+    """A stream's chunks, taken by many workers; two that name the same id are never out at once.
+
+    A chunk that may itself be what brings server errors is postponed: what is sent in its place shows whether it is an
+    outage. It comes back when all others have been taken. One whose first attempt failed is passed on when the worker
+    has others in flight, whose answers nobody else would read.
+
+    When one thread can keep the server busy, one does: handing over between threads costs more than sending. It is the
+    `lead`; others only come in while connections are missing, open them, and leave it to the lead to use them.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterator[Chunk],
+        stopped: threading.Event,
+        room: Callable[[], int],
+        one_is_enough: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._chunks = chunks
+        self._stopped = stopped
+        self._room = room  # how many chunks may be out
+        self._one_is_enough = one_is_enough
+        self._lead: object = None
+        self._next: Chunk | None = None
+        self._ended = False
+        self._postponed: deque[tuple[Chunk, Case]] = deque()
+        self._cases: dict[str, Case] = {}
+        self._undecided: deque[Attempts] = deque()
+        self._out: list[frozenset[str]] = []
+        self._condition = threading.Condition()
+
+    def take(self, who: object, most: int = 1) -> "list[Chunk] | Attempts | None":
+        """Wait for something to do, for a worker that has nothing.
+
+        Gives what another could not finish; or chunks, as many as there is room for and nothing in flight shares an id
+        with; or None at the end, and when the run is stopped.
+        """
+        with self._condition:
+            self._leave(who)
+            while True:
+                if self._undecided:
+                    return self._undecided.popleft()
+                if self._stopped.is_set():
+                    return None
+                if taken := self._fitting(who, most):
+                    return taken
+                if self._ended:
+                    return None
+                self._condition.wait(WAIT_S)
+
+    def take_more(self, who: object, most: int, ending: int) -> list[Chunk]:
+        """Give chunks for a worker that has others, without waiting.
+
+        Args:
+            who: the worker.
+            most: as many as it wants.
+            ending: how many that it has are as good as done.
+        """
+        with self._condition:
+            return [] if self._stopped.is_set() else self._fitting(who, most, ending)
+
+    def _fitting(self, who: object, most: int, ending: int = 0) -> list[Chunk]:
+        taken: list[Chunk] = []
+        if self._lead not in (None, who) and self._one_is_enough():
+            return taken
+        while len(taken) < most and len(self._out) < self._room() + ending:
+            chunk = self._next = self._next or next(self._chunks, None) or self._postponed_before()
+            self._ended = chunk is None
+            if chunk is None or any(chunk.ids & ids for ids in self._out):
+                break
+            self._next = None
+            self._out.append(chunk.ids)
+            taken.append(chunk)
+        if taken:
+            self._lead = self._lead or who
+        return taken
+
+    def leads(self, who: object) -> bool:
+        """Tell whether a worker is the one that has chunks in flight while others only open connections."""
+        return self._lead is who
+
+    def _leave(self, who: object) -> None:
+        if self._lead is who:
+            self._lead = None
+            self._condition.notify()
+
+    def _postponed_before(self) -> Chunk | None:
+        if not self._postponed:
+            return None
+        chunk, case = self._postponed.popleft()
+        self._cases[chunk.members] = case
+        return chunk
+
+    def pass_on(self, attempts: "Attempts") -> None:
+        """Let whoever has nothing in flight go on with a chunk."""
+        with self._condition:
+            self._undecided.append(attempts)
+            self._condition.notify()
+
+    def may_postpone(self, chunk: Chunk) -> bool:
+        """Tell whether a chunk may come later than those after it: not where order matters, and not too many."""
+        return not chunk.ids and len(self._postponed) < POSTPONED_MAX
+
+    def postpone(self, chunk: Chunk, case: Case) -> None:
+        """Give a chunk back, to be taken after all others."""
+        case.yields, case.postponed = False, True
+        with self._condition:
+            self._postponed.append((chunk, case))
+
+    def case(self, chunk: Chunk) -> Case | None:
+        """Give what is known of a chunk that was postponed before."""
+        return self._cases.pop(chunk.members, None)
+
+    def done(self, *chunks: Chunk) -> None:
+        """Say that chunks are no longer in flight."""
+        with self._condition:
+            for chunk in chunks:
+                self._out.remove(chunk.ids)
+            # Their worker has taken others by now, most of the time: nobody is woken for a place that is not there.
+            free = self._room() - len(self._out)
+            if free > 0:
+                self._condition.notify(min(free, 2))
