@@ -13,7 +13,7 @@ EVENTS: Final = """
            'u_' || hash(i) % 200000 AS user_id,
            'A-' || hash(i + 1) % 5000 AS account_id,
            'feature_' || hash(i + 2) % 40 AS feature_name,
-           TIMESTAMP '2024-01-01' + INTERVAL (i * 10) SECOND + INTERVAL (hash(i + 3) % 1000) MILLISECOND
+           TIMESTAMP '2024-01-01' + INTERVAL (i % 5000000 * 10) SECOND + INTERVAL (hash(i + 3) % 1000) MILLISECOND
                AS used_at,
            (hash(i + 4) % 100)::INTEGER AS usage_count,
            (hash(i + 5) % 360000) / 100.0 AS duration_seconds,

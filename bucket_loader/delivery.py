@@ -35,7 +35,7 @@ from bucket_loader.worker import Worker
 log = logging.getLogger("bucket_loader.delivery")
 
 READ_TOGETHER: Final = 16  # chunks: handing each over by itself would take longer than reading it
-READ_AHEAD: Final = 4  # times as many
+READ_AHEAD: Final = 3  # times as many
 # A mapping mistake, not bad rows (DESIGN: small decisions).
 SYSTEMIC_FIRST: Final = 50
 SYSTEMIC_JUDGED: Final = 1_000

@@ -39,6 +39,7 @@ from bucket_loader.settling import settle
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
 EMPTY_EXIT_CODE = 99
+LETTERS_BYTES_AT_ONCE = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,10 @@ def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ())
         shutil.copy(spooled, unfinished)
         unfinished.chmod(0o600)
         sync(unfinished)
-        state.letters_kept(planned.manifest.run)(unfinished.read_bytes())  # again after a death: readers drop repeats
+        keep = state.letters_kept(planned.manifest.run)
+        with unfinished.open("rb") as file:
+            while lines := file.readlines(LETTERS_BYTES_AT_ONCE):
+                keep(b"".join(lines))  # again after a death: readers drop repeats
         unfinished.replace(letters)
         sync(letters.parent)
     state.keep_plan(planned.manifest.run)

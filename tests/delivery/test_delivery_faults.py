@@ -8,8 +8,10 @@ from contextlib import closing
 import pytest
 from bench import Bench, accepted, companies, events, id_of, refusal, stub, users
 
+from bucket_loader import run as runs
 from bucket_loader.chunk_queue import Queue
 from bucket_loader.ledger import Ledger
+from bucket_loader.state import State
 
 COUNT = 2_000
 SMALL = {"records": 20}
@@ -323,6 +325,21 @@ def test_what_waits_for_a_chunk_waits_for_its_commit(bench, monkeypatch):
         Bench(bench.folder, bucket.url).run(companies(pairs), chunk=SMALL, concurrency=4)
 
     assert [what for what, _ in happened] == ["request", "commit"] * 3
+
+
+def test_rows_that_planning_rejects_are_kept_a_few_at_a_time(bench, monkeypatch):
+    """However many they are, they never lie in memory together: what outlives the disk gets whole lines, in pieces."""
+    kept = []
+    monkeypatch.setattr(runs, "LETTERS_BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(State, "letters_kept", lambda *_: kept.append)
+    with stub() as bucket:
+        there = Bench(bench.folder, bucket.url)
+        nameless = {"userId": {"sql": "if(id like '%77', '', id)"}, "event": {"value": "did"}}
+        summary = there.run(events(1_000, fields=nameless))
+        (letters,) = bench.folder.glob("**/dead_letters/*.jsonl")
+
+    assert summary.streams["events"].rejected == 10
+    assert kept == letters.read_bytes().splitlines(keepends=True)
 
 
 # --- determinism ---------------------------------------------------------------------------------------------------
