@@ -68,12 +68,12 @@ class Worker:
             self.delivery.stopped.set()
         finally:
             for client in self._flying:
-                self.clients.give_back(client)
+                client.close()  # an answer may still come there: nobody may take it for another's
 
     def _has_work(self) -> bool:
         """Have chunks that wait or are in flight, all intended; False at the end."""
         while not (self._waiting or self._flying):
-            work = self.queue.take(self, max(1, self._more()))
+            work = self.queue.take(self, self._more())
             if work is None:
                 return False
             if isinstance(work, Attempts):
@@ -84,9 +84,10 @@ class Worker:
         return True
 
     def _more(self) -> int:
-        """How many more chunks this thread should have: no more than can be sent at once."""
+        """How many more chunks this thread should have: one, or as many as can be sent at once."""
         in_hand = len(self._waiting) + len(self._flying)
-        return min(self.delivery.pacer.at_once - in_hand, self.clients.opened - len(self._waiting))
+        sendable = self.clients.opened - len(self._waiting)
+        return max(1 - in_hand, min(self.delivery.pacer.at_once - in_hand, sendable))
 
     def _attempts(self, chunk: Chunk, suspect: Case | None = None) -> Attempts:
         successes = self.delivery.patience.successes

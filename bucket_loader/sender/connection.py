@@ -103,6 +103,7 @@ class Connection:
         self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
         self._head: tuple[bytes, bytes] | None = None  # of the last POST, before and after its length
         self._answer: Answer | None = None
+        self._busy = False
         watchdog.watch(self.trace)
 
     def close(self) -> None:
@@ -112,14 +113,14 @@ class Connection:
 
     def disconnect(self) -> None:
         """Close it; the next exchange opens another."""
-        self._head = None
+        self._head, self._busy = None, False
         self._ways.clear()
         self._adapter.close()
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open, as far as is known here: the next POST will only be sent."""
-        return self._head is not None and self.trace.connection.sock is not None
+        """Whether it is open and free, as far as is known here: the next POST will only be sent."""
+        return self._head is not None and not self._busy and self.trace.connection.sock is not None
 
     @property
     def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
@@ -128,13 +129,23 @@ class Connection:
 
     def send(self, method: str, url: str, body: bytes | None) -> None:
         """Send a request; over a connection that is not open yet, wait for its answer as well."""
-        trace, self._answer = self.trace, None
-        trace.sent = trace.written = trace.expired = False
+        if self._busy:
+            self.disconnect()  # nobody waited for the answer before: it must not be taken for this one's
+        trace, is_kept = self.trace, self.is_open and self.trace.connection.is_connected  # which asks the system
         trace.deadline = time.monotonic() + self._route.timeout_s
-        if body is None or not self.is_open or not trace.connection.is_connected:  # that asks the system
-            self._answer = self._exchange(method, url, body)
-            return
-        before, after = self._head  # type: ignore[misc]  # it is open
+        trace.sent = trace.written = trace.expired = False
+        self._answer, self._busy = None, True
+        try:
+            if is_kept and body is not None:
+                self._send(body)
+            else:
+                self._answer = self._exchange(method, url, body)
+        except BaseException:
+            trace.deadline = float("inf")
+            raise
+
+    def _send(self, body: bytes) -> None:
+        trace, (before, after) = self.trace, self._head or (b"", b"")
         trace.sent = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before
             trace.socket.sendall(b"%b%d%b" % (before, len(body), after))
@@ -148,9 +159,11 @@ class Connection:
             OSError: it is too long, cut short, too late, or no HTTP.
         """
         try:
-            return self._answer or self._received()
+            answer = self._answer or self._received()
         finally:
             self.trace.deadline = float("inf")
+        self._busy = False
+        return answer
 
     def _exchange(self, method: str, url: str, body: bytes | None) -> Answer:
         pool, path = self._ways.get(url) or self._way(url)

@@ -1,0 +1,132 @@
+"""Several requests in flight from one thread: each answer stays with its own request."""
+
+import threading
+import time
+
+import pytest
+from scripted_server import OK, REFUSED, Peer, scripted
+
+from bucket_loader.records import Verdict
+from bucket_loader.sender.client import Clients, answered
+
+BODY = b'[{"type":"user","userId":"1"}]'
+
+
+@pytest.fixture
+def make_clients(make_client):
+    """Make clients that are lent and given back."""
+    return lambda server: Clients(lambda: make_client(server.url))
+
+
+def opened(clients, count):
+    """Take so many clients, each with a connection that has served a request."""
+    taken = [clients.take_closed() for _ in range(count)]
+    assert {client.post(BODY).verdict for client in taken} == {Verdict.DELIVERED}
+    return taken
+
+
+def test_the_first_to_be_answered_is_given_first(make_clients):
+    """Whoever waits for several gets those whose answer has come, in whatever order they were sent."""
+    may_answer = [threading.Event(), threading.Event()]
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.read()
+        may_answer[peer.number].wait(10)
+        peer.send(OK if peer.number else REFUSED)
+
+    with scripted(script) as server:
+        slow, quick = opened(make_clients(server), 2)
+        for client in (slow, quick):
+            client.begin(BODY)
+        none = answered([slow, quick], wait=False)
+        may_answer[1].set()
+        first = answered([slow, quick])
+        verdicts = [quick.end().verdict]
+        may_answer[0].set()
+        verdicts.append(slow.end().verdict)
+
+    assert (none, first) == ([], [quick])
+    assert verdicts == [Verdict.DELIVERED, Verdict.REJECTED]
+
+
+def test_what_is_known_at_once_is_not_waited_for(make_clients):
+    """A request that could not be sent is given before those that still wait for an answer."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.read()
+        peer.pause(10)
+
+    with scripted(script) as server:
+        (waits,) = opened(make_clients(server), 1)
+        waits.begin(BODY)
+        with scripted(script) as other:
+            (closed,) = opened(make_clients(other), 1)
+        closed.begin(BODY)  # its server is gone
+
+        assert answered([waits, closed]) == [closed]
+        assert closed.end().verdict is Verdict.NOT_SENT
+
+
+def test_an_answer_that_nobody_waited_for_is_not_the_next_ones(make_clients):
+    """A client that was left with a request under way begins the next one over another connection."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.read()
+        if peer.number == 0:
+            peer.pause(0.2)
+        peer.send(OK if peer.number == 0 else REFUSED)
+
+    with scripted(script) as server:
+        (client,) = opened(make_clients(server), 1)
+        client.begin(BODY)
+        assert not client.is_open
+        client.begin(BODY)
+        first = client.end().verdict  # the new connection's first is OK
+        client.begin(BODY)
+        second = client.end().verdict
+
+    assert (first, second) == (Verdict.DELIVERED, Verdict.REJECTED)
+    assert len(server.peers) == 2
+
+
+def test_a_late_answer_that_is_whole_is_an_answer(make_client):
+    """One that had come before its time was over, and was read after it, is not unknown: that would send it twice."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.read()
+        peer.send(REFUSED)
+        peer.pause(10)
+
+    with scripted(script) as server:
+        client = make_client(server.url, timeout_s=0.3)
+        client.post(BODY)
+        client.begin(BODY)
+        time.sleep(0.6)  # the thread was busy with others
+
+        assert client.end().verdict is Verdict.REJECTED
+        assert client.post(BODY).verdict is Verdict.DELIVERED  # over another connection: the watchdog ended that one
+
+
+def test_open_connections_are_lent_first_and_counted(make_clients):
+    """A client is lent to one at a time; the open ones before the others; those that are missing are made."""
+    with scripted(lambda peer: (peer.read(), peer.send(OK), peer.pause(10))) as server:
+        clients = make_clients(server)
+        first, second = opened(clients, 2)
+        third = clients.take_closed()
+        before = clients.opened, clients.capacity
+        for client in (third, first, second):
+            clients.give_back(client)
+
+        assert before == (0, 3)
+        assert (clients.opened, clients.capacity) == (2, 2)
+        assert {clients.take_opened(), clients.take_opened()} == {first, second}
+        assert clients.take_opened() is None
+        assert clients.take() is third
