@@ -2,7 +2,7 @@
 
 python -m benchmarks                                  everything; `make bench` does this
 python -m benchmarks --rounds 1 --rows 200000 --ours full,plan --peers bare,pandas
-python -m benchmarks --large 20000000                 memory at twenty million rows too
+python -m benchmarks --large 20000000                 twenty million rows too: memory, and planning without its start
 """
 
 import argparse
@@ -33,7 +33,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--ours", help=f"only these, by comma: {_names(ours.ENTRIES)}")
     parser.add_argument("--peers", help=f"only these, by comma: {_names(peers.ENTRIES)}")
     parser.add_argument("--limited", help=f"only these against the limited sink, by comma: {', '.join(limited.ROWS)}")
-    parser.add_argument("--large", type=int, default=0, help="run `full` once with so many rows, for its memory")
+    parser.add_argument("--large", type=int, default=0, help="run `full` and `plan` once with so many rows")
     parser.add_argument("--folder", type=Path, help="where inputs and state lie, and stay [a temporary one]")
     return parser.parse_args()
 
@@ -64,8 +64,11 @@ def main() -> None:
             entries = [entry for entry in entries if entry.name not in wrong]
         lines = play(entries, rows=asked.rows, rounds=asked.rounds, exports=exports, sink=sink)
         if asked.large:
-            large = replace(ours.FULL, name="large", title="bucket-loader: `full`, a large file")
-            lines += play([large], rows=asked.large, rounds=1, exports=exports, sink=sink)
+            large = [
+                replace(ours.FULL, name="large", title="bucket-loader: `full`, a large file"),
+                replace(ours.PLAN, name="plan-large", title="bucket-loader: planning alone, a large file"),
+            ]
+            lines += play(large, rows=asked.large, rounds=1, exports=exports, sink=sink)
         found = play_limited(slow, exports=exports)
     report(lines, found, about | {"left_out": wrong, "sink": sink.name, "ended": machine()})
 

@@ -126,11 +126,12 @@ def _expect(cost: Cost, **expected: int) -> None:
 
 
 FULL: Final = Entry("full", "bucket-loader: `full`, Parquet", Load())
+PLAN: Final = Entry("plan", "bucket-loader: planning alone", Load(command="plan"), sends=False)
 ENTRIES: Final = (
     FULL,
     Entry("append", "bucket-loader: `append` with `key:`", Load(sync="append")),
     Entry("csv", "bucket-loader: `full`, CSV", Load(form="csv")),
-    Entry("plan", "bucket-loader: planning alone", Load(command="plan"), sends=False),
+    PLAN,
     Entry("deliver", "bucket-loader: delivery alone", Load(planned=True)),
     Entry("unchanged", "bucket-loader: `changes`, nothing changed", nothing_changed, sends=False, timed=True),
     Entry(
