@@ -50,7 +50,7 @@ class Queue:
         """Wait for something to do, for a worker that has nothing.
 
         Gives what another could not finish; or chunks, as many as there is room for and nothing in flight shares an id
-        with; or None at the end, and when the run is stopped.
+        with; or None at the end, when nothing is in flight that could still be passed on, and when the run is stopped.
         """
         with self._condition:
             self._leave(who)
@@ -61,7 +61,7 @@ class Queue:
                     return None
                 if taken := self._fitting(who, most):
                     return taken
-                if self._ended:
+                if self._ended and not self._out:
                     return None
                 self._condition.wait(WAIT_S)
 
@@ -135,5 +135,7 @@ class Queue:
                 self._out.remove(chunk.ids)
             # Their worker has taken others by now, most of the time: nobody is woken for a place that is not there.
             free = self._room() - len(self._out)
-            if free > 0:
+            if self._ended and not self._out:
+                self._condition.notify_all()
+            elif free > 0:
                 self._condition.notify(min(free, 2))

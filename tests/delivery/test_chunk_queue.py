@@ -102,7 +102,26 @@ def test_what_was_passed_on_comes_before_everything(make_queue, stopped):
 def test_the_end_is_told_apart_from_nothing_for_now(make_queue):
     """None at the end; a worker that has chunks is just given no more."""
     queue = make_queue([chunk(0)])
-    queue.take("a")
+    taken = queue.take("a")
 
     assert queue.take_more("a", 1, ending=1) == []
+    queue.done(*taken)
     assert queue.take("b") is None
+
+
+def test_who_has_nothing_stays_for_what_may_still_be_passed_on(make_queue):
+    """Several of the last chunks may fail together: each is tried again by a thread of its own."""
+    queue, taken = make_queue([chunk(0), chunk(1)]), []
+    last = queue.take("a", 2)
+    waiters = [threading.Thread(target=lambda: taken.append(queue.take("b")), daemon=True) for _ in range(2)]
+    for waiter in waiters:
+        waiter.start()
+    queue.pass_on("undecided")
+    waiters[0].join(0.1)
+    waiters[1].join(0.1)
+
+    assert taken == ["undecided"]
+    queue.done(*last)
+    for waiter in waiters:
+        waiter.join(5)
+    assert taken == ["undecided", None]
