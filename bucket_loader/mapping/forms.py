@@ -480,8 +480,12 @@ def _require_timezone(spec: FieldSpec, place: str, what: str) -> None:
         )
 
 
+def _expected(spec: FieldSpec) -> str:
+    return "in the form that `format:` says" if spec.format else "as ISO 8601 writes it; `format:` says another form"
+
+
 def _timestamp_text(spec: FieldSpec, place: str) -> Form:
-    unparsed = Wrong(_UNPARSED, "timestamp", "is not a timestamp in the expected form")
+    unparsed = Wrong(_UNPARSED, "timestamp", f"is not a timestamp {_expected(spec)}")
     if spec.unit is not None:
         number = f"CASE WHEN regexp_full_match(trim({{n}}), '{_NUMBER_TEXT}') THEN trim({{n}}) END"
         return _epoch(number, spec.unit)
@@ -585,7 +589,7 @@ def _date_form(parsed: str, wrong: tuple[Wrong, ...]) -> Form:
 
 
 def _date(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
-    unparsed = (Wrong(_UNPARSED, "date", "is not a date in the expected form"),)
+    unparsed = (Wrong(_UNPARSED, "date", f"is not a date {_expected(spec)}"),)
     match of:
         case "date" | "null":
             return _date_form("CAST({n} AS DATE)", ())
