@@ -38,9 +38,17 @@ class Attempts:
         """Send the chunk once."""
         self._delivery.ledger.database.wait_until_held()  # another may have the state by now, and send the same
         self._delivery.count_request(retry=self._made > 0)
+        if not self.case.attempts:
+            self._note_successes()
         self._made += 1
         self._client, self._slot = client, slot
         client.begin(self.chunk.body)
+
+    def _note_successes(self) -> None:
+        """Note what had succeeded when it was first sent; a part of a suspicious chunk inherits that of the whole."""
+        self.case.began = self._delivery.patience.successes
+        if not self.case.suspected:
+            self.case.successes_before = self.case.began
 
     def end(self) -> Outcome:
         """Wait for the answer to what was begun."""

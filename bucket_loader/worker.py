@@ -12,7 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader import dead_letters
 from bucket_loader.attempts import Attempts
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from bucket_loader.delivery import Delivery
 
 log = logging.getLogger("bucket_loader.delivery")
+
+LOOK_S: Final = 0.05  # how often who waits for answers, and could send more, looks whether there is more to send
 
 
 class Worker:
@@ -72,6 +74,8 @@ class Worker:
 
     def _has_work(self) -> bool:
         """Have chunks that wait or are in flight, all intended; False at the end."""
+        if (self._waiting or self._flying) and self._more() > 0:  # what could not be had with the last commit
+            self._intend(self.queue.take_more(self, self._more(), ending=0))
         while not (self._waiting or self._flying):
             work = self.queue.take(self, self._more())
             if work is None:
@@ -79,14 +83,22 @@ class Worker:
             if isinstance(work, Attempts):
                 self._finish(work)
             else:
-                self.delivery.ledger.intend(self.delivery.run, *work)
-                self._waiting.extend(map(self._attempts, work))
+                self._intend(work)
         return True
 
-    def _more(self) -> int:
-        """How many more chunks this thread should have: one, or as many as can be sent at once."""
+    def _intend(self, chunks: list[Chunk]) -> None:
+        if chunks:
+            self.delivery.ledger.intend(self.delivery.run, *chunks)
+            self._waiting.extend(map(self._attempts, chunks))
+
+    def _more(self, landed: int = 0) -> int:
+        """How many more chunks this thread should have: one, or as many as can be sent at once.
+
+        Args:
+            landed: connections that are free as soon as what came over them is committed.
+        """
         in_hand = len(self._waiting) + len(self._flying)
-        sendable = self.clients.opened - len(self._waiting)
+        sendable = self.clients.opened + landed - len(self._waiting)
         return max(1 - in_hand, min(self.delivery.pacer.at_once - in_hand, sendable))
 
     def _attempts(self, chunk: Chunk, suspect: Case | None = None) -> Attempts:
@@ -128,25 +140,30 @@ class Worker:
 
     def _land(self) -> None:
         """Read the answers that have come, at least one; commit what was delivered with the next intents."""
-        delivered = []
-        landed = answered(list(self._flying))
-        while landed:
-            for client in landed:
-                attempts = self._flying.pop(client)
-                outcome = attempts.end_first()
+        delivered, free = [], []
+        landed = answered(list(self._flying), LOOK_S if self._more() > 0 else None)
+        try:
+            while landed:
+                for client in landed:
+                    attempts = self._flying.pop(client)
+                    free.append(client)
+                    outcome = attempts.end_first()
+                    if outcome.verdict is Verdict.DELIVERED:
+                        delivered.append((attempts.chunk, attempts.conclusion("delivered", outcome)))
+                    else:
+                        self.queue.pass_on(attempts)
+                landed = answered(list(self._flying), 0)  # those that came meanwhile share the commit
+            if delivered:
+                self._conclude(delivered, len(free))
+        finally:
+            # Only now: a server that closes after an answer has had the time to.
+            for client in free:
                 self.clients.give_back(client)
-                if outcome.verdict is Verdict.DELIVERED:
-                    delivered.append((attempts.chunk, attempts.conclusion("delivered", outcome)))
-                else:
-                    self.queue.pass_on(attempts)
-            landed = answered(list(self._flying), wait=False)  # those that came meanwhile share the commit
-        if delivered:
-            self._conclude(delivered)
 
-    def _conclude(self, delivered: list[tuple[Chunk, Conclusion]]) -> None:
+    def _conclude(self, delivered: list[tuple[Chunk, Conclusion]], landed: int) -> None:
         # One commit carries the outcomes and the next intents. What shares an id waits for that commit: a crash before
         # it sends these chunks again, and they must not come after newer ones.
-        following = self.queue.take_more(self, self._more(), ending=len(delivered))
+        following = self.queue.take_more(self, self._more(landed), ending=len(delivered))
         self.delivery.ledger.go_on(self.delivery.run, delivered, following)
         self.queue.done(*(chunk for chunk, _ in delivered))
         self.delivery.judge(good=sum(len(chunk.sequences) for chunk, _ in delivered))

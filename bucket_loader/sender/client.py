@@ -59,6 +59,11 @@ class Client:
         return self._connection.is_open
 
     @property
+    def is_connected(self) -> bool:
+        """Whether its connection is open; asks the system."""
+        return self._connection.is_connected
+
+    @property
     def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
         """Where an answer is awaited; None when `end` knows already what came of it."""
         return None if self._known is not None else self._connection.socket
@@ -79,6 +84,15 @@ class Client:
             # What is still to come on this connection must not be taken for the next answer (TRAPS: Q, Q2).
             self._connection.disconnect()
         return outcome
+
+    def has_ended(self) -> bool:
+        """Read what has come, without waiting for more; gives whether `end` will not wait either."""
+        if self._known is None:
+            try:
+                return self._connection.advance()
+            except _FAILURES as error:
+                self._known = self._unanswered(error)
+        return True
 
     def get(self, url: str) -> tuple[Outcome, bytes]:
         """Read a URL of the same API with the same care; gives the answer's body too."""
@@ -181,10 +195,13 @@ class Clients:
     def take_opened(self) -> Client | None:
         """Give a client with an open connection, if there is one."""
         with self._lock:
-            if not self._opened:
-                return None
-            self._lent += 1
-            return self._opened.pop()
+            while self._opened:
+                client = self._opened.popleft()  # the one that has rested longest: its end has been heard of by now
+                if client.is_connected:
+                    self._lent += 1
+                    return client
+                self._others.append(client)
+        return None
 
     def take_closed(self) -> Client:
         """Give a client that will open a connection."""
@@ -204,20 +221,24 @@ class Clients:
             client.close()
 
 
-def answered(clients: Sequence[Client], *, wait: bool = True) -> list[Client]:
-    """Wait until an answer, or a part of one, has come to at least one of some clients; give those.
+def answered(clients: Sequence[Client], wait_s: float | None) -> list[Client]:
+    """Give those of some clients whose `end` will not wait; wait for one, at most so many seconds.
 
-    Without `wait` those to which one has come already.
+    With None for ever; then a single one is given at once, since it waits as well by itself.
     """
-    if len(clients) == 1 and wait:
-        return list(clients)  # it waits as well by itself
-    if there := [client for client in clients if client.socket is None]:
-        return there
+    if len(clients) == 1 and wait_s is None:
+        return list(clients)
+    ended = [client for client in clients if client.socket is None]
     poll = select.poll()
-    waiting = {client.socket.fileno(): client for client in clients}
+    waiting = {} if ended else {client.socket.fileno(): client for client in clients}
     for number in waiting:
         poll.register(number, select.POLLIN)
-    return [waiting[number] for number, _ in poll.poll(None if wait else 0)] if waiting else []
+    while waiting and not ended:
+        readable = poll.poll(None if wait_s is None else wait_s * 1_000)
+        ended = [waiting[number] for number, _ in readable if waiting[number].has_ended()]
+        if not readable or wait_s is not None:
+            break
+    return ended
 
 
 def _is_broken_off(error: BaseException) -> bool:

@@ -8,6 +8,8 @@ the request left this machine.
 
 import contextlib
 import re
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -103,6 +105,7 @@ class Connection:
         self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
         self._head: tuple[bytes, bytes] | None = None  # of the last POST, before and after its length
         self._answer: Answer | None = None
+        self._parsed = _Parsed()
         self._busy = False
         watchdog.watch(self.trace)
 
@@ -123,15 +126,21 @@ class Connection:
         return self._head is not None and not self._busy and self.trace.connection.sock is not None
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it is open, and nothing came that nobody asked for, its end included; asks the system."""
+        # What TLS has read already is not for the system to know (TRAPS: Q).
+        return self.is_open and self.trace.connection.is_connected and not getattr(self.trace.socket, "pending", int)()
+
+    @property
     def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
         """Where the answer is awaited; None when there is nothing to wait for."""
         return None if self._answer is not None else self.trace.socket
 
     def send(self, method: str, url: str, body: bytes | None) -> None:
         """Send a request; over a connection that is not open yet, wait for its answer as well."""
-        if self._busy:
-            self.disconnect()  # nobody waited for the answer before: it must not be taken for this one's
-        trace, is_kept = self.trace, self.is_open and self.trace.connection.is_connected  # which asks the system
+        trace, is_kept = self.trace, self.is_connected
+        if self._busy or (self.is_open and not is_kept):
+            self.disconnect()  # what may still come over it must not be taken for this one's answer
         trace.deadline = time.monotonic() + self._route.timeout_s
         trace.sent = trace.written = trace.expired = False
         self._answer, self._busy = None, True
@@ -146,6 +155,7 @@ class Connection:
 
     def _send(self, body: bytes) -> None:
         trace, (before, after) = self.trace, self._head or (b"", b"")
+        self._parsed = _Parsed()
         trace.sent = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before
             trace.socket.sendall(b"%b%d%b" % (before, len(body), after))
@@ -159,11 +169,35 @@ class Connection:
             OSError: it is too long, cut short, too late, or no HTTP.
         """
         try:
-            answer = self._answer or self._received()
+            while (answer := self._answer) is None:
+                self._read_on()
         finally:
             self.trace.deadline = float("inf")
         self._busy = False
         return answer
+
+    def advance(self) -> bool:
+        """Read what has come of the answer, without waiting for more; gives whether that is all of it.
+
+        Raises:
+            OSError: as `receive`.
+        """
+        if self._answer is None:
+            is_tls = isinstance(self.trace.socket, ssl.SSLSocket)  # which may have to wait for the rest of a record
+            timeout_s = self.trace.socket.gettimeout()
+            if is_tls:
+                self.trace.socket.settimeout(0)
+            try:
+                self._read_on()
+            except ssl.SSLWantReadError:
+                pass
+            except BaseException:
+                self.trace.deadline = float("inf")
+                raise
+            finally:
+                if is_tls:
+                    self.trace.socket.settimeout(timeout_s)
+        return self._answer is not None
 
     def _exchange(self, method: str, url: str, body: bytes | None) -> Answer:
         pool, path = self._ways.get(url) or self._way(url)
@@ -204,16 +238,18 @@ class Connection:
         self._ways[url] = pool, self._adapter.request_url(request, proxies)
         return self._ways[url]
 
-    def _received(self) -> Answer:
-        trace, parsed = self.trace, _Parsed()
-        while not parsed.complete:
-            data = trace.socket.recv(_RECEIVED_AT_ONCE)
-            parsed.feed(data, at_end=not data and not trace.expired)
-            if not parsed.complete:
+    def _read_on(self) -> None:
+        trace, parsed = self.trace, self._parsed
+        was_ended = trace.expired  # by the watchdog: no more will come, but what has come is read
+        data = trace.socket.recv(_RECEIVED_AT_ONCE)
+        parsed.feed(data, at_end=not data and not trace.expired)
+        if not parsed.complete:
+            if not (was_ended and data):
                 _check(parsed.bytes, trace)
+            return
         if not parsed.keeps_open:
             trace.connection.close()
-        return Answer(parsed.status, parsed.headers, b"".join(parsed.body))
+        self._answer = Answer(parsed.status, parsed.headers, b"".join(parsed.body))
 
 
 class _Parsed:
@@ -416,5 +452,7 @@ class Watchdog:
                 late = [trace for trace in self._traces if trace.deadline < now]
             for trace in late:
                 trace.expired = True
-                with contextlib.suppress(OSError, AttributeError):
-                    trace.socket.shutdown(2)  # both directions: a blocked send or receive returns at once
+                with contextlib.suppress(OSError, TypeError):  # closed meanwhile, or there is none yet
+                    # Both directions: a blocked send or receive returns at once. Beneath TLS, which would otherwise
+                    # forget how to read what has come.
+                    socket.socket.shutdown(getattr(trace.socket, "socket", trace.socket), 2)

@@ -304,6 +304,28 @@ def test_a_wrong_hint_does_not_change_the_order(bench, hint):
     assert [record["attributes"]["n"] for record in bucket.accepted] == list(range(25))
 
 
+@pytest.mark.parametrize("concurrency", [2, 16])
+def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency):
+    """One request hangs, and those sent beside it are refused: all others are sent meanwhile."""
+    sent_meanwhile = []
+
+    def first_of(records):
+        return int(id_of(records[0])[1:])
+
+    def judge(records):
+        if first_of(records) == 1_000:
+            sent_meanwhile.append(len(bucket.bodies))
+        return refusal("no") if first_of(records) in range(1_010, 1_160) else None
+
+    with stub(judge=judge, hangs=lambda records: 3.0 * (first_of(records) == 1_000)) as bucket:
+        there = Bench(bench.folder, bucket.url)
+        summary = there.run(events(COUNT), chunk={"records": 10}, concurrency=concurrency)
+
+    counts = summary.streams["events"]
+    assert (counts.delivered, counts.rejected) == (COUNT - 150, 150)
+    assert sent_meanwhile[0] >= len(bucket.bodies) - 2
+
+
 def test_what_waits_for_a_chunk_waits_for_its_commit(bench, monkeypatch):
     """Until a delivery is committed nothing that shares an id with it is sent: a crash would send the older again."""
     happened = []

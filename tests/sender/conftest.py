@@ -1,8 +1,11 @@
 """Clients that are closed again, and a key that must not be seen."""
 
 import logging
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from shutil import which
 
 import pytest
 from scripted_server import KEY
@@ -29,3 +32,23 @@ def make_client(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Clie
 
         yield make
     assert KEY not in caplog.text
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Make two certificates that sign themselves: one for our loopback address, one for another host."""
+    openssl = which("openssl")
+    if openssl is None:
+        pytest.skip("openssl makes the certificates, and is not here")
+    folder = tmp_path_factory.mktemp("certificates")
+    made = {}
+    for name, subject in (("ours", "IP:127.0.0.1"), ("other", "DNS:other.invalid")):
+        path = folder / f"{name}.pem"
+        subprocess.run(
+            [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+             "-addext", f"subjectAltName={subject}", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        path.write_bytes((folder / "cert").read_bytes() + (folder / "key").read_bytes())
+        made[name] = path
+    return made

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 KEY = "sec_must_never_be_seen_0123456789"
 JSON = "application/json"
@@ -35,6 +36,13 @@ def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
 
 OK = reply(200, SUCCESS)
 REFUSED = reply(400, b'{"success":false,"error":{"code":"BODY_VALIDATION_FAILED","message":"no"}}')
+
+
+def tls(path: Path) -> ssl.SSLContext:
+    """Make a server's side of TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
 
 
 class GoneError(Exception):

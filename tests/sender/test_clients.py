@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from scripted_server import OK, REFUSED, Peer, scripted
+from scripted_server import OK, REFUSED, SUCCESS, Peer, reply, scripted, tls
 
 from bucket_loader.records import Verdict
 from bucket_loader.sender.client import Clients, answered
@@ -40,9 +40,9 @@ def test_the_first_to_be_answered_is_given_first(make_clients):
         slow, quick = opened(make_clients(server), 2)
         for client in (slow, quick):
             client.begin(BODY)
-        none = answered([slow, quick], wait=False)
+        none = answered([slow, quick], 0)
         may_answer[1].set()
-        first = answered([slow, quick])
+        first = answered([slow, quick], None)
         verdicts = [quick.end().verdict]
         may_answer[0].set()
         verdicts.append(slow.end().verdict)
@@ -67,7 +67,7 @@ def test_what_is_known_at_once_is_not_waited_for(make_clients):
             (closed,) = opened(make_clients(other), 1)
         closed.begin(BODY)  # its server is gone
 
-        assert answered([waits, closed]) == [closed]
+        assert answered([waits, closed], None) == [closed]
         assert closed.end().verdict is Verdict.NOT_SENT
 
 
@@ -113,6 +113,91 @@ def test_a_late_answer_that_is_whole_is_an_answer(make_client):
 
         assert client.end().verdict is Verdict.REJECTED
         assert client.post(BODY).verdict is Verdict.DELIVERED  # over another connection: the watchdog ended that one
+
+
+def test_half_an_answer_keeps_nobody_waiting(make_clients):
+    """While the rest of one answer is awaited others are given, and none is given before it is whole."""
+    rest = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.read()
+        peer.send(REFUSED[:40])
+        rest.wait(10)
+        peer.send(REFUSED[40:])
+
+    with scripted(script) as server:
+        slow, other = opened(make_clients(server), 2)
+        slow.begin(BODY)
+        other.begin(BODY)
+        began = time.monotonic()
+        none = answered([slow, other], 0.2)
+        took_s = time.monotonic() - began
+        rest.set()
+        ended = set(answered([slow, other], None))
+        while len(ended) < 2:
+            ended |= set(answered([slow, other], 0.1))
+        verdicts = [slow.end().verdict, other.end().verdict]
+
+    assert none == []
+    assert took_s < 2
+    assert verdicts == [Verdict.REJECTED, Verdict.REJECTED]
+
+
+@pytest.mark.parametrize("sent", [0, 40], ids=["nothing", "half"])
+def test_under_tls_too_a_late_answer_that_is_whole_is_an_answer(make_client, certificates, sent):
+    """The watchdog ends a connection beneath TLS: what has come is still read."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.read()
+        peer.send(REFUSED[:sent])
+        peer.send(REFUSED[sent:])
+        peer.pause(10)
+
+    with scripted(script, tls(certificates["ours"])) as server:
+        client = make_client(server.url, timeout_s=0.4, ca_bundle=str(certificates["ours"]))
+        client.post(BODY)
+        client.begin(BODY)
+        time.sleep(0.8)
+
+        assert client.end().verdict is Verdict.REJECTED
+
+
+def test_a_surplus_that_tls_has_read_already_is_nobodys_answer(make_client, certificates):
+    """The system does not know of it; the next request goes over another connection."""
+    large = reply(200, SUCCESS + b" " * (8192 - len(reply(200, SUCCESS)) - 2))
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send((large if peer.number == 0 else REFUSED) + OK)
+        peer.pause(10)
+
+    with scripted(script, tls(certificates["ours"])) as server:
+        client = make_client(server.url, ca_bundle=str(certificates["ours"]))
+        verdicts = [client.post(BODY).verdict for _ in range(2)]
+
+    assert verdicts == [Verdict.DELIVERED, Verdict.REJECTED]
+
+
+def test_a_connection_that_the_server_closed_is_not_lent_as_open(make_clients):
+    """Who has answers to read would have to wait for another."""
+
+    def script(peer: Peer) -> None:
+        peer.read()
+        peer.send(OK)
+        peer.fin()
+
+    with scripted(script) as server:
+        clients = make_clients(server)
+        (client,) = opened(clients, 1)
+        clients.give_back(client)
+        time.sleep(0.2)
+
+        assert clients.take_opened() is None
+        assert clients.capacity == 0
 
 
 def test_open_connections_are_lent_first_and_counted(make_clients):

@@ -1,46 +1,15 @@
 """How the sender connects: TLS, proxies, names, connections that are kept, and what it must not take for an answer."""
 
 import socket
-import ssl
-import subprocess
 import time
-from pathlib import Path
-from shutil import which
 
 import pytest
-from scripted_server import JSON, KEY, OK, REFUSED, SUCCESS, Peer, Script, always, in_turn, reply, scripted
+from scripted_server import JSON, KEY, OK, REFUSED, SUCCESS, Peer, Script, always, in_turn, reply, scripted, tls
 
 from bucket_loader.records import Verdict
 
 BODY = b'[{"type":"user","userId":"1"}]'
 SLACK_S = 3.0
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Make two certificates that sign themselves: one for our loopback address, one for another host."""
-    openssl = which("openssl")
-    if openssl is None:
-        pytest.skip("openssl makes the certificates, and is not here")
-    folder = tmp_path_factory.mktemp("certificates")
-    made = {}
-    for name, subject in (("ours", "IP:127.0.0.1"), ("other", "DNS:other.invalid")):
-        path = folder / f"{name}.pem"
-        subprocess.run(
-            [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
-             "-addext", f"subjectAltName={subject}", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        path.write_bytes((folder / "cert").read_bytes() + (folder / "key").read_bytes())
-        made[name] = path
-    return made
-
-
-def tls(path: Path) -> ssl.SSLContext:
-    """Make a server's side of TLS."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
 
 
 # --- before anything is sent ---------------------------------------------------------------------------------------

@@ -519,7 +519,7 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         (ahead, "queue", world.queue()),
         (delivery, "Client", lambda *_: SentBy(world, simulation.server)),
         (clients, "threading", threads),
-        (worker, "answered", lambda clients, *, wait=True: answered(world, clients, wait=wait)),
+        (worker, "answered", lambda clients, wait_s: answered(world, clients, wait_s)),
         (delivery, "Watchdog", lambda: SimpleNamespace(stop=lambda: None)),
         (retry, "random", simulation.rng),
         (pacing, "AUTO_WORKERS", AUTO_WORKERS),

@@ -240,20 +240,27 @@ class SentBy:
 
     def end(self) -> Outcome:
         """Wait for the outcome."""
-        answered(self._world, [self], wait=True)
+        answered(self._world, [self], None)
         self.is_open = self.outcome.status is not None and self._server.rng.random() < CONNECTION_KEPT_SHARE
         return self.outcome
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it is open still."""
+        self.is_open = self.is_open and self._server.rng.random() < CONNECTION_KEPT_SHARE
+        return self.is_open
 
     def close(self) -> None:
         """Do nothing: what is under way is the server's."""
 
 
-def answered(world: World, clients: list[SentBy], *, wait: bool) -> list[SentBy]:
+def answered(world: World, clients: list[SentBy], wait_s: float | None) -> list[SentBy]:
     """Give the clients that know what became of their requests; wait for one, and let others catch up."""
-    for _ in range(world.rng.randrange(8) if wait else 0):
+    for _ in range(0 if wait_s == 0 else world.rng.randrange(8)):
         world.sleep(0)
-    while not (found := [client for client in clients if client.outcome is not None]) and wait:
+    while not (found := [client for client in clients if client.outcome is not None]) and wait_s != 0:
         for client in clients:
             client.waiting = [world.current()]
-        world.wait(None)
+        if not world.wait(wait_s):
+            break
     return found
