@@ -31,7 +31,7 @@ class Queue:
         chunks: Iterator[Chunk],
         stopped: threading.Event,
         room: Callable[[], int],
-        one_is_enough: Callable[[], bool] = lambda: False,
+        one_is_enough: Callable[[], bool],
     ) -> None:
         self._chunks = chunks
         self._stopped = stopped

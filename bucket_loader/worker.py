@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bucket_loader.delivery")
 
-LOOK_S: Final = 0.05  # how often who waits for answers, and could send more, looks whether there is more to send
+LOOK_S: Final = 0.05  # how often the lead, which waits for answers, looks whether there is more to send
 
 
 class Worker:
@@ -74,8 +74,9 @@ class Worker:
 
     def _has_work(self) -> bool:
         """Have chunks that wait or are in flight, all intended; False at the end."""
-        if (self._waiting or self._flying) and self._more() > 0:  # what could not be had with the last commit
-            self._intend(self.queue.take_more(self, self._more(), ending=0))
+        more = self._more()
+        if (self._waiting or self._flying) and more > 0:  # what could not be had with the last commit
+            self._intend(self.queue.take_more(self, more, ending=0))
         while not (self._waiting or self._flying):
             work = self.queue.take(self, self._more())
             if work is None:
@@ -102,12 +103,11 @@ class Worker:
         return max(1 - in_hand, min(self.delivery.pacer.at_once - in_hand, sendable))
 
     def _attempts(self, chunk: Chunk, suspect: Case | None = None) -> Attempts:
-        successes = self.delivery.patience.successes
         case = self.queue.case(chunk) or Case(
             hold=self.stream.on_unknown == "hold",
             alone=len(chunk.sequences) == 1,
-            began=successes,
-            successes_before=suspect.began if suspect else successes,
+            began=0,  # noted when it is first sent
+            successes_before=suspect.began if suspect else 0,
             suspected=suspect is not None,
         )
         # One that came back is tried until it is decided, or cut when it can be.
@@ -141,7 +141,8 @@ class Worker:
     def _land(self) -> None:
         """Read the answers that have come, at least one; commit what was delivered with the next intents."""
         delivered, free = [], []
-        landed = answered(list(self._flying), LOOK_S if self._more() > 0 else None)
+        # Others may wait for the lead to take what there is room for, so it never waits for one answer alone.
+        landed = answered(list(self._flying), LOOK_S if self.queue.leads(self) else None)
         try:
             while landed:
                 for client in landed:

@@ -154,7 +154,8 @@ class Connection:
             raise
 
     def _send(self, body: bytes) -> None:
-        trace, (before, after) = self.trace, self._head or (b"", b"")
+        assert self._head is not None  # noqa: S101  # narrows the type
+        trace, (before, after) = self.trace, self._head
         self._parsed = _Parsed()
         trace.sent = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before

@@ -29,7 +29,7 @@ from bucket_loader.records import Outcome, Verdict
 AUTO_START: Final = 4.0
 AUTO_QUICK: Final = 16.0  # slots that a server may get whatever its latency: one thread fills them
 AUTO_MAX: Final = 48  # slots: 200 requests a second that are answered after 200 ms, and a fifth to spare
-OWN_PER_S: Final = 4_000  # more requests a second than this program can make: with more slots they wait for each other
+OWN_PER_S: Final = 4_000  # about what this program can make in a second: with more slots they wait for each other
 AUTO_WORKERS: Final = 64  # threads: some of them wait to try again
 RECENT: Final = 50  # answers that the share of server errors is taken over
 ERROR_SHARE_MAX: Final = 0.2

@@ -110,12 +110,13 @@ class StubBucket:
         accepted: the records taken, in order.
         bodies: every body that came, in order.
         overlaps: ids that two requests carried at the same time.
-        delay_s: how long a request is in the works; `hangs` may give another time for some.
+        delay_s: how long a request is in the works.
+        hangs: called while a request is in the works, without the lock: it may take its time.
     """
 
     judge: Judge = lambda _records: None
     delay_s: float = 0.0
-    hangs: Callable[[list[dict[str, Any]]], float] = lambda _records: 0.0
+    hangs: Callable[[list[dict[str, Any]]], object] = lambda _records: None
     accepted: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     overlaps: list[set[str]] = field(default_factory=list)
@@ -136,7 +137,8 @@ class StubBucket:
             self.bodies.append(body)
             self.overlaps += [ids & other for other in self._in_flight if ids & other]
             self._in_flight.append(ids)
-        self._pause.wait(self.hangs(records) or self.delay_s)
+        self._pause.wait(self.delay_s)
+        self.hangs(records)
         with self.lock:
             self._in_flight.remove(ids)
             judged = self.judge(records)

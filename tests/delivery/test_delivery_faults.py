@@ -11,6 +11,7 @@ from bench import Bench, accepted, companies, events, id_of, refusal, stub, user
 from bucket_loader import run as runs
 from bucket_loader.chunk_queue import Queue
 from bucket_loader.ledger import Ledger
+from bucket_loader.sender.client import Clients
 from bucket_loader.state import State
 
 COUNT = 2_000
@@ -304,26 +305,60 @@ def test_a_wrong_hint_does_not_change_the_order(bench, hint):
     assert [record["attributes"]["n"] for record in bucket.accepted] == list(range(25))
 
 
-@pytest.mark.parametrize("concurrency", [2, 16])
-def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency):
-    """One request hangs, and those sent beside it are refused: all others are sent meanwhile."""
-    sent_meanwhile = []
+@pytest.mark.parametrize("concurrency", [2, 3, 16, "auto"])
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency, status):
+    """One request hangs, and some of those beside it are refused or fail once: all others are delivered meanwhile."""
+    beside = range(1_010, 1_160)
+    rejected = len(beside) if status == 400 else 0
+    all_others = COUNT - rejected - 10
+    failed, meanwhile = set(), []
 
     def first_of(records):
         return int(id_of(records[0])[1:])
 
-    def judge(records):
+    def hangs(records):
         if first_of(records) == 1_000:
-            sent_meanwhile.append(len(bucket.bodies))
-        return refusal("no") if first_of(records) in range(1_010, 1_160) else None
+            give_up_at = time.monotonic() + 20
+            while len(bucket.accepted) < all_others and time.monotonic() < give_up_at:
+                time.sleep(0.01)
+            meanwhile.append(len(bucket.accepted))
 
-    with stub(judge=judge, hangs=lambda records: 3.0 * (first_of(records) == 1_000)) as bucket:
+    def judge(records):
+        first = first_of(records)
+        if status == 200 or first not in beside or (status != 400 and first in failed):
+            return None
+        failed.add(first)
+        return refusal("no", status=status)
+
+    with stub(judge=judge, hangs=hangs) as bucket:
         there = Bench(bench.folder, bucket.url)
-        summary = there.run(events(COUNT), chunk={"records": 10}, concurrency=concurrency)
+        summary = there.run(events(COUNT), chunk={"records": 10}, concurrency=concurrency, timeout="30s")
 
     counts = summary.streams["events"]
-    assert (counts.delivered, counts.rejected) == (COUNT - 150, 150)
-    assert sent_meanwhile[0] >= len(bucket.bodies) - 2
+    assert (counts.delivered, counts.rejected) == (COUNT - rejected, rejected)
+    assert meanwhile == [all_others]
+
+
+def test_a_connection_is_lent_again_only_after_the_commit(bench, monkeypatch):
+    """So that a server that closes after an answer has been heard of: what it never got would count as in doubt."""
+    happened = []
+    go_on, give_back = Ledger.go_on, Clients.give_back
+
+    def going_on(ledger, run_name, ended, following):
+        go_on(ledger, run_name, ended, following)
+        happened.extend("commit" for _ in ended)
+
+    def giving_back(clients, client):
+        happened.append("lent again")
+        give_back(clients, client)
+
+    monkeypatch.setattr(Ledger, "go_on", going_on)
+    monkeypatch.setattr(Clients, "give_back", giving_back)
+    with stub() as bucket:
+        Bench(bench.folder, bucket.url).run(events(60), chunk=SMALL, concurrency=1)
+
+    assert happened == ["commit", "lent again"] * 3
 
 
 def test_what_waits_for_a_chunk_waits_for_its_commit(bench, monkeypatch):

@@ -280,19 +280,26 @@ REFUSALS = [
 MATRIX = [*SUCCESSES, *NO_SUCCESSES, *BROKEN, *SLOW, *ENDLESS, *REDIRECTS, *REFUSALS]
 
 
-@pytest.mark.parametrize("proven", [False, True], ids=["new", "proven"])
+@pytest.mark.parametrize("connection", ["new", "proven", "kept"])
 @pytest.mark.parametrize("found", MATRIX, ids=lambda found: found.name.replace(" ", "_"))
-def test_every_answer_has_one_verdict(make_client, found, proven):
-    """Each answer has its exact verdict, in time, in bounded memory, after one request, and without showing the key."""
-    with scripted(script_of(found)) as server:
-        client = make_client(server.url, proven=proven, timeout_s=found.timeout_s)
+def test_every_answer_has_one_verdict(make_client, found, connection):
+    """Each answer has its exact verdict, in time, in bounded memory, after one request, and without showing the key.
+
+    Over a kept connection, which is spoken over directly, it is that of a new one.
+    """
+    kept = connection == "kept"
+    with scripted(script_of(found, kept=kept)) as server:
+        client = make_client(server.url, proven=connection == "proven", timeout_s=found.timeout_s)
+        if kept:
+            assert client.post(BODY).verdict is DELIVERED
+            assert client.is_open
         began = time.monotonic()
         outcome = client.post(found.body)
         took_s = time.monotonic() - began
         sent_bytes = sum(peer.sent_bytes for peer in server.peers)
         requests = len(server.received) if found.reads else 1
 
-    assert outcome.verdict is (found.proven if proven else found.new)
+    assert outcome.verdict is (found.new if connection == "new" else found.proven)
     assert took_s < found.timeout_s + SLACK_S
     assert sent_bytes < ANSWER_BYTES_MAX + 16 * 1024 * 1024 or "100 for ever" in found.name
     assert (requests, len(server.peers)) == (1, 1)

@@ -14,6 +14,8 @@ import scenario
 
 BLOCK = 250  # seeds that one task plays
 SEEDS_A_MISTAKE = 5_000
+# A mistake that no longer fits the code it is planted in crashes: that is not one that was found.
+NOT_PLAYED = ("AttributeError", "NameError", "TypeError")
 
 
 def block(first: int, count: int) -> list[tuple[int, str]]:
@@ -30,8 +32,8 @@ def find(name: str, first: int, most: int) -> tuple[int, str] | None:
     try:
         with mistakes.planted(name):
             for seed in range(first, first + most):
-                # A mistake that cannot be played is not one that was found.
-                if (broken := scenario.play(seed)) and "AttributeError" not in broken:
+                broken = scenario.play(seed)
+                if broken and not any(kind in broken for kind in NOT_PLAYED):
                     return seed, broken.splitlines()[0]
     finally:
         scenario.forget_templates()
