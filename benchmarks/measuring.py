@@ -22,12 +22,14 @@ class Cost:
     """What one command cost.
 
     Attributes:
-        seconds: from when it said that it began, else from its start, to its end.
+        start_s: until it said that it began; 0 when it did not say.
+        seconds: from then on, to its end.
         cpu_s: user and system, over the same time, of it and all its children.
         peak_mb: the most that each of its processes had resident, added up, in MiB.
         stdout: what it printed.
     """
 
+    start_s: float
     seconds: float
     cpu_s: float
     peak_mb: float
@@ -41,14 +43,14 @@ class CommandError(Exception):
 def measure(words: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> Cost:
     """Run a command in a folder, and measure it.
 
-    A command whose start should not count (a peer's imports) writes one line to the file that BENCHMARK_BEGAN names:
+    A command whose start should not count (its imports) writes one line to the file that BENCHMARK_BEGAN names:
     the monotonic clock and its own CPU seconds when it begins.
     """
     began_file = folder / "began"
     began_file.unlink(missing_ok=True)
     variables = os.environ | environment | {"BENCHMARK_BEGAN": str(began_file)}
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complained:
-        began_s = time.monotonic()
+        started_s = began_s = time.monotonic()
         child = subprocess.Popen(words, cwd=folder, env=variables, stdout=printed, stderr=complained)  # noqa: S603
         memory = _Memory(child.pid)
         _, status, usage = os.wait4(child.pid, 0)
@@ -65,7 +67,7 @@ def measure(words: Sequence[str], *, folder: Path, environment: Mapping[str, str
     if began_file.exists():
         began_s, spared_cpu_s = map(float, began_file.read_text().split())
     cpu_s = usage.ru_utime + usage.ru_stime - spared_cpu_s
-    return Cost(ended_s - began_s, cpu_s, sampled_mb or _maxrss_mb(usage.ru_maxrss), stdout)
+    return Cost(began_s - started_s, ended_s - began_s, cpu_s, sampled_mb or _maxrss_mb(usage.ru_maxrss), stdout)
 
 
 def _maxrss_mb(maxrss: int) -> float:

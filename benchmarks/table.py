@@ -67,21 +67,31 @@ def compared(line: Line, full: Line | None) -> tuple[Spread | None, Spread | Non
     return ratio(full.rates(), line.rates()), ratio(line.cpu_us(), full.cpu_us())
 
 
-HEAD: Final = ("", "rows", "rows a second", "CPU µs a row", "peak MB", "`full` is faster by", "and takes less CPU by")
+HEAD: Final = (
+    "",
+    "rows",
+    "start, s",
+    "rows a second",
+    "CPU µs a row",
+    "peak MB",
+    "`full` is faster by",
+    "and takes less CPU by",
+)
 
 
 def cells(line: Line, full: Line | None) -> tuple[str, ...]:
     """Spell one line of the table."""
     rates = [rate for rate in line.rates() if rate is not None]
     if not rates:
-        return (line.title, f"{line.rows:,}", "failed", "", "", "", "")
+        return (line.title, f"{line.rows:,}", "", "failed", "", "", "", "")
     peak = f"{max(line.values('peak_mb')):.0f}"
     if line.entry.timed:
         seconds = f"{Spread.of(line.values('seconds')).spelt('.2f')} s"
-        return (line.title, f"{line.rows:,}", seconds, "", peak, "", "")
+        return (line.title, f"{line.rows:,}", "", seconds, "", peak, "", "")
+    start_s = f"{median(line.values('start_s')):.1f}"
     cpu_us = median(value for value in line.cpu_us() if value is not None)
     ratios = ("" if spread is None else spread.spelt(".2f") for spread in compared(line, full))
-    return (line.title, f"{line.rows:,}", Spread.of(rates).spelt(",.0f"), f"{cpu_us:.1f}", peak, *ratios)
+    return (line.title, f"{line.rows:,}", start_s, Spread.of(rates).spelt(",.0f"), f"{cpu_us:.1f}", peak, *ratios)
 
 
 def markdown(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
@@ -120,6 +130,7 @@ def as_json(line: Line, full: Line | None) -> dict[str, Any]:
 def _round(cost: Cost, rows: int) -> dict[str, float]:
     return {
         "rows_per_second": round(rows / cost.seconds, 1),
+        "start_s": round(cost.start_s, 3),
         "seconds": round(cost.seconds, 3),
         "cpu_us_per_row": round(cost.cpu_s / rows * 1e6, 3),
         "peak_mb": round(cost.peak_mb, 1),

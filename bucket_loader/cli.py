@@ -4,6 +4,7 @@ Exit codes (DESIGN section 5): 0 done, 2 a mistake and nothing sent, 3 some rows
 5 the key or the host is refused, 75 run again later, 130 and 143 interrupted, 1 a bug.
 """
 
+import functools
 import json
 import os
 import signal
@@ -12,12 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from bucket_loader import __version__
 from bucket_loader.errors import BucketLoaderError, UsageError
+from bucket_loader.start import import_libraries
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline
@@ -163,6 +165,14 @@ def main() -> None:
 
 
 def _state_options(command: Command) -> Command:
+    """Give a command the options that all have that work on a state; it begins with what they all import."""
+
+    @functools.wraps(command)
+    def begun(*arguments: Any, **words: Any) -> Any:  # noqa: ANN401  # click's own
+        import_libraries()
+        return command(*arguments, **words)
+
+    wrapped = cast("Command", begun)
     for option in reversed((
         click.option("--state", type=Place(), multiple=True, envvar="BUCKET_LOADER_STATE", metavar="PLACE",
                      help="Where the memory of runs lies: a folder; postgresql://... for the ledger, and with it "
@@ -173,8 +183,8 @@ def _state_options(command: Command) -> Command:
                      default="text", show_default=True, expose_value=False, show_envvar=True,
                      help="What stderr is: lines for people, or JSON objects, one a line."),
     )):  # fmt: skip
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
 _wait_option = click.option(

@@ -1,0 +1,27 @@
+"""The start of a command: what is large is imported once, quickly, and then left alone by the garbage collector.
+
+Python looks through all that was ever made for garbage, while it is made and once more at the end: a fifth of a short
+run. What a library makes as it is imported stays to the end. Only for a process that is all ours, since it holds for
+everything that is there by then.
+"""
+
+import gc
+import os
+import sys
+
+
+def import_libraries() -> None:
+    """Import the modules that stand on large libraries; does nothing when they are there already.
+
+    DuckDB is not among them: its types have to be found and freed at the end, or it prints what it calls leaks.
+    """
+    if "pyarrow" in sys.modules:
+        return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's; they wait for work by spinning, and get none
+    gc.disable()
+    try:
+        from bucket_loader import ledger, pipeline_file, plan  # noqa: F401
+        from bucket_loader.sender import client  # noqa: F401
+    finally:
+        gc.enable()
+    gc.freeze()
