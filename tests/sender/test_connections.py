@@ -1,10 +1,25 @@
 """How the sender connects: TLS, proxies, names, connections that are kept, and what it must not take for an answer."""
 
+import select
 import socket
 import time
 
 import pytest
-from scripted_server import JSON, KEY, OK, REFUSED, SUCCESS, Peer, Script, always, in_turn, reply, scripted, tls
+from scripted_server import (
+    JSON,
+    KEY,
+    OK,
+    REFUSED,
+    SUCCESS,
+    GoneError,
+    Peer,
+    Script,
+    always,
+    in_turn,
+    reply,
+    scripted,
+    tls,
+)
 
 from bucket_loader.records import Verdict
 
@@ -119,13 +134,44 @@ def test_tls_that_breaks_after_the_request_is_unknown(make_client, certificates,
 # --- proxies and the environment -----------------------------------------------------------------------------------
 
 
-def test_an_explicit_proxy_is_used(make_client):
-    """What goes over a named proxy reaches it, and it alone."""
+def test_an_explicit_proxy_is_used_and_kept(make_client):
+    """What goes over a named proxy reaches it, and it alone; so does what follows over the same connection."""
     with scripted(always(OK)) as server:
-        outcome = make_client("http://bucket.invalid", proxy=server.url).post(BODY)
+        client = make_client("http://bucket.invalid", proxy=server.url.replace("//", "//me:there@"))
+        verdicts = [client.post(body).verdict for body in (BODY, b"[]")]
 
-    assert outcome.verdict is Verdict.DELIVERED
-    assert server.received[0].head.startswith(b"POST http://bucket.invalid/bulk ")
+    heads = [(sent.head.split(b"\r\n")[0], sent.headers["proxy-authorization"]) for sent in server.received]
+    assert verdicts == [Verdict.DELIVERED] * 2
+    assert heads == [(b"POST http://bucket.invalid/bulk HTTP/1.1", "Basic bWU6dGhlcmU=")] * 2
+    assert [sent.body for sent in server.received] == [BODY, b"[]"]
+    assert len(server.peers) == 1
+
+
+def test_a_tunnel_is_opened_once_and_kept(make_client, certificates):
+    """Over TLS a proxy only passes on what it cannot read; the tunnel's own head is not sent again."""
+
+    def relay(peer: Peer) -> None:
+        host, _, port = peer.read_head().split()[1].decode().rpartition(":")
+        with socket.create_connection((host, int(port))) as beyond:
+            peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ways = {peer.socket: beyond, beyond: peer.socket}
+            while True:
+                for side in select.select(ways, [], [], 0.1)[0]:
+                    data = side.recv(65_536)
+                    if not data:
+                        raise GoneError
+                    ways[side].sendall(data)
+                peer.pause(0)
+
+    ours = certificates["ours"]
+    with scripted(always(OK), tls(ours)) as server, scripted(relay) as proxy:
+        client = make_client(server.url, proxy=proxy.url, ca_bundle=str(ours))
+        verdicts = [client.post(body).verdict for body in (BODY, b"[]")]
+
+    assert verdicts == [Verdict.DELIVERED] * 2
+    assert [sent.head.split(b"\r\n")[0] for sent in server.received] == [b"POST /bulk HTTP/1.1"] * 2
+    assert [sent.body for sent in server.received] == [BODY, b"[]"]
+    assert (len(server.peers), len(proxy.peers)) == (1, 1)
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
