@@ -65,8 +65,8 @@ class NestedColumn:
     timezone: str | None = None
     dst: str | None = None
 
-    def spell(self, value: object) -> str:
-        """Spell one value as finished text.
+    def spell(self, value: object) -> str | None:
+        """Spell one value as finished text; None when nothing is left of it.
 
         Raises:
             NoFormError: it has none.
@@ -78,15 +78,16 @@ class NestedColumn:
         else:
             parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
         if self.list_of is None:
-            return nested.fragment(
+            members = nested.fragment(
                 self.target.partition(".")[2],
                 parsed,
                 self._is_taken,
                 send_nulls=self.send_nulls,
                 local=nested.local_clock(self.timezone, self.dst) if self.timezone is not None else None,
             )
+            return members or None
         if parsed is None:
-            return ""
+            return None
         member = bool if self.list_of == "booleans" else str
         if not isinstance(parsed, list) or not all(isinstance(item, member) for item in parsed):
             raise NoFormError(f"is not a list of {self.list_of}")
@@ -192,13 +193,13 @@ class Mapping:
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
         failures: dict[tuple[int, int], str] = {}
         for column in self.nested:
-            texts: list[str] = []
+            texts: list[str | None] = []
             for index, value in enumerate(nested.python_values(data.column(column.column))):
                 try:
                     texts.append(column.spell(value))
                 except NoFormError as error:
                     failures[column.number, index] = str(error)
-                    texts.append("")
+                    texts.append(None)
             failed = [(column.number, index) in failures for index in range(data.num_rows)]
             arrays += [pa.array(texts, pa.string()), pa.array(failed, pa.bool_())]
         return arrays, failures

@@ -265,7 +265,7 @@ def fragment(
     send_nulls: bool,
     local: Local | None = None,
 ) -> str:
-    """Spell a nested value as members of a JSON object, each after a comma.
+    """Spell a nested value as members of a JSON object, commas between them; empty when there are none.
 
     Args:
         name: the attribute's name, before the dots.
@@ -287,4 +287,4 @@ def fragment(
             members[dotted] = spelt
         if len(members) > LEAVES_MAX:
             raise NoFormError(f"has more than {LEAVES_MAX} values")
-    return "".join(f",{json.dumps(dotted, ensure_ascii=False)}:{members[dotted]}" for dotted in sorted(members))
+    return ",".join(f"{json.dumps(dotted, ensure_ascii=False)}:{members[dotted]}" for dotted in sorted(members))

@@ -160,16 +160,17 @@ class Select:
         return [name for name in ("attributes", "evalContext") if name in self.parts]
 
     def _members(self, name: str) -> str:
-        """Spell an object's members, each after a comma; empty when all are null."""
+        """Spell an object's members, commas between them; empty when all are null."""
         texts = [self._member(part, part.target.partition(".")[2]) for part in self.parts[name]]
-        return _joined(texts) if texts else "''"
+        return f"concat_ws(',', {', '.join(texts)})" if texts else "''"
 
-    def _member(self, part: Part, name: str) -> str:
+    def _member(self, part: Part, name: str, before: str = "") -> str:
+        """Spell one member, or several of a nested column; null when there is none."""
         if isinstance(part, NestedColumn) and part.list_of is None:
             return f"j{part.number}"
-        opening = f",{json.dumps(name, ensure_ascii=False)}:"
+        opening = f"{before}{json.dumps(name, ensure_ascii=False)}:"
         if isinstance(part, NestedColumn):
-            return f"CASE WHEN j{part.number} = '' THEN '' ELSE {literal(opening)} || j{part.number} END"
+            return f"{literal(opening)} || j{part.number}"
         spelt = f"{literal(opening)} || {part.fill(part.form.json)}"
         nulls_are_sent = self.stream.nulls == "send" and "." in part.target
         return f"coalesce({spelt}, {literal(opening + 'null')})" if nulls_are_sent else spelt
@@ -179,10 +180,10 @@ class Select:
         for name in contract.rules(self.stream.record):
             if name in self._objects():
                 opening = f',"{name}":{{'
-                texts += [f"CASE WHEN {name} <> '' THEN {literal(opening)} END", f"substr({name}, 2)"]
+                texts += [f"CASE WHEN {name} <> '' THEN {literal(opening)} END", name]
                 texts.append(f"CASE WHEN {name} <> '' THEN '}}' END")
             elif name in self.parts and name != "timestamp":
-                texts += [self._member(part, name) for part in self.parts[name]]
+                texts += [self._member(part, name, ",") for part in self.parts[name]]
         return texts
 
     def _opening(self) -> str:
@@ -199,7 +200,7 @@ class Select:
         if "timestamp" not in self.parts:
             return "CAST(NULL AS VARCHAR)"
         (part,) = self.parts["timestamp"]
-        return self._member(part, "timestamp")
+        return self._member(part, "timestamp", ",")
 
     def _as_of(self) -> str:
         if "timestamp" not in contract.rules(self.stream.record, self.api):
