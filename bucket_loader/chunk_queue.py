@@ -96,6 +96,11 @@ class Queue:
         """Tell whether a worker is the one that has chunks in flight while others only open connections."""
         return self._lead is who
 
+    def step_back(self, who: object) -> None:
+        """Let another be the lead: this worker will wait for something."""
+        with self._condition:
+            self._leave(who)
+
     def _leave(self, who: object) -> None:
         if self._lead is who:
             self._lead = None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bucket_loader.delivery")
 
-LOOK_S: Final = 0.05  # how often the lead, which waits for answers, looks whether there is more to send
+LOOK_S: Final = 0.05  # how often who waits for answers looks whether there is more to send
 
 
 class Worker:
@@ -136,13 +136,24 @@ class Worker:
         if self._flying:
             return self.clients.take_opened()
         opens = self.clients.capacity < self.delivery.pacer.at_once and not self.queue.leads(self)
-        return self.clients.take_closed() if opens else self.clients.take()
+        opened = None if opens else self.clients.take_opened()
+        if opened is not None:
+            return opened
+        self._leave_the_rest()
+        return self.clients.take_closed()
+
+    def _leave_the_rest(self) -> None:
+        """Keep one chunk: who opens a connection waits for its answer, and others can lead, and send, meanwhile."""
+        while len(self._waiting) > 1:
+            self.queue.pass_on(self._waiting.pop())
+        self.queue.step_back(self)
 
     def _land(self) -> None:
         """Read the answers that have come, at least one; commit what was delivered with the next intents."""
         delivered, free = [], []
-        # Others may wait for the lead to take what there is room for, so it never waits for one answer alone.
-        landed = answered(list(self._flying), LOOK_S if self.queue.leads(self) else None)
+        # Others may wait for the lead to take what there is room for; and nobody else sends what waits here.
+        looks = self.queue.leads(self) or self._waiting
+        landed = answered(list(self._flying), LOOK_S if looks else None)
         try:
             while landed:
                 for client in landed:

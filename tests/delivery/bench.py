@@ -112,11 +112,13 @@ class StubBucket:
         overlaps: ids that two requests carried at the same time.
         delay_s: how long a request is in the works.
         hangs: called while a request is in the works, without the lock: it may take its time.
+        closes: tells whether the connection ends with the answer; each connection has a thread of its own.
     """
 
     judge: Judge = lambda _records: None
     delay_s: float = 0.0
     hangs: Callable[[list[dict[str, Any]]], object] = lambda _records: None
+    closes: Callable[[], bool] = lambda: False
     accepted: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     overlaps: list[set[str]] = field(default_factory=list)
@@ -170,6 +172,7 @@ def stub(**options: Any) -> Iterator[StubBucket]:
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+            self.close_connection = bucket.closes()
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

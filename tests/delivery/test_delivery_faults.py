@@ -1,6 +1,7 @@
 """Whole runs while things go wrong: nothing is lost, nothing is repeated unnamed, everything is counted."""
 
 import json
+import threading
 import time
 from collections import Counter
 from contextlib import closing
@@ -307,8 +308,9 @@ def test_a_wrong_hint_does_not_change_the_order(bench, hint):
 
 @pytest.mark.parametrize("concurrency", [2, 3, 16, "auto"])
 @pytest.mark.parametrize("status", [200, 400, 429, 500])
-def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency, status):
-    """One request hangs, and some of those beside it are refused or fail once: all others are delivered meanwhile."""
+@pytest.mark.parametrize("hanging", [0, 1_000])
+def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency, status, hanging):
+    """One request hangs, and some others are refused or fail once: all others are delivered meanwhile."""
     beside = range(1_010, 1_160)
     rejected = len(beside) if status == 400 else 0
     all_others = COUNT - rejected - 10
@@ -318,7 +320,7 @@ def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency, stat
         return int(id_of(records[0])[1:])
 
     def hangs(records):
-        if first_of(records) == 1_000:
+        if first_of(records) == hanging:
             give_up_at = time.monotonic() + 20
             while len(bucket.accepted) < all_others and time.monotonic() < give_up_at:
                 time.sleep(0.01)
@@ -338,6 +340,32 @@ def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency, stat
     counts = summary.streams["events"]
     assert (counts.delivered, counts.rejected) == (COUNT - rejected, rejected)
     assert meanwhile == [all_others]
+
+
+@pytest.mark.parametrize("concurrency", [2, 3, 16])
+def test_a_new_connection_that_hangs_keeps_nobody_from_sending(bench, concurrency):
+    """The server closes all connections, and the first request over a new one hangs: nobody waits for it."""
+    old, new, meanwhile = set(), [], []
+
+    def closes():
+        if len(bucket.bodies) < 100:
+            old.add(threading.get_ident())
+        return len(bucket.bodies) >= 100 and threading.get_ident() in old
+
+    def hangs(_records):
+        if len(bucket.bodies) > 100 and threading.get_ident() not in old and not new:
+            new.append(threading.get_ident())
+            give_up_at = time.monotonic() + 20
+            while len(bucket.accepted) < COUNT - 10 and time.monotonic() < give_up_at:
+                time.sleep(0.01)
+            meanwhile.append(len(bucket.accepted))
+
+    with stub(hangs=hangs, closes=closes) as bucket:
+        there = Bench(bench.folder, bucket.url)
+        summary = there.run(events(COUNT), chunk={"records": 10}, concurrency=concurrency, timeout="30s")
+
+    assert summary.streams["events"].delivered == COUNT
+    assert meanwhile == [COUNT - 10]
 
 
 def test_a_connection_is_lent_again_only_after_the_commit(bench, monkeypatch):
