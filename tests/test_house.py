@@ -1,0 +1,195 @@
+"""The house: which room may know which, no circle anywhere, and one owner for each third-party library.
+
+A room is a folder of the package. Every import counts, also one inside a function or for types alone.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "bucket_loader"
+KNOWN = Path(__file__).with_name("house_violations.txt")
+ENTRIES_MAX = 16
+
+# A room knows only those of a lower floor; two on one floor do not know each other.
+FLOORS = {
+    "model": 0,
+    "config": 1,
+    "sources": 2,
+    "state": 3,
+    "planning": 4,
+    "reporting": 4,
+    "delivery": 5,
+    "runs": 6,
+    "cli": 7,
+    "integrations": 7,
+    "": 8,  # the package itself: its public names, and `python -m`
+}
+MAY_KNOW_THE_EMULATOR = {"bucket_loader.runs.rehearse", "bucket_loader.testing"}
+OWNERS = {
+    "adbc_driver_manager": {"sources"},
+    "adbc_driver_postgresql": {"sources"},
+    "adbc_driver_snowflake": {"sources"},
+    "airflow": {"integrations"},
+    "click": {"cli"},
+    "deltalake": {"sources"},
+    "duckdb": {"sources", "state", "planning"},  # each asks its own questions, of Arrow batches that it holds
+    "flask_appbuilder": {"integrations"},
+    "google": {"sources"},
+    "httptools": {"delivery"},
+    "lazy_loader": {"model", "config", "sources", "state", "planning", "reporting", "delivery", "runs", "cli",
+                    "emulator"},  # every room's list of names
+    "msgspec": {"model", "sources", "state", "planning", "delivery", "runs", "emulator"},  # what JSON is, everywhere
+    "numpy": {"model", "sources", "state", "planning", "runs"},  # what Arrow arrays are made from
+    "openpyxl": {"sources"},
+    "pandas": {"sources", "reporting", "runs"},  # frames in, `to_frame()` out
+    "prometheus_client": {"reporting"},
+    "psycopg": {"state"},
+    "pyarrow": {"model", "sources", "state", "planning", "runs"},  # what rows travel in
+    "pydantic": {"config"},
+    "pydantic_core": {"config"},
+    "pyiceberg": {"sources"},
+    "pymysql": {"sources"},
+    "requests": {"delivery"},
+    "rich": {"reporting"},
+    "ruamel": {"config"},
+    "sqlalchemy": {"sources"},
+    "starlette": {"emulator"},
+    "tenacity": {"delivery"},
+    "urllib3": {"delivery"},
+    "uvicorn": {"emulator"},
+    "wtforms": {"integrations"},
+}  # fmt: skip
+
+
+def files():
+    """Return every file of the package by its dotted name; a room's list of names stands for its `__init__`."""
+    found = {}
+    for path in sorted((*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi"))):
+        found[".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")] = path
+    return found
+
+
+FILES = files()
+
+
+def room(name):
+    """Return the room that a file stands in: a folder's name, or "" for the package itself."""
+    parts = name.split(".")
+    is_folder = (PACKAGE / parts[1]).is_dir() if len(parts) > 1 else False
+    return parts[1] if is_folder else "" if name in {"bucket_loader", "bucket_loader.__main__"} else None
+
+
+def imports(name):
+    """Return what a file imports, as pairs: a module's dotted name, and the name that is taken from it or None."""
+    path = FILES[name]
+    is_package = path.stem == "__init__"
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = name.split(".") if is_package else name.split(".")[:-1]
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            found += [(module, alias.name) for alias in node.names]
+    return found
+
+
+def exported(module):
+    """Return where each name of a room, or of a folder in it, has its home."""
+    return {name: home for home, name in imports(module) if name and home.startswith("bucket_loader")}
+
+
+EXPORTED = {name: exported(name) for name, path in FILES.items() if path.stem == "__init__"}
+
+
+def home(module, taken):
+    """Return the file that a name comes from, through the lists of the rooms that hand it on."""
+    if taken and f"{module}.{taken}" in FILES:
+        return f"{module}.{taken}"
+    while module in EXPORTED and taken in EXPORTED[module]:
+        further = EXPORTED[module][taken]
+        if f"{further}.{taken}" in FILES:
+            return f"{further}.{taken}"
+        module = further
+    return module
+
+
+def own_imports(name):
+    """Return the imports of our own: what is written, and the file that it comes from."""
+    return [(module, home(module, taken)) for module, taken in imports(name) if module.split(".")[0] == "bucket_loader"]
+
+
+def circles():
+    """Return the groups of files that import each other, each as sorted names."""
+    edges = {
+        name: {found for _, found in own_imports(name) if found in FILES and found != name}
+        for name in FILES
+        if name not in EXPORTED  # a room's list of names is followed to where each has its home
+    }
+    reached = {name: set(targets) for name, targets in edges.items()}
+    changed = True
+    while changed:
+        changed = False
+        for targets in reached.values():
+            further = set().union(*(reached.get(target, set()) for target in targets)) - targets
+            targets.update(further)
+            changed = changed or bool(further)
+    inside = {name: frozenset(one for one in edges if one in reached[name] and name in reached.get(one, set()))
+              for name in edges}  # fmt: skip
+    return sorted({tuple(sorted(group)) for group in inside.values() if group})
+
+
+def violations():
+    """Return what is against the rules of the house, a line each."""
+    for name in FILES:
+        here = room(name)
+        if here is None or (here and here not in FLOORS and here != "emulator"):
+            yield f"no room: {name}"
+            continue
+        for written, found in own_imports(name):
+            yield from _wrong(name, here, written, found)
+        for module, _ in imports(name):
+            library = module.split(".")[0]
+            if library in OWNERS and here not in OWNERS[library]:
+                yield f"rule 4: {name} imports {library}"
+    yield from (f"rule 2: {' '.join(group)}" for group in circles())
+
+
+def _wrong(name, here, written, found):
+    there = room(found)
+    if there is None or there == here or (found == "bucket_loader" and here in {"cli", "integrations"}):  # its version
+        return
+    if there == "emulator" or here == "emulator":
+        if here == "emulator" and there != "model":
+            yield f"rule 5: {name} knows {found}"
+        if there == "emulator" and here != "cli" and name not in MAY_KNOW_THE_EMULATOR:
+            yield f"rule 5: {name} knows {found}"
+    elif FLOORS.get(there, 0) >= FLOORS.get(here, 0):
+        yield f"rule 1: {name} knows {found}"
+    if here and len(written.split(".")) > 2:
+        yield f"rule 3: {name} reaches into {written}"
+
+
+def test_the_house_holds_its_rules():
+    """Each room knows what stands before it, through its list of names; no circle; one owner a library."""
+    known = set(KNOWN.read_text("utf-8").splitlines()) if KNOWN.exists() else set()
+
+    found = set(violations())
+
+    assert sorted(found - known) == []
+    assert sorted(known - found) == [], "mended: take it from the list"
+
+
+def test_the_package_has_few_entries():
+    """A reader sees all rooms at once."""
+    if KNOWN.exists():
+        pytest.skip("while the house is being built")
+
+    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= ENTRIES_MAX
+
+
+if __name__ == "__main__":
+    KNOWN.write_text("".join(f"{line}\n" for line in sorted(set(violations()))), "utf-8")
