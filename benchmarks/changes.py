@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from benchmarks.measuring import Cost, measure
 from bucket_loader import plan, snapshot
+from bucket_loader.model.records import make_folder
 from bucket_loader.pipeline_file import load_pipeline
 from bucket_loader.plan import Plan
-from bucket_loader.records import make_folder
-from bucket_loader.state import StatePlace, open_state
+from bucket_loader.state.opening import open_state
+from bucket_loader.state.places import StatePlace
 
 KEY = "sec_benchmark_0123456789abcdef"
 PIPELINE = """

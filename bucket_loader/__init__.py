@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bucket_loader.api import load
     from bucket_loader.config import Pipeline
-    from bucket_loader.errors import BucketLoaderError
+    from bucket_loader.model import BucketLoaderError
     from bucket_loader.report import Summary
     from bucket_loader.run import RunOptions
 
@@ -22,7 +22,7 @@ __all__ = ["BucketLoaderError", "Pipeline", "RunOptions", "Summary", "load"]
 _HOMES = {
     "load": "bucket_loader.api",
     "Pipeline": "bucket_loader.config",
-    "BucketLoaderError": "bucket_loader.errors",
+    "BucketLoaderError": "bucket_loader.model.errors",
     "Summary": "bucket_loader.report",
     "RunOptions": "bucket_loader.run",
 }

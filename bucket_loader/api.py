@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 from bucket_loader.pipeline_file import load_pipeline, pipeline_from
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, run

@@ -4,8 +4,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from bucket_loader.ledger import ChunkState, Conclusion
+from bucket_loader.model import Chunk, Outcome, Verdict
 from bucket_loader.plan import PlannedStream
-from bucket_loader.records import Chunk, Outcome, Verdict
 from bucket_loader.sender.client import Client
 from bucket_loader.sender.pacing import Slot
 from bucket_loader.sender.retry import Case

@@ -13,12 +13,12 @@ import numpy as np
 
 from bucket_loader import plan
 from bucket_loader.ends import run_row
-from bucket_loader.errors import AuditError, UsageError
 from bucket_loader.ledger import ChunkRow, Ledger, RunRow
+from bucket_loader.model import AuditError, Chunk, UsageError, file_digest
 from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.records import Chunk, file_digest
 from bucket_loader.run import Job
-from bucket_loader.state import State, look_at_state
+from bucket_loader.state.opening import look_at_state
+from bucket_loader.state.state import State
 
 FINDINGS_MAX: Final = 20
 LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped")

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bucket_loader.config import Pipeline, QuerySource, Stream, duration_s, interval_is_used
-from bucket_loader.errors import UsageError
 from bucket_loader.mapping import wire_timestamp
+from bucket_loader.model import UsageError
 from bucket_loader.report import Summary
 from bucket_loader.run import Job, run
 from bucket_loader.sources.query import table_names
-from bucket_loader.state import look_at_state
+from bucket_loader.state.opening import look_at_state
 
 WINDOWS_MAX: Final = 100_000
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}

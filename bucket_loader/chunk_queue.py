@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.records import Chunk
+from bucket_loader.model import Chunk
 from bucket_loader.sender.retry import Case
 
 if TYPE_CHECKING:

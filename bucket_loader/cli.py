@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from bucket_loader import __version__
-from bucket_loader.errors import BucketLoaderError, UsageError
+from bucket_loader.model import BucketLoaderError, UsageError
 from bucket_loader.start import import_libraries
 
 if TYPE_CHECKING:

@@ -33,8 +33,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
-from bucket_loader import contract
-from bucket_loader.contract import Api, RecordKind
+from bucket_loader.model import Api, RecordKind, contract
 
 SQL_PARAMETERS: Final = ("interval_start", "interval_end", "as_of", "cursor")
 SqlDialect = Literal["standard", "backslash"]

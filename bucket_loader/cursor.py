@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.config import Cursor
-from bucket_loader.errors import UsageError
-from bucket_loader.records import InputBatch
+from bucket_loader.model import InputBatch, UsageError
 
 Mark = datetime | date | int | str
 """A value of the cursor's column; datetimes are aware, UTC."""

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.errors import StateUnavailableError
-from bucket_loader.records import Rejection, make_folder, sync
+from bucket_loader.model import Rejection, StateUnavailableError, make_folder, sync
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -15,17 +15,12 @@ from typing import Final
 
 import msgspec
 
-from bucket_loader.ahead import ahead
 from bucket_loader.chunk_queue import Queue
 from bucket_loader.config import Destination
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import (
-    BucketLoaderError,
-    SystemicRejectionError,
-)
 from bucket_loader.ledger import ChunkRow, Ledger
+from bucket_loader.model import BucketLoaderError, Chunk, SystemicRejectionError, ahead
 from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.records import Chunk
 from bucket_loader.sender.client import Client, Clients, Proof
 from bucket_loader.sender.connection import PATH_KEY, Route, Watchdog
 from bucket_loader.sender.pacing import Pacer

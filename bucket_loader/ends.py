@@ -6,12 +6,11 @@ from pathlib import Path
 
 from bucket_loader import dead_letters, plan
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import StateError, StateUnavailableError, UsageError
 from bucket_loader.ledger import ChunkRow, RunRow
-from bucket_loader.records import Counts, Reason
+from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
 from bucket_loader.run import Job, now, opened
 from bucket_loader.settling import settle
-from bucket_loader.state import State
+from bucket_loader.state.state import State
 from bucket_loader.worker import refused
 
 

@@ -9,8 +9,15 @@ import msgspec
 
 from bucket_loader.config import Destination
 from bucket_loader.delivery import route_of
-from bucket_loader.errors import BucketLoaderError, KeyRefusedError, MisroutedError, PatienceError, UsageError
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model import (
+    BucketLoaderError,
+    KeyRefusedError,
+    MisroutedError,
+    Outcome,
+    PatienceError,
+    UsageError,
+    Verdict,
+)
 from bucket_loader.report import Reporter
 from bucket_loader.sender.client import Client, Proof
 from bucket_loader.sender.connection import Watchdog

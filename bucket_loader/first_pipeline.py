@@ -24,8 +24,7 @@ from bucket_loader.config import (
     SqlSource,
     scheme_of,
 )
-from bucket_loader.contract import RecordKind
-from bucket_loader.errors import SourceError, UsageError
+from bucket_loader.model import RecordKind, SourceError, UsageError
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 

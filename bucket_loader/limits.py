@@ -1,7 +1,7 @@
 """Limits, held against a finished plan before anything is sent, so that a mistake stops before it does harm."""
 
 from bucket_loader.config import Limits, OnRemoved, Pipeline
-from bucket_loader.errors import LimitError
+from bucket_loader.model import LimitError
 from bucket_loader.plan import Manifest, PlannedStream
 
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.errors import UsageError
-from bucket_loader.records import Counts
+from bucket_loader.model import Counts, UsageError
 
 PREFIX: Final = "bucket_loader_last"
 SUCCESS: Final = f"{PREFIX}_success_timestamp_seconds"

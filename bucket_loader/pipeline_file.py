@@ -22,7 +22,7 @@ from ruamel.yaml.reader import ReaderError
 
 from bucket_loader import config
 from bucket_loader.config import Pipeline, Stream
-from bucket_loader.errors import ConfigError, Mistake, UsageError
+from bucket_loader.model import ConfigError, Mistake, UsageError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 NODES_MAX: Final = 100_000  # an alias bomb expands past this long before it hurts

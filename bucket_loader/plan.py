@@ -23,13 +23,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bucket_loader import chunker
-from bucket_loader.arrays import as_numpy, int64_array, repeated_text, zeros
-from bucket_loader.contract import Api, RecordKind
-from bucket_loader.errors import StateError
-from bucket_loader.records import Joined, LoadedFile, file_digest, sync
+from bucket_loader.model import (
+    Api,
+    Joined,
+    LoadedFile,
+    RecordKind,
+    StateError,
+    as_numpy,
+    file_digest,
+    int64_array,
+    repeated_text,
+    sync,
+    zeros,
+)
 
 if TYPE_CHECKING:
-    from bucket_loader.arrays import Numbers
+    from bucket_loader.model import Numbers
 
 ROW_GROUP: Final = 16_384  # records; what one random access has to read
 MANIFEST: Final = "manifest.json"

@@ -19,26 +19,28 @@ import pyarrow.parquet as pq
 from msgspec import structs
 
 from bucket_loader import cursor, dead_letters, plan, snapshot
-from bucket_loader.arrays import give_memory_back
 from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream
 from bucket_loader.cursor import HighWater, Mark
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import BucketLoaderError, SourceError, UsageError
 from bucket_loader.mapping import Mapping as RowMapping
 from bucket_loader.mapping import compile_mapping, subject_of_ids, wire_timestamp
-from bucket_loader.pipeline_file import mapping_fingerprint
-from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
-from bucket_loader.records import (
+from bucket_loader.model import (
     ArrivingFiles,
+    BucketLoaderError,
     InputBatch,
     LoadedFile,
     Reading,
     Rejection,
     Source,
+    SourceError,
+    UsageError,
     file_digest,
+    give_memory_back,
     make_folder,
 )
+from bucket_loader.pipeline_file import mapping_fingerprint
+from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.csv import delimiter_hint

@@ -10,7 +10,8 @@ import numpy as np
 
 from bucket_loader.mapping import wire_timestamp
 from bucket_loader.report import Reporter
-from bucket_loader.state import State, look_at_state
+from bucket_loader.state.opening import look_at_state
+from bucket_loader.state.state import State
 
 if TYPE_CHECKING:
     from datetime import datetime

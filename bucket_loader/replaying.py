@@ -25,16 +25,25 @@ from msgspec import structs
 from bucket_loader import dead_letters, plan, planning, run, settling
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.dead_letters import Entry
-from bucket_loader.errors import StateError, StateUnavailableError, UsageError
 from bucket_loader.ledger import Ledger, Replay, RunRow
+from bucket_loader.model import (
+    Counts,
+    InputBatch,
+    Reading,
+    Source,
+    StateError,
+    StateUnavailableError,
+    UsageError,
+    file_digest,
+)
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
-from bucket_loader.records import Counts, InputBatch, Reading, Source, file_digest
 from bucket_loader.report import Summary
 from bucket_loader.run import Job
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.state import State, look_at_state
+from bucket_loader.state.opening import look_at_state
+from bucket_loader.state.state import State
 
 _SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 _PLANNING: Final = "p"  # what planning rejected is numbered `p0`, `p1` ..., and made no record

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.records import sync
+from bucket_loader.model import sync
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))

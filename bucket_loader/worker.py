@@ -17,15 +17,21 @@ from typing import TYPE_CHECKING, Any, Final
 from bucket_loader import dead_letters
 from bucket_loader.attempts import Attempts
 from bucket_loader.chunk_queue import Queue
-from bucket_loader.errors import (
+from bucket_loader.ledger import ChunkState, Conclusion
+from bucket_loader.model import (
     BucketLoaderError,
+    Chunk,
     KeyRefusedError,
     MisroutedError,
+    Origin,
+    Outcome,
     PatienceError,
+    Reason,
+    Rejection,
+    Verdict,
+    row_as_json,
 )
-from bucket_loader.ledger import ChunkState, Conclusion
 from bucket_loader.plan import REMOVED, Plan, PlannedStream
-from bucket_loader.records import Chunk, Origin, Outcome, Reason, Rejection, Verdict, row_as_json
 from bucket_loader.sender import isolation
 from bucket_loader.sender.client import Client, Clients, answered
 from bucket_loader.sender.retry import Case, Patience

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from bucket_loader.backfilling import windows
-from bucket_loader.errors import UsageError
+from bucket_loader.model.errors import UsageError
 
 STREAMS = """
 - name: users

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bucket_loader import chunker
-from bucket_loader.records import Chunk, read_ranges, spell_ranges
+from bucket_loader.model.records import Chunk, read_ranges, spell_ranges
 
 LENGTHS = st.lists(st.integers(min_value=0, max_value=200), max_size=300)
 RECORDS_MAX = st.integers(min_value=1, max_value=50)

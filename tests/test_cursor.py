@@ -11,7 +11,7 @@ import pytest
 
 from bucket_loader import cursor
 from bucket_loader.config import Cursor
-from bucket_loader.errors import UsageError
+from bucket_loader.model.errors import UsageError
 
 STREAM = """
 - name: signups

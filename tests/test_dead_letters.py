@@ -7,8 +7,8 @@ import pytest
 
 from bucket_loader import dead_letters
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.errors import StateUnavailableError
-from bucket_loader.records import Origin, Reason, Rejection
+from bucket_loader.model.errors import StateUnavailableError
+from bucket_loader.model.records import Origin, Reason, Rejection
 
 
 def letter(number, text="Zoë ✉"):

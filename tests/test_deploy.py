@@ -20,8 +20,9 @@ import pytest
 from ruamel.yaml import YAML
 from workplace import COMPANIES
 
-from bucket_loader import cli, errors
+from bucket_loader import cli
 from bucket_loader.config import Destination
+from bucket_loader.model import errors
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgers import RECORDS, RUN, InFile, OnServer, begin, chunk, delivered, seen, stream
 
-from bucket_loader.errors import LedgerDamagedError, StateError
 from bucket_loader.ledger import Conclusion, Part, Replay
-from bucket_loader.records import Chunk, LoadedFile, Verdict
+from bucket_loader.model.errors import LedgerDamagedError, StateError
+from bucket_loader.model.records import Chunk, LoadedFile, Verdict
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, require_postgres, seen, servers
 
-from bucket_loader.errors import StateError, StateLockedError, StateUnavailableError, UsageError
 from bucket_loader.ledger import Ledger
 from bucket_loader.ledger.connecting import LEASE_S, Server, Waiting
 from bucket_loader.ledger.postgres import PostgresDatabase, look, schema_of
+from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
 
 SOON = Waiting(reconnect_s=0.5)
 

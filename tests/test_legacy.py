@@ -21,7 +21,7 @@ from workplace import KEY
 
 from bucket_loader.cli import main
 from bucket_loader.ledger import Ledger
-from bucket_loader.records import read_ranges
+from bucket_loader.model.records import read_ranges
 from bucket_loader.sender import pacing, retry
 
 PUBLISHABLE = "pub_test_0123456789"  # the emulator's

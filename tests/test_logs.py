@@ -14,7 +14,7 @@ from workplace import COMPANIES
 
 from bucket_loader import logs
 from bucket_loader.delivery import Tally
-from bucket_loader.records import Counts
+from bucket_loader.model.records import Counts
 from bucket_loader.report import Summary
 
 EVENTS = """

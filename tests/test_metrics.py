@@ -14,9 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from workplace import COMPANIES
 
-from bucket_loader.errors import UsageError
 from bucket_loader.metrics import LastRun, Textfile, together
-from bucket_loader.records import Counts
+from bucket_loader.model.errors import UsageError
+from bucket_loader.model.records import Counts
 
 ROOT = Path(__file__).parents[1]
 RUN = "bucket_loader_last_run_"

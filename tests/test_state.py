@@ -12,8 +12,8 @@ import pytest
 from ledgers import require_postgres, servers
 from workplace import COMPANIES, Workplace
 
-from bucket_loader.errors import UsageError
-from bucket_loader.state import StatePlace, read_place
+from bucket_loader.model.errors import UsageError
+from bucket_loader.state.places import StatePlace, read_place
 
 import stores  # isort: skip  # beside the sources' tests, as `servers` is
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from starlette.types import Send
 
-from bucket_loader.contract import ERROR_CODES
+from bucket_loader.model import ERROR_CODES
 
 JSON_TYPE: Final = b"application/json"
 

@@ -16,7 +16,7 @@ from bucket_loader.emulator import looks, openapi, page, views, wire
 from bucket_loader.emulator.answers import Answer, refusal
 from bucket_loader.emulator.calls import DISCARDED_BYTES_MAX
 from bucket_loader.emulator.emulator import BODY_BYTES_MAX, Emulator
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 
 PREFIX: Final = "/_emulator"
 _PIECE_BYTES: Final = 262_144  # of the journal: large enough to be quick, small enough to let calls in between

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bucket_loader.emulator.journal import Entry
-from bucket_loader.errors import StateError
+from bucket_loader.model import StateError
 
 _TABLES = """
 create table if not exists accepted (

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from bucket_loader.emulator.faults import AnyFault, Fault, Meeting, Memory
 from bucket_loader.emulator.views import FaultsView
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 
 if TYPE_CHECKING:
     from bucket_loader.emulator.calls import Call

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.contract import ERROR_CODES
 from bucket_loader.emulator import wire
 from bucket_loader.emulator.answers import CORS, Answer, refusal
+from bucket_loader.model import ERROR_CODES
 
 if TYPE_CHECKING:
     from bucket_loader.emulator.calls import Call

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.contract import FeatureKey
 from bucket_loader.emulator import evaluation
-from bucket_loader.errors import UsageError
+from bucket_loader.model import FeatureKey, UsageError
 
 _DEPTH_MAX: Final = 100  # of filters in each other: far beyond any rule that people write
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from bucket_loader.contract import ERROR_CODES, LENIENT
 from bucket_loader.emulator import evaluation, fault_order, features, views, wire
+from bucket_loader.model import ERROR_CODES, LENIENT
 
 Schema: TypeAlias = dict[str, Any]
 

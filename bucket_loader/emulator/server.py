@@ -21,7 +21,7 @@ from bucket_loader.emulator.app import build
 from bucket_loader.emulator.auth import Keys
 from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.protocol import EmulatorProtocol
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 
 Document: TypeAlias = dict[str, Any] | str | os.PathLike[str]
 

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from bucket_loader.contract import (
+from bucket_loader.emulator.wire import Item, id_text
+from bucket_loader.model import (
     AcceptedCompany,
     AcceptedContext,
     AcceptedEvent,
@@ -21,7 +22,6 @@ from bucket_loader.contract import (
     LenientId,
     LenientTimestamp,
 )
-from bucket_loader.emulator.wire import Item, id_text
 
 _pack = msgspec.json.Encoder().encode
 _unpack = msgspec.json.Decoder(dict[str, Any]).decode

@@ -10,9 +10,15 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from bucket_loader import contract
-from bucket_loader.contract import AcceptedCompany, AcceptedEvent, AcceptedFeatureEvent, AcceptedFeedback, AcceptedUser
 from bucket_loader.emulator import javascript
+from bucket_loader.model import (
+    AcceptedCompany,
+    AcceptedEvent,
+    AcceptedFeatureEvent,
+    AcceptedFeedback,
+    AcceptedUser,
+    contract,
+)
 
 
 class PromptEvent(msgspec.Struct, tag_field="type", tag="prompt-event"):

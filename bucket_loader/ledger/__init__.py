@@ -6,16 +6,7 @@ memory   what outlives a run            sqlite, postgres  behind the seam
 
 from bucket_loader.ledger.database import SCHEMA_VERSION, Database
 from bucket_loader.ledger.ledger import Ledger
-from bucket_loader.ledger.rows import (
-    ChunkRow,
-    ChunkState,
-    Conclusion,
-    NewStream,
-    Part,
-    Replay,
-    RunRow,
-    RunStatus,
-)
+from bucket_loader.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Part, Replay, RunRow, RunStatus
 from bucket_loader.ledger.sqlite import PLANS, SqliteDatabase
 
 __all__ = [

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.errors import StateError, StateUnavailableError, UsageError
+from bucket_loader.model import StateError, StateUnavailableError, UsageError
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -15,7 +15,7 @@ from bucket_loader.ledger.database import Database, Statement
 from bucket_loader.ledger.memory import Memory
 from bucket_loader.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Replay, RunRow, RunStatus
 from bucket_loader.ledger.sqlite import SqliteDatabase
-from bucket_loader.records import Chunk, Counts
+from bucket_loader.model import Chunk, Counts
 
 
 class Ledger(Memory):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bucket_loader.records import read_ranges
+from bucket_loader.model import read_ranges
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
 ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped"]

@@ -14,9 +14,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.ahead import ahead
-from bucket_loader.arrays import ordinals_from
-from bucket_loader.records import ROWS_MAX, InputBatch, Rejection
+from bucket_loader.model import ROWS_MAX, InputBatch, Rejection, ahead, ordinals_from
 
 INPUT: Final = "input"
 UNANSWERED_MAX: Final = 50_000  # rejections; a file may hold nothing else

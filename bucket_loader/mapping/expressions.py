@@ -12,7 +12,7 @@ from typing import Any, Final
 import duckdb
 
 from bucket_loader.config import sql_parameters, with_parameter_style
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 
 # Words that DuckDB reads as a function call without brackets, when no column has that name.
 _BARE_WORDS: Final = frozenset(

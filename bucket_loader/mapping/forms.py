@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from bucket_loader.config import FieldSpec, directives
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 
 Family = Literal[
     "text", "integer", "float", "decimal", "boolean", "timestamp", "zoned", "date", "time", "binary", "uuid", "json",

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from bucket_loader import contract
 from bucket_loader.config import FieldSpec, Stream
 from bucket_loader.mapping.apply import Check, NestedColumn
 from bucket_loader.mapping.forms import Family, Form, identifier, literal
+from bucket_loader.model import contract
 
 BITS: Final = 62  # checks in one mask: a BIGINT without its sign
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model import Outcome, Verdict
 
 AUTO_START: Final = 4.0
 AUTO_QUICK: Final = 16.0  # slots that a server may get whatever its latency: one thread fills them

@@ -14,7 +14,7 @@ from typing import Final
 
 import tenacity
 
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model import Outcome, Verdict
 
 WAIT_S_FIRST: Final = 0.5
 WAIT_S_MAX: Final = 30.0

@@ -18,7 +18,7 @@ from bucket_loader.config import (
     QuerySource,
     SqlSource,
 )
-from bucket_loader.records import Source
+from bucket_loader.model import Source
 from bucket_loader.sources.base import SourceContext
 
 AnySourceSpec = (

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode
 
 from bucket_loader.config import SqlSource
-from bucket_loader.errors import SourceError
+from bucket_loader.model import SourceError
 
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+(?:%25\w+)?\]|[A-Za-z0-9._~%-]*)(?::(\d{1,5})?)?"
 _HOSTS: Final = re.compile(rf"{_HOST}(?:,{_HOST})*")

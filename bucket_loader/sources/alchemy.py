@@ -16,10 +16,8 @@ from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import sql_parameters, with_parameters
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Reading, Reason
+from bucket_loader.model import InputBatch, Reading, Reason, SourceError, ordinals_from
 from bucket_loader.sources.base import empty_batch, quoted, repeated, zoneless
 from bucket_loader.sources.exact import DECIMAL_DIGITS_MAX, Refused, given
 from bucket_loader.sources.server import Question, Server, repeated_columns, without_values

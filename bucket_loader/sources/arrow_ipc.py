@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from bucket_loader.arrays import ordinals_from, repeated_text
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from, repeated_text
 from bucket_loader.sources.base import added_columns, repeated, slices
 from bucket_loader.sources.files import Files, InputFile
 from bucket_loader.sources.types import common_schema, plain_schema, to_schema

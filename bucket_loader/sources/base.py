@@ -6,9 +6,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bucket_loader.arrays import int64_array, ordinals_from
-from bucket_loader.errors import UsageError
-from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX, InputBatch, LoadedFile, Rejection
+from bucket_loader.model import (
+    BATCH_BYTES_MAX,
+    ROWS_MAX,
+    InputBatch,
+    LoadedFile,
+    Rejection,
+    UsageError,
+    int64_array,
+    ordinals_from,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,10 +5,8 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import SqlDialect
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from
 from bucket_loader.sources.base import empty_batch, repeated
 from bucket_loader.sources.exact import given
 from bucket_loader.sources.server import Question, Server, repeated_columns, with_names, without_values

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
-from bucket_loader.errors import SourceError
+from bucket_loader.model import SourceError
 from bucket_loader.sources.files import InputFile, in_order
 
 CHUNK_BYTES: Final = 1024 * 1024

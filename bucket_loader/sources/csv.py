@@ -5,10 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.arrays import repeated_text
 from bucket_loader.config import CsvSource
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, added_columns, repeated
 from bucket_loader.sources.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser
 from bucket_loader.sources.csv_rows import Numbering

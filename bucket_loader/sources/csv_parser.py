@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bucket_loader.config import CsvSource
-from bucket_loader.errors import SourceError
+from bucket_loader.model import SourceError
 from bucket_loader.sources.bytestream import Utf8Blocks, as_utf8, chunks_of, empty
 from bucket_loader.sources.files import InputFile
 from bucket_loader.sources.quotes import QuoteChecker

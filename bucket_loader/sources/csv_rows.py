@@ -4,8 +4,7 @@ import itertools
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.arrays import int64_array, ordinals_from
-from bucket_loader.records import InputBatch, Origin, Reason, Rejection
+from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_array, ordinals_from
 from bucket_loader.sources.base import empty_batch, slices
 from bucket_loader.sources.bytestream import is_marked, unmarked
 from bucket_loader.sources.csv_parser import SHOWN_MAX, Parsing, Ragged
@@ -14,7 +13,7 @@ from bucket_loader.sources.files import InputFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bucket_loader.arrays import Numbers
+    from bucket_loader.model import Numbers
 
 # Rejections in one batch, so that a file of nothing but bad rows takes little more memory than another.
 _UNREAD_MAX: Final = 8192

@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import DeltaSource, Storage, scheme_of
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX, InputBatch, Reading
+from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError, ordinals_from
 from bucket_loader.sources.base import SourceContext, extra, slices
 from bucket_loader.sources.files import filled
 from bucket_loader.sources.types import plain_schema, to_schema

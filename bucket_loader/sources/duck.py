@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import ordinals_from
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX, InputBatch
+from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, ordinals_from
 from bucket_loader.sources.base import quoted, repeated, slices
 from bucket_loader.sources.types import as_type, plain_type
 

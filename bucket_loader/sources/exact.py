@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bucket_loader.arrays import int64_array
-from bucket_loader.records import InputBatch, Origin, Reason, Rejection
+from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_array
 from bucket_loader.sources.base import slices
 from bucket_loader.sources.texts import shown
 

@@ -17,10 +17,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import repeated_text
 from bucket_loader.config import ExcelSource
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Origin, Reading, Reason, Rejection
+from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, added_columns, extra, numbered
 from bucket_loader.sources.csv import checked_names
 from bucket_loader.sources.files import Files, InputFile

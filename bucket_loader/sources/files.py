@@ -15,8 +15,7 @@ from typing import IO, BinaryIO, Final, Protocol, cast
 from urllib.parse import unquote
 
 from bucket_loader.config import PATH_PARAMETER, FileSource, scheme_of
-from bucket_loader.errors import SourceError
-from bucket_loader.records import LoadedFile
+from bucket_loader.model import LoadedFile, SourceError
 from bucket_loader.sources.base import SourceContext
 
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"

@@ -7,10 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import int64_array
 from bucket_loader.config import FrameSource
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Origin, Reading, Reason, Rejection
+from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, int64_array
 from bucket_loader.sources.base import SourceContext, repeated, slices
 from bucket_loader.sources.texts import problem, shown
 from bucket_loader.sources.types import plain_table

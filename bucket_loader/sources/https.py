@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import IO, BinaryIO, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from bucket_loader.errors import SourceError, SourceUnavailableError
+from bucket_loader.model import SourceError, SourceUnavailableError
 from bucket_loader.sources.files import Partitions, digest_of
 
 _READ_BYTES: Final = 1024 * 1024

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import IcebergSource, scheme_of
-from bucket_loader.errors import SourceError, SourceUnavailableError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError, ordinals_from
 from bucket_loader.sources.base import SourceContext, extra, slices
 from bucket_loader.sources.files import filled
 from bucket_loader.sources.types import plain_schema, to_schema

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.errors import SourceError
-from bucket_loader.records import Origin, Reason, Rejection
+from bucket_loader.model import Origin, Reason, Rejection, SourceError
 from bucket_loader.sources.bytestream import chunks_of
 from bucket_loader.sources.files import InputFile
 from bucket_loader.sources.texts import SHOWN_MAX, problem

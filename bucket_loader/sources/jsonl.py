@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from bucket_loader.arrays import repeated_text
 from bucket_loader.config import JsonLinesSource
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX, InputBatch, Reading
+from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, added_columns, numbered
 from bucket_loader.sources.files import Files, InputFile
 from bucket_loader.sources.json_lines import UNREAD_MAX, Parsed, Row, parsed

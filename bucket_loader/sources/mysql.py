@@ -11,10 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import SqlDialect, sql_code
-from bucket_loader.errors import SourceError
-from bucket_loader.records import BATCH_BYTES_MAX, InputBatch, Reading
+from bucket_loader.model import BATCH_BYTES_MAX, InputBatch, Reading, SourceError, ordinals_from
 from bucket_loader.sources.base import empty_batch, repeated, zoneless
 from bucket_loader.sources.exact import given
 from bucket_loader.sources.mysql_types import Column, column_of, values

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.records import Reason
+from bucket_loader.model import Reason
 from bucket_loader.sources.exact import Refused, decimal_type, typed
 from bucket_loader.sources.server import Server
 

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.arrays import ordinals_from, repeated_text
-from bucket_loader.errors import SourceError
-from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX, InputBatch, Reading
+from bucket_loader.model import (
+    BATCH_BYTES_MAX,
+    ROWS_MAX,
+    InputBatch,
+    Reading,
+    SourceError,
+    ordinals_from,
+    repeated_text,
+)
 from bucket_loader.sources import spans
 from bucket_loader.sources.base import added_columns, repeated, slices
 from bucket_loader.sources.files import Files, InputFile

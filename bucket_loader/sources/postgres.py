@@ -9,10 +9,8 @@ from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import with_parameters
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from
 from bucket_loader.sources.base import Parameter, empty_batch, quoted, repeated
 from bucket_loader.sources.exact import given
 from bucket_loader.sources.postgres_types import Column, arrays, column_of, probe, widened

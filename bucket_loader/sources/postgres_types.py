@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.records import Reason
+from bucket_loader.model import Reason
 from bucket_loader.sources.base import quoted
 from bucket_loader.sources.exact import DECIMAL_DIGITS_MAX, Refused, decimal_type, typed, without
 from bucket_loader.sources.server import Server

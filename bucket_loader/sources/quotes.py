@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from bucket_loader.errors import SourceError
+from bucket_loader.model import SourceError
 
 
 class QuoteChecker:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
 from bucket_loader.config import Storage
-from bucket_loader.errors import SourceError, SourceUnavailableError
+from bucket_loader.model import SourceError, SourceUnavailableError
 from bucket_loader.sources.files import InputFile, NothingFoundError, Partitions, partitions_of
 from bucket_loader.sources.https import HttpFile
 

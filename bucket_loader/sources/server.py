@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bucket_loader.config import SqlDialect, sql_code, with_parameters
-from bucket_loader.errors import SourceError, SourceUnavailableError
-from bucket_loader.records import Reading
+from bucket_loader.model import Reading, SourceError, SourceUnavailableError
 from bucket_loader.sources.address import Address
 from bucket_loader.sources.base import Parameter
 

@@ -6,10 +6,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from bucket_loader.arrays import ordinals_from
 from bucket_loader.config import with_parameters
-from bucket_loader.errors import SourceError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from
 from bucket_loader.sources.base import Parameter, empty_batch, repeated
 from bucket_loader.sources.exact import given
 from bucket_loader.sources.server import Question, Server, repeated_columns, without_values

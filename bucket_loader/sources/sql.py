@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bucket_loader.config import SQL_PARAMETERS, SqlSource, sql_parameters, with_parameter_style
-from bucket_loader.errors import SourceError, SourceUnavailableError
-from bucket_loader.records import InputBatch, Reading
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
 from bucket_loader.sources import duck, files
 from bucket_loader.sources.address import Address, address_of, database_scheme
 from bucket_loader.sources.base import SourceContext, quoted

@@ -9,9 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from bucket_loader.arrays import int64_array, ordinals_from
-from bucket_loader.errors import SourceError, SourceUnavailableError
-from bucket_loader.records import BATCH_BYTES_MAX, InputBatch, Origin, Reading, Rejection
+from bucket_loader.model import (
+    BATCH_BYTES_MAX,
+    InputBatch,
+    Origin,
+    Reading,
+    Rejection,
+    SourceError,
+    SourceUnavailableError,
+    int64_array,
+    ordinals_from,
+)
 from bucket_loader.sources import files
 from bucket_loader.sources.base import Parameter, empty_batch, quoted, repeated, slices
 from bucket_loader.sources.files import SourceFile

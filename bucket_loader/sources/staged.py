@@ -8,9 +8,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from bucket_loader.arrays import ordinals_from, repeated_text
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX, InputBatch, Origin, Reading, Reason, Rejection
+from bucket_loader.model import (
+    ROWS_MAX,
+    InputBatch,
+    Origin,
+    Reading,
+    Reason,
+    Rejection,
+    SourceError,
+    ordinals_from,
+    repeated_text,
+)
 from bucket_loader.sources.base import empty_batch
 from bucket_loader.sources.types import to_schema
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bucket_loader.records import Reason
+from bucket_loader.model import Reason
 
 # Characters of a value that are kept for the dead letters.
 SHOWN_MAX: Final = 2000

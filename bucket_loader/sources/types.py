@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bucket_loader.errors import SourceError
+from bucket_loader.model import SourceError
 from bucket_loader.sources.exact import decimal_type
 from bucket_loader.sources.files import InputFile
 from bucket_loader.sources.spans import holds_spans, is_span, texts

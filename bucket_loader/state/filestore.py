@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.errors import SourceError, SourceUnavailableError, StateError, StateUnavailableError
-from bucket_loader.records import make_folder, sync
+from bucket_loader.model import (
+    SourceError,
+    SourceUnavailableError,
+    StateError,
+    StateUnavailableError,
+    make_folder,
+    sync,
+)
 
 if TYPE_CHECKING:
     from pyarrow import fs

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from bucket_loader.config import Pipeline
-from bucket_loader.errors import StateError, StateLockedError
 from bucket_loader.ledger import Ledger
 from bucket_loader.ledger.connecting import Server, Waiting
 from bucket_loader.ledger.postgres import PostgresDatabase, look, schema_of
-from bucket_loader.records import make_folder, sync
+from bucket_loader.model import StateError, StateLockedError, make_folder, sync
 from bucket_loader.state.filestore import Files, stored
 from bucket_loader.state.places import StatePlace
 from bucket_loader.state.state import State

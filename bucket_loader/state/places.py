@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.errors import UsageError
+from bucket_loader.model import UsageError
 
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+(.+)", re.DOTALL)  # one slash: it went through a `Path`
 _LEDGERS: Final = {"postgresql", "postgres"}

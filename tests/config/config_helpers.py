@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bucket_loader.errors import ConfigError
+from bucket_loader.model.errors import ConfigError
 from bucket_loader.pipeline_file import load_pipeline
 
 KEY = "sec_prod_0123456789"

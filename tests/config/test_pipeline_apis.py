@@ -3,7 +3,7 @@
 import pytest
 from config_helpers import BASE, destination, load, mistakes
 
-from bucket_loader.errors import ConfigError
+from bucket_loader.model.errors import ConfigError
 from bucket_loader.pipeline_file import pipeline_from
 
 LEGACY = ("front-legacy", "tracking-legacy")

@@ -3,7 +3,7 @@
 import pytest
 from config_helpers import BASE, KEY, at, destination, fields, load, mistakes
 
-from bucket_loader.errors import ConfigError, UsageError
+from bucket_loader.model.errors import ConfigError, UsageError
 from bucket_loader.pipeline_file import load_pipeline
 
 REFUSED_KEY = "the key is written in the file"

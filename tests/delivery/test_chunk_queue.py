@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from bucket_loader.chunk_queue import Queue
-from bucket_loader.records import Chunk
+from bucket_loader.model.records import Chunk
 
 
 def chunk(number, *ids):

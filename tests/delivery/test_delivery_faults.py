@@ -13,7 +13,7 @@ from bucket_loader import run as runs
 from bucket_loader.chunk_queue import Queue
 from bucket_loader.ledger import Ledger
 from bucket_loader.sender.client import Clients
-from bucket_loader.state import State
+from bucket_loader.state.state import State
 
 COUNT = 2_000
 SMALL = {"records": 20}

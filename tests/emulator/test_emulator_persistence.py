@@ -10,7 +10,7 @@ from emulator_api import PUBLISHABLE, SECRET, Api
 
 from bucket_loader.emulator import server
 from bucket_loader.emulator.server import running
-from bucket_loader.errors import StateError
+from bucket_loader.model.errors import StateError
 
 ITEMS = 20
 

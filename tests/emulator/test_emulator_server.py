@@ -15,7 +15,7 @@ from emulator_api import Api
 
 from bucket_loader.emulator import server
 from bucket_loader.emulator.server import running
-from bucket_loader.errors import StateError, UsageError
+from bucket_loader.model.errors import StateError, UsageError
 
 ROOT = Path(server.__file__).parents[2]
 FEATURE = {"key": "f", "targeting": {"version": 1, "rules": []}}

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from bucket_loader.config import Stream
 from bucket_loader.mapping import compile_mapping
-from bucket_loader.records import InputBatch
+from bucket_loader.model.records import InputBatch
 
 AS_OF = datetime(2024, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 AS_OF_TEXT = "2024-06-01T12:00:00.123Z"

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapping_helpers import AS_OF, check_conservation, codes, compiled, mapped, stream_of
 
-from bucket_loader import contract
-from bucket_loader.contract import KINDS, ONE_OF, STRICT
 from bucket_loader.mapping import compile_mapping
-from bucket_loader.records import InputBatch
+from bucket_loader.model import contract
+from bucket_loader.model.contract import KINDS, ONE_OF, STRICT
+from bucket_loader.model.records import InputBatch
 
 MINIMAL = {
     "user": {"userId": {"value": "u"}},

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from mapping_helpers import AS_OF, codes, mapped, records
 
-from bucket_loader.errors import UsageError
+from bucket_loader.model.errors import UsageError
 
 COLUMNS = {"id": ["u", "v", "w"], "n": [1, 2, None], "t": ["1", "x", None], "s": [{"m": "a"}, {"m": "b"}, None]}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapping_helpers import AS_OF, codes, ids, mapped, records
 
-from bucket_loader.errors import UsageError
+from bucket_loader.model.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from mapping_helpers import codes, mapped, records
 
-from bucket_loader.errors import UsageError
+from bucket_loader.model.errors import UsageError
 
 # What the levels of the SELECT call their own columns, and what they would be called to hide.
 LEVEL_NAMES = [

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mapping_helpers import attribute, codes, flat, mapped, records
 
-from bucket_loader.errors import UsageError
 from bucket_loader.mapping import nested
 from bucket_loader.mapping.nested import DEPTH_MAX, LEAVES_MAX
+from bucket_loader.model.errors import UsageError
 
 JSON = {"type": "json"}
 

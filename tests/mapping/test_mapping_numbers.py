@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mapping_helpers import attribute
 
-from bucket_loader.errors import UsageError
 from bucket_loader.mapping import nested
 from bucket_loader.mapping.nested import NoFormError
+from bucket_loader.model.errors import UsageError
 
 NUMBER = {"type": "number"}
 INTEGER = {"type": "integer"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mapping_helpers import AS_OF, AS_OF_TEXT, check_conservation, compiled, mapped, records
 
 from bucket_loader.mapping import wire_timestamp
-from bucket_loader.records import InputBatch
+from bucket_loader.model.records import InputBatch
 
 
 def test_the_bytes_of_a_record():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mapping_helpers import attribute, codes, mapped
 from pydantic import ValidationError
 
-from bucket_loader.errors import UsageError
 from bucket_loader.mapping import nested
+from bucket_loader.model.errors import UsageError
 
 BOOLEAN = {"type": "boolean"}
 

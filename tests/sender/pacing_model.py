@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from greenlet import getcurrent, greenlet
 
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model.records import Outcome, Verdict
 from bucket_loader.sender import pacing, retry
 
 SERVED = Outcome(Verdict.DELIVERED, 200)

@@ -7,7 +7,7 @@ import time
 import pytest
 from scripted_server import OK, REFUSED, SUCCESS, Peer, reply, scripted, tls
 
-from bucket_loader.records import Verdict
+from bucket_loader.model.records import Verdict
 from bucket_loader.sender.client import Clients, answered
 
 BODY = b'[{"type":"user","userId":"1"}]'

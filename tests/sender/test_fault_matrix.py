@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from scripted_server import KEY, OK, SUCCESS, Peer, chunked, reply, scripted, until_closed
 
-from bucket_loader.records import Verdict
+from bucket_loader.model.records import Verdict
 from bucket_loader.sender.connection import ANSWER_BYTES_MAX
 
 DELIVERED, NOT_SENT, REJECTED = Verdict.DELIVERED, Verdict.NOT_SENT, Verdict.REJECTED

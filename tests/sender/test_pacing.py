@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model.records import Outcome, Verdict
 from bucket_loader.sender.pacing import (
     AUTO_MAX,
     AUTO_QUICK,

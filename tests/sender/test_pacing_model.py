@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from pacing_model import SERVED, Server, lognormal, run, stalls
 
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model.records import Outcome, Verdict
 from bucket_loader.sender.pacing import AUTO_MAX
 
 ALL = os.environ.get("BUCKET_LOADER_PACING") == "all"

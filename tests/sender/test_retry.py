@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucket_loader.records import Outcome, Verdict
+from bucket_loader.model.records import Outcome, Verdict
 from bucket_loader.sender.client import RETRY_AFTER_S_MAX, parse_retry_after
 from bucket_loader.sender.retry import (
     SUSPICIOUS_AFTER,

@@ -12,7 +12,7 @@ import numpy as np
 
 from bucket_loader import attempts, chunk_queue, delivery, plan, run, settling, worker
 from bucket_loader.ledger import Conclusion, Ledger, ledger
-from bucket_loader.records import Verdict
+from bucket_loader.model.records import Verdict
 from bucket_loader.sender import retry
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}

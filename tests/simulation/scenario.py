@@ -29,17 +29,18 @@ from rich.console import Console
 from server import Known, SentBy, Server, Weather, answered
 from virtual import ViolationError, World
 
-from bucket_loader import ahead, auditing, chunk_queue, dead_letters, delivery, ends, plan, run, snapshot, worker
-from bucket_loader.errors import BucketLoaderError, StateUnavailableError
+from bucket_loader import auditing, chunk_queue, dead_letters, delivery, ends, plan, run, snapshot, worker
 from bucket_loader.ledger import Ledger
 from bucket_loader.ledger import ledger as ledgers
 from bucket_loader.ledger import sqlite as ledger_file
+from bucket_loader.model import prefetch as ahead
+from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.pipeline_file import pipeline_from
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions
 from bucket_loader.sender import client as clients
 from bucket_loader.sender import pacing, retry
-from bucket_loader.state import State
+from bucket_loader.state.state import State
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK = 3
@@ -321,7 +322,7 @@ class Simulation:
 
     def _fates(self) -> dict[tuple[int, int], tuple[str, int]]:
         """Give each record's state in the ledger, and how often it may have been done without our knowing."""
-        from bucket_loader.records import read_ranges
+        from bucket_loader.model.records import read_ranges
 
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
             rows = reader.execute(

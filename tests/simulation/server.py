@@ -15,7 +15,7 @@ from random import Random
 import msgspec
 from virtual import Task, World
 
-from bucket_loader.records import Outcome, Verdict, spell_ranges
+from bucket_loader.model.records import Outcome, Verdict, spell_ranges
 
 CONNECTION_KEPT_SHARE = 0.98
 RECORDS = msgspec.json.Decoder(list[msgspec.Raw])

@@ -13,7 +13,7 @@ from bucket_loader.config import (
     QuerySource,
     SqlSource,
 )
-from bucket_loader.records import BATCH_BYTES_MAX, ROWS_MAX
+from bucket_loader.model.records import BATCH_BYTES_MAX, ROWS_MAX
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.csv import CsvFiles

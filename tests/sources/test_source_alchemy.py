@@ -11,8 +11,8 @@ import pytest
 from source_helpers import Read, sql_source
 from sqlalchemy.exc import OperationalError
 
-from bucket_loader.errors import SourceError, SourceUnavailableError
-from bucket_loader.records import ROWS_MAX
+from bucket_loader.model.errors import SourceError, SourceUnavailableError
+from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources.address import Address
 from bucket_loader.sources.alchemy import Alchemy, _Column, _escaped, _plain
 from bucket_loader.sources.server import Question

@@ -7,7 +7,7 @@ import pytest
 from pyarrow import feather
 from source_helpers import Read, arrow_source
 
-from bucket_loader.errors import SourceError
+from bucket_loader.model.errors import SourceError
 
 TABLE = pa.table(
     {

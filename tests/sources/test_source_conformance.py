@@ -28,7 +28,7 @@ from source_helpers import (
 )
 
 from bucket_loader.config import FrameSource
-from bucket_loader.records import ROWS_MAX
+from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources import open_source
 from bucket_loader.sources.address import Address
 from bucket_loader.sources.alchemy import Alchemy

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from source_helpers import Read, csv_source, read_csv
 
 from bucket_loader.config import CsvSource
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX
+from bucket_loader.model.errors import SourceError
+from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.csv import delimiter_hint

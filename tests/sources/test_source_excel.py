@@ -9,7 +9,7 @@ import pytest
 from openpyxl.worksheet.table import Table
 from source_helpers import Read, excel_source
 
-from bucket_loader.errors import SourceError
+from bucket_loader.model.errors import SourceError
 
 
 def book(base, *rows, name="a.xlsx", change=None, header=("id", "x")):

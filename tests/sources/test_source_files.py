@@ -12,7 +12,7 @@ import pytest
 from source_helpers import Read, csv_source, read_csv
 
 from bucket_loader.config import CsvSource, ParquetSource
-from bucket_loader.errors import SourceError, UsageError
+from bucket_loader.model.errors import SourceError, UsageError
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 

@@ -10,8 +10,8 @@ import pytest
 from source_helpers import Read
 
 from bucket_loader.config import FrameSource
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX
+from bucket_loader.model.errors import SourceError
+from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 

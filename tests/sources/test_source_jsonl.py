@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from source_helpers import Read, jsonl_source
 
 from bucket_loader.config import JsonLinesSource, Stream
-from bucket_loader.errors import SourceError
 from bucket_loader.mapping import compile_mapping
+from bucket_loader.model.errors import SourceError
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.json_lines import LINE_BYTES_MAX, UNREAD_MAX

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from source_helpers import Read, parquet_source
 
-from bucket_loader.errors import SourceError
-from bucket_loader.records import ROWS_MAX
+from bucket_loader.model.errors import SourceError
+from bucket_loader.model.records import ROWS_MAX
 
 
 def write(path, table, **options):

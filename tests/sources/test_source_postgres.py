@@ -14,8 +14,8 @@ import pytest
 from servers import PASSWORD, free_port, in_postgres, postgres, postgres_url
 from source_helpers import Read, sql_source
 
-from bucket_loader.errors import SourceError, SourceUnavailableError, UsageError
-from bucket_loader.records import ROWS_MAX
+from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
+from bucket_loader.model.records import ROWS_MAX
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 SECRETS = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), unquote(PASSWORD), "wrong"}

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from source_helpers import Read, csv_source, query_source
 
-from bucket_loader.errors import SourceError, UsageError
+from bucket_loader.model.errors import SourceError, UsageError
 from bucket_loader.sources.query import table_names
 from bucket_loader.sources.staged import stage
 

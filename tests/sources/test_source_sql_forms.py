@@ -14,7 +14,7 @@ from test_source_postgres import AT
 
 from bucket_loader.config import Stream
 from bucket_loader.mapping import compile_mapping
-from bucket_loader.records import Rejection
+from bucket_loader.model.records import Rejection
 from bucket_loader.sources.staged import stage
 
 # Each value as SQL that all of them understand, with the type that each calls it by (None: it has none).

@@ -12,7 +12,7 @@ from source_helpers import Read, delta_source, iceberg_source
 from stores import BUCKET, s3
 
 from bucket_loader.config import DeltaSource, IcebergSource, Storage
-from bucket_loader.errors import SourceError, SourceUnavailableError, UsageError
+from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
 from bucket_loader.sources import base as sources_base
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from source_helpers import Read, sql_source
 
-from bucket_loader.errors import SourceError, SourceUnavailableError
+from bucket_loader.model.errors import SourceError, SourceUnavailableError
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 ROWS = pa.table({"ID": pa.array([Decimal(2**60)], pa.decimal128(38, 0)), "NAME": ["x"]})

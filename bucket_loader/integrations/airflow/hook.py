@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.errors import BucketLoaderError, UsageError
 from bucket_loader.integrations.airflow import (
     ENVIRONMENT_FIELD,
     ENVIRONMENT_HELP,
@@ -12,6 +11,7 @@ from bucket_loader.integrations.airflow import (
     PLACEHOLDERS,
 )
 from bucket_loader.integrations.airflow.versions import AirflowNotFoundException, BaseHook
+from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
     from bucket_loader.config import Destination

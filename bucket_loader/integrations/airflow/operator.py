@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
-from bucket_loader.errors import BucketLoaderError, UsageError
 from bucket_loader.integrations.airflow.hook import BucketHook
 from bucket_loader.integrations.airflow.versions import (
     AirflowException,
@@ -19,6 +18,7 @@ from bucket_loader.integrations.airflow.versions import (
     AirflowSkipException,
     BaseOperator,
 )
+from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline, Share
