@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from benchmarks.measuring import Cost, measure
 from bucket_loader import plan, snapshot
+from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.records import make_folder
-from bucket_loader.pipeline_file import load_pipeline
 from bucket_loader.plan import Plan
 from bucket_loader.state.opening import open_state
 from bucket_loader.state.places import StatePlace

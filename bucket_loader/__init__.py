@@ -21,7 +21,7 @@ __all__ = ["BucketLoaderError", "Pipeline", "RunOptions", "Summary", "load"]
 
 _HOMES = {
     "load": "bucket_loader.api",
-    "Pipeline": "bucket_loader.config",
+    "Pipeline": "bucket_loader.config.pipeline",
     "BucketLoaderError": "bucket_loader.model.errors",
     "Summary": "bucket_loader.report",
     "RunOptions": "bucket_loader.run",

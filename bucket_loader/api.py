@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bucket_loader.config import load_pipeline, pipeline_from
 from bucket_loader.model import UsageError
-from bucket_loader.pipeline_file import load_pipeline, pipeline_from
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, run
 

@@ -594,7 +594,7 @@ def schema() -> None:
       # then, as the first line of a pipeline file:
       # yaml-language-server: $schema=pipeline.schema.json
     """
-    from bucket_loader.pipeline_file import json_schema
+    from bucket_loader.config import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
 
@@ -705,7 +705,7 @@ def evaluate_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> No
 
 
 def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bool = True) -> "Job":
-    from bucket_loader.pipeline_file import load_pipeline
+    from bucket_loader.config import load_pipeline
     from bucket_loader.run import Job
 
     ctx.meta["as_json"] = words["as_json"]

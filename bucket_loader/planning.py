@@ -20,7 +20,7 @@ from msgspec import structs
 
 from bucket_loader import cursor, dead_letters, plan, snapshot
 from bucket_loader.chunker import BRACKETS_BYTES
-from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream
+from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream, mapping_fingerprint
 from bucket_loader.cursor import HighWater, Mark
 from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.mapping import Mapping as RowMapping
@@ -39,7 +39,6 @@ from bucket_loader.model import (
     give_memory_back,
     make_folder,
 )
-from bucket_loader.pipeline_file import mapping_fingerprint
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext

@@ -10,9 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bucket_loader.config import duration_s
+from bucket_loader.config import duration_s, load_pipeline
 from bucket_loader.emulator.server import running
-from bucket_loader.pipeline_file import load_pipeline
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, run
 

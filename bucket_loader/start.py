@@ -20,7 +20,7 @@ def import_libraries() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's; they wait for work by spinning, and get none
     gc.disable()
     try:
-        from bucket_loader import ledger, pipeline_file, plan  # noqa: F401
+        from bucket_loader.config import yaml_file as pipeline_file  # noqa: F401
         from bucket_loader.sender import client  # noqa: F401
     finally:
         gc.enable()

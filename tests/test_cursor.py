@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from bucket_loader import cursor
-from bucket_loader.config import Cursor
+from bucket_loader.config.pipeline import Cursor
 from bucket_loader.model.errors import UsageError
 
 STREAM = """

@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from workplace import COMPANIES
 
 from bucket_loader import cli
-from bucket_loader.config import Destination
+from bucket_loader.config.pipeline import Destination
 from bucket_loader.model import errors
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bucket_loader.cli import EXIT_CODES, main
-from bucket_loader.config import Destination, Stream
-from bucket_loader.pipeline_file import load_pipeline
+from bucket_loader.config.pipeline import Destination, Stream
+from bucket_loader.config.yaml_file import load_pipeline
 
 ROOT = Path(__file__).parents[1]
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.errors import ConfigError
-from bucket_loader.pipeline_file import load_pipeline
 
 KEY = "sec_prod_0123456789"
 VARIABLES = {"KEY": KEY}

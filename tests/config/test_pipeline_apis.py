@@ -3,8 +3,8 @@
 import pytest
 from config_helpers import BASE, destination, load, mistakes
 
+from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.model.errors import ConfigError
-from bucket_loader.pipeline_file import pipeline_from
 
 LEGACY = ("front-legacy", "tracking-legacy")
 KEYS = {"KEY": "pub_prod_Cqx4DGo1lk3Lcct5NHLjWy"}

@@ -3,8 +3,8 @@
 import pytest
 from config_helpers import BASE, KEY, at, destination, fields, load, mistakes
 
+from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.errors import ConfigError, UsageError
-from bucket_loader.pipeline_file import load_pipeline
 
 REFUSED_KEY = "the key is written in the file"
 

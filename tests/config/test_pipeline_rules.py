@@ -3,7 +3,7 @@
 import pytest
 from config_helpers import BASE, KEY, destination, fields, load, mistakes
 
-from bucket_loader.config import SYNC_FITS
+from bucket_loader.config.pipeline import SYNC_FITS
 from bucket_loader.model import contract
 from bucket_loader.model.contract import KINDS, ONE_OF
 

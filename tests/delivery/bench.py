@@ -15,8 +15,8 @@ import pyarrow as pa
 from rich.console import Console
 
 from bucket_loader import dead_letters
+from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.ledger import ChunkRow
-from bucket_loader.pipeline_file import pipeline_from
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, run
 

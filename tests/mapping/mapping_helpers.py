@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from bucket_loader.config import Stream
+from bucket_loader.config.pipeline import Stream
 from bucket_loader.mapping import compile_mapping
 from bucket_loader.model.records import InputBatch
 

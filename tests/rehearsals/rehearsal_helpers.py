@@ -15,9 +15,9 @@ import requests
 from rich.console import Console
 
 from bucket_loader import dead_letters
+from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.dead_letters import Entry
 from bucket_loader.emulator.server import Endpoint, running
-from bucket_loader.pipeline_file import load_pipeline
 from bucket_loader.plan import Plan
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, make_plan, run

@@ -19,7 +19,7 @@ import sys
 import time
 
 IMPORTED = (
-    "bucket_loader.cli", "bucket_loader.run", "bucket_loader.pipeline_file", "bucket_loader.inspection",
+    "bucket_loader.cli", "bucket_loader.run", "bucket_loader.config.yaml_file", "bucket_loader.inspection",
     "bucket_loader.auditing", "bucket_loader.ends", "bucket_loader.sources.csv", "duckdb", "pandas", "pyarrow.csv",
     "pyarrow.parquet", "requests", "rich.console", "rich.table",
 )  # fmt: skip

@@ -16,7 +16,7 @@ import machine
 import pytest
 from pyarrow import fs
 
-from bucket_loader.config import Storage
+from bucket_loader.config.pipeline import Storage
 
 BUCKET = "exports"
 

@@ -27,7 +27,7 @@ from source_helpers import (
     sql_source,
 )
 
-from bucket_loader.config import FrameSource
+from bucket_loader.config.pipeline import FrameSource
 from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources import open_source
 from bucket_loader.sources.address import Address

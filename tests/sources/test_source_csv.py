@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from source_helpers import Read, csv_source, read_csv
 
-from bucket_loader.config import CsvSource
+from bucket_loader.config.pipeline import CsvSource
 from bucket_loader.model.errors import SourceError
 from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources import open_source

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from source_helpers import Read, csv_source, read_csv
 
-from bucket_loader.config import CsvSource, ParquetSource
+from bucket_loader.config.pipeline import CsvSource, ParquetSource
 from bucket_loader.model.errors import SourceError, UsageError
 from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from source_helpers import Read
 
-from bucket_loader.config import FrameSource
+from bucket_loader.config.pipeline import FrameSource
 from bucket_loader.model.errors import SourceError
 from bucket_loader.model.records import ROWS_MAX
 from bucket_loader.sources import open_source

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from source_helpers import Read, jsonl_source
 
-from bucket_loader.config import JsonLinesSource, Stream
+from bucket_loader.config.pipeline import JsonLinesSource, Stream
 from bucket_loader.mapping import compile_mapping
 from bucket_loader.model.errors import SourceError
 from bucket_loader.sources import open_source

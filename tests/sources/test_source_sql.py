@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 from source_helpers import Read, sql_source
 
-from bucket_loader.config import SqlSource, sql_parameters
+from bucket_loader.config.pipeline import SqlSource, sql_parameters
+from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.errors import ConfigError, SourceError, SourceUnavailableError, UsageError
-from bucket_loader.pipeline_file import load_pipeline
 from bucket_loader.sources.sql import table_parts
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)

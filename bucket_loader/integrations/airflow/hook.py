@@ -56,7 +56,7 @@ class BucketHook(BaseHook):  # type: ignore[misc]  # Airflow lives in environmen
         Raises:
             BucketLoaderError: it has no secret key, or a base URL that is none.
         """
-        from bucket_loader.pipeline_file import pipeline_from
+        from bucket_loader.config import pipeline_from
 
         variables = self.variables()
         if KEY not in variables:

@@ -135,7 +135,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
 
     def _make_job(self, context: Mapping[str, Any]) -> "tuple[Job, Interval | None]":
         from bucket_loader.cli import with_patience
-        from bucket_loader.pipeline_file import load_pipeline
+        from bucket_loader.config import load_pipeline
         from bucket_loader.run import Job
 
         given = {name: str(value) for name, value in (self.variables or {}).items()}

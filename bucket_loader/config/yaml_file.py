@@ -20,8 +20,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from bucket_loader import config
-from bucket_loader.config import Pipeline, Stream
+from bucket_loader.config import pipeline as config
+from bucket_loader.config.pipeline import Pipeline, Stream
 from bucket_loader.model import ConfigError, Mistake, UsageError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
