@@ -20,8 +20,8 @@ from adbc_driver_postgresql import dbapi
 from benchmarks.contest import KEY
 from benchmarks.measuring import measure
 from bucket_loader.config.pipeline import SqlSource
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.registry import open_source
 
 TABLE = "bucket_loader_benchmark"
 PIPELINE = """

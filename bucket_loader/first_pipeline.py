@@ -25,8 +25,7 @@ from bucket_loader.config import (
     scheme_of,
 )
 from bucket_loader.model import RecordKind, SourceError, UsageError
-from bucket_loader.sources import open_source
-from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources import SourceContext, open_source
 
 SAMPLE_ROWS: Final = 1_000
 

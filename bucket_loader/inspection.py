@@ -9,8 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from bucket_loader import cursor, features
-from bucket_loader import plan as plans
+from bucket_loader import cursor, features, plan as plans
 from bucket_loader.config import Destination
 from bucket_loader.ledger import RunRow
 from bucket_loader.model import Api, Counts, Verdict

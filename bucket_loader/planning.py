@@ -23,8 +23,7 @@ from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream, mapping_fingerprint
 from bucket_loader.cursor import HighWater, Mark
 from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.mapping import Mapping as RowMapping
-from bucket_loader.mapping import compile_mapping, subject_of_ids, wire_timestamp
+from bucket_loader.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids, wire_timestamp
 from bucket_loader.model import (
     ArrivingFiles,
     BucketLoaderError,
@@ -40,11 +39,7 @@ from bucket_loader.model import (
     make_folder,
 )
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
-from bucket_loader.sources import open_source
-from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.csv import delimiter_hint
-from bucket_loader.sources.query import table_names
-from bucket_loader.sources.staged import StagedSource, stage
+from bucket_loader.sources import SourceContext, StagedSource, delimiter_hint, open_source, stage, table_names
 
 Progress = Callable[[str, int, int], None]
 """Told after each batch: the stream's name, rows read so far, rows rejected so far."""

@@ -40,8 +40,7 @@ from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
 from bucket_loader.report import Summary
 from bucket_loader.run import Job
-from bucket_loader.sources import open_source
-from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources import SourceContext, open_source
 from bucket_loader.state.opening import look_at_state
 from bucket_loader.state.state import State
 

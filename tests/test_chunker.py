@@ -1,8 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bucket_loader import chunker
 from bucket_loader.model.records import Chunk, read_ranges, spell_ranges

@@ -7,8 +7,7 @@ from itertools import count
 
 import psycopg
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from ledgers import RECORDS, RUN, InFile, OnServer, begin, chunk, delivered, seen, stream
 
 from bucket_loader.ledger import Conclusion, Part, Replay

@@ -15,8 +15,7 @@ import msgspec
 
 from bucket_loader.emulator import wire
 from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.evaluated import entry as evaluated
-from bucket_loader.emulator.evaluated import remembered
+from bucket_loader.emulator.evaluated import entry as evaluated, remembered
 from bucket_loader.emulator.features import Feature
 from bucket_loader.emulator.journal import BULK, Entry
 from bucket_loader.emulator.store import Company, Seen, User

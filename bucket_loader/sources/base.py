@@ -20,7 +20,7 @@ from bucket_loader.model import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bucket_loader.sources.files import InputFile
+    from bucket_loader.sources.files.listing import InputFile
 
 
 Parameter = datetime | date | int | str

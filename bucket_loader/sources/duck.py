@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, ordinals_from
 from bucket_loader.sources.base import quoted, repeated, slices
-from bucket_loader.sources.types import as_type, plain_type
+from bucket_loader.sources.values.types import as_type, plain_type
 
 if TYPE_CHECKING:
     import duckdb

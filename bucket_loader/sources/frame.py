@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bucket_loader.config import FrameSource
 from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, int64_array
 from bucket_loader.sources.base import SourceContext, repeated, slices
-from bucket_loader.sources.texts import problem, shown
-from bucket_loader.sources.types import plain_table
+from bucket_loader.sources.values.texts import problem, shown
+from bucket_loader.sources.values.types import plain_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import QuerySource, sql_parameters, with_parameter_style
 from bucket_loader.model import InputBatch, Reading, SourceError
-from bucket_loader.sources import duck, files
+from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext, quoted
+from bucket_loader.sources.files import listing as files
 from bucket_loader.sources.staged import INTERNAL, kept_fingerprint
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bucket_loader.model import (
     repeated_text,
 )
 from bucket_loader.sources.base import empty_batch
-from bucket_loader.sources.types import to_schema
+from bucket_loader.sources.values.types import to_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

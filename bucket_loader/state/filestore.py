@@ -25,7 +25,7 @@ from bucket_loader.model import (
 if TYPE_CHECKING:
     from pyarrow import fs
 
-    from bucket_loader.sources.remote import Place
+    from bucket_loader.sources import Place
 
 _PIECE_BYTES: Final = 8 * 1024 * 1024
 _AT_ONCE: Final = 8  # requests
@@ -195,6 +195,6 @@ def _write(path: Path, stream: "fs.NativeFile") -> None:
 def stored(root: Path, url: str, identity: str) -> StoredFiles:
     """Give the files of a state below a store's URL."""
     from bucket_loader.config import Storage
-    from bucket_loader.sources.remote import place_of
+    from bucket_loader.sources import place_of
 
     return StoredFiles(root, place_of(f"{url.rstrip('/')}/{identity}", Storage()))

@@ -6,8 +6,7 @@ import math
 
 import pytest
 from evaluation_cases import HASH_OF_ALL_ONES, NOW_MS, POOLS, STORED
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bucket_loader.emulator import dates, javascript
 from bucket_loader.emulator.evaluation import evaluate, flatten, rollout_hash

@@ -2,8 +2,7 @@ import json
 
 import pytest
 from emulator_api import PUBLISHABLE
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 FEATURE_EVENT = {"action": "check", "key": "f", "evalResult": True}
 SMALLEST = {

@@ -6,8 +6,7 @@ from decimal import Decimal
 import msgspec
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, check_conservation, codes, compiled, mapped, stream_of
 
 from bucket_loader.mapping import compile_mapping

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, codes, ids, mapped, records
 
 from bucket_loader.model.errors import UsageError

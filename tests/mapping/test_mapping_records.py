@@ -5,8 +5,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, AS_OF_TEXT, check_conservation, compiled, mapped, records
 
 from bucket_loader.mapping import wire_timestamp

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, AS_OF_TEXT, attribute, codes, mapped, records
 from pydantic import ValidationError
 

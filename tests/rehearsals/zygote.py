@@ -20,7 +20,8 @@ import time
 
 IMPORTED = (
     "bucket_loader.cli", "bucket_loader.run", "bucket_loader.config.yaml_file", "bucket_loader.inspection",
-    "bucket_loader.auditing", "bucket_loader.ends", "bucket_loader.sources.csv", "duckdb", "pandas", "pyarrow.csv",
+    "bucket_loader.auditing", "bucket_loader.ends", "bucket_loader.sources.files.csv", "duckdb", "pandas",
+    "pyarrow.csv",
     "pyarrow.parquet", "requests", "rich.console", "rich.table",
 )  # fmt: skip
 

@@ -1,8 +1,7 @@
 """Which parts a refused chunk is cut into: pure, so the laws are tested on anything."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bucket_loader.sender.isolation import NAMED_SHARE_MAX, halves, parts
 

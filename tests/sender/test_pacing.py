@@ -6,8 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bucket_loader.model.records import Outcome, Verdict
 from bucket_loader.sender.pacing import (

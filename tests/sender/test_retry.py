@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bucket_loader.model.records import Outcome, Verdict
 from bucket_loader.sender.client import RETRY_AFTER_S_MAX, parse_retry_after

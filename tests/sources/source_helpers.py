@@ -14,9 +14,9 @@ from bucket_loader.config.pipeline import (
     SqlSource,
 )
 from bucket_loader.model.records import BATCH_BYTES_MAX, ROWS_MAX
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.csv import CsvFiles
+from bucket_loader.sources.files.csv import CsvFiles
+from bucket_loader.sources.registry import open_source
 
 
 class Read:

@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.model.records import ROWS_MAX
-from bucket_loader.sources.address import Address
-from bucket_loader.sources.alchemy import Alchemy, _Column, _escaped, _plain
-from bucket_loader.sources.server import Question
+from bucket_loader.sources.databases.address import Address
+from bucket_loader.sources.databases.alchemy import Alchemy, _Column, _escaped, _plain
+from bucket_loader.sources.databases.server import Question
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 

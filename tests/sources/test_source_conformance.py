@@ -29,10 +29,10 @@ from source_helpers import (
 
 from bucket_loader.config.pipeline import FrameSource
 from bucket_loader.model.records import ROWS_MAX
-from bucket_loader.sources import open_source
-from bucket_loader.sources.address import Address
-from bucket_loader.sources.alchemy import Alchemy
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.databases.address import Address
+from bucket_loader.sources.databases.alchemy import Alchemy
+from bucket_loader.sources.registry import open_source
 from bucket_loader.sources.staged import stage
 
 

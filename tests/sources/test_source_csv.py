@@ -4,16 +4,15 @@ import csv
 import io
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from source_helpers import Read, csv_source, read_csv
 
 from bucket_loader.config.pipeline import CsvSource
 from bucket_loader.model.errors import SourceError
 from bucket_loader.model.records import ROWS_MAX
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.csv import delimiter_hint
+from bucket_loader.sources.files.csv import delimiter_hint
+from bucket_loader.sources.registry import open_source
 
 
 @pytest.mark.parametrize(

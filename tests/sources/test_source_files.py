@@ -13,8 +13,8 @@ from source_helpers import Read, csv_source, read_csv
 
 from bucket_loader.config.pipeline import CsvSource, ParquetSource
 from bucket_loader.model.errors import SourceError, UsageError
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.registry import open_source
 
 ROWS = "id,x\n" + "".join(f"{number},{number * 7919 % 1000003}\n" for number in range(300_000))
 ROWS_BYTES = ROWS.encode()

@@ -9,16 +9,15 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from source_helpers import Read, jsonl_source
 
 from bucket_loader.config.pipeline import JsonLinesSource, Stream
 from bucket_loader.mapping import compile_mapping
 from bucket_loader.model.errors import SourceError
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.json_lines import LINE_BYTES_MAX, UNREAD_MAX
+from bucket_loader.sources.files.jsonl_parser import LINE_BYTES_MAX, UNREAD_MAX
+from bucket_loader.sources.registry import open_source
 
 
 def read_jsonl(base, data, **words):

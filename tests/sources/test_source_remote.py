@@ -18,9 +18,9 @@ from stores import BUCKET, google, s3, web
 
 from bucket_loader.config.pipeline import ArrowSource, CsvSource, JsonLinesSource, ParquetSource, Storage
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.remote import place_of
+from bucket_loader.sources.registry import open_source
+from bucket_loader.sources.stores.remote import place_of
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 from stores import s3
 
-from bucket_loader.sources.remote import RemoteFile
+from bucket_loader.sources.stores.remote import RemoteFile
 
 LINES = [{"id": "00123", "name": "Acme", "seats": 5, "place": {"city": "Oslo"}}, {"id": "7", "seats": 9007199254740993}]
 

@@ -12,9 +12,9 @@ from servers import in_postgres, postgres_url
 from source_helpers import Read, arrow_source, parquet_source, sql_source
 
 from bucket_loader.config.pipeline import FrameSource
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.spans import iso
+from bucket_loader.sources.registry import open_source
+from bucket_loader.sources.values.durations import iso
 
 JSON = pa.json_()
 

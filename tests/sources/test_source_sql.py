@@ -13,7 +13,7 @@ from source_helpers import Read, sql_source
 from bucket_loader.config.pipeline import SqlSource, sql_parameters
 from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.errors import ConfigError, SourceError, SourceUnavailableError, UsageError
-from bucket_loader.sources.sql import table_parts
+from bucket_loader.sources.databases.sql import table_parts
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 
@@ -159,7 +159,7 @@ def test_a_missing_table(tmp_path):
 
 def test_sqlite_locked(tmp_path, monkeypatch):
     """A database that another program holds is unavailable, not refused."""
-    monkeypatch.setattr("bucket_loader.sources.sqlite._BUSY_S", 0.05)
+    monkeypatch.setattr("bucket_loader.sources.databases.sqlite._BUSY_S", 0.05)
     sqlite_file(tmp_path / "a.db", "CREATE TABLE t (x)")
     with closing(sqlite3.connect(tmp_path / "a.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -253,7 +253,7 @@ def test_other_urls(tmp_path, url):
 )
 def test_a_missing_driver(tmp_path, monkeypatch, scheme, extra):
     """What a kind of database needs and is not installed is named by the command that installs it."""
-    monkeypatch.setattr("bucket_loader.sources.sql.find_spec", lambda _: None)
+    monkeypatch.setattr("bucket_loader.sources.databases.sql.find_spec", lambda _: None)
 
     with pytest.raises(SourceError) as refused:
         sql_source(tmp_path, f"{scheme}://me:hunter2@host/x", table="t")

@@ -14,8 +14,8 @@ from stores import BUCKET, s3
 from bucket_loader.config.pipeline import DeltaSource, IcebergSource, Storage
 from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
 from bucket_loader.sources import base as sources_base
-from bucket_loader.sources import open_source
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.registry import open_source
 
 TABLE = pa.table(
     {

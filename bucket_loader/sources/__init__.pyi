@@ -1,0 +1,20 @@
+from .base import (
+    SourceContext as SourceContext,
+)
+from .files.csv import (
+    delimiter_hint as delimiter_hint,
+)
+from .query import (
+    table_names as table_names,
+)
+from .registry import (
+    open_source as open_source,
+)
+from .staged import (
+    StagedSource as StagedSource,
+    stage as stage,
+)
+from .stores.remote import (
+    Place as Place,
+    place_of as place_of,
+)

@@ -1,0 +1,1 @@
+"""Sources that answer SQL: the address, the drivers, and what their types become."""

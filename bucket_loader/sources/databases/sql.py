@@ -1,0 +1,198 @@
+"""A table or a query of a database, by its URL. A new database is one class, and one line in the table here."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from bucket_loader.config import SQL_PARAMETERS, SqlSource, sql_parameters, with_parameter_style
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
+from bucket_loader.sources import duck
+from bucket_loader.sources.base import SourceContext, quoted
+from bucket_loader.sources.databases.address import Address, address_of, database_scheme
+from bucket_loader.sources.databases.server import Engine, Question
+from bucket_loader.sources.files import listing as files
+from bucket_loader.sources.files.listing import SourceFile
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """What reads a kind of server: our class, the module that it needs, the extra that brings that."""
+
+    engine: str
+    module: str
+    extra: str
+
+
+_FILES: Final = {
+    "sqlite": "bucket_loader.sources.databases.sqlite:Sqlite",
+    "duckdb": "bucket_loader.sources.databases.sql:DuckDb",
+}
+_POSTGRES: Final = _Driver("bucket_loader.sources.databases.postgres:Postgres", "adbc_driver_postgresql", "postgres")
+_MYSQL: Final = _Driver("bucket_loader.sources.databases.mysql:MySql", "pymysql", "mysql")
+_SERVERS: Final = {
+    "postgresql": _POSTGRES,
+    "postgres": _POSTGRES,
+    "redshift": _Driver("bucket_loader.sources.databases.postgres:Redshift", "adbc_driver_postgresql", "postgres"),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "snowflake": _Driver("bucket_loader.sources.databases.snowflake:Snowflake", "adbc_driver_snowflake", "snowflake"),
+    "bigquery": _Driver("bucket_loader.sources.databases.bigquery:BigQuery", "google.cloud.bigquery", "bigquery"),
+}
+_ANY_OTHER: Final = _Driver("bucket_loader.sources.databases.alchemy:Alchemy", "sqlalchemy", "sqlalchemy")
+_HINT: Final = (
+    "write sqlite:///relative.db, sqlite:////absolute.db, duckdb:///relative.duckdb, or a server's URL: "
+    "postgresql://host/database, mysql://, redshift://, snowflake://, bigquery://, or what SQLAlchemy reads"
+)
+
+
+class Database:
+    """A table or a query of a database."""
+
+    def __init__(self, spec: SqlSource, context: SourceContext) -> None:
+        self._spec = spec
+        self._context = context
+        self._engine = _engine(spec, context)
+        self._sql = _sql(spec, context, self._engine)
+
+    def fingerprint(self) -> str:
+        """Identify the database's content, the query and its parameters."""
+        bound = sorted((name, str(value)) for name, value in self._question().parameters.items())
+        return hashlib.sha256(repr((self._engine.fingerprint(), self._sql, bound)).encode()).hexdigest()
+
+    def read(self) -> Reading:
+        """Run the query, and stream what it gives."""
+        return self._engine.read(self._question())
+
+    def _question(self) -> Question:
+        used = sorted(set(sql_parameters(self._sql, self._spec.dialect)))
+        return Question(self._sql, self._spec.table or "query", self._context.bound(used), self._spec.statement_timeout)
+
+
+def _engine(spec: SqlSource, context: SourceContext) -> Engine:
+    """Find the engine of a URL. No message here shows the URL, which may hold a password."""
+    url = spec.url.get_secret_value()
+    scheme = database_scheme(url)
+    if scheme in _FILES:
+        if spec.user is not None or spec.password is not None or spec.statement_timeout is not None:
+            raise SourceError(
+                f"a {scheme} file takes no `user:`, `password:` or `statement_timeout:`", hint="remove them"
+            )
+        return cast("Engine", _loaded(_FILES[scheme])(_file(url, scheme, context)))
+    if not scheme:
+        raise SourceError("the database URL is no URL", hint=_HINT)
+    driver = _SERVERS.get(scheme, _ANY_OTHER)
+    address = address_of(spec) if driver is not _ANY_OTHER else _opaque(spec, scheme)
+    if not _installed(driver.module):
+        raise SourceError(
+            f"reading {scheme} needs the module {driver.module}, which is not installed",
+            hint=f"pip install 'bucket-loader[{driver.extra}]'",
+        )
+    return cast("Engine", _loaded(driver.engine)(address))
+
+
+def _loaded(place: str) -> Any:  # noqa: ANN401  # one of several classes
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package around it
+        return False
+
+
+def _opaque(spec: SqlSource, scheme: str) -> Address:
+    """Give a URL whose parts only SQLAlchemy knows."""
+    user, password = (None if one is None else one.get_secret_value() for one in (spec.user, spec.password))
+    return Address(scheme, "", "", {}, user, password, spec.url.get_secret_value().strip())
+
+
+def _file(url: str, scheme: str, context: SourceContext) -> SourceFile:
+    rest = url.partition("://")[2]
+    if not rest.startswith("/") or rest.strip("/") in {"", ":memory:"}:
+        raise SourceError(f"the {scheme} URL names no file", hint=_HINT)
+    path = context.base.absolute() / Path(rest[1:])
+    if "?" in rest and not path.exists():  # options, of which one may be a password, and not a file's name to show
+        raise SourceError(
+            f"the {scheme} URL has options, and a file takes none", hint="remove the `?` and what follows"
+        )
+    return files.named(path, context)
+
+
+def _sql(spec: SqlSource, context: SourceContext, engine: Engine) -> str:
+    if spec.table is not None:
+        return f"SELECT * FROM {'.'.join(map(engine.quoted, table_parts(spec.table)))}"
+    if spec.query_file is None:
+        return spec.query or ""
+    file = files.named(context.base.absolute() / Path(spec.query_file), context)
+    try:
+        with files.open_file(file) as stream:
+            text = stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SourceError(f"{file.name} is not UTF-8", hint="save the query as UTF-8") from None
+    for name in sql_parameters(text, spec.dialect):
+        if name not in SQL_PARAMETERS:
+            known = ", ".join(f":{known}" for known in SQL_PARAMETERS)
+            raise SourceError(f"{file.name}: :{name} is not bound in a query", hint=f"what is bound: {known}")
+    return text
+
+
+def table_parts(table: str) -> list[str]:
+    """Take `schema.name` apart; a part in double quotes may hold dots, or quotes written twice."""
+    parts = re.findall(r'("(?:[^"]|"")+"(?=\.|$)|[^.]+)', table)
+    return [part[1:-1].replace('""', '"') if part.startswith('"') and part.endswith('"') else part for part in parts]
+
+
+class DuckDb:
+    """A DuckDB file."""
+
+    quoted = staticmethod(quoted)
+
+    def __init__(self, file: SourceFile) -> None:
+        self._file = file
+
+    def fingerprint(self) -> str:
+        """Identify the file, and its write-ahead log."""
+        return files.fingerprint([self._file, *files.log_of(self._file, ".wal")])
+
+    def read(self, question: Question) -> Reading:
+        """Check the query, and run it when the first batch is asked for."""
+        asked = Question(with_parameter_style(question.sql, "${}"), question.origin, question.parameters)
+        duck.one_select(asked.sql)
+        with self._opened(asked) as relation:
+            schema = duck.arrow_schema(relation, f"{self._file.name}: the query")
+        return Reading(schema, self._batches(asked))
+
+    def _batches(self, asked: Question) -> Iterator[InputBatch]:
+        with self._opened(asked) as relation:
+            yield from duck.batches(relation, asked.origin)
+
+    @contextmanager
+    def _opened(self, asked: Question) -> "Iterator[duckdb.DuckDBPyRelation]":
+        import duckdb
+        import pyarrow as pa
+
+        files.open_file(self._file).close()
+        try:
+            with duckdb.connect(self._file.path, read_only=True, config=duck.CONFIG) as connection:
+                duck.lock_down(connection)
+                bound = dict(asked.parameters)
+                yield connection.sql(asked.sql, params=bound) if bound else connection.sql(asked.sql)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            if "lock on file" in str(error):
+                raise SourceUnavailableError(
+                    f"{self._file.name} is open in another program that writes it", hint="run again when it is closed"
+                ) from error
+            raise SourceError(
+                f"{self._file.name} cannot be queried: {duck.said(error)}", hint="try the query in DuckDB"
+            ) from error

@@ -1,0 +1,1 @@
+"""Sources that are files: what a path names, and a reader for each kind."""

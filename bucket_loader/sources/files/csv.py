@@ -1,0 +1,125 @@
+"""CSV and TSV files: every value is text, exactly as written, until a field says otherwise."""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from bucket_loader.config import CsvSource
+from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
+from bucket_loader.sources.base import SourceContext, added_columns, repeated
+from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser
+from bucket_loader.sources.files.csv_rows import Numbering
+from bucket_loader.sources.files.listing import Files, InputFile
+from bucket_loader.sources.values.types import check_same_names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Bytes that are parsed to see a header, where that is enough.
+_HEADER_BYTES: Final = 64 * 1024
+_DELIMITERS: Final = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
+
+
+def delimiter_hint(header: Sequence[str]) -> str | None:
+    """Guess from a header of one column that the delimiter is another one; None when nothing speaks for it."""
+    if len(header) != 1 or not any(sign in header[0] for sign in _DELIMITERS):
+        return None
+    sign = max(_DELIMITERS, key=header[0].count)
+    written = r"\t" if sign == "\t" else sign
+    return f'the header is one column and has {_DELIMITERS[sign]} in it: write `delimiter: "{written}"`'
+
+
+class CsvFiles(Files):
+    """CSV files with the same columns in each, in any order; `key=value` folders become columns."""
+
+    def __init__(self, spec: CsvSource, context: SourceContext, *, block_bytes: int = BLOCK_BYTES) -> None:
+        super().__init__(spec, context)
+        self._spec: CsvSource = spec
+        self._parser = Parser(spec, spec.delimiter or ("\t" if spec.type == "tsv" else ","), block_bytes)
+
+    def read(self) -> Reading:
+        """Check every file's header, then give the rows of one file after the other."""
+        import pyarrow as pa
+
+        found = self.found()
+        headers = {file: self._header(file) for file in found}
+        columns = {file: [*headers[file], *added_columns(file, headers[file])] for file in found}
+        first = columns[found[0]] if found else []
+        for file in found:
+            check_same_names(found[0], first, file, columns[file])
+        schema = pa.schema([(name, pa.string()) for name in first])
+        return Reading(schema, (batch for file in found for batch in self._rows(file, headers[file], schema)))
+
+    def _header(self, file: InputFile) -> list[str]:
+        small = replace(self._parser, block_bytes=min(_HEADER_BYTES, self._parser.block_bytes))
+        if not self._spec.header:
+            names = checked_names(file, self._spec.names or [], "names:")
+            with small.opened(file, len(names)):  # an unreadable or empty file is refused here, as with a header
+                return names
+        try:
+            row = self._first_row(file, small)
+        except SourceError:  # perhaps only because a header, or a row beside it, is longer than that
+            row = self._first_row(file, self._parser)
+        return self._names(file, row)
+
+    def _first_row(self, file: InputFile, parser: Parser) -> list[str | None]:
+        with parser.opened(file) as parsing:
+            return [column[0].as_py() for column in next(parsing.batches).columns]
+
+    def _names(self, file: InputFile, row: list[str | None]) -> list[str]:
+        names = self._spec.names
+        if names is None:
+            return checked_names(file, [name or "" for name in row], "the header")
+        if len(names) != len(row):
+            raise SourceError(
+                f"{file.name}: `names:` gives {len(names)} columns, the file has {len(row)}",
+                hint="name every column, in order",
+            )
+        return checked_names(file, names, "names:")
+
+    def _rows(self, file: InputFile, header: list[str], schema: "pa.Schema") -> Iterator[InputBatch]:
+        import pyarrow as pa
+
+        places = {name: place for place, name in enumerate(header)}
+        added = dict(file.partitions)
+        with self._parser.opened(file, len(header)) as parsing:
+            rows = Numbering(file, schema, parsing)
+            for index, parsed in enumerate(parsing.batches):
+                if index == 0:
+                    self._check_unchanged(file, header, parsed)
+                body = parsed.slice(1) if index == 0 else parsed
+                arrays = [
+                    body.column(places[name]) if name in places else repeated_text(added[name], body.num_rows)
+                    for name in schema.names
+                ]
+                yield from rows.numbered(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            yield from rows.left()
+
+    def _check_unchanged(self, file: InputFile, header: list[str], parsed: "pa.RecordBatch") -> None:
+        row = [column[0].as_py() for column in parsed.columns]
+        if self._spec.header and self._names(file, row) != header:
+            raise SourceError(f"{file.name} changed while it was read", hint="run again when nothing writes it")
+
+
+def checked_names(file: InputFile, names: Sequence[str], where: str) -> list[str]:
+    """Clean column names, and refuse those that could be mistaken for each other."""
+    cleaned = [unicodedata.normalize("NFC", name).strip() for name in names]
+    if len(cleaned) > COLUMNS_MAX:
+        raise SourceError(f"{file.name} has more than {COLUMNS_MAX:,} columns", hint="export the columns you need")
+    if any("\0" in name for name in cleaned):
+        raise SourceError(
+            f"{file.name}: {where} has bytes that are not text in the declared encoding",
+            hint="declare the encoding it was written in, for example `encoding: cp1252` or `encoding: utf-16-le`",
+        )
+    if "" in cleaned:
+        raise SourceError(
+            f"{file.name}: column {cleaned.index('') + 1} has no name in {where}",
+            hint="name it in the file, or name all columns with `names:`",
+        )
+    for name, places in repeated(cleaned).items():
+        raise SourceError(
+            f"{file.name}: {where} has {name!r} more than once, as columns {' and '.join(map(str, places))}",
+            hint="one would hide the other; rename one in the file, or name all columns with `names:`",
+        )
+    return cleaned

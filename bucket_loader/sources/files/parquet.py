@@ -1,0 +1,104 @@
+"""Parquet files: one, all that a glob matches, or a partitioned directory. Types are kept as they are."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from bucket_loader.model import (
+    BATCH_BYTES_MAX,
+    ROWS_MAX,
+    InputBatch,
+    Reading,
+    SourceError,
+    ordinals_from,
+    repeated_text,
+)
+from bucket_loader.sources.base import added_columns, repeated, slices
+from bucket_loader.sources.files.listing import Files, InputFile
+from bucket_loader.sources.values import durations as spans
+from bucket_loader.sources.values.types import common_schema, plain_schema, to_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+# Bytes read ahead in each column; without it a whole column of a row group is held at once.
+_READ_AHEAD_BYTES: Final = 256 * 1024
+# The same for a store, where each piece is a request.
+_REMOTE_AHEAD_BYTES: Final = 1024 * 1024
+
+
+class ParquetFiles(Files):
+    """Parquet files with the same columns in each; `key=value` folders become columns of text."""
+
+    def read(self) -> Reading:
+        """Check every file's columns, then give the rows of one file after the other."""
+        found = self.found()
+        schema = common_schema({file: _schema(file) for file in found})
+        return Reading(schema, (batch for file in found for batch in _rows(file, schema)))
+
+
+def _schema(file: InputFile) -> "pa.Schema":
+    import pyarrow as pa
+
+    with _opened(file) as parquet:
+        schema = plain_schema(parquet.schema_arrow)
+        for name in _spans(parquet):
+            schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
+    for name, places in repeated(schema.names).items():
+        raise SourceError(
+            f"{file.name} has the column {name!r} more than once, at {' and '.join(map(str, places))}",
+            hint="one would hide the other; rename one where the file is written",
+        )
+    if not schema.names:
+        raise SourceError(f"{file.name} has no columns", hint="look at what writes it")
+    return pa.schema([*schema, *(pa.field(key, pa.string()) for key in added_columns(file, schema.names))])
+
+
+def _spans(parquet: "pq.ParquetFile") -> list[str]:
+    """Name the columns of Parquet's own intervals, which pyarrow gives as bytes."""
+    columns = [parquet.schema.column(place) for place in range(len(parquet.schema))]
+    return [column.path for column in columns if column.converted_type == "INTERVAL" and "." not in column.path]
+
+
+def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:
+    partitions = dict(file.partitions)
+    first = 1
+    with _opened(file, at_once=True) as parquet:
+        spelt = _spans(parquet)
+        for batch in parquet.iter_batches(batch_size=_rows_at_once(parquet)):
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            columns |= {name: spans.parquet_texts(columns[name]) for name in spelt}
+            for key in partitions.keys() - columns.keys():
+                columns[key] = repeated_text(partitions[key], batch.num_rows)
+            whole = to_schema(columns, schema, file.name)
+            for start, piece in slices(whole):
+                yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), file.name)
+            first += batch.num_rows
+
+
+@contextmanager
+def _opened(file: InputFile, *, at_once: bool = False) -> "Iterator[pq.ParquetFile]":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with file.open(at_once=at_once) as stream:
+            # Uncompressed pages have no other protection against a flipped bit than their checksums, where written.
+            ahead = _READ_AHEAD_BYTES if isinstance(stream, io.IOBase) else _REMOTE_AHEAD_BYTES
+            parquet = pq.ParquetFile(stream, page_checksum_verification=True, pre_buffer=False, buffer_size=ahead)
+            with parquet:
+                yield parquet
+    except (pa.ArrowException, OSError) as error:
+        trouble = file.trouble(error) if isinstance(error, OSError) else None
+        raise trouble or SourceError(
+            f"{file.name} is not a sound Parquet file: {str(error).splitlines()[0]}",
+            hint="it may be cut short, damaged, or another format; copy or export it again",
+        ) from error
+
+
+def _rows_at_once(parquet: "pq.ParquetFile") -> int:
+    groups = [parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups)]
+    row_bytes = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
+    return max(1, min(ROWS_MAX, int(BATCH_BYTES_MAX / max(1, row_bytes))))

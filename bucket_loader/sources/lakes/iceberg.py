@@ -1,0 +1,126 @@
+"""Iceberg tables, as they were at one snapshot: from a catalog, or from a metadata file. Needs the extra `iceberg`.
+
+Deletes are honoured; columns are found by their ids, whatever they were once called. One data file is read at a time,
+and held whole while it is.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bucket_loader.config import IcebergSource, scheme_of
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError, ordinals_from
+from bucket_loader.sources.base import SourceContext, extra, slices
+from bucket_loader.sources.files.listing import filled
+from bucket_loader.sources.values.types import plain_schema, to_schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyiceberg.table import DataScan, Table
+
+
+class Iceberg:
+    """The rows of an Iceberg table at one snapshot: the one asked for, or the newest when it was first looked at."""
+
+    def __init__(self, spec: IcebergSource, context: SourceContext) -> None:
+        self._spec = spec
+        self._context = context
+        self._name = spec.table or filled(spec.metadata or "", context)
+
+    def fingerprint(self) -> str:
+        """Identify the table and its snapshot."""
+        with self._errors():
+            identity = self._table.metadata.table_uuid, self._snapshot
+        return hashlib.sha256(repr(identity).encode()).hexdigest()
+
+    def read(self) -> Reading:
+        """Give the columns, and the rows of one file after the other."""
+        with self._errors():
+            schema = plain_schema(self._scan.projection().as_arrow())
+        return Reading(schema, self._batches(schema))
+
+    def _batches(self, schema: "pa.Schema") -> Iterator[InputBatch]:
+        from pyiceberg.io.pyarrow import ArrowScan
+
+        first = 1
+        with self._errors():
+            if self._snapshot is None:  # nothing was ever written
+                return
+            scan = self._scan
+            reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
+            # All at once, they would be read ahead into memory, whoever waits for them.
+            for task in sorted(scan.plan_files(), key=lambda task: task.file.file_path):
+                for batch in reader.to_record_batches([task]):
+                    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                    for start, piece in slices(to_schema(columns, schema, self._name)):
+                        yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), self._name)
+                    first += batch.num_rows
+
+    @cached_property
+    def _table(self) -> "Table":
+        extra("pyiceberg", "iceberg")
+        from pyiceberg.catalog import load_catalog
+        from pyiceberg.table import StaticTable
+
+        properties = {name: value.get_secret_value() for name, value in self._spec.catalog.items()}
+        if self._spec.metadata is not None:
+            place = self._name if scheme_of(self._name) else str(self._context.base.absolute() / self._name)
+            return StaticTable.from_metadata(place, properties)
+        # Only read: a catalog in a database would make its own tables.
+        properties = {"init_catalog_tables": "false"} | properties
+        return load_catalog(properties.pop("name", "default"), **properties).load_table(str(self._spec.table))
+
+    @cached_property
+    def _snapshot(self) -> int | None:
+        if self._spec.snapshot is not None:
+            return self._spec.snapshot
+        current = self._table.current_snapshot()
+        return None if current is None else current.snapshot_id
+
+    @cached_property
+    def _scan(self) -> "DataScan":
+        return self._table.scan(snapshot_id=self._snapshot)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say in our words what the table's reader says in its own, which may hold a catalog's address and token."""
+        extra("pyiceberg", "iceberg")
+        import pyarrow as pa
+        from pyiceberg import exceptions as said
+
+        try:
+            yield
+        except (said.NoSuchTableError, said.NoSuchNamespaceError, FileNotFoundError) as error:
+            raise SourceError(
+                f"there is no Iceberg table {self._name}",
+                hint="is the name whole, `namespace.table`, and the path right?",
+            ) from error
+        except (said.UnauthorizedError, said.ForbiddenError, said.OAuthError, said.AuthorizationExpiredError) as error:
+            raise SourceError(
+                f"the catalog refuses to show {self._name}", hint="look at the catalog's `token` or `credential`"
+            ) from error
+        except (said.RESTError, OSError) as error:
+            raise SourceUnavailableError(
+                f"{self._name} cannot be read: its catalog or its store cannot be reached, or fails",
+                hint="look at the network and the catalog's `uri`; then run again",
+            ) from error
+        except _database_errors() as error:
+            raise SourceError(
+                f"{self._name} cannot be read: its catalog's database refuses", hint="look at the catalog's `uri`"
+            ) from error
+        except (ValueError, KeyError, said.ResolveError, said.NotInstalledError, pa.ArrowException) as error:
+            raise SourceError(
+                f"{self._name} cannot be read as an Iceberg table: {type(error).__name__}",
+                hint="is there such a snapshot, are the catalog's properties right, and are its libraries installed?",
+            ) from error
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Give the errors of a catalog in a database, where the library for those is installed."""
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        return ()
+    return (SQLAlchemyError,)

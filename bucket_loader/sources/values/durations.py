@@ -1,0 +1,88 @@
+"""Spans of time as ISO 8601 text, as PostgreSQL spells them: `P1Y2M3DT4H5M6.7S`, each part with its own sign.
+
+Nothing is carried between months, days and time: a month has no certain days, and a day no certain hours.
+"""
+
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SECOND: Final = 1_000_000_000  # nanoseconds
+_UNITS: Final = {"s": _SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
+PARQUET_BYTES: Final = 12  # months, days and milliseconds. Source: Parquet's LogicalTypes, INTERVAL
+
+
+def iso(months: int, days: int, nanoseconds: int) -> str:
+    """Spell a span; one of nothing is `PT0S`."""
+    sign = -1 if nanoseconds < 0 else 1
+    seconds, below = divmod(abs(nanoseconds), _SECOND)
+    years, months = _parts(months, 12)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    exact = f"{seconds}.{below:09}".rstrip("0").rstrip(".")
+    date = "".join(f"{count}{unit}" for count, unit in ((years, "Y"), (months, "M"), (days, "D")) if count)
+    time = "".join(f"{sign * count}{unit}" for count, unit in ((hours, "H"), (minutes, "M")) if count)
+    if exact != "0":
+        time += f"{'-' if sign < 0 else ''}{exact}S"
+    return f"P{date}T{time}" if time else f"P{date}" if date else "PT0S"
+
+
+def _parts(number: int, size: int) -> tuple[int, int]:
+    """Divide towards zero, so that both parts have the sign of the whole."""
+    whole, rest = divmod(abs(number), size)
+    return (-whole, -rest) if number < 0 else (whole, rest)
+
+
+def is_span(kind: "pa.DataType") -> bool:
+    """Tell whether a type is a span of time."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_duration(kind) or kind == pa.month_day_nano_interval())
+
+
+def holds_spans(kind: "pa.DataType") -> bool:
+    """Tell whether a type is a span, or holds some at whatever depth."""
+    return is_span(kind) or any(holds_spans(kind.field(place).type) for place in range(kind.num_fields))
+
+
+def texts(column: "pa.Array") -> "pa.Array":
+    """Give a column of spans, or one that holds some, with their texts in their place."""
+    import pyarrow as pa
+
+    from bucket_loader.sources.values.types import plain_type
+
+    kind = column.type
+    if pa.types.is_duration(kind):
+        unit = _UNITS[kind.unit]
+        counts = column.cast(pa.int64()).to_pylist()
+        return pa.array([None if count is None else iso(0, 0, count * unit) for count in counts], pa.string())
+    return pa.array([_spelt(value, kind) for value in column.to_pylist()], plain_type(kind))
+
+
+def _spelt(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value of any type
+    """Spell the spans in a Python value of an Arrow type."""
+    import pyarrow as pa
+
+    if value is None:
+        return None
+    if pa.types.is_duration(kind):
+        return texts(pa.array([value], kind))[0].as_py()
+    if is_span(kind):
+        return iso(*value)
+    if pa.types.is_struct(kind):
+        return {name: _spelt(child, kind.field(name).type) for name, child in value.items()}
+    if pa.types.is_map(kind):
+        return [(key, _spelt(child, kind.item_type)) for key, child in value]
+    if pa.types.is_nested(kind) and kind.num_fields == 1:
+        return [_spelt(child, kind.field(0).type) for child in value]
+    return value
+
+
+def parquet_texts(column: "pa.Array") -> "pa.Array":
+    """Give the texts of Parquet's own intervals, which come as twelve bytes each."""
+    import pyarrow as pa
+
+    found = (None if value is None else struct.unpack("<III", value) for value in column.to_pylist())
+    return pa.array([value and iso(value[0], value[1], value[2] * _UNITS["ms"]) for value in found], pa.string())
