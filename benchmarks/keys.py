@@ -14,7 +14,7 @@ from typing import Final
 
 import duckdb
 
-from bucket_loader import snapshot
+from bucket_loader.state import snapshots as snapshot
 
 ROWS: Final = "unhex(md5({key})) AS key, unhex(md5('c' || i)) AS content FROM range({first}, {last}) r(i)"
 

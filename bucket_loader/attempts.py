@@ -3,12 +3,12 @@
 import logging
 from typing import TYPE_CHECKING
 
-from bucket_loader.ledger import ChunkState, Conclusion
 from bucket_loader.model import Chunk, Outcome, Verdict
 from bucket_loader.plan import PlannedStream
 from bucket_loader.sender.client import Client
 from bucket_loader.sender.pacing import Slot
 from bucket_loader.sender.retry import Case
+from bucket_loader.state import ChunkState, Conclusion
 
 if TYPE_CHECKING:
     from bucket_loader.delivery import Delivery

@@ -13,12 +13,10 @@ import numpy as np
 
 from bucket_loader import plan
 from bucket_loader.ends import run_row
-from bucket_loader.ledger import ChunkRow, Ledger, RunRow
 from bucket_loader.model import AuditError, Chunk, UsageError, file_digest
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.run import Job
-from bucket_loader.state.opening import look_at_state
-from bucket_loader.state.state import State
+from bucket_loader.state import ChunkRow, Ledger, RunRow, State, look_at_state
 
 FINDINGS_MAX: Final = 20
 LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped")

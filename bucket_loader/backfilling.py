@@ -16,7 +16,7 @@ from bucket_loader.model import UsageError
 from bucket_loader.report import Summary
 from bucket_loader.run import Job, run
 from bucket_loader.sources import table_names
-from bucket_loader.state.opening import look_at_state
+from bucket_loader.state import look_at_state
 
 WINDOWS_MAX: Final = 100_000
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}

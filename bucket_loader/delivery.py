@@ -17,14 +17,13 @@ import msgspec
 
 from bucket_loader.chunk_queue import Queue
 from bucket_loader.config import Destination
-from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.ledger import ChunkRow, Ledger
 from bucket_loader.model import BucketLoaderError, Chunk, SystemicRejectionError, ahead
 from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.sender.client import Client, Clients, Proof
 from bucket_loader.sender.connection import PATH_KEY, Route, Watchdog
 from bucket_loader.sender.pacing import Pacer
 from bucket_loader.sender.retry import Patience, Retry
+from bucket_loader.state import ChunkRow, DeadLetters, Ledger
 from bucket_loader.worker import Worker
 
 log = logging.getLogger("bucket_loader.delivery")

@@ -4,13 +4,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bucket_loader import dead_letters, plan
-from bucket_loader.dead_letters import DeadLetters
-from bucket_loader.ledger import ChunkRow, RunRow
+from bucket_loader import plan
 from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
 from bucket_loader.run import Job, now, opened
 from bucket_loader.settling import settle
-from bucket_loader.state.state import State
+from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters
 from bucket_loader.worker import refused
 
 

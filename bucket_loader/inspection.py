@@ -11,13 +11,11 @@ from typing import Any, Final
 
 from bucket_loader import cursor, features, plan as plans
 from bucket_loader.config import Destination
-from bucket_loader.ledger import RunRow
 from bucket_loader.model import Api, Counts, Verdict
 from bucket_loader.plan import Plan
 from bucket_loader.report import COLUMNS, Reporter
 from bucket_loader.run import Job, make_plan
-from bucket_loader.state.opening import look_at_state
-from bucket_loader.state.state import State
+from bucket_loader.state import RunRow, State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
 # A read that only the right key may do. S4 documents none for the tracking API: that one is of its SDK (TRK).

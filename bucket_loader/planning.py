@@ -18,11 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from bucket_loader import cursor, dead_letters, plan, snapshot
+from bucket_loader import cursor, plan
 from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream, mapping_fingerprint
 from bucket_loader.cursor import HighWater, Mark
-from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids, wire_timestamp
 from bucket_loader.model import (
     ArrivingFiles,
@@ -40,6 +39,7 @@ from bucket_loader.model import (
 )
 from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.sources import SourceContext, StagedSource, delimiter_hint, open_source, stage, table_names
+from bucket_loader.state import DeadLetters, dead_letters, snapshots as snapshot
 
 Progress = Callable[[str, int, int], None]
 """Told after each batch: the stream's name, rows read so far, rows rejected so far."""

@@ -10,16 +10,15 @@ import numpy as np
 
 from bucket_loader.mapping import wire_timestamp
 from bucket_loader.report import Reporter
-from bucket_loader.state.opening import look_at_state
-from bucket_loader.state.state import State
+from bucket_loader.state import State, look_at_state
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import pyarrow as pa
 
-    from bucket_loader.ledger import RunRow
     from bucket_loader.run import Job
+    from bucket_loader.state import RunRow
 
 _LANES: Final = 4
 # Odd numbers without a pattern, a lane each: the binary digits of the roots of 2, 3, 5 and 7.

@@ -22,10 +22,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from bucket_loader import dead_letters, plan, planning, run, settling
+from bucket_loader import plan, planning, run, settling
 from bucket_loader.config import JsonLinesSource
-from bucket_loader.dead_letters import Entry
-from bucket_loader.ledger import Ledger, Replay, RunRow
 from bucket_loader.model import (
     Counts,
     InputBatch,
@@ -41,8 +39,7 @@ from bucket_loader.planning import PlanRequest
 from bucket_loader.report import Summary
 from bucket_loader.run import Job
 from bucket_loader.sources import SourceContext, open_source
-from bucket_loader.state.opening import look_at_state
-from bucket_loader.state.state import State
+from bucket_loader.state import Entry, Ledger, Replay, RunRow, State, dead_letters, look_at_state
 
 _SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 _PLANNING: Final = "p"  # what planning rejected is numbered `p0`, `p1` ..., and made no record

@@ -17,10 +17,7 @@ from types import FrameType
 
 from bucket_loader import limits, plan, planning
 from bucket_loader.config import Pipeline, Share
-from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.delivery import Delivery
-from bucket_loader.ledger import Ledger, NewStream, Replay, RunRow, RunStatus
-from bucket_loader.ledger.connecting import Waiting
 from bucket_loader.model import (
     BucketLoaderError,
     Counts,
@@ -39,9 +36,22 @@ from bucket_loader.plan import Plan, PlannedStream
 from bucket_loader.planning import PlanRequest
 from bucket_loader.report import Reporter, Resumed, Summary
 from bucket_loader.settling import settle
-from bucket_loader.state.opening import FOLDER, Wanted, open_state
-from bucket_loader.state.places import Given, StatePlace, read_place
-from bucket_loader.state.state import State
+from bucket_loader.state import (
+    FOLDER,
+    DeadLetters,
+    Given,
+    Ledger,
+    NewStream,
+    Replay,
+    RunRow,
+    RunStatus,
+    State,
+    StatePlace,
+    Waiting,
+    Wanted,
+    open_state,
+    read_place,
+)
 
 EMPTY_EXIT_CODE = 99
 LETTERS_BYTES_AT_ONCE = 8 * 1024 * 1024

@@ -12,11 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader import cursor, plan, receipts, snapshot
-from bucket_loader.ledger import ChunkRow, Ledger, Part
+from bucket_loader import cursor, plan, receipts
 from bucket_loader.model import StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.state.state import State
+from bucket_loader.state import ChunkRow, Ledger, Part, State, snapshots as snapshot
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED = 1, 2

@@ -14,10 +14,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader import dead_letters
 from bucket_loader.attempts import Attempts
 from bucket_loader.chunk_queue import Queue
-from bucket_loader.ledger import ChunkState, Conclusion
 from bucket_loader.model import (
     BucketLoaderError,
     Chunk,
@@ -35,6 +33,7 @@ from bucket_loader.plan import REMOVED, Plan, PlannedStream
 from bucket_loader.sender import isolation
 from bucket_loader.sender.client import Client, Clients, answered
 from bucket_loader.sender.retry import Case, Patience
+from bucket_loader.state import ChunkState, Conclusion, dead_letters
 
 if TYPE_CHECKING:
     from bucket_loader.delivery import Delivery

@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import machine
 
-from bucket_loader.ledger import Conclusion, Ledger, NewStream
-from bucket_loader.ledger.connecting import Server, Waiting
-from bucket_loader.ledger.postgres import PostgresDatabase
 from bucket_loader.model.records import Chunk
+from bucket_loader.state.ledger import Conclusion, Ledger, NewStream
+from bucket_loader.state.ledger.connecting import Server, Waiting
+from bucket_loader.state.ledger.postgres import PostgresDatabase
 
 sys.path.append(str(Path(__file__).parent / "sources"))  # where the servers of the tests' own are
 import servers

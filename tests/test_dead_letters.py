@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from bucket_loader import dead_letters
-from bucket_loader.dead_letters import DeadLetters
 from bucket_loader.model.errors import StateUnavailableError
 from bucket_loader.model.records import Origin, Reason, Rejection
+from bucket_loader.state import dead_letters
+from bucket_loader.state.dead_letters import DeadLetters
 
 
 def letter(number, text="Zoë ✉"):

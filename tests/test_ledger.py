@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from ledgers import RECORDS, RUN, InFile, OnServer, begin, chunk, delivered, seen, stream
 
-from bucket_loader.ledger import Conclusion, Part, Replay
 from bucket_loader.model.errors import LedgerDamagedError, StateError
 from bucket_loader.model.records import Chunk, LoadedFile, Verdict
+from bucket_loader.state.ledger import Conclusion, Part, Replay
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -11,9 +11,9 @@ from contextlib import closing
 import pytest
 from ledgers import RUN, InFile, begin, chunk, delivered, seen
 
-from bucket_loader.ledger import SCHEMA_VERSION, Conclusion, Ledger, sqlite
 from bucket_loader.model.errors import LedgerDamagedError, StateError, StateUnavailableError
 from bucket_loader.model.records import Chunk
+from bucket_loader.state.ledger import SCHEMA_VERSION, Conclusion, Ledger, sqlite
 
 
 @pytest.fixture

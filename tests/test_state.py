@@ -13,7 +13,7 @@ from ledgers import require_postgres, servers
 from workplace import COMPANIES, Workplace
 
 from bucket_loader.model.errors import UsageError
-from bucket_loader.state.places import StatePlace, read_place
+from bucket_loader.state.location import StatePlace, read_place
 
 import stores  # isort: skip  # beside the sources' tests, as `servers` is
 
@@ -276,7 +276,7 @@ def test_a_store_needs_a_ledger_that_others_see(workplace):
 
 def test_a_password_of_a_state_is_never_shown(workplace, monkeypatch):
     """Neither in what is said nor in what is kept on disk."""
-    monkeypatch.setattr("bucket_loader.ledger.connecting.FIRST_S", 0.0)
+    monkeypatch.setattr("bucket_loader.state.ledger.connecting.FIRST_S", 0.0)
     workplace.pipeline(COMPANIES)
     workplace.write("accounts.csv", "id\na\n")
     secret = quote(servers.PASSWORD, safe="")

@@ -8,20 +8,6 @@ With `--state postgresql://...` the ledger is a schema of that name instead; wit
 below the last line are copied to the store before the ledger names them, and fetched where a worker lacks them.
 """
 
-from bucket_loader.ledger.connecting import Waiting
-from bucket_loader.state.opening import FOLDER, Wanted, folder_of, look_at_state, open_state
-from bucket_loader.state.places import Given, StatePlace, read_place
-from bucket_loader.state.state import State
+import lazy_loader
 
-__all__ = [
-    "FOLDER",
-    "Given",
-    "State",
-    "StatePlace",
-    "Waiting",
-    "Wanted",
-    "folder_of",
-    "look_at_state",
-    "open_state",
-    "read_place",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

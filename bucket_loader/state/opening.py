@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from bucket_loader.config import Pipeline
-from bucket_loader.ledger import Ledger
-from bucket_loader.ledger.connecting import Server, Waiting
-from bucket_loader.ledger.postgres import PostgresDatabase, look, schema_of
 from bucket_loader.model import StateError, StateLockedError, make_folder, sync
-from bucket_loader.state.filestore import Files, stored
-from bucket_loader.state.places import StatePlace
+from bucket_loader.state.ledger import Ledger
+from bucket_loader.state.ledger.connecting import Server, Waiting
+from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
+from bucket_loader.state.location import StatePlace
 from bucket_loader.state.state import State
+from bucket_loader.state.store import Files, stored
 
 FOLDER: Final = ".bucket_loader"
 _MARK: Final = "belongs-to"  # what a store holds of the ledger that names its files

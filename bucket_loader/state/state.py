@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-from bucket_loader.ledger import Ledger, Part
 from bucket_loader.model import StateError, file_digest, make_folder, sync
-from bucket_loader.state.filestore import Files
+from bucket_loader.state.ledger import Ledger, Part
+from bucket_loader.state.store import Files
 
 MANIFEST: Final = "manifest.json"  # of a plan: a reader looks for it first, so it is kept last
 

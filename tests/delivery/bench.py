@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from bucket_loader import dead_letters
 from bucket_loader.config.yaml_file import pipeline_from
-from bucket_loader.ledger import ChunkRow
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, run
+from bucket_loader.state import dead_letters
+from bucket_loader.state.ledger import ChunkRow
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "sec_test_0123456789abcdef0123"

@@ -11,8 +11,8 @@ from bench import Bench, accepted, companies, events, id_of, refusal, stub, user
 
 from bucket_loader import run as runs
 from bucket_loader.chunk_queue import Queue
-from bucket_loader.ledger import Ledger
 from bucket_loader.sender.client import Clients
+from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.state import State
 
 COUNT = 2_000

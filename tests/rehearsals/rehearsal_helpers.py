@@ -14,13 +14,13 @@ from urllib.parse import quote
 import requests
 from rich.console import Console
 
-from bucket_loader import dead_letters
 from bucket_loader.config.yaml_file import load_pipeline
-from bucket_loader.dead_letters import Entry
 from bucket_loader.emulator.server import Endpoint, running
 from bucket_loader.plan import Plan
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, make_plan, run
+from bucket_loader.state import dead_letters
+from bucket_loader.state.dead_letters import Entry
 
 ROOT = Path(__file__).parents[2]
 SAMPLE_DATA = ROOT / "sample_data"

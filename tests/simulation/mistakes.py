@@ -11,9 +11,9 @@ from unittest.mock import patch
 import numpy as np
 
 from bucket_loader import attempts, chunk_queue, delivery, plan, run, settling, worker
-from bucket_loader.ledger import Conclusion, Ledger, ledger
 from bucket_loader.model.records import Verdict
 from bucket_loader.sender import retry
+from bucket_loader.state.ledger import Conclusion, Ledger, ledger
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
 
@@ -243,7 +243,7 @@ def outcome_before_the_dead_letter() -> Any:
 @mistake
 def dead_letter_not_synced() -> Any:
     """The dead letter is not synced before the outcome is committed."""
-    from bucket_loader import dead_letters
+    from bucket_loader.state import dead_letters
 
     def write(self: Any, data: bytes) -> None:
         with patch.object(dead_letters.os, "fsync", lambda _: None), patch.object(dead_letters, "sync", lambda _: None):

@@ -55,7 +55,7 @@ def layout(found: Callable[[str], set[str]]) -> Iterator[Statement]:
         for column, kind in columns.items():
             if there and column not in there:
                 yield f"ALTER TABLE {table} ADD COLUMN {column} {kind}", ()
-    text = re.sub(r"--[^\n]*", "", files("bucket_loader.ledger").joinpath("ledger.sql").read_text("utf-8"))
+    text = re.sub(r"--[^\n]*", "", files("bucket_loader.state.ledger").joinpath("ledger.sql").read_text("utf-8"))
     for statement in filter(None, map(str.strip, text.split(";"))):
         yield statement, ()
     yield (

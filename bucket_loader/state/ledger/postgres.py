@@ -18,10 +18,10 @@ from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import Any, Final, NoReturn
 
-from bucket_loader.ledger.connecting import FIRST_S, LATER_STATES, SCHEMA_BYTES_MAX, Server, Waiting
-from bucket_loader.ledger.database import Row, Statement, layout
-from bucket_loader.ledger.spelling import MORE, spelt
 from bucket_loader.model import StateError, StateLockedError, StateUnavailableError
+from bucket_loader.state.ledger.connecting import FIRST_S, LATER_STATES, SCHEMA_BYTES_MAX, Server, Waiting
+from bucket_loader.state.ledger.database import Row, Statement, layout
+from bucket_loader.state.ledger.postgres_sql import MORE, spelt
 
 _LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
 _TRIES_EVERY_S: Final = 0.25

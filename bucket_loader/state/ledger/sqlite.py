@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.ledger.database import Row, Statement, layout
 from bucket_loader.model import LedgerDamagedError, StateError, StateUnavailableError
+from bucket_loader.state.ledger.database import Row, Statement, layout
 
 PLANS: Final = "plans"  # the folder beside the ledger, made by the first plan
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`

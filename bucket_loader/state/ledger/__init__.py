@@ -4,10 +4,10 @@ ledger   the one class, and its SQL     database  the seam below it
 memory   what outlives a run            sqlite, postgres  behind the seam
 """
 
-from bucket_loader.ledger.database import SCHEMA_VERSION, Database
-from bucket_loader.ledger.ledger import Ledger
-from bucket_loader.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Part, Replay, RunRow, RunStatus
-from bucket_loader.ledger.sqlite import PLANS, SqliteDatabase
+from bucket_loader.state.ledger.database import SCHEMA_VERSION, Database
+from bucket_loader.state.ledger.ledger import Ledger
+from bucket_loader.state.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Part, Replay, RunRow, RunStatus
+from bucket_loader.state.ledger.sqlite import PLANS, SqliteDatabase
 
 __all__ = [
     "PLANS",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.ledger.database import Database, Statement
-from bucket_loader.ledger.memory import Memory
-from bucket_loader.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Replay, RunRow, RunStatus
-from bucket_loader.ledger.sqlite import SqliteDatabase
 from bucket_loader.model import Chunk, Counts
+from bucket_loader.state.ledger.database import Database, Statement
+from bucket_loader.state.ledger.memory import Memory
+from bucket_loader.state.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Replay, RunRow, RunStatus
+from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 
 class Ledger(Memory):

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from bucket_loader.ledger.database import OLDER, SCHEMA_VERSION, Database, Row, Statement, layout
-from bucket_loader.ledger.rows import Part
 from bucket_loader.model import LoadedFile, StateError
+from bucket_loader.state.ledger.database import OLDER, SCHEMA_VERSION, Database, Row, Statement, layout
+from bucket_loader.state.ledger.rows import Part
 
 _NOTE = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _ADD_PART = """
