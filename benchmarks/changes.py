@@ -20,10 +20,10 @@ import duckdb
 import pyarrow as pa
 
 from benchmarks.measuring import Cost, measure
-from bucket_loader import plan
 from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.records import make_folder
-from bucket_loader.plan import Plan
+from bucket_loader.planning import plan_file as plan
+from bucket_loader.planning.plan_file import Plan
 from bucket_loader.state import snapshots as snapshot
 from bucket_loader.state.location import StatePlace
 from bucket_loader.state.opening import open_state

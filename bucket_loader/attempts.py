@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from bucket_loader.model import Chunk, Outcome, Verdict
-from bucket_loader.plan import PlannedStream
+from bucket_loader.planning import PlannedStream
 from bucket_loader.sender.client import Client
 from bucket_loader.sender.pacing import Slot
 from bucket_loader.sender.retry import Case

@@ -18,7 +18,7 @@ import msgspec
 from bucket_loader.chunk_queue import Queue
 from bucket_loader.config import Destination
 from bucket_loader.model import BucketLoaderError, Chunk, SystemicRejectionError, ahead
-from bucket_loader.plan import Plan, PlannedStream
+from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.sender.client import Client, Clients, Proof
 from bucket_loader.sender.connection import PATH_KEY, Route, Watchdog
 from bucket_loader.sender.pacing import Pacer

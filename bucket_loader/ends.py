@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bucket_loader import plan
 from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
+from bucket_loader.planning import plan_file as plan
 from bucket_loader.run import Job, now, opened
 from bucket_loader.settling import settle
 from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from bucket_loader import plan, planning, run, settling
+from bucket_loader import run, settling
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.model import (
     Counts,
@@ -34,8 +34,7 @@ from bucket_loader.model import (
     UsageError,
     file_digest,
 )
-from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.planning import PlanRequest
+from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file as plan, planner as planning
 from bucket_loader.report import Summary
 from bucket_loader.run import Job
 from bucket_loader.sources import SourceContext, open_source

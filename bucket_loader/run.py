@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bucket_loader import limits, plan, planning
 from bucket_loader.config import Pipeline, Share
 from bucket_loader.delivery import Delivery
 from bucket_loader.model import (
@@ -32,8 +31,7 @@ from bucket_loader.model import (
     make_folder,
     sync,
 )
-from bucket_loader.plan import Plan, PlannedStream
-from bucket_loader.planning import PlanRequest
+from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file as plan, planner as planning
 from bucket_loader.report import Reporter, Resumed, Summary
 from bucket_loader.settling import settle
 from bucket_loader.state import (

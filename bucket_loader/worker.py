@@ -29,7 +29,7 @@ from bucket_loader.model import (
     Verdict,
     row_as_json,
 )
-from bucket_loader.plan import REMOVED, Plan, PlannedStream
+from bucket_loader.planning import REMOVED, Plan, PlannedStream
 from bucket_loader.sender import isolation
 from bucket_loader.sender.client import Client, Clients, answered
 from bucket_loader.sender.retry import Case, Patience

@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from bucket_loader import cursor
 from bucket_loader.config.pipeline import Cursor
 from bucket_loader.model.errors import UsageError
+from bucket_loader.planning import cursor
 
 STREAM = """
 - name: signups

@@ -189,7 +189,7 @@ def test_a_bug_is_told_by_its_type_and_place_alone(companies, monkeypatch):
     def broken(*_):
         raise LookupError("row 00123 Acme")
 
-    monkeypatch.setattr("bucket_loader.planning.make_plan", broken)
+    monkeypatch.setattr("bucket_loader.planning.planner.make_plan", broken)
     result = companies.command("run", "--log-format", "json")
 
     (crash,) = objects(result.stderr)

@@ -108,7 +108,7 @@ def test_a_bug_is_measured_too(companies, file, monkeypatch):
     def broken(*_):
         raise LookupError
 
-    monkeypatch.setattr("bucket_loader.planning.make_plan", broken)
+    monkeypatch.setattr("bucket_loader.planning.planner.make_plan", broken)
     result = companies.command("run", "--metrics", str(file))
 
     assert isinstance(result.exception, LookupError)

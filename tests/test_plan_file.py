@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec import structs
 
-from bucket_loader import plan as plans
 from bucket_loader.model.errors import StateError
 from bucket_loader.model.records import BATCH_BYTES_MAX, file_digest
-from bucket_loader.plan import Manifest, PlannedStream, StreamWriter
+from bucket_loader.planning import plan_file as plans
+from bucket_loader.planning.plan_file import Manifest, PlannedStream, StreamWriter
 
 ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.binary()), ("none", pa.null())])
 

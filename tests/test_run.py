@@ -331,7 +331,7 @@ def test_another_key_is_refused_until_it_is_said_to_be_rotated(companies, emulat
 
 def test_a_source_that_changes_while_it_is_read_refuses_the_plan(companies, emulator, monkeypatch):
     """The fingerprint is taken again at the end: exit 2, nothing sent, no plan left behind."""
-    from bucket_loader import planning
+    from bucket_loader.planning import planner as planning
 
     original = planning._stage
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bucket_loader.mapping import subject_of_ids
+from bucket_loader.planning.mapping import subject_of_ids
 from bucket_loader.state import snapshots as snapshot
 
 STAGED = pa.schema([("ordinal", pa.int64()), ("key", pa.binary(16)), ("content", pa.binary(16))])

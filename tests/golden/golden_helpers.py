@@ -8,7 +8,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from bucket_loader import plan
+from bucket_loader.planning import plan_file as plan
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from bucket_loader.config.pipeline import Stream
-from bucket_loader.mapping import compile_mapping
 from bucket_loader.model.records import InputBatch
+from bucket_loader.planning.mapping import compile_mapping
 
 AS_OF = datetime(2024, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 AS_OF_TEXT = "2024-06-01T12:00:00.123Z"

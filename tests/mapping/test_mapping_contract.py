@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, check_conservation, codes, compiled, mapped, stream_of
 
-from bucket_loader.mapping import compile_mapping
 from bucket_loader.model import contract
 from bucket_loader.model.contract import KINDS, ONE_OF, STRICT
 from bucket_loader.model.records import InputBatch
+from bucket_loader.planning.mapping import compile_mapping
 
 MINIMAL = {
     "user": {"userId": {"value": "u"}},

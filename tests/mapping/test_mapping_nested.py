@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from mapping_helpers import attribute, codes, flat, mapped, records
 
-from bucket_loader.mapping import nested
-from bucket_loader.mapping.nested import DEPTH_MAX, LEAVES_MAX
 from bucket_loader.model.errors import UsageError
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.nested import DEPTH_MAX, LEAVES_MAX
 
 JSON = {"type": "json"}
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 from mapping_helpers import attribute
 
-from bucket_loader.mapping import nested
-from bucket_loader.mapping.nested import NoFormError
 from bucket_loader.model.errors import UsageError
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.nested import NoFormError
 
 NUMBER = {"type": "number"}
 INTEGER = {"type": "integer"}

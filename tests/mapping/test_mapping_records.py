@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, AS_OF_TEXT, check_conservation, compiled, mapped, records
 
-from bucket_loader.mapping import wire_timestamp
 from bucket_loader.model.records import InputBatch
+from bucket_loader.planning.mapping import wire_timestamp
 
 
 def test_the_bytes_of_a_record():

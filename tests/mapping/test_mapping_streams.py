@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 from mapping_helpers import compiled
 
-from bucket_loader.mapping import answers
 from bucket_loader.model.arrays import ordinals_from
 from bucket_loader.model.records import InputBatch, Origin, Reason, Rejection
+from bucket_loader.planning.mapping import query as answers
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64())])
 FIELDS = {"userId": "id", "attributes": "*"}

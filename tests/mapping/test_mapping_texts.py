@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 from mapping_helpers import attribute, codes, mapped
 from pydantic import ValidationError
 
-from bucket_loader.mapping import nested
 from bucket_loader.model.errors import UsageError
+from bucket_loader.planning.mapping import nested
 
 BOOLEAN = {"type": "boolean"}
 

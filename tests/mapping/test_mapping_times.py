@@ -11,8 +11,8 @@ from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, AS_OF_TEXT, attribute, codes, mapped, records
 from pydantic import ValidationError
 
-from bucket_loader.mapping import nested
 from bucket_loader.model.errors import UsageError
+from bucket_loader.planning.mapping import nested
 
 TIME = {"type": "timestamp"}
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # local times are the subject

@@ -10,8 +10,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bucket_loader import attempts, chunk_queue, delivery, plan, run, settling, worker
+from bucket_loader import attempts, chunk_queue, delivery, run, settling, worker
 from bucket_loader.model.records import Verdict
+from bucket_loader.planning import plan_file as plan
 from bucket_loader.sender import retry
 from bucket_loader.state.ledger import Conclusion, Ledger, ledger
 

@@ -29,10 +29,11 @@ from rich.console import Console
 from server import Known, SentBy, Server, Weather, answered
 from virtual import ViolationError, World
 
-from bucket_loader import auditing, chunk_queue, delivery, ends, plan, run, worker
+from bucket_loader import auditing, chunk_queue, delivery, ends, run, worker
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.model import prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
+from bucket_loader.planning import plan_file as plan
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions
 from bucket_loader.sender import client as clients, pacing, retry

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from source_helpers import Read, jsonl_source
 
 from bucket_loader.config.pipeline import JsonLinesSource, Stream
-from bucket_loader.mapping import compile_mapping
 from bucket_loader.model.errors import SourceError
+from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.jsonl_parser import LINE_BYTES_MAX, UNREAD_MAX
 from bucket_loader.sources.registry import open_source

@@ -17,7 +17,7 @@ from all_types import documented, fields, texts
 from all_types_written import WRITERS, csv
 from workplace import Workplace
 
-from bucket_loader import plan
+from bucket_loader.planning import plan_file as plan
 from bucket_loader.state import dead_letters
 
 HERE = Path(__file__).parent

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.mapping import nested
-from bucket_loader.mapping.answers import Prepared, Question
-from bucket_loader.mapping.forms import ListOf
-from bucket_loader.mapping.nested import NoFormError
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, row_as_json
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.forms import ListOf
+from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.query import Prepared, Question
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream
-from bucket_loader.mapping.apply import Check, NestedColumn
-from bucket_loader.mapping.forms import Family, Form, identifier, literal
 from bucket_loader.model import contract
+from bucket_loader.planning.mapping.apply import Check, NestedColumn
+from bucket_loader.planning.mapping.forms import Family, Form, identifier, literal
 
 BITS: Final = 62  # checks in one mask: a BIGINT without its sign
 

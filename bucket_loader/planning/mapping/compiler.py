@@ -13,13 +13,13 @@ import duckdb
 import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, Stream, Values, with_parameter_style
-from bucket_loader.mapping import forms, nested
-from bucket_loader.mapping.answers import Question
-from bucket_loader.mapping.apply import Check, Mapping, NestedColumn
-from bucket_loader.mapping.expressions import check_expression
-from bucket_loader.mapping.forms import Form, Wrong, literal
-from bucket_loader.mapping.select import BITS, SUBJECTS, Part, Select, Value, constant_text, named_columns
 from bucket_loader.model import Api, FieldRule, UsageError, contract
+from bucket_loader.planning.mapping import forms, nested
+from bucket_loader.planning.mapping.apply import Check, Mapping, NestedColumn
+from bucket_loader.planning.mapping.expressions import check_expression
+from bucket_loader.planning.mapping.forms import Form, Wrong, literal
+from bucket_loader.planning.mapping.query import Question
+from bucket_loader.planning.mapping.select import BITS, SUBJECTS, Part, Select, Value, constant_text, named_columns
 
 # Record timestamps before this are a unit mistaken, not history (DESIGN: small decisions).
 EARLIEST: Final = "1980-01-01"

@@ -2,7 +2,7 @@
 
 from bucket_loader.config import Limits, OnRemoved, Pipeline
 from bucket_loader.model import LimitError
-from bucket_loader.plan import Manifest, PlannedStream
+from bucket_loader.planning.plan_file import Manifest, PlannedStream
 
 
 def check(pipeline: Pipeline, manifest: Manifest, *, accept_changes: bool) -> None:

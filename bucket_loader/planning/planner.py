@@ -18,11 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from bucket_loader import cursor, plan
-from bucket_loader.chunker import BRACKETS_BYTES
 from bucket_loader.config import AnySource, Fields, FieldSpec, Pipeline, QuerySource, Stream, mapping_fingerprint
-from bucket_loader.cursor import HighWater, Mark
-from bucket_loader.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids, wire_timestamp
 from bucket_loader.model import (
     ArrivingFiles,
     BucketLoaderError,
@@ -37,7 +33,11 @@ from bucket_loader.model import (
     give_memory_back,
     make_folder,
 )
-from bucket_loader.plan import Manifest, Plan, PlannedStream, StreamWriter
+from bucket_loader.planning import cursor, plan_file as plan
+from bucket_loader.planning.chunker import BRACKETS_BYTES
+from bucket_loader.planning.cursor import HighWater, Mark
+from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids, wire_timestamp
+from bucket_loader.planning.plan_file import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.sources import SourceContext, StagedSource, delimiter_hint, open_source, stage, table_names
 from bucket_loader.state import DeadLetters, dead_letters, snapshots as snapshot
 

@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bucket_loader import chunker
 from bucket_loader.model import (
     Api,
     Joined,
@@ -36,6 +35,7 @@ from bucket_loader.model import (
     sync,
     zeros,
 )
+from bucket_loader.planning import chunker
 
 if TYPE_CHECKING:
     from bucket_loader.model import Numbers
