@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bucket_loader.config import Destination
-from bucket_loader.delivery import route_of
+from bucket_loader.delivery import Client, Proof, Watchdog, route_of
 from bucket_loader.model import (
     BucketLoaderError,
     KeyRefusedError,
@@ -19,8 +19,6 @@ from bucket_loader.model import (
     Verdict,
 )
 from bucket_loader.report import Reporter
-from bucket_loader.sender.client import Client, Proof
-from bucket_loader.sender.connection import Watchdog
 
 _WRONG_ENDPOINT: Final = 403  # Source: API.md section 2
 _SHOWN_LENGTH: Final = 80  # characters of a cell

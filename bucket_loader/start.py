@@ -21,7 +21,7 @@ def import_libraries() -> None:
     gc.disable()
     try:
         from bucket_loader.config import yaml_file as pipeline_file  # noqa: F401
-        from bucket_loader.sender import client  # noqa: F401
+        from bucket_loader.delivery import client  # noqa: F401
     finally:
         gc.enable()
     gc.freeze()

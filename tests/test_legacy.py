@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from workplace import KEY
 
 from bucket_loader.cli import main
+from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.model.records import read_ranges
-from bucket_loader.sender import pacing, retry
 from bucket_loader.state.ledger import Ledger
 
 PUBLISHABLE = "pub_test_0123456789"  # the emulator's

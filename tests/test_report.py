@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from bucket_loader.delivery import Tally
+from bucket_loader.delivery.deliver import Tally
 from bucket_loader.model.records import Counts
 from bucket_loader.report import Reporter, Resumed, Summary
 from bucket_loader.terminal import table

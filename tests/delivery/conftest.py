@@ -3,7 +3,7 @@
 import pytest
 from bench import Bench
 
-from bucket_loader.sender import pacing, retry
+from bucket_loader.delivery.http import pacing, retry
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from bucket_loader.chunk_queue import Queue
+from bucket_loader.delivery.queue import Queue
 from bucket_loader.model.records import Chunk
 
 

@@ -10,8 +10,8 @@ import pytest
 from bench import Bench, accepted, companies, events, id_of, refusal, stub, users
 
 from bucket_loader import run as runs
-from bucket_loader.chunk_queue import Queue
-from bucket_loader.sender.client import Clients
+from bucket_loader.delivery.http.client import Clients
+from bucket_loader.delivery.queue import Queue
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.state import State
 

@@ -10,8 +10,8 @@ from shutil import which
 import pytest
 from scripted_server import KEY
 
-from bucket_loader.sender.client import Client, Proof
-from bucket_loader.sender.connection import Route, Watchdog
+from bucket_loader.delivery.http.client import Client, Proof
+from bucket_loader.delivery.http.connection import Route, Watchdog
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from greenlet import getcurrent, greenlet
 
+from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.model.records import Outcome, Verdict
-from bucket_loader.sender import pacing, retry
 
 SERVED = Outcome(Verdict.DELIVERED, 200)
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from scripted_server import OK, REFUSED, SUCCESS, Peer, reply, scripted, tls
 
+from bucket_loader.delivery.http.client import Clients, answered
 from bucket_loader.model.records import Verdict
-from bucket_loader.sender.client import Clients, answered
 
 BODY = b'[{"type":"user","userId":"1"}]'
 

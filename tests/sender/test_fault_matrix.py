@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 from scripted_server import KEY, OK, SUCCESS, Peer, chunked, reply, scripted, until_closed
 
+from bucket_loader.delivery.http.connection import ANSWER_BYTES_MAX
 from bucket_loader.model.records import Verdict
-from bucket_loader.sender.connection import ANSWER_BYTES_MAX
 
 DELIVERED, NOT_SENT, REJECTED = Verdict.DELIVERED, Verdict.NOT_SENT, Verdict.REJECTED
 REFUSED_KEY, TOO_BIG, THROTTLED = Verdict.REFUSED_KEY, Verdict.TOO_BIG, Verdict.THROTTLED

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bucket_loader.sender.isolation import NAMED_SHARE_MAX, halves, parts
+from bucket_loader.delivery.isolation import NAMED_SHARE_MAX, halves, parts
 
 COUNTS = st.integers(min_value=2, max_value=500)
 JSON = st.recursive(

@@ -8,8 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bucket_loader.model.records import Outcome, Verdict
-from bucket_loader.sender.pacing import (
+from bucket_loader.delivery.http.pacing import (
     AUTO_MAX,
     AUTO_QUICK,
     AUTO_START,
@@ -20,6 +19,7 @@ from bucket_loader.sender.pacing import (
     RECENT,
     Pacer,
 )
+from bucket_loader.model.records import Outcome, Verdict
 
 GOOD = Outcome(Verdict.DELIVERED, 200)
 ERROR = Outcome(Verdict.SERVER_ERROR, 500)

@@ -9,9 +9,8 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from bucket_loader.model.records import Outcome, Verdict
-from bucket_loader.sender.client import RETRY_AFTER_S_MAX, parse_retry_after
-from bucket_loader.sender.retry import (
+from bucket_loader.delivery.http.client import RETRY_AFTER_S_MAX, parse_retry_after
+from bucket_loader.delivery.http.retry import (
     SUSPICIOUS_AFTER,
     SUSPICIOUS_ALONE_AFTER,
     WAIT_S_FIRST,
@@ -20,6 +19,7 @@ from bucket_loader.sender.retry import (
     Patience,
     Retry,
 )
+from bucket_loader.model.records import Outcome, Verdict
 
 FINAL = [Verdict.DELIVERED, Verdict.REJECTED, Verdict.REFUSED_KEY, Verdict.TOO_BIG, Verdict.MISROUTED]
 AGAIN = [Verdict.NOT_SENT, Verdict.THROTTLED, Verdict.SERVER_ERROR, Verdict.UNKNOWN]

@@ -29,14 +29,15 @@ from rich.console import Console
 from server import Known, SentBy, Server, Weather, answered
 from virtual import ViolationError, World
 
-from bucket_loader import auditing, chunk_queue, delivery, ends, run, worker
+from bucket_loader import auditing, ends, run
 from bucket_loader.config.yaml_file import pipeline_from
+from bucket_loader.delivery import deliver as delivery, queue as chunk_queue, worker
+from bucket_loader.delivery.http import client as clients, pacing, retry
 from bucket_loader.model import prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.report import Reporter, Summary
 from bucket_loader.run import Job, RunOptions
-from bucket_loader.sender import client as clients, pacing, retry
 from bucket_loader.state import dead_letters, snapshots as snapshot
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
 from bucket_loader.state.state import State

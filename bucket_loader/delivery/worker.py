@@ -14,8 +14,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.attempts import Attempts
-from bucket_loader.chunk_queue import Queue
+from bucket_loader.delivery import isolation
+from bucket_loader.delivery.attempts import Attempts
+from bucket_loader.delivery.http.client import Client, Clients, answered
+from bucket_loader.delivery.http.retry import Case, Patience
+from bucket_loader.delivery.queue import Queue
 from bucket_loader.model import (
     BucketLoaderError,
     Chunk,
@@ -30,15 +33,12 @@ from bucket_loader.model import (
     row_as_json,
 )
 from bucket_loader.planning import REMOVED, Plan, PlannedStream
-from bucket_loader.sender import isolation
-from bucket_loader.sender.client import Client, Clients, answered
-from bucket_loader.sender.retry import Case, Patience
 from bucket_loader.state import ChunkState, Conclusion, dead_letters
 
 if TYPE_CHECKING:
-    from bucket_loader.delivery import Delivery
+    from bucket_loader.delivery.deliver import Delivery
 
-log = logging.getLogger("bucket_loader.delivery")
+log = logging.getLogger("bucket_loader.delivery.deliver")
 
 LOOK_S: Final = 0.05  # how often who waits for answers looks whether there is more to send
 

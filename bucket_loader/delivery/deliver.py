@@ -15,18 +15,18 @@ from typing import Final
 
 import msgspec
 
-from bucket_loader.chunk_queue import Queue
 from bucket_loader.config import Destination
+from bucket_loader.delivery.http.client import Client, Clients, Proof
+from bucket_loader.delivery.http.connection import PATH_KEY, Route, Watchdog
+from bucket_loader.delivery.http.pacing import Pacer
+from bucket_loader.delivery.http.retry import Patience, Retry
+from bucket_loader.delivery.queue import Queue
+from bucket_loader.delivery.worker import Worker
 from bucket_loader.model import BucketLoaderError, Chunk, SystemicRejectionError, ahead
 from bucket_loader.planning import Plan, PlannedStream
-from bucket_loader.sender.client import Client, Clients, Proof
-from bucket_loader.sender.connection import PATH_KEY, Route, Watchdog
-from bucket_loader.sender.pacing import Pacer
-from bucket_loader.sender.retry import Patience, Retry
 from bucket_loader.state import ChunkRow, DeadLetters, Ledger
-from bucket_loader.worker import Worker
 
-log = logging.getLogger("bucket_loader.delivery")
+log = logging.getLogger("bucket_loader.delivery.deliver")
 
 READ_TOGETHER: Final = 16  # chunks: handing each over by itself would take longer than reading it
 READ_AHEAD: Final = 3  # times as many

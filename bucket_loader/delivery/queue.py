@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from bucket_loader.delivery.http.retry import Case
 from bucket_loader.model import Chunk
-from bucket_loader.sender.retry import Case
 
 if TYPE_CHECKING:
-    from bucket_loader.attempts import Attempts
+    from bucket_loader.delivery.attempts import Attempts
 
 POSTPONED_MAX: Final = 4  # chunks; in an outage no more become ambiguous than these and those in flight
 WAIT_S: Final = 0.5  # how often a waiter looks again

@@ -3,17 +3,17 @@
 import logging
 from typing import TYPE_CHECKING
 
+from bucket_loader.delivery.http.client import Client
+from bucket_loader.delivery.http.pacing import Slot
+from bucket_loader.delivery.http.retry import Case
 from bucket_loader.model import Chunk, Outcome, Verdict
 from bucket_loader.planning import PlannedStream
-from bucket_loader.sender.client import Client
-from bucket_loader.sender.pacing import Slot
-from bucket_loader.sender.retry import Case
 from bucket_loader.state import ChunkState, Conclusion
 
 if TYPE_CHECKING:
-    from bucket_loader.delivery import Delivery
+    from bucket_loader.delivery.deliver import Delivery
 
-log = logging.getLogger("bucket_loader.delivery")
+log = logging.getLogger("bucket_loader.delivery.deliver")
 
 
 class Attempts:

@@ -15,8 +15,8 @@ from typing import Any, Final
 import requests
 import urllib3
 
+from bucket_loader.delivery.http.connection import Answer, Connection, Route, Watchdog
 from bucket_loader.model import Outcome, Verdict
-from bucket_loader.sender.connection import Answer, Connection, Route, Watchdog
 
 RETRY_AFTER_S_MAX: Final = 300.0
 DETAILS_DEPTH_MAX: Final = 20

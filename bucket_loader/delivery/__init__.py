@@ -1,0 +1,5 @@
+"""Plan to API: chunks, their attempts, and what came of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
