@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bucket_loader.api import load
     from bucket_loader.config import Pipeline
     from bucket_loader.model import BucketLoaderError
-    from bucket_loader.report import Summary
+    from bucket_loader.reporting import Summary
     from bucket_loader.run import RunOptions
 
 __version__ = "0.1.0"
@@ -23,7 +23,7 @@ _HOMES = {
     "load": "bucket_loader.api",
     "Pipeline": "bucket_loader.config.pipeline",
     "BucketLoaderError": "bucket_loader.model.errors",
-    "Summary": "bucket_loader.report",
+    "Summary": "bucket_loader.reporting.text",
     "RunOptions": "bucket_loader.run",
 }
 

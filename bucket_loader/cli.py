@@ -23,8 +23,7 @@ from bucket_loader.start import import_libraries
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline
-    from bucket_loader.logs import Output
-    from bucket_loader.report import Reporter, Summary
+    from bucket_loader.reporting import Output, Reporter, Summary
     from bucket_loader.run import Job, RunOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -83,7 +82,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command."""
-        from bucket_loader import logs
+        from bucket_loader.reporting import json_lines as logs
 
         ctx.meta["began"] = time.monotonic()
         with logs.Output(logs.asked_for(ctx.meta["words"], os.environ)) as output:
@@ -129,7 +128,7 @@ def _measure(ctx: click.Context, exit_code: int, summaries: "Sequence[Summary] |
     textfile = ctx.meta.get("metrics")
     if textfile is None:
         return
-    from bucket_loader.metrics import LastRun, together
+    from bucket_loader.reporting import LastRun, together
 
     if summaries is None:
         run = LastRun(exit_code, time.monotonic() - ctx.meta["began"])
@@ -711,7 +710,7 @@ def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bo
     ctx.meta["as_json"] = words["as_json"]
     reporter = _reporter(ctx, words)
     if (file_of_metrics := words.get("metrics")) is not None:
-        from bucket_loader.metrics import Textfile
+        from bucket_loader.reporting import Textfile
 
         ctx.meta["metrics"] = Textfile(file_of_metrics)
     # Past runs are looked at without the key; the state is found by name, host and environment.
@@ -774,9 +773,7 @@ def _duration(text: str, option: str) -> float:
 
 
 def _reporter(ctx: click.Context, words: dict[str, Any], *, throws_away: bool = False) -> "Reporter":
-    from bucket_loader.logs import JsonReporter
-    from bucket_loader.report import Reporter
-    from bucket_loader.terminal import stderr_console
+    from bucket_loader.reporting import JsonReporter, Reporter, stderr_console
 
     output: Output = ctx.meta["output"]
     if words["quiet"]:

@@ -18,7 +18,7 @@ from bucket_loader.model import (
     UsageError,
     Verdict,
 )
-from bucket_loader.report import Reporter
+from bucket_loader.reporting import Reporter
 
 _WRONG_ENDPOINT: Final = 403  # Source: API.md section 2
 _SHOWN_LENGTH: Final = 80  # characters of a cell

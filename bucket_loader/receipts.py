@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bucket_loader.planning import wire_timestamp
-from bucket_loader.report import Reporter
+from bucket_loader.reporting import Reporter
 from bucket_loader.state import State, look_at_state
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from bucket_loader.model import (
     file_digest,
 )
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file as plan, planner as planning
-from bucket_loader.report import Summary
+from bucket_loader.reporting import Summary
 from bucket_loader.run import Job
 from bucket_loader.sources import SourceContext, open_source
 from bucket_loader.state import Entry, Ledger, Replay, RunRow, State, dead_letters, look_at_state

@@ -12,10 +12,10 @@ import warnings
 import pytest
 from workplace import COMPANIES
 
-from bucket_loader import logs
 from bucket_loader.delivery.deliver import Tally
 from bucket_loader.model.records import Counts
-from bucket_loader.report import Summary
+from bucket_loader.reporting import json_lines as logs
+from bucket_loader.reporting.text import Summary
 
 EVENTS = """
 - name: clicks
@@ -113,7 +113,7 @@ def test_a_hold_names_its_run_and_chunk_and_the_summary_says_what_next(clicks, e
 
 def test_progress_comes_now_and_then(monkeypatch, capsys):
     """With rate, done and total; the reading as well."""
-    monkeypatch.setattr("bucket_loader.report.PLAIN_PERIOD_S", 0.1)
+    monkeypatch.setattr("bucket_loader.reporting.text.PLAIN_PERIOD_S", 0.1)
     tally = Tally(run="r", stream="events", records=1_000, delivered=100, requests=1)
     with logs.Output("json"):
         reporter = logs.JsonReporter()

@@ -14,9 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from workplace import COMPANIES
 
-from bucket_loader.metrics import LastRun, Textfile, together
 from bucket_loader.model.errors import UsageError
 from bucket_loader.model.records import Counts
+from bucket_loader.reporting.prometheus import LastRun, Textfile, together
 
 ROOT = Path(__file__).parents[1]
 RUN = "bucket_loader_last_run_"
@@ -197,7 +197,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was_and_the_exit_code_too(com
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bucket_loader.metrics.os.fsync", full)
+    monkeypatch.setattr("bucket_loader.reporting.prometheus.os.fsync", full)
     textfile = Textfile(file)
     with pytest.raises(OSError, match="No space"):
         textfile.write(LastRun(0, 1.0))

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from bucket_loader.delivery.deliver import Tally
 from bucket_loader.model.records import Counts
-from bucket_loader.report import Reporter, Resumed, Summary
-from bucket_loader.terminal import table
+from bucket_loader.reporting.terminal import table
+from bucket_loader.reporting.text import Reporter, Resumed, Summary
 
 
 def console(*, terminal):
@@ -54,7 +54,7 @@ def test_reading_is_shown_on_a_terminal():
 
 def test_a_pipe_gets_plain_lines(monkeypatch):
     """Elsewhere than on a terminal there is no control character, and a line only every few seconds."""
-    monkeypatch.setattr("bucket_loader.report.PLAIN_PERIOD_S", 0.1)
+    monkeypatch.setattr("bucket_loader.reporting.text.PLAIN_PERIOD_S", 0.1)
     out = console(terminal=False)
     tally = Tally(stream="events", records=1_000, delivered=100)
     with Reporter(out).delivering(tally):

@@ -15,7 +15,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from bucket_loader.config.yaml_file import pipeline_from
-from bucket_loader.report import Reporter, Summary
+from bucket_loader.reporting.text import Reporter, Summary
 from bucket_loader.run import Job, RunOptions, run
 from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import ChunkRow

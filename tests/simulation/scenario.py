@@ -36,7 +36,7 @@ from bucket_loader.delivery.http import client as clients, pacing, retry
 from bucket_loader.model import prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
-from bucket_loader.report import Reporter, Summary
+from bucket_loader.reporting.text import Reporter, Summary
 from bucket_loader.run import Job, RunOptions
 from bucket_loader.state import dead_letters, snapshots as snapshot
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file

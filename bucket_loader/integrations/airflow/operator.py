@@ -22,7 +22,7 @@ from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline, Share
-    from bucket_loader.report import Reporter, Summary
+    from bucket_loader.reporting import Reporter, Summary
     from bucket_loader.run import Job, RunOptions
 
 Interval = tuple[datetime, datetime]
@@ -256,7 +256,7 @@ def _ending(exit_code: int, status: str, error: BucketLoaderError | None) -> Exc
 def _reporter(log: Callable[[str, str], None]) -> "Reporter":
     from rich.console import Console
 
-    from bucket_loader.report import Reporter
+    from bucket_loader.reporting import Reporter
 
     file = cast("TextIO", _Lines(log))
     return Reporter(Console(file=file, width=_LOG_WIDTH, force_terminal=False, no_color=True))

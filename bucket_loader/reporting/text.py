@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bucket_loader.model import BucketLoaderError, Counts, RejectedRowsError
+from bucket_loader.reporting.terminal import give_up_stderr, table
 from bucket_loader.state import dead_letters
-from bucket_loader.terminal import give_up_stderr, table
 
 if TYPE_CHECKING:
     import pandas as pd

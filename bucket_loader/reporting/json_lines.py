@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bucket_loader.model import BucketLoaderError
-from bucket_loader.report import REASONS_SHOWN, Progressing, Reporter, Summary, ending, next_step_after
-from bucket_loader.secrecy import Secrets
+from bucket_loader.reporting.redaction import Secrets
+from bucket_loader.reporting.terminal import give_up_stderr
+from bucket_loader.reporting.text import REASONS_SHOWN, Progressing, Reporter, Summary, ending, next_step_after
 from bucket_loader.state import dead_letters
-from bucket_loader.terminal import give_up_stderr
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline

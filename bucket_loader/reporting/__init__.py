@@ -1,0 +1,5 @@
+"""What is told of a run: lines for people, JSON for programs, numbers for Prometheus."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,21 @@
+from . import (
+    json_lines as json_lines,
+)
+from .json_lines import (
+    JsonReporter as JsonReporter,
+    Output as Output,
+)
+from .prometheus import (
+    LastRun as LastRun,
+    Textfile as Textfile,
+    together as together,
+)
+from .terminal import (
+    stderr_console as stderr_console,
+)
+from .text import (
+    COLUMNS as COLUMNS,
+    Reporter as Reporter,
+    Resumed as Resumed,
+    Summary as Summary,
+)
