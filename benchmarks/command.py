@@ -5,7 +5,7 @@ from bucket_loader.cli import main
 from bucket_loader.start import import_libraries
 
 import_libraries()
-import bucket_loader.run  # noqa: E402, F401  # what `run` and `plan` import besides
+import bucket_loader.runs.run  # noqa: E402, F401  # what `run` and `plan` import besides
 
 begin()
 main(prog_name="bucket-loader")

@@ -10,21 +10,20 @@ Public names are resolved when they are first used: importing the package loads 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bucket_loader.api import load
     from bucket_loader.config import Pipeline
     from bucket_loader.model import BucketLoaderError
     from bucket_loader.reporting import Summary
-    from bucket_loader.run import RunOptions
+    from bucket_loader.runs import RunOptions, load
 
 __version__ = "0.1.0"
 __all__ = ["BucketLoaderError", "Pipeline", "RunOptions", "Summary", "load"]
 
 _HOMES = {
-    "load": "bucket_loader.api",
+    "load": "bucket_loader.runs.load",
     "Pipeline": "bucket_loader.config.pipeline",
     "BucketLoaderError": "bucket_loader.model.errors",
     "Summary": "bucket_loader.reporting.text",
-    "RunOptions": "bucket_loader.run",
+    "RunOptions": "bucket_loader.runs.run",
 }
 
 

@@ -24,7 +24,7 @@ from bucket_loader.start import import_libraries
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline
     from bucket_loader.reporting import Output, Reporter, Summary
-    from bucket_loader.run import Job, RunOptions
+    from bucket_loader.runs import Job, RunOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -252,7 +252,7 @@ def run(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa: A
       bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
       bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
     """
-    from bucket_loader.run import run as run_job
+    from bucket_loader.runs import run as run_job
 
     job = _job(ctx, pipeline, words)
     _end(ctx, job, run_job(job))
@@ -304,7 +304,7 @@ def backfill(ctx: click.Context, /, pipeline: Path, start: datetime, end: dateti
       bucket-loader backfill events.yaml --from 2022-01-01 --to 2024-01-01 --every month
       bucket-loader backfill events.yaml --from 2024-01-01 --to 2024-02-01 --every day --again
     """
-    from bucket_loader import backfilling
+    from bucket_loader.runs import backfill as backfilling
 
     again = words.pop("again")
     job = _job(ctx, pipeline, words)
@@ -334,7 +334,7 @@ def plan(ctx: click.Context, /, pipeline: Path, show: int, **words: Any) -> None
       bucket-loader plan nightly.yaml --show 5
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
     """
-    from bucket_loader import inspection
+    from bucket_loader.runs import inspect as inspection
 
     job = _job(ctx, pipeline, words)
     planned, streams = inspection.plan(job)
@@ -358,7 +358,7 @@ def check(ctx: click.Context, /, pipeline: Path, **words: Any) -> None:  # noqa:
     Example:
       bucket-loader check nightly.yaml
     """
-    from bucket_loader import inspection
+    from bucket_loader.runs import inspect as inspection
 
     job = _job(ctx, pipeline, words)
     found = inspection.check(job)
@@ -382,7 +382,7 @@ def rehearse(ctx: click.Context, /, pipeline: Path, keep: bool, faults: str | No
       bucket-loader rehearse nightly.yaml
       bucket-loader rehearse nightly.yaml --faults faults.json
     """
-    from bucket_loader import rehearsal
+    from bucket_loader.runs import rehearse as rehearsal
 
     file, words["state"] = pipeline, None
     options = _options(words)
@@ -423,7 +423,7 @@ def init(source: str, record: str | None, name: str | None) -> None:
       bucket-loader init exports/accounts.csv > accounts.yaml
       bucket-loader init 'sqlite:///app.db#events' --record event > events.yaml
     """
-    from bucket_loader import first_pipeline
+    from bucket_loader.runs import init as first_pipeline
 
     click.echo(first_pipeline.write(source, record=record, name=name), nl=False)
 
@@ -443,7 +443,7 @@ def status(ctx: click.Context, /, pipeline: Path, last: int, **words: Any) -> No
       bucket-loader status nightly.yaml --json
       bucket-loader status usage.yaml --interval 2026-01-01 2026-01-02
     """
-    from bucket_loader import inspection, receipts
+    from bucket_loader.runs import inspect as inspection, receipts
 
     job, interval = _job(ctx, pipeline, words, needs_key=False), words["interval"]
     found = receipts.of_interval(job, interval) if interval else inspection.status(job, last=last)
@@ -468,7 +468,7 @@ def abandon(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
     """
     from dataclasses import asdict
 
-    from bucket_loader import ends
+    from bucket_loader.runs import lifecycle as ends
 
     job = _job(ctx, pipeline, words, needs_key=False)
     streams = ends.abandon(job, run_name)
@@ -491,7 +491,7 @@ def audit(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) ->
     Example:
       bucket-loader audit nightly.yaml 20260101T030000000Z
     """
-    from bucket_loader import auditing
+    from bucket_loader.runs import audit as auditing
 
     job = _job(ctx, pipeline, words, needs_key=False)
     found = auditing.audit(job, run_name)
@@ -521,7 +521,7 @@ def release(ctx: click.Context, /, pipeline: Path, run_name: str, **words: Any) 
       bucket-loader release events.yaml 20260101T030000000Z
       bucket-loader release events.yaml 20260101T030000000Z --chunk 1700-1799 --drop
     """
-    from bucket_loader import ends
+    from bucket_loader.runs import lifecycle as ends
 
     job = _job(ctx, pipeline, words, needs_key=False)
     records = ends.release(job, run_name, members=words["members"], drop=words["drop"])
@@ -552,7 +552,7 @@ def replay(ctx: click.Context, /, file: Path, remap: bool, pipeline: Path | None
       bucket-loader replay .bucket_loader/nightly@production@front.bucket.co/dead_letters/20260101T030000000Z.jsonl
       bucket-loader replay rejected.jsonl --pipeline nightly.yaml --remap
     """
-    from bucket_loader import replaying
+    from bucket_loader.runs import replay as replaying
 
     if pipeline is None:
         pipeline = replaying.pipeline_file(file)
@@ -574,7 +574,7 @@ def prune(ctx: click.Context, /, pipeline: Path, older_than: str, **words: Any) 
     Example:
       bucket-loader prune nightly.yaml --older-than 7d
     """
-    from bucket_loader import ends
+    from bucket_loader.runs import lifecycle as ends
 
     job = _job(ctx, pipeline, words, needs_key=False)
     removed = ends.prune(job, _duration(older_than, "--older-than"))
@@ -661,7 +661,7 @@ def list_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> None: 
     Example:
       bucket-loader features list nightly.yaml --json
     """
-    from bucket_loader import features as reading
+    from bucket_loader.runs import features as reading
 
     job = _job(ctx, pipeline, words)
     found = reading.defined(job.pipeline.destination)
@@ -689,7 +689,7 @@ def evaluate_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> No
       bucket-loader features evaluate nightly.yaml --company 00123
       bucket-loader features evaluate nightly.yaml --company 00123 --user u1 --attribute user.role=admin
     """
-    from bucket_loader import features as reading
+    from bucket_loader.runs import features as reading
 
     job = _job(ctx, pipeline, words)
     context = reading.context_of(words["company"], words["user"], words["attributes"])
@@ -705,7 +705,7 @@ def evaluate_features(ctx: click.Context, /, pipeline: Path, **words: Any) -> No
 
 def _job(ctx: click.Context, file: Path, words: dict[str, Any], *, needs_key: bool = True) -> "Job":
     from bucket_loader.config import load_pipeline
-    from bucket_loader.run import Job
+    from bucket_loader.runs import Job
 
     ctx.meta["as_json"] = words["as_json"]
     reporter = _reporter(ctx, words)
@@ -738,7 +738,7 @@ def with_patience(pipeline: "Pipeline", patience: str | None) -> "Pipeline":
 
 def _options(words: dict[str, Any]) -> "RunOptions":
     from bucket_loader.config import share
-    from bucket_loader.run import RunOptions
+    from bucket_loader.runs import RunOptions
 
     start, end = words.get("interval_start"), words.get("interval_end")
     if (start is None) != (end is None):

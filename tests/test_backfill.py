@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from bucket_loader.backfilling import windows
 from bucket_loader.model.errors import UsageError
+from bucket_loader.runs.backfill import windows
 
 STREAMS = """
 - name: users

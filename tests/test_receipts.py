@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from bucket_loader.receipts import digest
+from bucket_loader.runs.receipts import digest
 
 DAY = ("2025-01-01", "2025-01-02")
 STREAMS = """

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bucket_loader import run
+from bucket_loader.runs import run
 from bucket_loader.state import snapshots as snapshot
 
 COMPANIES = """

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.reporting.text import Reporter, Summary
-from bucket_loader.run import Job, RunOptions, run
+from bucket_loader.runs.run import Job, RunOptions, run
 from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import ChunkRow
 

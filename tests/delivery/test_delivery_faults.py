@@ -9,9 +9,9 @@ from contextlib import closing
 import pytest
 from bench import Bench, accepted, companies, events, id_of, refusal, stub, users
 
-from bucket_loader import run as runs
 from bucket_loader.delivery.http.client import Clients
 from bucket_loader.delivery.queue import Queue
+from bucket_loader.runs import run as runs
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.state import State
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from bench import Bench
 
-from bucket_loader import run as runs
+from bucket_loader.runs import run as runs
 
 ROWS, MORE = 20_000, 60_000
 CALLS_A_ROW_MAX = 0.02  # planning works in batches of 16,384: measured 0.006

@@ -18,7 +18,7 @@ from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.emulator.server import Endpoint, running
 from bucket_loader.planning.plan_file import Plan
 from bucket_loader.reporting.text import Reporter, Summary
-from bucket_loader.run import Job, RunOptions, make_plan, run
+from bucket_loader.runs.run import Job, RunOptions, make_plan, run
 from bucket_loader.state import dead_letters
 from bucket_loader.state.dead_letters import Entry
 

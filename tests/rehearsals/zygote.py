@@ -19,8 +19,8 @@ import sys
 import time
 
 IMPORTED = (
-    "bucket_loader.cli", "bucket_loader.run", "bucket_loader.config.yaml_file", "bucket_loader.inspection",
-    "bucket_loader.auditing", "bucket_loader.ends", "bucket_loader.sources.files.csv", "duckdb", "pandas",
+    "bucket_loader.cli", "bucket_loader.runs.run", "bucket_loader.config.yaml_file", "bucket_loader.runs.inspect",
+    "bucket_loader.runs.audit", "bucket_loader.runs.lifecycle", "bucket_loader.sources.files.csv", "duckdb", "pandas",
     "pyarrow.csv",
     "pyarrow.parquet", "requests", "rich.console", "rich.table",
 )  # fmt: skip

@@ -29,7 +29,6 @@ from rich.console import Console
 from server import Known, SentBy, Server, Weather, answered
 from virtual import ViolationError, World
 
-from bucket_loader import auditing, ends, run
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import deliver as delivery, queue as chunk_queue, worker
 from bucket_loader.delivery.http import client as clients, pacing, retry
@@ -37,7 +36,8 @@ from bucket_loader.model import prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.text import Reporter, Summary
-from bucket_loader.run import Job, RunOptions
+from bucket_loader.runs import audit as auditing, lifecycle as ends, run
+from bucket_loader.runs.run import Job, RunOptions
 from bucket_loader.state import dead_letters, snapshots as snapshot
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
 from bucket_loader.state.state import State

@@ -71,7 +71,7 @@ class BucketHook(BaseHook):  # type: ignore[misc]  # Airflow lives in environmen
 
     def test_connection(self) -> tuple[bool, str]:
         """Try host and key with a read: the button in Airflow's form."""
-        from bucket_loader.inspection import try_key
+        from bucket_loader.runs import try_key
 
         try:
             destination = self.get_conn()

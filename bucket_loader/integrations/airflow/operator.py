@@ -23,7 +23,7 @@ from bucket_loader.model import BucketLoaderError, UsageError
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline, Share
     from bucket_loader.reporting import Reporter, Summary
-    from bucket_loader.run import Job, RunOptions
+    from bucket_loader.runs import Job, RunOptions
 
 Interval = tuple[datetime, datetime]
 Moment = datetime | str | None
@@ -122,8 +122,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
                 self._job = None
 
     def _load(self, job: "Job", interval: Interval | None) -> "Summary":
-        from bucket_loader import backfilling
-        from bucket_loader.run import run
+        from bucket_loader.runs import backfill as backfilling, run
 
         if not self.backfill:
             return run(job)
@@ -136,7 +135,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
     def _make_job(self, context: Mapping[str, Any]) -> "tuple[Job, Interval | None]":
         from bucket_loader.cli import with_patience
         from bucket_loader.config import load_pipeline
-        from bucket_loader.run import Job
+        from bucket_loader.runs import Job
 
         given = {name: str(value) for name, value in (self.variables or {}).items()}
         variables = ChainMap(given, BucketHook(self.bucket_conn_id).variables(), cast("dict[str, str]", os.environ))
@@ -170,7 +169,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         end: datetime | None,
         state: str | Sequence[str] | None,
     ) -> "RunOptions":
-        from bucket_loader.run import RunOptions
+        from bucket_loader.runs import RunOptions
 
         own: dict[str, Any] = {
             "interval": interval,

@@ -7,8 +7,8 @@ from pathlib import Path
 from bucket_loader.delivery import refused
 from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
 from bucket_loader.planning import plan_file as plan
-from bucket_loader.run import Job, now, opened
-from bucket_loader.settling import settle
+from bucket_loader.runs.run import Job, now, opened
+from bucket_loader.runs.settle import settle
 from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters
 
 

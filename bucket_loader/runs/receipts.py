@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from bucket_loader.run import Job
+    from bucket_loader.runs.run import Job
     from bucket_loader.state import RunRow
 
 _LANES: Final = 4

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader import receipts
 from bucket_loader.model import StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor, plan_file as plan
+from bucket_loader.runs import receipts
 from bucket_loader.state import ChunkRow, Ledger, Part, State, snapshots as snapshot
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]

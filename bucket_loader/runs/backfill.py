@@ -14,7 +14,7 @@ from bucket_loader.config import Pipeline, QuerySource, Stream, duration_s, inte
 from bucket_loader.model import UsageError
 from bucket_loader.planning import wire_timestamp
 from bucket_loader.reporting import Summary
-from bucket_loader.run import Job, run
+from bucket_loader.runs.run import Job, run
 from bucket_loader.sources import table_names
 from bucket_loader.state import look_at_state
 

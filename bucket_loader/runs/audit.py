@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from bucket_loader.ends import run_row
 from bucket_loader.model import AuditError, Chunk, UsageError, file_digest
 from bucket_loader.planning import Plan, PlannedStream, plan_file as plan
-from bucket_loader.run import Job
+from bucket_loader.runs.lifecycle import run_row
+from bucket_loader.runs.run import Job
 from bucket_loader.state import ChunkRow, Ledger, RunRow, State, look_at_state
 
 FINDINGS_MAX: Final = 20

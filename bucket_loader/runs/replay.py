@@ -22,7 +22,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import structs
 
-from bucket_loader import run, settling
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.model import (
     Counts,
@@ -36,7 +35,8 @@ from bucket_loader.model import (
 )
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file as plan, planner as planning
 from bucket_loader.reporting import Summary
-from bucket_loader.run import Job
+from bucket_loader.runs import run, settle as settling
+from bucket_loader.runs.run import Job
 from bucket_loader.sources import SourceContext, open_source
 from bucket_loader.state import Entry, Ledger, Replay, RunRow, State, dead_letters, look_at_state
 

@@ -13,7 +13,7 @@ from typing import Any
 from bucket_loader.config import duration_s, load_pipeline
 from bucket_loader.emulator.server import running
 from bucket_loader.reporting import Reporter, Summary
-from bucket_loader.run import Job, RunOptions, run
+from bucket_loader.runs.run import Job, RunOptions, run
 
 
 @dataclass(frozen=True)

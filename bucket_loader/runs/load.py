@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bucket_loader.config import load_pipeline, pipeline_from
 from bucket_loader.model import UsageError
 from bucket_loader.reporting import Reporter, Summary
-from bucket_loader.run import Job, RunOptions, run
+from bucket_loader.runs.run import Job, RunOptions, run
 
 if TYPE_CHECKING:
     import pandas as pd

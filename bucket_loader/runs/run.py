@@ -33,7 +33,7 @@ from bucket_loader.model import (
 )
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file as plan, planner as planning
 from bucket_loader.reporting import Reporter, Resumed, Summary
-from bucket_loader.settling import settle
+from bucket_loader.runs.settle import settle
 from bucket_loader.state import (
     FOLDER,
     DeadLetters,

@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from bucket_loader import features
 from bucket_loader.config import Destination
 from bucket_loader.model import Api, Counts, Verdict
 from bucket_loader.planning import Plan, cursor, plan_file as plans
 from bucket_loader.reporting import COLUMNS, Reporter
-from bucket_loader.run import Job, make_plan
+from bucket_loader.runs import features
+from bucket_loader.runs.run import Job, make_plan
 from bucket_loader.state import RunRow, State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
