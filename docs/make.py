@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bucket_loader.cli import main
+from bucket_loader.cli.commands import main
 from bucket_loader.config.yaml_file import json_schema
 
 FOLDER = Path(__file__).parent

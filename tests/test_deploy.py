@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 from workplace import COMPANIES
 
-from bucket_loader import cli
+from bucket_loader.cli import commands as cli
 from bucket_loader.config.pipeline import Destination
 from bucket_loader.model import errors
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bucket_loader.cli import EXIT_CODES, main
+from bucket_loader.cli.commands import EXIT_CODES, main
 from bucket_loader.config.pipeline import Destination, Stream
 from bucket_loader.config.yaml_file import load_pipeline
 

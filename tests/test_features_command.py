@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from workplace import COMPANIES, KEY
 
-from bucket_loader.cli import main
+from bucket_loader.cli.commands import main
 
 PUBLISHABLE = "pub_test_0123456789"  # the emulator's
 

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from workplace import KEY
 
-from bucket_loader.cli import main
+from bucket_loader.cli.commands import main
 from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.model.records import read_ranges
 from bucket_loader.state.ledger import Ledger

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from bucket_loader.cli import main
+from bucket_loader.cli.commands import main
 
 KEY = "sec_test_0123456789abcdef0123"
 

@@ -19,10 +19,10 @@ import sys
 import time
 
 IMPORTED = (
-    "bucket_loader.cli", "bucket_loader.runs.run", "bucket_loader.config.yaml_file", "bucket_loader.runs.inspect",
-    "bucket_loader.runs.audit", "bucket_loader.runs.lifecycle", "bucket_loader.sources.files.csv", "duckdb", "pandas",
-    "pyarrow.csv",
-    "pyarrow.parquet", "requests", "rich.console", "rich.table",
+    "bucket_loader.cli.commands", "bucket_loader.runs.run", "bucket_loader.config.yaml_file",
+    "bucket_loader.runs.inspect", "bucket_loader.runs.audit", "bucket_loader.runs.lifecycle",
+    "bucket_loader.sources.files.csv", "duckdb", "pandas", "pyarrow.csv", "pyarrow.parquet", "requests",
+    "rich.console", "rich.table",
 )  # fmt: skip
 
 
@@ -77,4 +77,4 @@ if __name__ == "__main__":
     words = serve()
     if words is not None:
         sys.argv = ["bucket-loader", *words]
-        importlib.import_module("bucket_loader.cli").main(words, prog_name="bucket-loader")
+        importlib.import_module("bucket_loader.cli.commands").main(words, prog_name="bucket-loader")

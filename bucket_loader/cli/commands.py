@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from bucket_loader import __version__
+from bucket_loader.cli.warmup import import_libraries
 from bucket_loader.model import BucketLoaderError, UsageError
-from bucket_loader.start import import_libraries
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline

@@ -1,0 +1,4 @@
+from .commands import (
+    main as main,
+    with_patience as with_patience,
+)
