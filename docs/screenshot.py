@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "emulator")]
 
 from browser import running_browser  # noqa: E402
 
-from bucket_loader.emulator.server import Endpoint, running  # noqa: E402
+from bucket_loader.emulator.http.server import Endpoint, running  # noqa: E402
 
 FEATURES = {
     "features": [

@@ -3,7 +3,7 @@
 import pytest
 from workplace import COMPANIES, KEY, Emulator, Workplace
 
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http.server import running
 
 
 @pytest.fixture(scope="session")

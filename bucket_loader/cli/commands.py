@@ -617,7 +617,7 @@ def emulator(**words: Any) -> None:  # noqa: ANN401  # click's own
       bucket-loader emulator --port 0 --faults \\
         '{"faults": [{"kind": "status", "status": 500, "rate": 0.05}]}'
     """
-    from bucket_loader.emulator.server import serve
+    from bucket_loader.emulator import serve
 
     serve(
         host=words["host"],

@@ -1,1 +1,5 @@
-"""The local Bucket API: what `docs/fidelity.md` describes, with faults to order, on this machine only."""
+"""The local Bucket API."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -49,6 +49,15 @@ from .errors import (
     SystemicRejectionError as SystemicRejectionError,
     UsageError as UsageError,
 )
+from .evaluation import (
+    javascript as javascript,
+    rules as rules,
+)
+from .evaluation.rules import (
+    Context as Context,
+    evaluate as evaluate,
+    flatten as flatten,
+)
 from .prefetch import (
     ahead as ahead,
 )

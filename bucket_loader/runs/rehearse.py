@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bucket_loader.config import duration_s, load_pipeline
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator import running
 from bucket_loader.reporting import Reporter, Summary
 from bucket_loader.runs.run import Job, RunOptions, run
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from emulator_api import PUBLISHABLE, SECRET, Api
 
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http.server import running
 
 
 @pytest.fixture(scope="module")

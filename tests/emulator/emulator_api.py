@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from bucket_loader.emulator.server import Endpoint
+from bucket_loader.emulator.http.server import Endpoint
 
 SECRET = "sec_test_0123456789abcdef"  # noqa: S105  # of an emulator
 PUBLISHABLE = "pub_test_0123456789abcdef"

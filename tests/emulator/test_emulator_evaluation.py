@@ -8,8 +8,8 @@ import pytest
 from evaluation_cases import HASH_OF_ALL_ONES, NOW_MS, POOLS, STORED
 from hypothesis import given, settings, strategies as st
 
-from bucket_loader.emulator import dates, javascript
-from bucket_loader.emulator.evaluation import evaluate, flatten, rollout_hash
+from bucket_loader.model.evaluation import dates, javascript
+from bucket_loader.model.evaluation.rules import evaluate, flatten, rollout_hash
 
 CASES = json.loads(STORED.read_text("utf-8"))
 YES, NO = {"type": "constant", "value": True}, {"type": "constant", "value": False}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from emulator_api import Api
 
-from bucket_loader.emulator.control import CONTROL
-from bucket_loader.emulator.fault_order import Faults
-from bucket_loader.emulator.faults import Fault
+from bucket_loader.emulator.faults.faults import Fault
+from bucket_loader.emulator.faults.order import Faults
+from bucket_loader.emulator.http.control import CONTROL
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "emulator.md").read_text("utf-8")

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from emulator_api import Api
 
-from bucket_loader.emulator import looks
-from bucket_loader.emulator.auth import Keys
-from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.journal import Entry, TemporaryJournal
+from bucket_loader.emulator.http.auth import Keys
+from bucket_loader.emulator.inspector import queries as looks
+from bucket_loader.emulator.store.emulator import Emulator
+from bucket_loader.emulator.store.journal import Entry, TemporaryJournal
 
 CONSTANT = {"type": "constant", "value": True}
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from emulator_api import PUBLISHABLE, SECRET
 
-from bucket_loader.emulator import server
+from bucket_loader.emulator.http import server
 
 ROOT = Path(server.__file__).parents[2]
 HEAD = f"Host: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/json\r\n".encode()

@@ -9,9 +9,9 @@ import pytest
 from emulator_api import PUBLISHABLE, SECRET, Api
 from machine import require
 
-from bucket_loader.emulator.app import API, LEGACY
-from bucket_loader.emulator.control import CONTROL
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http.app import API, LEGACY
+from bucket_loader.emulator.http.control import CONTROL
+from bucket_loader.emulator.http.server import running
 
 EXAMPLES = int(os.environ.get("BUCKET_LOADER_SCHEMATHESIS_EXAMPLES", "1"))
 THOROUGH = EXAMPLES > 1

@@ -8,7 +8,7 @@ import pytest
 from emulator_api import Api
 from machine import require
 
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http.server import running
 
 HOSTILE = '<script>window.hurt=1</script><img src=x onerror="window.hurt=1">"\'&amp;'
 RULE = {"type": "context", "field": "company.plan", "operator": "IS", "values": ["pro"]}

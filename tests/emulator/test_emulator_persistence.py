@@ -8,8 +8,8 @@ import pytest
 import requests
 from emulator_api import PUBLISHABLE, SECRET, Api
 
-from bucket_loader.emulator import server
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http import server
+from bucket_loader.emulator.http.server import running
 from bucket_loader.model.errors import StateError
 
 ITEMS = 20

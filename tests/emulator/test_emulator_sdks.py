@@ -13,7 +13,7 @@ import pytest
 from emulator_api import PUBLISHABLE, SECRET
 from evaluation_cases import NOW_MS, STORED, by_the_packages, cases
 
-from bucket_loader.emulator.evaluation import evaluate, flatten
+from bucket_loader.model.evaluation.rules import evaluate, flatten
 
 machine.require(programs=("node", "npm"))
 

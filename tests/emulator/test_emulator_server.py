@@ -13,8 +13,8 @@ import pytest
 import requests
 from emulator_api import Api
 
-from bucket_loader.emulator import server
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http import server
+from bucket_loader.emulator.http.server import running
 from bucket_loader.model.errors import StateError, UsageError
 
 ROOT = Path(server.__file__).parents[2]
@@ -24,7 +24,7 @@ FEATURE = {"key": "f", "targeting": {"version": 1, "rules": []}}
 @contextlib.contextmanager
 def started(call="serve(port=0)"):
     """Start `serve` the way the command line does, in a process whose every word is heard."""
-    program = f"from bucket_loader.emulator.server import serve; {call}"
+    program = f"from bucket_loader.emulator.http.server import serve; {call}"
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
         cwd=ROOT,
@@ -262,7 +262,7 @@ def test_nothing_is_lost_between_many_connections():
 def test_it_imports_nothing_heavy():
     """The emulator starts without the loader's own machinery."""
     program = (
-        "import sys, bucket_loader.emulator.server; "
+        "import sys, bucket_loader.emulator.http.server; "
         "print(*sorted({'pandas', 'pyarrow', 'duckdb', 'pydantic', 'requests'} & set(sys.modules)))"
     )
 

@@ -18,7 +18,7 @@ import pytest
 from airflow_box import ROOT, VERSIONS, Box, connection
 from workplace import KEY, Emulator
 
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http.server import running
 
 WRONG_KEY = "sec_wrong_0123456789abcdef0123"
 MIDDLE = 5  # requests after which the task is killed, of 61

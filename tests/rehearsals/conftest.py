@@ -9,7 +9,7 @@ from harm import shim
 from points import Tools
 from remote import stores
 
-from bucket_loader.emulator.server import running
+from bucket_loader.emulator.http.server import running
 
 
 @pytest.fixture(scope="session")

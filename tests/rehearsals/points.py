@@ -12,7 +12,7 @@ from driver import REFUSING, Load, Starter, bucket, lanes
 from harm import IO_ERROR, KILLS, NO_SPACE, TEARS, Harm
 from invariants import at_every_moment, finished
 
-from bucket_loader.emulator.server import Endpoint
+from bucket_loader.emulator.http.server import Endpoint
 
 ACTIONS = {KILLS: "killed before", TEARS: "torn", NO_SPACE: "no space for", IO_ERROR: "failed"}
 # Two chunks of users, two of companies, four of events; a row or two of each is refused, and one answer is cut.

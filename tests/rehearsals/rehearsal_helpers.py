@@ -15,7 +15,7 @@ import requests
 from rich.console import Console
 
 from bucket_loader.config.yaml_file import load_pipeline
-from bucket_loader.emulator.server import Endpoint, running
+from bucket_loader.emulator.http.server import Endpoint, running
 from bucket_loader.planning.plan_file import Plan
 from bucket_loader.reporting.text import Reporter, Summary
 from bucket_loader.runs.run import Job, RunOptions, make_plan, run

@@ -10,11 +10,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from bucket_loader.emulator import evaluated, wire
-from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
-from bucket_loader.emulator.calls import Call
-from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.wire import Item, Mistakes
+from bucket_loader.emulator.evaluation import evaluated
+from bucket_loader.emulator.http.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
+from bucket_loader.emulator.http.calls import Call
+from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.emulator import Emulator
+from bucket_loader.emulator.store.wire import Item, Mistakes
 from bucket_loader.model import FeatureKey
 
 NOT_JSON_TYPE: Final = refusal(400, "BODY_VALIDATION_FAILED", "The Content-Type header must be application/json")

@@ -9,10 +9,10 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from bucket_loader.emulator.answers import Answer, refusal
-from bucket_loader.emulator.emulator import BODY_BYTES_MAX, Emulator
-from bucket_loader.emulator.protocol import TRANSPORT
-from bucket_loader.emulator.requests_log import Noted, outcome, wrong
+from bucket_loader.emulator.http.answers import Answer, refusal
+from bucket_loader.emulator.http.protocol import TRANSPORT
+from bucket_loader.emulator.store.emulator import BODY_BYTES_MAX, Emulator
+from bucket_loader.emulator.store.requests_log import Noted, outcome, wrong
 
 TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger than {BODY_BYTES_MAX} bytes")
 # More of a body that is too large is not waited for.

@@ -12,8 +12,11 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from bucket_loader.emulator import evaluation, fault_order, features, views, wire
-from bucket_loader.model import ERROR_CODES, LENIENT
+from bucket_loader.emulator.evaluation import features
+from bucket_loader.emulator.faults import order as fault_order
+from bucket_loader.emulator.inspector import views
+from bucket_loader.emulator.store import wire
+from bucket_loader.model import ERROR_CODES, LENIENT, rules as evaluation
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from bucket_loader.emulator.wire import Item, id_text
+from bucket_loader.emulator.store.wire import Item, id_text
 from bucket_loader.model import (
     AcceptedCompany,
     AcceptedContext,

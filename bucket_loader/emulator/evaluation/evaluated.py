@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from bucket_loader.emulator.evaluation import Context, evaluate, flatten
-from bucket_loader.emulator.features import Config, Feature
-from bucket_loader.emulator.store import Seen, Store
+from bucket_loader.emulator.evaluation.features import Config, Feature
+from bucket_loader.emulator.store.store import Seen, Store
+from bucket_loader.model import Context, evaluate, flatten
 
 _unpack = msgspec.json.Decoder(dict[str, Any]).decode
 

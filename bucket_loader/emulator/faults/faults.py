@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.emulator import wire
-from bucket_loader.emulator.answers import CORS, Answer, refusal
+from bucket_loader.emulator.http.answers import CORS, Answer, refusal
+from bucket_loader.emulator.store import wire
 from bucket_loader.model import ERROR_CODES
 
 if TYPE_CHECKING:
-    from bucket_loader.emulator.calls import Call
+    from bucket_loader.emulator.http.calls import Call
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 Status: TypeAlias = Annotated[int, Meta(ge=200, le=599)]

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from bucket_loader.emulator.emulator import Emulator
+    from bucket_loader.emulator.store.emulator import Emulator
 
 _TYPES: Final = {
     "index.html": "text/html; charset=utf-8",
@@ -40,5 +40,5 @@ async def asset(_: "Emulator", request: Request) -> Response:
 def _file(name: str) -> Response:
     if name not in _TYPES:
         raise HTTPException(404, "There is no such file")
-    content = resources.files("bucket_loader.emulator").joinpath("static", name).read_bytes()
+    content = resources.files("bucket_loader.emulator.inspector").joinpath("static", name).read_bytes()
     return Response(content, media_type=_TYPES[name], headers=_HEADERS)

@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Protocol
 
 import msgspec
 
-from bucket_loader.emulator import wire
+from bucket_loader.emulator.store import wire
 
 BULK: Final = "bulk"
 _TYPES: Final = (BULK, "user", "company", "event", "feedback", "feature-flag-event")

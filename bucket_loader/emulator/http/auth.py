@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import parse_qs
 
-from bucket_loader.emulator.answers import Answer, refusal
+from bucket_loader.emulator.http.answers import Answer, refusal
 
 UNKNOWN_KEY: Final = refusal(401, "INVALID_API_KEY", "The key is missing or not known")
 WRONG_KEY: Final = refusal(403, "INVALID_API_KEY", "This endpoint needs the secret key, in the Authorization header")

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from bucket_loader.emulator import wire
-from bucket_loader.emulator.answers import Answer
-from bucket_loader.emulator.journal import Journal
+from bucket_loader.emulator.http.answers import Answer
+from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.journal import Journal
 
 LATEST_CALLS: Final = 1000  # of all, and as many of the refused: a thousand good calls must not hide a bad one
 _ERROR_CHARACTERS_MAX: Final = 500

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from bucket_loader.emulator.faults import AnyFault, Fault, Meeting, Memory
-from bucket_loader.emulator.views import FaultsView
+from bucket_loader.emulator.faults.faults import AnyFault, Fault, Meeting, Memory
+from bucket_loader.emulator.inspector.views import FaultsView
 from bucket_loader.model import UsageError
 
 if TYPE_CHECKING:
-    from bucket_loader.emulator.calls import Call
+    from bucket_loader.emulator.http.calls import Call
 
 
 class Order(Struct, forbid_unknown_fields=True):

@@ -17,10 +17,10 @@ from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import uvicorn
 
-from bucket_loader.emulator.app import build
-from bucket_loader.emulator.auth import Keys
-from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.protocol import EmulatorProtocol
+from bucket_loader.emulator.http.app import build
+from bucket_loader.emulator.http.auth import Keys
+from bucket_loader.emulator.http.protocol import EmulatorProtocol
+from bucket_loader.emulator.store.emulator import Emulator
 from bucket_loader.model import UsageError
 
 Document: TypeAlias = dict[str, Any] | str | os.PathLike[str]
@@ -206,7 +206,7 @@ def running(**options: Unpack[Options]) -> Iterator[Endpoint]:
         UsageError: it did not start; stderr says why.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", "from bucket_loader.emulator.server import serve_as_told; serve_as_told()"],
+        [sys.executable, "-c", "from bucket_loader.emulator.http.server import serve_as_told; serve_as_told()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

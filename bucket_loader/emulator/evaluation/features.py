@@ -9,8 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.emulator import evaluation
-from bucket_loader.model import FeatureKey, UsageError
+from bucket_loader.model import FeatureKey, UsageError, rules as evaluation
 
 _DEPTH_MAX: Final = 100  # of filters in each other: far beyond any rule that people write
 

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.emulator import wire
-from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.evaluated import entry as evaluated, remembered
-from bucket_loader.emulator.features import Feature
-from bucket_loader.emulator.journal import BULK, Entry
-from bucket_loader.emulator.store import Company, Seen, User
-from bucket_loader.emulator.views import Arrived, Found, Holder, Holders, Kind, Search, Timeline, time_text
+from bucket_loader.emulator.evaluation.evaluated import entry as evaluated, remembered
+from bucket_loader.emulator.evaluation.features import Feature
+from bucket_loader.emulator.inspector.views import Arrived, Found, Holder, Holders, Kind, Search, Timeline, time_text
+from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.emulator import Emulator
+from bucket_loader.emulator.store.journal import BULK, Entry
+from bucket_loader.emulator.store.store import Company, Seen, User
 
 _LOOK_S_MAX: Final = 0.25
 _SLICE_S_MAX: Final = 0.02

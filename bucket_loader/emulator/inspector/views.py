@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bucket_loader.emulator.requests_log import Noted, Wrong
-from bucket_loader.emulator.store import Company, User
+from bucket_loader.emulator.store.requests_log import Noted, Wrong
+from bucket_loader.emulator.store.store import Company, User
 
 Kind = Literal["user", "company"]
 JsonObject: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from bucket_loader.emulator import dates, javascript
+from bucket_loader.model.evaluation import dates, javascript
 
 Filter: TypeAlias = Mapping[str, Any]
 Context: TypeAlias = Mapping[str, str]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from bucket_loader.emulator.journal import Entry
+from bucket_loader.emulator.store.journal import Entry
 from bucket_loader.model import StateError
 
 _TABLES = """

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from bucket_loader.emulator import javascript
 from bucket_loader.model import (
     AcceptedCompany,
     AcceptedEvent,
@@ -18,6 +17,7 @@ from bucket_loader.model import (
     AcceptedFeedback,
     AcceptedUser,
     contract,
+    javascript,
 )
 
 

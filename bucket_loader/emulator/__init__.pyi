@@ -1,0 +1,4 @@
+from .http.server import (
+    running as running,
+    serve as serve,
+)

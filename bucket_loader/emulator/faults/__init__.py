@@ -1,0 +1,1 @@
+"""What the emulator can be told to do wrong, a fault each."""

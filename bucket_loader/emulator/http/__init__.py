@@ -1,0 +1,1 @@
+"""The API over HTTP: the server, the calls, and their answers."""

@@ -1,0 +1,1 @@
+"""What a person sees of it: the page, and the questions that it asks."""

@@ -1,0 +1,1 @@
+"""What was sent: users, companies, events, the journal, and the requests."""

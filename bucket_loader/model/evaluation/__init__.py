@@ -1,0 +1,1 @@
+"""How rules are evaluated: pure, so that the emulator and the loader judge alike."""
