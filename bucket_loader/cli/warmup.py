@@ -20,8 +20,10 @@ def import_libraries() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's; they wait for work by spinning, and get none
     gc.disable()
     try:
-        from bucket_loader.config import yaml_file as pipeline_file  # noqa: F401
-        from bucket_loader.delivery import client  # noqa: F401
+        from bucket_loader.config import load_pipeline  # noqa: F401
+        from bucket_loader.delivery import Client  # noqa: F401
+        from bucket_loader.planning import Plan  # noqa: F401
+        from bucket_loader.state import Ledger  # noqa: F401
     finally:
         gc.enable()
     gc.freeze()

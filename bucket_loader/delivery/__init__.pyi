@@ -2,9 +2,6 @@ from .deliver import (
     Delivery as Delivery,
     route_of as route_of,
 )
-from .http import (
-    client as client,
-)
 from .http.client import (
     Client as Client,
     Proof as Proof,

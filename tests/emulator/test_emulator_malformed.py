@@ -14,7 +14,7 @@ from emulator_api import PUBLISHABLE, SECRET
 
 from bucket_loader.emulator.http import server
 
-ROOT = Path(server.__file__).parents[2]
+ROOT = Path(server.__file__).parents[3]
 HEAD = f"Host: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/json\r\n".encode()
 SLOW_S = 0.4
 PROGRAM = f"""

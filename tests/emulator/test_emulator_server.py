@@ -17,7 +17,7 @@ from bucket_loader.emulator.http import server
 from bucket_loader.emulator.http.server import running
 from bucket_loader.model.errors import StateError, UsageError
 
-ROOT = Path(server.__file__).parents[2]
+ROOT = Path(server.__file__).parents[3]
 FEATURE = {"key": "f", "targeting": {"version": 1, "rules": []}}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from driver import Load, name_of
 from pyarrow import fs, parquet
 
-sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "sources")]
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in (".", "sources", "state")]
 import stores
 from ledgers import require_postgres
 

@@ -16,7 +16,7 @@ from bucket_loader.state.ledger import Conclusion, Ledger, NewStream
 from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase
 
-sys.path.append(str(Path(__file__).parent / "sources"))  # where the servers of the tests' own are
+sys.path.append(str(Path(__file__).parents[1] / "sources"))  # where the servers of the tests' own are
 import servers
 
 RUN = "20260101T000000000Z"

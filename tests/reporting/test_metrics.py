@@ -18,7 +18,7 @@ from bucket_loader.model.errors import UsageError
 from bucket_loader.model.records import Counts
 from bucket_loader.reporting.prometheus import LastRun, Textfile, together
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUN = "bucket_loader_last_run_"
 SUCCESS = "bucket_loader_last_success_timestamp_seconds"
 
