@@ -1,6 +1,13 @@
 from . import (
     json_lines as json_lines,
 )
+from .events import (
+    ChunkHeld as ChunkHeld,
+    ChunkRetried as ChunkRetried,
+    ChunksUnknown as ChunksUnknown,
+    Event as Event,
+    Tell as Tell,
+)
 from .json_lines import (
     JsonReporter as JsonReporter,
     Output as Output,

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bucket_loader.model import BucketLoaderError
+from bucket_loader.reporting.events import ChunkHeld, ChunkRetried, ChunksUnknown, Event
 from bucket_loader.reporting.redaction import Secrets
 from bucket_loader.reporting.terminal import give_up_stderr
 from bucket_loader.reporting.text import REASONS_SHOWN, Progressing, Reporter, Summary, ending, next_step_after
@@ -190,6 +191,18 @@ class JsonReporter(Reporter):
 
         super().__init__(Console(file=_Notes(), width=120), quiet=quiet, throws_away=throws_away)  # type: ignore[arg-type]
         self._run = ""
+
+    def tell(self, event: Event) -> None:
+        """Write what happens to a chunk."""
+        members: dict[str, Any] = {"run": event.run, "stream": event.stream}
+        match event:
+            case ChunksUnknown():
+                name = "held" if event.held else "unknown"
+                tell(name, event.text, level=logging.WARNING, **members, chunks=list(event.chunks))
+            case ChunkRetried():
+                tell("retry", event.text, **members, chunk=event.chunk, attempts=event.attempts)
+            case ChunkHeld():
+                tell("held", event.text, level=logging.WARNING, **members, chunk=event.chunk)
 
     def say(self, text: str) -> None:
         """Say one line."""

@@ -4,6 +4,7 @@ On a terminal there is a bar with rate and time left; elsewhere plain lines, one
 cannot be told (stderr is a closed pipe, or a file on a full disk) is not: a run ends as it ends all the same.
 """
 
+import logging
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bucket_loader.model import BucketLoaderError, Counts, RejectedRowsError
+from bucket_loader.reporting.events import ChunkRetried, Event
 from bucket_loader.reporting.terminal import give_up_stderr, table
 from bucket_loader.state import dead_letters
 
@@ -35,6 +37,8 @@ COLUMNS: Final = (
     "pending",
     "unknown",
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,10 @@ class Reporter:
         self.throws_away = throws_away
         self._last_told = 0.0
         self._planning: tuple[Progress, dict[str, TaskID]] | None = None
+
+    def tell(self, event: Event) -> None:
+        """Log what happens to a chunk: a program that calls `load` finds it in its own log."""
+        log.log(logging.INFO if isinstance(event, ChunkRetried) else logging.WARNING, "%s", event.text)
 
     def say(self, text: str) -> None:
         """Say one line."""

@@ -1,0 +1,87 @@
+"""What is told while a command runs: one frozen value for each thing, which every listener renders in its own form."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ChunksUnknown:
+    """A crash left chunks that were sent and whose answer nobody read: they are held, or sent again.
+
+    Attributes:
+        run: the run.
+        stream: the name of the stream.
+        chunks: the names of the chunks, in order.
+        records: how many records are in them.
+        held: whether they wait for a person; else they are sent again.
+    """
+
+    run: str
+    stream: str
+    chunks: tuple[str, ...]
+    records: int
+    held: bool
+
+    @property
+    def text(self) -> str:
+        """The line that a person reads."""
+        return (
+            f"stream {self.stream}: {self.records} records were sent before the crash and their answer is unknown; "
+            f"they are {'held' if self.held else 'sent again'}: chunks {' '.join(self.chunks)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRetried:
+    """A chunk is about to be sent again.
+
+    Attributes:
+        run: the run.
+        stream: the name of the stream.
+        chunk: the name of the chunk.
+        attempts: how many requests were made for it so far.
+        answer: the status, or what went wrong where there was no answer.
+        ambiguous: whether the attempt may have been applied, so that the next may apply it twice.
+    """
+
+    run: str
+    stream: str
+    chunk: str
+    attempts: int
+    answer: str
+    ambiguous: bool
+
+    @property
+    def text(self) -> str:
+        """The line that a person reads."""
+        twice = "; it may be applied twice" if self.ambiguous else ""
+        return f"stream {self.stream}: chunk {self.chunk} is sent again after {self.answer}{twice}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHeld:
+    """A chunk had no certain answer, and waits for a person.
+
+    Attributes:
+        run: the run.
+        stream: the name of the stream.
+        chunk: the name of the chunk.
+        answer: the status, or what went wrong where there was no answer.
+    """
+
+    run: str
+    stream: str
+    chunk: str
+    answer: str
+
+    @property
+    def text(self) -> str:
+        """The line that a person reads."""
+        return f"stream {self.stream}: chunk {self.chunk} is held: {self.answer}"
+
+
+Event = ChunksUnknown | ChunkRetried | ChunkHeld
+"""All that is told."""
+
+Tell = Callable[[Event], None]
+"""Whoever has something to tell is given this."""
