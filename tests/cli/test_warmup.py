@@ -6,7 +6,7 @@ import sys
 
 LOOK = """
 import gc, os, sys
-from bucket_loader.start import import_libraries
+from bucket_loader.cli.warmup import import_libraries
 
 import_libraries()
 print("pyarrow" in sys.modules, "duckdb" in sys.modules, gc.isenabled(), gc.get_freeze_count() > 10_000)
