@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from benchmarks.measuring import Cost, measure
 from bucket_loader.config.yaml_file import load_pipeline
-from bucket_loader.model.records import make_folder
+from bucket_loader.model.files import make_folder
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.planning.plan_file import Plan
 from bucket_loader.state import snapshots as snapshot

@@ -11,6 +11,12 @@ from .arrays import (
     repeated_text as repeated_text,
     zeros as zeros,
 )
+from .chunks import (
+    Chunk as Chunk,
+    Joined as Joined,
+    ranges as ranges,
+    read_ranges as read_ranges,
+)
 from .contract import (
     ERROR_CODES as ERROR_CODES,
     LENIENT as LENIENT,
@@ -26,6 +32,9 @@ from .contract import (
     LenientId as LenientId,
     LenientTimestamp as LenientTimestamp,
     RecordKind as RecordKind,
+)
+from .counts import (
+    Counts as Counts,
 )
 from .errors import (
     AuditError as AuditError,
@@ -58,30 +67,35 @@ from .evaluation.rules import (
     evaluate as evaluate,
     flatten as flatten,
 )
+from .files import (
+    file_digest as file_digest,
+    make_folder as make_folder,
+    sync as sync,
+)
+from .outcomes import (
+    Outcome as Outcome,
+    Verdict as Verdict,
+)
 from .prefetch import (
     ahead as ahead,
 )
-from .records import (
+from .rows import (
     BATCH_BYTES_MAX as BATCH_BYTES_MAX,
     ROWS_MAX as ROWS_MAX,
     ArrivingFiles as ArrivingFiles,
-    Chunk as Chunk,
-    Counts as Counts,
     InputBatch as InputBatch,
-    Joined as Joined,
     LoadedFile as LoadedFile,
     Origin as Origin,
-    Outcome as Outcome,
     Reading as Reading,
     Reason as Reason,
     Rejection as Rejection,
     Source as Source,
     Stage as Stage,
-    Verdict as Verdict,
-    file_digest as file_digest,
-    make_folder as make_folder,
-    ranges as ranges,
-    read_ranges as read_ranges,
     row_as_json as row_as_json,
-    sync as sync,
+)
+from .times import (
+    in_utc as in_utc,
+    read_time as read_time,
+    wire_now as wire_now,
+    wire_timestamp as wire_timestamp,
 )

@@ -4,9 +4,6 @@ from . import (
     plan_file as plan_file,
     planner as planner,
 )
-from .mapping import (
-    wire_timestamp as wire_timestamp,
-)
 from .plan_file import (
     REMOVED as REMOVED,
     Plan as Plan,

@@ -32,11 +32,12 @@ from bucket_loader.model import (
     file_digest,
     give_memory_back,
     make_folder,
+    wire_timestamp,
 )
 from bucket_loader.planning import cursor, plan_file as plan
 from bucket_loader.planning.chunker import BRACKETS_BYTES
 from bucket_loader.planning.cursor import HighWater, Mark
-from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids, wire_timestamp
+from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids
 from bucket_loader.planning.plan_file import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.sources import SourceContext, StagedSource, delimiter_hint, open_source, stage, table_names
 from bucket_loader.state import DeadLetters, dead_letters, snapshots as snapshot

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bucket_loader.config import Pipeline, QuerySource, Stream, duration_s, interval_is_used
-from bucket_loader.model import UsageError
-from bucket_loader.planning import wire_timestamp
+from bucket_loader.model import UsageError, wire_timestamp
 from bucket_loader.reporting import Summary
 from bucket_loader.runs.run import Job, run
 from bucket_loader.sources import table_names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from bucket_loader.planning import wire_timestamp
+from bucket_loader.model import wire_timestamp
 from bucket_loader.reporting import Reporter
 from bucket_loader.state import State, look_at_state
 

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from bucket_loader.delivery.queue import Queue
-from bucket_loader.model.records import Chunk
+from bucket_loader.model.chunks import Chunk
 
 
 def chunk(number, *ids):

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from bucket_loader.model.records import Chunk, read_ranges, spell_ranges
+from bucket_loader.model.chunks import Chunk, read_ranges, spell_ranges
 from bucket_loader.planning import chunker
 
 LENGTHS = st.lists(st.integers(min_value=0, max_value=200), max_size=300)

@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies as st
 from msgspec import structs
 
 from bucket_loader.model.errors import StateError
-from bucket_loader.model.records import BATCH_BYTES_MAX, file_digest
+from bucket_loader.model.files import file_digest
+from bucket_loader.model.rows import BATCH_BYTES_MAX
 from bucket_loader.planning import plan_file as plans
 from bucket_loader.planning.plan_file import Manifest, PlannedStream, StreamWriter
 

@@ -13,7 +13,7 @@ import pytest
 from workplace import COMPANIES
 
 from bucket_loader.delivery.deliver import Tally
-from bucket_loader.model.records import Counts
+from bucket_loader.model.counts import Counts
 from bucket_loader.reporting import json_lines as logs
 from bucket_loader.reporting.text import Summary
 

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from workplace import COMPANIES
 
+from bucket_loader.model.counts import Counts
 from bucket_loader.model.errors import UsageError
-from bucket_loader.model.records import Counts
 from bucket_loader.reporting.prometheus import LastRun, Textfile, together
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from bucket_loader.delivery.deliver import Tally
-from bucket_loader.model.records import Counts
+from bucket_loader.model.counts import Counts
 from bucket_loader.reporting.terminal import table
 from bucket_loader.reporting.text import Reporter, Resumed, Summary
 

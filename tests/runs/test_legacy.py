@@ -21,7 +21,7 @@ from workplace import KEY
 
 from bucket_loader.cli.commands import main
 from bucket_loader.delivery.http import pacing, retry
-from bucket_loader.model.records import read_ranges
+from bucket_loader.model.chunks import read_ranges
 from bucket_loader.state.ledger import Ledger
 
 PUBLISHABLE = "pub_test_0123456789"  # the emulator's

@@ -12,7 +12,7 @@ import numpy as np
 
 from bucket_loader.delivery import attempts, deliver as delivery, queue as chunk_queue, worker
 from bucket_loader.delivery.http import retry
-from bucket_loader.model.records import Verdict
+from bucket_loader.model.outcomes import Verdict
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.runs import run, settle as settling
 from bucket_loader.state.ledger import Conclusion, Ledger, ledger

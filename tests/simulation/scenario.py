@@ -322,7 +322,7 @@ class Simulation:
 
     def _fates(self) -> dict[tuple[int, int], tuple[str, int]]:
         """Give each record's state in the ledger, and how often it may have been done without our knowing."""
-        from bucket_loader.model.records import read_ranges
+        from bucket_loader.model.chunks import read_ranges
 
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
             rows = reader.execute(

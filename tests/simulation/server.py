@@ -15,7 +15,8 @@ from random import Random
 import msgspec
 from virtual import Task, World
 
-from bucket_loader.model.records import Outcome, Verdict, spell_ranges
+from bucket_loader.model.chunks import spell_ranges
+from bucket_loader.model.outcomes import Outcome, Verdict
 
 CONNECTION_KEPT_SHARE = 0.98
 RECORDS = msgspec.json.Decoder(list[msgspec.Raw])

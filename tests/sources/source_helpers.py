@@ -13,7 +13,7 @@ from bucket_loader.config.pipeline import (
     QuerySource,
     SqlSource,
 )
-from bucket_loader.model.records import BATCH_BYTES_MAX, ROWS_MAX
+from bucket_loader.model.rows import BATCH_BYTES_MAX, ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.csv import CsvFiles
 from bucket_loader.sources.registry import open_source

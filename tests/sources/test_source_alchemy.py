@@ -12,7 +12,7 @@ from source_helpers import Read, sql_source
 from sqlalchemy.exc import OperationalError
 
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.databases.address import Address
 from bucket_loader.sources.databases.alchemy import Alchemy, _Column, _escaped, _plain
 from bucket_loader.sources.databases.server import Question

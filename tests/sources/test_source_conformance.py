@@ -28,7 +28,7 @@ from source_helpers import (
 )
 
 from bucket_loader.config.pipeline import FrameSource
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address
 from bucket_loader.sources.databases.alchemy import Alchemy

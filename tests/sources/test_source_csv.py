@@ -9,7 +9,7 @@ from source_helpers import Read, csv_source, read_csv
 
 from bucket_loader.config.pipeline import CsvSource
 from bucket_loader.model.errors import SourceError
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.csv import delimiter_hint
 from bucket_loader.sources.registry import open_source

@@ -11,7 +11,7 @@ from source_helpers import Read
 
 from bucket_loader.config.pipeline import FrameSource
 from bucket_loader.model.errors import SourceError
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
 

@@ -11,7 +11,7 @@ from servers import PASSWORD, free_port, in_mariadb, mariadb, mariadb_url
 from source_helpers import Read, sql_source
 
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 SECRETS = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), "wrong"}

@@ -9,7 +9,7 @@ import pytest
 from source_helpers import Read, parquet_source
 
 from bucket_loader.model.errors import SourceError
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 
 
 def write(path, table, **options):

@@ -15,7 +15,7 @@ from servers import PASSWORD, free_port, in_postgres, postgres, postgres_url
 from source_helpers import Read, sql_source
 
 from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
-from bucket_loader.model.records import ROWS_MAX
+from bucket_loader.model.rows import ROWS_MAX
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 SECRETS = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), unquote(PASSWORD), "wrong"}

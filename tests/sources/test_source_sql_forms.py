@@ -13,7 +13,7 @@ from source_helpers import parquet_source, sql_source
 from test_source_postgres import AT
 
 from bucket_loader.config.pipeline import Stream
-from bucket_loader.model.records import Rejection
+from bucket_loader.model.rows import Rejection
 from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.sources.staged import stage
 

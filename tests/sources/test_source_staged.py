@@ -8,7 +8,7 @@ import pytest
 from source_helpers import Read, csv_source, parquet_source
 
 from bucket_loader.model.errors import SourceError
-from bucket_loader.model.records import InputBatch, Reading
+from bucket_loader.model.rows import InputBatch, Reading
 from bucket_loader.sources.base import ordinals_from
 from bucket_loader.sources.staged import StagedSource, script_path, stage
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import machine
 
-from bucket_loader.model.records import Chunk
+from bucket_loader.model.chunks import Chunk
 from bucket_loader.state.ledger import Conclusion, Ledger, NewStream
 from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from bucket_loader.model.errors import StateUnavailableError
-from bucket_loader.model.records import Origin, Reason, Rejection
+from bucket_loader.model.rows import Origin, Reason, Rejection
 from bucket_loader.state import dead_letters
 from bucket_loader.state.dead_letters import DeadLetters
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from ledgers import RECORDS, RUN, InFile, OnServer, begin, chunk, delivered, seen, stream
 
+from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import LedgerDamagedError, StateError
-from bucket_loader.model.records import Chunk, LoadedFile, Verdict
+from bucket_loader.model.outcomes import Verdict
+from bucket_loader.model.rows import LoadedFile
 from bucket_loader.state.ledger import Conclusion, Part, Replay
 
 

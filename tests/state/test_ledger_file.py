@@ -11,8 +11,8 @@ from contextlib import closing
 import pytest
 from ledgers import RUN, InFile, begin, chunk, delivered, seen
 
+from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import LedgerDamagedError, StateError, StateUnavailableError
-from bucket_loader.model.records import Chunk
 from bucket_loader.state.ledger import SCHEMA_VERSION, Conclusion, Ledger, sqlite
 
 

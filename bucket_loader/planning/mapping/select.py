@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream
-from bucket_loader.model import contract
+from bucket_loader.model import contract, wire_timestamp
 from bucket_loader.planning.mapping.apply import Check, NestedColumn
 from bucket_loader.planning.mapping.forms import Family, Form, identifier, literal
 
@@ -255,11 +255,6 @@ def _hash(record: str, spelt: str) -> str:
 def subject_of_ids(record: str) -> str:
     """Give SQL for the subject of a row of which only `ids` is left: JSON, the subject's own id first."""
     return _hash(record, _FIRST_ID)
-
-
-def wire_timestamp(moment: datetime) -> str:
-    """Spell an aware moment as the API's examples do: UTC, milliseconds, Z."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def named_columns(named: Mapping[str, int]) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from greenlet import getcurrent, greenlet
 
 from bucket_loader.delivery.http import pacing, retry
-from bucket_loader.model.records import Outcome, Verdict
+from bucket_loader.model.outcomes import Outcome, Verdict
 
 SERVED = Outcome(Verdict.DELIVERED, 200)
 

@@ -8,7 +8,7 @@ import pytest
 from scripted_server import OK, REFUSED, SUCCESS, Peer, reply, scripted, tls
 
 from bucket_loader.delivery.http.client import Clients, answered
-from bucket_loader.model.records import Verdict
+from bucket_loader.model.outcomes import Verdict
 
 BODY = b'[{"type":"user","userId":"1"}]'
 

@@ -21,7 +21,7 @@ from scripted_server import (
     tls,
 )
 
-from bucket_loader.model.records import Verdict
+from bucket_loader.model.outcomes import Verdict
 
 BODY = b'[{"type":"user","userId":"1"}]'
 SLACK_S = 3.0

@@ -10,7 +10,7 @@ import pytest
 from scripted_server import KEY, OK, SUCCESS, Peer, chunked, reply, scripted, until_closed
 
 from bucket_loader.delivery.http.connection import ANSWER_BYTES_MAX
-from bucket_loader.model.records import Verdict
+from bucket_loader.model.outcomes import Verdict
 
 DELIVERED, NOT_SENT, REJECTED = Verdict.DELIVERED, Verdict.NOT_SENT, Verdict.REJECTED
 REFUSED_KEY, TOO_BIG, THROTTLED = Verdict.REFUSED_KEY, Verdict.TOO_BIG, Verdict.THROTTLED

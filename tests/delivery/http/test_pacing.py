@@ -19,7 +19,7 @@ from bucket_loader.delivery.http.pacing import (
     RECENT,
     Pacer,
 )
-from bucket_loader.model.records import Outcome, Verdict
+from bucket_loader.model.outcomes import Outcome, Verdict
 
 GOOD = Outcome(Verdict.DELIVERED, 200)
 ERROR = Outcome(Verdict.SERVER_ERROR, 500)

@@ -11,7 +11,7 @@ import pytest
 from pacing_model import SERVED, Server, lognormal, run, stalls
 
 from bucket_loader.delivery.http.pacing import AUTO_MAX
-from bucket_loader.model.records import Outcome, Verdict
+from bucket_loader.model.outcomes import Outcome, Verdict
 
 ALL = os.environ.get("BUCKET_LOADER_PACING") == "all"
 RATES, BURSTS, LATENCIES, ASKED = (20, 60, 200), (1, 5, 20), (0.02, 0.08, 0.2), (None, 0.0)

@@ -19,7 +19,7 @@ from bucket_loader.delivery.http.retry import (
     Patience,
     Retry,
 )
-from bucket_loader.model.records import Outcome, Verdict
+from bucket_loader.model.outcomes import Outcome, Verdict
 
 FINAL = [Verdict.DELIVERED, Verdict.REJECTED, Verdict.REFUSED_KEY, Verdict.TOO_BIG, Verdict.MISROUTED]
 AGAIN = [Verdict.NOT_SENT, Verdict.THROTTLED, Verdict.SERVER_ERROR, Verdict.UNKNOWN]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from bucket_loader.config.pipeline import Stream
-from bucket_loader.model.records import InputBatch
+from bucket_loader.model.rows import InputBatch
 from bucket_loader.planning.mapping import compile_mapping
 
 AS_OF = datetime(2024, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)

@@ -11,7 +11,7 @@ from mapping_helpers import AS_OF, check_conservation, codes, compiled, mapped, 
 
 from bucket_loader.model import contract
 from bucket_loader.model.contract import KINDS, ONE_OF, STRICT
-from bucket_loader.model.records import InputBatch
+from bucket_loader.model.rows import InputBatch
 from bucket_loader.planning.mapping import compile_mapping
 
 MINIMAL = {

@@ -6,10 +6,9 @@ import json
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
-from mapping_helpers import AS_OF, AS_OF_TEXT, check_conservation, compiled, mapped, records
+from mapping_helpers import AS_OF_TEXT, check_conservation, compiled, mapped, records
 
-from bucket_loader.model.records import InputBatch
-from bucket_loader.planning.mapping import wire_timestamp
+from bucket_loader.model.rows import InputBatch
 
 
 def test_the_bytes_of_a_record():
@@ -201,8 +200,3 @@ def test_every_row_is_accounted_for(rows):
     assert result.records["ordinal"].to_pylist() == [
         number + 1 for number, (name, n, keep) in enumerate(rows) if keep and name in {"a", "b"} and n in {None, "1"}
     ]
-
-
-def test_a_wire_timestamp_is_cut():
-    """The as-of time is cut to milliseconds like any other."""
-    assert wire_timestamp(AS_OF.replace(microsecond=999_999)) == "2024-06-01T12:00:00.999Z"

@@ -12,7 +12,7 @@ import pytest
 from mapping_helpers import compiled
 
 from bucket_loader.model.arrays import ordinals_from
-from bucket_loader.model.records import InputBatch, Origin, Reason, Rejection
+from bucket_loader.model.rows import InputBatch, Origin, Reason, Rejection
 from bucket_loader.planning.mapping import query as answers
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64())])

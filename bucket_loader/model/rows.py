@@ -1,0 +1,152 @@
+"""Rows as they travel from a source: input batches, where a row came from, and why one was rejected.
+
+A row is input, a record is output. Rows travel as Arrow batches; a Python object per row is made only for what was
+rejected.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Stage = Literal["read", "map", "validate", "deliver"]
+
+# Why a row or record was rejected, in the words of the dead letters: one place to look a code up.
+# read: width, encoding, too_long; map: missing, type, expression, timestamp...; validate: the contract's limits;
+# deliver: what the API said.
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a row or record was rejected.
+
+    Attributes:
+        code: a stable word a program can rely on.
+        message: for a person; holds no value from the row.
+        field: the record's field, or the input column, that is at fault; None for the whole row.
+    """
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a row came from: the source's name for itself, and the row's number in it, from 1."""
+
+    source: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row or record that will not be delivered, with everything a person needs to find it again."""
+
+    stage: Stage
+    origin: Origin
+    reasons: tuple[Reason, ...]
+    row: dict[str, Any]
+    record: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
+    sequence: int | None = None
+
+
+@dataclass(frozen=True)
+class InputBatch:
+    """A batch of rows, each with its ordinal, and the rows that could not even be read.
+
+    Attributes:
+        data: N rows, at most `ROWS_MAX`; the columns as the source names them.
+        ordinals: N int64, the rows' numbers in `source`, from 1, ascending.
+        source: the origin's name: a file's path as written, a table, `query`.
+        unread: rejections of the read stage, met since the batch before.
+    """
+
+    data: "pa.RecordBatch"
+    ordinals: "pa.Int64Array"
+    source: str
+    unread: Sequence[Rejection] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One pass over a source.
+
+    Attributes:
+        schema: the input columns. Every batch has exactly these.
+        batches: the rows, once, in the source's order; asked for by one thread at a time, not always the same.
+    """
+
+    schema: "pa.Schema"
+    batches: Iterator[InputBatch]
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A file that was loaded, or is to be, and what it is known again by.
+
+    Attributes:
+        name: as the source calls it.
+        bytes: its size.
+        digest: of its content: `sha256:...`, or a store's own tag.
+    """
+
+    name: str
+    bytes: int
+    digest: str
+
+
+@runtime_checkable
+class ArrivingFiles(Protocol):
+    """What a source of files is besides: it knows which of them it has not given before."""
+
+    def arrivals(self) -> tuple[LoadedFile, ...]:
+        """Give the files that a reading gives the rows of."""
+        ...
+
+
+class Source(Protocol):
+    """What a source is: something with a fingerprint that can be read once.
+
+    Both raise `SourceError` (refused) or `SourceUnavailableError` (try later).
+    """
+
+    def fingerprint(self) -> str:
+        """Identify the bytes that `read` would give, cheaply; equal before and after means unchanged."""
+        ...
+
+    def read(self) -> Reading:
+        """Open the source and give its columns and its rows."""
+        ...
+
+
+# Rows in one input batch. Measured: as fast as four times as many, and 60 MB less at the peak.
+ROWS_MAX = 16_384
+# Bytes in one input batch, so that a wide table does not multiply memory.
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+
+
+def row_as_json(batch: "pa.RecordBatch", index: int) -> dict[str, Any]:
+    """Give one row as JSON can hold it, for a person to find it again: what JSON lacks is spelt as text."""
+    row: dict[str, Any] = batch.slice(index, 1).to_pylist()[0]
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # any value of a row
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**53 else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): _plain(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(child) for child in value]
+    return str(value)
