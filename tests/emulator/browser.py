@@ -82,7 +82,7 @@ class Page(Session):
             time.sleep(0.05)
 
     def text(self, selector: str) -> str:
-        """Give the text that a person sees in an element."""
+        """Return the text that a person sees in an element."""
         return str(self.run(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
 
     def press(self, key: str, text: str = "") -> None:
@@ -105,7 +105,7 @@ class Page(Session):
         self.command("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self) -> bytes:
-        """Give what is on the screen, as PNG."""
+        """Return what is on the screen, as PNG."""
         return base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"])
 
     def _notice(self, message: dict[str, Any]) -> None:

@@ -19,6 +19,6 @@ def shared_api() -> Iterator[Api]:
 
 @pytest.fixture
 def api(shared_api: Api) -> Api:
-    """Give the file's emulator, empty and without faults."""
+    """Return the file's emulator, empty and without faults."""
     shared_api.reset()
     return shared_api

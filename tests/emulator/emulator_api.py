@@ -38,19 +38,19 @@ class Api:
         return self.session.put(self.url + path, json=document, timeout=10)
 
     def state(self) -> dict[str, int]:
-        """Give the counts."""
+        """Return the counts."""
         return dict(self.get("/_emulator/state").json())
 
     def journal(self) -> list[dict[str, Any]]:
-        """Give every item accepted."""
+        """Return every item accepted."""
         return [json.loads(line) for line in self.get("/_emulator/journal").content.split(b"\n") if line]
 
     def user(self, user_id: str) -> dict[str, Any]:
-        """Give what is known of a user."""
+        """Return what is known of a user."""
         return dict(self.get(f"/_emulator/users/{user_id}").json())
 
     def company(self, company_id: str) -> dict[str, Any]:
-        """Give what is known of a company."""
+        """Return what is known of a company."""
         return dict(self.get(f"/_emulator/companies/{company_id}").json())
 
     def fault(self, *faults: dict[str, Any], seed: int = 1) -> None:

@@ -73,7 +73,7 @@ HASH_OF_ALL_ONES = "117761"  # with the key "huddle" it hashes to 100000, which 
 
 
 def cases(seed=1, nested=160):
-    """Give every case: each operator with each of its values, then rollouts, then random nests of all."""
+    """Return every case: each operator with each of its values, then rollouts, then random nests of all."""
     rng = random.Random(seed)  # noqa: S311  # repeatable, not secret
     yield from single_operators(rng)
     yield from texts_of_others()
@@ -84,7 +84,7 @@ def cases(seed=1, nested=160):
 
 
 def single_operators(rng):
-    """Give each field value with each value to compare with, eight rules at a time to keep the file small."""
+    """Return each field value with each value to compare with, eight rules at a time to keep the file small."""
     for operator, (fields, values) in POOLS.items():
         for field, some in itertools.product([*fields, None], grouped(values, 8)):
             context = {"company": {"id": "c"}} if field is None else {"company": {"id": "c", "x": field}}
@@ -92,7 +92,7 @@ def single_operators(rng):
 
 
 def texts_of_others():
-    """Give contexts whose values are no texts."""
+    """Return contexts whose values are no texts."""
     for other in OTHERS:
         fields = ["x", "x.0", "x.1", "x.0.0"]
         rules = [{"type": "context", "field": field, "operator": "SET"} for field in fields]
@@ -104,7 +104,7 @@ def texts_of_others():
 
 
 def rollouts(rng):
-    """Give rollouts at, below and above their thresholds, of ids and of other attributes."""
+    """Return rollouts at, below and above their thresholds, of ids and of other attributes."""
     for value in [
         HASH_OF_ALL_ONES,
         "",
@@ -126,7 +126,7 @@ def rollouts(rng):
 
 
 def shapes():
-    """Give what is at the edges: nothing at all, empty groups, unknown types, absent fields under negations."""
+    """Return what is at the edges: nothing at all, empty groups, unknown types, absent fields under negations."""
     absent = {"type": "context", "field": "nobody.knows", "operator": "IS", "values": ["x"]}
     also = {"type": "context", "field": "nor.this", "operator": "GT", "values": ["1"]}
     yes, no = ({"type": "constant", "value": value} for value in (True, False))
@@ -154,7 +154,7 @@ def shapes():
 
 
 def any_context(rng):
-    """Give a context with some of the fields that the random filters ask for."""
+    """Return a context with some of the fields that the random filters ask for."""
     company = {"id": rng.choice(["acme", "beta", 42]), "x": any_value(rng), "deep": {"y": any_value(rng)}}
     user = {"id": rng.choice(["u1", 99]), "x": any_value(rng), "tags": [any_value(rng), "b"]}
     kept = {
@@ -165,12 +165,12 @@ def any_context(rng):
 
 
 def any_value(rng):
-    """Give one value of any pool."""
+    """Return one value of any pool."""
     return rng.choice(rng.choice([TEXTS, NUMBERS, DATES, TRUTHS, OTHERS]))
 
 
 def any_filter(rng, depth):
-    """Give a filter of any type, with others inside down to a depth."""
+    """Return a filter of any type, with others inside down to a depth."""
     kind = rng.choice(
         ["context", "context", "rollout", "constant"] if depth == 0 else ["context", "group", "group", "negation"]
     )
@@ -207,7 +207,7 @@ FIELDS = [
 
 
 def context_filter(rng, operator, field, value):
-    """Give a context filter with as many values as its operator takes."""
+    """Return a context filter with as many values as its operator takes."""
     node = {"type": "context", "field": field, "operator": operator}
     if value is None:
         return node if rng.random() < 0.5 else {**node, "values": []}
@@ -217,7 +217,7 @@ def context_filter(rng, operator, field, value):
 
 
 def rollout(key, attribute, threshold):
-    """Give a rollout filter."""
+    """Return a rollout filter."""
     return {
         "type": "rolloutPercentage",
         "key": key,

@@ -25,7 +25,7 @@ def test_evaluation_agrees_with_the_stored_results():
 
 
 def filters(node):
-    """Give a filter and all those inside it."""
+    """Return a filter and all those inside it."""
     yield node
     for inner in [*node.get("filters", []), *([node["filter"]] if "filter" in node else [])]:
         yield from filters(inner)

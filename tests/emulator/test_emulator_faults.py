@@ -232,7 +232,7 @@ def test_poison_strikes_its_text_every_time(api):
 
 
 def outcomes(api, calls=200):
-    """Give the statuses of that many calls."""
+    """Return the statuses of that many calls."""
     return [api.post("/user", {"userId": "u"}).status_code for _ in range(calls)]
 
 

@@ -65,7 +65,7 @@ CONTEXTS_REFUSED = [[], "x", True, {"active": "false"}, {"active": 0}]
 
 
 def texts(longest, shortest=1):
-    """Give texts at and beyond the edges of a length in characters."""
+    """Return texts at and beyond the edges of a length in characters."""
     taken = ["a" * shortest, "ü" * longest, NULL]
     return taken, ["", "a" * (shortest - 1), "a" * (longest + 1), 1, True, [], {}]
 
@@ -109,7 +109,7 @@ def rules():
 
 
 def cases(which):
-    """Give one case for each value that is taken, or refused."""
+    """Return one case for each value that is taken, or refused."""
     for path, field, taken, refused in rules():
         for value in taken if which == "taken" else refused:
             yield pytest.param(path, field, value, id=f"{path[1:]}.{field}={json.dumps(value)[:30]}")
@@ -147,7 +147,7 @@ def test_a_value_is_refused(api, path, field, value):
 
 
 def mistakes(answer):
-    """Give what a refusal names; it must be a refusal of the body."""
+    """Return what a refusal names; it must be a refusal of the body."""
     assert (answer.status_code, answer.json()["success"]) == (400, False)
     assert answer.json()["error"]["code"] == "BODY_VALIDATION_FAILED"
     return [mistake["message"] for mistake in answer.json()["error"]["validationErrors"]]

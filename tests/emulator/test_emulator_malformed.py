@@ -19,7 +19,7 @@ HEAD = f"Host: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/
 SLOW_S = 0.4
 PROGRAM = f"""
 import sys
-from bucket_loader.emulator import protocol, server
+from bucket_loader.emulator.http import protocol, server
 protocol.REQUEST_S_MAX = float(sys.argv[1])
 server.serve(secret_key="{SECRET}", publishable_key="{PUBLISHABLE}")
 """
@@ -37,7 +37,7 @@ class Target:
         return socket.create_connection(self.address, timeout=20)
 
     def send(self, *pieces, half_close=False):
-        """Send bytes, and give everything that comes back until the other side closes."""
+        """Send bytes, and return everything that comes back until the other side closes."""
         with self.connect() as connection:
             sender = threading.Thread(target=_send, args=(connection, pieces, half_close))
             sender.start()
@@ -47,16 +47,16 @@ class Target:
                 sender.join()
 
     def post(self, path, body):
-        """POST a body, and give status and document of the answer."""
+        """POST a body, and return status and document of the answer."""
         head = b"POST %s HTTP/1.1\r\n%sConnection: close\r\nContent-Length: %d\r\n\r\n"
         return answered(self.send(head % (path.encode(), HEAD, len(body)), body))
 
     def memory_mb(self):
-        """Give how much memory the process holds."""
+        """Return how much memory the process holds."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096 / 2**20
 
     def state(self):
-        """Give the counts."""
+        """Return the counts."""
         received = self.send(b"GET /_emulator/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         return answered(received)[1]
 
@@ -78,7 +78,7 @@ def _received(connection):
 
 
 def answered(received):
-    """Give status and document of the last answer in these bytes."""
+    """Return status and document of the last answer in these bytes."""
     head, _, body = received.rpartition(b"\r\n\r\n")
     assert head, received
     return int(head.rpartition(b"HTTP/1.1 ")[2][:3]), json.loads(body)
@@ -107,7 +107,7 @@ def started(request_s_max):
 
 
 def serves(target):
-    """Say whether an emulator still does what it is there for."""
+    """Whether an emulator still does what it is there for."""
     return target.process.poll() is None and target.post("/user", b'{"userId":"after"}') == (200, {"success": True})
 
 
@@ -128,7 +128,7 @@ def impatient():
 
 @pytest.fixture
 def target(running_target):
-    """Give the emulator, which must serve as well after the test as before it."""
+    """Return the emulator, which must serve as well after the test as before it."""
     yield running_target
     assert serves(running_target)
 

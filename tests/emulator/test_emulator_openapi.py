@@ -21,7 +21,7 @@ USER = {"type": "user", "userId": "u"}
 
 
 def operations(document):
-    """Give every path and method that a description names."""
+    """Return every path and method that a description names."""
     return {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
 
 

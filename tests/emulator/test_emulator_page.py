@@ -27,7 +27,7 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """Give a tab, which must not have complained, nor have asked any host but the emulator."""
+    """Return a tab, which must not have complained, nor have asked any host but the emulator."""
     with browser.page() as tab:
         yield tab
         tab.run("1")  # whatever it still had to say comes first
@@ -36,7 +36,7 @@ def page(browser):
 
 
 def rows(page, selector):
-    """Give the texts of all elements that match."""
+    """Return the texts of all elements that match."""
     return page.run(f"[...document.querySelectorAll({json.dumps(selector)})].map((node) => node.innerText)")
 
 

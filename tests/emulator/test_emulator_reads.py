@@ -8,12 +8,12 @@ from emulator_api import PUBLISHABLE
 
 
 def context(field, operator, *values):
-    """Give a filter on a field."""
+    """Return a filter on a field."""
     return {"type": "context", "field": field, "operator": operator, "values": list(values)}
 
 
 def feature(key, *rules, **members):
-    """Give a feature with these rules."""
+    """Return a feature with these rules."""
     return {"key": key, "targeting": {"version": 7, "rules": [{"filter": rule} for rule in rules]}, **members}
 
 
@@ -31,7 +31,7 @@ EMPTY = feature("empty")
 
 @pytest.fixture
 def with_features(api):
-    """Give an emulator that has three features."""
+    """Return an emulator that has three features."""
     assert api.put("/_emulator/features", {"features": [HUDDLE, DULL, EMPTY]}).status_code == 200
     return api
 
@@ -227,7 +227,7 @@ def test_types_and_operators_nobody_knows_are_false(api):
 
 
 def nested(depth):
-    """Give a filter inside so many negations."""
+    """Return a filter inside so many negations."""
     node = YES
     for _ in range(depth):
         node = {"type": "negation", "filter": node}

@@ -310,12 +310,12 @@ def test_a_flag_state_version_can_be_chosen(api):
 
 
 def broken(**members):
-    """Give a document whose feature has other members."""
+    """Return a document whose feature has other members."""
     return {"features": [{**FEATURE, **members}]}
 
 
 def ruled(node):
-    """Give a document whose feature has this filter."""
+    """Return a document whose feature has this filter."""
     return broken(targeting={"version": 1, "rules": [{"filter": node}]})
 
 

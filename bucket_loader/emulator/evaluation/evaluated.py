@@ -15,7 +15,7 @@ _unpack = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def remembered(store: Store, context: Context) -> dict[str, str]:
-    """Give the stored attributes of the user and the company that a context names by id, as fields."""
+    """Return the stored attributes of the user and the company that a context names by id, as fields."""
     named: dict[str, Seen | None] = {
         "user": store.users.get(context.get("user.id", "")),
         "company": store.companies.get(context.get("company.id", "")),
@@ -25,7 +25,7 @@ def remembered(store: Store, context: Context) -> dict[str, str]:
 
 
 def entry(feature: Feature, context: Context, now_ms: float) -> dict[str, Any]:
-    """Give one feature for one context.
+    """Return one feature for one context.
 
     `value` and `version` are what the first browser clients read; they do not mind the others.
     """
@@ -46,7 +46,7 @@ def entry(feature: Feature, context: Context, now_ms: float) -> dict[str, Any]:
 
 
 def _config(config: Config, context: Context, now_ms: float) -> dict[str, Any]:
-    """Give the variant that a context gets; S1 calls its key `name`, clients read `key` (C15)."""
+    """Return the variant that a context gets; S1 calls its key `name`, clients read `key` (C15)."""
     evaluation = evaluate([variant.filter for variant in config.variants], context, now_ms)
     variant = None if evaluation.matched is None else config.variants[evaluation.matched]
     key = None if variant is None else variant.key

@@ -1,4 +1,4 @@
-"""The feature definitions that GET /features gives out, and what makes one malformed.
+"""The feature definitions that GET /features answers with, and what makes one malformed.
 
 Source: S1 and the types of NODE (a feature, its targeting and its config), S3 (the five kinds of filter).
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.model import FeatureKey, UsageError, rules as evaluation
+from bucket_loader.model import FeatureKey, UsageError, rules
 
 _DEPTH_MAX: Final = 100  # of filters in each other: far beyond any rule that people write
 
@@ -43,7 +43,7 @@ class Config(Struct):
 
 
 class Feature(Struct, rename="camel"):
-    """A feature, as GET /features gives it."""
+    """A feature, as GET /features has it."""
 
     key: FeatureKey
     targeting: Targeting
@@ -111,7 +111,7 @@ def read(document: bytes | dict[str, Any], *, version: int) -> Definitions:
 
     Args:
         document: the body of GET /features, as JSON or decoded.
-        version: the flagStateVersion to give when the document has none.
+        version: the flagStateVersion to use when the document has none.
 
     Raises:
         UsageError: the document is malformed.
@@ -153,7 +153,7 @@ def _check(node: dict[str, Any], feature_key: str, place: str, depth: int = 1) -
         msgspec.convert(node, FILTERS.get(kind, Any))
     except msgspec.ValidationError as error:
         raise _malformed(f"{error} - in `{place}`") from error
-    if kind == "context" and node["operator"] in evaluation.ONE_VALUE and not node.get("values"):
+    if kind == "context" and node["operator"] in rules.ONE_VALUE and not node.get("values"):
         raise _malformed(f"Expected a value to compare with - at `{place}.values`")
     if kind == "rolloutPercentage":
         node.setdefault("key", feature_key)  # the hash is made of it, and documents leave it out
@@ -168,7 +168,7 @@ def _malformed(message: str) -> UsageError:
 
 
 def encode(definitions: Definitions) -> bytes:
-    """Give the body of GET /features.
+    """Return the body of GET /features.
 
     Raises:
         UsageError: a payload is nested too deeply to be written.

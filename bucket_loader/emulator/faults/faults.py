@@ -62,7 +62,7 @@ class Fault(Struct, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
     times: Annotated[int, Meta(ge=0)] | None = None
 
     def strikes(self, meeting: Meeting) -> bool:  # noqa: ARG002  # most do not look
-        """Say whether this call is one it is for; the rate has been drawn already."""
+        """Whether this call is one it is for; the rate has been drawn already."""
         return True
 
     async def meet(self, meeting: Meeting) -> bool:

@@ -46,7 +46,7 @@ class Keys:
         )
 
     def refuse(self, given: Credentials, *, secret_only: bool) -> Answer | None:
-        """Give the refusal that these credentials earn, or None when they are right.
+        """Return the refusal that these credentials earn, or None when they are right.
 
         The path wins over the header, the header over the query; a secret key is recognised in the header only (S0).
         """

@@ -93,7 +93,7 @@ class Call:
         return await self.reply(self.apply())
 
     def apply(self) -> Answer:
-        """Do what the API does, and give its answer without sending it."""
+        """Do what the API does, and return its answer without sending it."""
         return self._endpoint.perform(self.emulator, self)
 
     def apply_part(self) -> None:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from bucket_loader.emulator.http import openapi
 from bucket_loader.emulator.http.answers import Answer, refusal
 from bucket_loader.emulator.http.calls import DISCARDED_BYTES_MAX
-from bucket_loader.emulator.inspector import page, queries as looks, views
+from bucket_loader.emulator.inspector import page, queries, views
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.emulator import BODY_BYTES_MAX, Emulator
 from bucket_loader.model import UsageError
@@ -104,7 +104,7 @@ async def _company(emulator: Emulator, request: Request) -> Response:
 
 async def _search(emulator: Emulator, request: Request) -> Response:
     text, limit = _text(request, "text"), _number(request, "limit", 20, least=1, most=LIMIT_MAX)
-    return _json(await looks.search(emulator, text, _number(request, "after", 0), limit))
+    return _json(await queries.search(emulator, text, _number(request, "after", 0), limit))
 
 
 async def _timeline(emulator: Emulator, request: Request) -> Response:
@@ -113,7 +113,7 @@ async def _timeline(emulator: Emulator, request: Request) -> Response:
         raise _wrong_query("after: Expected the `next` of the answer before")
     limit = _number(request, "limit", 50, least=1, most=LIMIT_MAX)
     after = (int(place[1]), int(place[2]))
-    return _json(await looks.timeline(emulator, _kind(request), _text(request, "id"), after, limit))
+    return _json(await queries.timeline(emulator, _kind(request), _text(request, "id"), after, limit))
 
 
 async def _features(emulator: Emulator, _: Request) -> Response:
@@ -124,7 +124,7 @@ async def _holders(emulator: Emulator, request: Request) -> Response:
     key = _text(request, "feature")
     feature = next((known for known in emulator.definitions.features if known.key == key), None)
     after, limit = _number(request, "after", 0), _number(request, "limit", 50, most=LIMIT_MAX)
-    return _json(await looks.holders(emulator, _known(feature, "feature"), _kind(request), after, limit))
+    return _json(await queries.holders(emulator, _known(feature, "feature"), _kind(request), after, limit))
 
 
 async def _put_features(emulator: Emulator, request: Request) -> Response:

@@ -68,7 +68,7 @@ class ListFeatures:
     is_write: ClassVar[bool] = False
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
-        """Give the definitions; `waitForVersion` is not waited for."""
+        """Return the definitions; `waitForVersion` is not waited for."""
         refused = emulator.keys.refuse(call, secret_only=True)
         return refused or raw_success(emulator.features_body)
 
@@ -168,7 +168,7 @@ def _wrong_query(error: Exception) -> str:
 
 
 def _refuse_write(emulator: Emulator, call: Call) -> Answer | None:
-    """Give the refusal of a call that may not write, or that does not say it is JSON."""
+    """Return the refusal of a call that may not write, or that does not say it is JSON."""
     refused = emulator.keys.refuse(call, secret_only=False)
     if refused is not None:
         return refused

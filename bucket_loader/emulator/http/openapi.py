@@ -16,7 +16,7 @@ from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults import order as fault_order
 from bucket_loader.emulator.inspector import views
 from bucket_loader.emulator.store import wire
-from bucket_loader.model import ERROR_CODES, LENIENT, rules as evaluation
+from bucket_loader.model import ERROR_CODES, LENIENT, rules
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -186,7 +186,7 @@ def _look(summary: str, answer: Schema, *parameters: Schema, refusals: tuple[int
 
 
 def _with_type(name: str) -> Schema:
-    """Give an item of /bulk: the record, which has to name its type there."""
+    """Return an item of /bulk: the record, which has to name its type there."""
     return {"allOf": [_ref(name), {"type": "object", "required": ["type"]}]}
 
 
@@ -347,7 +347,7 @@ _ABOUT: Final = (
 
 @functools.cache
 def document() -> bytes:
-    """Give the description, as JSON."""
+    """Return the description, as JSON."""
     described = {
         "openapi": "3.1.0",
         "info": {"title": "Bucket emulator", "version": version("bucket-loader"), "description": _ABOUT},
@@ -414,7 +414,7 @@ def _schemas() -> Schema:
     other = {"type": "object", "required": ["type"], "properties": {"type": unknown}}
     schemas["Filter"] = {"anyOf": [*(_ref(shape.__name__) for shape in features.FILTERS.values()), other]}
     schemas["ContextFilter"] |= {
-        "if": {"properties": {"operator": {"enum": sorted(evaluation.ONE_VALUE)}}},
+        "if": {"properties": {"operator": {"enum": sorted(rules.ONE_VALUE)}}},
         "then": {"required": ["values"], "properties": {"values": {"type": "array", "minItems": 1}}},
     }
     return dict(_in_ecma_262(schemas))

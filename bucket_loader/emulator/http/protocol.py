@@ -124,11 +124,11 @@ class EmulatorProtocol(HttpToolsProtocol):
 
     @property
     def _latest(self) -> RequestResponseCycle | None:
-        """Give the call that began last, if one has; those before it are answered first."""
+        """Return the call that began last, if one has; those before it are answered first."""
         return self.cycle
 
     def _is_answering(self) -> bool:
-        """Say whether a call that came whole still waits for its answer."""
+        """Whether a call that came whole still waits for its answer."""
         call = self._latest
         return call is not None and not call.response_complete and not call.more_body
 

@@ -28,12 +28,12 @@ _HEADERS: Final[Mapping[str, str]] = {
 
 
 async def show(_: Request) -> Response:
-    """Give the page."""
+    """Return the page."""
     return _file("index.html")
 
 
 async def asset(_: "Emulator", request: Request) -> Response:
-    """Give one of the files that the page is made of."""
+    """Return one of the files that the page is made of."""
     return _file(request.path_params["name"])
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.emulator.evaluation.evaluated import entry as evaluated, remembered
+from bucket_loader.emulator.evaluation import evaluated
 from bucket_loader.emulator.evaluation.features import Feature
 from bucket_loader.emulator.inspector.views import Arrived, Found, Holder, Holders, Kind, Search, Timeline, time_text
 from bucket_loader.emulator.store import wire
@@ -35,7 +35,7 @@ class _Pace:
         self._turn_s = self._start_s = time.monotonic()
 
     async def goes_on(self) -> bool:
-        """Say whether there is time for more; at least one thing is always looked at."""
+        """Whether there is time for more; at least one thing is always looked at."""
         now_s = time.monotonic()
         if now_s - self._turn_s > _SLICE_S_MAX:
             await asyncio.sleep(0)
@@ -62,14 +62,14 @@ _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 async def timeline(emulator: Emulator, kind: Kind, identifier: str, after: tuple[int, int], limit: int) -> Timeline:
-    """Give what arrived for a user or company, in order.
+    """Return what arrived for a user or company, in order.
 
     Args:
         emulator: where.
         kind: which of the two.
         identifier: its id.
         after: the place of a call in the journal, and how many items of the next one are done.
-        limit: the most items to give.
+        limit: the most items to return.
     """
     pace, wanted = _Pace(), _Wanted(kind, identifier)
     (place, done), items = after, list[Arrived]()
@@ -101,7 +101,7 @@ class _Wanted:
         self._is_number = identifier.lstrip("-")[:1].isdecimal()
 
     def places(self, call: Entry) -> list[int]:
-        """Give the items of a call that name it."""
+        """Return the items of a call that name it."""
         body = call.body
         if self._bytes not in body and b"\\" not in body and not (self._is_number and _EXPONENT.search(body)):
             return []
@@ -144,7 +144,7 @@ def _arrived(call: Entry, index: int) -> Arrived:
 
 
 def cut(item: bytes) -> str:
-    """Give a text that is short enough to show."""
+    """Return a text that is short enough to show."""
     text = item[: _TEXT_CHARACTERS_MAX * 4].decode(errors="replace")
     return text if len(text) <= _TEXT_CHARACTERS_MAX else text[:_TEXT_CHARACTERS_MAX] + "…"
 
@@ -159,7 +159,7 @@ async def search(emulator: Emulator, text: str, after: int, limit: int) -> Searc
         emulator: where.
         text: what to look for; upper and lower case are the same.
         after: how many were looked at already, companies first.
-        limit: the most to give, beside those with this very id.
+        limit: the most to return, beside those with this very id.
     """
     pace, store = _Pace(), emulator.store
     exact = [store.companies.get(text), store.users.get(text)]
@@ -179,7 +179,7 @@ async def search(emulator: Emulator, text: str, after: int, limit: int) -> Searc
 
 
 def _from(emulator: Emulator, place: int) -> list[Seen]:
-    """Give the next companies, or where there are no more, users; as a list, since more may come meanwhile."""
+    """Return the next companies, or where there are no more, users; as a list, since more may come meanwhile."""
     companies = emulator.store.companies
     if place < len(companies):
         return list(islice(companies.values(), place, place + _ROWS_TOGETHER))
@@ -202,7 +202,7 @@ _CALLED: Final = msgspec.json.Decoder(_Called)
 
 
 def name(seen: Seen) -> str | None:
-    """Give what a person would call it. Source of the attributes: DOC, NODE README."""
+    """Return what a person would call it. Source of the attributes: DOC, NODE README."""
     called = _CALLED.decode(seen.attributes)
     for value in (called.name, called.email):
         if isinstance(value, str) and value:
@@ -231,7 +231,7 @@ async def holders(emulator: Emulator, feature: Feature, kind: Kind, after: int, 
         for seen in list(islice(all_of.values(), place, place + _HOLDERS_TOGETHER)):
             place += 1
             context = _context(seen)
-            answer = evaluated(feature, remembered(store, context) | context, now_ms)
+            answer = evaluated.entry(feature, evaluated.remembered(store, context) | context, now_ms)
             if answer["isEnabled"]:
                 have += 1
                 if limit:

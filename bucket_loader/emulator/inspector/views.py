@@ -124,7 +124,7 @@ class Look(Struct, rename="camel"):
     """What every look into a large store says of itself: it stops after a moment, and can be taken up again.
 
     Attributes:
-        next: what to give as `after` to go on; after a complete look, to see what has come since.
+        next: what to send as `after` to go on; after a complete look, to see what has come since.
         is_complete: whether everything there was has been looked at.
         seen: how far the look has come, of `total`.
         total: how much there is to look at.

@@ -52,11 +52,11 @@ class DurableJournal:
         )
 
     def entries(self) -> Iterator[Entry]:
-        """Give every call kept so far, in order."""
+        """Yield every call kept so far, in order."""
         return (entry for _, entry in self.after(0))
 
     def after(self, place: int) -> Iterator[tuple[int, Entry]]:
-        """Give the calls kept after a place; one by one, so that no read stays open while calls come in."""
+        """Yield the calls kept after a place; one by one, so that no read stays open while calls come in."""
         end = self.end()
         while place < end:
             row = self._connection.execute(
@@ -69,7 +69,7 @@ class DurableJournal:
             yield place, Entry(*row[1:])
 
     def end(self) -> int:
-        """Give the place of the last call."""
+        """Return the place of the last call."""
         (end,) = self._connection.execute("select coalesce(max(place), 0) from accepted").fetchone()
         return int(end)
 
@@ -78,7 +78,7 @@ class DurableJournal:
         self._connection.execute("insert or replace into kept (name, value) values (?, ?)", (name, value))
 
     def kept(self, name: str) -> bytes | None:
-        """Give what was kept under a name."""
+        """Return what was kept under a name."""
         row = self._connection.execute("select value from kept where name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
 

@@ -38,7 +38,7 @@ class Emulator:
         self._arm_at_start()  # again: an outage counts its seconds from here, however long remembering took
 
     def accept(self, request: int, kind: str, body: bytes, items: list[Item]) -> str | None:
-        """Keep what was sent, then do it; give the id of the feedback, if it was one."""
+        """Keep what was sent, then do it; return the id of the feedback, if it was one."""
         now_ms = time.time() * 1000
         self.journal.append(Entry(request, now_ms, kind, body))
         return self.store.apply(items, now_ms)

@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
     body: bytes
 
     def lines(self) -> Iterator[bytes]:
-        """Give one line of NDJSON for each item: `{"request":N,"type":T,"item":{...}}`."""
+        """Yield one line of NDJSON for each item: `{"request":N,"type":T,"item":{...}}`."""
         items = wire.split(self.body)
         types = [named.type for named in _NAMED.decode(self.body)] if self.type == BULK else [self.type] * len(items)
         for kind, item in zip(types, items, strict=True):
@@ -67,19 +67,19 @@ class Journal(Protocol):
         """Keep an accepted call."""
 
     def entries(self) -> Iterator[Entry]:
-        """Give every call kept so far, in order; what comes while this runs is not waited for."""
+        """Yield every call kept so far, in order; what comes while this runs is not waited for."""
 
     def after(self, place: int) -> Iterator[tuple[int, Entry]]:
-        """Give the calls kept after a place, each with its own place; places grow, and start after 0."""
+        """Yield the calls kept after a place, each with its own place; places grow, and start after 0."""
 
     def end(self) -> int:
-        """Give the place of the last call."""
+        """Return the place of the last call."""
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep something small under a name, where the next start finds it, if there is a next start."""
 
     def kept(self, name: str) -> bytes | None:
-        """Give what was kept under a name."""
+        """Return what was kept under a name."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -110,11 +110,11 @@ class TemporaryJournal:
         self._calls += 1
 
     def entries(self) -> Iterator[Entry]:
-        """Give every call kept so far, in order."""
+        """Yield every call kept so far, in order."""
         return (entry for _, entry in self.after(0))
 
     def after(self, place: int) -> Iterator[tuple[int, Entry]]:
-        """Give the calls kept after a place; a place is how many calls came until there."""
+        """Yield the calls kept after a place; a place is how many calls came until there."""
         file, end = self._file, self._calls
         if place >= end:
             return
@@ -130,14 +130,14 @@ class TemporaryJournal:
                 yield number, Entry(request, at_ms, _TYPES[kind], body)
 
     def end(self) -> int:
-        """Give the place of the last call."""
+        """Return the place of the last call."""
         return self._calls
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep nothing: there is no next start."""
 
     def kept(self, name: str) -> bytes | None:  # noqa: ARG002  # the same methods as the durable one
-        """Give nothing."""
+        """Return None: nothing is kept."""
         return None
 
     def clear(self) -> None:

@@ -71,7 +71,7 @@ class RequestsLog:
         self._refused = _Latest(journal, "refused")
 
     def number(self) -> int:
-        """Count a call that has come in, and give its number."""
+        """Count a call that has come in, and return its number."""
         self.requests += 1
         return self.requests
 
@@ -88,7 +88,7 @@ class RequestsLog:
         self._journal.keep("requests", b"[%d,%d]" % (self.requests, self.refused))
 
     def latest(self, limit: int, *, only_refused: bool = False) -> list[Noted]:
-        """Give the latest calls, newest first."""
+        """Return the latest calls, newest first."""
         return self._refused.first(limit) if only_refused else self._latest.first(limit)
 
     def clear(self) -> None:
@@ -122,7 +122,7 @@ class _Latest:
 
 
 def outcome(answer: Answer | None) -> tuple[int | None, str | None]:
-    """Give status and error of an answer, short enough to keep."""
+    """Return status and error of an answer, short enough to keep."""
     if answer is None:
         return None, None
     return answer.status, None if answer.error is None else answer.error[:_ERROR_CHARACTERS_MAX]

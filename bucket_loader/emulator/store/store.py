@@ -94,7 +94,7 @@ class Store:
         return len(self._feedback_named) + self._feedback_generated
 
     def apply(self, items: Iterable[Item], now_ms: float) -> str | None:
-        """Do what the records say, in order; give the feedbackId of the last feedback, if there was any."""
+        """Do what the records say, in order; return the feedbackId of the last feedback, if there was any."""
         feedback_id = None
         for item in items:
             match item:
@@ -166,7 +166,7 @@ class Store:
         return item.feedbackId
 
     def _is_generated(self, feedback_id: str) -> bool:
-        """Tell an id that we gave from one that the caller made up, without keeping ours."""
+        """Whether an id is one that we made; ours are counted, not kept."""
         number = feedback_id.removeprefix(_GENERATED)
         if len(number) > _DIGITS_MAX or not number.isdecimal() or int(number) > self._feedback_generated:
             return False
@@ -196,12 +196,12 @@ def _generated_id(number: int) -> str:
 
 
 def _is_active(context: _Active) -> bool:
-    """Say whether a call counts as activity: unless it says otherwise, it does. Source: S4."""
+    """Whether a call counts as activity: unless it says otherwise, it does. Source: S4."""
     return context is None or context.active is not False
 
 
 def _moment(timestamp: LenientTimestamp | None, now_ms: float) -> float:
-    """Give the time of a record; reading has turned what was sent into milliseconds."""
+    """Return the time of a record; reading has turned what was sent into milliseconds."""
     return now_ms if timestamp is None else float(timestamp)
 
 

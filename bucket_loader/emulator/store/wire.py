@@ -90,14 +90,14 @@ read_prompt_event: Final = reader(PromptEvent)
 
 
 def split(body: bytes) -> list[bytes]:
-    """Give the items of a body, each as the bytes it was sent in; an object is its own only item."""
+    """Return the items of a body, each as the bytes it was sent in; an object is its own only item."""
     if body.lstrip()[:1] == b"{":
         return [body]
     return [bytes(raw) for raw in _RAWS.decode(body)]
 
 
 def count(body: bytes) -> int:
-    """Say how many records a body holds; what is not JSON holds none."""
+    """Return how many records a body holds; what is not JSON holds none."""
     try:
         return len(split(body))
     except _NOT_JSON:
@@ -153,7 +153,7 @@ def _objection(body: bytes) -> Mistakes | None:
 
 
 def is_deep(body: bytes) -> bool:
-    """Say whether JSON is nested more than 250 deep; what is no JSON may be called deep too.
+    """Whether JSON is nested more than 250 deep; what is no JSON may be called deep too.
 
     How deep a decoder can go depends on who called it: what is accepted here must be readable everywhere.
     """
@@ -234,7 +234,7 @@ def check(item: Item) -> str | None:
 
 
 def milliseconds(timestamp: float | str) -> float | None:
-    """Give a timestamp as milliseconds since the epoch, or None when it is not one."""
+    """Return a timestamp as milliseconds since the epoch, or None when it is not one."""
     moment = _parsed(timestamp) if isinstance(timestamp, str) else timestamp
     return moment if moment is not None and MS_MIN <= moment <= MS_MAX else None
 
@@ -249,7 +249,7 @@ def _parsed(timestamp: str) -> float | None:
 
 
 def id_text(identifier: contract.LenientId) -> str:
-    """Give an id as text: a number as the decimal text that JavaScript would write (C1)."""
+    """Return an id as text: a number as the decimal text that JavaScript would write (C1)."""
     if isinstance(identifier, str):
         return identifier
     return str(identifier) if isinstance(identifier, int) else javascript.number_text(identifier)

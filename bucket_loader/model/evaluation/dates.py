@@ -51,7 +51,7 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 
 def date_ms(text: str) -> float:
-    """Give a text as milliseconds since the epoch, UTC; NaN when it is no date."""
+    """Return a text as milliseconds since the epoch, UTC; NaN when it is no date."""
     match = _FORMAT.fullmatch(text)
     if match is None:
         try:
@@ -71,7 +71,7 @@ def date_ms(text: str) -> float:
 
 
 def days_before(now_ms: float, days: float) -> float:
-    """Give the moment that many days before another, as `date.setDate(date.getDate() - days)` does.
+    """Return the moment that many days before another, as `date.setDate(date.getDate() - days)` does.
 
     The day of the month is cut to a whole number only after the subtraction, which matters to half days.
     """
@@ -115,7 +115,7 @@ def _milliseconds(fraction: str) -> int:
 
 
 def _size(digits: str) -> int:
-    """Give a number of any length; after nine digits it is too large for anything anyway."""
+    """Return a number of any length; after nine digits it is too large for anything anyway."""
     return int(digits.lstrip("0")[:9] or "0")
 
 
@@ -203,7 +203,7 @@ class _Words:
             self._skip("-")
 
     def _expects(self, number: int) -> bool:
-        """Say whether a number may be the next part of a time that has begun."""
+        """Whether a number may be the next part of a time that has begun."""
         limits = {1: _SIXTY, 2: _SIXTY, 3: _SECOND_MS}
         return number < limits.get(len(self._time), 0)
 
@@ -245,7 +245,7 @@ class _Words:
             raise _NoDateError
 
     def _day(self) -> _Day:
-        """Tell year, month and day apart: by a month's name, else by whether the first could be a day."""
+        """Return the numbers as year, month and day: by a month's name, else by whether the first could be a day."""
         if not self._numbers:
             raise _NoDateError
         first, second, third = (*self._numbers, 1, 1)[:3]

@@ -19,7 +19,7 @@ _OTHER_BASE: Final = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 
 
 def text(value: object) -> str:
-    """Give a JSON value that holds no others as `String(value)` does; null as the empty text, as FE does."""
+    """Return a JSON value that holds no others as `String(value)` does; null as the empty text, as FE does."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -31,7 +31,7 @@ def text(value: object) -> str:
 
 
 def number_text(value: float) -> str:
-    """Give a number as text: the fewest digits that tell it from its neighbours, and an exponent only far from 1."""
+    """Return a number as text: the fewest digits that tell it from its neighbours, and an exponent only far from 1."""
     if value == 0:
         return "0"
     if not math.isfinite(value):
@@ -55,7 +55,7 @@ def _plain(digits: str, power: int) -> str:
 
 
 def number(value: str) -> float:
-    """Give a text as `Number(text)` does: the empty text is 0, what is no number is NaN."""
+    """Return a text as `Number(text)` does: the empty text is 0, what is no number is NaN."""
     value = value.strip(_BLANKS)
     if not value:
         return 0.0

@@ -1,7 +1,7 @@
 """Decides which rules of a feature a context fulfils. Pure: no store, no HTTP, and the clock is given.
 
 Source: FE 0.2.1 (every rule here), S3 (the five kinds of filter); API.md section 7 is the summary. Filters are taken as
-GET /features gives them; `features` has checked their shape.
+GET /features has them; `features` has checked their shape.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Evaluation:
 
     @property
     def matched(self) -> int | None:
-        """Give the index of the first rule that is fulfilled."""
+        """Return the index of the first rule that is fulfilled."""
         return self.results.index(True) if True in self.results else None
 
 
@@ -43,7 +43,7 @@ def evaluate(rules: Sequence[Filter], context: Context, now_ms: float) -> Evalua
 
     Args:
         rules: the filter of each rule, or of each variant.
-        context: field by dotted name, as `flatten` gives it.
+        context: field by dotted name, as `flatten` returns it.
         now_ms: milliseconds since the epoch, for rules about days ago.
     """
     question = _Question(context, now_ms, {})
@@ -72,7 +72,7 @@ def flatten(document: dict[str, Any]) -> dict[str, str]:
 
 
 def rollout_hash(key: str, attribute: str) -> int:
-    """Give the place from 0 to 100000 that a rollout gives to a value: off where it is not below the threshold."""
+    """Return the place from 0 to 100000 that a rollout gives to a value: off where it is not below the threshold."""
     digest = hashlib.sha256(f"{key}.{attribute}".encode()).digest()
     return math.floor((int.from_bytes(digest[:4], "little") & _HASH_BITS) / _HASH_BITS * _HASH_SCALE)
 

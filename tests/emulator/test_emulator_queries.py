@@ -1,4 +1,4 @@
-"""The control API's looks into a store: search, timeline, who has a feature, the log of requests."""
+"""The control API's queries of a store: search, timeline, who has a feature, the log of requests."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 from emulator_api import Api
 
 from bucket_loader.emulator.http.auth import Keys
-from bucket_loader.emulator.inspector import queries as looks
+from bucket_loader.emulator.inspector import queries
 from bucket_loader.emulator.store.emulator import Emulator
 from bucket_loader.emulator.store.journal import Entry, TemporaryJournal
 
@@ -27,7 +27,7 @@ def look(api: Api, path, most=1000):
 
 
 def texts(items):
-    """Give what a timeline holds, without what the clock decides."""
+    """Return what a timeline holds, without what the clock decides."""
     return [(item["request"], item["type"], item["text"]) for item in items]
 
 
@@ -252,14 +252,14 @@ def test_a_journal_can_be_read_from_anywhere(place):
 
 def test_a_look_ends_in_time(monkeypatch):
     """When its time is over, a look gives what it has, and where to go on."""
-    monkeypatch.setattr(looks, "_LOOK_S_MAX", 0)
+    monkeypatch.setattr(queries, "_LOOK_S_MAX", 0)
     emulator = Emulator(Keys("s", "p"))
     for number in range(3):
         body = b'{"userId":"u"}'
-        emulator.accept(number, "user", body, looks.wire.TYPES["user"](body))
+        emulator.accept(number, "user", body, queries.wire.TYPES["user"](body))
 
-    first = asyncio.run(looks.timeline(emulator, "user", "u", (0, 0), 50))
-    second = asyncio.run(looks.timeline(emulator, "user", "u", (1, 0), 50))
+    first = asyncio.run(queries.timeline(emulator, "user", "u", (0, 0), 50))
+    second = asyncio.run(queries.timeline(emulator, "user", "u", (1, 0), 50))
     emulator.close()
 
     assert (first.next, first.is_complete, len(first.items)) == ("1.0", False, 1)
