@@ -40,7 +40,7 @@ class Session:
         self._number = 0
 
     def command(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command of the protocol, and give its result."""
+        """Send a command of the protocol, and return its result."""
         self._number += 1
         self._connection.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:

@@ -232,7 +232,7 @@ def grouped(values, size):
 
 
 def by_the_packages(folder, some):
-    """Let the packages in a folder evaluate cases; give a list of results for each package."""
+    """Let the packages in a folder evaluate cases; return a list of results for each package."""
     answer = subprocess.run(
         ["node", SCRIPT],
         input=json.dumps({"now": NOW_MS, "cases": some}),

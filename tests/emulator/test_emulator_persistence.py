@@ -17,7 +17,7 @@ ITEMS = 20
 
 @contextlib.contextmanager
 def opened(data_dir):
-    """Run an emulator on a directory and give a client for it."""
+    """Run an emulator on a directory and return a client for it."""
     with running(data_dir=data_dir, secret_key=SECRET, publishable_key=PUBLISHABLE) as endpoint:
         api = Api(endpoint)
         with api.session:

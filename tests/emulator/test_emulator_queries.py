@@ -5,16 +5,16 @@ import asyncio
 import pytest
 from emulator_api import Api
 
-from bucket_loader.emulator.http.auth import Keys
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.inspector import queries
-from bucket_loader.emulator.store.emulator import Emulator
 from bucket_loader.emulator.store.journal import Entry, TemporaryJournal
+from bucket_loader.emulator.store.keys import Keys
 
 CONSTANT = {"type": "constant", "value": True}
 
 
 def look(api: Api, path, most=1000):
-    """Follow a look to its end, and give all that it found."""
+    """Follow a look to its end, and return all that it found."""
     found, after = [], None
     for _ in range(most):
         answer = api.get(path + (f"&after={after}" if after else "")).json()

@@ -48,7 +48,7 @@ BLUE = {"key": "blue", "payload": {"a": 1}}
 
 @pytest.fixture(scope="session")
 def clients(pytestconfig):
-    """Install the clients once for this machine and package.json, and give the folder they are in."""
+    """Install the clients once for this machine and package.json, and return the folder they are in."""
     wanted = (SDK / "package.json").read_bytes()
     folder = Path(pytestconfig.cache.mkdir("clients")) / hashlib.sha256(wanted).hexdigest()[:12]
     folder.mkdir(exist_ok=True)
@@ -77,7 +77,7 @@ def told_by(*command, cwd, timeout):
 
 
 def run(api, folder, client):
-    """Put a client through its paces; give what it said, what it saw and which hosts it called."""
+    """Put a client through its paces; return what it said, what it saw and which hosts it called."""
     api.put("/_emulator/features", FEATURES)
     options = {"client": client, "url": api.url, "secretKey": SECRET, "publishableKey": PUBLISHABLE}
     done = told_by("node", SDK / "clients.js", json.dumps(options), cwd=folder, timeout=60)

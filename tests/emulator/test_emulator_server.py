@@ -40,7 +40,7 @@ def started(call="serve(port=0)"):
 
 @contextlib.contextmanager
 def opened(**options):
-    """Run an emulator and give a client for it."""
+    """Run an emulator and return a client for it."""
     with running(**options) as endpoint:
         api = Api(endpoint)
         with api.session:

@@ -7,18 +7,15 @@ class here and a line in `AnyFault`.
 import asyncio
 import math
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.emulator.http.answers import CORS, Answer, refusal
+from bucket_loader.emulator.answers import CORS, Answer, refusal
+from bucket_loader.emulator.faults.meeting import Meeting
 from bucket_loader.emulator.store import wire
 from bucket_loader.model import ERROR_CODES
-
-if TYPE_CHECKING:
-    from bucket_loader.emulator.http.calls import Call
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 Status: TypeAlias = Annotated[int, Meta(ge=200, le=599)]
@@ -30,29 +27,6 @@ _CODES: Final[dict[int, ERROR_CODES]] = {
     401: "INVALID_API_KEY",
     403: "INVALID_API_KEY",
 }
-
-
-@dataclass
-class Memory:
-    """What one fault remembers since it was ordered; times are in seconds of the monotonic clock."""
-
-    ordered_s: float = field(default_factory=time.monotonic)
-    struck: int = 0
-    tokens: float | None = None
-    refilled_s: float = 0.0
-    wait_s: float = 0.0
-
-    @property
-    def age_s(self) -> float:
-        """How long ago the fault was ordered."""
-        return time.monotonic() - self.ordered_s
-
-
-class Meeting(NamedTuple):
-    """One call, before one fault that may strike it."""
-
-    call: "Call"
-    memory: Memory
 
 
 class Fault(Struct, tag_field="kind", forbid_unknown_fields=True, kw_only=True):

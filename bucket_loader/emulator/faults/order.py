@@ -6,17 +6,14 @@ be random they draw from one seeded generator, so the same calls in the same ord
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from bucket_loader.emulator.faults.faults import AnyFault, Fault, Meeting, Memory
-from bucket_loader.emulator.inspector.views import FaultsView
+from bucket_loader.emulator.faults.faults import AnyFault, Fault
+from bucket_loader.emulator.faults.meeting import Call, Meeting, Memory
 from bucket_loader.model import UsageError
-
-if TYPE_CHECKING:
-    from bucket_loader.emulator.http.calls import Call
 
 
 class Order(Struct, forbid_unknown_fields=True):
@@ -24,6 +21,14 @@ class Order(Struct, forbid_unknown_fields=True):
 
     faults: list[AnyFault] = []
     seed: int = 1
+
+
+class FaultsView(Struct, rename="camel"):
+    """The faults that are ordered now, each with how often it struck; they have been there for `ageSeconds`."""
+
+    seed: int
+    age_seconds: float
+    faults: list[dict[str, Any]]
 
 
 class Faults:
@@ -57,7 +62,7 @@ class Faults:
         faults = [msgspec.to_builtins(fault) | {"struck": memory.struck} for fault, memory in self._faults]
         return FaultsView(self._seed, round(time.monotonic() - self._ordered_s, 3), faults)
 
-    async def meet(self, call: "Call") -> bool:
+    async def meet(self, call: Call) -> bool:
         """Let every fault that strikes this call do its harm, until one ends the call."""
         drawn = [self._draw(fault) for fault, _ in self._faults]  # all now: the order of calls decides, not their pace
         for (fault, memory), is_drawn in zip(self._faults, drawn, strict=True):

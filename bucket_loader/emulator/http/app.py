@@ -6,11 +6,11 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bucket_loader.emulator.http.answers import NO_CONTENT, refusal
+from bucket_loader.emulator.answers import NO_CONTENT, refusal
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
-from bucket_loader.emulator.store.emulator import Emulator
 
 API: Final[dict[str, dict[str, Endpoint]]] = {
     "/user": {"POST": Write("user")},

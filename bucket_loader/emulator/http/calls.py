@@ -9,11 +9,13 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from bucket_loader.emulator.http.answers import Answer, refusal
+from bucket_loader.emulator.answers import Answer, refusal
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.protocol import TRANSPORT
-from bucket_loader.emulator.store.emulator import BODY_BYTES_MAX, Emulator
-from bucket_loader.emulator.store.requests_log import Noted, outcome, wrong
+from bucket_loader.emulator.store.requests_log import ERROR_CHARACTERS_MAX, Noted, wrong
 
+# No limit is documented. This one is far above what any SDK sends, and keeps a runaway client from filling memory.
+BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger than {BODY_BYTES_MAX} bytes")
 # More of a body that is too large is not waited for.
 DISCARDED_BYTES_MAX: Final = 32 * BODY_BYTES_MAX
@@ -173,7 +175,9 @@ class Call:
             pass
 
     def _note(self, answer: Answer | None) -> None:
-        status, error = outcome(answer)
+        """Keep what became of this call; None when its connection was cut."""
+        status = answer.status if answer is not None else None
+        error = answer.error[:ERROR_CHARACTERS_MAX] if answer is not None and answer.error is not None else None
         mistakes = wrong(answer.mistakes, self.body) if answer is not None and answer.mistakes else []
         at_ms = time.time() * 1000
         self.emulator.log.note(

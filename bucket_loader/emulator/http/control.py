@@ -12,12 +12,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from bucket_loader.emulator.answers import Answer, refusal
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http import openapi
-from bucket_loader.emulator.http.answers import Answer, refusal
-from bucket_loader.emulator.http.calls import DISCARDED_BYTES_MAX
+from bucket_loader.emulator.http.calls import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
 from bucket_loader.emulator.inspector import page, queries, views
 from bucket_loader.emulator.store import wire
-from bucket_loader.emulator.store.emulator import BODY_BYTES_MAX, Emulator
 from bucket_loader.model import UsageError
 
 PREFIX: Final = "/_emulator"

@@ -10,11 +10,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.evaluation import evaluated
-from bucket_loader.emulator.http.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
+from bucket_loader.emulator.http import auth
 from bucket_loader.emulator.http.calls import Call
 from bucket_loader.emulator.store import wire
-from bucket_loader.emulator.store.emulator import Emulator
 from bucket_loader.emulator.store.wire import Item, Mistakes
 from bucket_loader.model import FeatureKey
 
@@ -69,7 +70,7 @@ class ListFeatures:
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
         """Return the definitions; `waitForVersion` is not waited for."""
-        refused = emulator.keys.refuse(call, secret_only=True)
+        refused = auth.refuse(emulator.keys, call, secret_only=True)
         return refused or raw_success(emulator.features_body)
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
@@ -90,7 +91,7 @@ class Evaluate:
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
         """Evaluate every feature, or the one that is asked for, with what is stored under what is sent."""
-        refused = emulator.keys.refuse(call, secret_only=False)
+        refused = auth.refuse(emulator.keys, call, secret_only=False)
         if refused is not None:
             return refused
         try:
@@ -169,7 +170,7 @@ def _wrong_query(error: Exception) -> str:
 
 def _refuse_write(emulator: Emulator, call: Call) -> Answer | None:
     """Return the refusal of a call that may not write, or that does not say it is JSON."""
-    refused = emulator.keys.refuse(call, secret_only=False)
+    refused = auth.refuse(emulator.keys, call, secret_only=False)
     if refused is not None:
         return refused
     is_json = call.content_type == JSON_TYPE or _is_json(call.content_type)

@@ -110,7 +110,7 @@ _RECORDS: Final[tuple[type[Struct], ...]] = (*LENIENT.values(), wire.PromptEvent
 _STRUCTS: Final[tuple[type[Struct], ...]] = (
     *_RECORDS, features.Definitions, fault_order.Order,
     Success, FeedbackTaken, Refusal, DefinitionsShown, Evaluated, views.Done, views.State, views.Requests,
-    views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders, views.FaultsView,
+    views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders, fault_order.FaultsView,
 )  # fmt: skip
 
 # --- the parts of an operation -------------------------------------------------------------------------------------

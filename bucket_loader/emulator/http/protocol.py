@@ -10,7 +10,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from bucket_loader.emulator.http.answers import Answer, refusal
+from bucket_loader.emulator.answers import Answer, refusal
 
 # The key in scope["extensions"]. ASGI has no way to close a connection without an answer, and several faults do.
 TRANSPORT: Final = "bucket_loader"

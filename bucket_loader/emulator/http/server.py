@@ -17,10 +17,10 @@ from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import uvicorn
 
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.app import build
-from bucket_loader.emulator.http.auth import Keys
 from bucket_loader.emulator.http.protocol import EmulatorProtocol
-from bucket_loader.emulator.store.emulator import Emulator
+from bucket_loader.emulator.store.keys import Keys
 from bucket_loader.model import UsageError
 
 Document: TypeAlias = dict[str, Any] | str | os.PathLike[str]

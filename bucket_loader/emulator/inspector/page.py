@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from bucket_loader.emulator.store.emulator import Emulator
+    from bucket_loader.emulator.emulator import Emulator
 
 _TYPES: Final = {
     "index.html": "text/html; charset=utf-8",

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
+from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.evaluation import evaluated
 from bucket_loader.emulator.evaluation.features import Feature
 from bucket_loader.emulator.inspector.views import Arrived, Found, Holder, Holders, Kind, Search, Timeline, time_text
 from bucket_loader.emulator.store import wire
-from bucket_loader.emulator.store.emulator import Emulator
 from bucket_loader.emulator.store.journal import BULK, Entry
 from bucket_loader.emulator.store.store import Company, Seen, User
 

@@ -1,7 +1,7 @@
 """What the control API shows: the shape of each answer, which `openapi` describes as it stands here."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -182,14 +182,6 @@ class Holders(Look, kw_only=True):
     items: list[Holder]
     checked: int
     have: int
-
-
-class FaultsView(Struct, rename="camel"):
-    """The faults that are ordered now, each with how often it struck; they have been there for `ageSeconds`."""
-
-    seed: int
-    age_seconds: float
-    faults: list[dict[str, Any]]
 
 
 def time_text(moment_ms: float) -> str:

@@ -8,12 +8,11 @@ from typing import Final
 
 import msgspec
 
-from bucket_loader.emulator.http.answers import Answer
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.journal import Journal
 
 LATEST_CALLS: Final = 1000  # of all, and as many of the refused: a thousand good calls must not hide a bad one
-_ERROR_CHARACTERS_MAX: Final = 500
+ERROR_CHARACTERS_MAX: Final = 500
 _ITEM_CHARACTERS_MAX: Final = 600
 _INDEX: Final = re.compile(r"\[(\d+)\]")
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
@@ -121,13 +120,6 @@ class _Latest:
         self._calls.clear()
 
 
-def outcome(answer: Answer | None) -> tuple[int | None, str | None]:
-    """Return status and error of an answer, short enough to keep."""
-    if answer is None:
-        return None, None
-    return answer.status, None if answer.error is None else answer.error[:_ERROR_CHARACTERS_MAX]
-
-
 def wrong(mistakes: Sequence[str], body: bytes) -> list[Wrong]:
     """Put what was sent beside each mistake in it."""
     items: list[bytes] | None = None
@@ -140,7 +132,7 @@ def wrong(mistakes: Sequence[str], body: bytes) -> list[Wrong]:
         elif (index := _INDEX.match(message)) is not None:
             items = wire.split(body) if items is None else items
             sent = items[int(index[1])]
-        found.append(Wrong(message[:_ERROR_CHARACTERS_MAX], _text(sent)))
+        found.append(Wrong(message[:ERROR_CHARACTERS_MAX], _text(sent)))
     return found
 
 

@@ -2,19 +2,16 @@
 
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults.order import Faults
-from bucket_loader.emulator.http.auth import Keys
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
+from bucket_loader.emulator.store.keys import Keys
 from bucket_loader.emulator.store.requests_log import RequestsLog
 from bucket_loader.emulator.store.store import Store
 from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
-
-# No limit is documented. This one is far above what any SDK sends, and keeps a runaway client from filling memory.
-BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 
 
 class Emulator:

@@ -1,0 +1,63 @@
+"""What a fault sees: one call, the ways to end it, and what the fault remembers."""
+
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from bucket_loader.emulator.answers import Answer
+
+
+class Call(Protocol):
+    """A call whose body has been read. Every way but `apply` and `apply_part` ends it.
+
+    Attributes:
+        body: what was sent.
+        fault: the kind of fault that dealt with the call.
+    """
+
+    body: bytes
+    fault: str | None
+
+    def apply(self) -> Answer:
+        """Do what the API does, and return its answer without sending it."""
+
+    def apply_part(self) -> None:
+        """Do half of it."""
+
+    async def reply(self, answer: Answer) -> None:
+        """Send an answer."""
+
+    async def reply_broken(self, answer: Answer) -> None:
+        """Announce an answer in full, send half of it, and close."""
+
+    async def reply_slowly(self, answer: Answer, pause_s: float) -> None:
+        """Send an answer one byte at a time."""
+
+    async def reply_forever(self, answer: Answer, filler: bytes, pause_s: float) -> None:
+        """Send an answer, then filler, until the caller has enough."""
+
+    async def cut(self) -> None:
+        """Close the connection without an answer."""
+
+
+@dataclass
+class Memory:
+    """What one fault remembers since it was ordered; times are in seconds of the monotonic clock."""
+
+    ordered_s: float = field(default_factory=time.monotonic)
+    struck: int = 0
+    tokens: float | None = None
+    refilled_s: float = 0.0
+    wait_s: float = 0.0
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the fault was ordered."""
+        return time.monotonic() - self.ordered_s
+
+
+class Meeting(NamedTuple):
+    """One call, before one fault that may strike it."""
+
+    call: Call
+    memory: Memory
