@@ -19,11 +19,11 @@ __version__ = "0.1.0"
 __all__ = ["BucketLoaderError", "Pipeline", "RunOptions", "Summary", "load"]
 
 _HOMES = {
-    "load": "bucket_loader.runs.load",
+    "load": "bucket_loader.runs.from_python",
     "Pipeline": "bucket_loader.config.pipeline",
     "BucketLoaderError": "bucket_loader.model.errors",
     "Summary": "bucket_loader.reporting.text",
-    "RunOptions": "bucket_loader.runs.run",
+    "RunOptions": "bucket_loader.runs.job",
 }
 
 

@@ -1,4 +1,3 @@
 from .commands import (
     main as main,
-    with_patience as with_patience,
 )

@@ -1,22 +1,62 @@
-from . import (
-    audit as audit,
-    backfill as backfill,
-    features as features,
-    init as init,
-    inspect as inspect,
-    lifecycle as lifecycle,
-    receipts as receipts,
-    rehearse as rehearse,
-    replay as replay,
+from .audit import (
+    audit_run as audit_run,
 )
-from .inspect import (
-    try_key as try_key,
+from .backfill import (
+    run_windows as run_windows,
+    windows as windows,
 )
-from .load import (
+from .features import (
+    defined_features as defined_features,
+    evaluated_features as evaluated_features,
+    evaluation_context as evaluation_context,
+    tell_defined as tell_defined,
+    tell_evaluated as tell_evaluated,
+)
+from .from_python import (
     load as load,
 )
-from .run import (
+from .init import (
+    first_pipeline as first_pipeline,
+)
+from .inspect import (
+    check_job as check_job,
+    past_runs as past_runs,
+    plan_as_json as plan_as_json,
+    plan_job as plan_job,
+    tell_plan as tell_plan,
+    tell_status as tell_status,
+    try_key as try_key,
+)
+from .job import (
+    OPTIONS as OPTIONS,
+    Interval as Interval,
     Job as Job,
     RunOptions as RunOptions,
-    run as run,
+    make_job as make_job,
+    places_in as places_in,
+    read_duration_s as read_duration_s,
+    read_interval as read_interval,
+    read_options as read_options,
+    spelt_in_python as spelt_in_python,
+)
+from .lifecycle import (
+    abandon_run as abandon_run,
+    prune_state as prune_state,
+    release_held as release_held,
+)
+from .receipts import (
+    interval_receipts as interval_receipts,
+    tell_receipts as tell_receipts,
+)
+from .rehearse import (
+    rehearsed as rehearsed,
+    tell_rehearsed as tell_rehearsed,
+    wait_for_a_person as wait_for_a_person,
+)
+from .replay import (
+    pipeline_file_of as pipeline_file_of,
+    replay_file as replay_file,
+)
+from .run import (
+    run_job as run_job,
 )

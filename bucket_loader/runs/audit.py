@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from bucket_loader.model import AuditError, Chunk, UsageError, file_digest
-from bucket_loader.planning import Plan, PlannedStream, plan_file as plan
-from bucket_loader.runs.lifecycle import run_row
-from bucket_loader.runs.run import Job
+from bucket_loader.planning import Plan, PlannedStream, plan_file
+from bucket_loader.runs.job import Job
+from bucket_loader.runs.lifecycle import find_run
 from bucket_loader.state import ChunkRow, Ledger, RunRow, State, look_at_state
 
 FINDINGS_MAX: Final = 20
@@ -54,7 +54,7 @@ class Audit:
             )
 
 
-def audit(job: Job, run_name: str) -> Audit:
+def audit_run(job: Job, run_name: str) -> Audit:
     """Audit a run.
 
     Raises:
@@ -65,8 +65,8 @@ def audit(job: Job, run_name: str) -> Audit:
     if state is None:
         raise UsageError(f"there is no run {run_name}", hint="there is no state yet; `run` makes it")
     with closing(state):
-        row = run_row(state, run_name)
-        planned = plan.read(state.plan_folder(run_name), verify=False)
+        row = find_run(state, run_name)
+        planned = plan_file.read(state.plan_folder(run_name), verify=False)
         findings = list(_findings(state, planned, row))
         chunks = sum(len(_rows(state.ledger, run_name, stream)) for stream in planned.manifest.streams)
     records = sum(stream.records for stream in planned.manifest.streams)

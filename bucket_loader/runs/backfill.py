@@ -13,7 +13,8 @@ from typing import Any, Final
 from bucket_loader.config import Pipeline, QuerySource, Stream, duration_s, interval_is_used
 from bucket_loader.model import UsageError, wire_timestamp
 from bucket_loader.reporting import Summary
-from bucket_loader.runs.run import Job, run
+from bucket_loader.runs.job import Interval, Job
+from bucket_loader.runs.run import run_job
 from bucket_loader.sources import table_names
 from bucket_loader.state import look_at_state
 
@@ -21,8 +22,6 @@ WINDOWS_MAX: Final = 100_000
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 _SPANS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
 _GOES_ON_AFTER: Final = (0, 3)  # all delivered, or some rows rejected
-
-Window = tuple[datetime, datetime]
 
 
 @dataclass
@@ -38,9 +37,9 @@ class Backfill:
     """
 
     job: Job
-    windows: list[Window]
+    windows: list[Interval]
     again: bool
-    done: list[tuple[Window, Summary]]
+    done: list[tuple[Interval, Summary]]
     skipped: int = 0
 
     @property
@@ -62,7 +61,7 @@ class Backfill:
         }
 
 
-def backfill(job: Job, start: datetime, end: datetime, every: str, *, again: bool = False) -> Backfill:
+def run_windows(job: Job, start: datetime, end: datetime, every: str, *, again: bool = False) -> Backfill:
     """Load window after window; stops at the first that cannot be finished.
 
     Raises:
@@ -78,7 +77,7 @@ def backfill(job: Job, start: datetime, end: datetime, every: str, *, again: boo
         if tuple(map(wire_timestamp, window)) in loaded:
             found.skipped += 1
             continue
-        summary = run(replace(job, options=replace(job.options, interval=window)))
+        summary = run_job(replace(job, options=replace(job.options, interval=window)))
         found.done.append((window, summary))
         delivered = sum(counts.delivered for counts in summary.streams.values())
         job.reporter.window(f"{shown}: {summary.status}, {delivered:,} delivered (run {summary.run})", summary)
@@ -89,7 +88,7 @@ def backfill(job: Job, start: datetime, end: datetime, every: str, *, again: boo
     return found
 
 
-def windows(start: datetime, end: datetime, every: str) -> Iterator[Window]:
+def windows(start: datetime, end: datetime, every: str) -> Iterator[Interval]:
     """Cut a stretch of time; the last window ends where the stretch does.
 
     Raises:

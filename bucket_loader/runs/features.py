@@ -65,7 +65,7 @@ class Evaluation(msgspec.Struct, rename="camel"):
     config: Config | None = None
 
 
-def defined(destination: Destination) -> dict[str, Any]:
+def defined_features(destination: Destination) -> dict[str, Any]:
     """Give the features that are defined, as the API spells them.
 
     Raises:
@@ -75,7 +75,7 @@ def defined(destination: Destination) -> dict[str, Any]:
     return _shaped(answer, ("features", "flagStateVersion"), list[Definition], destination)
 
 
-def evaluated(destination: Destination, context: Mapping[str, str]) -> dict[str, Any]:
+def evaluated_features(destination: Destination, context: Mapping[str, str]) -> dict[str, Any]:
     """Give what each feature is in a context: dotted names (`company.id`) and texts.
 
     Raises:
@@ -87,7 +87,7 @@ def evaluated(destination: Destination, context: Mapping[str, str]) -> dict[str,
     return _shaped(answer, names, dict[str, Evaluation], destination)
 
 
-def context_of(company: str, user: str | None, attributes: Sequence[str]) -> dict[str, str]:
+def evaluation_context(company: str, user: str | None, attributes: Sequence[str]) -> dict[str, str]:
     """Give the context that the words of a command line mean.
 
     Raises:

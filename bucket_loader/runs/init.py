@@ -61,7 +61,7 @@ class Column:
         return bool(self.values) and all(isinstance(v, str) and re.fullmatch(pattern, v) for v in self.values)
 
 
-def write(source: str, *, record: str | None, name: str | None) -> str:
+def first_pipeline(source: str, *, record: str | None, name: str | None) -> str:
     """Look at a source and give the text of a first pipeline file.
 
     Raises:

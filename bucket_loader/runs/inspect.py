@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from bucket_loader.config import Destination
 from bucket_loader.model import Api, Counts, Verdict
-from bucket_loader.planning import Plan, cursor, plan_file as plans
+from bucket_loader.planning import Plan, cursor, plan_file
 from bucket_loader.reporting import COLUMNS, Reporter
 from bucket_loader.runs import features
-from bucket_loader.runs.run import Job, make_plan
+from bucket_loader.runs.job import Job, opened
+from bucket_loader.runs.run import make_plan
 from bucket_loader.state import RunRow, State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
@@ -29,9 +30,9 @@ _NOT_THERE: Final = 404
 # --- plan ----------------------------------------------------------------------------------------------------------
 
 
-def plan(job: Job) -> tuple[Plan, dict[str, Counts]]:
+def plan_job(job: Job) -> tuple[Plan, dict[str, Counts]]:
     """Make a plan and keep it for `run --plan`; `limits:` are held against it."""
-    with closing(job.open_state()) as state:
+    with opened(job) as state:
         planned = make_plan(job, state)
     return planned, counts_of(planned)
 
@@ -65,7 +66,7 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
         reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
             reporter.show(row["record"])
-    rejected = planned.folder / plans.REJECTED
+    rejected = planned.folder / plan_file.REJECTED
     if rejected.exists() and not reporter.quiet:
         reporter.rejected(rejected)
 
@@ -85,7 +86,7 @@ def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
 # --- check ---------------------------------------------------------------------------------------------------------
 
 
-def check(job: Job) -> dict[str, Any]:
+def check_job(job: Job) -> dict[str, Any]:
     """Look at the sources through the mapping, then at the host and the key. Sends and remembers nothing.
 
     Raises:
@@ -94,8 +95,8 @@ def check(job: Job) -> dict[str, Any]:
     with TemporaryDirectory(prefix="bucket_loader-") as folder:
         limit = min(job.options.limit or CHECKED_ROWS, CHECKED_ROWS)
         options = replace(job.options, state=Path(folder), limit=limit, expect_state=False)
-        looking = Job(job.pipeline, job.base, options, job.reporter)
-        with closing(looking.open_state()) as state:
+        looking = replace(job, options=options)
+        with opened(looking) as state:
             planned = make_plan(looking, state)
         streams = counts_of(planned)
         job.reporter.say(f"the first {limit:,} rows of each stream:")
@@ -161,7 +162,7 @@ def _is_refusal(answer: bytes) -> bool:
 # --- past runs -----------------------------------------------------------------------------------------------------
 
 
-def status(job: Job, *, last: int) -> dict[str, Any]:
+def past_runs(job: Job, *, last: int) -> dict[str, Any]:
     """Give past runs, newest first (DESIGN section 5)."""
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:

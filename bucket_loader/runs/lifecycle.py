@@ -6,20 +6,21 @@ from pathlib import Path
 
 from bucket_loader.delivery import refused
 from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
-from bucket_loader.planning import plan_file as plan
-from bucket_loader.runs.run import Job, now, opened
-from bucket_loader.runs.settle import settle
+from bucket_loader.planning import plan_file
+from bucket_loader.runs.job import Job, opened
+from bucket_loader.runs.run import now
+from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters
 
 
-def abandon(job: Job, run_name: str) -> dict[str, Counts]:
+def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
     """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed."""
     with opened(job) as state:
-        row = run_row(state, run_name)
+        row = find_run(state, run_name)
         if row.status not in {"running", "unfinished"}:
             raise UsageError(f"run {run_name} has ended ({row.status})", hint="only an unfinished run is abandoned")
         try:
-            settle(state, plan.read(state.plan_folder(run_name), verify=False))
+            settle_run(state, plan_file.read(state.plan_folder(run_name), verify=False))
         except StateUnavailableError:
             raise  # not lost, out of reach: closing the run now would forget what it sent
         except StateError:
@@ -32,13 +33,13 @@ def abandon(job: Job, run_name: str) -> dict[str, Counts]:
         return state.ledger.counts(run_name)
 
 
-def release(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
+def release_held(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
     """Decide over held unknowns: send them again with the next `run`, or drop them. Gives how many records.
 
     What is dropped goes to the dead letters first: it may have been applied, and nobody will send it again by itself.
     """
     with opened(job) as state:
-        row = run_row(state, run_name)
+        row = find_run(state, run_name)
         positions = range(len(state.ledger.counts(run_name)))
         held = [chunk for position in positions for chunk in state.ledger.chunks(run_name, position, "held")]
         held = [chunk for chunk in held if members in {None, chunk.members}]
@@ -59,7 +60,7 @@ def release(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
 
 
 def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
-    planned = plan.read(state.plan_folder(run_name), verify=False)
+    planned = plan_file.read(state.plan_folder(run_name), verify=False)
     letters = DeadLetters(state.fetch_letters(run_name), state.letters_kept(run_name))
     reason = Reason("unknown", "was sent, its answer never came, and a person dropped it; it may have been applied")
     for chunk in held:
@@ -70,7 +71,7 @@ def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
         )
 
 
-def run_row(state: State, run_name: str) -> RunRow:
+def find_run(state: State, run_name: str) -> RunRow:
     """Find a run by its name.
 
     Raises:
@@ -82,7 +83,7 @@ def run_row(state: State, run_name: str) -> RunRow:
     return rows[0]
 
 
-def prune(job: Job, older_than_s: float) -> dict[str, int]:
+def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
     """Remove plans and dead letters that are old and settled, from the disk and from the store."""
     with opened(job) as state:
         unfinished = {row.run for row in state.ledger.runs("running", "unfinished")}
@@ -94,7 +95,7 @@ def prune(job: Job, older_than_s: float) -> dict[str, int]:
         )
         for run in old_plans:
             state.remove_plan(run)
-            plan.remove(state.plans / run)
+            plan_file.remove(state.plans / run)
         for run in old_letters:
             state.remove_letters(run)
     return {"plans": len(old_plans), "dead_letters": len(old_letters)}

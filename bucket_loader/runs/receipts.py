@@ -4,21 +4,15 @@ import hashlib
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from bucket_loader.model import wire_timestamp
 from bucket_loader.reporting import Reporter
-from bucket_loader.state import State, look_at_state
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    import pyarrow as pa
-
-    from bucket_loader.runs.run import Job
-    from bucket_loader.state import RunRow
+from bucket_loader.runs.job import Interval, Job
+from bucket_loader.state import RunRow, State, look_at_state
 
 _LANES: Final = 4
 # Odd numbers without a pattern, a lane each: the binary digits of the roots of 2, 3, 5 and 7.
@@ -28,7 +22,7 @@ _ODD: Final = np.array(
 _SHIFT: Final = np.uint64(29)
 
 
-def digest(batches: "Iterable[pa.RecordBatch]", chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> str | None:
+def digest(batches: Iterable[pa.RecordBatch], chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str | None:
     """Give the digest of some records of a plan: the same for the same records, in whatever order they come.
 
     It is a sum over the records, so it needs no memory; what is summed are hashes of keys and contents, in which the
@@ -54,12 +48,12 @@ def digest(batches: "Iterable[pa.RecordBatch]", chosen: "np.ndarray[tuple[int], 
     return hashlib.sha256(total.tobytes() + count.to_bytes(8, "little")).hexdigest() if count else None
 
 
-def _words(column: "pa.Array") -> "np.ndarray[tuple[int, int], np.dtype[np.uint64]]":
+def _words(column: pa.Array) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
     buffer = column.buffers()[1]
     return np.frombuffer(buffer, np.uint64).reshape(-1, 2)[column.offset : column.offset + len(column)]
 
 
-def of_interval(job: "Job", interval: "tuple[datetime, datetime]") -> dict[str, Any]:
+def interval_receipts(job: Job, interval: Interval) -> dict[str, Any]:
     """Give the receipts of an interval, oldest first: a run each."""
     start, end = map(wire_timestamp, interval)
     state = look_at_state(job.pipeline, job.state_place)
@@ -71,7 +65,7 @@ def of_interval(job: "Job", interval: "tuple[datetime, datetime]") -> dict[str, 
     return {"pipeline": job.pipeline.name, "interval": [start, end], "receipts": found}
 
 
-def _receipt(state: State, row: "RunRow") -> dict[str, Any]:
+def _receipt(state: State, row: RunRow) -> dict[str, Any]:
     sent = state.ledger.sent(row.run)
     return {
         "run": row.run,
@@ -89,7 +83,7 @@ def _receipt(state: State, row: "RunRow") -> dict[str, Any]:
     }
 
 
-def tell(reporter: Reporter, found: dict[str, Any]) -> None:
+def tell_receipts(reporter: Reporter, found: dict[str, Any]) -> None:
     """Say what the runs of an interval have sent."""
     start, end = found["interval"]
     say = reporter.say

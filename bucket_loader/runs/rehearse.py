@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bucket_loader.config import duration_s, load_pipeline
+from bucket_loader.config import load_pipeline
 from bucket_loader.emulator import running
 from bucket_loader.reporting import Reporter, Summary
-from bucket_loader.runs.run import Job, RunOptions, run
+from bucket_loader.runs.job import Job, RunOptions, make_job
+from bucket_loader.runs.run import run_job
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ def rehearsed(
     options: RunOptions,
     reporter: Reporter,
     *,
-    patience: str | None = None,
     faults: Any = None,  # noqa: ANN401  # JSON
 ) -> Iterator[tuple[Rehearsed, Summary]]:
     """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
@@ -40,14 +40,11 @@ def rehearsed(
     with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
         # Both write, and only this one may stand in a path (`api: front-legacy`).
         pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": publishable})
-        if patience is not None:
-            destination = pipeline.destination.model_copy(update={"patience": duration_s(patience)})
-            pipeline = pipeline.model_copy(update={"destination": destination})
-        job = Job(pipeline, file.absolute().parent, replace(options, state=Path(folder)), reporter)
-        yield Rehearsed(job, endpoint.url, secret), run(job)
+        job = make_job(pipeline, replace(options, state=Path(folder)), reporter, file=file)
+        yield Rehearsed(job, endpoint.url, secret), run_job(job)
 
 
-def tell(found: Rehearsed) -> None:
+def tell_rehearsed(found: Rehearsed) -> None:
     """Show what is now in the emulator."""
     reporter = found.job.reporter
     state = emulator_state(found.url)
@@ -66,7 +63,7 @@ def emulator_state(url: str) -> dict[str, Any]:
     return found
 
 
-def wait(found: Rehearsed) -> None:
+def wait_for_a_person(found: Rehearsed) -> None:
     """Leave the emulator running until a person ends it."""
     found.job.reporter.say(f"the emulator stays at {found.url} (key {found.secret_key}); Ctrl-C ends it")
     try:

@@ -33,10 +33,11 @@ from bucket_loader.model import (
     UsageError,
     file_digest,
 )
-from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file as plan, planner as planning
+from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Summary
-from bucket_loader.runs import run, settle as settling
-from bucket_loader.runs.run import Job
+from bucket_loader.runs import run
+from bucket_loader.runs.job import Job
+from bucket_loader.runs.settle import sent_sequences
 from bucket_loader.sources import SourceContext, open_source
 from bucket_loader.state import Entry, Ledger, Replay, RunRow, State, dead_letters, look_at_state
 
@@ -86,7 +87,7 @@ def read(file: Path) -> Letters:
     return Letters(file, runs[0], entries)
 
 
-def pipeline_file(file: Path) -> Path:
+def pipeline_file_of(file: Path) -> Path:
     """Give the pipeline file whose state a dead-letter file lies in.
 
     Raises:
@@ -103,7 +104,7 @@ def pipeline_file(file: Path) -> Path:
     return Path(known)
 
 
-def replay(job: Job, file: Path, *, remap: bool) -> Summary:
+def replay_file(job: Job, file: Path, *, remap: bool) -> Summary:
     """Take up a file's dead letters again; what is rejected once more goes to the new run's own file.
 
     Raises:
@@ -120,7 +121,7 @@ def replay(job: Job, file: Path, *, remap: bool) -> Summary:
         run.begin(planned, state, job, replays)
         return run.deliver(job, state, planned)
 
-    return run.run(job, new_run)
+    return run.run_job(job, new_run)
 
 
 def _brought(job: Job, file: Path) -> Path:
@@ -166,7 +167,7 @@ class _Replaying:
 
     def rows(self, stream: str) -> list[Entry]:
         """Give those of them that a row was read for: what is gone from the source has none to map."""
-        return [entry for entry in self.fresh(stream) if entry.origin["source"] != plan.REMOVED]
+        return [entry for entry in self.fresh(stream) if entry.origin["source"] != plan_file.REMOVED]
 
     def replays(self, stream: str, taken_up: dict[str, int | None]) -> list[Replay]:
         """Give what is to be noted: numbers of letters, and their sequences in the new plan."""
@@ -203,7 +204,7 @@ def _as_recorded(replaying: _Replaying) -> tuple[Plan, list[Replay]]:
             hint="they were rejected before there was one: mend `fields:` and replay with --remap",
         )
     try:
-        before = plan.read(replaying.state.plan_folder(letters.run), verify=True)
+        before = plan_file.read(replaying.state.plan_folder(letters.run), verify=True)
     except StateUnavailableError:
         raise
     except StateError as error:
@@ -229,7 +230,7 @@ def _as_recorded(replaying: _Replaying) -> tuple[Plan, list[Replay]]:
         streams=tuple(streams),
         sources={str(letters.file.absolute()): sha256(letters.file.read_bytes()).hexdigest()},
     )
-    return plan.finish(replaying.folder, manifest), replays
+    return plan_file.finish(replaying.folder, manifest), replays
 
 
 def _recorded_stream(
@@ -243,7 +244,7 @@ def _recorded_stream(
     overtaken = _overtaken(replaying, old, keys)
     known = _known(replaying.state, old.name, keys) if old.mode == "append" else _nowhere(keys)
     chosen = [n for n, late, sent in zip(sequences, overtaken, known, strict=True) if not (late or sent)]
-    final = replaying.folder / plan.file_name(position, old.name)
+    final = replaying.folder / plan_file.file_name(position, old.name)
     _select(before.path(old), chosen, _keys(before, old, chosen), final)
     delivered = sum(sent and not late for late, sent in zip(overtaken, known, strict=True))
     stream = structs.replace(
@@ -305,7 +306,7 @@ def _remapped(replaying: _Replaying) -> tuple[Plan, list[Replay]]:
         )
     for name in names:
         sources[name] = _Rows(replaying.rows(name), replaying.folder / f"letters-{len(sources)}.jsonl")
-    made = planning.make_plan(
+    made = planner.make_plan(
         PlanRequest(
             pipeline=job.pipeline, base=job.base, folder=replaying.folder, run=replaying.name,
             as_of=datetime.fromisoformat(replaying.row.as_of), interval=_interval(replaying.row), streams=tuple(names),
@@ -351,7 +352,7 @@ def _without_overtaken(replaying: _Replaying, made: Plan) -> tuple[Plan, list[Re
             },
         )
     manifest = structs.replace(made.manifest, streams=tuple(streams))
-    return plan.finish(made.folder, manifest), replays
+    return plan_file.finish(made.folder, manifest), replays
 
 
 def _places(made: Plan, stream: PlannedStream) -> dict[tuple[str, int], int]:
@@ -410,7 +411,7 @@ def _overtaken(replaying: _Replaying, stream: PlannedStream, keys: pa.Array) -> 
         if row.number <= replaying.row.number:
             continue
         try:
-            later = plan.read(state.plan_folder(row.run), verify=False)
+            later = plan_file.read(state.plan_folder(row.run), verify=False)
         except StateUnavailableError:
             raise
         except StateError:
@@ -425,7 +426,7 @@ def _overtaken(replaying: _Replaying, stream: PlannedStream, keys: pa.Array) -> 
             continue
         for other in later.manifest.streams:
             if other.name == stream.name:
-                sent = _keys(later, other, settling.sent(state.ledger, row.run, other))
+                sent = _keys(later, other, sent_sequences(state.ledger, row.run, other))
                 found = [a or b for a, b in zip(found, _is_in(keys, sent), strict=True)]
     return found
 
@@ -462,5 +463,5 @@ def _keys(planned: Plan, stream: PlannedStream, sequences: Sequence[int]) -> pa.
 def _select(source: Path, sequences: Sequence[int], keys: pa.Array, final: Path) -> None:
     selected = final.with_suffix(".selected")
     pq.write_table(pa.table([pa.array(sequences, pa.int64()), keys], schema=_SELECTED), selected)
-    plan.select(source, selected, final)
+    plan_file.select(source, selected, final)
     selected.unlink()

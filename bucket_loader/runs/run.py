@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from bucket_loader.config import Pipeline, Share
 from bucket_loader.delivery import Delivery
 from bucket_loader.model import (
     BucketLoaderError,
@@ -23,7 +22,6 @@ from bucket_loader.model import (
     DestinationError,
     InterruptedRunError,
     StateError,
-    StateLockedError,
     StateUnavailableError,
     StoppedError,
     UsageError,
@@ -31,106 +29,29 @@ from bucket_loader.model import (
     make_folder,
     sync,
 )
-from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file as plan, planner as planning
-from bucket_loader.reporting import Reporter, Resumed, Summary
-from bucket_loader.runs.settle import settle
+from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file, planner
+from bucket_loader.reporting import Resumed, Summary
+from bucket_loader.runs.job import Job, RunOptions, opened
+from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import (
-    FOLDER,
     DeadLetters,
-    Given,
     Ledger,
     NewStream,
     Replay,
     RunRow,
     RunStatus,
     State,
-    StatePlace,
-    Waiting,
-    Wanted,
-    open_state,
-    read_place,
 )
 
 EMPTY_EXIT_CODE = 99
 LETTERS_BYTES_AT_ONCE = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What the command line, or a caller, asks of a run (DESIGN section 5)."""
-
-    as_of: datetime | None = None
-    interval: tuple[datetime, datetime] | None = None
-    streams: tuple[str, ...] = ()
-    limit: int | None = None
-    full: bool = False
-    accept_changes: bool = False
-    accept_mapping: bool = False
-    allow_rejected: Share | None = None
-    state: Given = field(default=None, repr=False)  # a URL in it may hold a password
-    wait_for_lock: float = 0.0
-    expect_state: bool = False
-    key_rotated: bool = False
-    exit_99_when_empty: bool = False
-    plan: Path | None = None
-
-
-@dataclass
-class Job:
-    """A pipeline, what is asked of it, and who is told.
-
-    Attributes:
-        pipeline: the pipeline file.
-        base: the folder that its relative paths start from.
-        options: what is asked.
-        reporter: told how far it is.
-        file: the pipeline file itself, for `replay` to find it by; None when there is none.
-        has_key: whether the pipeline's key is real; looking at past runs needs none.
-        stopped: set by a signal: drain.
-        signal_number: which one.
-    """
-
-    pipeline: Pipeline
-    base: Path
-    options: RunOptions
-    reporter: Reporter
-    file: Path | None = None
-    has_key: bool = True
-    stopped: threading.Event = field(default_factory=threading.Event)
-    signal_number: int = signal.SIGINT
-
-    @property
-    def state_place(self) -> StatePlace:
-        """Where states lie: `--state`, or beside the pipeline file."""
-        return read_place(self.options.state, self.base / FOLDER)
-
-    def open_state(self) -> State:
-        """Open and lock this pipeline's state."""
-        wanted = Wanted(
-            expect=self.options.expect_state,
-            key_rotated=self.options.key_rotated,
-            check_key=self.has_key,
-            waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped),
-        )
-        try:
-            return open_state(self.pipeline, self.state_place, wanted)
-        except StateLockedError:
-            if self.stopped.is_set():
-                raise InterruptedRunError(self.signal_number) from None
-            raise
-
-    def progress(self, stream: str, read: int, rejected: int) -> None:
-        """Tell how far the reading is; end it when a signal asked for that."""
-        self.reporter.read(stream, read, rejected)
-        if self.stopped.is_set():
-            raise InterruptedRunError(self.signal_number)
-
-
 NewRun = Callable[[Job, State], Summary]
 """What follows when nothing is unfinished."""
 
 
-def run(job: Job, new_run: NewRun | None = None) -> Summary:
+def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
     """Finish what is unfinished, plan, deliver, settle.
 
     Args:
@@ -160,7 +81,7 @@ def make_plan(job: Job, state: State) -> Plan:
     name = new_run_name(datetime.now(UTC))
     folder = state.plans / name
     with job.reporter.planning(), plan_written_to(folder):
-        planned = planning.make_plan(
+        planned = planner.make_plan(
             PlanRequest(
                 pipeline=job.pipeline,
                 base=job.base,
@@ -178,7 +99,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 progress=job.progress,
             )
         )
-    for note in planning.notes(planned.manifest):
+    for note in planner.notes(planned.manifest):
         job.reporter.say(note)
     return planned
 
@@ -217,7 +138,7 @@ def _run_new(job: Job, state: State) -> Summary:
 
 def _resume(job: Job, state: State, row: RunRow) -> Summary:
     job.reporter.say(f"finishing run {row.run}, begun {row.created_at}")
-    planned = plan.read(state.plan_folder(row.run), verify=True)
+    planned = plan_file.read(state.plan_folder(row.run), verify=True)
     if planned.digest() != row.plan_digest:
         raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
     _require_same_api(planned, job, "`bucket-loader abandon` the run: what it has not sent returns to the next plan")
@@ -230,7 +151,7 @@ def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ())
     _require_same_api(planned, job, "plan again; a replay needs --remap")
     if job.file is not None:
         state.ledger.note(pipeline_file=str(job.file.absolute()))
-    spooled, letters = planned.folder / plan.REJECTED, state.dead_letters(planned.manifest.run)
+    spooled, letters = planned.folder / plan_file.REJECTED, state.dead_letters(planned.manifest.run)
     if spooled.exists() and not letters.exists():
         make_folder(letters.parent)
         unfinished = letters.with_suffix(".unfinished")
@@ -304,7 +225,7 @@ def _end(job: Job, state: State, planned: Plan, error: BucketLoaderError | None)
     closed = left == 0 or isinstance(error, StoppedError)
     only_held = left == _held(ledger, run_name)
     if closed or (error is None and only_held):
-        settle(state, planned)
+        settle_run(state, planned)
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=now())
@@ -411,7 +332,7 @@ def _given(job: Job, state: State, folder: Path) -> Plan:
     Raises:
         StateError: it is not of this state, was sent, or a later run has delivered since.
     """
-    planned = plan.read(folder, verify=True)
+    planned = plan_file.read(folder, verify=True)
     manifest = planned.manifest
     if folder.resolve().parent != state.plans.resolve() or manifest.pipeline != job.pipeline.name:
         raise StateError(f"{folder} is not a plan of this state ({state.plans})", hint="plan again, then run that plan")
@@ -441,16 +362,6 @@ def now() -> str:
 
 
 # --- the run's surroundings ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def opened(job: Job) -> Iterator[State]:
-    """Open and lock the job's state, and close it at the end."""
-    state = job.open_state()
-    try:
-        yield state
-    finally:
-        state.close()
 
 
 @contextmanager

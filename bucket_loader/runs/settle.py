@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.model import StateUnavailableError, bool_array, int64_array, make_folder, ranges
-from bucket_loader.planning import Plan, PlannedStream, cursor, plan_file as plan
-from bucket_loader.runs import receipts
-from bucket_loader.state import ChunkRow, Ledger, Part, State, snapshots as snapshot
+from bucket_loader.planning import Plan, PlannedStream, cursor, plan_file
+from bucket_loader.runs.receipts import digest
+from bucket_loader.state import ChunkRow, Ledger, Part, State, snapshots
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED = 1, 2
 
 
-def settle(state: State, planned: Plan) -> None:
+def settle_run(state: State, planned: Plan) -> None:
     """Move each stream's memory over what was delivered, and claim what may have been.
 
     Raises:
@@ -56,7 +56,7 @@ def _settle_streams(state: State, planned: Plan) -> None:
             part=part,
             mark=_mark(ledger, stream) if whole else None,
             loaded=stream.files if whole else (),
-            sent=receipts.digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
+            sent=digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
         )
         _merge_memory(state, stream.name, manifest.run)
 
@@ -69,10 +69,11 @@ def _is_hashed(stream: PlannedStream) -> bool:
 def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> Part | None:
     if not fates.any():
         return None
-    file = f"{plan.file_name(stream.position, stream.name).removesuffix('.parquet')}-{planned.manifest.run}.parquet"
+    name = plan_file.file_name(stream.position, stream.name).removesuffix(".parquet")
+    file = f"{name}-{planned.manifest.run}.parquet"
     make_folder(state.snapshots)
-    schema = snapshot.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshot.PART_SCHEMA
-    rows = snapshot.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema)
+    schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
+    rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema)
     return state.keep_part(file, rows)
 
 
@@ -85,7 +86,7 @@ def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
     return stream.cursor if known is None else cursor.spelt(cursor.greater(cursor.read(known), reached))
 
 
-def sent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
+def sent_sequences(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
     """Give the sequences that were delivered, or may have been, ascending."""
     return [int(sequence) for sequence in np.flatnonzero(_fates(ledger, run_name, stream))]
 
@@ -126,9 +127,9 @@ def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[
         columns = [batch["key"].take(kept), content.take(kept)]
         if stream.remembers_ids:
             ids = pa.array([_ids(record) for record in batch["record"].take(kept).to_pylist()], pa.string())
-            yield pa.RecordBatch.from_arrays([*columns, ids], schema=snapshot.PART_SCHEMA_WITH_IDS)
+            yield pa.RecordBatch.from_arrays([*columns, ids], schema=snapshots.PART_SCHEMA_WITH_IDS)
         else:
-            yield pa.RecordBatch.from_arrays(columns, schema=snapshot.PART_SCHEMA)
+            yield pa.RecordBatch.from_arrays(columns, schema=snapshots.PART_SCHEMA)
 
 
 class _Ids(msgspec.Struct, omit_defaults=True):
@@ -150,9 +151,9 @@ def _ids(record: str) -> str:
 
 def _merge_memory(state: State, stream: str, run_name: str) -> None:
     files = state.ledger.memory().get(stream, [])
-    if len(files) <= snapshot.PARTS_MAX:
+    if len(files) <= snapshots.PARTS_MAX:
         return
     merged = f"{files[-1].removesuffix('.parquet')}-merged.parquet"
-    rows = snapshot.merge(state.memory()[stream], state.snapshots / merged)
+    rows = snapshots.merge(state.memory()[stream], state.snapshots / merged)
     state.ledger.replace_memory(stream, files, state.keep_part(merged, rows), run_name)
     state.forget_parts(files)

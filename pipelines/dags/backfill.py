@@ -23,7 +23,7 @@ PIPELINE = str(Path(__file__).resolve().parents[1] / "backfill.yaml")
 @task
 def windows(params: dict[str, str] | None = None) -> list[dict[str, str]]:
     """Cut the stretch into windows, oldest first."""
-    from bucket_loader.runs.backfill import windows as cut
+    from bucket_loader.runs import windows as cut
 
     given = params or {}
     start, end = (datetime.fromisoformat(given[name]).replace(tzinfo=UTC) for name in ("from", "to"))

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.reporting.text import Reporter, Summary
-from bucket_loader.runs.run import Job, RunOptions, run
+from bucket_loader.runs.job import Job, RunOptions
+from bucket_loader.runs.run import run_job
 from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import ChunkRow
 
@@ -73,7 +74,7 @@ class Bench:
 
     def run(self, *streams: dict[str, Any], **destination: Any) -> Summary:
         """Run once; whatever happens every row is accounted for."""
-        summary = run(self.job(*streams, **destination))
+        summary = run_job(self.job(*streams, **destination))
         for counts in [*summary.streams.values(), *(c for one in summary.resumed for c in one.streams.values())]:
             assert counts.conserved()
         self.summaries.append(summary)

@@ -18,7 +18,8 @@ from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.emulator.http.server import Endpoint, running
 from bucket_loader.planning.plan_file import Plan
 from bucket_loader.reporting.text import Reporter, Summary
-from bucket_loader.runs.run import Job, RunOptions, make_plan, run
+from bucket_loader.runs.job import Job, RunOptions
+from bucket_loader.runs.run import make_plan, run_job
 from bucket_loader.state import dead_letters
 from bucket_loader.state.dead_letters import Entry
 
@@ -51,7 +52,7 @@ class Rehearsal:
 
     def run(self, name: str | Path, **options: Any) -> Summary:
         """Run a pipeline, and note what it came to and how many requests the emulator had seen after it."""
-        self.summaries.append(run(self.job(name, **options)))
+        self.summaries.append(run_job(self.job(name, **options)))
         self.requests_after.append(self.state()["requests"])
         return self.summaries[-1]
 

@@ -14,7 +14,7 @@ from bucket_loader.delivery import attempts, deliver as delivery, queue as chunk
 from bucket_loader.delivery.http import retry
 from bucket_loader.model.outcomes import Verdict
 from bucket_loader.planning import plan_file as plan
-from bucket_loader.runs import run, settle as settling
+from bucket_loader.runs import run, settle
 from bucket_loader.state.ledger import Conclusion, Ledger, ledger
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
@@ -97,28 +97,28 @@ def acknowledged_before_sending() -> Any:
 @mistake
 def memory_up_to_the_last_delivered() -> Any:
     """The memory moves like a cursor: over everything before the last record that was delivered."""
-    real = settling._fates
+    real = settle._fates
 
     def fates(*arguments: Any) -> Any:
         found = real(*arguments)
-        if (delivered := np.flatnonzero(found == settling._DELIVERED)).size:
-            found[: delivered[-1] + 1] = settling._DELIVERED
+        if (delivered := np.flatnonzero(found == settle._DELIVERED)).size:
+            found[: delivered[-1] + 1] = settle._DELIVERED
         return found
 
-    return [(settling, "_fates", fates)]
+    return [(settle, "_fates", fates)]
 
 
 @mistake
 def memory_without_claims() -> Any:
     """What may have arrived is not claimed when a run is closed."""
-    real = settling._fates
+    real = settle._fates
 
     def fates(*arguments: Any) -> Any:
         found = real(*arguments)
-        found[found == settling._CLAIMED] = 0
+        found[found == settle._CLAIMED] = 0
         return found
 
-    return [(settling, "_fates", fates)]
+    return [(settle, "_fates", fates)]
 
 
 @mistake
@@ -127,7 +127,7 @@ def memory_moves_while_something_is_left() -> Any:
     real = run._end
 
     def end(job: Any, state: Any, planned: Any, error: Any) -> Any:
-        settling.settle(state, planned)
+        settle.settle_run(state, planned)
         return real(job, state, planned, error)
 
     return [(run, "_end", end)]

@@ -36,8 +36,8 @@ from bucket_loader.model import prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.text import Reporter, Summary
-from bucket_loader.runs import audit as auditing, lifecycle as ends, run
-from bucket_loader.runs.run import Job, RunOptions
+from bucket_loader.runs import audit, lifecycle, run
+from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.state import dead_letters, snapshots as snapshot
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
 from bucket_loader.state.state import State
@@ -303,12 +303,12 @@ class Simulation:
         job.folder = self.folder
         with surroundings(world, self):
             if only_poison or self.abandons:
-                world.run(lambda: ends.abandon(job, self.template.run))
+                world.run(lambda: lifecycle.abandon_run(job, self.template.run))
                 self.ended_by_hand = True
                 self.story.append("  abandoned")
             else:
                 drop = self.rng.random() < 0.5
-                world.run(lambda: ends.release(job, self.template.run, members=None, drop=drop))
+                world.run(lambda: lifecycle.release_held(job, self.template.run, members=None, drop=drop))
                 self.server.released = not drop
                 self.ended_by_hand = drop
                 self.story.append(f"  released, drop={drop}")
@@ -374,7 +374,7 @@ class Simulation:
         server, fates = self.server, self._fates()
         with closing(Simulated(self.template.pipeline(1), self.folder, RunOptions(), QUIET).at(self.folder)) as state:
             (row,) = state.ledger.runs()
-            findings = list(auditing._findings(state, self.plan, row))
+            findings = list(audit._findings(state, self.plan, row))
             counts = state.ledger.counts(row.run)
         _require(not findings, f"the audit: {findings}")
         stopped = row.status in {"stopped", "abandoned"}

@@ -21,7 +21,7 @@ from bucket_loader.integrations.airflow.versions import (
 from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
-    from bucket_loader.config import Pipeline, Share
+    from bucket_loader.config import Pipeline
     from bucket_loader.reporting import Reporter, Summary
     from bucket_loader.runs import Job, RunOptions
 
@@ -122,44 +122,41 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
                 self._job = None
 
     def _load(self, job: "Job", interval: Interval | None) -> "Summary":
-        from bucket_loader.runs import backfill as backfilling, run
+        from bucket_loader.runs import run_job, run_windows
 
         if not self.backfill:
-            return run(job)
+            return run_job(job)
         if interval is None:
             raise _no_interval("a backfill loads one interval")
         start, end = interval
         window = f"{(end - start).total_seconds():f}s"
-        return backfilling.backfill(job, start, end, window, again=True).done[0][1]
+        return run_windows(job, start, end, window, again=True).done[0][1]
 
     def _make_job(self, context: Mapping[str, Any]) -> "tuple[Job, Interval | None]":
-        from bucket_loader.cli import with_patience
         from bucket_loader.config import load_pipeline
-        from bucket_loader.runs import Job
+        from bucket_loader.runs import make_job, places_in
 
         given = {name: str(value) for name, value in (self.variables or {}).items()}
         variables = ChainMap(given, BucketHook(self.bucket_conn_id).variables(), cast("dict[str, str]", os.environ))
         file = Path(self.pipeline)
-        pipeline = with_patience(load_pipeline(file, variables=variables), self.patience)
+        pipeline = load_pipeline(file, variables=variables)
         streams = (self.streams,) if isinstance(self.streams, str) else tuple(self.streams or ())
         start, end = self._moments(context)
         interval = (start, end) if start is not None and end is not None and start < end else None
         if interval is None and _uses_interval(pipeline, streams):
             raise _no_interval(f"{file.name} uses the interval")
-        options = self._options(streams, interval, end, self.state or _places(variables.get(_STATE)))
+        options = self._options(streams, interval, end, self.state or places_in(variables.get(_STATE) or ""))
         shown = f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}" if start and end else "none"
         self.log.info("%s to %s; interval: %s", file, pipeline.destination.base_url, shown)
-        return Job(pipeline, file.absolute().parent, options, _reporter(self.log.info), file=file), interval
+        return make_job(pipeline, options, _reporter(self.log.info), file=file), interval
 
     def _moments(self, context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-        """Give the interval that was asked for, else the DAG run's; each end may be missing."""
-        if (not self.interval_start) != (not self.interval_end):
-            raise UsageError("an interval has a start and an end", hint="give both interval_start and interval_end")
-        start, end = _moment(self.interval_start), _moment(self.interval_end)
-        if start is not None and end is not None:
-            if start >= end:
-                raise UsageError("the interval is empty: its end is not after its start", hint="give the earlier first")
-            return start, end
+        """Return the interval that was asked for, else the DAG run's; each end may be missing."""
+        from bucket_loader.runs import read_interval
+
+        interval = read_interval(_moment(self.interval_start), _moment(self.interval_end))
+        if interval is not None:
+            return interval
         return _moment(context.get("data_interval_start")), _moment(context.get("data_interval_end"))
 
     def _options(
@@ -169,7 +166,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         end: datetime | None,
         state: str | Sequence[str] | None,
     ) -> "RunOptions":
-        from bucket_loader.runs import RunOptions
+        from bucket_loader.runs import OPTIONS, read_options
 
         own: dict[str, Any] = {
             "interval": interval,
@@ -178,29 +175,33 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
             "allow_rejected": self._allowed(),
             "expect_state": self.expect_state,
             "exit_99_when_empty": self.skip_when_empty,
+            "patience": self.patience,
         }
         more = dict(self.run_options or {})
-        known = RunOptions.__dataclass_fields__.keys() - own.keys()
+        known = OPTIONS - own.keys()
         if unknown := more.keys() - known:
             raise UsageError(
                 f"run_options has {', '.join(sorted(unknown))}, which is no option there",
                 hint=f"it takes {', '.join(sorted(known))}; the others are parameters of the operator",
             )
-        return RunOptions(**{"as_of": end, **more, **own})
+        return read_options({"as_of": end, **more, **own}, _spelt)
 
-    def _allowed(self) -> "Share | None":
-        from bucket_loader.config import Share, share
-
+    def _allowed(self) -> "int | str | None":
+        """Return what `fail_on_rejected` means: no row, all of them, or so many."""
         given = self.fail_on_rejected
         if isinstance(given, bool):
-            return None if given else Share(amount=100, percent=True)
-        try:
-            return share(given)
-        except ValueError as error:
-            raise UsageError(f"fail_on_rejected={given!r}: {error}") from None
+            return None if given else "100%"
+        return given
 
 
 # --- from Airflow's words to ours ----------------------------------------------------------------------------------
+
+
+def _spelt(name: str, *value: object) -> str:
+    """Return an option as the operator spells it."""
+    from bucket_loader.runs import spelt_in_python
+
+    return spelt_in_python("fail_on_rejected" if name == "allow_rejected" else name, *value)
 
 
 def _moment(given: Any) -> datetime | None:  # noqa: ANN401  # a datetime, of Airflow's or ours, or a template's text
@@ -230,13 +231,6 @@ def _no_interval(why: str) -> UsageError:
         hint="schedule the DAG with a data-interval timetable, such as CronDataIntervalTimetable (in Airflow 3 a plain "
         "cron or @daily gives an interval of length zero); or give interval_start and interval_end",
     )
-
-
-def _places(variable: str | None) -> list[str]:
-    """Give the places in BUCKET_LOADER_STATE: several URLs are parted by blanks; a folder may hold blanks."""
-    if not variable:
-        return []
-    return variable.split() if "://" in variable else [variable]
 
 
 # --- from our words to Airflow's -----------------------------------------------------------------------------------

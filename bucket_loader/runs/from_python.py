@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from bucket_loader.config import load_pipeline, pipeline_from
 from bucket_loader.model import UsageError
-from bucket_loader.reporting import Reporter, Summary
-from bucket_loader.runs.run import Job, RunOptions, run
+from bucket_loader.reporting import Reporter, Summary, stderr_console
+from bucket_loader.runs.job import OPTIONS, make_job, read_options
+from bucket_loader.runs.run import run_job
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-_RUN_WORDS = frozenset(RunOptions.__dataclass_fields__)
 
 
 def load(
@@ -41,20 +40,14 @@ def load(
     Raises:
         BucketLoaderError: nothing could be sent: a mistake in the words, the source or the state.
     """
-    options = RunOptions(**{key: words.pop(key) for key in list(words) if key in _RUN_WORDS and key != "streams"})
+    options = read_options({name: words.pop(name) for name in list(words) if name in OPTIONS and name != "streams"})
     if isinstance(what, (str, Path)):
         if words:
             raise UsageError(f"a pipeline file takes no {', '.join(sorted(words))}", hint="write it in the file")
         file = Path(what)
-        job = Job(load_pipeline(file, destination=destination), file.absolute().parent, options, _reporter(quiet=quiet))
+        pipeline = load_pipeline(file, destination=destination)
     else:
+        file = None
         stream = {"name": name, "source": {"type": "frame", "frame": what}, **words}
         pipeline = pipeline_from({"name": name, "destination": dict(destination or {}), "streams": [stream]})
-        job = Job(pipeline, Path.cwd(), options, _reporter(quiet=quiet))
-    return run(job)
-
-
-def _reporter(*, quiet: bool) -> Reporter:
-    from rich.console import Console
-
-    return Reporter(Console(stderr=True), quiet=quiet)
+    return run_job(make_job(pipeline, options, Reporter(stderr_console(), quiet=quiet), file=file))

@@ -1,0 +1,36 @@
+"""The command `emulator`: a local Bucket API."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bucket_loader.cli.group import main
+from bucket_loader.cli.options import read_document
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes a free one.")
+@click.option("--secret-key", help="The secret key to accept. [default: a random one]")
+@click.option("--publishable-key", help="The publishable key to accept. [default: a random one]")
+@click.option("--features", type=click.Path(path_type=Path), help="A file with the body of GET /features.")
+@click.option("--faults", help="What should go wrong, as JSON or a file.")
+@click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path),
+    help="Keep what is loaded in this folder. [default: in memory]",
+)
+def emulator(**words: Any) -> None:  # noqa: ANN401  # what `serve` takes
+    """Run a local Bucket API, and print its address and keys as one JSON line.
+
+    \b
+    Examples:
+      bucket-loader emulator
+      bucket-loader emulator --port 0 --faults \\
+        '{"faults": [{"kind": "status", "status": 500, "rate": 0.05}]}'
+    """
+    from bucket_loader.emulator import serve
+
+    serve(**words | {"faults": read_document(words["faults"])})

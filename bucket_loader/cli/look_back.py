@@ -1,0 +1,60 @@
+"""Commands that look at past runs: `status`, `audit`. They send nothing and change nothing."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from bucket_loader.cli.call import Call
+from bucket_loader.cli.group import main
+from bucket_loader.cli.options import Moment, pipeline_argument, run_argument, state_options
+
+
+@main.command()
+@pipeline_argument
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
+@click.option("--interval", nargs=2, type=Moment(), metavar="START END",
+              help="What its runs have sent: counts, and a digest that is equal for equal records.")  # fmt: skip
+@state_options
+@click.pass_obj
+def status(
+    call: Call, /, pipeline: Path, last: int, interval: tuple[datetime, datetime] | None, **words: object
+) -> None:
+    """Show past runs, newest first, and what is unfinished; or the receipts of an interval.
+
+    \b
+    Examples:
+      bucket-loader status nightly.yaml --json
+      bucket-loader status usage.yaml --interval 2026-01-01 2026-01-02
+    """
+    from bucket_loader.runs import interval_receipts, past_runs, tell_receipts, tell_status
+
+    job = call.job(pipeline, words, needs_key=False)
+    found = interval_receipts(job, interval) if interval else past_runs(job, last=last)
+    if not call.as_json:
+        (tell_receipts if interval else tell_status)(job.reporter, found)
+    call.answer(found)
+
+
+@main.command()
+@pipeline_argument
+@run_argument
+@state_options
+@click.pass_obj
+def audit(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None:
+    """Prove that every record of RUN is accounted for, from its plan and the ledger alone.
+
+    \b
+    Example:
+      bucket-loader audit nightly.yaml 20260101T030000000Z
+    """
+    from bucket_loader.runs import audit_run
+
+    job = call.job(pipeline, words, needs_key=False)
+    found = audit_run(job, run_name)
+    if not found.findings:
+        job.reporter.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
+    if call.as_json:
+        call.answer_after_all(found.as_json())
+        raise click.exceptions.Exit(1 if found.findings else 0)
+    found.raise_if_unsound()

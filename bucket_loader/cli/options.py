@@ -1,0 +1,148 @@
+"""What words may mean, and the options that several commands share.
+
+The name of an option of a run is the name of its field in `RunOptions`.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import click
+
+from bucket_loader.cli.warmup import import_libraries
+from bucket_loader.model import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+class Moment(click.ParamType[datetime]):
+    """A moment: ISO 8601, with a zone, or UTC where it has none."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read the moment."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no time; write for example 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+class Place(click.ParamType[str]):
+    """A place of the state. The variable may hold several."""
+
+    name = "place"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the places that the variable holds."""
+        from bucket_loader.runs import places_in
+
+        return places_in(rv)
+
+
+def read_document(text: str | None) -> Any:  # noqa: ANN401  # JSON of any shape
+    """Return the JSON that an option is, or that the file holds which it names.
+
+    Raises:
+        UsageError: it is none, or the file cannot be read.
+    """
+    if text is None:
+        return None
+    try:
+        return json.loads(text if text.lstrip().startswith(("{", "[")) else Path(text).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {text}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"is not JSON: {error}", hint="quote it for the shell, or give a file") from None
+
+
+def spelt(name: str, *value: object) -> str:
+    """Return an option as the command line spells it: `--as-of`, or `--limit 5` with its value."""
+    return " ".join(["--" + name.replace("_", "-"), *map(str, value)])
+
+
+def all_of(*options: Decorator[Any]) -> Decorator[Any]:
+    """Return one decorator that adds several options; `--help` lists them in this order."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _starts_with_libraries(command: Command) -> Command:
+    @functools.wraps(command)
+    def started(*arguments: Any, **words: Any) -> Any:  # noqa: ANN401  # click's own
+        import_libraries()
+        return command(*arguments, **words)
+
+    return cast("Command", started)
+
+
+pipeline_argument: Final = click.argument("pipeline", type=click.Path(path_type=Path))
+run_argument: Final = click.argument("run_name", metavar="RUN")
+streams_option: Final = click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+patience_option: Final = click.option(
+    "--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h."
+)
+wait_option: Final = click.option(
+    "--wait-for-lock", metavar="DURATION", help="Wait so long for another copy to end. [default: refuse, exit 75]"
+)
+metrics_option: Final = click.option(
+    "--metrics", type=click.Path(path_type=Path), envvar="BUCKET_LOADER_METRICS", show_envvar=True, metavar="FILE",
+    help="Replace this file (*.prom) with the run's numbers, for Prometheus.",
+)  # fmt: skip
+
+
+def allow_rejected_option(what: str = "rejected rows still count as success (exit 0)") -> Decorator[Any]:
+    """Return the option `--allow-rejected`."""
+    return click.option("--allow-rejected", metavar="N|%", help=f"So many {what}.")
+
+
+# Every command has these that works on a state; it begins with the libraries that all of them use.
+state_options: Final = all_of(
+    click.option("--state", type=Place(), multiple=True, envvar="BUCKET_LOADER_STATE", metavar="PLACE",
+                 help="Where the memory of runs lies: a folder; postgresql://... for the ledger, and with it "
+                 "s3://... for the files. May be repeated. [default: .bucket_loader beside the pipeline file]"),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
+    click.option("--quiet", "-q", is_flag=True, help="Say nothing when all goes well."),
+    click.option("--log-format", type=click.Choice(["text", "json"]), envvar="BUCKET_LOADER_LOG_FORMAT",
+                 default="text", show_default=True, expose_value=False, show_envvar=True,
+                 help="What stderr is: lines for people, or JSON objects, one a line."),
+    _starts_with_libraries,
+)  # fmt: skip
+
+plan_options: Final = all_of(
+    click.option("--as-of", type=Moment(),
+                 help="The time that records without one get. [default: the interval's end, or now]"),
+    click.option("--interval-start", type=Moment(),
+                 help="From when; bound as :interval_start in queries and paths."),
+    click.option("--interval-end", type=Moment(), help="Until when, itself not included; bound as :interval_end."),
+    streams_option,
+    click.option("--limit", type=click.IntRange(min=1),
+                 help="Read only so many rows of each stream; no cursor moves, nothing is removed."),
+    click.option("--full", is_flag=True,
+                 help="Send every user and company, changed or not; never what was appended before."),
+    click.option("--expect-state", is_flag=True,
+                 help="Refuse to start without the state of an earlier run: it may have been lost."),
+    click.option("--key-rotated", is_flag=True,
+                 help="Accept another key than before: it was replaced, the environment is the same."),
+)  # fmt: skip
+
+run_options: Final = all_of(
+    click.option("--accept-changes", is_flag=True, help="Go on although more has changed than `limits:` allow."),
+    click.option("--accept-mapping", is_flag=True,
+                 help="Go on although a stream without `key:` is mapped anew, and send all its rows."),
+    allow_rejected_option(),
+    patience_option,
+    click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),
+)  # fmt: skip

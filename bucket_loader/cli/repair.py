@@ -1,0 +1,121 @@
+"""Commands with which a person decides: `replay`, `abandon`, `release`, `prune`."""
+
+from pathlib import Path
+
+import click
+
+from bucket_loader.cli.call import Call
+from bucket_loader.cli.group import main
+from bucket_loader.cli.options import (
+    allow_rejected_option,
+    metrics_option,
+    patience_option,
+    pipeline_argument,
+    run_argument,
+    spelt,
+    state_options,
+    wait_option,
+)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--remap", is_flag=True, help="Map the rows anew, through the pipeline file as it is today.")
+@click.option("--pipeline", type=click.Path(path_type=Path),
+              help="The pipeline file. [default: the one whose state FILE lies in]")  # fmt: skip
+@allow_rejected_option()
+@patience_option
+@wait_option
+@state_options
+@metrics_option
+@click.pass_obj
+def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **words: object) -> None:
+    """Take up the dead letters in FILE again: as they were recorded, or through today's mapping.
+
+    It is a run of its own: what is rejected once more goes to a new file. A dead letter is taken up once, and never
+    over what a later run has sent of the same user or company. FILE may be a part of a dead-letter file.
+
+    \b
+    Examples:
+      bucket-loader replay .bucket_loader/nightly@production@front.bucket.co/dead_letters/20260101T030000000Z.jsonl
+      bucket-loader replay rejected.jsonl --pipeline nightly.yaml --remap
+    """
+    from bucket_loader.runs import pipeline_file_of, replay_file
+
+    if pipeline is None:
+        pipeline = pipeline_file_of(file)
+        words["state"] = (str(file.absolute().parents[2]),)
+    job = call.job(pipeline, words)
+    call.end_run(job, replay_file(job, file, remap=remap))
+
+
+@main.command()
+@pipeline_argument
+@run_argument
+@wait_option
+@state_options
+@click.pass_obj
+def abandon(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None:
+    """Close an unfinished RUN: its unsent rows return to the next plan, its unknowns stay claimed.
+
+    \b
+    Example:
+      bucket-loader abandon nightly.yaml 20260101T030000000Z
+    """
+    from dataclasses import asdict
+
+    from bucket_loader.runs import abandon_run
+
+    job = call.job(pipeline, words, needs_key=False)
+    streams = abandon_run(job, run_name)
+    pending = sum(counts.pending for counts in streams.values())
+    job.reporter.say(f"run {run_name} is abandoned; {pending:,} records return to the next plan or stay claimed")
+    found = {name: asdict(counts) for name, counts in streams.items()}
+    call.answer({"run": run_name, "status": "abandoned", "streams": found})
+
+
+@main.command()
+@pipeline_argument
+@run_argument
+@click.option("--chunk", "members", help="Only this chunk, as `status --json` names it.")
+@click.option("--drop", is_flag=True, help="Do not send them; they go to the dead letters and stay claimed.")
+@wait_option
+@state_options
+@click.pass_obj
+def release(call: Call, /, *, pipeline: Path, run_name: str, members: str | None, drop: bool, **words: object) -> None:
+    """Decide what becomes of the records that RUN holds: the next run sends them, or they are dropped.
+
+    They were sent and never answered, and their stream says `on_unknown: hold`.
+
+    \b
+    Examples:
+      bucket-loader release events.yaml 20260101T030000000Z
+      bucket-loader release events.yaml 20260101T030000000Z --chunk 1700-1799 --drop
+    """
+    from bucket_loader.runs import release_held
+
+    job = call.job(pipeline, words, needs_key=False)
+    records = release_held(job, run_name, members=members, drop=drop)
+    job.reporter.say(f"{records:,} records are {'dropped' if drop else 'sent again by the next run'}")
+    call.answer({"run": run_name, "records": records, "dropped": drop})
+
+
+@main.command()
+@pipeline_argument
+@click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="What is younger stays.")
+@wait_option
+@state_options
+@click.pass_obj
+def prune(call: Call, /, pipeline: Path, older_than: str, **words: object) -> None:
+    """Remove old plans and dead letters, never what is unfinished or remembers what was sent.
+
+    \b
+    Example:
+      bucket-loader prune nightly.yaml --older-than 7d
+    """
+    from bucket_loader.runs import prune_state, read_duration_s
+
+    job = call.job(pipeline, words, needs_key=False)
+    removed = prune_state(job, read_duration_s(older_than, "older_than", spelt))
+    job.reporter.say(f"removed {removed['plans']} plans and {removed['dead_letters']} dead-letter files")
+    call.answer(removed)

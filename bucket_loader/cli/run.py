@@ -1,0 +1,109 @@
+"""Commands that plan and send: `run`, `plan`, `backfill`."""
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from bucket_loader.cli.call import Call
+from bucket_loader.cli.group import main
+from bucket_loader.cli.options import (
+    Moment,
+    allow_rejected_option,
+    metrics_option,
+    patience_option,
+    pipeline_argument,
+    plan_options,
+    run_options,
+    state_options,
+    streams_option,
+    wait_option,
+)
+
+
+@main.command()
+@pipeline_argument
+@click.option("--plan", type=click.Path(path_type=Path), help="Send exactly this plan: the folder that `plan` named.")
+@plan_options
+@run_options
+@wait_option
+@state_options
+@metrics_option
+@click.pass_obj
+def run(call: Call, /, pipeline: Path, **words: object) -> None:
+    """Finish what an earlier run left, plan what is to be sent, and send it.
+
+    \b
+    Examples:
+      bucket-loader run nightly.yaml
+      bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
+      bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
+    """
+    from bucket_loader.runs import run_job
+
+    job = call.job(pipeline, words)
+    call.end_run(job, run_job(job))
+
+
+@main.command()
+@pipeline_argument
+@click.option("--from", "start", type=Moment(), required=True, help="Where the history begins.")
+@click.option("--to", "end", type=Moment(), required=True, help="Where it ends; not loaded itself.")
+@click.option("--every", metavar="WINDOW", default="month", show_default=True,
+              help="hour, day, week, month, quarter, year, or a duration such as 6h.")  # fmt: skip
+@click.option(
+    "--again", is_flag=True, help="Read windows that were loaded before once more; what was sent is not sent twice."
+)
+@streams_option
+@allow_rejected_option("rejected rows of a window still count as success")
+@patience_option
+@wait_option
+@state_options
+@metrics_option
+@click.pass_obj
+def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, every: str, **words: object) -> None:
+    """Load the history of events and feedback in windows, each a run of its own.
+
+    Each window is bound as :interval_start and :interval_end. Interrupted, the same command goes on where it stopped;
+    what a window has sent is not sent again.
+
+    \b
+    Examples:
+      bucket-loader backfill events.yaml --from 2022-01-01 --to 2024-01-01 --every month
+      bucket-loader backfill events.yaml --from 2024-01-01 --to 2024-02-01 --every day --again
+    """
+    from bucket_loader.runs import run_windows
+
+    job = call.job(pipeline, words)
+    found = run_windows(job, start, end, every, again=bool(words["again"]))
+    summaries = [summary for _, summary in found.done]
+    if found.exit_code:
+        call.output.release()
+    job.reporter.windows_ended(summaries, skipped=found.skipped, exit_code=found.exit_code)
+    call.measure(found.exit_code, summaries)
+    call.answer_after_all(found.as_json())
+    raise click.exceptions.Exit(found.exit_code)
+
+
+@main.command()
+@pipeline_argument
+@click.option("--show", type=click.IntRange(min=0), default=0, help="Print so many records of each stream, on stderr.")
+@plan_options
+@wait_option
+@state_options
+@click.pass_obj
+def plan(call: Call, /, pipeline: Path, show: int, **words: object) -> None:
+    """Do everything but send, and say what `run` would do.
+
+    \b
+    Examples:
+      bucket-loader plan nightly.yaml --show 5
+      bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
+    """
+    from bucket_loader.runs import plan_as_json, plan_job, tell_plan
+
+    job = call.job(pipeline, words)
+    planned, streams = plan_job(job)
+    tell_plan(job.reporter, planned, streams, show=show)
+    job.reporter.say(f"the plan: {planned.folder}")
+    call.answer_after_all(plan_as_json(planned, streams))

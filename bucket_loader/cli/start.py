@@ -1,0 +1,98 @@
+"""Commands for a first evening: `init`, `check`, `rehearse`, `schema`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from bucket_loader.cli.call import Call
+from bucket_loader.cli.group import main
+from bucket_loader.cli.options import pipeline_argument, plan_options, read_document, run_options, state_options
+
+
+@main.command()
+@click.argument("source")
+@click.option(
+    "--record", type=click.Choice(["user", "company", "event", "feedback"]), help="What a row is. [default: guessed]"
+)
+@click.option("--name", help="The pipeline's name. [default: from the source]")
+def init(source: str, record: str | None, name: str | None) -> None:
+    """Print a first pipeline file for SOURCE: a file of any kind, or a database URL with #table.
+
+    It looks at the first rows, and marks what is a guess as one.
+
+    \b
+    Examples:
+      bucket-loader init exports/accounts.csv > accounts.yaml
+      bucket-loader init 'sqlite:///app.db#events' --record event > events.yaml
+    """
+    from bucket_loader.runs import first_pipeline
+
+    click.echo(first_pipeline(source, record=record, name=name), nl=False)
+
+
+@main.command()
+@pipeline_argument
+@plan_options
+@state_options
+@click.pass_obj
+def check(call: Call, /, pipeline: Path, **words: object) -> None:
+    """Look at the file, the sources, the columns and types, the host and the key. Sends nothing.
+
+    The first 1,000 rows of each stream are mapped, and the key is tried with a read (GET /features).
+
+    \b
+    Example:
+      bucket-loader check nightly.yaml
+    """
+    from bucket_loader.runs import check_job
+
+    call.answer(check_job(call.job(pipeline, words)))
+
+
+@main.command()
+@pipeline_argument
+@click.option("--keep", is_flag=True, help="Leave the emulator running afterwards, until Ctrl-C, to look around in.")
+@click.option("--faults", help="Faults for the emulator, as JSON or a file (see `emulator --help`).")
+@plan_options
+@run_options
+@state_options
+@click.pass_obj
+def rehearse(call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, **words: object) -> None:
+    """Do a whole run against a private emulator, with a throw-away state. Needs no key and no network.
+
+    \b
+    Examples:
+      bucket-loader rehearse nightly.yaml
+      bucket-loader rehearse nightly.yaml --faults faults.json
+    """
+    from bucket_loader.runs import rehearsed, tell_rehearsed, wait_for_a_person
+
+    reporter, options = call.reporter(words, throws_away=True), call.options(words)
+    with rehearsed(pipeline, options, reporter, faults=read_document(faults)) as (rehearsal, summary):
+        if summary.exit_code:
+            call.output.release()
+        if call.output.is_json:  # the summary is the last object
+            tell_rehearsed(rehearsal)
+        reporter.ended(summary)
+        if not call.output.is_json:
+            tell_rehearsed(rehearsal)
+        call.answer_after_all(summary.as_json())
+        if keep:
+            wait_for_a_person(rehearsal)
+    raise click.exceptions.Exit(summary.exit_code)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of the pipeline file, for editors.
+
+    \b
+    Example:
+      bucket-loader schema > pipeline.schema.json
+      # then, as the first line of a pipeline file:
+      # yaml-language-server: $schema=pipeline.schema.json
+    """
+    from bucket_loader.config import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

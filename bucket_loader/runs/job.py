@@ -1,0 +1,235 @@
+"""A job: a pipeline, what is asked of it, and who hears of it. `make_job` is the one way to one, for every door.
+
+words of the command line, of Python, of Airflow --read_options--> RunOptions --make_job--> Job
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bucket_loader.config import Pipeline, Share, duration_s, share
+from bucket_loader.model import InterruptedRunError, StateLockedError, UsageError
+from bucket_loader.reporting import Reporter
+from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
+
+Interval = tuple[datetime, datetime]
+Spelling = Callable[..., str]
+"""Spells an option, alone or with its value, as the caller wrote it."""
+
+
+def _seconds(value: object) -> float:
+    return value if isinstance(value, float) else duration_s(value)
+
+
+def _share(value: object) -> Share:
+    return value if isinstance(value, Share) else share(value)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is asked of a run: an option of the command line each, and a word of `load()` (DESIGN section 5).
+
+    Attributes:
+        as_of: the time of records that have none of their own; the interval's end by default, or now.
+        interval: from when until when, the end itself not included; bound in queries and paths.
+        streams: only these streams, by their names; all by default.
+        limit: how many rows of each stream are read at most; then no cursor moves and nothing is removed.
+        full: send every user and company, changed or not; never what was appended before.
+        accept_changes: go on although more has changed than the file's `limits:` allow.
+        accept_mapping: go on although a stream without `key:` is mapped in a new way, and send all its rows.
+        allow_rejected: how many rejected rows, or which share of them (`"1%"`), still count as success.
+        state: where the memory of runs lies: a folder, or URLs; `.bucket_loader` beside the pipeline file by default.
+        wait_for_lock: how long to wait for another copy to end: seconds, or a duration such as `"10m"`.
+        expect_state: refuse to start without the state of an earlier run.
+        key_rotated: accept that the key is not the one of earlier runs.
+        exit_99_when_empty: end with exit code 99 when there was nothing to do.
+        plan: send exactly this plan: the folder that `plan` named.
+        patience: how long an outage is waited out: seconds, or a duration; the pipeline file's by default.
+    """
+
+    as_of: datetime | None = None
+    interval: Interval | None = None
+    streams: tuple[str, ...] = ()
+    limit: int | None = None
+    full: bool = False
+    accept_changes: bool = False
+    accept_mapping: bool = False
+    allow_rejected: Share | None = field(default=None, metadata={"read": _share})
+    state: Given = field(default=None, repr=False)  # a URL in it may hold a password
+    wait_for_lock: float = field(default=0.0, metadata={"read": _seconds})
+    expect_state: bool = False
+    key_rotated: bool = False
+    exit_99_when_empty: bool = False
+    plan: Path | None = None
+    patience: float | None = field(default=None, metadata={"read": _seconds})
+
+
+OPTIONS: Final = frozenset(one.name for one in fields(RunOptions))
+
+
+@dataclass
+class Job:
+    """A pipeline, what is asked of it, and who is told.
+
+    Attributes:
+        pipeline: the pipeline file.
+        base: the folder that its relative paths start from.
+        options: what is asked.
+        reporter: told how far it is.
+        file: the pipeline file itself, for `replay` to find it by; None when there is none.
+        has_key: whether the pipeline's key is real; looking at past runs needs none.
+        stopped: set by a signal: drain.
+        signal_number: which one.
+    """
+
+    pipeline: Pipeline
+    base: Path
+    options: RunOptions
+    reporter: Reporter
+    file: Path | None = None
+    has_key: bool = True
+    stopped: threading.Event = field(default_factory=threading.Event)
+    signal_number: int = signal.SIGINT
+
+    @property
+    def state_place(self) -> StatePlace:
+        """Where states lie: `--state`, or beside the pipeline file."""
+        return read_place(self.options.state, self.base / FOLDER)
+
+    def open_state(self) -> State:
+        """Open and lock this pipeline's state.
+
+        Raises:
+            StateError: the state is not this pipeline's, is damaged, or is in use.
+            InterruptedRunError: a signal came while another copy was waited for.
+        """
+        wanted = Wanted(
+            expect=self.options.expect_state,
+            key_rotated=self.options.key_rotated,
+            check_key=self.has_key,
+            waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped),
+        )
+        try:
+            return open_state(self.pipeline, self.state_place, wanted)
+        except StateLockedError:
+            if self.stopped.is_set():
+                raise InterruptedRunError(self.signal_number) from None
+            raise
+
+    def progress(self, stream: str, read: int, rejected: int) -> None:
+        """Report how far the reading is; end it when a signal asked for that.
+
+        Raises:
+            InterruptedRunError: a signal came.
+        """
+        self.reporter.read(stream, read, rejected)
+        if self.stopped.is_set():
+            raise InterruptedRunError(self.signal_number)
+
+
+def make_job(
+    pipeline: Pipeline,
+    options: RunOptions,
+    reporter: Reporter,
+    *,
+    file: Path | None = None,
+    has_key: bool = True,
+) -> Job:
+    """Return a job.
+
+    Args:
+        pipeline: what is to be loaded, and where to.
+        options: what is asked of it.
+        reporter: hears how far it is.
+        file: the pipeline file; None when the pipeline was made in Python.
+        has_key: whether the pipeline's key is real.
+    """
+    if options.patience is not None:
+        destination = pipeline.destination.model_copy(update={"patience": options.patience})
+        pipeline = pipeline.model_copy(update={"destination": destination})
+    base = Path.cwd() if file is None else file.absolute().parent
+    return Job(pipeline, base, options, reporter, file=file, has_key=has_key)
+
+
+@contextmanager
+def opened(job: Job) -> Iterator[State]:
+    """Open and lock the job's state, and close it at the end."""
+    state = job.open_state()
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+# --- from words to options -----------------------------------------------------------------------------------------
+
+
+def spelt_in_python(name: str, *value: object) -> str:
+    """Return an option as Python spells it: `limit`, or `limit=5` with its value."""
+    return "=".join([name, *map(repr, value)])
+
+
+def read_options(words: Mapping[str, Any], spelt: Spelling = spelt_in_python) -> RunOptions:
+    """Return the options that are among a caller's words; other words are left alone.
+
+    Args:
+        words: values by an option's name, None where one is not given. The interval may be given as `interval_start`
+            and `interval_end`; shares and durations may be texts.
+        spelt: spells an option in messages.
+
+    Raises:
+        UsageError: a value makes no sense.
+    """
+    given = {name: words[name] for name in OPTIONS if words.get(name) is not None}
+    start, end = given.get("interval", (words.get("interval_start"), words.get("interval_end")))
+    given["interval"] = read_interval(start, end, spelt)
+    for option in fields(RunOptions):
+        if option.name in given and (read := option.metadata.get("read")) is not None:
+            given[option.name] = _read(read, spelt, option.name, given[option.name])
+    return RunOptions(**given)
+
+
+def _read(read: Callable[[object], object], spelt: Spelling, name: str, value: object) -> object:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise UsageError(f"{spelt(name, value)}: {error}") from None
+
+
+def read_duration_s(value: object, name: str, spelt: Spelling = spelt_in_python) -> float:
+    """Return the seconds of a duration such as `10m`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    return float(str(_read(_seconds, spelt, name, value)))
+
+
+def read_interval(start: datetime | None, end: datetime | None, spelt: Spelling = spelt_in_python) -> Interval | None:
+    """Return the interval between two moments; None when neither is given.
+
+    Raises:
+        UsageError: one is missing, or the end is not after the start.
+    """
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        both = f"{spelt('interval_start')} and {spelt('interval_end')}"
+        raise UsageError("an interval has a start and an end", hint=f"give both {both}")
+    if start.astimezone(UTC) >= end.astimezone(UTC):
+        raise UsageError(
+            "the interval is empty: its end is not after its start", hint="is the schedule's interval set?"
+        )
+    return start, end
+
+
+def places_in(variable: str) -> list[str]:
+    """Return the places in BUCKET_LOADER_STATE: blanks separate several URLs; the name of a folder may hold blanks."""
+    if "://" in variable:
+        return variable.split()
+    return [variable] if variable else []
