@@ -8,12 +8,15 @@ import click
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import pipeline_argument, plan_options, read_document, run_options, state_options
+from bucket_loader.model import KINDS
 
 
 @main.command()
 @click.argument("source")
 @click.option(
-    "--record", type=click.Choice(["user", "company", "event", "feedback"]), help="What a row is. [default: guessed]"
+    "--record",
+    type=click.Choice([kind.name for kind in KINDS.values() if kind.is_guessed]),
+    help="What a row is. [default: guessed]",
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")
 def init(source: str, record: str | None, name: str | None) -> None:

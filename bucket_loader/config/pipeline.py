@@ -33,7 +33,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
-from bucket_loader.model import Api, RecordKind, contract
+from bucket_loader.model import KINDS, SYNCS, Api, Kind, RecordKind, Sync, SyncMode, contract
 
 SQL_PARAMETERS: Final = ("interval_start", "interval_end", "as_of", "cursor")
 SqlDialect = Literal["standard", "backslash"]
@@ -729,17 +729,6 @@ class Fields(Model):  # the names are the API's own
         return {name: spec for name in type(self).model_fields if (spec := getattr(self, name)) is not None}
 
 
-SyncMode = Literal["full", "append", "changes"]
-ORDERED_KINDS: Final = ("user", "company")  # the last row of a key wins
-SYNC_FITS: Final[dict[RecordKind, tuple[SyncMode, ...]]] = {
-    "user": ("changes", "full"),
-    "company": ("changes", "full"),
-    "event": ("append", "full"),
-    "feedback": ("append", "full"),
-    "feature_event": ("append", "full"),
-}
-
-
 def _start(value: object) -> object:
     """Read where a cursor starts: a time (UTC where it has no zone), a whole number, or any other text."""
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -801,14 +790,19 @@ class Stream(Model):
     on_removed: OnRemoved | None = None
 
     @property
-    def mode(self) -> SyncMode:
+    def kind(self) -> Kind:
+        """The kind of its records."""
+        return KINDS[self.record]
+
+    @property
+    def mode(self) -> Sync:
         """The sync mode, the kind's first where none is written."""
-        return self.sync or SYNC_FITS[self.record][0]
+        return self.kind.syncs[0] if self.sync is None else SYNCS[self.sync]
 
     @property
     def ordered(self) -> bool:
-        """Whether the last row of a key wins: users and companies."""
-        return self.record in ORDERED_KINDS
+        """Whether the last row of a key wins."""
+        return self.kind.ordered
 
 
 class Pipeline(Model):
@@ -834,8 +828,9 @@ class Pipeline(Model):
         return self.sources[stream.source] if isinstance(stream.source, str) else stream.source
 
     def ordered_streams(self) -> list[Stream]:
-        """Give the streams in the order they are delivered: by kind, then as written."""
-        return sorted(self.streams, key=lambda stream: contract.KINDS.index(stream.record))
+        """Return the streams in the order they are delivered: by kind, then as written."""
+        kinds = list(KINDS)
+        return sorted(self.streams, key=lambda stream: kinds.index(stream.record))
 
 
 def interval_is_used(spec: AnySource) -> bool:
@@ -883,7 +878,7 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield (*at, "fields", *field), "`hash: hmac` needs a key: write `hash_key: ${BUCKET_HASH_KEY}` at the top"
         for path, message in (*_cursor_problems(stream), *_removal_problems(stream, sources)):
             yield (*at, *path), message
-        if (kind := stream.get("record")) in contract.KINDS:
+        if (kind := _kind_of(stream)) is not None:
             for path, message in _stream_problems(kind, stream, api):
                 yield (*at, *path), message
 
@@ -944,8 +939,9 @@ def _removal_problems(stream: Mapping[str, Any], sources: object) -> Iterator[Pr
     if stream.get("on_removed") is None:
         return
     at = ("on_removed",)
-    kind = stream.get("record")
-    if kind in contract.KINDS and (stream.get("sync") or SYNC_FITS[kind][0]) != "changes":
+    kind = _kind_of(stream)
+    mode = None if kind is None else _mode_of(kind, stream)
+    if kind is not None and not (mode is not None and mode.compares):
         yield at, "only `sync: changes` of users and companies remembers which rows there were"
     source = stream.get("source")
     source = sources.get(source) if isinstance(sources, dict) and isinstance(source, str) else source
@@ -961,47 +957,55 @@ def _removal_problems(stream: Mapping[str, Any], sources: object) -> Iterator[Pr
         yield at, f"the source gives its new files alone, {exists}"
 
 
-def _stream_problems(kind: RecordKind, stream: Mapping[str, Any], api: Api) -> Iterator[Problem]:
-    if api != "front" and kind not in contract.LEGACY_KINDS:
-        known = ", ".join(contract.LEGACY_KINDS)
-        yield ("record",), f"`api: {api}` does not take {_article(kind)}, only {known}; use `api: front`"
+def _kind_of(stream: Mapping[str, Any]) -> Kind | None:
+    record = stream.get("record")
+    return KINDS.get(record) if isinstance(record, str) else None
+
+
+def _mode_of(kind: Kind, stream: Mapping[str, Any]) -> Sync | None:
+    """Return the sync mode that is written, or the kind's first; None where what is written is none."""
+    written = stream.get("sync") or kind.syncs[0].name
+    return SYNCS.get(written) if isinstance(written, str) else None
+
+
+def _stream_problems(kind: Kind, stream: Mapping[str, Any], api: Api) -> Iterator[Problem]:
+    if api != "front" and not kind.is_legacy:
+        known = ", ".join(each.name for each in KINDS.values() if each.is_legacy)
+        yield ("record",), f"`api: {api}` does not take {kind.a_name}, only {known}; use `api: front`"
         return
     fields = stream.get("fields")
     if isinstance(fields, dict):
         yield from _field_problems(kind, fields, api)
-    rules = contract.rules(kind, api)
-    mode = stream.get("sync") or SYNC_FITS[kind][0]
-    if mode in get_args(SyncMode) and mode not in SYNC_FITS[kind]:
-        yield ("sync",), f"`sync: {mode}` does not fit {_article(kind)}; use {' or '.join(SYNC_FITS[kind])}"
-    if "active" in stream and "context" not in rules:
-        yield ("active",), f"{_article(kind)} has no context, so `active:` does not fit"
-    if kind in ORDERED_KINDS and stream.get("on_unknown") == "hold":
-        yield ("on_unknown",), f"`hold` is for events and feedback; {_article(kind)} is safe to send again"
-    if kind in ORDERED_KINDS and "key" in stream:
-        yield ("key",), f"`key:` is for events and feedback; {_article(kind)} is known by its ids"
-    if mode == "append" and "key" not in stream and not (isinstance(fields, dict) and "timestamp" in fields):
+    mode = _mode_of(kind, stream)
+    if mode is not None and mode not in kind.syncs:
+        fitting = " or ".join(each.name for each in kind.syncs)
+        yield ("sync",), f"`sync: {mode.name}` does not fit {kind.a_name}; use {fitting}"
+    if "active" in stream and "context" not in contract.rules(kind.name, api):
+        yield ("active",), f"{kind.a_name} has no context, so `active:` does not fit"
+    if kind.ordered and stream.get("on_unknown") == "hold":
+        yield ("on_unknown",), f"`hold` is for events and feedback; {kind.a_name} is safe to send again"
+    if kind.ordered and "key" in stream:
+        yield ("key",), f"`key:` is for events and feedback; {kind.a_name} is known by its ids"
+    has_moment = isinstance(fields, dict) and "timestamp" in fields
+    if mode is not None and mode.once and not (kind.ordered or "key" in stream or has_moment):
         yield (
             (),
             (
-                "`sync: append` knows a record again by `key:`, or by its content with a mapped `timestamp:`; "
+                f"`sync: {mode.name}` knows a record again by `key:`, or by its content with a mapped `timestamp:`; "
                 "give one of them, or write `sync: full`"
             ),
         )
 
 
-def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeio" else f"a {kind}"
-
-
-def _field_problems(kind: RecordKind, fields: Mapping[str, Any], api: Api) -> Iterator[Problem]:
-    rules = contract.rules(kind, api)
+def _field_problems(kind: Kind, fields: Mapping[str, Any], api: Api) -> Iterator[Problem]:
+    rules = contract.rules(kind.name, api)
     known = [name for name in rules if name != "context"]
-    of_api = f" in `api: {api}`" if rules.keys() != contract.rules(kind).keys() else ""
+    of_api = f" in `api: {api}`" if rules.keys() != contract.rules(kind.name).keys() else ""
     for name in fields:
         if name in Fields.model_fields and name not in known:
-            yield ("fields", name), f"{_article(kind)} has no field {name!r}{of_api}; it has {', '.join(known)}"
+            yield ("fields", name), f"{kind.a_name} has no field {name!r}{of_api}; it has {', '.join(known)}"
     if missing := [name for name, rule in rules.items() if rule.required and name not in fields]:
-        yield ("fields",), f"{_article(kind)} needs {' and '.join(missing)}"
-    for group in contract.one_of(kind, api):
+        yield ("fields",), f"{kind.a_name} needs {' and '.join(missing)}"
+    for group in contract.one_of(kind.name, api):
         if not any(name in fields for name in group):
-            yield ("fields",), f"{_article(kind)} needs {' or '.join(group)}"
+            yield ("fields",), f"{kind.a_name} needs {' or '.join(group)}"

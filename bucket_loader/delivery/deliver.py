@@ -22,7 +22,7 @@ from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.retry import Patience, Retry
 from bucket_loader.delivery.queue import Queue
 from bucket_loader.delivery.worker import Worker
-from bucket_loader.model import BucketLoaderError, Chunk, SystemicRejectionError, ahead
+from bucket_loader.model import KINDS, BucketLoaderError, Chunk, SystemicRejectionError, ahead
 from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.state import ChunkRow, DeadLetters, Ledger
 
@@ -121,7 +121,7 @@ class Delivery:
         # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
         groups = ahead(_groups(_chunks(self.plan, self.ledger, stream)), self.stopped, READ_AHEAD)
         chunks = chain.from_iterable(groups)
-        route = route_of(self.destination, "/bulk" if self.destination.api == "front" else f"/{stream.kind}")
+        route = route_of(self.destination, "/bulk" if self.destination.api == "front" else KINDS[stream.kind].path)
         clients = Clients(lambda: Client(route, proof, watchdog))
         waiting = Queue(
             chunks,

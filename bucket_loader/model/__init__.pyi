@@ -31,7 +31,6 @@ from .contract import (
     FieldRule as FieldRule,
     LenientId as LenientId,
     LenientTimestamp as LenientTimestamp,
-    RecordKind as RecordKind,
 )
 from .counts import (
     Counts as Counts,
@@ -72,6 +71,16 @@ from .files import (
     make_folder as make_folder,
     sync as sync,
 )
+from .kinds import (
+    COMPANY as COMPANY,
+    EVENT as EVENT,
+    FEATURE_EVENT as FEATURE_EVENT,
+    FEEDBACK as FEEDBACK,
+    KINDS as KINDS,
+    USER as USER,
+    Kind as Kind,
+    RecordKind as RecordKind,
+)
 from .outcomes import (
     Outcome as Outcome,
     Verdict as Verdict,
@@ -92,6 +101,11 @@ from .rows import (
     Source as Source,
     Stage as Stage,
     row_as_json as row_as_json,
+)
+from .syncs import (
+    SYNCS as SYNCS,
+    Sync as Sync,
+    SyncMode as SyncMode,
 )
 from .times import (
     in_utc as in_utc,

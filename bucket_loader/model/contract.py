@@ -7,27 +7,15 @@ Sources: `S0`..`S4` are the five API documents, `OA` the vendor's OpenAPI drafts
 they conflict, the comment names the conflict (`C1`..`C18` in docs/fidelity.md) and what we decided.
 """
 
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-RecordKind = Literal["user", "company", "event", "feedback", "feature_event"]
+from bucket_loader.model.kinds import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, KINDS, USER, RecordKind
 
 # The current API, and the two before it: the key in the path, one record a request. Source: S0 and S1; S2; S4.
 Api = Literal["front", "front-legacy", "tracking-legacy"]
-
-# Streams are delivered in this order, so that an event finds its user and company (DESIGN: "order").
-KINDS: Final[tuple[RecordKind, ...]] = get_args(RecordKind)
-
-# How each kind is spelt in the `type` of a /bulk item. Source: OA enum; feature-flag-event: OA mapping, NODE, NET.
-WIRE_TYPES: Final[dict[RecordKind, str]] = {
-    "user": "user",
-    "company": "company",
-    "event": "event",
-    "feedback": "feedback",
-    "feature_event": "feature-flag-event",
-}
 
 FEEDBACK_SOURCES = Literal["api", "manual", "prompt", "sdk", "widget"]  # OA5..15
 # S1 and NET the long forms, S3 and OA the short ones (C8): all six are accepted.
@@ -87,7 +75,7 @@ class Context(Struct, forbid_unknown_fields=True):
 # --- strict: what we send ------------------------------------------------------------------------------------------
 
 
-class User(Struct, tag_field="type", tag="user", forbid_unknown_fields=True):
+class User(Struct, tag_field="type", tag=USER.wire, forbid_unknown_fields=True):
     """A user to create or update."""
 
     userId: Text1
@@ -96,7 +84,7 @@ class User(Struct, tag_field="type", tag="user", forbid_unknown_fields=True):
     context: Context | UnsetType = UNSET
 
 
-class Company(Struct, tag_field="type", tag="company", forbid_unknown_fields=True):
+class Company(Struct, tag_field="type", tag=COMPANY.wire, forbid_unknown_fields=True):
     """A company to create or update, and the user to associate with it."""
 
     companyId: Text1
@@ -106,7 +94,7 @@ class Company(Struct, tag_field="type", tag="company", forbid_unknown_fields=Tru
     context: Context | UnsetType = UNSET
 
 
-class Event(Struct, tag_field="type", tag="event", forbid_unknown_fields=True):
+class Event(Struct, tag_field="type", tag=EVENT.wire, forbid_unknown_fields=True):
     """Something a user did, in a company where known."""
 
     userId: Text1
@@ -117,7 +105,7 @@ class Event(Struct, tag_field="type", tag="event", forbid_unknown_fields=True):
     context: Context | UnsetType = UNSET
 
 
-class Feedback(Struct, tag_field="type", tag="feedback", forbid_unknown_fields=True):
+class Feedback(Struct, tag_field="type", tag=FEEDBACK.wire, forbid_unknown_fields=True):
     """What a user says of a feature: a score, a comment, or both; the feature by id or by key (C6)."""
 
     userId: Text1
@@ -134,7 +122,7 @@ class Feedback(Struct, tag_field="type", tag="feedback", forbid_unknown_fields=T
     timestamp: Timestamp | UnsetType = UNSET
 
 
-class FeatureEvent(Struct, tag_field="type", tag="feature-flag-event", forbid_unknown_fields=True):
+class FeatureEvent(Struct, tag_field="type", tag=FEATURE_EVENT.wire, forbid_unknown_fields=True):
     """An evaluation or a check of a feature flag."""
 
     action: FEATURE_ACTIONS
@@ -146,27 +134,22 @@ class FeatureEvent(Struct, tag_field="type", tag="feature-flag-event", forbid_un
     evalMissingFields: list[str] | UnsetType = UNSET
 
 
-STRICT: Final[dict[RecordKind, type[Struct]]] = {
-    "user": User,
-    "company": Company,
-    "event": Event,
-    "feedback": Feedback,
-    "feature_event": FeatureEvent,
-}
+def _by_kind(*structs: type[Struct]) -> dict[RecordKind, type[Struct]]:
+    """Return the structs by the kind whose row they carry as their tag, in the order of the rows."""
+    tagged = {struct.__struct_config__.tag: struct for struct in structs}
+    return {kind.name: tagged[kind.wire] for kind in KINDS.values()}
 
-# What the legacy APIs take: users, companies and events as S4 has them (S2 leaves out `context`, and `companyId` of an
-# event; the same host has taken both since: OA, S1), and feedback with fewer fields. Source: S2, S4.
-LEGACY_KINDS: Final[tuple[RecordKind, ...]] = ("user", "company", "event", "feedback")
-LEGACY_FEEDBACK: Final = ("userId", "featureId", "companyId", "score", "comment")
-LEGACY_FEEDBACK_REQUIRED: Final = "featureId"  # C6
+
+STRICT: Final = _by_kind(User, Company, Event, Feedback, FeatureEvent)
+
+# What the legacy APIs take of users, companies and events is what S4 has (S2 leaves out `context`, and `companyId` of
+# an event; the same host has taken both since: OA, S1). Of feedback they take fewer fields. Source: S2, S4.
+LEGACY_FIELDS: Final = {FEEDBACK.name: ("userId", "featureId", "companyId", "score", "comment")}
+LEGACY_REQUIRED: Final = {FEEDBACK.name: ("featureId",)}  # C6
 
 # At least one of each group must be there. Source: S0, S1 (score, comment); C6 (featureId, key).
-ONE_OF: Final[dict[RecordKind, tuple[tuple[str, ...], ...]]] = {
-    "user": (),
-    "company": (),
-    "event": (),
-    "feedback": (("score", "comment"), ("featureId", "key")),
-    "feature_event": (),
+ONE_OF: Final[dict[RecordKind, tuple[tuple[str, ...], ...]]] = dict.fromkeys(KINDS, ()) | {
+    FEEDBACK.name: (("score", "comment"), ("featureId", "key"))
 }
 
 # --- lenient: what the API accepts ---------------------------------------------------------------------------------
@@ -180,7 +163,7 @@ class AcceptedContext(Struct):
     active: bool | None = None
 
 
-class AcceptedUser(Struct, tag_field="type", tag="user"):
+class AcceptedUser(Struct, tag_field="type", tag=USER.wire):
     """A user, as the API takes it."""
 
     userId: LenientId
@@ -189,7 +172,7 @@ class AcceptedUser(Struct, tag_field="type", tag="user"):
     context: AcceptedContext | None = None
 
 
-class AcceptedCompany(Struct, tag_field="type", tag="company"):
+class AcceptedCompany(Struct, tag_field="type", tag=COMPANY.wire):
     """A company, as the API takes it."""
 
     companyId: LenientId
@@ -199,7 +182,7 @@ class AcceptedCompany(Struct, tag_field="type", tag="company"):
     context: AcceptedContext | None = None
 
 
-class AcceptedEvent(Struct, tag_field="type", tag="event"):
+class AcceptedEvent(Struct, tag_field="type", tag=EVENT.wire):
     """An event, as the API takes it."""
 
     userId: LenientId
@@ -210,7 +193,7 @@ class AcceptedEvent(Struct, tag_field="type", tag="event"):
     context: AcceptedContext | None = None
 
 
-class AcceptedFeedback(Struct, tag_field="type", tag="feedback"):
+class AcceptedFeedback(Struct, tag_field="type", tag=FEEDBACK.wire):
     """Feedback, as the API takes it; neither featureId nor key alone is required (C6)."""
 
     userId: LenientId
@@ -227,7 +210,7 @@ class AcceptedFeedback(Struct, tag_field="type", tag="feedback"):
     timestamp: LenientTimestamp | None = None
 
 
-class AcceptedFeatureEvent(Struct, tag_field="type", tag="feature-flag-event"):
+class AcceptedFeatureEvent(Struct, tag_field="type", tag=FEATURE_EVENT.wire):
     """A feature event, as the API takes it; evalResult a boolean, an object or absent (C2)."""
 
     action: FEATURE_ACTIONS
@@ -239,13 +222,7 @@ class AcceptedFeatureEvent(Struct, tag_field="type", tag="feature-flag-event"):
     evalMissingFields: list[str] | None = None
 
 
-LENIENT: Final[dict[RecordKind, type[Struct]]] = {
-    "user": AcceptedUser,
-    "company": AcceptedCompany,
-    "event": AcceptedEvent,
-    "feedback": AcceptedFeedback,
-    "feature_event": AcceptedFeatureEvent,
-}
+LENIENT: Final = _by_kind(AcceptedUser, AcceptedCompany, AcceptedEvent, AcceptedFeedback, AcceptedFeatureEvent)
 
 AcceptedItem: TypeAlias = AcceptedUser | AcceptedCompany | AcceptedEvent | AcceptedFeedback | AcceptedFeatureEvent
 
@@ -279,18 +256,19 @@ class FieldRule(Struct, frozen=True):
 
 
 def rules(kind: RecordKind, api: Api = "front") -> dict[str, FieldRule]:
-    """Give the strict rules of a kind of record, by field, in wire order."""
+    """Return the strict rules of a kind of record, by field, in wire order."""
     info = msgspec.inspect.type_info(STRICT[kind])
     assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101  # narrows the type
     found = {field.name: _rule(field) for field in info.fields}
-    if api == "front" or kind != "feedback":
+    if api == "front":
         return found
-    found[LEGACY_FEEDBACK_REQUIRED] = msgspec.structs.replace(found[LEGACY_FEEDBACK_REQUIRED], required=True)
-    return {name: rule for name, rule in found.items() if name in LEGACY_FEEDBACK}
+    for name in LEGACY_REQUIRED.get(kind, ()):
+        found[name] = msgspec.structs.replace(found[name], required=True)
+    return {name: found[name] for name in found if name in LEGACY_FIELDS.get(kind, found)}
 
 
 def one_of(kind: RecordKind, api: Api = "front") -> list[tuple[str, ...]]:
-    """Give the groups of fields of which a record needs one, but for those whose field it needs anyway."""
+    """Return the groups of fields of which a record needs one, but for those whose field it needs anyway."""
     known = rules(kind, api)
     return [group for group in ONE_OF[kind] if not any(name in known and known[name].required for name in group)]
 

@@ -154,7 +154,7 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         position=position,
         file=final.name,
         digest=file_digest(final),
-        shares_ids=stream.record == "company" and (stream.fields.userId is not None or counted.removed > 0),
+        shares_ids=any(name in stream.fields.given() or counted.removed > 0 for name in stream.kind.ids[1:]),
         cursor=cursor.spelt(water.mark) if water is not None and request.limit is None else None,
         files=(sources.arrived(stream) or ()) if request.limit is None else (),
     )
@@ -215,10 +215,10 @@ def _counted(  # noqa: PLR0913  # a stream's counts
 ) -> PlannedStream:
     """Give a stream's plan as far as reading it tells."""
     return PlannedStream(
-        position=0, name=stream.name, kind=stream.record, mode=stream.mode, on_unknown=stream.on_unknown,
+        position=0, name=stream.name, kind=stream.record, mode=stream.mode.name, on_unknown=stream.on_unknown,
         records=records, read=read, rejected=rejected, filtered=filtered, superseded=0, unchanged=0, known=0, changed=0,
         file="", digest="", mapping=mapping_fingerprint(stream, request.pipeline.hmac_key), shares_ids=False,
-        remembers=stream.mode != "full", keyed=stream.key is not None, remembers_ids=stream.on_removed is not None,
+        remembers=stream.mode.remembers, keyed=stream.key is not None, remembers_ids=stream.on_removed is not None,
     )  # fmt: skip
 
 
@@ -308,9 +308,8 @@ def _write_removals(request: PlanRequest, found: Path, writer: StreamWriter, rej
 def _removal_of(stream: Stream) -> Stream:
     """Give the stream of a stream's rows that are gone: their ids, and the constants of `on_removed:`."""
     assert stream.on_removed is not None  # noqa: S101  # narrows the type
-    names = ("userId",) if stream.record == "user" else ("companyId", "userId")
     constants = {name: FieldSpec(value=value) for name, value in stream.on_removed.attributes.items()}
-    ids = {name: FieldSpec(column=name) for name in names}
+    ids = {name: FieldSpec(column=name) for name in stream.kind.ids}
     fields = Fields.model_validate({**ids, "attributes": constants})
     # Being gone is no activity, whatever the rows are.
     plain = {"where": None, "cursor": None, "on_removed": None, "active": None}
@@ -320,7 +319,7 @@ def _removal_of(stream: Stream) -> Stream:
 def _settle(request: PlanRequest, stream: Stream, counted: PlannedStream, staged: Path, final: Path) -> PlannedStream:
     """Keep the last row of each key, leave out what is known, and give the file its final name."""
     removed = _removals(staged)
-    if stream.mode == "full" and not stream.ordered:
+    if not stream.mode.remembers and not stream.ordered:
         staged.rename(final)
         return counted
     ignored = request.full and stream.ordered
@@ -329,7 +328,7 @@ def _settle(request: PlanRequest, stream: Stream, counted: PlannedStream, staged
         staged,
         [] if ignored else request.memory.get(stream.name, []),
         staged.with_suffix(".selected"),
-        mode="last" if stream.mode == "full" else stream.mode,
+        mode=stream.mode,
         identity="key" if stream.ordered or stream.key else "content",
     )
     if chosen.records == counted.records and not chosen.renumbered and not removed.exists():

@@ -24,19 +24,19 @@ from bucket_loader.config import (
     SqlSource,
     scheme_of,
 )
-from bucket_loader.model import RecordKind, SourceError, UsageError
+from bucket_loader.model import COMPANY, EVENT, FEEDBACK, KINDS, USER, Kind, SourceError, UsageError, contract
 from bucket_loader.sources import SourceContext, open_source
 
 SAMPLE_ROWS: Final = 1_000
 
-# What columns are called, best guess first; a pattern matches the whole name, in any case.
+# What the columns of each field are called, best guess first; a pattern matches the whole name, in any case.
 _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "userId": (r"user_?id", r"uid", r"member_?id", r"contact_?id", r"customer_?id", r"username", r"user"),
     "companyId": (r"company_?id", r"account_?id", r"org(anization)?_?id", r"workspace_?id", r"tenant_?id", r"team_?id"),
     "event": (r"event(_?name)?", r"action", r"feature(_?name)?", r"activity"),
-    "timestamp": (r"timestamp", r"occurred_?at", r"event_?time", r"time", r"at", r"date", r".*_at", r".*_date"),
     "score": (r"score", r"rating", r"satisfaction(_?score)?", r"csat", r"stars"),
     "comment": (r"comment", r"feedback(_?text)?", r"message", r"text", r"review"),
+    "timestamp": (r"timestamp", r"occurred_?at", r"event_?time", r"time", r"at", r"date", r".*_at", r".*_date"),
 }
 _TIMESTAMP_FORMS: Final = (
     ("%d-%m-%Y %H:%M", r"\d\d-\d\d-\d{4} \d\d:\d\d"),
@@ -191,18 +191,18 @@ def _columns(spec: AnySource) -> list[Column]:
     ]
 
 
-def _kind(columns: list[Column], record: str | None) -> RecordKind:
+def _kind(columns: list[Column], record: str | None) -> Kind:
     if record is not None:
-        return record  # type: ignore[return-value]  # click offers the kinds only
+        return KINDS[record]
     found = {field: _find(columns, field) for field in _NAMES}
     if found["score"] is not None:
-        return "feedback"
+        return FEEDBACK
     if found["event"] is not None and found["timestamp"] is not None:
-        return "event"
+        return EVENT
     first = columns[0].name.lower()
     if found["companyId"] is not None and (found["userId"] is None or "user" not in first):
-        return "company"
-    return "user"
+        return COMPANY
+    return USER
 
 
 def _find(columns: list[Column], field: str) -> Column | None:
@@ -213,26 +213,14 @@ def _find(columns: list[Column], field: str) -> Column | None:
     return None
 
 
-_FIELDS: Final[dict[RecordKind, tuple[str, ...]]] = {
-    "user": ("userId",),
-    "company": ("companyId", "userId"),
-    "event": ("userId", "companyId", "event", "timestamp"),
-    "feedback": ("userId", "companyId", "score", "comment", "timestamp"),
-    "feature_event": (),
-}
-_REQUIRED: Final[dict[RecordKind, tuple[str, ...]]] = {
-    "user": ("userId",), "company": ("companyId",), "event": ("userId", "event"), "feedback": ("userId",),
-    "feature_event": (),
-}  # fmt: skip
-
-
-def _stream(label: str, words: str, kind: RecordKind, columns: list[Column]) -> Iterator[str]:
+def _stream(label: str, words: str, kind: Kind, columns: list[Column]) -> Iterator[str]:
     yield f"  - name: {_scalar(label)}"
-    yield f"    record: {kind}  # guess; one of user, company, event, feedback"
+    guessed = ", ".join(each.name for each in KINDS.values() if each.is_guessed)
+    yield f"    record: {kind.name}  # guess; one of {guessed}"
     yield f"    source: {words}"
     used: set[str] = set()
     lines = list(_field_lines(kind, columns, used))
-    if kind in {"event", "feedback"}:
+    if not kind.ordered:
         identity = _identity(columns, used)
         yield (
             f"    key: [{_scalar(identity)}]  # guess: what tells two rows apart; each is sent once, ever"
@@ -240,7 +228,8 @@ def _stream(label: str, words: str, kind: RecordKind, columns: list[Column]) -> 
             else "    # key: [column]  # what tells two rows apart; without it the whole content does"
         )
     score = _find(columns, "score")
-    if kind == "feedback" and score is not None and score.nulls and _find(columns, "comment") is None:
+    is_scored = "score" in contract.rules(kind.name)
+    if is_scored and score is not None and score.nulls and _find(columns, "comment") is None:
         yield f"    where: {json.dumps(_quoted(score.name) + ' is not null')}  # rows without a score are left out"
     yield "    fields:"
     yield from lines
@@ -259,14 +248,15 @@ def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_]\w*", name) else '"' + name.replace('"', '""') + '"'
 
 
-def _field_lines(kind: RecordKind, columns: list[Column], used: set[str]) -> Iterator[str]:
-    for field in _FIELDS[kind]:
+def _field_lines(kind: Kind, columns: list[Column], used: set[str]) -> Iterator[str]:
+    rules = contract.rules(kind.name)
+    for field in kind.ids or [name for name in _NAMES if name in rules]:
         column = _find([column for column in columns if column.name not in used], field)
         company = _find(columns, "companyId")
-        if column is None and field == "userId" and kind != "user" and company is not None:
+        if column is None and field == "userId" and kind is not USER and company is not None:
             expression = json.dumps(f"'account:' || {_quoted(company.name)}")
             yield f"      userId: {{sql: {expression}}}  # guess: there is no user here; one stands for each company"
-        elif column is None and field in _REQUIRED[kind]:
+        elif column is None and rules[field].required:
             left = [column for column in columns if column.name not in used] or columns
             column = next((column for column in left if column.name.lower().endswith("id")), left[0])
             yield f"      {field}: {_scalar(column.name)}  # guess, and a poor one: no column is called like it"
@@ -274,8 +264,9 @@ def _field_lines(kind: RecordKind, columns: list[Column], used: set[str]) -> Ite
             yield f"      {field}: {_spec(column, needs_type=field == 'timestamp')}  # guess"
         if column is not None:
             used.add(column.name)
-    if kind == "feedback":
+    if any("key" in group for group in contract.ONE_OF[kind.name]):
         yield "      key: {value: my-feature}  # the feature it is about: a column, or its key in Bucket"
+    if "attributes" not in rules:
         return
     yield "      attributes:"
     yield '        "*": {}  # every column not named here, as it is'

@@ -12,6 +12,7 @@ from typing import Any
 
 from bucket_loader.config import load_pipeline
 from bucket_loader.emulator import running
+from bucket_loader.model import KINDS
 from bucket_loader.reporting import Reporter, Summary
 from bucket_loader.runs.job import Job, RunOptions, make_job
 from bucket_loader.runs.run import run_job
@@ -50,7 +51,7 @@ def tell_rehearsed(found: Rehearsed) -> None:
     state = emulator_state(found.url)
     reporter.say("")
     reporter.say("now in Bucket (the emulator):")
-    for name in ("users", "companies", "events", "feedback", "feature_events"):
+    for name in (kind.plural for kind in KINDS.values()):
         if state.get(name):
             extra = f" ({state['unassociated_events']:,} of users without a company)" if name == "events" else ""
             reporter.say(f"    {state[name]:,} {name.replace('_', ' ')}{extra if state['unassociated_events'] else ''}")

@@ -24,6 +24,8 @@ from msgspec import structs
 
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.model import (
+    KINDS,
+    SYNCS,
     Counts,
     InputBatch,
     Reading,
@@ -242,7 +244,7 @@ def _recorded_stream(
     _require_as_recorded(before, old, recorded, sequences)
     keys = _keys(before, old, sequences)
     overtaken = _overtaken(replaying, old, keys)
-    known = _known(replaying.state, old.name, keys) if old.mode == "append" else _nowhere(keys)
+    known = _known(replaying.state, old.name, keys) if SYNCS[old.mode].once else _nowhere(keys)
     chosen = [n for n, late, sent in zip(sequences, overtaken, known, strict=True) if not (late or sent)]
     final = replaying.folder / plan_file.file_name(position, old.name)
     _select(before.path(old), chosen, _keys(before, old, chosen), final)
@@ -404,7 +406,7 @@ def _overtaken(replaying: _Replaying, stream: PlannedStream, keys: pa.Array) -> 
         StateError: nobody can know: a later run's plan is gone, and the stream has no memory.
     """
     found = _nowhere(keys)
-    if stream.kind not in {"user", "company"} or not len(keys):
+    if not KINDS[stream.kind].ordered or not len(keys):
         return found
     state = replaying.state
     for row in state.ledger.runs():

@@ -17,6 +17,7 @@ from types import FrameType
 
 from bucket_loader.delivery import Delivery
 from bucket_loader.model import (
+    SYNCS,
     BucketLoaderError,
     Counts,
     DestinationError,
@@ -308,7 +309,7 @@ def _require_same_mapping(planned: Plan, ledger: Ledger) -> None:
     """Refuse to send history again because its mapping changed: without `key:` the content is the identity."""
     for stream in planned.manifest.streams:
         known = ledger.last_mapping(stream.name)
-        if stream.mode == "append" and not stream.keyed and known not in {None, stream.mapping} and stream.records:
+        if SYNCS[stream.mode].once and not stream.keyed and known not in {None, stream.mapping} and stream.records:
             raise StateError(
                 f"stream {stream.name!r}: the mapping has changed, and without `key:` that makes every row new: "
                 f"{stream.records:,} would be sent",

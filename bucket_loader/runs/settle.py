@@ -63,7 +63,7 @@ def _settle_streams(state: State, planned: Plan) -> None:
 
 def _is_hashed(stream: PlannedStream) -> bool:
     """Tell whether the plan knows what its records hold without reading them."""
-    return bool(stream.records) and stream.mode != "full"
+    return bool(stream.records) and stream.remembers
 
 
 def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> Part | None:

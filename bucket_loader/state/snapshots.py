@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import sync
+from bucket_loader.model import Sync, sync
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
@@ -62,7 +62,7 @@ def compare(
     memory: Sequence[Path],
     selected: Path,
     *,
-    mode: Literal["changes", "append", "last"],
+    mode: Sync,
     identity: Identity,
 ) -> Comparison:
     """Decide which staged rows are sent.
@@ -71,14 +71,11 @@ def compare(
         staged: a Parquet file with `key` and `content`, N rows; a row's position is its place in the file.
         memory: the stream's parts, oldest first; none when everything is to be sent.
         selected: where to write the rows to send.
-        mode: `changes` compares content, `append` asks only whether the key is known, `last` compares nothing.
+        mode: whether the memory is asked, and whether it is asked for the content too, or for the key alone.
         identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one.
     """
-    same = {
-        "changes": "ANTI JOIN memory m ON m.key = k.key AND m.content = k.content",
-        "append": "ANTI JOIN memory m ON m.key = k.key",
-        "last": "",
-    }[mode]
+    same = "ANTI JOIN memory m ON m.key = k.key" if mode.remembers else ""
+    same += " AND m.content = k.content" if mode.compares else ""
     ranges = _key_ranges([staged, *memory])
     sums: Counter[str] = Counter()
     with _connection(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:

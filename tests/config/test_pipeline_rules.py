@@ -3,9 +3,10 @@
 import pytest
 from config_helpers import BASE, KEY, destination, fields, load, mistakes
 
-from bucket_loader.config.pipeline import SYNC_FITS
 from bucket_loader.model import contract
-from bucket_loader.model.contract import KINDS, ONE_OF
+from bucket_loader.model.contract import ONE_OF
+from bucket_loader.model.kinds import KINDS
+from bucket_loader.model.syncs import SYNCS
 
 
 def messages(folder, text):
@@ -394,7 +395,7 @@ def test_the_least_stream_of_each_kind(tmp_path, kind):
     """Every kind has a least stream, whose mode is the kind's first."""
     stream = load(tmp_path, stream_of(kind)).streams[0]
 
-    assert stream.mode == SYNC_FITS[kind][0]
+    assert stream.mode is KINDS[kind].syncs[0]
     assert stream.ordered == (kind in {"user", "company"})
 
 
@@ -432,12 +433,12 @@ def test_one_of_a_group_must_be_mapped(tmp_path, kind, group):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("mode", ["changes", "append", "full"])
+@pytest.mark.parametrize("mode", SYNCS)
 def test_a_mode_fits_its_kinds(tmp_path, kind, mode):
     """Only what has a last value can change, only what happens can be appended."""
     found = messages(tmp_path, stream_of(kind, more=f"    sync: {mode}\n"))
 
-    assert bool(found) == (mode not in SYNC_FITS[kind])
+    assert bool(found) == (SYNCS[mode] not in KINDS[kind].syncs)
     assert not found or f"`sync: {mode}` does not fit" in " ".join(found)
 
 

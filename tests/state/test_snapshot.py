@@ -5,11 +5,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from bucket_loader.model.syncs import CHANGES, SYNCS
 from bucket_loader.planning.mapping import subject_of_ids
 from bucket_loader.state import snapshots as snapshot
 
 STAGED = pa.schema([("ordinal", pa.int64()), ("key", pa.binary(16)), ("content", pa.binary(16))])
-MODES = ["changes", "append", "last"]
 
 
 def hashed(value):
@@ -55,7 +55,7 @@ def expected(rows, memory, mode, identity):
         same = {
             "changes": key in known and known[key] == content,
             "append": key in known,
-            "last": False,
+            "full": False,
         }[mode]
         if not same:
             sent.append((position, key, again))
@@ -73,7 +73,7 @@ def found(folder, rows, memory, mode, identity):
     """Let the loader decide the same."""
     parts = [part_file(folder / f"part-{number}.parquet", part) for number, part in enumerate(memory)]
     staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
-    result = snapshot.compare(staged, parts, folder / "selected.parquet", mode=mode, identity=identity)
+    result = snapshot.compare(staged, parts, folder / "selected.parquet", mode=SYNCS[mode], identity=identity)
     table = pq.read_table(result.selected)
     assert result.records == len(table)
     return {
@@ -97,7 +97,7 @@ MEMORY = st.lists(st.dictionaries(REMEMBERED, CONTENTS | st.none(), max_size=8),
 AT_ONCE = st.sampled_from([1_000, 1_000, 11, 4])  # rows
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", SYNCS)
 @pytest.mark.parametrize("identity", ["key", "content"])
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(case=st.tuples(ROWS, MEMORY, AT_ONCE))
@@ -135,8 +135,8 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
     for mode in ("changes", "append"):
         (folder / mode).mkdir()
         staged = staged_file(folder / mode / "staged.parquet", rows)
-        several = snapshot.compare(staged, parts, folder / mode / "a", mode=mode, identity="key")
-        one = snapshot.compare(staged, [merged], folder / mode / "b", mode=mode, identity="key")
+        several = snapshot.compare(staged, parts, folder / mode / "a", mode=SYNCS[mode], identity="key")
+        one = snapshot.compare(staged, [merged], folder / mode / "b", mode=SYNCS[mode], identity="key")
         assert pq.read_table(several.selected) == pq.read_table(one.selected)
         assert (several.known, several.changed, several.unchanged) == (one.known, one.changed, one.unchanged)
 
@@ -182,7 +182,7 @@ def test_many_rows_in_odd_groups(tmp_path):
     """Positions are places in the file, however it is cut into groups, and selected ones ascend."""
     rows = [(hashed(number % 20_000), hashed(number)) for number in range(50_001)]
     staged = staged_file(tmp_path / "staged.parquet", rows, row_group_size=1_237)
-    result = snapshot.compare(staged, [], tmp_path / "selected", mode="changes", identity="key")
+    result = snapshot.compare(staged, [], tmp_path / "selected", mode=CHANGES, identity="key")
 
     assert pq.read_table(result.selected)["position"].to_pylist() == list(range(30_001, 50_001))
     assert result.superseded == 30_001

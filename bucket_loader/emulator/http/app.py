@@ -11,14 +11,12 @@ from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
+from bucket_loader.emulator.store.journal import BULK
+from bucket_loader.model import KINDS
 
 API: Final[dict[str, dict[str, Endpoint]]] = {
-    "/user": {"POST": Write("user")},
-    "/company": {"POST": Write("company")},
-    "/event": {"POST": Write("event")},
-    "/feedback": {"POST": Write("feedback")},
-    "/bulk": {"POST": Write("bulk")},
-    "/features/events": {"POST": Write("feature-flag-event")},
+    **{kind.path: {"POST": Write(kind.wire, kind.answer_id)} for kind in KINDS.values()},
+    "/bulk": {"POST": Write(BULK)},
     "/features": {"GET": ListFeatures()},
     "/features/enabled": {"GET": Evaluate(only_enabled=True)},
     "/features/evaluated": {"GET": Evaluate(only_enabled=False)},

@@ -59,14 +59,10 @@ async def _state(emulator: Emulator, _: Request) -> Response:
     store, log = emulator.store, emulator.log
     return _json(
         views.State(
-            len(store.users),
-            len(store.companies),
-            store.events,
-            store.feedback,
-            store.feature_events,
-            store.unassociated_events,
-            log.requests,
-            log.refused,
+            **store.counts(),
+            unassociated_events=store.unassociated_events,
+            requests=log.requests,
+            refused=log.refused,
         )
     )
 
@@ -209,9 +205,9 @@ def _text(request: Request, name: str) -> str:
 
 def _kind(request: Request) -> views.Kind:
     kind = request.query_params.get("kind")
-    if kind not in {"user", "company"}:
-        raise _wrong_query("kind: Expected user or company")
-    return "user" if kind == "user" else "company"
+    if kind not in views.SUBJECTS:
+        raise _wrong_query(f"kind: Expected {' or '.join(views.SUBJECTS)}")
+    return kind
 
 
 def _known(one: _T | None, what: str) -> _T:

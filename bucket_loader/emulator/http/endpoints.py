@@ -28,20 +28,22 @@ class Write:
 
     Attributes:
         type: the type of the records, or `bulk` when each names its own.
+        answer_id: the member of the answer that names the record; None where there is none.
     """
 
     is_write: ClassVar[bool] = True
 
     type: str
+    answer_id: str | None = None
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
         """Take all records of a call, or none."""
         items = self._read(emulator, call)
         if isinstance(items, Answer):
             return items
-        feedback_id = emulator.accept(call.number, self.type, call.body, items)
+        given_id = emulator.accept(call.number, self.type, call.body, items)
         call.records = len(items)
-        return success(feedbackId=feedback_id) if self.type == "feedback" else OK
+        return success(**{self.answer_id: given_id}) if self.answer_id is not None else OK
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
         """Take the first half of the records, rounded down; of a call that is refused, nothing."""

@@ -16,7 +16,7 @@ from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults import order as fault_order
 from bucket_loader.emulator.inspector import views
 from bucket_loader.emulator.store import wire
-from bucket_loader.model import ERROR_CODES, LENIENT, rules
+from bucket_loader.model import ERROR_CODES, FEATURE_EVENT, KINDS, LENIENT, Kind, rules
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -155,7 +155,7 @@ def _path(name: str, description: str, schema: Schema) -> Schema:
 _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 500}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
-_KIND: Final[Schema] = {"enum": ["user", "company"]}
+_KIND: Final[Schema] = {"enum": list(views.SUBJECTS)}
 _ANY_KEY: Final[list[Schema]] = [{"bearer": []}, {"publishableKey": []}]
 _SECRET_KEY: Final[list[Schema]] = [{"bearer": []}]
 
@@ -194,17 +194,20 @@ _BULK: Final[Schema] = {
     "type": "array",
     "items": {"anyOf": [_with_type(record.__name__) for record in _RECORDS]},
 }
-_FEATURE_EVENTS: Final[Schema] = {
-    "anyOf": [{"type": "array", "items": _ref("AcceptedFeatureEvent")}, _ref("AcceptedFeatureEvent")]
-}
+
+
+def _taken_by(kind: Kind) -> Schema:
+    """Return the body that the endpoint of a kind takes: a record, and of feature events a list of them too."""
+    record = _ref(LENIENT[kind.name].__name__)
+    return {"anyOf": [{"type": "array", "items": record}, record]} if kind is FEATURE_EVENT else record
+
 
 _API: Final[dict[str, Schema]] = {
-    "/user": {"post": _write("Create or update a user", _ref("AcceptedUser"))},
-    "/company": {"post": _write("Create or update a company", _ref("AcceptedCompany"))},
-    "/event": {"post": _write("Tell what a user did", _ref("AcceptedEvent"))},
-    "/feedback": {"post": _write("Give feedback on a feature", _ref("AcceptedFeedback"), "FeedbackTaken")},
+    **{
+        kind.path: {"post": _write(kind.does, _taken_by(kind), "FeedbackTaken" if kind.answer_id else "Success")}
+        for kind in KINDS.values()
+    },
     "/bulk": {"post": _write("Send records of any type, all of them or none", _BULK)},
-    "/features/events": {"post": _write("Tell of evaluations and checks", _FEATURE_EVENTS)},
     "/features": {
         "get": {
             "summary": "The definitions of all features; for the secret key alone",

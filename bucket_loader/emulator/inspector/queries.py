@@ -20,6 +20,7 @@ from bucket_loader.emulator.inspector.views import Arrived, Found, Holder, Holde
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.journal import BULK, Entry
 from bucket_loader.emulator.store.store import Company, Seen, User
+from bucket_loader.model import COMPANY, KINDS, USER
 
 _LOOK_S_MAX: Final = 0.25
 _SLICE_S_MAX: Final = 0.02
@@ -94,7 +95,7 @@ def _timeline(emulator: Emulator, reached: tuple[int, int], items: list[Arrived]
 
 class _Wanted:
     def __init__(self, kind: Kind, identifier: str) -> None:
-        self._field = "userId" if kind == "user" else "companyId"
+        self._field = KINDS[kind].subject
         self._kind = kind
         self._id = identifier
         self._bytes = identifier.encode(errors="replace")
@@ -189,7 +190,7 @@ def _from(emulator: Emulator, place: int) -> list[Seen]:
 
 def _found(seen: Seen, *, is_exact: bool) -> Found:
     last_seen = None if seen.last_ms is None else time_text(seen.last_ms)
-    kind: Kind = "user" if isinstance(seen, User) else "company"
+    kind = (USER if isinstance(seen, User) else COMPANY).name
     return Found(kind, seen.id, name(seen), seen.events, last_seen, is_exact)
 
 
@@ -224,7 +225,7 @@ async def holders(emulator: Emulator, feature: Feature, kind: Kind, after: int, 
         limit: the most to name before the look ends; 0 to count only.
     """
     pace, store, now_ms = _Pace(), emulator.store, time.time() * 1000
-    all_of: Mapping[str, User | Company] = store.users if kind == "user" else store.companies
+    all_of: Mapping[str, User | Company] = store.users if kind == USER.name else store.companies
     place, have, items = after, 0, list[Holder]()
     total = len(all_of)
     while place < total and not (limit and len(items) == limit) and await pace.goes_on():

@@ -1,15 +1,21 @@
 """What the control API shows: the shape of each answer, which `openapi` describes as it stands here."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bucket_loader.emulator.store.requests_log import Noted, Wrong
 from bucket_loader.emulator.store.store import Company, User
+from bucket_loader.model import COMPANY, KINDS, USER
 
-Kind = Literal["user", "company"]
+# Whom the emulator keeps one by one.
+SUBJECTS: Final = (USER.name, COMPANY.name)
+if TYPE_CHECKING:
+    Kind: TypeAlias = str
+else:
+    Kind = Literal[SUBJECTS]
 JsonObject: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
 Moment: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
@@ -22,17 +28,11 @@ class Done(Struct):
     success: Literal[True] = True
 
 
-class State(Struct):
-    """How much there is of everything."""
-
-    users: int
-    companies: int
-    events: int
-    feedback: int
-    feature_events: int
-    unassociated_events: int
-    requests: int
-    refused: int
+State: Final = msgspec.defstruct(
+    "State",
+    [(name, int) for name in (*(kind.plural for kind in KINDS.values()), "unassociated_events", "requests", "refused")],
+    namespace={"__doc__": "How much there is of everything."},
+)
 
 
 class RequestView(Struct):

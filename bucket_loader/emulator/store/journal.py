@@ -12,9 +12,10 @@ from typing import ClassVar, Final, Protocol
 import msgspec
 
 from bucket_loader.emulator.store import wire
+from bucket_loader.model import KINDS
 
 BULK: Final = "bulk"
-_TYPES: Final = (BULK, "user", "company", "event", "feedback", "feature-flag-event")
+_TYPES: Final = (BULK, *(kind.wire for kind in KINDS.values()))
 _FORGOTTEN: Final = frozenset({"prompt-event", "channel-status-event"})
 
 

@@ -13,6 +13,11 @@ import msgspec
 
 from bucket_loader.emulator.store.wire import Item, id_text
 from bucket_loader.model import (
+    COMPANY,
+    EVENT,
+    FEATURE_EVENT,
+    FEEDBACK,
+    USER,
     AcceptedCompany,
     AcceptedContext,
     AcceptedEvent,
@@ -92,6 +97,16 @@ class Store:
     def feedback(self) -> int:
         """How much distinct feedback there is."""
         return len(self._feedback_named) + self._feedback_generated
+
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of each kind, by the kind's plural."""
+        return {
+            USER.plural: len(self.users),
+            COMPANY.plural: len(self.companies),
+            EVENT.plural: self.events,
+            FEEDBACK.plural: self.feedback,
+            FEATURE_EVENT.plural: self.feature_events,
+        }
 
     def apply(self, items: Iterable[Item], now_ms: float) -> str | None:
         """Do what the records say, in order; return the feedbackId of the last feedback, if there was any."""

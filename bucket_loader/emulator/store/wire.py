@@ -11,11 +11,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from bucket_loader.model import (
-    AcceptedCompany,
-    AcceptedEvent,
+    FEATURE_EVENT,
+    KINDS,
     AcceptedFeatureEvent,
     AcceptedFeedback,
-    AcceptedUser,
     contract,
     javascript,
 )
@@ -222,14 +221,14 @@ def check(item: Item) -> str | None:
 
     Source: S3 and OA (timestamp: milliseconds since the epoch or ISO-8601), S0 and S1 (score or comment).
     """
-    if isinstance(item, AcceptedUser | AcceptedEvent | AcceptedCompany | AcceptedFeedback):
-        if item.timestamp is not None:
-            moment = milliseconds(item.timestamp)
-            if moment is None:
-                return "timestamp: Expected milliseconds since the epoch or an ISO-8601 date-time with its offset"
-            item.timestamp = moment
-        if isinstance(item, AcceptedFeedback) and item.score is None and item.comment is None:
-            return "score: Expected a score or a comment, got neither"
+    timestamp = getattr(item, "timestamp", None)
+    if timestamp is not None:
+        moment = milliseconds(timestamp)
+        if moment is None:
+            return "timestamp: Expected milliseconds since the epoch or an ISO-8601 date-time with its offset"
+        setattr(item, "timestamp", moment)  # noqa: B010  # not every item has one, which the type cannot say
+    if isinstance(item, AcceptedFeedback) and item.score is None and item.comment is None:
+        return "score: Expected a score or a comment, got neither"
     return None
 
 
@@ -258,6 +257,6 @@ def id_text(identifier: contract.LenientId) -> str:
 # How the bodies of each type are read; `bulk` is a list whose items name theirs.
 TYPES: Final[dict[str, Reader]] = {
     "bulk": read_bulk,
-    **{contract.WIRE_TYPES[kind]: reader(contract.LENIENT[kind]) for kind in contract.KINDS},
-    contract.WIRE_TYPES["feature_event"]: read_feature_events,
+    **{kind.wire: reader(contract.LENIENT[kind.name]) for kind in KINDS.values()},
+    FEATURE_EVENT.wire: read_feature_events,
 }

@@ -19,7 +19,7 @@ from bucket_loader.planning.mapping.apply import Check, Mapping, NestedColumn
 from bucket_loader.planning.mapping.expressions import check_expression
 from bucket_loader.planning.mapping.forms import Form, Wrong, literal
 from bucket_loader.planning.mapping.query import Question
-from bucket_loader.planning.mapping.select import BITS, SUBJECTS, Part, Select, Value, constant_text, named_columns
+from bucket_loader.planning.mapping.select import BITS, Part, Select, Value, constant_text, named_columns
 
 # Record timestamps before this are a unit mistaken, not history (DESIGN: small decisions).
 EARLIEST: Final = "1980-01-01"
@@ -104,7 +104,7 @@ class _Compiler:
             nested=tuple(self.nested),
             stream=self.stream.name,
             masks=-(-len(checks) // BITS),
-            subject=SUBJECTS[self.stream.record] if self.stream.on_removed is not None else None,
+            subject=self.stream.kind.subject if self.stream.on_removed is not None else None,
         )
 
     def _raise_mistakes(self) -> None:

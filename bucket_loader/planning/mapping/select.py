@@ -124,7 +124,7 @@ class Select:
     @property
     def _compares(self) -> bool:
         """Whether anybody asks what a record holds, besides whose it is: the comparison, or a receipt."""
-        return self.stream.mode != "full"
+        return self.stream.mode.remembers
 
     @property
     def _is_content(self) -> bool:
@@ -187,7 +187,7 @@ class Select:
         return texts
 
     def _opening(self) -> str:
-        return f'{{"type":"{contract.WIRE_TYPES[self.stream.record]}"'
+        return f'{{"type":"{self.stream.kind.wire}"'
 
     def _sent_head(self) -> str:
         """Give the head as it is sent: the legacy APIs know no `type`, and it is part of the content all the same.
@@ -216,8 +216,7 @@ class Select:
     def _key(self) -> str:
         """Give the identity, hashed: the ids, or `key:`, or the content. The `1` is the encoding's version."""
         if self.stream.ordered:
-            names = ["userId"] if self.stream.record == "user" else ["companyId", "userId"]
-            parts = [part for name in names for part in self.parts.get(name, [])]
+            parts = [part for name in self.stream.kind.ids for part in self.parts.get(name, [])]
         else:
             parts = self.parts.get("key.", [])
         if not parts:
@@ -226,7 +225,7 @@ class Select:
 
     def _subject(self) -> str:
         """Give what must be gone for a row to have vanished, hashed: the user, or the company with whatever user."""
-        parts = self.parts[SUBJECTS[self.stream.record]]
+        parts = self.parts[self.stream.kind.subject]
         return self._hashed([part for part in parts if isinstance(part, Value)])
 
     def _hashed(self, values: Sequence[Value]) -> str:
@@ -244,7 +243,6 @@ class Select:
         return masks
 
 
-SUBJECTS: Final = {"user": "userId", "company": "companyId"}
 _FIRST_ID: Final = r"""regexp_extract(ids, '^\{"[A-Za-z]+":("(?:[^"\\]|\\.)*")', 1)"""
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies as st
 from mapping_helpers import AS_OF, check_conservation, codes, compiled, mapped, stream_of
 
 from bucket_loader.model import contract
-from bucket_loader.model.contract import KINDS, ONE_OF, STRICT
+from bucket_loader.model.contract import ONE_OF, STRICT
+from bucket_loader.model.kinds import KINDS
 from bucket_loader.model.rows import InputBatch
 from bucket_loader.planning.mapping import compile_mapping
 
