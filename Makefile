@@ -1,16 +1,19 @@
-# `make demo` and `make test` each do all their set-up, in either order.
+# `make demo`, `make test` and `make test-all` each do all their set-up, in any order.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test airflow check lint types format simulation rehearsals kills cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order bench schema constraints clean
+.PHONY: help demo test test-all environments airflow clients check lint types format simulation rehearsals kills \
+	cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order bench constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
-	@echo "make test         lint, types and all tests"
-	@echo "make airflow      Airflow 2 and 3 in environments of their own; with them 'make test' runs their tests too"
+	@echo "make test         lint, types, and every test that needs nothing but Python; it says what it leaves out"
+	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
+	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
+	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, and the published clients"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
@@ -30,21 +33,41 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	@$(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5%
 
+# The tests in tiers (tests/tiers.py): `test` leaves out what has a marker, and `test-all` runs that after it.
+TESTS := $(BIN)/python -m pytest -n auto --dist worksteal -rs
+
 test: $(READY) check
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(TESTS) --tier test
+
+test-all: export BUCKET_LOADER_CI := 1# a skipped test is a failure
+test-all: $(READY)
+	@$(MAKE) --no-print-directory -j4 test environments
+	@$(TESTS) --tier rest
+
+environments: airflow clients
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
-AIRFLOWS := 2=2.11.2 3=3.3.2
+AIRFLOW_2 := 2.11.2
+AIRFLOW_3 := 3.3.2
 
-airflow: .airflow/.ready
+airflow: .airflow/2/.ready .airflow/3/.ready
 
-.airflow/.ready: pyproject.toml | $(READY)
-	@echo "installing Airflow into .airflow ..."
+.airflow/%/.ready: pyproject.toml | $(BIN)/uv
+	@echo "installing Airflow $(AIRFLOW_$*) into .airflow/$* ..."
+	@test -x .airflow/$*/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .airflow/$*
+	@$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python apache-airflow==$(AIRFLOW_$*) --editable .
+	@touch $@
+
+$(BIN)/uv: | $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@for one in $(AIRFLOWS); do home=.airflow/$${one%%=*}; \
-		test -x $$home/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $$home || exit 1; \
-		$(BIN)/uv pip install --quiet --python $$home/bin/python "apache-airflow==$${one#*=}" --editable . || exit 1; \
-	done
+
+# The published clients, which the emulator's tests run as they are.
+clients: .clients/.ready
+
+.clients/.ready: tests/emulator/sdk/package.json
+	@echo "installing the published clients into .clients ..."
+	@mkdir -p .clients && cp $< .clients
+	@cd .clients && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 check: lint types
@@ -60,7 +83,7 @@ format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-# The rehearsals at full size, against the real program (docs/rehearsals.md); the tests do a few of each.
+# The rehearsals at full size, against the real program (docs/rehearsals.md); `test-all` does a few of each.
 KILLS ?= 1000
 COUNT ?= 100
 KEYS ?= 100000
@@ -105,12 +128,11 @@ simulation: $(READY)
 	@$(BIN)/python tests/simulation/simulate.py --seeds $(or $(SEEDS),50000)
 	@$(BIN)/python tests/simulation/simulate.py --mistakes
 
-constraints: $(READY)
-	@$(BIN)/python -m pip install --quiet uv
+constraints: $(BIN)/uv
 	@{ echo "# Every package that the project was tested with; made by 'make constraints'."; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra dev --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .airflow build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .airflow .clients build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

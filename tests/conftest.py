@@ -5,6 +5,8 @@ from workplace import COMPANIES, KEY, Emulator, Workplace
 
 from bucket_loader.emulator.http.server import running
 
+pytest_plugins = ["tiers"]
+
 
 @pytest.fixture(scope="session")
 def shared_emulator():

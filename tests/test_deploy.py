@@ -15,9 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import machine
 import pytest
 from ruamel.yaml import YAML
+from tiers import require
 from workplace import COMPANIES
 
 from bucket_loader.cli import commands as cli
@@ -108,7 +108,7 @@ def unit(name):
 @pytest.mark.parametrize("name", ["bucket-loader@.service", "bucket-loader@.timer"])
 def test_systemd_finds_no_fault_in_a_unit(name, tmp_path):
     """`systemd-analyze verify` knows every word of it; one that is misspelt would be told."""
-    machine.require(programs=("systemd-analyze",))
+    require("systemd-analyze")
     for path in DEPLOY.glob("bucket-loader@.*"):
         shutil.copy(path, tmp_path)
     misspelt = tmp_path / "misspelt.service"

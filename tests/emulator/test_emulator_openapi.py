@@ -1,13 +1,11 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from emulator_api import PUBLISHABLE, SECRET, Api
-from machine import require
 
 from bucket_loader.emulator.http.app import API, LEGACY
 from bucket_loader.emulator.http.control import CONTROL
@@ -68,6 +66,7 @@ else:
     RUNS[0][1].extend(["--exclude-path-regex", REPEATED])
 
 
+@pytest.mark.schemathesis
 @pytest.mark.parametrize(("what", "chosen"), RUNS)
 def test_it_does_what_its_description_says(tmp_path, what, chosen):
     """Schemathesis finds no 5xx, no undescribed answer, nothing valid refused and nothing invalid accepted.
@@ -76,8 +75,6 @@ def test_it_does_what_its_description_says(tmp_path, what, chosen):
     cases are made up for each operation beside those that follow from the description (1 by default; from 2 on, the
     other legacy paths and orders of faults are tried too).
     """
-    require(modules=("schemathesis",))
-    assert shutil.which(SCHEMATHESIS)
     config = tmp_path / "schemathesis.toml"
     config.write_text(
         f'parameters."path.key" = "{PUBLISHABLE}"\n'

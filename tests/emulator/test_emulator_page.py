@@ -5,11 +5,12 @@ import time
 from urllib.parse import quote, urlsplit
 
 import pytest
+from browser import running_browser
 from emulator_api import Api
-from machine import require
 
 from bucket_loader.emulator.http.server import running
 
+pytestmark = pytest.mark.browser
 HOSTILE = '<script>window.hurt=1</script><img src=x onerror="window.hurt=1">"\'&amp;'
 RULE = {"type": "context", "field": "company.plan", "operator": "IS", "values": ["pro"]}
 FEATURE = {"key": "reports", "targeting": {"version": 1, "rules": [{"filter": RULE}]}}
@@ -18,9 +19,6 @@ FEATURE = {"key": "reports", "targeting": {"version": 1, "rules": [{"filter": RU
 @pytest.fixture(scope="module")
 def browser():
     """Run one browser for the whole file."""
-    require(programs=("chromium",), modules=("websockets",))
-    from browser import running_browser
-
     with running_browser() as running_one:
         yield running_one
 

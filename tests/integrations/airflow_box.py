@@ -11,11 +11,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import machine
+import pytest
+import tiers
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = Path(os.environ.get("BUCKET_LOADER_AIRFLOW", ROOT / ".airflow"))
-VERSIONS = ("2", "3")
+ROOT = tiers.ROOT
+VERSIONS = [pytest.param(version, marks=pytest.mark.airflow) for version in ("2", "3")]
 _WAIT_S = 180  # for anything that Airflow is asked to do
 _COMMANDS = """
 import json, sys
@@ -55,11 +55,7 @@ class Box:
     @property
     def python(self):
         """Its interpreter."""
-        return ENVIRONMENTS / self.version / "bin" / "python"
-
-    def require(self):
-        """Skip, or in CI fail, where this Airflow is not installed."""
-        machine.require(programs=[str(self.python)], hint="`make airflow` installs it")
+        return tiers.AIRFLOWS / self.version / "bin" / "python"
 
     @property
     def environment(self):

@@ -1,8 +1,7 @@
-"""A real Airflow, with its scheduler, runs the DAGs of `pipelines/dags` against an emulator: issue 6, "it must show" 1.
+"""A real Airflow, with its scheduler, runs the DAGs of `pipelines/dags` against an emulator.
 
 One Airflow a version, and one story: both DAGs; a task cleared; a task killed in the middle; a key that is wrong. It
-takes about a minute of CPU a version, so it runs in CI alone, or with BUCKET_LOADER_AIRFLOW_RUNS=1. It is one test, so
-that no two workers tell the same story.
+takes about a minute of CPU a version. It is one test, so that no two workers tell the same story.
 """
 
 import json
@@ -13,7 +12,6 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-import machine
 import pytest
 from airflow_box import ROOT, VERSIONS, Box, connection
 from workplace import KEY, Emulator
@@ -36,13 +34,7 @@ with DAG(dag_id="wrong_key", schedule=None, start_date=datetime(2025, 1, 1, tzin
     )
 """
 
-pytestmark = [
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        not (machine.IN_CI or os.environ.get("BUCKET_LOADER_AIRFLOW_RUNS")),
-        reason="a minute a version: with BUCKET_LOADER_AIRFLOW_RUNS=1, or in CI",
-    ),
-]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.airflow]
 
 
 @dataclass
@@ -60,7 +52,6 @@ class Story:
 def test_airflow_runs_clears_retries_and_gives_up_as_the_run_says(version, tmp_path):
     """Both DAGs load; what is cleared sends nothing; what is killed is retried, each row once; a wrong key ends it."""
     box = Box(version, tmp_path)
-    box.require()
 
     with airflow(box) as (command, emulator):
         story = tell(box, command, emulator)

@@ -119,7 +119,6 @@ def found(request, tmp_path_factory, shared_emulator):
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     box = Box(request.param, shared / f"airflow{request.param}")
-    box.require()
     box.home.mkdir(exist_ok=True)
     kept = box.home / "found.json"
     with (box.home / "asked").open("w") as asked:
@@ -335,7 +334,6 @@ def test_the_entry_point_names_the_provider():
 def test_reading_a_dag_file_loads_nothing_heavy(version, tmp_path):
     """Beyond what Airflow itself has loaded: a DAG file is read every few seconds."""
     box = Box(version, tmp_path)
-    box.require()
     dags = ROOT / "pipelines" / "dags"
     script = (
         f"import sys, runpy; from airflow import models, decorators; from {AIRFLOWS_OWN} import BaseOperator\n"

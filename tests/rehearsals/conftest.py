@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 
-import machine
 import pytest
 from driver import AT_ONCE, KEY, starter
 from harm import shim
@@ -36,7 +35,6 @@ def store():
 @pytest.fixture(scope="session")
 def tools(tmp_path_factory, endpoints):
     """What harms the program at its system calls."""
-    machine.require(programs=("cc",))
     library = shim(tmp_path_factory.mktemp("shim"))
     with starter(LD_PRELOAD=str(library)) as it:
         yield Tools(it, library, endpoints)

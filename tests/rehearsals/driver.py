@@ -25,7 +25,6 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, TypeVar
 
-import machine
 from harm import Harm
 from pyarrow import parquet
 
@@ -170,9 +169,9 @@ def lanes(given: Sequence[Given], places: Sequence[Place], do: Callable[[Given, 
         return [one for found in threads.map(lane, range(len(places))) for one in found]
 
 
-def often(variable: str, *, here: int, in_ci: int) -> int:
-    """Say how often something is rehearsed: as the environment says, else a few times, in CI a few more."""
-    return int(os.environ.get(variable, in_ci if machine.IN_CI else here))
+def often(variable: str, count: int) -> int:
+    """Return how often something is rehearsed: as the environment says, else so often."""
+    return int(os.environ.get(variable, count))
 
 
 # --- the emulator, from outside ------------------------------------------------------------------------------------

@@ -1,19 +1,16 @@
 """A load whose state lies where no worker's disk is: a ledger on PostgreSQL, files in a store."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import stores
 from driver import Load, name_of
 from pyarrow import fs, parquet
-
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in (".", "sources", "state")]
-import stores
-from ledgers import require_postgres
+from servers import postgres_url
 
 
 @dataclass
@@ -29,7 +26,7 @@ class Remote(Load):
         self.write("pipeline.yaml", text)
         url = self.store.url("states")
         self.environment |= {
-            "BUCKET_LOADER_STATE": f"{require_postgres()} {url}",
+            "BUCKET_LOADER_STATE": f"{postgres_url()} {url}",
             "AWS_ENDPOINT_URL": self.store.endpoint,
             "AWS_REGION": "us-east-1",
         }
@@ -47,7 +44,7 @@ class Remote(Load):
 
         while True:
             try:
-                with psycopg.connect(require_postgres(), autocommit=True) as connection:
+                with psycopg.connect(postgres_url(), autocommit=True) as connection:
                     found = connection.execute(
                         "SELECT schemaname FROM pg_tables WHERE tablename = 'chunk' AND starts_with(schemaname, %s)",
                         (f"bucket_loader@{self._name}@",),

@@ -10,7 +10,8 @@ import pytest
 from driver import Bucket, Load, bucket, often, tell
 from remote import Remote
 
-PAIRS = often("BUCKET_LOADER_COPIES", here=1, in_ci=3)
+pytestmark = pytest.mark.rehearsal
+PAIRS = often("BUCKET_LOADER_COPIES", 3)
 ACCEPTED = {0, 3}
 REFUSED = 75
 
@@ -26,7 +27,7 @@ def loads(kind, folder, it, forks, store):
 
 
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("kind", ["folder", "server"])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("server", marks=pytest.mark.postgres)])
 def test_of_two_copies_one_runs(tmp_path, forks, endpoints, store, kind):
     """Never both: each record is accepted once; the refused copy says 75; who is killed holds nothing afterwards."""
     refused, waits = 0, []

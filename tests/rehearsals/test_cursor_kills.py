@@ -15,7 +15,8 @@ import pytest
 from driver import FAILING, SEED, SLOW, UNSURE, Load, bucket, lanes, often, tell
 from invariants import at_every_moment, finished, some
 
-KILLS = often("BUCKET_LOADER_CURSOR_KILLS", here=3, in_ci=15)
+pytestmark = pytest.mark.rehearsal
+KILLS = often("BUCKET_LOADER_CURSOR_KILLS", 15)
 CONCURRENCIES = (1, 4, 8, 16) if KILLS > 15 else (4,)
 LOOKBACK = timedelta(hours=1)
 ENDS_S_MAX = 0.6  # a run that only looks takes about so long

@@ -7,7 +7,8 @@ import pytest
 from driver import Load, lanes, often, tell
 from killing import TITLE, Killing, kill_often, nothing_is_wrong
 
-KILLS = often("BUCKET_LOADER_KILLS", here=4, in_ci=40)
+pytestmark = pytest.mark.rehearsal
+KILLS = often("BUCKET_LOADER_KILLS", 40)
 CONCURRENCIES = (1, 4, 8, 16)
 SIZE = {} if KILLS > 100 else {"users": 60, "companies": 40, "events": 400}
 REQUESTS_MAX = 40 if KILLS > 100 else 20  # of the few hundred, or fewer, that a load needs: a dozen kills each

@@ -11,7 +11,8 @@ import pytest
 from driver import SEED, SLOW, UNSURE, Load, bucket, often, tell
 from invariants import at_every_moment, summed_up
 
-KEYS = often("BUCKET_LOADER_ORDER_KEYS", here=600, in_ci=2_000)
+pytestmark = pytest.mark.rehearsal
+KEYS = often("BUCKET_LOADER_ORDER_KEYS", 2_000)
 UPDATES = 5
 FAILING = {"kind": "status", "status": 500, "rate": 0.05}
 # Slow answers by less than a start takes: what a killed run left with the server is applied before the next one plans.

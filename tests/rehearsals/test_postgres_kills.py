@@ -10,19 +10,20 @@ import threading
 import time
 
 import pytest
+import servers
 from driver import bucket, lanes, often, tell
 from invariants import at_every_moment, finished
 from killing import TITLE, Killing, kill_often, nothing_is_wrong
-from remote import Remote, require_postgres
+from remote import Remote
 
-from ledgers import servers  # isort: skip
-
-KILLS = often("BUCKET_LOADER_POSTGRES_KILLS", here=4, in_ci=12)
+KILLS = often("BUCKET_LOADER_POSTGRES_KILLS", 12)
 CONCURRENCIES = (4, 16)
 SIZE = {} if KILLS > 100 else {"users": 40, "companies": 30, "events": 250}
 REQUESTS_MAX = 40 if KILLS > 100 else 16
 RESTARTS = 0.1  # the share of kills before which the server crashes
 DISKS_LOST = 0.5
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.postgres]
 
 
 @pytest.mark.timeout(14_400)
@@ -46,7 +47,7 @@ def test_kills_and_a_server_that_crashes_lose_nothing(tmp_path, forks, endpoints
         return kill_often(at.url, killing, tmp_path, lambda folder, it: Remote(
             folder, it, forks, concurrency=concurrency, store=store, **SIZE))  # fmt: skip
 
-    require_postgres()
+    servers.postgres()  # it starts once, and before the threads
     found = lanes(CONCURRENCIES, endpoints[: len(CONCURRENCIES)], kill)
     tell(TITLE, *(killing.row() for killing in found), f"the server crashed {len(restarts)} times")
 

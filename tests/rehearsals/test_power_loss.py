@@ -16,7 +16,8 @@ from driver import SEED, lanes, often, tell
 from harm import KILLS, identity
 from points import NOT_MET, calls_of, durable_of, one_point, some
 
-POINTS = often("BUCKET_LOADER_POWER_CUTS", here=3, in_ci=16)  # 0: all
+pytestmark = [pytest.mark.rehearsal, pytest.mark.syscalls]
+POINTS = often("BUCKET_LOADER_POWER_CUTS", 16)  # 0: all
 STATE = ".bucket_loader"
 LUCK = (0.0, 0.5)  # how much of what was not synced is on the disk all the same
 

@@ -1,12 +1,9 @@
-"""The same export, the same bytes on the wire: whatever the machine around it says, and through kills.
+"""The same export, the same bytes on the wire: whatever the machine around it says, and through kills."""
 
-In CI all twenty combinations; on a laptop every fifth.
-"""
-
-import machine
 import pytest
 from driver import Load, Processes, bucket
 
+pytestmark = pytest.mark.rehearsal
 SIZE = {"users": 60, "companies": 40, "events": 300, "refused": 0}
 CHUNKS = 60 // 20 + 40 // 20 + 300 // 20
 COMBINATIONS = [
@@ -43,7 +40,7 @@ def plain(tmp_path_factory, endpoints):
 
 @pytest.mark.parametrize(
     "around",
-    COMBINATIONS if machine.IN_CI else COMBINATIONS[::5],
+    COMBINATIONS,
     ids=lambda around: "_".join(f"{name}-{value}" for name, value in around.items()).replace("/", "-"),
 )
 def test_the_requests_are_the_same_bytes(tmp_path, endpoints, plain, around):

@@ -12,7 +12,8 @@ import pytest
 from driver import REFUSING, SEED, Load, bucket, lanes, often, tell
 from invariants import at_every_moment, finished
 
-COUNT = often("BUCKET_LOADER_SIGNALS", here=2, in_ci=12)
+pytestmark = pytest.mark.rehearsal
+COUNT = often("BUCKET_LOADER_SIGNALS", 12)
 FAULTS = ({"kind": "latency", "seconds": 0.05}, {"kind": "status", "status": 500, "rate": 0.1}, REFUSING)
 SIZE = {"users": 60, "companies": 30, "events": 400, "concurrency": 4}
 # On a machine of its own it is well under one: what is in flight is answered in 0.05 s, and nothing else is waited for.

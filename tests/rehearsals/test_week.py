@@ -1,7 +1,7 @@
 """An hourly pipeline of events through a week: what arrives is what happened, each event once.
 
 Failures, kills, late rows, runs again, and a day's outage (see `week.py`). `make week` plays 168 hours in each setting
-and prints a table; here it is a few hours, with shorter days (`BUCKET_LOADER_WEEK_HOURS`).
+and prints a table; here it is fewer (`BUCKET_LOADER_WEEK_HOURS`).
 """
 
 import random
@@ -16,12 +16,16 @@ from hourly import Hourly, RemoteHourly
 from invariants import at_every_moment, some
 from week import CERTAIN, UNCERTAIN, Scheduler
 
-HOURS = often("BUCKET_LOADER_WEEK_HOURS", here=4, in_ci=36)
+HOURS = often("BUCKET_LOADER_WEEK_HOURS", 36)
 DAY = 24 if HOURS > 24 else max(2, HOURS // 3)
 AUDITS = 1 + HOURS // 12
-SETTINGS = [("folder", CERTAIN), ("folder", UNCERTAIN), ("server", UNCERTAIN)]
-if HOURS < 12:
-    SETTINGS.pop()  # `test_postgres_kills` has a server for everyday
+SETTINGS = [
+    ("folder", CERTAIN),
+    ("folder", UNCERTAIN),
+    pytest.param(("server", UNCERTAIN), marks=pytest.mark.postgres),
+]
+
+pytestmark = pytest.mark.rehearsal
 
 
 @contextmanager

@@ -6,12 +6,13 @@ import mistakes
 import pytest
 import scenario
 import simulate
-from machine import IN_CI
 from virtual import ViolationError, World
 
 # More by hand: `make simulation` plays 50,000.
-SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000" if IN_CI else "240"))
+SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000"))
 BLOCKS = 8
+
+pytestmark = pytest.mark.simulation
 
 
 @pytest.fixture(scope="module", autouse=True)

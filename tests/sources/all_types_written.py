@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from all_types import documented
 from deltalake import write_deltalake
 from pyiceberg.catalog import load_catalog
@@ -238,3 +239,9 @@ WRITERS = {
     "CSV": csv, "Parquet": parquet, "PostgreSQL": in_postgresql, "MariaDB": in_mariadb, "SQLite": in_sqlite,
     "DuckDB": in_duckdb, "Delta": delta, "Iceberg": iceberg, "Parquet of DuckDB": parquet_of_duckdb,
 }  # fmt: skip
+SERVERS = {"PostgreSQL": pytest.mark.postgres, "MariaDB": pytest.mark.mariadb}
+
+
+def places(*names: str) -> list[object]:
+    """Return the writers of these names for `parametrize`, each with the marker that it needs."""
+    return [pytest.param(name, marks=SERVERS.get(name, ())) for name in names]

@@ -1,7 +1,6 @@
 """Database servers of the tests' own: on a free port, in a folder of their own, one for each worker, ended with it."""
 
 import atexit
-import glob
 import os
 import pwd
 import shutil
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-import machine
+import tiers
 
 PASSWORD = "p@ss/w:o#r%d?1"  # noqa: S105  # of a server that lives for one test; every sign that has a meaning in a URL
 
@@ -41,9 +40,7 @@ def unprivileged():
 @cache
 def postgres():
     """Start PostgreSQL; gives its port. The user is `postgres`, the password `PASSWORD`."""
-    for folder in sorted(glob.glob("/usr/lib/postgresql/*/bin")):  # noqa: PTH207  # where Debian hides them
-        os.environ["PATH"] += os.pathsep + folder
-    machine.require(programs=("initdb", "pg_ctl"), modules=("adbc_driver_postgresql",))
+    tiers.expect("postgres")
     base, port, who = Path(tempfile.mkdtemp(prefix="pg-")), free_port(), unprivileged()
     (base / "password").write_text(PASSWORD)
     if who:
@@ -86,8 +83,7 @@ def in_postgres(*statements):
 @cache
 def mariadb():
     """Start MariaDB; gives its port. The user is `loader`, the password `PASSWORD`."""
-    os.environ["PATH"] += os.pathsep + "/usr/sbin"
-    machine.require(programs=("mariadbd", "mariadb-install-db"), modules=("pymysql",))
+    tiers.expect("mariadb")
     base, port = Path(tempfile.mkdtemp(prefix="my-")), free_port()
     user = f"--user={pwd.getpwuid(os.getuid()).pw_name}"
     data = f"--datadir={base / 'data'}"

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-import machine
 import pytest
 from pyarrow import fs
 
@@ -61,7 +60,6 @@ class Store:
 @contextlib.contextmanager
 def s3(monkeypatch):
     """Run moto's S3 with an empty bucket; credentials are in the environment, as they are for users."""
-    machine.require(modules=["moto", "flask", "flask_cors"])
     from moto.server import ThreadedMotoServer
 
     for name, value in {
@@ -89,7 +87,6 @@ def s3(monkeypatch):
 @contextlib.contextmanager
 def google():
     """Run an emulator of Google Cloud Storage; in a process of its own, since pyarrow's reader keeps Python waiting."""
-    machine.require(modules=["gcp_storage_emulator"])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

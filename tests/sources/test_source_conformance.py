@@ -175,8 +175,8 @@ def from_staged(base, columns):
 
 SOURCES = [
     from_csv, from_parquet, from_jsonl, from_arrow, from_arrow_stream, from_excel, from_delta, from_iceberg,
-    from_sqlite, from_duckdb, from_postgres, from_mariadb, from_alchemy, from_query, from_frame,
-    from_table, from_staged,
+    from_sqlite, from_duckdb, from_alchemy, from_query, from_frame, from_table, from_staged,
+    pytest.param(from_postgres, marks=pytest.mark.postgres), pytest.param(from_mariadb, marks=pytest.mark.mariadb),
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from source_helpers import Read, sql_source
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.model.rows import ROWS_MAX
 
+pytestmark = pytest.mark.mariadb
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 SECRETS = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), "wrong"}
 

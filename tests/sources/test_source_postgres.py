@@ -17,6 +17,7 @@ from source_helpers import Read, sql_source
 from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
 from bucket_loader.model.rows import ROWS_MAX
 
+pytestmark = pytest.mark.postgres
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 SECRETS = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), unquote(PASSWORD), "wrong"}
 

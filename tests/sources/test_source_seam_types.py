@@ -37,6 +37,7 @@ def test_a_span_keeps_its_parts(months, days, nanoseconds, text):
 
 @pytest.mark.parametrize("span", ["14 months 3 days", "-1 year -2 months", "36 hours -0.5 seconds", "0 days",
                                   "-1 day 00:00:00.000001"])  # fmt: skip
+@pytest.mark.postgres
 def test_duckdb_and_postgresql_spell_a_span_alike(tmp_path, span):
     """What DuckDB's interval becomes is what PostgreSQL itself writes of the same one."""
     duckdb.connect(tmp_path / "s.duckdb").close()
@@ -127,6 +128,7 @@ def test_durations_and_wide_decimals(tmp_path, made):
     assert read.schema.field("w").type == JSON
 
 
+@pytest.mark.postgres
 def test_a_composite_that_is_null(tmp_path):
     """The driver stumbles over one; it is read as one without values, and its neighbours as they are."""
     in_postgres("DROP TYPE IF EXISTS spot", "CREATE TYPE spot AS (city text, at timestamptz, rooms bigint)")

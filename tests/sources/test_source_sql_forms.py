@@ -115,7 +115,16 @@ def from_staged(folder):
     return stage(from_postgres(folder).read(), folder / "staged.parquet", fingerprint="x")
 
 
-@pytest.mark.parametrize("made", [from_postgres, from_mariadb, from_duckdb, from_parquet, from_staged])
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(from_postgres, marks=pytest.mark.postgres),
+        pytest.param(from_mariadb, marks=pytest.mark.mariadb),
+        from_duckdb,
+        pytest.param(from_parquet, marks=pytest.mark.postgres),
+        pytest.param(from_staged, marks=pytest.mark.postgres),
+    ],
+)
 def test_the_same_values_make_the_same_record(tmp_path, made):
     """Numbers beyond a double, floats, times with and without zone, UUIDs: one record, byte for byte."""
     (record,) = records(made(tmp_path))
@@ -127,6 +136,7 @@ def test_the_same_values_make_the_same_record(tmp_path, made):
     )
 
 
+@pytest.mark.postgres
 def test_numerics_without_precision(tmp_path):
     """Sums and quotients of PostgreSQL, whose digits no type says, are numbers as any other; so are those beyond 38."""
     (record,) = records(sql_source(tmp_path, postgres_url(), query="""
@@ -141,6 +151,7 @@ def test_numerics_without_precision(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.postgres
 def test_expressions_over_numerics(tmp_path):
     """A numeric without precision can be computed with, as what it is."""
     query = "select 1 as id, sum(x) as total from (values (7.4), (0)) v(x)"
@@ -150,6 +161,7 @@ def test_expressions_over_numerics(tmp_path):
     assert json.loads(record)["attributes"] == {"more": True}
 
 
+@pytest.mark.postgres
 def test_infinite_times_reject_their_row(tmp_path):
     """The infinite dates and times of PostgreSQL have no form; the row is rejected, the others go on."""
     stream = Stream.model_validate(
@@ -166,6 +178,7 @@ def test_infinite_times_reject_their_row(tmp_path):
     assert [(one.origin.row, one.reasons[0].code) for one in refused] == [(1, "year"), (2, "year"), (3, "year")]
 
 
+@pytest.mark.postgres
 def test_a_sqlite_number_is_the_same_number(tmp_path):
     """SQLite has fewer types; what it has makes the same record."""
     with closing(sqlite3.connect(tmp_path / "f.db")) as connection:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from all_types import documented, fields, texts
-from all_types_written import WRITERS, csv
+from all_types_written import WRITERS, csv, places
 from workplace import Workplace
 
 from bucket_loader.planning import plan_file as plan
@@ -63,7 +63,7 @@ def golden(tmp_path_factory):
     return DIGESTS.read_text("utf-8")
 
 
-@pytest.mark.parametrize("place", WRITERS)
+@pytest.mark.parametrize("place", places(*WRITERS))
 def test_every_source_makes_the_same_records(tmp_path, golden, place):
     """Numbers beyond doubles, times, spans, JSON, lists, structs, binary, hard texts and nulls: the golden bytes."""
     found = records(tmp_path, WRITERS[place](tmp_path, texts()))
@@ -72,7 +72,7 @@ def test_every_source_makes_the_same_records(tmp_path, golden, place):
     assert digests(found) == golden
 
 
-@pytest.mark.parametrize("place", ["Parquet", "PostgreSQL", "DuckDB"])
+@pytest.mark.parametrize("place", places("Parquet", "PostgreSQL", "DuckDB"))
 def test_a_query_over_a_source_makes_the_same_records(tmp_path, golden, place):
     """What was kept for a query and went through it has lost nothing of its types, JSON and spans included."""
     source = WRITERS[place](tmp_path, texts())
@@ -97,7 +97,7 @@ FLOATS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("place", [place for place in WRITERS if place != "CSV"])
+@pytest.mark.parametrize("place", places(*(place for place in WRITERS if place != "CSV")))
 def test_what_only_a_float_holds(tmp_path, place):
     """Floats of 16 and 17 digits, and great ones, are spelt alike wherever there are floats."""
     found = records(tmp_path, WRITERS[place](tmp_path, small(ratio=list(FLOATS))), names=["ratio"])
@@ -105,7 +105,7 @@ def test_what_only_a_float_holds(tmp_path, place):
     assert [re.search(rb'"ratio":([^,}]+)', record)[1].decode() for record in found] == list(FLOATS.values())
 
 
-@pytest.mark.parametrize("place", ["PostgreSQL", "DuckDB", "Parquet", "Delta", "Iceberg"])
+@pytest.mark.parametrize("place", places("PostgreSQL", "DuckDB", "Parquet", "Delta", "Iceberg"))
 def test_what_has_no_form_rejects_its_row(tmp_path, place):
     """An infinite float, and days and moments before the year 1000, reject their rows, each with its code."""
     table = small(ratio=["inf", None, None, "-inf", "1.5"], day=[None, "0999-12-31", None, None, None],

@@ -2,22 +2,18 @@
 
 import socket
 import sqlite3
-import sys
 import threading
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-import machine
+import servers
 
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.state.ledger import Conclusion, Ledger, NewStream
 from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase
-
-sys.path.append(str(Path(__file__).parents[1] / "sources"))  # where the servers of the tests' own are
-import servers
 
 RUN = "20260101T000000000Z"
 RECORDS = 1_000
@@ -71,17 +67,11 @@ class InFile:
         return b"".join(file.read_bytes() for file in self.path.parent.iterdir())
 
 
-def require_postgres():
-    """Have a server, and a driver for it; gives its URL."""
-    machine.require(modules=("psycopg",))
-    return servers.postgres_url()
-
-
 @dataclass
 class OnServer:
     """A ledger on a server, in a schema of its own; `url` may lead there by another way."""
 
-    url: str = field(default_factory=require_postgres)
+    url: str = field(default_factory=servers.postgres_url)
     schema: str = field(default_factory=lambda: f"bucket_loader@{uuid4().hex}")
 
     def open(self, waiting=NO_WAITING):
@@ -97,7 +87,7 @@ class OnServer:
         """Look into it over another connection, or change it."""
         import psycopg
 
-        with psycopg.connect(require_postgres(), autocommit=True) as connection:
+        with psycopg.connect(servers.postgres_url(), autocommit=True) as connection:
             connection.execute(f'SET search_path TO "{self.schema}"')
 
             def ask(statement):

@@ -17,7 +17,7 @@ from bucket_loader.model.rows import LoadedFile
 from bucket_loader.state.ledger import Conclusion, Part, Replay
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def place(request, tmp_path):
     """Where the ledger lies."""
     return InFile(tmp_path / "state" / "ledger.db") if request.param == "sqlite" else OnServer()

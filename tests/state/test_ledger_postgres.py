@@ -8,13 +8,15 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
-from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, require_postgres, seen, servers
+import servers
+from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, seen
 
 from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
 
+pytestmark = pytest.mark.postgres
 SOON = Waiting(reconnect_s=0.5)
 
 
@@ -269,7 +271,6 @@ def test_a_role_that_does_not_sync_is_put_right(place):
 def test_what_keeps_us_out_is_told_without_the_password(monkeypatch, change, error):
     """A wrong password or database is exit 2, a server that is away 75; no message and no repr holds a secret."""
     monkeypatch.setattr("bucket_loader.state.ledger.connecting.FIRST_S", 0.0)
-    require_postgres()
     secret, port = change.get("secret", servers.PASSWORD), change.get("port", servers.postgres())
     url = f"postgresql://postgres:{quote(secret, safe='')}@127.0.0.1:{port}/{change.get('database', 'postgres')}"
     server = Server(url)

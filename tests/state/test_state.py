@@ -9,13 +9,12 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from ledgers import require_postgres, servers
+import servers
+import stores
 from workplace import COMPANIES, Workplace
 
 from bucket_loader.model.errors import UsageError
 from bucket_loader.state.location import StatePlace, read_place
-
-import stores  # isort: skip  # beside the sources' tests, as `servers` is
 
 EVENTS = """
 - name: events
@@ -47,12 +46,12 @@ class Pod(Workplace):
         return super().command_of(*words, **{"BUCKET_LOADER_STATE": self.state} | variables)
 
 
-@pytest.fixture
+@pytest.fixture(params=[pytest.param("server", marks=pytest.mark.postgres)])
 def pod(tmp_path, emulator, s3):
     """A worker that forgets, with events to load."""
     it = Pod(tmp_path, emulator.url)
     it.prefix = uuid4().hex
-    it.state = f"{require_postgres()} {s3.url(it.prefix)}"
+    it.state = f"{servers.postgres_url()} {s3.url(it.prefix)}"
     rows = (f"{n},u{n},{'early' if n < 200 else 'late'},2025-01-01\n" for n in range(450))
     it.write("events.csv", "n,user,what,at\n" + "".join(rows))
     it.pipeline(EVENTS, name=f"test-{it.prefix}")
@@ -94,7 +93,7 @@ def test_a_disk_that_is_lost_between_runs_costs_nothing(pod, emulator):
 
 def test_the_plan_is_in_the_store_before_anything_is_sent(pod, emulator, s3):
     """A store that refuses stops the run while it can still be stopped: no run, no request."""
-    pod.state = f"{require_postgres()} s3://no-such-bucket/x"
+    pod.state = f"{servers.postgres_url()} s3://no-such-bucket/x"
     result = pod.run()
 
     assert result.exit_code in {2, 75}
@@ -200,7 +199,7 @@ def test_prune_empties_the_store_of_what_is_settled(pod, emulator, s3):
 def test_another_store_is_refused(pod, emulator, s3):
     """A ledger goes with its store: another place, or none, would look as if all memory were lost."""
     pod.run()
-    right, database = pod.state, require_postgres()
+    right, database = pod.state, servers.postgres_url()
     for wrong in (f"{database} {s3.url('elsewhere')}", database):
         pod.state = wrong
         assert pod.run().exit_code == 2
@@ -229,7 +228,7 @@ def psycopg_connection():
     """Connect without the loader."""
     import psycopg
 
-    with psycopg.connect(require_postgres(), autocommit=True) as connection:
+    with psycopg.connect(servers.postgres_url(), autocommit=True) as connection:
         yield connection
 
 
@@ -240,23 +239,25 @@ def test_expect_state_looks_on_the_server(pod):
     assert pod.run("--expect-state").exit_code == 0
 
 
+@pytest.mark.postgres
 def test_a_ledger_on_a_server_keeps_files_in_the_folder(workplace, emulator):
     """Without a store nothing else changes: memory is in the folder, the ledger is not."""
     workplace.write("accounts.csv", "id\na\n")
     workplace.pipeline(COMPANIES, name=f"local-{uuid4().hex}")
-    runs = [workplace.run("--state", require_postgres()) for _ in range(2)]
+    runs = [workplace.run("--state", servers.postgres_url()) for _ in range(2)]
 
     assert [run.summary["requests"] for run in runs] == [1, 0]
     assert list(workplace.folder.glob(".bucket_loader/*/snapshots/*.parquet"))
     assert not list(workplace.folder.glob(".bucket_loader/*/ledger.db"))
 
 
+@pytest.mark.postgres
 def test_a_folder_with_a_ledger_is_not_passed_over(workplace, emulator):
     """Who moves to a server, and leaves the memory behind, is stopped before everything is sent again."""
     workplace.write("accounts.csv", "id\na\n")
     workplace.pipeline(COMPANIES, name=f"moved-{uuid4().hex}")
     workplace.run()
-    result = workplace.run("--state", require_postgres())
+    result = workplace.run("--state", servers.postgres_url())
 
     assert (result.exit_code, emulator.state()["requests"]) == (2, 1)
     assert "knows nothing of them" in result.stderr

@@ -5,10 +5,10 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from shutil import which
 
 import pytest
 from scripted_server import KEY
+from tiers import require
 
 from bucket_loader.delivery.http.client import Client, Proof
 from bucket_loader.delivery.http.connection import Route, Watchdog
@@ -37,15 +37,13 @@ def make_client(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Clie
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Make two certificates that sign themselves: one for our loopback address, one for another host."""
-    openssl = which("openssl")
-    if openssl is None:
-        pytest.skip("openssl makes the certificates, and is not here")
+    require("openssl")
     folder = tmp_path_factory.mktemp("certificates")
     made = {}
     for name, subject in (("ours", "IP:127.0.0.1"), ("other", "DNS:other.invalid")):
         path = folder / f"{name}.pem"
         subprocess.run(
-            [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
              "-addext", f"subjectAltName={subject}", "-keyout", str(folder / "key"), "-out", str(folder / "cert")],
             check=True, capture_output=True,
         )  # fmt: skip
