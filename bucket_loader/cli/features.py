@@ -11,13 +11,13 @@ from bucket_loader.cli.options import all_of, pipeline_argument
 
 _answer_options: Final = all_of(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table, on stdout."),
-    click.option("--quiet", "-q", is_flag=True, help="Say only what was asked, and what went wrong."),
+    click.option("--quiet", "-q", is_flag=True, help="Print only what was asked for, and what went wrong."),
 )
 
 
 @main.group()
 def features() -> None:
-    """Read what features are defined in Bucket, and which of them a company has. Writes nothing.
+    """Read which features are defined in Bucket, and which of them a company has. Writes nothing.
 
     \b
     Examples:
@@ -49,7 +49,7 @@ def list_features(call: Call, /, pipeline: Path, **words: object) -> None:
 @features.command("evaluate")
 @pipeline_argument
 @click.option("--company", required=True, metavar="ID", help="The company that is asked about.")
-@click.option("--user", metavar="ID", help="A user of it.")
+@click.option("--user", metavar="ID", help="A user of the company.")
 @click.option("--attribute", "attributes", multiple=True, metavar="NAME=TEXT",
               help="More of the context, by its dotted name: company.plan=pro; may be repeated.")  # fmt: skip
 @_answer_options
@@ -57,9 +57,10 @@ def list_features(call: Call, /, pipeline: Path, **words: object) -> None:
 def evaluate_features(
     call: Call, /, pipeline: Path, company: str, user: str | None, attributes: tuple[str, ...], **words: object
 ) -> None:
-    """Show which features a company has: with what Bucket has stored of it, and what is given here.
+    """Show which features a company has.
 
-    Bucket may count it as an evaluation, as it does for every application that asks.
+    Bucket uses what it has stored of the company, and what is given here. It may count this as an evaluation, as it
+    does for every application that asks.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from bucket_loader.cli.options import Moment, pipeline_argument, run_argument, s
 @pipeline_argument
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show.")
 @click.option("--interval", nargs=2, type=Moment(), metavar="START END",
-              help="What its runs have sent: counts, and a digest that is equal for equal records.")  # fmt: skip
+              help="What the runs of this interval sent: counts, and a digest (equal for equal records).")  # fmt: skip
 @state_options
 @click.pass_obj
 def status(

@@ -92,10 +92,12 @@ pipeline_argument: Final = click.argument("pipeline", type=click.Path(path_type=
 run_argument: Final = click.argument("run_name", metavar="RUN")
 streams_option: Final = click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
 patience_option: Final = click.option(
-    "--patience", metavar="DURATION", help="How long to wait out an outage, for example 10s or 2h."
+    "--patience", metavar="DURATION", help="How long to wait in an outage, for example 10s or 2h."
 )
 wait_option: Final = click.option(
-    "--wait-for-lock", metavar="DURATION", help="Wait so long for another copy to end. [default: refuse, exit 75]"
+    "--wait-for-lock",
+    metavar="DURATION",
+    help="How long to wait for another copy to end. [default: do not wait, exit 75]",
 )
 metrics_option: Final = click.option(
     "--metrics", type=click.Path(path_type=Path), envvar="BUCKET_LOADER_METRICS", show_envvar=True, metavar="FILE",
@@ -105,43 +107,43 @@ metrics_option: Final = click.option(
 
 def allow_rejected_option(what: str = "rejected rows still count as success (exit 0)") -> Decorator[Any]:
     """Return the option `--allow-rejected`."""
-    return click.option("--allow-rejected", metavar="N|%", help=f"So many {what}.")
+    return click.option("--allow-rejected", metavar="N|%", help=f"This many {what}.")
 
 
 # Every command has these that works on a state; it begins with the libraries that all of them use.
 state_options: Final = all_of(
     click.option("--state", type=Place(), multiple=True, envvar="BUCKET_LOADER_STATE", metavar="PLACE",
-                 help="Where the memory of runs lies: a folder; postgresql://... for the ledger, and with it "
+                 help="Where the memory of runs is kept: a folder; or postgresql://... for the ledger, and with it "
                  "s3://... for the files. May be repeated. [default: .bucket_loader beside the pipeline file]"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
     click.option("--quiet", "-q", is_flag=True, help="Say nothing when all goes well."),
     click.option("--log-format", type=click.Choice(["text", "json"]), envvar="BUCKET_LOADER_LOG_FORMAT",
                  default="text", show_default=True, expose_value=False, show_envvar=True,
-                 help="What stderr is: lines for people, or JSON objects, one a line."),
+                 help="How stderr is written: text for people, or one JSON object a line."),
     _starts_with_libraries,
 )  # fmt: skip
 
 plan_options: Final = all_of(
     click.option("--as-of", type=Moment(),
-                 help="The time that records without one get. [default: the interval's end, or now]"),
+                 help="The time for records that have no time of their own. [default: the interval's end, or now]"),
     click.option("--interval-start", type=Moment(),
-                 help="From when; bound as :interval_start in queries and paths."),
-    click.option("--interval-end", type=Moment(), help="Until when, itself not included; bound as :interval_end."),
+                 help="The start of the interval: `:interval_start` in queries and paths."),
+    click.option("--interval-end", type=Moment(), help="The end of the interval, not included: `:interval_end`."),
     streams_option,
     click.option("--limit", type=click.IntRange(min=1),
-                 help="Read only so many rows of each stream; no cursor moves, nothing is removed."),
+                 help="Read at most this many rows of each stream. No cursor moves, nothing is removed."),
     click.option("--full", is_flag=True,
-                 help="Send every user and company, changed or not; never what was appended before."),
+                 help="Send every user and company, changed or not. Events that were sent are not sent again."),
     click.option("--expect-state", is_flag=True,
-                 help="Refuse to start without the state of an earlier run: it may have been lost."),
+                 help="Refuse to start when there is no state of an earlier run: it may have been lost."),
     click.option("--key-rotated", is_flag=True,
-                 help="Accept another key than before: it was replaced, the environment is the same."),
+                 help="Accept a new key: the key was replaced, and the environment is still the same."),
 )  # fmt: skip
 
 run_options: Final = all_of(
-    click.option("--accept-changes", is_flag=True, help="Go on although more has changed than `limits:` allow."),
+    click.option("--accept-changes", is_flag=True, help="Continue although more has changed than `limits:` allow."),
     click.option("--accept-mapping", is_flag=True,
-                 help="Go on although a stream without `key:` is mapped anew, and send all its rows."),
+                 help="Continue although the mapping of a stream without `key:` has changed, and send all its rows."),
     allow_rejected_option(),
     patience_option,
     click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),

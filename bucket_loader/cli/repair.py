@@ -20,9 +20,9 @@ from bucket_loader.cli.options import (
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--remap", is_flag=True, help="Map the rows anew, through the pipeline file as it is today.")
+@click.option("--remap", is_flag=True, help="Map the rows again, with the pipeline file as it is today.")
 @click.option("--pipeline", type=click.Path(path_type=Path),
-              help="The pipeline file. [default: the one whose state FILE lies in]")  # fmt: skip
+              help="The pipeline file. [default: the one that FILE's state belongs to]")  # fmt: skip
 @allow_rejected_option()
 @patience_option
 @wait_option
@@ -30,10 +30,10 @@ from bucket_loader.cli.options import (
 @metrics_option
 @click.pass_obj
 def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **words: object) -> None:
-    """Take up the dead letters in FILE again: as they were recorded, or through today's mapping.
+    """Send the dead letters in FILE again: as they were recorded, or with today's mapping.
 
-    It is a run of its own: what is rejected once more goes to a new file. A dead letter is taken up once, and never
-    over what a later run has sent of the same user or company. FILE may be a part of a dead-letter file.
+    A replay is a run of its own: what is rejected once more goes to a new file. A dead letter is replayed once. It is
+    left alone when a later run has sent the same user or company. FILE may be a part of a dead-letter file.
 
     \b
     Examples:
@@ -56,7 +56,10 @@ def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **w
 @state_options
 @click.pass_obj
 def abandon(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None:
-    """Close an unfinished RUN: its unsent rows return to the next plan, its unknowns stay claimed.
+    """Close an unfinished RUN: rows that it has not sent return to the next plan.
+
+    A record that was sent and got no answer stays claimed. The next plan sends a claimed user or company again, but
+    never a claimed event or feedback.
 
     \b
     Example:
@@ -78,14 +81,16 @@ def abandon(call: Call, /, pipeline: Path, run_name: str, **words: object) -> No
 @pipeline_argument
 @run_argument
 @click.option("--chunk", "members", help="Only this chunk, as `status --json` names it.")
-@click.option("--drop", is_flag=True, help="Do not send them; they go to the dead letters and stay claimed.")
+@click.option(
+    "--drop", is_flag=True, help="Do not send them. They go to the dead letters, and no later plan sends them."
+)
 @wait_option
 @state_options
 @click.pass_obj
 def release(call: Call, /, *, pipeline: Path, run_name: str, members: str | None, drop: bool, **words: object) -> None:
-    """Decide what becomes of the records that RUN holds: the next run sends them, or they are dropped.
+    """Decide about the records that RUN holds: the next run sends them, or they are dropped.
 
-    They were sent and never answered, and their stream says `on_unknown: hold`.
+    These records were sent and got no answer, and their stream says `on_unknown: hold`.
 
     \b
     Examples:
@@ -102,12 +107,14 @@ def release(call: Call, /, *, pipeline: Path, run_name: str, members: str | None
 
 @main.command()
 @pipeline_argument
-@click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="What is younger stays.")
+@click.option("--older-than", metavar="DURATION", default="30d", show_default=True, help="Younger files stay.")
 @wait_option
 @state_options
 @click.pass_obj
 def prune(call: Call, /, pipeline: Path, older_than: str, **words: object) -> None:
-    """Remove old plans and dead letters, never what is unfinished or remembers what was sent.
+    """Remove old plans and dead letters of ended runs.
+
+    Nothing of an unfinished run is removed, and the memory of what was sent stays.
 
     \b
     Example:

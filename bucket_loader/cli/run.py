@@ -31,7 +31,7 @@ from bucket_loader.cli.options import (
 @metrics_option
 @click.pass_obj
 def run(call: Call, /, pipeline: Path, **words: object) -> None:
-    """Finish what an earlier run left, plan what is to be sent, and send it.
+    """Finish what earlier runs left unfinished, then plan a new run, and send it.
 
     \b
     Examples:
@@ -47,12 +47,12 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
 
 @main.command()
 @pipeline_argument
-@click.option("--from", "start", type=Moment(), required=True, help="Where the history begins.")
-@click.option("--to", "end", type=Moment(), required=True, help="Where it ends; not loaded itself.")
+@click.option("--from", "start", type=Moment(), required=True, help="The start of the first window.")
+@click.option("--to", "end", type=Moment(), required=True, help="The end of the last window, itself not included.")
 @click.option("--every", metavar="WINDOW", default="month", show_default=True,
               help="hour, day, week, month, quarter, year, or a duration such as 6h.")  # fmt: skip
 @click.option(
-    "--again", is_flag=True, help="Read windows that were loaded before once more; what was sent is not sent twice."
+    "--again", is_flag=True, help="Read windows again that were loaded before. What was sent is not sent again."
 )
 @streams_option
 @allow_rejected_option("rejected rows of a window still count as success")
@@ -64,8 +64,8 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
 def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, every: str, **words: object) -> None:
     """Load the history of events and feedback in windows, each a run of its own.
 
-    Each window is bound as :interval_start and :interval_end. Interrupted, the same command goes on where it stopped;
-    what a window has sent is not sent again.
+    Each window is the interval of its run: `:interval_start` and `:interval_end`. After an interruption the same
+    command continues where it stopped. What a window has sent is not sent again.
 
     \b
     Examples:
@@ -87,13 +87,15 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
 
 @main.command()
 @pipeline_argument
-@click.option("--show", type=click.IntRange(min=0), default=0, help="Print so many records of each stream, on stderr.")
+@click.option(
+    "--show", type=click.IntRange(min=0), default=0, help="Print this many records of each stream, on stderr."
+)
 @plan_options
 @wait_option
 @state_options
 @click.pass_obj
 def plan(call: Call, /, pipeline: Path, show: int, **words: object) -> None:
-    """Do everything but send, and say what `run` would do.
+    """Plan a run, and say what it would send. Sends nothing.
 
     \b
     Examples:

@@ -55,14 +55,18 @@ def check(call: Call, /, pipeline: Path, **words: object) -> None:
 
 @main.command()
 @pipeline_argument
-@click.option("--keep", is_flag=True, help="Leave the emulator running afterwards, until Ctrl-C, to look around in.")
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Leave the emulator running after the run, until Ctrl-C, so that you can look around in it.",
+)
 @click.option("--faults", help="Faults for the emulator, as JSON or a file (see `emulator --help`).")
 @plan_options
 @run_options
 @state_options
 @click.pass_obj
 def rehearse(call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, **words: object) -> None:
-    """Do a whole run against a private emulator, with a throw-away state. Needs no key and no network.
+    """Do a whole run against a private emulator, with a temporary state. Needs no key and no network.
 
     \b
     Examples:
