@@ -70,6 +70,7 @@ from .files import (
     file_digest as file_digest,
     make_folder as make_folder,
     sync as sync,
+    written_whole as written_whole,
 )
 from .kinds import (
     COMPANY as COMPANY,

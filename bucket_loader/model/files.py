@@ -1,8 +1,44 @@
-"""Files that survive a power cut: folders, syncs, and a digest to know a file again by."""
+"""Files that survive a power cut: syncs, folders, files that are written whole; a digest to know a file again by."""
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Final
+
+_UNFINISHED: Final = ".unfinished"
+
+
+@contextmanager
+def written_whole(path: Path, *, beside: Path | None = None, sync_folder: bool = True) -> Iterator[BinaryIO]:
+    """Open a file to write it whole: it is complete under its name and survives a power cut, or it is not there.
+
+    It is written beside its place, synced, renamed, and then its folder is synced. It is for its owner alone.
+
+    Args:
+        path: its name; a file that is there is replaced.
+        beside: its name until it is complete, where several processes may write it at once.
+        sync_folder: whether its name has to survive a power cut too.
+
+    Raises:
+        OSError: the disk refuses; what was there before is still there.
+    """
+    unfinished = beside or path.with_name(path.name + _UNFINISHED)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+    if sync_folder:
+        sync(path.parent)
 
 
 def make_folder(path: Path) -> None:
@@ -24,6 +60,6 @@ def sync(path: Path) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """Give a file's sha256, in hex."""
+    """Return a file's sha256, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

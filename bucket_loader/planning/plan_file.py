@@ -8,7 +8,6 @@ A record's sequence is its place in its stream's file. The manifest is written l
 """
 
 import hashlib
-import re
 import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -33,16 +32,16 @@ from bucket_loader.model import (
     int64_array,
     repeated_text,
     sync,
+    written_whole,
     zeros,
 )
 from bucket_loader.planning import chunker
+from bucket_loader.state import MANIFEST
 
 if TYPE_CHECKING:
     from bucket_loader.model import Numbers
 
 ROW_GROUP: Final = 16_384  # records; what one random access has to read
-MANIFEST: Final = "manifest.json"
-REJECTED: Final = "rejected.jsonl"
 REMOVED: Final = "(removed)"  # the source of a record that no row was read for; its row is 0
 _PARQUET: Final[dict[str, Any]] = {
     "compression": "zstd",
@@ -240,11 +239,6 @@ def _opened(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path, pre_buffer=False)
 
 
-def file_name(position: int, stream: str) -> str:
-    """Name a stream's file: its position, and enough of its name to recognise."""
-    return f"{position:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stream)}.parquet"
-
-
 class StreamWriter:
     """Writes a stream's records, with the rows they were made from."""
 
@@ -357,11 +351,8 @@ def finish(folder: Path, manifest: Manifest) -> Plan:
     for path in folder.iterdir():
         if path.is_file():
             sync(path)
-    unfinished = folder / f"{MANIFEST}.unfinished"
-    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
-    sync(unfinished)
-    unfinished.replace(folder / MANIFEST)
-    sync(folder)
+    with written_whole(folder / MANIFEST) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     sync(folder.parent)
     return Plan(folder, manifest)
 

@@ -40,7 +40,7 @@ from bucket_loader.planning.cursor import HighWater, Mark
 from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping, subject_of_ids
 from bucket_loader.planning.plan_file import Manifest, Plan, PlannedStream, StreamWriter
 from bucket_loader.sources import SourceContext, StagedSource, delimiter_hint, open_source, stage, table_names
-from bucket_loader.state import DeadLetters, dead_letters, snapshots as snapshot
+from bucket_loader.state import REJECTED, DeadLetters, dead_letters, records_file, snapshots as snapshot
 
 Progress = Callable[[str, int, int], None]
 """Told after each batch: the stream's name, rows read so far, rows rejected so far."""
@@ -147,7 +147,7 @@ def _plan_stream(request: PlanRequest, sources: "_Sources", stream: Stream, posi
         counted = _stage(request, mapping, Reading(reading.schema, batches), rejected, staged)
         sources.require_whole(stream)
     counted = _add_removals(request, counted, reading.schema, rejected, staged)
-    final = request.folder / plan.file_name(position, stream.name)
+    final = request.folder / records_file(position, stream.name)
     counted = _settle(request, stream, counted, staged, final)
     return structs.replace(
         counted,
@@ -174,7 +174,7 @@ def _compile(request: PlanRequest, stream: Stream, schema: pa.Schema) -> RowMapp
 
 def _nothing_new(request: PlanRequest, stream: Stream, position: int) -> PlannedStream:
     """Plan a stream whose source has no new file: there is not even a column to map."""
-    final = request.folder / plan.file_name(position, stream.name)
+    final = request.folder / records_file(position, stream.name)
     writer = StreamWriter(final, pa.schema([("file", pa.string())]))
     writer.close()
     return structs.replace(
@@ -354,7 +354,7 @@ class _Rejected:
     def __init__(self, request: PlanRequest, stream: Stream) -> None:
         self._request = request
         self.stream = stream
-        self._file = DeadLetters(request.folder / plan.REJECTED)
+        self._file = DeadLetters(request.folder / REJECTED)
         self.count = 0
 
     def write(self, rejections: Iterable[Rejection]) -> None:

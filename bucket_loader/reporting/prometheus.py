@@ -8,12 +8,11 @@ import importlib.util
 import os
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import Counts, UsageError
+from bucket_loader.model import Counts, UsageError, written_whole
 
 PREFIX: Final = "bucket_loader_last"
 SUCCESS: Final = f"{PREFIX}_success_timestamp_seconds"
@@ -77,17 +76,10 @@ class Textfile:
             succeeded_at = now
         text = _text(run, self._labels or labels, now, succeeded_at)
         being_written = self.path.with_name(f".{self.path.name}.{os.getpid()}")  # not *.prom: nobody reads it
-        try:
-            with being_written.open("wb") as file:
-                os.fchmod(file.fileno(), 0o644)  # node_exporter is another user
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            being_written.replace(self.path)
-        except OSError:
-            with suppress(OSError):
-                being_written.unlink()
-            raise
+        # Its name need not survive a power cut, and its folder may be one that this user cannot read.
+        with written_whole(self.path, beside=being_written, sync_folder=False) as file:
+            os.fchmod(file.fileno(), 0o644)  # node_exporter is another user
+            file.write(text)
 
     def _before(self) -> tuple[dict[str, str], float]:
         """Give whose numbers the file holds, and when this pipeline last succeeded: 0 for never."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from bucket_loader.model import BucketLoaderError, Counts, RejectedRowsError
 from bucket_loader.reporting.events import ChunkRetried, Event
 from bucket_loader.reporting.terminal import give_up_stderr, table
-from bucket_loader.state import dead_letters
+from bucket_loader.state import StateLayout, dead_letters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -319,7 +319,7 @@ def next_step_after(summary: Summary) -> str:
     if summary.status == "rejected" and summary.letters:
         file = Path(summary.letters[0])
         # Where the ledger does not lie beside it, nothing else says whose letters these are.
-        whose = "" if (file.parent.parent / "ledger.db").exists() else " --pipeline FILE"
+        whose = "" if StateLayout.of_letters(file).ledger.exists() else " --pipeline FILE"
         return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
     if summary.status == "unfinished":
         return (

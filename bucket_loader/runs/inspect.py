@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from bucket_loader.config import Destination
 from bucket_loader.model import Api, Counts, Verdict
-from bucket_loader.planning import Plan, cursor, plan_file
+from bucket_loader.planning import Plan, cursor
 from bucket_loader.reporting import COLUMNS, Reporter
 from bucket_loader.runs import features
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.run import make_plan
-from bucket_loader.state import RunRow, State, look_at_state
+from bucket_loader.state import REJECTED, RunRow, State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
 # A read that only the right key may do. S4 documents none for the tracking API: that one is of its SDK (TRK).
@@ -66,7 +66,7 @@ def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, 
         reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
             reporter.show(row["record"])
-    rejected = planned.folder / plan_file.REJECTED
+    rejected = planned.folder / REJECTED
     if rejected.exists() and not reporter.quiet:
         reporter.rejected(rejected)
 

@@ -88,8 +88,9 @@ def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
     with opened(job) as state:
         unfinished = {row.run for row in state.ledger.runs("running", "unfinished")}
         bound = time.time() - older_than_s
-        plans = _ages(state, "plans", (path for path in state.plans.glob("*") if path.is_dir()))
-        letters = _ages(state, "dead_letters", (state.root / "dead_letters").glob("*.jsonl"))
+        layout = state.layout
+        plans = _ages(state, layout.plans, (path for path in layout.plans.glob("*") if path.is_dir()))
+        letters = _ages(state, layout.dead_letters, layout.all_letters())
         old_plans, old_letters = (
             [run for run, age in ages.items() if run not in unfinished and age < bound] for ages in (plans, letters)
         )
@@ -101,10 +102,10 @@ def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
     return {"plans": len(old_plans), "dead_letters": len(old_letters)}
 
 
-def _ages(state: State, folder: str, paths: Iterable[Path]) -> dict[str, float]:
+def _ages(state: State, folder: Path, paths: Iterable[Path]) -> dict[str, float]:
     """Give when what is in a folder was written last, by run; here or in the store."""
     found = {path.stem: path.stat().st_mtime for path in paths}
-    for one in state.files.listed(folder):
+    for one in state.files.listed(state.layout.name(folder)):
         run = one.name.split("/")[1]
         found[run] = max(found.get(run, 0.0), one.written_s)
     return found

@@ -41,7 +41,17 @@ from bucket_loader.runs import run
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.settle import sent_sequences
 from bucket_loader.sources import SourceContext, open_source
-from bucket_loader.state import Entry, Ledger, Replay, RunRow, State, dead_letters, look_at_state
+from bucket_loader.state import (
+    Entry,
+    Ledger,
+    Replay,
+    RunRow,
+    State,
+    StateLayout,
+    dead_letters,
+    look_at_state,
+    records_file,
+)
 
 _SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 _PLANNING: Final = "p"  # what planning rejected is numbered `p0`, `p1` ..., and made no record
@@ -95,7 +105,7 @@ def pipeline_file_of(file: Path) -> Path:
     Raises:
         UsageError: it lies in none, or the state does not know.
     """
-    path = file.absolute().parent.parent / "ledger.db"
+    path = StateLayout.of_letters(file).ledger
     hint = "say which pipeline it is of: --pipeline nightly.yaml"
     if not path.exists():
         raise UsageError(f"{file} does not lie in a pipeline's state", hint=hint)
@@ -246,7 +256,7 @@ def _recorded_stream(
     overtaken = _overtaken(replaying, old, keys)
     known = _known(replaying.state, old.name, keys) if SYNCS[old.mode].once else _nowhere(keys)
     chosen = [n for n, late, sent in zip(sequences, overtaken, known, strict=True) if not (late or sent)]
-    final = replaying.folder / plan_file.file_name(position, old.name)
+    final = replaying.folder / records_file(position, old.name)
     _select(before.path(old), chosen, _keys(before, old, chosen), final)
     delivered = sum(sent and not late for late, sent in zip(overtaken, known, strict=True))
     stream = structs.replace(

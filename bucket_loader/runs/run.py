@@ -28,13 +28,14 @@ from bucket_loader.model import (
     UsageError,
     give_memory_back,
     make_folder,
-    sync,
+    written_whole,
 )
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file, planner
 from bucket_loader.reporting import Resumed, Summary
 from bucket_loader.runs.job import Job, RunOptions, opened
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import (
+    REJECTED,
     DeadLetters,
     Ledger,
     NewStream,
@@ -152,19 +153,14 @@ def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ())
     _require_same_api(planned, job, "plan again; a replay needs --remap")
     if job.file is not None:
         state.ledger.note(pipeline_file=str(job.file.absolute()))
-    spooled, letters = planned.folder / plan_file.REJECTED, state.dead_letters(planned.manifest.run)
+    spooled, letters = planned.folder / REJECTED, state.dead_letters(planned.manifest.run)
     if spooled.exists() and not letters.exists():
         make_folder(letters.parent)
-        unfinished = letters.with_suffix(".unfinished")
-        shutil.copy(spooled, unfinished)
-        unfinished.chmod(0o600)
-        sync(unfinished)
         keep = state.letters_kept(planned.manifest.run)
-        with unfinished.open("rb") as file:
-            while lines := file.readlines(LETTERS_BYTES_AT_ONCE):
+        with spooled.open("rb") as source, written_whole(letters) as file:
+            while lines := source.readlines(LETTERS_BYTES_AT_ONCE):
+                file.writelines(lines)
                 keep(b"".join(lines))  # again after a death: readers drop repeats
-        unfinished.replace(letters)
-        sync(letters.parent)
     state.keep_plan(planned.manifest.run)
     manifest = planned.manifest
     state.ledger.add_run(

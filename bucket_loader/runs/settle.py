@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.model import StateUnavailableError, bool_array, int64_array, make_folder, ranges
-from bucket_loader.planning import Plan, PlannedStream, cursor, plan_file
+from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
-from bucket_loader.state import ChunkRow, Ledger, Part, State, snapshots
+from bucket_loader.state import ChunkRow, Ledger, Part, State, merged_file, snapshot_file, snapshots
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED = 1, 2
@@ -69,8 +69,7 @@ def _is_hashed(stream: PlannedStream) -> bool:
 def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> Part | None:
     if not fates.any():
         return None
-    name = plan_file.file_name(stream.position, stream.name).removesuffix(".parquet")
-    file = f"{name}-{planned.manifest.run}.parquet"
+    file = snapshot_file(stream.position, stream.name, planned.manifest.run)
     make_folder(state.snapshots)
     schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
     rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema)
@@ -153,7 +152,7 @@ def _merge_memory(state: State, stream: str, run_name: str) -> None:
     files = state.ledger.memory().get(stream, [])
     if len(files) <= snapshots.PARTS_MAX:
         return
-    merged = f"{files[-1].removesuffix('.parquet')}-merged.parquet"
+    merged = merged_file(files[-1])
     rows = snapshots.merge(state.memory()[stream], state.snapshots / merged)
     state.ledger.replace_memory(stream, files, state.keep_part(merged, rows), run_name)
     state.forget_parts(files)

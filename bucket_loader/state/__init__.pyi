@@ -6,6 +6,14 @@ from .dead_letters import (
     DeadLetters as DeadLetters,
     Entry as Entry,
 )
+from .layout import (
+    MANIFEST as MANIFEST,
+    REJECTED as REJECTED,
+    StateLayout as StateLayout,
+    merged_file as merged_file,
+    records_file as records_file,
+    snapshot_file as snapshot_file,
+)
 from .ledger import (
     ChunkRow as ChunkRow,
     ChunkState as ChunkState,

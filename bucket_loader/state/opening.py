@@ -13,6 +13,7 @@ from typing import IO, Final
 
 from bucket_loader.config import Pipeline
 from bucket_loader.model import StateError, StateLockedError, make_folder, sync
+from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
@@ -24,10 +25,10 @@ FOLDER: Final = ".bucket_loader"
 _MARK: Final = "belongs-to"  # what a store holds of the ledger that names its files
 
 
-def folder_of(pipeline: Pipeline, state: Path) -> Path:
-    """Give the folder of a pipeline's state: a name, a host and an environment have one together."""
+def layout_of(pipeline: Pipeline, state: Path) -> StateLayout:
+    """Return where a pipeline's state lies: a name, a host and an environment have one together."""
     parts = (pipeline.name, pipeline.destination.environment, pipeline.destination.host)
-    return state / "@".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts)
+    return StateLayout(state / "@".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,13 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
         StateError: one is expected and there is none; the key is another one; the ledger is damaged.
         StateLockedError: another copy is running on it.
     """
-    wanted, root = wanted or Wanted(), folder_of(pipeline, place.folder)
-    if wanted.expect and place.ledger is None and not (root / "ledger.db").exists():
+    wanted, layout = wanted or Wanted(), layout_of(pipeline, place.folder)
+    root = layout.root
+    if wanted.expect and place.ledger is None and not layout.ledger.exists():
         raise _not_there(str(root))
     try:
         make_folder(root)
-        lock = (root / "lock").open("ab")
+        lock = layout.lock.open("ab")
     except OSError as error:
         raise StateError(
             f"cannot write the state at {root}: {error.strerror}", hint="give a writable folder with --state"
@@ -69,9 +71,9 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
         _take(lock, root, wanted.waiting)
         for folder in (root.parent, root, *(path for path in root.iterdir() if path.is_dir())):
             sync(folder)  # names that a death may have left unsynced
-        ledger = Ledger(root / "ledger.db") if place.ledger is None else _ledger_of(place.ledger, root, wanted)
+        ledger = Ledger(layout.ledger) if place.ledger is None else _ledger_of(place.ledger, layout, wanted)
         undo.callback(ledger.close)
-        state = State(root, ledger, lock, _files(place, root))
+        state = State(layout, ledger, lock, _files(place, root))
         if place.ledger is not None:
             _require_same_store(state, place)
         if wanted.check_key:
@@ -87,9 +89,9 @@ def _not_there(where: str) -> StateError:
     )
 
 
-def _ledger_of(url: str, root: Path, wanted: Wanted) -> Ledger:
+def _ledger_of(url: str, layout: StateLayout, wanted: Wanted) -> Ledger:
     """Open a ledger on PostgreSQL, and lock it."""
-    server, schema = Server(url), schema_of(root.name)
+    server, schema = Server(url), schema_of(layout.root.name)
     if wanted.expect and (there := look(server, schema)) is None:
         raise _not_there(f"{server.name}, schema {schema!r}")
     if wanted.expect and there is not None:
@@ -98,16 +100,18 @@ def _ledger_of(url: str, root: Path, wanted: Wanted) -> Ledger:
         database = PostgresDatabase(server, schema, wanted.waiting)
         undo.callback(database.close)
         ledger = Ledger(database)
-        _require_same_beginning(ledger, root)
+        _require_same_beginning(ledger, layout)
         undo.pop_all()
     return ledger
 
 
-def _require_same_beginning(ledger: Ledger, root: Path) -> None:
+def _require_same_beginning(ledger: Ledger, layout: StateLayout) -> None:
     """Refuse a new ledger beside the memory of earlier runs."""
-    if not ledger.runs() and any((root / name).exists() for name in ("ledger.db", "snapshots")):
+    kept = layout.ledger.exists() or layout.snapshots.exists()
+    if kept and not ledger.runs():
         raise StateError(
-            f"{root} holds the memory of earlier runs, and the ledger on PostgreSQL is new: it knows nothing of them",
+            f"{layout.root} holds the memory of earlier runs, and the ledger on PostgreSQL is new: it knows nothing of "
+            "them",
             hint="go on with the --state that they had, or restore the database; where everything may be sent again, "
             "move the folder away first",
         )
@@ -128,7 +132,8 @@ def _require_same_store(state: State, place: StatePlace) -> None:
             )
         return
     if known is None:
-        if state.ledger.runs() or state.files.listed("plans") or state.files.listed("snapshots"):
+        folders = (state.layout.plans, state.layout.snapshots)
+        if state.ledger.runs() or any(state.files.listed(state.layout.name(folder)) for folder in folders):
             raise StateError(
                 f"{state.files.url('')} and the ledger do not belong together",
                 hint="is this the right --state? A state that began without a store goes on without one; a ledger "
@@ -150,19 +155,20 @@ def _mark_of(files: Files) -> str:
 
 def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
     """Open a state to read in it, beside a run that may be using it; None when there is none."""
-    root = folder_of(pipeline, place.folder)
+    layout = layout_of(pipeline, place.folder)
+    root = layout.root
     if place.ledger is not None:
         database = look(Server(place.ledger), schema_of(root.name))
         if database is None:
             return None
         with contextlib.ExitStack() as undo:
             undo.callback(database.close)
-            state = State(root, Ledger(database), io.BytesIO(), _files(place, root))
+            state = State(layout, Ledger(database), io.BytesIO(), _files(place, root))
             undo.pop_all()
         return state
-    if not (root / "ledger.db").exists():
+    if not layout.ledger.exists():
         return None
-    return State(root, Ledger(root / "ledger.db"), (root / "lock").open("rb"))
+    return State(layout, Ledger(layout.ledger), layout.lock.open("rb"))
 
 
 def _take(lock: IO[bytes], root: Path, waiting: Waiting) -> None:

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import Sync, sync
+from bucket_loader.model import Sync, written_whole
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
@@ -256,16 +256,14 @@ def _has_ids(part: Path) -> bool:
 
 def write_part(path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema = PART_SCHEMA) -> int:
     """Write a part durably: complete under its name, or not there. Returns its rows."""
-    unfinished = path.with_suffix(".unfinished")
     rows = 0
-    unfinished.touch(mode=0o600)  # ids are data of rows
-    with pq.ParquetWriter(unfinished, schema, compression=_COMPRESSION, use_dictionary=False) as writer:
+    with (
+        written_whole(path) as file,
+        pq.ParquetWriter(file, schema, compression=_COMPRESSION, use_dictionary=False) as writer,
+    ):
         for batch in batches:
             writer.write_batch(batch)
             rows += batch.num_rows
-    sync(unfinished)
-    unfinished.replace(path)
-    sync(path.parent)
     return rows
 
 

@@ -19,7 +19,7 @@ from bucket_loader.model import (
     StateError,
     StateUnavailableError,
     make_folder,
-    sync,
+    written_whole,
 )
 
 if TYPE_CHECKING:
@@ -107,18 +107,14 @@ class StoredFiles(Files):
         if path.exists():
             return True
         make_folder(path.parent)
-        unfinished = path.with_name(f"{path.name}.fetching")
-        unfinished.touch(mode=0o600)
         with self._explained(name):
             try:
-                with self._system.open_input_stream(self._key(name), compression=None) as stream:
-                    _write(unfinished, stream)
+                stream = self._system.open_input_stream(self._key(name), compression=None)
             except FileNotFoundError:
-                unfinished.unlink()
                 return False
-        sync(unfinished)
-        unfinished.replace(path)
-        sync(path.parent)
+        with written_whole(path) as file, self._explained(name), stream:
+            while piece := stream.read(_PIECE_BYTES):
+                file.write(piece)
         return True
 
     def read(self, *names: str) -> Iterator[bytes]:
@@ -184,12 +180,6 @@ class StoredFiles(Files):
                 f"the state's store refuses ({self.url(name)})",
                 hint="the credentials have to list, read, write and delete below this place; does the bucket exist?",
             ) from None
-
-
-def _write(path: Path, stream: "fs.NativeFile") -> None:
-    with path.open("wb") as file:
-        while piece := stream.read(_PIECE_BYTES):
-            file.write(piece)
 
 
 def stored(root: Path, url: str, identity: str) -> StoredFiles:

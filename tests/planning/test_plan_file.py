@@ -13,7 +13,7 @@ from bucket_loader.model.errors import StateError
 from bucket_loader.model.files import file_digest
 from bucket_loader.model.rows import BATCH_BYTES_MAX
 from bucket_loader.planning import plan_file as plans
-from bucket_loader.planning.plan_file import Manifest, PlannedStream, StreamWriter
+from bucket_loader.planning.plan_file import MANIFEST, Manifest, PlannedStream, StreamWriter
 
 ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.binary()), ("none", pa.null())])
 
@@ -188,7 +188,7 @@ def test_a_flipped_byte_of_a_file_is_found(maker):
 def test_a_flipped_byte_of_the_manifest_is_found(maker):
     """A manifest that is not what it was cannot be read, or has another digest than the run was begun with."""
     planned, _ = maker.make([50])
-    path, digest = maker.folder / plans.MANIFEST, planned.digest()
+    path, digest = maker.folder / MANIFEST, planned.digest()
     data = path.read_bytes()
     for place in range(0, len(data), 3):
         for changed in (data[place] ^ 1, 0xFF, 0x00):
@@ -206,7 +206,7 @@ def test_a_flipped_byte_of_the_manifest_is_found(maker):
 def test_half_a_plan_is_no_plan(maker, harm):
     """A plan without its manifest, or without a file of it, does not exist."""
     maker.make([10])
-    manifest = maker.folder / plans.MANIFEST
+    manifest = maker.folder / MANIFEST
     match harm:
         case "no manifest":
             manifest.unlink()

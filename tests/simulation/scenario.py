@@ -32,13 +32,13 @@ from virtual import ViolationError, World
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import deliver as delivery, queue as chunk_queue, worker
 from bucket_loader.delivery.http import client as clients, pacing, retry
-from bucket_loader.model import prefetch as ahead
+from bucket_loader.model import files, prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.text import Reporter, Summary
 from bucket_loader.runs import audit, lifecycle, run
 from bucket_loader.runs.job import Job, RunOptions
-from bucket_loader.state import dead_letters, snapshots as snapshot
+from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
 from bucket_loader.state.state import State
 
@@ -467,7 +467,8 @@ class Disk:
         if not self.power:
             return
         for path in self._files():
-            durable = self.synced.get(path, self.synced.get(path.with_suffix(".unfinished"), 0))  # or before its rename
+            before_its_rename = self.synced.get(path.with_name(f"{path.name}.unfinished"), 0)
+            durable = self.synced.get(path, before_its_rename)
             size = path.stat().st_size
             os.truncate(path, self.rng.randint(min(durable, size), size))
 
@@ -530,7 +531,8 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         (run, "give_memory_back", lambda: None),
         (ledger_file, "sqlite3", _like(sqlite3, connect=connect)),
         (dead_letters, "os", _like(os, write=write, fsync=fsync)),
-        (snapshot, "sync", sync),
+        (files, "os", _like(os, fsync=fsync)),
+        (files, "sync", sync),
         (dead_letters, "sync", sync),
     ]
     for where, name, instead in changes:

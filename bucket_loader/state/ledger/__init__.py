@@ -7,10 +7,9 @@ memory   what outlives a run            sqlite, postgres  behind the seam
 from bucket_loader.state.ledger.database import SCHEMA_VERSION, Database
 from bucket_loader.state.ledger.ledger import Ledger
 from bucket_loader.state.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Part, Replay, RunRow, RunStatus
-from bucket_loader.state.ledger.sqlite import PLANS, SqliteDatabase
+from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 __all__ = [
-    "PLANS",
     "SCHEMA_VERSION",
     "ChunkRow",
     "ChunkState",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.model import LedgerDamagedError, StateError, StateUnavailableError
+from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger.database import Row, Statement, layout
 
-PLANS: Final = "plans"  # the folder beside the ledger, made by the first plan
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
 
@@ -62,7 +62,7 @@ class SqliteDatabase:
         if synchronous != _SYNCHRONOUS_FULL:
             raise StateError("this SQLite does not sync its commits", hint="use a SQLite that honours synchronous=FULL")
         if not self.columns("meta"):
-            if (self._path.parent / PLANS).exists():  # there were runs, so there was a ledger
+            if StateLayout.of_ledger(self._path).plans.exists():  # there were runs, so there was a ledger
                 raise _damaged(self._path, "it is empty; was it copied without its -wal file?")
             self.write(list(layout(self.columns)))
         (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -1,0 +1,110 @@
+"""Where everything of a state lies: the one place that names its files and folders.
+
+<state>/<pipeline>@<environment>@<host>/
+ledger.db      lock
+plans/<run>/   snapshots/<file>.parquet   dead_letters/<run>.jsonl
+
+A place in a store has the same names, but for the dead letters: a folder for each run, and an object for each append.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_PLANS: Final = "plans"
+_SNAPSHOTS: Final = "snapshots"
+_DEAD_LETTERS: Final = "dead_letters"
+_LETTERS: Final = ".jsonl"
+_SNAPSHOT: Final = ".parquet"
+_LEDGER: Final = "ledger.db"
+MANIFEST: Final = "manifest.json"  # of a plan: without it the plan does not exist
+REJECTED: Final = f"rejected{_LETTERS}"  # of a plan: what planning rejected
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """The files and folders below a state's folder, and what a store calls them."""
+
+    root: Path
+
+    @classmethod
+    def of_letters(cls, file: Path) -> "StateLayout":
+        """Return the layout of the state that a file of dead letters lies in, if it lies in one."""
+        return cls(file.absolute().parent.parent)
+
+    @classmethod
+    def of_ledger(cls, file: Path) -> "StateLayout":
+        """Return the layout of the state that a ledger's file lies in."""
+        return cls(file.parent)
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger, where it is a file."""
+        return self.root / _LEDGER
+
+    @property
+    def lock(self) -> Path:
+        """What a run locks, so that it is alone."""
+        return self.root / "lock"
+
+    @property
+    def plans(self) -> Path:
+        """The folder of plans; made by the first."""
+        return self.root / _PLANS
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of the streams' memory."""
+        return self.root / _SNAPSHOTS
+
+    @property
+    def dead_letters(self) -> Path:
+        """The folder of what was rejected."""
+        return self.root / _DEAD_LETTERS
+
+    def plan(self, run: str) -> Path:
+        """Return the folder of a run's plan."""
+        return self.plans / run
+
+    def snapshot(self, file: str) -> Path:
+        """Return the path of a file of memory."""
+        return self.snapshots / file
+
+    def letters(self, run: str) -> Path:
+        """Return the file of a run's dead letters."""
+        return self.dead_letters / f"{run}{_LETTERS}"
+
+    def all_letters(self) -> Iterable[Path]:
+        """Return the files of dead letters that are there."""
+        return self.dead_letters.glob(f"*{_LETTERS}")
+
+    def name(self, path: Path) -> str:
+        """Return what a store calls a file or folder of the state."""
+        return path.relative_to(self.root).as_posix()
+
+    def stored_letters(self, run: str) -> str:
+        """Return the folder of a run's dead letters in a store."""
+        return f"{_DEAD_LETTERS}/{run}"
+
+    def new_letters(self, run: str) -> str:
+        """Name an object for more of a run's dead letters: objects sort as they were written."""
+        return f"{self.stored_letters(run)}/{time.time_ns():020d}-{secrets.token_hex(4)}{_LETTERS}"
+
+
+def records_file(position: int, stream: str) -> str:
+    """Name the file of a stream's records in a plan: its position, and enough of its name to recognise."""
+    return f"{position:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stream)}{_SNAPSHOT}"
+
+
+def snapshot_file(position: int, stream: str, run: str) -> str:
+    """Name the file of what a stream remembers of a run."""
+    return f"{records_file(position, stream).removesuffix(_SNAPSHOT)}-{run}{_SNAPSHOT}"
+
+
+def merged_file(last: str) -> str:
+    """Name the file that stands for several files of memory, the last of which is given."""
+    return f"{last.removesuffix(_SNAPSHOT)}-merged{_SNAPSHOT}"
