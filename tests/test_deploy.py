@@ -21,7 +21,7 @@ from tiers import require
 from workplace import COMPANIES
 
 from bucket_loader.cli import commands as cli
-from bucket_loader.config.pipeline import Destination
+from bucket_loader.config.destination import Destination
 from bucket_loader.model import errors
 
 ROOT = Path(__file__).parents[1]

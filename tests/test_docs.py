@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bucket_loader.cli.commands import EXIT_CODES, main
-from bucket_loader.config.pipeline import Destination, Stream
+from bucket_loader.config.destination import Destination
+from bucket_loader.config.stream import Stream
 from bucket_loader.config.yaml_file import load_pipeline
 
 ROOT = Path(__file__).parents[1]

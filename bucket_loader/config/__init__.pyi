@@ -1,47 +1,69 @@
 from . import (
     yaml_file as yaml_file,
 )
-from .pipeline import (
+from .addresses import (
     PATH_PARAMETER as PATH_PARAMETER,
     REMOTE as REMOTE,
-    SQL_PARAMETERS as SQL_PARAMETERS,
+    scheme_of as scheme_of,
+)
+from .destination import (
+    Destination as Destination,
+    Limits as Limits,
+)
+from .fingerprints import (
+    mapping_fingerprint as mapping_fingerprint,
+)
+from .mapping import (
+    Fields as Fields,
+    FieldSpec as FieldSpec,
+    Values as Values,
+)
+from .pipeline import (
+    Pipeline as Pipeline,
+)
+from .scalars import (
+    Share as Share,
+    directives as directives,
+    duration_s as duration_s,
+    share as share,
+)
+from .sources import (
+    SOURCE_TYPES as SOURCE_TYPES,
     AnySource as AnySource,
     ArrowSource as ArrowSource,
     CsvSource as CsvSource,
-    Cursor as Cursor,
     DeltaSource as DeltaSource,
-    Destination as Destination,
     ExcelSource as ExcelSource,
-    Fields as Fields,
-    FieldSpec as FieldSpec,
     FileSource as FileSource,
     FrameSource as FrameSource,
     IcebergSource as IcebergSource,
     JsonLinesSource as JsonLinesSource,
-    Limits as Limits,
-    OnRemoved as OnRemoved,
     ParquetSource as ParquetSource,
-    Pipeline as Pipeline,
     QuerySource as QuerySource,
-    Share as Share,
-    SqlDialect as SqlDialect,
+    SourceSpec as SourceSpec,
+    SourceType as SourceType,
     SqlSource as SqlSource,
     Storage as Storage,
-    Stream as Stream,
-    Values as Values,
-    directives as directives,
-    duration_s as duration_s,
     interval_is_used as interval_is_used,
-    scheme_of as scheme_of,
-    share as share,
+    shown_suffixes as shown_suffixes,
+    type_of as type_of,
+    type_of_path as type_of_path,
+)
+from .sql_text import (
+    SQL_PARAMETERS as SQL_PARAMETERS,
+    SqlDialect as SqlDialect,
     sql_code as sql_code,
     sql_parameters as sql_parameters,
     with_parameter_style as with_parameter_style,
     with_parameters as with_parameters,
 )
+from .stream import (
+    Cursor as Cursor,
+    OnRemoved as OnRemoved,
+    Stream as Stream,
+)
 from .yaml_file import (
     json_schema as json_schema,
     load_pipeline as load_pipeline,
-    mapping_fingerprint as mapping_fingerprint,
     pipeline_from as pipeline_from,
 )

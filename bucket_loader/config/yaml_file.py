@@ -5,8 +5,6 @@ but plain scalars, lists and mappings can come out (TRAPS: YAML config).
 """
 
 import difflib
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,14 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from bucket_loader.config import pipeline as config
-from bucket_loader.config.pipeline import Pipeline, Stream
+from bucket_loader.config.checks import problems
+from bucket_loader.config.pipeline import Pipeline
+from bucket_loader.config.scalars import Model
+from bucket_loader.config.sources import SOURCE_TYPES, TAGS
 from bucket_loader.model import ConfigError, Mistake, UsageError
 
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -31,7 +31,6 @@ DEPTH_MAX: Final = 100
 Path_ = tuple[str | int, ...]
 _YAML_TAGS: Final = "tag:yaml.org,2002:"
 _CONTAINER_TAGS: Final = (f"{_YAML_TAGS}map", f"{_YAML_TAGS}seq")
-_SOURCE_TAGS: Final = frozenset(["csv", "parquet", "query", "sql", "frame"])  # of the union in `config`
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 # Properties of an Iceberg catalog and its store that are secrets; an id, an address or a time of one is none.
 _SECRET_PROPERTY = re.compile(
@@ -196,7 +195,7 @@ def _scalar(document: Document, path: Path_, node: ScalarNode) -> Any:  # noqa: 
 
 
 def _is_text(text: str) -> bool:
-    """Tell text from what cannot be written as UTF-8: YAML and the environment can hold half a character."""
+    """Whether a text can be written as UTF-8: YAML and the environment can hold half a character."""
     return re.search("[\ud800-\udfff]", text) is None
 
 
@@ -246,7 +245,7 @@ def _refuse_literals(
 
 
 def _sources(document: Document) -> list[tuple[Path_, Any]]:
-    """Give every source of the file, named or inline, with its place."""
+    """Return every source of the file, named or inline, with its place."""
     streams, sources = document.data.get("streams"), document.data.get("sources")
     named = sources.items() if isinstance(sources, dict) else ()
     inline = enumerate(streams) if isinstance(streams, list) else ()
@@ -259,10 +258,11 @@ def _sources(document: Document) -> list[tuple[Path_, Any]]:
 
 def _refuse_frames(document: Document) -> None:
     """Refuse a DataFrame in a file: only a program has one."""
+    refused = [name for row in SOURCE_TYPES if not row.is_for_files for name in row.names]
     for path, source in _sources(document):
-        if isinstance(source, dict) and source.get("type") == "frame":
+        if isinstance(source, dict) and (name := source.get("type")) in refused:
             document.mistake(
-                path, "`type: frame` is for programs; a file names a source that it can read, such as csv or sql"
+                path, f"`type: {name}` is for programs; a file names a source that it can read, such as csv or sql"
             )
 
 
@@ -300,7 +300,7 @@ def _is_catalog_secret(path: Path_) -> bool:
 def _validated(document: Document, file: str) -> Pipeline:
     pipeline: Pipeline | None = None
     known = {mistake.path for mistake in document.mistakes}
-    for path, message in config.problems(document.data):
+    for path, message in problems(document.data):
         if _spell(path) not in known:  # a variable that is not set says nothing of its value
             document.mistake(path, message)
     try:
@@ -347,9 +347,9 @@ def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent
             continue
         named_source = len(path) == 2 and path[0] == "sources"  # noqa: PLR2004  # sources, its name
         inline_source = path[:1] == ("streams",) and path[2:] == ("source",)
-        tags = _SOURCE_TAGS | {"inline", "name"} if inline_source else _SOURCE_TAGS
+        tags = TAGS | {"inline", "name"} if inline_source else TAGS
         if (inline_source or named_source) and not tagged and part in tags:
-            tagged = part in _SOURCE_TAGS
+            tagged = part in TAGS
             continue
         if (*path, part) in document.places or (absent and index == len(location) - 1):
             path = (*path, part)
@@ -357,8 +357,14 @@ def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent
 
 
 def _known_keys() -> list[str]:
-    models = [model for model in vars(config).values() if isinstance(model, type) and issubclass(model, BaseModel)]
-    return sorted({name for model in models for name in model.model_fields})
+    return sorted({name for model in _below(Model) for name in model.model_fields})
+
+
+def _below(model: type[Model]) -> Iterator[type[Model]]:
+    """Yield every model that is made from this one."""
+    for one in model.__subclasses__():
+        yield one
+        yield from _below(one)
 
 
 def _spell(path: Path_) -> str:
@@ -368,32 +374,9 @@ def _spell(path: Path_) -> str:
     return text
 
 
-# --- fingerprints --------------------------------------------------------------------------------------------------
-
-
-def digest(data: object) -> str:
-    """Give the sha256 of data's canonical JSON, in hex."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def mapping_fingerprint(stream: Stream, hash_key: bytes | None = None) -> str:
-    """Identify what a stream makes of a row: when it changes, keyless events would be sent again."""
-    parts = stream.model_dump(mode="json", include={"record", "fields", "where", "nulls", "active", "timezone", "dst"})
-    if hash_key is not None and '"hmac"' in json.dumps(parts["fields"]):
-        salt = b"bucket_loader mapping"
-        parts["hash_key"] = hashlib.scrypt(hash_key, salt=salt, n=2**12, r=8, p=1, dklen=16).hex()
-    return digest(parts)
-
-
 def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema of the pipeline file, for editors."""
+    """Return the JSON Schema of the pipeline file, for editors."""
     schema = Pipeline.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "bucket_loader pipeline file"} | {
         key: value for key, value in schema.items() if key != "title"
     }
-
-
-def models() -> Iterator[type[BaseModel]]:
-    """Give the models of the pipeline file, for the docs."""
-    yield from (model for model in vars(config).values() if isinstance(model, type) and issubclass(model, config.Model))

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from bucket_loader.config import (
     REMOTE,
+    SOURCE_TYPES,
     AnySource,
-    ArrowSource,
     CsvSource,
-    DeltaSource,
-    ExcelSource,
-    IcebergSource,
-    JsonLinesSource,
     ParquetSource,
+    SourceType,
     SqlSource,
     scheme_of,
+    shown_suffixes,
+    type_of,
+    type_of_path,
 )
 from bucket_loader.model import COMPANY, EVENT, FEEDBACK, KINDS, USER, Kind, SourceError, UsageError, contract
 from bucket_loader.sources import SourceContext, open_source
@@ -115,31 +115,14 @@ def _source(source: str) -> tuple[str, AnySource, str]:
         )
     plain = _path_of(source).lower().removesuffix(".gz").removesuffix(".zst")
     label = _label(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
-    kind = _file_type(plain, source)
-    if kind == "csv":
+    of = _type_of(plain, source)
+    words = {"type": of.name, of.place: source}
+    if of.model is CsvSource:
         delimiter = _delimiter(source)
-        words = {"type": "tsv" if delimiter == "\t" or plain.endswith(".tsv") else "csv", "path": source}
+        words |= {"type": "tsv"} if delimiter == "\t" or plain.endswith(".tsv") else {}
         words |= {"delimiter": delimiter} if delimiter not in {",", "\t"} else {}
-    elif kind == "iceberg":
-        words = {"type": kind, "metadata": source}
-    else:
-        words = {"type": kind, "path": source}
     spelt = ", ".join(f"{key}: {_scalar(value)}" for key, value in words.items())
-    return f"{{{spelt}}}", _MODELS[kind].model_validate(words), label
-
-
-_MODELS: Final[dict[str, type[AnySource]]] = {
-    "csv": CsvSource, "parquet": ParquetSource, "jsonl": JsonLinesSource, "arrow": ArrowSource, "excel": ExcelSource,
-    "delta": DeltaSource, "iceberg": IcebergSource,
-}  # fmt: skip
-_EXTENSIONS: Final = {
-    ".metadata.json": "iceberg",
-    **dict.fromkeys((".csv", ".tsv", ".txt"), "csv"),
-    **dict.fromkeys((".parquet", ".pq"), "parquet"),
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    **dict.fromkeys((".arrow", ".arrows", ".feather", ".ipc"), "arrow"),
-    **dict.fromkeys((".xlsx", ".xlsm"), "excel"),
-}
+    return f"{{{spelt}}}", of.model.model_validate(words), label
 
 
 def _path_of(source: str) -> str:
@@ -147,16 +130,18 @@ def _path_of(source: str) -> str:
     return source.partition("?")[0] if scheme_of(source) in {"http", "https"} else source
 
 
-def _file_type(plain: str, source: str) -> str:
-    if (found := next((kind for end, kind in _EXTENSIONS.items() if plain.endswith(end)), None)) is not None:
+def _type_of(plain: str, source: str) -> SourceType:
+    if (found := type_of_path(plain)) is not None:
         return found
-    if Path(source, "_delta_log").is_dir():
-        return "delta"
+    for row in SOURCE_TYPES:
+        if row.folder and Path(source, row.folder).is_dir():
+            return row
     if Path(source).is_dir() or (scheme_of(source) and plain.endswith("/")):
-        return "parquet"
+        return type_of(ParquetSource)
+    *ends, last = shown_suffixes()
     raise UsageError(
         f"cannot tell what {_path_of(source)} is",
-        hint="it should end in .csv, .tsv, .parquet, .jsonl, .arrow or .xlsx, be a folder, or be a database URL",
+        hint=f"it should end in {', '.join(ends)} or {last}, be a folder, or be a database URL",
     )
 
 

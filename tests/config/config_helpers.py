@@ -26,7 +26,7 @@ def load(folder: Path, text, variables=None):
 
 
 def mistakes(folder: Path, text, variables=None):
-    """Give the mistakes of a pipeline file; every one has its place, and none shows the key."""
+    """Return the mistakes of a pipeline file; every one has its place, and none shows the key."""
     error = None
     try:
         load(folder, text, variables)
@@ -44,15 +44,15 @@ def mistakes(folder: Path, text, variables=None):
 
 
 def at(found):
-    """Give each mistake as (path, line, column)."""
+    """Return each mistake as (path, line, column)."""
     return [(one.path, one.line, one.column) for one in found]
 
 
 def fields(text):
-    """Give the base file with other fields."""
+    """Return the base file with other fields."""
     return BASE.replace("{userId: id}", text)
 
 
 def destination(text):
-    """Give the base file with another destination."""
+    """Return the base file with another destination."""
     return BASE.replace('{key: "${KEY}"}', text)

@@ -18,7 +18,7 @@ FEEDBACK = """\
 
 
 def api(name, more=""):
-    """Give the base file for an API."""
+    """Return the base file for an API."""
     return destination(f'{{key: "${{KEY}}", api: {name}{more}}}')
 
 

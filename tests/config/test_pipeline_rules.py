@@ -10,7 +10,7 @@ from bucket_loader.model.syncs import SYNCS
 
 
 def messages(folder, text):
-    """Give the messages of a file's mistakes."""
+    """Return the messages of a file's mistakes."""
     return [one.message for one in mistakes(folder, text)]
 
 
@@ -383,7 +383,7 @@ LEAST = {
 
 
 def stream_of(kind, written=None, more=""):
-    """Give a file whose stream has a kind, its fields and more words."""
+    """Return a file whose stream has a kind, its fields and more words."""
     keyed = "    key: [k]\n" if kind == "feature_event" else ""
     return (
         fields("{%s}".replace("%s", (written or LEAST[kind]))).replace("record: user", f"record: {kind}") + keyed + more

@@ -5,7 +5,8 @@ import re
 import pytest
 from config_helpers import BASE, destination, fields, load, mistakes
 
-from bucket_loader.config.yaml_file import json_schema, mapping_fingerprint, parse
+from bucket_loader.config.fingerprints import mapping_fingerprint
+from bucket_loader.config.yaml_file import json_schema, parse
 
 # The example of the design, in whole.
 EXAMPLE = """\

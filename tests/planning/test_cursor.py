@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from bucket_loader.config.pipeline import Cursor
+from bucket_loader.config.stream import Cursor
 from bucket_loader.model.errors import UsageError
 from bucket_loader.planning import cursor
 

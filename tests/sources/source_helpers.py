@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bucket_loader.config.pipeline import (
+from bucket_loader.config.sources import (
     ArrowSource,
     CsvSource,
     DeltaSource,

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from pyarrow import fs
 
-from bucket_loader.config.pipeline import Storage
+from bucket_loader.config.sources import Storage
 
 BUCKET = "exports"
 

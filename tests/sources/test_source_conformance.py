@@ -27,7 +27,7 @@ from source_helpers import (
     sql_source,
 )
 
-from bucket_loader.config.pipeline import FrameSource
+from bucket_loader.config.sources import FrameSource
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address

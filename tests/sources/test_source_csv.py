@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from source_helpers import Read, csv_source, read_csv
 
-from bucket_loader.config.pipeline import CsvSource
+from bucket_loader.config.sources import CsvSource
 from bucket_loader.model.errors import SourceError
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext

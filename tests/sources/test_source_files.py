@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from source_helpers import Read, csv_source, read_csv
 
-from bucket_loader.config.pipeline import CsvSource, ParquetSource
+from bucket_loader.config.sources import CsvSource, ParquetSource
 from bucket_loader.model.errors import SourceError, UsageError
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from source_helpers import Read
 
-from bucket_loader.config.pipeline import FrameSource
+from bucket_loader.config.sources import FrameSource
 from bucket_loader.model.errors import SourceError
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext

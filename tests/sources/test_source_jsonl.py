@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from source_helpers import Read, jsonl_source
 
-from bucket_loader.config.pipeline import JsonLinesSource, Stream
+from bucket_loader.config.sources import JsonLinesSource
+from bucket_loader.config.stream import Stream
 from bucket_loader.model.errors import SourceError
 from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.sources.base import SourceContext

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from source_helpers import Read
 from stores import BUCKET, google, s3, web
 
-from bucket_loader.config.pipeline import ArrowSource, CsvSource, JsonLinesSource, ParquetSource, Storage
+from bucket_loader.config.sources import ArrowSource, CsvSource, JsonLinesSource, ParquetSource, Storage
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source

@@ -11,7 +11,7 @@ import pytest
 from servers import in_postgres, postgres_url
 from source_helpers import Read, arrow_source, parquet_source, sql_source
 
-from bucket_loader.config.pipeline import FrameSource
+from bucket_loader.config.sources import FrameSource
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
 from bucket_loader.sources.values.durations import iso

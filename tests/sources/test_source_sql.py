@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 from source_helpers import Read, sql_source
 
-from bucket_loader.config.pipeline import SqlSource, sql_parameters
+from bucket_loader.config.sources import SqlSource
+from bucket_loader.config.sql_text import sql_parameters
 from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.errors import ConfigError, SourceError, SourceUnavailableError, UsageError
 from bucket_loader.sources.databases.sql import table_parts

@@ -12,7 +12,7 @@ from servers import in_mariadb, in_postgres, mariadb_url, postgres_url
 from source_helpers import parquet_source, sql_source
 from test_source_postgres import AT
 
-from bucket_loader.config.pipeline import Stream
+from bucket_loader.config.stream import Stream
 from bucket_loader.model.rows import Rejection
 from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.sources.staged import stage

@@ -11,7 +11,7 @@ from pyiceberg.catalog import load_catalog
 from source_helpers import Read, delta_source, iceberg_source
 from stores import BUCKET, s3
 
-from bucket_loader.config.pipeline import DeltaSource, IcebergSource, Storage
+from bucket_loader.config.sources import DeltaSource, IcebergSource, Storage
 from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
 from bucket_loader.sources import base as sources_base
 from bucket_loader.sources.base import SourceContext

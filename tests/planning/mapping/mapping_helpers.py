@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from bucket_loader.config.pipeline import Stream
+from bucket_loader.config.stream import Stream
 from bucket_loader.model.rows import InputBatch
 from bucket_loader.planning.mapping import compile_mapping
 

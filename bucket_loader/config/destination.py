@@ -1,0 +1,67 @@
+"""Where records go, how hard to try, and what stops a run before it sends."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from bucket_loader.config.addresses import BaseUrl, ProxyUrl
+from bucket_loader.config.scalars import Duration, Key, Model, Name, PositiveDuration, ShareOf, Size
+from bucket_loader.model import Api, contract
+
+
+def _chunk_bytes(value: int) -> int:
+    if not 1024 <= value <= 64 * 1024 * 1024:  # noqa: PLR2004  # 1 KiB and 64 MiB
+        raise ValueError("must be between 1KiB and 64MiB")
+    return value
+
+
+def _existing(value: Path) -> Path:
+    if not value.is_file():
+        raise ValueError("there is no such file; give an absolute path")
+    return value
+
+
+class ChunkSize(Model):
+    """How much one request carries; whichever comes first."""
+
+    records: int = Field(default=contract.CHUNK_RECORDS_MAX_KNOWN, ge=1, le=10_000)
+    bytes: Annotated[Size, AfterValidator(_chunk_bytes)] = 512 * 1024
+
+
+class Destination(Model):
+    """Where records go, and how hard to try."""
+
+    base_url: BaseUrl = Field(
+        default="https://front.bucket.co", description="with `api: tracking-legacy`: https://tracking.bucket.co"
+    )
+    key: Key = Field(description="only by reference, for example ${BUCKET_SECRET_KEY}")
+    environment: Name = "production"
+    chunk: ChunkSize = ChunkSize()
+    concurrency: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
+    patience: Duration = 1800.0
+    timeout: PositiveDuration = Field(default=30.0, description="the whole of one attempt")
+    requests_per_second: float | None = Field(default=None, gt=0)
+    proxy: ProxyUrl | None = None
+    ca_bundle: Annotated[Path, AfterValidator(_existing)] | None = None
+    api: Api = Field(default="front", description="the older APIs take one record a request")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _host_of_tracking(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("api") == "tracking-legacy":
+            return {"base_url": "https://tracking.bucket.co", **value}
+        return value
+
+    @property
+    def host(self) -> str:
+        """The host and port that the state belongs to."""
+        return urlsplit(self.base_url).netloc
+
+
+class Limits(Model):
+    """Stop before sending when more than this is rejected by planning, or has changed of what was known."""
+
+    rejected: ShareOf | None = None
+    changed: ShareOf | None = None

@@ -1,0 +1,21 @@
+"""What a part of the pipeline file is known again by."""
+
+import hashlib
+import json
+
+from bucket_loader.config.stream import Stream
+
+
+def digest(data: object) -> str:
+    """Return the sha256 of data's canonical JSON, in hex."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def mapping_fingerprint(stream: Stream, hash_key: bytes | None = None) -> str:
+    """Identify what a stream makes of a row: when it changes, keyless events would be sent again."""
+    parts = stream.model_dump(mode="json", include={"record", "fields", "where", "nulls", "active", "timezone", "dst"})
+    if hash_key is not None and '"hmac"' in json.dumps(parts["fields"]):
+        salt = b"bucket_loader mapping"
+        parts["hash_key"] = hashlib.scrypt(hash_key, salt=salt, n=2**12, r=8, p=1, dklen=16).hex()
+    return digest(parts)
