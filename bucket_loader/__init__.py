@@ -22,7 +22,7 @@ _HOMES = {
     "load": "bucket_loader.runs.from_python",
     "Pipeline": "bucket_loader.config.pipeline",
     "BucketLoaderError": "bucket_loader.model.errors",
-    "Summary": "bucket_loader.reporting.text",
+    "Summary": "bucket_loader.reporting.summary",
     "RunOptions": "bucket_loader.runs.job",
 }
 

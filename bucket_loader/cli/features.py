@@ -42,7 +42,7 @@ def list_features(call: Call, /, pipeline: Path, **words: object) -> None:
     job = call.job(pipeline, words)
     found = defined_features(job.pipeline.destination)
     if not call.as_json:
-        tell_defined(job.reporter, found)
+        tell_defined(call.output, found)
     call.answer(found)
 
 
@@ -73,5 +73,5 @@ def evaluate_features(
     context = evaluation_context(company, user, attributes)
     found = evaluated_features(job.pipeline.destination, context)
     if not call.as_json:
-        tell_evaluated(job.reporter, found)
+        tell_evaluated(call.output, found)
     call.answer(found)

@@ -43,16 +43,16 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command."""
-        from bucket_loader.reporting import json_lines as logs
+        from bucket_loader.reporting import CommandCrashed, CommandInterrupted, Output, asked_for
 
-        with logs.Output(logs.asked_for(ctx.meta["words"], os.environ)) as output:
+        with Output(asked_for(ctx.meta["words"], os.environ)) as output:
             ctx.obj = call = Call(output)
             try:
                 return super().invoke(ctx)
             except BucketLoaderError as error:
                 call.fail(error)
             except KeyboardInterrupt:  # before a run listens to it, or after
-                call.measure(128 + signal.SIGINT)
+                output.tell(CommandInterrupted(128 + signal.SIGINT))
                 sys.exit(128 + signal.SIGINT)
             except BrokenPipeError:
                 sys.stderr.close()
@@ -64,11 +64,9 @@ class Group(click.Group):
                     raise
                 call.fail(UsageError(error.format_message()))
             except Exception as error:
-                output.release()
-                call.measure(1)
+                output.tell(CommandCrashed(error))
                 if not output.is_json:
                     raise
-                logs.crashed(error)
                 sys.exit(1)
 
 

@@ -32,7 +32,7 @@ def status(
     job = call.job(pipeline, words, needs_key=False)
     found = interval_receipts(job, interval) if interval else past_runs(job, last=last)
     if not call.as_json:
-        (tell_receipts if interval else tell_status)(job.reporter, found)
+        (tell_receipts if interval else tell_status)(call.output, found)
     call.answer(found)
 
 
@@ -53,7 +53,7 @@ def audit(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None
     job = call.job(pipeline, words, needs_key=False)
     found = audit_run(job, run_name)
     if not found.findings:
-        job.reporter.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
+        call.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
     if call.as_json:
         call.answer_after_all(found.as_json())
         raise click.exceptions.Exit(1 if found.findings else 0)

@@ -46,7 +46,7 @@ def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **w
         pipeline = pipeline_file_of(file)
         words["state"] = (str(file.absolute().parents[2]),)
     job = call.job(pipeline, words)
-    call.end_run(job, replay_file(job, file, remap=remap))
+    call.end_run(replay_file(job, file, remap=remap))
 
 
 @main.command()
@@ -72,7 +72,7 @@ def abandon(call: Call, /, pipeline: Path, run_name: str, **words: object) -> No
     job = call.job(pipeline, words, needs_key=False)
     streams = abandon_run(job, run_name)
     pending = sum(counts.pending for counts in streams.values())
-    job.reporter.say(f"run {run_name} is abandoned; {pending:,} records return to the next plan or stay claimed")
+    call.say(f"run {run_name} is abandoned; {pending:,} records return to the next plan or stay claimed")
     found = {name: asdict(counts) for name, counts in streams.items()}
     call.answer({"run": run_name, "status": "abandoned", "streams": found})
 
@@ -101,7 +101,7 @@ def release(call: Call, /, *, pipeline: Path, run_name: str, members: str | None
 
     job = call.job(pipeline, words, needs_key=False)
     records = release_held(job, run_name, members=members, drop=drop)
-    job.reporter.say(f"{records:,} records are {'dropped' if drop else 'sent again by the next run'}")
+    call.say(f"{records:,} records are {'dropped' if drop else 'sent again by the next run'}")
     call.answer({"run": run_name, "records": records, "dropped": drop})
 
 
@@ -124,5 +124,5 @@ def prune(call: Call, /, pipeline: Path, older_than: str, **words: object) -> No
 
     job = call.job(pipeline, words, needs_key=False)
     removed = prune_state(job, read_duration_s(older_than, "older_than", spelt))
-    job.reporter.say(f"removed {removed['plans']} plans and {removed['dead_letters']} dead-letter files")
+    call.say(f"removed {removed['plans']} plans and {removed['dead_letters']} dead-letter files")
     call.answer(removed)

@@ -42,7 +42,7 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
     from bucket_loader.runs import run_job
 
     job = call.job(pipeline, words)
-    call.end_run(job, run_job(job))
+    call.end_run(run_job(job))
 
 
 @main.command()
@@ -72,15 +72,13 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
       bucket-loader backfill events.yaml --from 2022-01-01 --to 2024-01-01 --every month
       bucket-loader backfill events.yaml --from 2024-01-01 --to 2024-02-01 --every day --again
     """
+    from bucket_loader.reporting import WindowsEnded
     from bucket_loader.runs import run_windows
 
     job = call.job(pipeline, words)
     found = run_windows(job, start, end, every, again=bool(words["again"]))
-    summaries = [summary for _, summary in found.done]
-    if found.exit_code:
-        call.output.release()
-    job.reporter.windows_ended(summaries, skipped=found.skipped, exit_code=found.exit_code)
-    call.measure(found.exit_code, summaries)
+    summaries = tuple(summary for _, summary in found.done)
+    call.output.tell(WindowsEnded(summaries, found.skipped, found.exit_code))
     call.answer_after_all(found.as_json())
     raise click.exceptions.Exit(found.exit_code)
 
@@ -106,6 +104,6 @@ def plan(call: Call, /, pipeline: Path, show: int, **words: object) -> None:
 
     job = call.job(pipeline, words)
     planned, streams = plan_job(job)
-    tell_plan(job.reporter, planned, streams, show=show)
-    job.reporter.say(f"the plan: {planned.folder}")
+    tell_plan(call.output, planned, streams, show=show)
+    call.say(f"the plan: {planned.folder}")
     call.answer_after_all(plan_as_json(planned, streams))

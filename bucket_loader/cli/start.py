@@ -73,15 +73,14 @@ def rehearse(call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, *
       bucket-loader rehearse nightly.yaml
       bucket-loader rehearse nightly.yaml --faults faults.json
     """
+    from bucket_loader.reporting import RunEnded
     from bucket_loader.runs import rehearsed, tell_rehearsed, wait_for_a_person
 
-    reporter, options = call.reporter(words, throws_away=True), call.options(words)
-    with rehearsed(pipeline, options, reporter, faults=read_document(faults)) as (rehearsal, summary):
-        if summary.exit_code:
-            call.output.release()
+    call.obey(words)
+    with rehearsed(pipeline, call.options(words), call.output, faults=read_document(faults)) as (rehearsal, summary):
         if call.output.is_json:  # the summary is the last object
             tell_rehearsed(rehearsal)
-        reporter.ended(summary)
+        call.output.tell(RunEnded(summary, thrown_away=True))
         if not call.output.is_json:
             tell_rehearsed(rehearsal)
         call.answer_after_all(summary.as_json())

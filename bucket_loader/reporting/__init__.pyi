@@ -1,28 +1,40 @@
-from . import (
-    json_lines as json_lines,
-)
 from .events import (
     ChunkHeld as ChunkHeld,
     ChunkRetried as ChunkRetried,
     ChunksUnknown as ChunksUnknown,
+    CommandCrashed as CommandCrashed,
+    CommandFailed as CommandFailed,
+    CommandInterrupted as CommandInterrupted,
+    Complaint as Complaint,
     Event as Event,
+    Listener as Listener,
+    Note as Note,
+    PlanningEnded as PlanningEnded,
+    PlanRejected as PlanRejected,
+    RecordShown as RecordShown,
+    RowsRead as RowsRead,
+    RunEnded as RunEnded,
+    RunResumed as RunResumed,
+    StreamPlanned as StreamPlanned,
+    Table as Table,
     Tell as Tell,
+    WindowEnded as WindowEnded,
+    WindowsEnded as WindowsEnded,
 )
-from .json_lines import (
-    JsonReporter as JsonReporter,
+from .output import (
     Output as Output,
+    asked_for as asked_for,
 )
-from .prometheus import (
-    LastRun as LastRun,
-    Textfile as Textfile,
-    together as together,
+from .progress import (
+    watched as watched,
 )
-from .terminal import (
-    stderr_console as stderr_console,
-)
-from .text import (
+from .summary import (
     COLUMNS as COLUMNS,
-    Reporter as Reporter,
     Resumed as Resumed,
     Summary as Summary,
+)
+from .text import (
+    TextListener as TextListener,
+    in_log as in_log,
+    on_stderr as on_stderr,
 )

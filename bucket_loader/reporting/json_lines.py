@@ -1,298 +1,177 @@
-"""What stderr is while a command runs: lines for people, or JSON objects for programs, one a line.
+"""What a program reads on stderr: JSON objects, one a line.
 
 An object has `at`, `level`, `event` and `message`, and where they apply `pipeline`, `run`, `stream` and `chunk`. Ours
-hold no key and no value of a row. Of what a library says only the words in its code are told, not what it fills in,
+hold no key and no value of a row. Of what a library says only the words in its code are written, not what it fills in,
 since that may be a row; known secrets are taken out of those as well.
 """
 
-import contextlib
 import json
 import logging
-import sys
-import threading
+import time
 import traceback
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, assert_never
 
-from bucket_loader.model import BucketLoaderError
-from bucket_loader.reporting.events import ChunkHeld, ChunkRetried, ChunksUnknown, Event
+from bucket_loader.reporting import events
+from bucket_loader.reporting.progress import Pace
 from bucket_loader.reporting.redaction import Secrets
-from bucket_loader.reporting.terminal import give_up_stderr
-from bucket_loader.reporting.text import REASONS_SHOWN, Progressing, Reporter, Summary, ending, next_step_after
+from bucket_loader.reporting.summary import Summary, ending, next_step_after
+from bucket_loader.reporting.terminal import boxed_lines
+from bucket_loader.reporting.text import PERIOD_S, REASONS_SHOWN
 from bucket_loader.state import dead_letters
 
-if TYPE_CHECKING:
-    from bucket_loader.config import Pipeline
-
-FORMATS: Final = ("text", "json")
-VARIABLE: Final = "BUCKET_LOADER_LOG_FORMAT"
-HELD_MAX: Final = 200  # lines of a quiet run that may still fail
 OURS: Final = "bucket_loader"
 
-log = logging.getLogger(f"{OURS}.report")
 
-
-def asked_for(words: Sequence[str], variables: Mapping[str, str]) -> str:
-    """Find the format in a command's words, before they are understood: a mistake in them is told in it, too."""
-    for before, word in pairwise(["", *words]):
-        name, _, value = word.partition("=")
-        if name == "--log-format" and value in FORMATS:
-            return value
-        if before == "--log-format" and word in FORMATS:
-            return word
-    return "json" if variables.get(VARIABLE, "").lower() == "json" else "text"
-
-
-class Output:
-    """Owns what is logged while a command runs: as text or as JSON, at once or, in a quiet run, only when it fails."""
-
-    def __init__(self, form: str = "text") -> None:
-        self.is_json = form == "json"
-        self.pipeline = ""
-        self.secrets = Secrets()
-        self._handler = _Handler()
-        self._handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(OURS))
-        self._handler.setFormatter(_Objects(self) if self.is_json else logging.Formatter("%(levelname)s %(message)s"))
-
-    def __enter__(self) -> Self:
-        """Begin to write what is logged."""
-        if sys.stderr is None:  # else the next file that is opened would be stderr to every library
-            give_up_stderr()
-        ours = logging.getLogger(OURS)
-        self._before = ours.level, threading.excepthook
-        ours.setLevel(logging.INFO if self.is_json else logging.WARNING)
-        logging.getLogger().addHandler(self._handler)
-        if self.is_json:
-            logging.captureWarnings(capture=True)
-            threading.excepthook = _thread_crashed
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave everything as it was."""
-        logging.getLogger().removeHandler(self._handler)
-        level, threading.excepthook = self._before
-        logging.getLogger(OURS).setLevel(level)
-        if self.is_json:
-            logging.captureWarnings(capture=False)
-
-    def hold(self) -> None:
-        """Keep lines back until `release`: a quiet run that succeeds says nothing."""
-        self._handler.held = deque(maxlen=HELD_MAX)
-
-    def release(self) -> None:
-        """Write what was kept back, and from now on at once."""
-        held, self._handler.held = self._handler.held or (), None
-        for line in held:
-            self._handler.write(line)
-
-    def belongs_to(self, pipeline: "Pipeline") -> None:
-        """Name the pipeline in every object, and let none of its secrets pass."""
-        self.pipeline = pipeline.name
-        self.secrets.add(pipeline)
-
-    def failed(self, error: BucketLoaderError) -> None:
-        """Tell what ended a command that has no summary."""
-        self.release()
-        if self.is_json:
-            tell("error", error.message, level=logging.ERROR, hint=error.hint, exit_code=error.exit_code)
-            return
-        self._handler.write(f"error: {error.message}")
-        if error.hint:
-            self._handler.write(f"  hint: {error.hint}")
-
-    def complain(self, message: str) -> None:
-        """Tell what went wrong beside a run, which has ended as it has ended all the same."""
-        self.release()
-        if self.is_json:
-            tell("error", message, level=logging.ERROR)
-        else:
-            self._handler.write(f"error: {message}")
-
-
-class _Handler(logging.Handler):
-    """Writes to what stderr is at that moment: a progress bar puts itself in its place for a while."""
-
-    held: "deque[str] | None" = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, or keep it back."""
-        try:
-            line = self.format(record)
-        except (TypeError, ValueError):  # a library filled its own words in wrongly
-            line = f"{record.levelname} {record.name}: {record.msg!s}"
-        if self.held is None:
-            self.write(line)
-        else:
-            self.held.append(line)
-
-    def write(self, line: str) -> None:
-        """Write a line; where stderr takes none, the run goes on without."""
-        try:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-        except OSError:
-            give_up_stderr()
-
-
-class _Objects(logging.Formatter):
-    """Makes one JSON object of each record."""
-
-    def __init__(self, output: Output) -> None:
-        super().__init__()
-        self._output = output
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Give the object, in one line of ASCII: any collector and any locale takes that."""
-        found: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "event": "log",
-        }
-        room = record.name.split(".")[0]
-        message = record.getMessage() if room == OURS else _template(record)
-        told = dict(getattr(record, "told", {}))
-        if room != OURS:
-            told["logger"] = record.name
-        if record.exc_info and record.exc_info[0] is not None:
-            told |= crash(record.exc_info[0], record.exc_info[2])
-        found |= {"event": told.pop("event", "log"), "message": message}
-        if self._output.pipeline:
-            found["pipeline"] = self._output.pipeline
-        return self._output.secrets.scrubbed(json.dumps(found | told, default=str))
-
-
-def _template(record: logging.LogRecord) -> str:
-    """Give what a library says without what it fills in; of a warning its first line's end: the kind of it."""
-    if record.name != "py.warnings":
-        return str(record.msg)
-    place, _, kind = record.getMessage().partition("\n")[0].partition(": ")
-    return f"{Path(place).name}: {kind.partition(':')[0]}"
-
-
-# --- what is told --------------------------------------------------------------------------------------------------
-
-
-def tell(event: str, message: str, *, level: int = logging.INFO, **told: Any) -> None:  # noqa: ANN401  # JSON
-    """Write one object; empty members are left out."""
-    kept = {name: value for name, value in told.items() if value not in (None, "")}
-    log.log(level, "%s", message, extra={"told": {"event": event, **kept}})
-
-
-class JsonReporter(Reporter):
-    """Tells what `Reporter` tells, as objects: notes, progress now and then, what was rejected; the summary last."""
-
-    def __init__(self, *, quiet: bool = False, throws_away: bool = False) -> None:
-        from rich.console import Console
-
-        super().__init__(Console(file=_Notes(), width=120), quiet=quiet, throws_away=throws_away)  # type: ignore[arg-type]
-        self._run = ""
-
-    def tell(self, event: Event) -> None:
-        """Write what happens to a chunk."""
-        members: dict[str, Any] = {"run": event.run, "stream": event.stream}
-        match event:
-            case ChunksUnknown():
-                name = "held" if event.held else "unknown"
-                tell(name, event.text, level=logging.WARNING, **members, chunks=list(event.chunks))
-            case ChunkRetried():
-                tell("retry", event.text, **members, chunk=event.chunk, attempts=event.attempts)
-            case ChunkHeld():
-                tell("held", event.text, level=logging.WARNING, **members, chunk=event.chunk)
-
-    def say(self, text: str) -> None:
-        """Say one line."""
-        if not self.quiet and text.strip():
-            tell("note", text.strip(), run=self._run)
-
-    def show(self, record: str) -> None:
-        """Show nothing: a record is row data."""
-
-    @contextlib.contextmanager
-    def delivering(self, tally: Progressing) -> Iterator[None]:
-        """Tell of a delivery now and then while it runs."""
-        self._run = tally.run
-        with super().delivering(tally):
-            yield
-
-    def _tell_reading(self, text: str, stream: str, rows: int, rejected: int) -> None:
-        if not self.quiet:
-            tell("planning", text, stream=stream, read=rows, rejected=rejected)
-
-    def _tell_progress(self, tally: Progressing, done: int, rate: float) -> None:
-        tell(
-            "progress", f"delivering {tally.stream}: {done:,} of {tally.records:,} records, {rate:,.0f}/s",
-            run=tally.run, stream=tally.stream, done=done, total=tally.records, per_second=round(rate, 1),
-            delivered=tally.delivered, rejected=tally.rejected, requests=tally.requests, retries=tally.retries,
-            state=tally.state,
-        )  # fmt: skip
-
-    def ended(self, summary: Summary) -> None:
-        """Tell how a run ended; its error is part of the summary, which is the last object."""
-        if self.quiet and summary.exit_code == 0:
-            return
-        for file in summary.letters:
-            self.rejected(file)
-        self._end("summary", ending(summary), summary)
-
-    def window(self, text: str, summary: Summary) -> None:
-        """Tell how one of many runs ended."""
-        if self.quiet and summary.exit_code == 0:
-            return
-        for file in summary.letters:
-            self.rejected(file)
-        self._end("window", text, summary)
-
-    def windows_ended(self, summaries: Sequence[Summary], *, skipped: int, exit_code: int) -> None:
-        """Tell how many runs ended; each was told when it did."""
-        if self.quiet and exit_code == 0:
-            return
-        message = f"{len(summaries):,} windows, and {skipped:,} were loaded before"
-        tell("summary", message, level=_level(exit_code), exit_code=exit_code, windows=len(summaries), skipped=skipped,
-             requests=sum(one.requests for one in summaries), retries=sum(one.retries for one in summaries),
-             seconds=round(sum(one.seconds for one in summaries), 3))  # fmt: skip
-
-    def _end(self, event: str, message: str, summary: Summary) -> None:
-        told = {**summary.as_json(), "next": next_step_after(summary)}
-        if summary.resumed:
-            told["resumed_dead_letters"] = [one.dead_letters for one in summary.resumed if one.dead_letters]
-        tell(event, message, level=_level(summary.exit_code), **told)
-
-    def rejected(self, file: Path) -> None:
-        """Tell what was rejected, by reason."""
-        groups = dead_letters.grouped(file)
-        if len(groups) > REASONS_SHOWN:
-            tell("note", f"{len(groups):,} reasons; the first {REASONS_SHOWN} follow, all are in {file}", run=file.stem)
-        for group in groups[:REASONS_SHOWN]:
-            tell(
-                "rejected", str(group), level=logging.WARNING, run=file.stem, stream=group.stream, source=group.source,
-                records=group.count, dead_letters=None if self.throws_away else str(file),
-            )  # fmt: skip
-
-    def error(self, error: BucketLoaderError) -> None:
-        """Tell what ended a run."""
-        tell("error", error.message, level=logging.ERROR, hint=error.hint, exit_code=error.exit_code)
-
-
-class _Notes:
-    """A file whose lines are notes: what is printed past the reporter's own words, such as a table."""
+class Objects:
+    """Makes the lines: what all objects have in common is here."""
 
     def __init__(self) -> None:
-        self._begun = ""
+        self.pipeline = ""
+        self.secrets = Secrets()
 
-    def write(self, text: str) -> int:
-        """Tell every line that is whole."""
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in filter(str.strip, lines):
-            tell("note", line.rstrip())
-        return len(text)
+    def line(self, level: int, event: str, message: str, *, at_s: float, members: dict[str, Any]) -> str:
+        """Return an object, in one line of ASCII: any collector and any locale takes that."""
+        found: dict[str, Any] = {
+            "at": datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": logging.getLevelName(level).lower(),
+            "event": event,
+            "message": message,
+        }
+        if self.pipeline:
+            found["pipeline"] = self.pipeline
+        return self.secrets.scrubbed(json.dumps(found | members, default=str))
 
-    def flush(self) -> None:
-        """Wait for the rest of the line."""
+
+class JsonListener:
+    """Writes an object for each event: notes, progress now and then, what was rejected; the summary last."""
+
+    def __init__(
+        self, objects: Objects, write: Callable[[str], None], *, quiet: bool = False, period_s: float = PERIOD_S
+    ) -> None:
+        self.quiet = quiet
+        self.period_s = None if quiet else period_s
+        self._objects = objects
+        self._write_line = write
+        self._reading_pace = Pace(period_s)
+        self._run = ""
+
+    def tell(self, event: events.Event) -> None:  # noqa: C901, PLR0912  # a case for each event, and nothing else
+        """Write what an event says."""
+        match event:
+            case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkRetried():
+                self._chunk(event)
+            case events.DeliveryBegan():
+                self._run = event.run
+            case events.RowsRead() | events.DeliveryProgress():
+                self._progress(event)
+            case events.Note() | events.RunResumed() | events.StreamPlanned():
+                self._note(event.text)
+            case events.WindowEnded():
+                self._summary("window", event.text, event.summary)
+            case events.PlanRejected():
+                if not self.quiet:
+                    self._rejected(event.file)
+            case events.Table():
+                for line in boxed_lines(event.columns, event.rows):
+                    self._write("note", line)
+            case events.Complaint():
+                self._write("error", event.text, level=logging.ERROR)
+            case events.ThreadCrashed():
+                where = crash(event.kind, event.places)
+                self._write("crash", "a bug in a thread: please report it", level=logging.CRITICAL, **where)
+            case events.RecordShown() | events.PlanningEnded() | events.DeliveryEnded():
+                pass  # a record is row data; the others tell a terminal that a bar is over
+            case _:
+                self._end(event)
+
+    def _end(self, event: events.Ending) -> None:
+        match event:
+            case events.RunEnded():
+                self._summary("summary", ending(event.summary), event.summary, are_kept=not event.thrown_away)
+            case events.WindowsEnded():
+                self._windows_ended(event)
+            case events.CommandFailed():
+                error = event.error
+                self._write("error", error.message, level=logging.ERROR, hint=error.hint, exit_code=event.exit_code)
+            case events.CommandCrashed():
+                where = crash(type(event.error), event.error.__traceback__)
+                message = "a bug: please report it; `--log-format text` shows its message"
+                self._write("crash", message, level=logging.CRITICAL, **where)
+            case events.CommandInterrupted():
+                pass
+            case _:
+                assert_never(event)
+
+    def _write(self, name: str, message: str, *, level: int = logging.INFO, **members: Any) -> None:  # noqa: ANN401  # JSON
+        """Write one object; empty members are left out."""
+        kept = {name: value for name, value in members.items() if value not in (None, "")}
+        self._write_line(self._objects.line(level, name, message, at_s=time.time(), members=kept))
+
+    def _note(self, text: str) -> None:
+        if not self.quiet and text.strip():
+            self._write("note", text.strip(), run=self._run)
+
+    def _chunk(self, event: events.ChunksUnknown | events.ChunkHeld | events.ChunkRetried) -> None:
+        where: dict[str, Any] = {"run": event.run, "stream": event.stream}
+        match event:
+            case events.ChunksUnknown():
+                name = "held" if event.held else "unknown"
+                self._write(name, event.text, level=logging.WARNING, **where, chunks=list(event.chunks))
+            case events.ChunkHeld():
+                self._write("held", event.text, level=logging.WARNING, **where, chunk=event.chunk)
+            case events.ChunkRetried():
+                self._write("retry", event.text, **where, chunk=event.chunk, attempts=event.attempts)
+
+    def _progress(self, event: events.RowsRead | events.DeliveryProgress) -> None:
+        if self.quiet:
+            return
+        if isinstance(event, events.DeliveryProgress):
+            self._write(
+                "progress", event.text, run=event.run, stream=event.stream, done=event.done, total=event.records,
+                per_second=round(event.per_second, 1), delivered=event.delivered, rejected=event.rejected,
+                requests=event.requests, retries=event.retries, state=event.state,
+            )  # fmt: skip
+        elif self._reading_pace.is_due():
+            self._write("planning", event.text, stream=event.stream, read=event.rows, rejected=event.rejected)
+
+    def _summary(self, name: str, message: str, summary: Summary, *, are_kept: bool = True) -> None:
+        """Write what was rejected and then how a run ended; its error is part of the summary."""
+        if self.quiet and summary.exit_code == 0:
+            return
+        for file in summary.letters:
+            self._rejected(file, is_kept=are_kept)
+        members = {**summary.as_json(), "next": next_step_after(summary)}
+        if summary.resumed:
+            members["resumed_dead_letters"] = [one.dead_letters for one in summary.resumed if one.dead_letters]
+        self._write(name, message, level=_level(summary.exit_code), **members)
+
+    def _windows_ended(self, event: events.WindowsEnded) -> None:
+        """Write how many runs ended; each was written when it did."""
+        if self.quiet and event.exit_code == 0:
+            return
+        summaries = event.summaries
+        self._write(
+            "summary", f"{len(summaries):,} windows, and {event.skipped:,} were loaded before",
+            level=_level(event.exit_code), exit_code=event.exit_code, windows=len(summaries), skipped=event.skipped,
+            requests=sum(one.requests for one in summaries), retries=sum(one.retries for one in summaries),
+            seconds=round(sum(one.seconds for one in summaries), 3),
+        )  # fmt: skip
+
+    def _rejected(self, file: Path, *, is_kept: bool = True) -> None:
+        """Write what was rejected, by reason."""
+        groups = dead_letters.grouped(file)
+        if len(groups) > REASONS_SHOWN:
+            message = f"{len(groups):,} reasons; the first {REASONS_SHOWN} follow, all are in {file}"
+            self._write("note", message, run=file.stem)
+        for group in groups[:REASONS_SHOWN]:
+            self._write(
+                "rejected", str(group), level=logging.WARNING, run=file.stem, stream=group.stream, source=group.source,
+                records=group.count, dead_letters=str(file) if is_kept else None,
+            )  # fmt: skip
 
 
 def _level(exit_code: int) -> int:
@@ -305,18 +184,35 @@ def _level(exit_code: int) -> int:
 # --- what others say -----------------------------------------------------------------------------------------------
 
 
+class LogObjects(logging.Formatter):
+    """Makes one JSON object of each record of a log."""
+
+    def __init__(self, objects: Objects) -> None:
+        super().__init__()
+        self._objects = objects
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object's line."""
+        is_ours = record.name.split(".")[0] == OURS
+        message = record.getMessage() if is_ours else _template(record)
+        members: dict[str, Any] = dict(getattr(record, "told", {}))
+        if not is_ours:
+            members["logger"] = record.name
+        if record.exc_info and record.exc_info[0] is not None:
+            members |= crash(record.exc_info[0], record.exc_info[2])
+        name = members.pop("event", "log")
+        return self._objects.line(record.levelno, name, message, at_s=record.created, members=members)
+
+
+def _template(record: logging.LogRecord) -> str:
+    """Return what a library says without what it fills in; of a warning its first line's end: the kind of it."""
+    if record.name != "py.warnings":
+        return str(record.msg)
+    place, _, kind = record.getMessage().partition("\n")[0].partition(": ")
+    return f"{Path(place).name}: {kind.partition(':')[0]}"
+
+
 def crash(kind: type[BaseException], places: TracebackType | None) -> dict[str, Any]:
-    """Give what of an exception that is not ours can hold no row: its type, and where it was raised."""
+    """Return what of an exception that is not ours can hold no row: its type, and where it was raised."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(places)]
     return {"exception": f"{kind.__module__}.{kind.__qualname__}", "frames": frames}
-
-
-def crashed(error: BaseException) -> None:
-    """Tell of a bug. Its message may quote a row, so it is not told; in the text format the traceback has it."""
-    told = crash(type(error), error.__traceback__)
-    tell("crash", "a bug: please report it; `--log-format text` shows its message", level=logging.CRITICAL, **told)
-
-
-def _thread_crashed(args: threading.ExceptHookArgs) -> None:
-    told = crash(args.exc_type, args.exc_traceback)
-    tell("crash", "a bug in a thread: please report it", level=logging.CRITICAL, **told)

@@ -7,12 +7,14 @@ the last success outlives the runs that fail: it is read from the file before.
 import importlib.util
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from bucket_loader.model import Counts, UsageError, written_whole
+from bucket_loader.reporting import events
+from bucket_loader.reporting.summary import Summary
 
 PREFIX: Final = "bucket_loader_last"
 SUCCESS: Final = f"{PREFIX}_success_timestamp_seconds"
@@ -42,14 +44,33 @@ class LastRun:
     retries: int = 0
 
 
+def last_run(exit_code: int, summaries: Sequence[Summary]) -> LastRun:
+    """Return the numbers of one run or several; what each finished first is counted with it."""
+    streams = [streams for one in summaries for streams in (one.streams, *(old.streams for old in one.resumed))]
+    return LastRun(
+        exit_code,
+        sum(one.seconds for one in summaries),
+        together(streams),
+        sum(one.requests for one in summaries),
+        sum(one.retries for one in summaries),
+    )
+
+
 class Textfile:
-    """A file of metrics that one pipeline's runs replace.
+    """A file of metrics that one pipeline's runs replace: a listener that waits for the end of a command.
+
+    Args:
+        path: the file.
+        began_s: when the command began, on the monotonic clock.
+        complain: told when the file cannot be written, which does not change how the command ends.
 
     Raises:
         UsageError: nothing could ever be written; said before anything is sent.
     """
 
-    def __init__(self, path: Path) -> None:
+    period_s: float | None = None
+
+    def __init__(self, path: Path, began_s: float, complain: events.Tell) -> None:
         if importlib.util.find_spec("prometheus_client") is None:
             raise UsageError("--metrics needs prometheus-client", hint="pip install 'bucket-loader[metrics]'")
         self.path = path.absolute()
@@ -59,10 +80,32 @@ class Textfile:
                 hint="give a file in a folder that exists, and in which this user may make files",
             )
         self._labels: dict[str, str] | None = None
+        self._began_s = began_s
+        self._complain = complain
 
     def belongs_to(self, pipeline: str, environment: str) -> None:
         """Name the pipeline; until then a failure is told of the one whose numbers the file holds."""
         self._labels = {"pipeline": pipeline, "environment": environment}
+
+    def tell(self, event: events.Event) -> None:
+        """Write the numbers of a command that ended."""
+        if not isinstance(event, events.Ending):
+            return
+        try:
+            self.write(self._numbers(event))
+        except OSError as error:
+            self._complain(events.Complaint(f"the metrics cannot be written to {self.path}: {error.strerror}"))
+
+    def _numbers(self, event: events.Ending) -> LastRun:
+        match event:
+            case events.RunEnded():
+                return last_run(event.exit_code, [event.summary])
+            case events.WindowsEnded():
+                return last_run(event.exit_code, event.summaries)
+            case events.CommandFailed() | events.CommandCrashed() | events.CommandInterrupted():
+                return LastRun(event.exit_code, time.monotonic() - self._began_s)
+            case _:
+                assert_never(event)
 
     def write(self, run: LastRun) -> None:
         """Replace the file.
@@ -82,7 +125,7 @@ class Textfile:
             file.write(text)
 
     def _before(self) -> tuple[dict[str, str], float]:
-        """Give whose numbers the file holds, and when this pipeline last succeeded: 0 for never."""
+        """Return whose numbers the file holds, and when this pipeline last succeeded: 0 for never."""
         from prometheus_client.parser import text_string_to_metric_families
 
         try:

@@ -1,15 +1,89 @@
 """What people look at: stderr, which may be a terminal of any width, a pipe, a file or nothing; and tables in it."""
 
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+WIDTH: Final = 120  # columns; keeps a table's row on one line where there is no terminal
+
+# --- consoles ------------------------------------------------------------------------------------------------------
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+def stderr_console() -> "Console":
+    """Make the console that people read."""
+    from rich.console import Console
+
+    class Stderr(Console):
+        def on_broken_pipe(self) -> None:
+            """Do not end the program for it, as rich would."""
+            give_up_stderr()
+
+    columns = os.environ.get("COLUMNS", "")
+    given = int(columns) if columns.isdecimal() and int(columns) > 0 else WIDTH
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    return Stderr(stderr=True, width=None if is_terminal else given)
+
+
+def give_up_stderr() -> None:
+    """Write to nowhere from now on, so that nothing is flushed at exit into what cannot be written."""
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123
+
+
+def log_console(write: Callable[[str], None]) -> "Console":
+    """Make a console whose lines go to a log."""
+    from rich.console import Console
+
+    return Console(file=cast("TextIO", _Lines(write)), width=WIDTH, force_terminal=False, no_color=True)
+
+
+class _Lines:
+    """A text file whose lines are given to a function, each when it is whole."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Take the lines that are whole; blank ones are left out."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in filter(str.strip, lines):
+            self._take(line.rstrip())
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: a line is taken when it is whole."""
+
+
+# --- tables --------------------------------------------------------------------------------------------------------
+
+
+def boxed(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
+    """Return a table with borders; what looks like markup in a cell is a text like any other."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def boxed_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table with borders, for where no console is."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, force_terminal=False).print(boxed(columns, rows))
+    return [line.rstrip() for line in text.getvalue().split("\n") if line.strip()]
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
     """Lay out names and numbers in `width` columns; where they do not fit, each row is a list of its own.
 
     Without borders: what is mailed by cron may be read in any font and any encoding.
@@ -27,23 +101,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> I
         yield name
         for column, number in zip(header[1:], numbers, strict=True):
             yield f"  {column:<{max(map(len, header[1:]))}}  {number:>{wide}}"
-
-
-def stderr_console() -> "Console":
-    """Make the console that people read."""
-    from rich.console import Console
-
-    class Stderr(Console):
-        def on_broken_pipe(self) -> None:
-            """Do not end the program for it, as rich would."""
-            give_up_stderr()
-
-    # A pipe has no width; 120 columns keep a table's row on one line in a log.
-    columns = os.environ.get("COLUMNS", "")
-    given = int(columns) if columns.isdecimal() and int(columns) > 0 else 120
-    return Stderr(stderr=True, width=None if sys.stderr.isatty() else given)
-
-
-def give_up_stderr() -> None:
-    """Write to nowhere from now on, so that nothing is flushed at exit into what cannot be written."""
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bucket_loader.config import Pipeline, QuerySource, Stream, duration_s, interval_is_used
 from bucket_loader.model import UsageError, wire_timestamp
-from bucket_loader.reporting import Summary
+from bucket_loader.reporting import Note, Summary, WindowEnded
 from bucket_loader.runs.job import Interval, Job
 from bucket_loader.runs.run import run_job
 from bucket_loader.sources import table_names
@@ -73,18 +73,16 @@ def run_windows(job: Job, start: datetime, end: datetime, every: str, *, again: 
     found = Backfill(job, list(windows(start, end, every)), again, [])
     loaded = set() if again else _loaded(job)
     for number, window in enumerate(found.windows, 1):
-        shown = f"window {number} of {len(found.windows)}, {window[0]:%Y-%m-%d %H:%M} to {window[1]:%Y-%m-%d %H:%M}"
         if tuple(map(wire_timestamp, window)) in loaded:
             found.skipped += 1
             continue
         summary = run_job(replace(job, options=replace(job.options, interval=window)))
         found.done.append((window, summary))
-        delivered = sum(counts.delivered for counts in summary.streams.values())
-        job.reporter.window(f"{shown}: {summary.status}, {delivered:,} delivered (run {summary.run})", summary)
+        job.listener.tell(WindowEnded(number, len(found.windows), *window, summary))
         if summary.exit_code not in _GOES_ON_AFTER:
             break
     if found.skipped:
-        job.reporter.say(f"{found.skipped:,} windows were loaded before; --again reads them once more")
+        job.listener.tell(Note(f"{found.skipped:,} windows were loaded before; --again reads them once more"))
     return found
 
 

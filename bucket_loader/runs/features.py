@@ -18,7 +18,7 @@ from bucket_loader.model import (
     UsageError,
     Verdict,
 )
-from bucket_loader.reporting import Reporter
+from bucket_loader.reporting import Listener, Note, Table
 
 _WRONG_ENDPOINT: Final = 403  # Source: API.md section 2
 _SHOWN_LENGTH: Final = 80  # characters of a cell
@@ -184,11 +184,11 @@ def _shaped(answer: dict[str, Any], names: Sequence[str], shape: Any, destinatio
 # --- for people ----------------------------------------------------------------------------------------------------
 
 
-def tell_defined(reporter: Reporter, found: dict[str, Any]) -> None:
+def tell_defined(listener: Listener, found: dict[str, Any]) -> None:
     """Show the features that are defined."""
     definitions = msgspec.convert(found["features"], list[Definition])
     if not definitions:
-        reporter.say("no feature is defined")
+        listener.tell(Note("no feature is defined"))
         return
     rows = [
         (
@@ -201,14 +201,14 @@ def tell_defined(reporter: Reporter, found: dict[str, Any]) -> None:
         )
         for one in definitions
     ]
-    _table(reporter, ("feature", "version", "rules", "variants", "created", "description"), rows)
+    _table(listener, ("feature", "version", "rules", "variants", "created", "description"), rows)
 
 
-def tell_evaluated(reporter: Reporter, found: dict[str, Any]) -> None:
+def tell_evaluated(listener: Listener, found: dict[str, Any]) -> None:
     """Show what each feature is for whom it was asked."""
     evaluations = msgspec.convert(found["features"], dict[str, Evaluation])
     if not evaluations:
-        reporter.say("no feature is defined")
+        listener.tell(Note("no feature is defined"))
         return
     rows = [
         (
@@ -221,25 +221,17 @@ def tell_evaluated(reporter: Reporter, found: dict[str, Any]) -> None:
         )
         for one in evaluations.values()
     ]
-    _table(reporter, ("feature", "enabled", "version", "rules", "config", "missing in the context"), rows)
+    _table(listener, ("feature", "enabled", "version", "rules", "config", "missing in the context"), rows)
     if found.get("remoteContextUsed"):
-        reporter.say("attributes that Bucket has stored were used beside those given")
+        listener.tell(Note("attributes that Bucket has stored were used beside those given"))
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def _table(reporter: Reporter, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
-    reporter.console.print(table)
+def _table(listener: Listener, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    listener.tell(Table(tuple(columns), tuple(tuple(map(_plain, row)) for row in rows)))
 
 
 def _plain(text: str) -> str:

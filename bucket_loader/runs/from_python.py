@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bucket_loader.config import load_pipeline, pipeline_from
 from bucket_loader.model import UsageError
-from bucket_loader.reporting import Reporter, Summary, stderr_console
+from bucket_loader.reporting import Summary, on_stderr
 from bucket_loader.runs.job import OPTIONS, make_job, read_options
 from bucket_loader.runs.run import run_job
 
@@ -50,4 +50,4 @@ def load(
         file = None
         stream = {"name": name, "source": {"type": "frame", "frame": what}, **words}
         pipeline = pipeline_from({"name": name, "destination": dict(destination or {}), "streams": [stream]})
-    return run_job(make_job(pipeline, options, Reporter(stderr_console(), quiet=quiet), file=file))
+    return run_job(make_job(pipeline, options, on_stderr(quiet=quiet), file=file))

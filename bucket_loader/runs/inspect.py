@@ -12,7 +12,7 @@ from typing import Any, Final
 from bucket_loader.config import Destination
 from bucket_loader.model import Api, Counts, Verdict
 from bucket_loader.planning import Plan, cursor
-from bucket_loader.reporting import COLUMNS, Reporter
+from bucket_loader.reporting import COLUMNS, Listener, Note, PlanRejected, RecordShown, StreamPlanned, Table
 from bucket_loader.runs import features
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.run import make_plan
@@ -53,22 +53,15 @@ def counts_of(planned: Plan) -> dict[str, Counts]:
     }
 
 
-def tell_plan(reporter: Reporter, planned: Plan, streams: dict[str, Counts], *, show: int) -> None:
+def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, show: int) -> None:
     """Say what a plan would send, and show some of it."""
     for stream in planned.manifest.streams:
-        counts = streams[stream.name]
-        parts = [f"{counts.read:,} rows read", f"{stream.records:,} records to send"]
-        parts += [
-            f"{getattr(counts, name):,} {name}"
-            for name in ("removed", "unchanged", "superseded", "filtered", "rejected")
-            if getattr(counts, name)
-        ]
-        reporter.say(f"{stream.name} ({stream.kind}, {stream.mode}): {', '.join(parts)}")
+        listener.tell(StreamPlanned(stream.name, stream.kind, stream.mode, streams[stream.name]))
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
-            reporter.show(row["record"])
+            listener.tell(RecordShown(row["record"]))
     rejected = planned.folder / REJECTED
-    if rejected.exists() and not reporter.quiet:
-        reporter.rejected(rejected)
+    if rejected.exists():
+        listener.tell(PlanRejected(rejected))
 
 
 def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
@@ -99,14 +92,14 @@ def check_job(job: Job) -> dict[str, Any]:
         with opened(looking) as state:
             planned = make_plan(looking, state)
         streams = counts_of(planned)
-        job.reporter.say(f"the first {limit:,} rows of each stream:")
-        tell_plan(job.reporter, planned, streams, show=1)
+        job.listener.tell(Note(f"the first {limit:,} rows of each stream:"))
+        tell_plan(job.listener, planned, streams, show=1)
         found = plan_as_json(planned, streams)
         warnings = list(_personal(planned))
     for warning in warnings:
-        job.reporter.say(f"warning: {warning}")
+        job.listener.tell(Note(f"warning: {warning}"))
     answer = try_key(job.pipeline.destination)
-    job.reporter.say(f"{job.pipeline.destination.base_url}: {answer}")
+    job.listener.tell(Note(f"{job.pipeline.destination.base_url}: {answer}"))
     return {key: found[key] for key in ("pipeline", "streams")} | {"destination": answer, "warnings": warnings}
 
 
@@ -196,24 +189,20 @@ def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
     }
 
 
-def tell_status(reporter: Reporter, found: dict[str, Any]) -> None:
+def tell_status(listener: Listener, found: dict[str, Any]) -> None:
     """Show past runs as a table."""
-    from rich.table import Table
-
     if not found["runs"]:
-        reporter.say("no run yet")
+        listener.tell(Note("no run yet"))
         return
-    table = Table()
-    for column in ("run", "status", "stream", *COLUMNS):
-        table.add_column(column)
+    rows: list[tuple[str, ...]] = []
     for run in found["runs"]:
         for number, (stream, counts) in enumerate(run["streams"].items()):
             head = (run["run"], run["status"]) if number == 0 else ("", "")
             numbers = (f"{counts[name]:,}" for name in COLUMNS)
-            table.add_row(*head, stream, *numbers)
-    reporter.console.print(table)
+            rows.append((*head, stream, *numbers))
+    listener.tell(Table(("run", "status", "stream", *COLUMNS), tuple(rows)))
     for stream, mark in found["cursors"].items():
-        reporter.say(f"{stream} was read up to {mark}")
+        listener.tell(Note(f"{stream} was read up to {mark}"))
     for run in found["runs"]:
         if run["status"] in {"running", "unfinished"}:
-            reporter.say(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it")
+            listener.tell(Note(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it"))

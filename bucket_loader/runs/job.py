@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bucket_loader.config import Pipeline, Share, duration_s, share
 from bucket_loader.model import InterruptedRunError, StateLockedError, UsageError
-from bucket_loader.reporting import Reporter
+from bucket_loader.reporting import Listener, RowsRead
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
 Interval = tuple[datetime, datetime]
@@ -80,7 +80,7 @@ class Job:
         pipeline: the pipeline file.
         base: the folder that its relative paths start from.
         options: what is asked.
-        reporter: told how far it is.
+        listener: told what happens.
         file: the pipeline file itself, for `replay` to find it by; None when there is none.
         has_key: whether the pipeline's key is real; looking at past runs needs none.
         stopped: set by a signal: drain.
@@ -90,7 +90,7 @@ class Job:
     pipeline: Pipeline
     base: Path
     options: RunOptions
-    reporter: Reporter
+    listener: Listener
     file: Path | None = None
     has_key: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -127,7 +127,7 @@ class Job:
         Raises:
             InterruptedRunError: a signal came.
         """
-        self.reporter.read(stream, read, rejected)
+        self.listener.tell(RowsRead(stream, read, rejected))
         if self.stopped.is_set():
             raise InterruptedRunError(self.signal_number)
 
@@ -135,7 +135,7 @@ class Job:
 def make_job(
     pipeline: Pipeline,
     options: RunOptions,
-    reporter: Reporter,
+    listener: Listener,
     *,
     file: Path | None = None,
     has_key: bool = True,
@@ -145,7 +145,7 @@ def make_job(
     Args:
         pipeline: what is to be loaded, and where to.
         options: what is asked of it.
-        reporter: hears how far it is.
+        listener: told what happens.
         file: the pipeline file; None when the pipeline was made in Python.
         has_key: whether the pipeline's key is real.
     """
@@ -153,7 +153,7 @@ def make_job(
         destination = pipeline.destination.model_copy(update={"patience": options.patience})
         pipeline = pipeline.model_copy(update={"destination": destination})
     base = Path.cwd() if file is None else file.absolute().parent
-    return Job(pipeline, base, options, reporter, file=file, has_key=has_key)
+    return Job(pipeline, base, options, listener, file=file, has_key=has_key)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from bucket_loader.delivery import refused
 from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
 from bucket_loader.planning import plan_file
+from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.run import now
 from bucket_loader.runs.settle import settle_run
@@ -25,9 +26,11 @@ def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
             raise  # not lost, out of reach: closing the run now would forget what it sent
         except StateError:
             sent = sum(counts.delivered + counts.unknown for counts in state.ledger.counts(run_name).values())
-            job.reporter.say(
-                f"its plan is lost, and with it which records were sent: {sent:,} of them are not remembered, "
-                "and the next plan sends them again"
+            job.listener.tell(
+                Note(
+                    f"its plan is lost, and with it which records were sent: {sent:,} of them are not remembered, "
+                    "and the next plan sends them again"
+                )
             )
         state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=now())
         return state.ledger.counts(run_name)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from bucket_loader.model import wire_timestamp
-from bucket_loader.reporting import Reporter
+from bucket_loader.reporting import Listener, Note
 from bucket_loader.runs.job import Interval, Job
 from bucket_loader.state import RunRow, State, look_at_state
 
@@ -83,10 +83,13 @@ def _receipt(state: State, row: RunRow) -> dict[str, Any]:
     }
 
 
-def tell_receipts(reporter: Reporter, found: dict[str, Any]) -> None:
+def tell_receipts(listener: Listener, found: dict[str, Any]) -> None:
     """Say what the runs of an interval have sent."""
     start, end = found["interval"]
-    say = reporter.say
+
+    def say(text: str) -> None:
+        listener.tell(Note(text))
+
     if not found["receipts"]:
         say(f"no run of {start} to {end}")
     for receipt in found["receipts"]:

@@ -13,7 +13,7 @@ from typing import Any
 from bucket_loader.config import load_pipeline
 from bucket_loader.emulator import running
 from bucket_loader.model import KINDS
-from bucket_loader.reporting import Reporter, Summary
+from bucket_loader.reporting import Listener, Note, Summary
 from bucket_loader.runs.job import Job, RunOptions, make_job
 from bucket_loader.runs.run import run_job
 
@@ -31,7 +31,7 @@ class Rehearsed:
 def rehearsed(
     file: Path,
     options: RunOptions,
-    reporter: Reporter,
+    listener: Listener,
     *,
     faults: Any = None,  # noqa: ANN401  # JSON
 ) -> Iterator[tuple[Rehearsed, Summary]]:
@@ -41,20 +41,20 @@ def rehearsed(
     with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
         # Both write, and only this one may stand in a path (`api: front-legacy`).
         pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": publishable})
-        job = make_job(pipeline, replace(options, state=Path(folder)), reporter, file=file)
+        job = make_job(pipeline, replace(options, state=Path(folder)), listener, file=file)
         yield Rehearsed(job, endpoint.url, secret), run_job(job)
 
 
 def tell_rehearsed(found: Rehearsed) -> None:
     """Show what is now in the emulator."""
-    reporter = found.job.reporter
     state = emulator_state(found.url)
-    reporter.say("")
-    reporter.say("now in Bucket (the emulator):")
+    lines = ["", "now in Bucket (the emulator):"]
     for name in (kind.plural for kind in KINDS.values()):
         if state.get(name):
             extra = f" ({state['unassociated_events']:,} of users without a company)" if name == "events" else ""
-            reporter.say(f"    {state[name]:,} {name.replace('_', ' ')}{extra if state['unassociated_events'] else ''}")
+            lines.append(f"    {state[name]:,} {name.replace('_', ' ')}{extra if state['unassociated_events'] else ''}")
+    for line in lines:
+        found.job.listener.tell(Note(line))
 
 
 def emulator_state(url: str) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def emulator_state(url: str) -> dict[str, Any]:
 
 def wait_for_a_person(found: Rehearsed) -> None:
     """Leave the emulator running until a person ends it."""
-    found.job.reporter.say(f"the emulator stays at {found.url} (key {found.secret_key}); Ctrl-C ends it")
+    found.job.listener.tell(Note(f"the emulator stays at {found.url} (key {found.secret_key}); Ctrl-C ends it"))
     try:
         __import__("threading").Event().wait()
     except KeyboardInterrupt:
-        found.job.reporter.say("")
+        found.job.listener.tell(Note(""))

@@ -36,7 +36,7 @@ from bucket_loader.model import (
     file_digest,
 )
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
-from bucket_loader.reporting import Summary
+from bucket_loader.reporting import Note, Summary
 from bucket_loader.runs import run
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.settle import sent_sequences
@@ -187,7 +187,8 @@ class _Replaying:
 
     def nothing_to_do(self) -> Summary:
         """Say that all was taken up before."""
-        self.job.reporter.say(f"all {len(self.letters.entries):,} dead letters were taken up before; nothing is sent")
+        taken_up = f"all {len(self.letters.entries):,} dead letters were taken up before"
+        self.job.listener.tell(Note(f"{taken_up}; nothing is sent"))
         counts = {name: len(self.letters.of(name)) for name in self.letters.streams()}
         return Summary(
             run=self.name,
@@ -278,9 +279,8 @@ def _recorded_stream(
         digest=file_digest(final),
     )
     if stream.filtered:
-        replaying.job.reporter.say(
-            f"{old.name}: {stream.filtered:,} dead letters have no record to send again; --remap maps their rows anew"
-        )
+        left_out = f"{old.name}: {stream.filtered:,} dead letters have no record to send again"
+        replaying.job.listener.tell(Note(f"{left_out}; --remap maps their rows anew"))
     return stream, {str(sequence): place for place, sequence in enumerate(chosen)}
 
 

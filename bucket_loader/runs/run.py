@@ -31,7 +31,7 @@ from bucket_loader.model import (
     written_whole,
 )
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file, planner
-from bucket_loader.reporting import Resumed, Summary
+from bucket_loader.reporting import Note, PlanningEnded, Resumed, RunResumed, Summary, watched
 from bucket_loader.runs.job import Job, RunOptions, opened
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import (
@@ -82,7 +82,7 @@ def make_plan(job: Job, state: State) -> Plan:
     options = job.options
     name = new_run_name(datetime.now(UTC))
     folder = state.plans / name
-    with job.reporter.planning(), plan_written_to(folder):
+    with told_when_read(job), plan_written_to(folder):
         planned = planner.make_plan(
             PlanRequest(
                 pipeline=job.pipeline,
@@ -102,8 +102,17 @@ def make_plan(job: Job, state: State) -> Plan:
             )
         )
     for note in planner.notes(planned.manifest):
-        job.reporter.say(note)
+        job.listener.tell(Note(note))
     return planned
+
+
+@contextmanager
+def told_when_read(job: Job) -> Iterator[None]:
+    """Tell when the reading is over, however it ends."""
+    try:
+        yield
+    finally:
+        job.listener.tell(PlanningEnded())
 
 
 @contextmanager
@@ -139,7 +148,7 @@ def _run_new(job: Job, state: State) -> Summary:
 
 
 def _resume(job: Job, state: State, row: RunRow) -> Summary:
-    job.reporter.say(f"finishing run {row.run}, begun {row.created_at}")
+    job.listener.tell(RunResumed(row.run, row.created_at))
     planned = plan_file.read(state.plan_folder(row.run), verify=True)
     if planned.digest() != row.plan_digest:
         raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
@@ -202,7 +211,7 @@ def deliver(job: Job, state: State, planned: Plan) -> Summary:
     error: BucketLoaderError | None = None
     give_memory_back()
     try:
-        with job.reporter.delivering(delivery.tally):
+        with watched(job.listener, delivery.tally):
             delivery.deliver()
     except BucketLoaderError as failure:
         error = failure

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from rich.console import Console
 
 from bucket_loader.config.yaml_file import pipeline_from
-from bucket_loader.reporting.text import Reporter, Summary
+from bucket_loader.reporting.summary import Summary
+from bucket_loader.reporting.text import on_stderr
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.run import run_job
 from bucket_loader.state import dead_letters
@@ -70,7 +70,7 @@ class Bench:
         given = {"base_url": self.url, "key": self.key, "patience": "30s", "timeout": "5s", **destination}
         pipeline = pipeline_from({"name": "test", "destination": given, "streams": list(streams)})
         options = RunOptions(state=self.folder / "state", as_of=AS_OF)
-        return Job(pipeline, self.folder, options, Reporter(Console(stderr=True), quiet=True))
+        return Job(pipeline, self.folder, options, on_stderr(quiet=True))
 
     def run(self, *streams: dict[str, Any], **destination: Any) -> Summary:
         """Run once; whatever happens every row is accounted for."""

@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from rich.console import Console
 
 from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.emulator.http.server import Endpoint, running
 from bucket_loader.planning.plan_file import Plan
-from bucket_loader.reporting.text import Reporter, Summary
+from bucket_loader.reporting.summary import Summary
+from bucket_loader.reporting.text import on_stderr
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.run import make_plan, run_job
 from bucket_loader.state import dead_letters
@@ -48,7 +48,7 @@ class Rehearsal:
         file = name if isinstance(name, Path) else ROOT / "pipelines" / f"{name}.yaml"
         variables = {"BUCKET_BASE_URL": self.endpoint.url, "BUCKET_SECRET_KEY": self.endpoint.secret_key}
         given = RunOptions(**{"as_of": AS_OF, "interval": WHOLE_YEAR, "state": self.folder / state} | options)
-        return Job(load_pipeline(file, variables=variables), file.parent, given, Reporter(Console(), quiet=True))
+        return Job(load_pipeline(file, variables=variables), file.parent, given, on_stderr(quiet=True))
 
     def run(self, name: str | Path, **options: Any) -> Summary:
         """Run a pipeline, and note what it came to and how many requests the emulator had seen after it."""

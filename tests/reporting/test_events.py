@@ -1,34 +1,144 @@
-"""Each event is a value, and every listener renders it."""
+"""Every event is rendered by every listener: as lines for a person, as JSON objects, as metrics."""
 
+import io
 import json
 import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
 
 import pytest
+from rich.console import Console
 
-from bucket_loader.reporting.events import ChunkHeld, ChunkRetried, ChunksUnknown
-from bucket_loader.reporting.json_lines import JsonReporter, Output
-from bucket_loader.reporting.text import Reporter
+from bucket_loader.model.counts import Counts
+from bucket_loader.model.errors import PatienceError
+from bucket_loader.reporting import events
+from bucket_loader.reporting.json_lines import JsonListener, Objects
+from bucket_loader.reporting.prometheus import Textfile
+from bucket_loader.reporting.summary import Summary
+from bucket_loader.reporting.text import TextListener
+from bucket_loader.state.dead_letters import Group
 
-UNKNOWN = ChunksUnknown("r", "clicks", ("0-4", "5-9"), 10, held=False)
-HELD = ChunkHeld("r", "clicks", "0-4", "500")
-RETRIED = ChunkRetried("r", "clicks", "0-4", 2, "500", ambiguous=True)
+SUMMARY = Summary("r", "p", "succeeded", 0, "t", {"s": Counts(read=5, delivered=5)})
+DAY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+PROGRESS = events.DeliveryProgress("r", "s", 1_000, 240, 10, 3, 1, "500", 25.0)
+UNKNOWN = events.ChunksUnknown("r", "s", ("0-4", "5-9"), 10, held=False)
+ERROR = PatienceError("an outage outlived patience", hint="run again")
+
+# What is told, the first line that a person reads, the first object's event and message, and the exit code measured.
+RENDERED = [
+    (UNKNOWN,
+     f"WARNING {UNKNOWN.text}", ("unknown", "stream s: 10 records were"), None),
+    (events.ChunksUnknown("r", "s", ("0-4",), 5, held=True),
+     "WARNING stream s: 5 records were sent before the crash and their answer is unknown; they are held: chunks 0-4",
+     ("held", "stream s: 5 records were"), None),
+    (events.ChunkRetried("r", "s", "0-4", 2, "500", ambiguous=True),
+     "INFO stream s: chunk 0-4 is sent again after 500; it may be applied twice",
+     ("retry", "stream s: chunk 0-4 is sent again after 500; it may be applied twice"), None),
+    (events.ChunkHeld("r", "s", "0-4", "500"), "WARNING stream s: chunk 0-4 is held: 500",
+     ("held", "stream s: chunk 0-4 is held: 500"), None),
+    (events.RowsRead("s", 5, 1), "planning s: 5 rows read, 1 rejected", ("planning", "planning s: 5 rows read"), None),
+    (events.PlanningEnded(), None, None, None),
+    (events.StreamPlanned("s", "user", "full", Counts(read=5, pending=4, rejected=1)),
+     "s (user, full): 5 rows read, 4 records to send, 1 rejected", ("note", "s (user, full): 5 rows read"), None),
+    (events.RecordShown('{"userId":"u"}'), '    {"userId":"u"}', None, None),
+    (events.PlanRejected(Path("letters")), "rejected rows and why: letters",
+     ("rejected", "s: 1 row of s.csv: no id (row 3)"), None),
+    (events.DeliveryBegan("r"), None, None, None),
+    (PROGRESS, "delivering s: 250 of 1,000 records, 25/s (500)",
+     ("progress", "delivering s: 250 of 1,000 records, 25/s"), None),
+    (events.DeliveryEnded(PROGRESS), None, None, None),
+    (events.RunResumed("r", "t"), "finishing run r, begun t", ("note", "finishing run r, begun t"), None),
+    (events.WindowEnded(2, 3, *DAY, SUMMARY),
+     "window 2 of 3, 2026-01-01 00:00 to 2026-01-02 00:00: succeeded, 5 delivered (run r)",
+     ("window", "window 2 of 3, 2026-01-01 00:00"), None),
+    (events.RunEnded(SUMMARY), "p: run r", ("summary", "succeeded in 0.0 s, 0 requests"), 0),
+    (events.WindowsEnded((), 4, 75), None, ("summary", "0 windows, and 4 were loaded before"), 75),
+    (events.CommandFailed(ERROR), "error: an outage outlived patience", ("error", "an outage outlived patience"), 75),
+    (events.CommandCrashed(KeyError("row data")), None, ("crash", "a bug: please report it"), 1),
+    (events.CommandInterrupted(130), None, None, 130),
+    (events.ThreadCrashed(KeyError, None), None, ("crash", "a bug in a thread"), None),
+    (events.Complaint("no space"), "error: no space", ("error", "no space"), None),
+    (events.Note("  a word "), "  a word ", ("note", "a word"), None),
+    (events.Table(("run",), (("[b]r",),)), "┏━━━━━━┓", ("note", "┏━━━━━━┓"), None),
+]  # fmt: skip
+NAMES = [f"{number}-{type(event).__name__}" for number, (event, *_) in enumerate(RENDERED)]
 
 
-@pytest.mark.parametrize(
-    ("event", "level", "name"),
-    [(UNKNOWN, "warning", "unknown"), (HELD, "warning", "held"), (RETRIED, "info", "retry")],
-    ids=["unknown", "held", "retried"],
-)
-def test_what_happens_to_a_chunk_is_an_object_in_json_and_a_log_line_in_text(event, level, name, capsys, caplog):
-    """Both have the same words; a program that calls `load` finds them in its own log."""
-    with Output("json"):
-        JsonReporter().tell(event)
-    told = json.loads(capsys.readouterr().err)
-    assert (told["event"], told["level"], told["message"]) == (name, level, event.text)
-    assert (told["run"], told["stream"]) == ("r", "clicks")
-    assert told.get("chunk", told.get("chunks")) in ("0-4", ["0-4", "5-9"])
+@pytest.fixture(autouse=True)
+def _letters(monkeypatch):
+    """Put one group of rejected rows into every dead-letter file."""
+    group = Group("s", "s.csv", "no id", count=1, rows=[3])
+    monkeypatch.setattr("bucket_loader.state.dead_letters.grouped", lambda _: [group])
 
-    caplog.clear()
+
+def test_every_event_is_here():
+    """A new one has no rendering until somebody writes it."""
+    assert {type(event) for event, *_ in RENDERED} == set(get_args(events.Event))
+
+
+@pytest.mark.parametrize(("event", "line", "_object", "_code"), RENDERED, ids=NAMES)
+def test_a_person_reads_lines(event, line, _object, _code, caplog):
+    """What happens to a chunk is logged: a program that calls `load` finds it in its own log."""
+    out = io.StringIO()
+    listener = TextListener(Console(file=out, width=120), period_s=0.0)
+    listener.tell(events.RowsRead("s", 0, 0))  # the first is never written at once
     with caplog.at_level(logging.INFO, "bucket_loader"):
-        Reporter(console=None).tell(event)
-    assert [(one.levelname.lower(), one.getMessage()) for one in caplog.records] == [(level, event.text)]
+        listener.tell(event)
+
+    logged = [f"{one.levelname} {one.getMessage()}" for one in caplog.records]
+    assert next(iter([*logged, *out.getvalue().splitlines()]), None) == line
+
+
+@pytest.mark.parametrize(("event", "_line", "told", "_code"), RENDERED, ids=NAMES)
+def test_a_program_reads_objects(event, _line, told, _code):
+    """None holds row data, and all are valid JSON."""
+    lines = []
+    listener = JsonListener(Objects(), lines.append, period_s=0.0)
+    listener.tell(events.RowsRead("s", 0, 0))
+    listener.tell(event)
+
+    found = [json.loads(line) for line in lines]
+    assert bool(found) == bool(told)
+    if told:
+        assert (found[0]["event"], found[0]["message"][: len(told[1])]) == told
+    assert not any("row data" in line or "userId" in line for line in lines)
+
+
+@pytest.mark.parametrize(("event", "_line", "_object", "code"), RENDERED, ids=NAMES)
+def test_prometheus_gets_the_end_of_a_command(event, _line, _object, code, tmp_path):
+    """And nothing else."""
+    complaints = []
+    Textfile(tmp_path / "a.prom", time.monotonic(), complaints.append).tell(event)
+
+    assert complaints == []
+    assert (tmp_path / "a.prom").exists() == (code is not None)
+    if code is not None:
+        text = (tmp_path / "a.prom").read_text("utf-8")
+        assert f'exit_code{{environment="",pipeline="a"}} {float(code)}' in text
+
+
+@pytest.mark.parametrize("listener", ["text", "json"])
+def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
+    """And a table, which was asked for."""
+    out, lines = io.StringIO(), []
+    quiet = {
+        "text": TextListener(Console(file=out), quiet=True, period_s=0.0),
+        "json": JsonListener(Objects(), lines.append, quiet=True, period_s=0.0),
+    }[listener]
+    said = []
+    for event, *_ in RENDERED:
+        before = len(out.getvalue()) + len(lines)
+        quiet.tell(event)
+        if len(out.getvalue()) + len(lines) > before:
+            said.append(type(event))
+
+    assert quiet.period_s is None
+    beside_chunks = [one for one in said if "Chunk" not in one.__name__]
+    assert beside_chunks == {
+        "text": [events.CommandFailed, events.Complaint, events.Table],
+        "json": [events.WindowsEnded, events.CommandFailed, events.CommandCrashed, events.ThreadCrashed,
+                 events.Complaint, events.Table],
+    }[listener]  # fmt: skip
+    assert capsys.readouterr().out == ""

@@ -14,8 +14,11 @@ from workplace import COMPANIES
 
 from bucket_loader.delivery.deliver import Tally
 from bucket_loader.model.counts import Counts
-from bucket_loader.reporting import json_lines as logs
-from bucket_loader.reporting.text import Summary
+from bucket_loader.reporting import events, output
+from bucket_loader.reporting.json_lines import JsonListener, Objects
+from bucket_loader.reporting.output import Output
+from bucket_loader.reporting.progress import watched
+from bucket_loader.reporting.summary import Summary
 
 EVENTS = """
 - name: clicks
@@ -111,21 +114,20 @@ def test_a_hold_names_its_run_and_chunk_and_the_summary_says_what_next(clicks, e
     assert (summary["exit_code"], "bucket-loader release" in summary["next"]) == (75, True)
 
 
-def test_progress_comes_now_and_then(monkeypatch, capsys):
+def test_progress_comes_now_and_then():
     """With rate, done and total; the reading as well."""
-    monkeypatch.setattr("bucket_loader.reporting.text.PLAIN_PERIOD_S", 0.1)
+    lines = []
+    listener = JsonListener(Objects(), lines.append, period_s=0.1)
     tally = Tally(run="r", stream="events", records=1_000, delivered=100, requests=1)
-    with logs.Output("json"):
-        reporter = logs.JsonReporter()
-        reporter.read("events", 10, 0)
-        time.sleep(0.11)
-        reporter.read("events", 20, 1)
-        with reporter.delivering(tally):
-            time.sleep(0.15)
-            tally.delivered = 200
-            time.sleep(0.1)
+    listener.tell(events.RowsRead("events", 10, 0))
+    time.sleep(0.11)
+    listener.tell(events.RowsRead("events", 20, 1))
+    with watched(listener, tally):
+        time.sleep(0.15)
+        tally.delivered = 200
+        time.sleep(0.1)
 
-    reading, *told = objects(capsys.readouterr().err)
+    reading, *told = objects("\n".join(lines))
     assert (reading["event"], reading["read"], reading["rejected"]) == ("planning", 20, 1)
     assert 1 <= len(told) <= 3
     assert {one["event"] for one in told} == {"progress"}
@@ -206,7 +208,7 @@ def test_what_libraries_say_is_told_without_what_they_fill_in(capsys, monkeypatc
     def fall():
         raise ValueError("val-canary")
 
-    with logs.Output("json"):
+    with Output("json"):
         library = logging.getLogger("a.library")
         library.warning("pool of %s is full", "val-canary")
         library.info("not told: sec_canary")
@@ -295,14 +297,14 @@ def test_a_quiet_backfill_tells_of_every_window_that_failed(workplace):
 
 def test_what_is_held_back_is_bounded(capsys):
     """A long outage fills no memory."""
-    with logs.Output() as output:
-        output.hold()
-        for number in range(logs.HELD_MAX + 10):
+    with Output() as out:
+        out.be_quiet()
+        for number in range(output.HELD_MAX + 10):
             logging.getLogger("bucket_loader").warning("line %d", number)
-        output.release()
+        out.tell(events.CommandInterrupted(130))
 
     lines = capsys.readouterr().err.splitlines()
-    assert (len(lines), lines[-1]) == (logs.HELD_MAX, f"WARNING line {logs.HELD_MAX + 9}")
+    assert (len(lines), lines[-1]) == (output.HELD_MAX, f"WARNING line {output.HELD_MAX + 9}")
 
 
 # --- as a scheduler starts it --------------------------------------------------------------------------------------
@@ -349,10 +351,10 @@ def test_a_stderr_that_takes_nothing_changes_no_exit_code(companies, way):
 def test_the_level_follows_the_exit_code(capsys):
     """Collectors alert on levels: what needs a person is a warning or an error."""
     levels = {}
-    with logs.Output("json"):
+    with Output("json") as out:
         for code in (0, 99, 3, 75, 143, 2, 4, 5):
             summary = Summary("r", "p", "s", code, "t", {"s": Counts(read=1, pending=1)})
-            logs.JsonReporter().ended(summary)
+            out.tell(events.RunEnded(summary))
             levels[code] = objects(capsys.readouterr().err)[-1]["level"]
 
     assert levels == {0: "info", 99: "info", 3: "warning", 75: "warning", 143: "warning",

@@ -29,6 +29,11 @@ def samples(file):
     return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
 
 
+def textfile_at(path):
+    """Make a listener that writes there, and whose complaints go nowhere."""
+    return Textfile(path, time.monotonic(), complain=lambda _: None)
+
+
 def value(file, name, **labels):
     """Give one sample of the pipeline `test`."""
     labels = {"pipeline": "test", "environment": "production", **labels}
@@ -156,7 +161,7 @@ def test_the_file_can_be_read_by_another_user_whatever_the_mask(file):
     """node_exporter is one; the rest of what the loader writes is for its owner alone."""
     before = os.umask(0o077)
     try:
-        textfile = Textfile(file)
+        textfile = textfile_at(file)
         textfile.belongs_to("test", "production")
         textfile.write(LastRun(0, 1.0))
     finally:
@@ -168,7 +173,7 @@ def test_the_file_can_be_read_by_another_user_whatever_the_mask(file):
 
 def test_nobody_reads_half_of_it(file):
     """It is replaced while somebody reads it again and again."""
-    textfile, ended, found = Textfile(file), threading.Event(), []
+    textfile, ended, found = textfile_at(file), threading.Event(), []
     textfile.belongs_to("test", "production")
     streams = {f"stream {number}": Counts(read=number) for number in range(20)}
     textfile.write(LastRun(0, 1.0, streams))
@@ -198,7 +203,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was_and_the_exit_code_too(com
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("bucket_loader.reporting.prometheus.os.fsync", full)
-    textfile = Textfile(file)
+    textfile = textfile_at(file)
     with pytest.raises(OSError, match="No space"):
         textfile.write(LastRun(0, 1.0))
     monkeypatch.undo()
@@ -215,7 +220,7 @@ def test_several_pipelines_share_a_folder(tmp_path):
     """Their samples differ by a label, and what is said of a name is the same in each file, as node_exporter asks."""
     texts = []
     for name in ("one", "two"):
-        textfile = Textfile(tmp_path / f"{name}.prom")
+        textfile = textfile_at(tmp_path / f"{name}.prom")
         textfile.belongs_to(name, "production")
         textfile.write(LastRun(0, 1.0, {"s": Counts(read=1)}))
         texts.append(textfile.path.read_text("utf-8"))
@@ -228,10 +233,10 @@ def test_several_pipelines_share_a_folder(tmp_path):
 
 def test_another_pipelines_success_is_not_taken_over(file):
     """A file that had another pipeline's numbers begins anew."""
-    textfile = Textfile(file)
+    textfile = textfile_at(file)
     textfile.belongs_to("other", "production")
     textfile.write(LastRun(0, 1.0))
-    textfile = Textfile(file)
+    textfile = textfile_at(file)
     textfile.belongs_to("test", "production")
     textfile.write(LastRun(75, 1.0))
 
@@ -242,7 +247,7 @@ def test_another_pipelines_success_is_not_taken_over(file):
 def test_a_file_that_something_else_wrote_is_replaced(file, content):
     """It is not a reason to stop measuring."""
     file.write_text(content, "latin-1")
-    textfile = Textfile(file)
+    textfile = textfile_at(file)
     textfile.write(LastRun(2, 1.0))
 
     assert value(file, f"{RUN}exit_code", environment="") == 2
@@ -270,13 +275,13 @@ def test_a_place_that_takes_no_file_is_refused_before_anything_is_sent(companies
         assert (result.exit_code, "the metrics cannot be written" in result.stderr) == (2, True)
 
     with pytest.raises(UsageError):
-        Textfile(tmp_path)
+        textfile_at(tmp_path)
     assert emulator.state()["requests"] == 0
 
 
 def test_the_docs_name_every_metric(file):
     """And no other."""
-    textfile = Textfile(file)
+    textfile = textfile_at(file)
     textfile.belongs_to("test", "production")
     textfile.write(LastRun(0, 1.0, {"s": Counts()}))
     named = set(re.findall(r"bucket_loader_last_\w+", (ROOT / "docs" / "scheduling.md").read_text("utf-8")))

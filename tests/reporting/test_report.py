@@ -8,8 +8,11 @@ from rich.console import Console
 
 from bucket_loader.delivery.deliver import Tally
 from bucket_loader.model.counts import Counts
-from bucket_loader.reporting.terminal import table
-from bucket_loader.reporting.text import Reporter, Resumed, Summary
+from bucket_loader.reporting.events import Note, PlanningEnded, RowsRead, RunEnded
+from bucket_loader.reporting.progress import watched
+from bucket_loader.reporting.summary import Resumed, Summary
+from bucket_loader.reporting.terminal import aligned
+from bucket_loader.reporting.text import TextListener
 
 
 def console(*, terminal):
@@ -28,7 +31,7 @@ def test_a_terminal_shows_a_bar_with_rate_and_state():
     """The bar is drawn from the first moment, knows its end, and says what stands in the way."""
     out = console(terminal=True)
     tally = Tally()
-    with Reporter(out).delivering(tally):
+    with watched(TextListener(out), tally):
         time.sleep(0.15)  # nothing has begun yet
         tally.delivered, tally.state, tally.records, tally.stream = 250, "500: UNKNOWN_ERROR", 1_000, "events"
         until(lambda: "500: UNKNOWN_ERROR" in out.file.getvalue())
@@ -44,20 +47,19 @@ def test_a_terminal_shows_a_bar_with_rate_and_state():
 def test_reading_is_shown_on_a_terminal():
     """Rows are counted as they come; the display goes when the plan is made."""
     out = console(terminal=True)
-    reporter = Reporter(out)
-    with reporter.planning():
-        reporter.read("users", 16_384, 3)
-        time.sleep(0.2)
+    listener = TextListener(out)
+    listener.tell(RowsRead("users", 16_384, 3))
+    time.sleep(0.2)
+    listener.tell(PlanningEnded())
 
     assert "planning users: 16,384 rows read, 3 rejected" in out.file.getvalue()
 
 
-def test_a_pipe_gets_plain_lines(monkeypatch):
+def test_a_pipe_gets_plain_lines():
     """Elsewhere than on a terminal there is no control character, and a line only every few seconds."""
-    monkeypatch.setattr("bucket_loader.reporting.text.PLAIN_PERIOD_S", 0.1)
     out = console(terminal=False)
     tally = Tally(stream="events", records=1_000, delivered=100)
-    with Reporter(out).delivering(tally):
+    with watched(TextListener(out, period_s=0.1), tally):
         time.sleep(0.25)
         tally.delivered = 200
         time.sleep(0.2)
@@ -75,7 +77,7 @@ def test_the_summary_can_be_read_at_any_width(width):
     counts = Counts(read=1_234_567, delivered=1_234_560, rejected=7, superseded=0)
     summary = Summary("20260101T030000000Z", "nightly", "succeeded", 0, "t", {"companies": counts, "users": Counts()})
 
-    Reporter(out).summary(summary)
+    TextListener(out).tell(RunEnded(summary))
 
     *lines, _ = out.file.getvalue().splitlines()
     assert max(map(len, lines)) <= max(width, len("  delivered  1,234,560"))
@@ -89,7 +91,7 @@ def test_the_summary_can_be_read_at_any_width(width):
 
 def test_a_name_of_wide_letters_keeps_the_columns():
     """What takes two cells counts as two."""
-    text = list(table(["stream", "read"], [["会社", "1"], ["users", "20"]], 40))
+    text = list(aligned(["stream", "read"], [["会社", "1"], ["users", "20"]], 40))
 
     assert text == ["stream  read", "会社       1", "users     20"]
 
@@ -102,7 +104,8 @@ def test_a_run_that_was_finished_first_tells_its_dead_letters(tmp_path):
     counts = Counts(read=1, rejected=1)
     resumed = (Resumed("r1", {"s": counts}, str(letters)),)
 
-    Reporter(out, quiet=True).ended(Summary("r2", "p", "rejected", 3, "t", {"s": Counts()}, resumed=resumed))
+    summary = Summary("r2", "p", "rejected", 3, "t", {"s": Counts()}, resumed=resumed)
+    TextListener(out, quiet=True).tell(RunEnded(summary))
 
     assert out.file.getvalue().replace("\n", "").count(str(letters)) == 2
 
@@ -110,14 +113,14 @@ def test_a_run_that_was_finished_first_tells_its_dead_letters(tmp_path):
 def test_quiet_says_nothing_of_a_success():
     """With `--quiet` a good run leaves no line, and a bad one still does."""
     out = console(terminal=False)
-    reporter = Reporter(out, quiet=True)
+    listener = TextListener(out, quiet=True)
     good = Summary("r", "p", "succeeded", 0, "2026-01-01T00:00:00.000Z", {"s": Counts(read=1, delivered=1)})
     bad = Summary("r", "p", "unfinished", 75, "2026-01-01T00:00:00.000Z", {"s": Counts(read=1, pending=1)})
 
-    reporter.say("hello")
-    reporter.summary(good)
+    listener.tell(Note("hello"))
+    listener.tell(RunEnded(good))
     silent = out.file.getvalue()
-    reporter.summary(bad)
+    listener.tell(RunEnded(bad))
 
     assert silent == ""
     assert "unfinished" in out.file.getvalue()
@@ -131,7 +134,7 @@ def test_the_summary_shows_resumed_runs_and_possible_duplicates():
         "r2", "p", "succeeded", 0, "2026-01-01T00:00:00.000Z", {"s": counts}, resumed=(Resumed("r1", {"s": counts}),)
     )
 
-    Reporter(out).summary(summary)
+    TextListener(out).tell(RunEnded(summary))
 
     text = out.file.getvalue()
     assert "s (resumed)" in text

@@ -25,7 +25,6 @@ from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 from server import Known, SentBy, Server, Weather, answered
 from virtual import ViolationError, World
 
@@ -35,7 +34,8 @@ from bucket_loader.delivery.http import client as clients, pacing, retry
 from bucket_loader.model import files, prefetch as ahead
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
-from bucket_loader.reporting.text import Reporter, Summary
+from bucket_loader.reporting.summary import Summary
+from bucket_loader.reporting.text import on_stderr
 from bucket_loader.runs import audit, lifecycle, run
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.state import dead_letters
@@ -47,7 +47,7 @@ CHUNK = 3
 PATIENCE_S = 60
 AUTO_WORKERS = 6
 PROCESSES_MAX = 9
-QUIET = Reporter(Console(stderr=True), quiet=True)
+QUIET = on_stderr(quiet=True)
 
 
 # --- plans, made once a process ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from bucket_loader.integrations.airflow.hook import BucketHook
 from bucket_loader.integrations.airflow.versions import (
@@ -22,7 +22,7 @@ from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline
-    from bucket_loader.reporting import Reporter, Summary
+    from bucket_loader.reporting import Summary
     from bucket_loader.runs import Job, RunOptions
 
 Interval = tuple[datetime, datetime]
@@ -31,7 +31,6 @@ Moment = datetime | str | None
 _DONE, _EMPTY = 0, 99
 _NO_RETRY: Final = frozenset([2, 3, 4, 5])  # the same again would end the same (DESIGN section 5)
 _STATE: Final = "BUCKET_LOADER_STATE"
-_LOG_WIDTH: Final = 120  # columns; keeps a table's row on one line of the log
 
 
 class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives in environments of its own
@@ -91,13 +90,15 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         self._job: Job | None = None
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the run, and end the task as the run ended; gives its counts and paths."""
+        """Do the run, and end the task as the run ended; return its counts and paths."""
+        from bucket_loader.reporting import RunEnded
+
         try:
             job, interval = self._make_job(context)
             summary = self._drained_on_the_way_out(job, lambda: self._load(job, interval))
         except BucketLoaderError as error:
             raise _ending(error.exit_code, "failed", error) from None
-        job.reporter.summary(summary)
+        job.listener.tell(RunEnded(summary, raised=True))
         found = summary.as_json()
         if summary.exit_code != _DONE:
             context["ti"].xcom_push(key="return_value", value=found)
@@ -134,6 +135,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
 
     def _make_job(self, context: Mapping[str, Any]) -> "tuple[Job, Interval | None]":
         from bucket_loader.config import load_pipeline
+        from bucket_loader.reporting import in_log
         from bucket_loader.runs import make_job, places_in
 
         given = {name: str(value) for name, value in (self.variables or {}).items()}
@@ -148,7 +150,8 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         options = self._options(streams, interval, end, self.state or places_in(variables.get(_STATE) or ""))
         shown = f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}" if start and end else "none"
         self.log.info("%s to %s; interval: %s", file, pipeline.destination.base_url, shown)
-        return make_job(pipeline, options, _reporter(self.log.info), file=file), interval
+        listener = in_log(lambda line: self.log.info("%s", line))
+        return make_job(pipeline, options, listener, file=file), interval
 
     def _moments(self, context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
         """Return the interval that was asked for, else the DAG run's; each end may be missing."""
@@ -244,31 +247,3 @@ def _ending(exit_code: int, status: str, error: BucketLoaderError | None) -> Exc
     if exit_code in _NO_RETRY:
         return cast("Exception", AirflowFailException(f"bucket-loader: {told} (exit {exit_code}; not retried)"))
     return cast("Exception", AirflowException(f"bucket-loader: {told} (exit {exit_code}; a retry continues)"))
-
-
-def _reporter(log: Callable[[str, str], None]) -> "Reporter":
-    from rich.console import Console
-
-    from bucket_loader.reporting import Reporter
-
-    file = cast("TextIO", _Lines(log))
-    return Reporter(Console(file=file, width=_LOG_WIDTH, force_terminal=False, no_color=True))
-
-
-class _Lines:
-    """A text file whose lines go to a log."""
-
-    def __init__(self, log: Callable[[str, str], None]) -> None:
-        self._log = log
-        self._rest = ""
-
-    def write(self, text: str) -> int:
-        """Log the lines that are whole."""
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            if line.strip():
-                self._log("%s", line.rstrip())
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: a line is logged when it is whole."""

@@ -1,0 +1,141 @@
+"""What a run came to: where every row went, how it ended, and the words for that."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bucket_loader.model import BucketLoaderError, Counts, RejectedRowsError
+from bucket_loader.state import StateLayout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS: Final = (
+    "read",
+    "removed",
+    "delivered",
+    "rejected",
+    "unchanged",
+    "superseded",
+    "filtered",
+    "pending",
+    "unknown",
+)
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """An earlier run that this call finished."""
+
+    run: str
+    streams: dict[str, Counts]
+    dead_letters: str | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to (DESIGN section 5).
+
+    Attributes:
+        status: succeeded, rejected, stopped, failed, unfinished, interrupted; `empty` when there was nothing to do
+            and exit 99 was asked for.
+        streams: where every row of the new run went, by stream.
+        resumed: earlier runs that were finished first.
+        dead_letters: the absolute path of what was rejected, None when nothing was.
+        error: what ended the run early.
+    """
+
+    run: str
+    pipeline: str
+    status: str
+    exit_code: int
+    as_of: str
+    streams: dict[str, Counts]
+    resumed: tuple[Resumed, ...] = ()
+    requests: int = 0
+    retries: int = 0
+    dead_letters: str | None = None
+    seconds: float = 0.0
+    error: BucketLoaderError | None = field(default=None, compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        found = {
+            "run": self.run,
+            "pipeline": self.pipeline,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "as_of": self.as_of,
+            "resumed": [
+                {"run": one.run, "streams": {name: asdict(counts) for name, counts in one.streams.items()}}
+                for one in self.resumed
+            ],
+            "streams": {name: asdict(counts) for name, counts in self.streams.items()},
+            "requests": self.requests,
+            "retries": self.retries,
+            "dead_letters": self.dead_letters,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.error is not None:
+            found["error"] = {"message": self.error.message, "hint": self.error.hint}
+        return found
+
+    @property
+    def letters(self) -> list[Path]:
+        """The files of what was rejected: of the run, and of the runs that it finished first."""
+        files = [self.dead_letters, *(one.dead_letters for one in self.resumed)]
+        return [Path(file) for file in files if file is not None]
+
+    def raise_for_status(self) -> None:
+        """Raise what ended the run early, or that rows were rejected; do nothing when all was delivered.
+
+        Raises:
+            BucketLoaderError: with the exit code that the command line would have had.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.exit_code == RejectedRowsError.exit_code:
+            raise RejectedRowsError("some rows were rejected", hint=f"they and why: {self.dead_letters}")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the counts as a DataFrame: one row a stream."""
+        import pandas as pd
+
+        return pd.DataFrame([{"stream": name, **asdict(counts)} for name, counts in self.streams.items()])
+
+
+# --- words of a summary --------------------------------------------------------------------------------------------
+
+
+def ending(summary: Summary) -> str:
+    """Return how a run ended, in one line."""
+    retried = f" ({summary.retries:,} retries)" if summary.retries else ""
+    ended = "finished, and some rows were rejected," if summary.status == "rejected" else summary.status
+    return f"{ended} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}"
+
+
+def next_step_after(summary: Summary) -> str:
+    """Return what a person does next where no error's hint says so."""
+    if summary.error is not None:
+        return ""
+    if summary.status == "rejected" and summary.letters:
+        file = Path(summary.letters[0])
+        # Where the ledger does not lie beside it, nothing else says whose letters these are.
+        whose = "" if StateLayout.of_letters(file).ledger.exists() else " --pipeline FILE"
+        return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
+    if summary.status == "unfinished":
+        return (
+            "some records are held, since their answer never came: `bucket-loader status --json` names them, "
+            "`bucket-loader release` sends or drops them"
+        )
+    return ""
+
+
+def counted(summary: Summary) -> list[list[str]]:
+    """Return the table: its header, then a row for each stream. Columns that are 0 everywhere are mostly left out."""
+    named = [(f"{stream} (resumed)", counts) for one in summary.resumed for stream, counts in one.streams.items()]
+    named += summary.streams.items()
+    always = {"read", "delivered", "rejected"}
+    shown = [name for name in COLUMNS if name in always or any(getattr(counts, name) for _, counts in named)]
+    rows = [[stream, *(f"{getattr(counts, name):,}" for name in shown)] for stream, counts in named]
+    return [["stream", *shown], *rows]
