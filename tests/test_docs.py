@@ -15,6 +15,7 @@ from bucket_loader.config.stream import Stream
 from bucket_loader.config.yaml_file import load_pipeline
 
 ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
 def docs_maker():
@@ -75,15 +76,26 @@ def test_every_word_of_the_pipeline_file_is_documented(model):
 
 def test_links_between_the_pages_lead_somewhere():
     """Every relative link in the README and the docs names a file that exists."""
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
     broken = [
         f"{page.name}: {target}"
-        for page in pages
+        for page in PAGES
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8"))
         if not (page.parent / target).exists()
     ]
 
     assert broken == []
+
+
+def test_a_file_that_a_page_names_is_there():
+    """A file of the project, or of the package, that a page names in code letters exists."""
+    missing = [
+        f"{page.name}: {name}"
+        for page in PAGES
+        for name in re.findall(r"`(\w+/[\w/]*\w\.(?:pyi?|c))`", page.read_text("utf-8"))
+        if not any((folder / name).exists() for folder in (ROOT, ROOT / "bucket_loader"))
+    ]
+
+    assert missing == []
 
 
 @pytest.mark.parametrize("statement", ["import bucket_loader", "from bucket_loader.cli import main"])
