@@ -4,15 +4,15 @@ The new part is complete under its name before the ledger names it; a crash in b
 and settling again writes the same.
 """
 
+import functools
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import StateUnavailableError, bool_array, int64_array, make_folder, ranges
+from bucket_loader.model import KINDS, StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
 from bucket_loader.state import ChunkRow, Ledger, Part, State, merged_file, snapshot_file, snapshots
@@ -125,27 +125,27 @@ def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[
         content = pc.if_else(bool_array(fate == _CLAIMED), nothing, batch["content"])
         columns = [batch["key"].take(kept), content.take(kept)]
         if stream.remembers_ids:
-            ids = pa.array([_ids(record) for record in batch["record"].take(kept).to_pylist()], pa.string())
+            ids = pa.array(
+                [_ids(stream.kind, record) for record in batch["record"].take(kept).to_pylist()], pa.string()
+            )
             yield pa.RecordBatch.from_arrays([*columns, ids], schema=snapshots.PART_SCHEMA_WITH_IDS)
         else:
             yield pa.RecordBatch.from_arrays(columns, schema=snapshots.PART_SCHEMA)
 
 
-class _Ids(msgspec.Struct, omit_defaults=True):
-    """The ids of a record, as it spells them; the one that a row stands for first."""
-
-    companyId: msgspec.Raw = msgspec.Raw()  # noqa: N815  # the API's name
-    userId: msgspec.Raw = msgspec.Raw()  # noqa: N815
-
-
-_DECODER: Final = msgspec.json.Decoder(_Ids)
+@functools.cache
+def _decoder(kind: str) -> msgspec.json.Decoder[msgspec.Struct]:
+    """Return what reads a record's ids, each as the record spells it."""
+    return msgspec.json.Decoder(
+        msgspec.defstruct("Ids", [(name, msgspec.Raw, msgspec.Raw()) for name in KINDS[kind].ids])
+    )
 
 
-def _ids(record: str) -> str:
-    found = _DECODER.decode(record)
-    return ",".join(
-        f'"{name}":{bytes(raw).decode()}' for name in _Ids.__struct_fields__ if (raw := getattr(found, name))
-    ).join("{}")
+def _ids(kind: str, record: str) -> str:
+    """Return the ids of a record as JSON, the one that a row stands for first."""
+    found = _decoder(kind).decode(record)
+    given = [(name, bytes(raw).decode()) for name in KINDS[kind].ids if (raw := getattr(found, name))]
+    return ",".join(f'"{name}":{text}' for name, text in given).join("{}")
 
 
 def _merge_memory(state: State, stream: str, run_name: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bucket_loader.config import SourceSpec, type_of
 from bucket_loader.model import (
     BATCH_BYTES_MAX,
     ROWS_MAX,
@@ -134,15 +135,16 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def extra(module: str, name: str) -> None:
-    """Require a library that comes with an extra.
+def extra(model: type[SourceSpec]) -> None:
+    """Require the library of a source type, which comes with an extra.
 
     Raises:
         UsageError: it is not installed; names the command that installs it.
     """
     from importlib.util import find_spec
 
-    if find_spec(module) is None:
+    row = type_of(model)
+    if find_spec(row.library) is None:
         raise UsageError(
-            f"this source needs {module}, which is not installed", hint=f"pip install 'bucket-loader[{name}]'"
+            f"this source needs {row.library}, which is not installed", hint=f"pip install 'bucket-loader[{row.extra}]'"
         )

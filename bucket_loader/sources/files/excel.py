@@ -53,7 +53,7 @@ class Workbooks(Files):
         """Look at every row, then give the rows of one workbook after the other."""
         import pyarrow as pa
 
-        extra("openpyxl", "excel")
+        extra(ExcelSource)
         found = self.found()
         kinds: dict[str, set[str]] = {}
         columns: dict[InputFile, list[str]] = {}

@@ -78,7 +78,7 @@ class DeltaLake:
 
     @cached_property
     def _table(self) -> "DeltaTable":
-        extra("deltalake", "delta")
+        extra(DeltaSource)
         from deltalake import DeltaTable
 
         table = DeltaTable(self._place, version=self._spec.version, storage_options=self._options())
@@ -105,7 +105,7 @@ class DeltaLake:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Say in our words what the table's reader says in its own."""
-        extra("deltalake", "delta")
+        extra(DeltaSource)
         import pyarrow as pa
         from deltalake.exceptions import DeltaError, TableNotFoundError
 

@@ -60,7 +60,7 @@ class Iceberg:
 
     @cached_property
     def _table(self) -> "Table":
-        extra("pyiceberg", "iceberg")
+        extra(IcebergSource)
         from pyiceberg.catalog import load_catalog
         from pyiceberg.table import StaticTable
 
@@ -86,7 +86,7 @@ class Iceberg:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Say in our words what the table's reader says in its own, which may hold a catalog's address and token."""
-        extra("pyiceberg", "iceberg")
+        extra(IcebergSource)
         import pyarrow as pa
         from pyiceberg import exceptions as said
 
