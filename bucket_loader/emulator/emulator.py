@@ -6,6 +6,7 @@ from typing import Any
 
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults.order import Faults
+from bucket_loader.emulator.store import effects
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
 from bucket_loader.emulator.store.keys import Keys
@@ -38,7 +39,11 @@ class Emulator:
         """Keep what was sent, then do it; return the id of the feedback, if it was one."""
         now_ms = time.time() * 1000
         self.journal.append(Entry(request, now_ms, kind, body))
-        return self.store.apply(items, now_ms)
+        return effects.apply(self.store, items, now_ms)
+
+    def counts(self) -> dict[str, int]:
+        """Return how much there is of everything, by name; calls of the API at the end."""
+        return {**effects.counts(self.store), "requests": self.log.requests, "refused": self.log.refused}
 
     def define(self, document: bytes | dict[str, Any]) -> None:
         """Take new feature definitions over.
@@ -93,4 +98,4 @@ class Emulator:
             self.log.remember(entry.request)
             items = TYPES[entry.type](entry.body)
             if not isinstance(items, Mistakes):  # what was accepted once is accepted again
-                self.store.apply(items, entry.at_ms)
+                effects.apply(self.store, items, entry.at_ms)

@@ -20,17 +20,10 @@ from .chunks import (
 from .contract import (
     ERROR_CODES as ERROR_CODES,
     LENIENT as LENIENT,
-    AcceptedCompany as AcceptedCompany,
-    AcceptedContext as AcceptedContext,
-    AcceptedEvent as AcceptedEvent,
-    AcceptedFeatureEvent as AcceptedFeatureEvent,
-    AcceptedFeedback as AcceptedFeedback,
-    AcceptedUser as AcceptedUser,
     Api as Api,
     FeatureKey as FeatureKey,
     FieldRule as FieldRule,
     LenientId as LenientId,
-    LenientTimestamp as LenientTimestamp,
 )
 from .counts import (
     Counts as Counts,

@@ -1,1 +1,1 @@
-"""Definitions of features, and what they come to for a user and a company."""
+"""Definitions of features, and which of them a user and a company in the store have."""

@@ -43,7 +43,7 @@ class Config(Struct):
 
 
 class Feature(Struct, rename="camel"):
-    """A feature, as GET /features has it."""
+    """A feature, as GET /features gives it."""
 
     key: FeatureKey
     targeting: Targeting

@@ -1,1 +1,1 @@
-"""What the emulator can be told to do wrong, a fault each."""
+"""What can be ordered to go wrong: a fault, an order of faults, and the call as a fault sees it."""

@@ -1,1 +1,1 @@
-"""The API over HTTP: the server, the calls, and their answers."""
+"""The API over HTTP: the server, the calls, what each path does, and its description."""

@@ -11,7 +11,7 @@ from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
-from bucket_loader.emulator.store.journal import BULK
+from bucket_loader.emulator.store.effects import BULK
 from bucket_loader.model import KINDS
 
 API: Final[dict[str, dict[str, Endpoint]]] = {

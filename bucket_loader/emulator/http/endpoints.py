@@ -27,13 +27,13 @@ class Write:
     """POST: take records.
 
     Attributes:
-        type: the type of the records, or `bulk` when each names its own.
+        type_name: the type of the records, or `bulk` when each names its own.
         answer_id: the member of the answer that names the record; None where there is none.
     """
 
     is_write: ClassVar[bool] = True
 
-    type: str
+    type_name: str
     answer_id: str | None = None
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
@@ -41,9 +41,9 @@ class Write:
         items = self._read(emulator, call)
         if isinstance(items, Answer):
             return items
-        given_id = emulator.accept(call.number, self.type, call.body, items)
+        given_id = emulator.accept(call.number, self.type_name, call.body, items)
         call.records = len(items)
-        return success(**{self.answer_id: given_id}) if self.answer_id is not None else OK
+        return OK if self.answer_id is None else success(**{self.answer_id: given_id})
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
         """Take the first half of the records, rounded down; of a call that is refused, nothing."""
@@ -52,14 +52,14 @@ class Write:
             return
         half = len(items) // 2
         body = b"[" + b",".join(wire.split(call.body)[:half]) + b"]"
-        emulator.accept(call.number, self.type, body, items[:half])
+        emulator.accept(call.number, self.type_name, body, items[:half])
         call.records = half
 
     def _read(self, emulator: Emulator, call: Call) -> list[Item] | Answer:
         refused = _refuse_write(emulator, call)
         if refused is not None:
             return refused
-        items = wire.TYPES[self.type](call.body)
+        items = wire.TYPES[self.type_name](call.body)
         if isinstance(items, Mistakes):
             return _wrong_body(items)
         return items

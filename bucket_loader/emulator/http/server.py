@@ -30,52 +30,73 @@ _ENDING_S_MAX: Final = 1  # for calls in flight when the end comes
 _KILL_AFTER_S: Final = 5
 
 
-def serve(  # noqa: PLR0913, PLR0917  # one for each option of the command line
-    host: str = "127.0.0.1",
-    port: int = 0,
-    secret_key: str | None = None,
-    publishable_key: str | None = None,
-    features: Document | None = None,
-    faults: Document | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    *,
-    ends_with_stdin: bool = False,
+class EmulatorOptions(TypedDict, total=False):
+    """What an emulator is made with; everything may be left out.
+
+    Attributes:
+        secret_key: made up when None.
+        publishable_key: made up when None.
+        features: the body of GET /features, or a path to it.
+        faults: the body of PUT /_emulator/faults, or a path to it.
+        data_dir: where state outlives the process; None for memory.
+    """
+
+    secret_key: str | None
+    publishable_key: str | None
+    features: Document | None
+    faults: Document | None
+    data_dir: str | os.PathLike[str] | None
+
+
+class Options(EmulatorOptions, total=False):
+    """The options of the command line.
+
+    Attributes:
+        host: what to listen on.
+        port: 0 for any free one.
+    """
+
+    host: str
+    port: int
+
+
+def serve(
+    host: str = "127.0.0.1", port: int = 0, *, ends_with_stdin: bool = False, **options: Unpack[EmulatorOptions]
 ) -> None:
     """Serve until SIGTERM or SIGINT; say where and with which keys in one line of JSON on stdout.
 
     Args:
         host: what to listen on.
         port: 0 for any free one.
-        secret_key: made up when None.
-        publishable_key: made up when None.
-        features: the body of GET /features, or a path to it.
-        faults: the body of PUT /_emulator/faults, or a path to it.
-        data_dir: where state outlives the process; None for memory.
         ends_with_stdin: also end when stdin does, so that a child does not outlive a parent that was killed.
+        options: what the emulator is made with.
 
     Raises:
         UsageError: features or faults are malformed, or the address cannot be had.
         StateError: `data_dir` holds something else, or another emulator is using it.
     """
-    keys = Keys.given_or_random(secret_key, publishable_key)
     listener = _listen(host, port)
-    with contextlib.closing(listener), contextlib.closing(_emulator(keys, features, faults, data_dir)) as emulator:
+    with contextlib.closing(listener), contextlib.closing(_emulator(**options)) as emulator:
+        keys = emulator.keys
         announcement = {"url": _url(listener), "secret_key": keys.secret, "publishable_key": keys.publishable}
-        config = uvicorn.Config(
-            build(emulator),
-            http=EmulatorProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-        )
         # Records live long and in great number: looking at them all again and again finds no garbage.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        _Server(config, json.dumps(announcement), ends_with_stdin=ends_with_stdin).run(sockets=[listener])
+        _Server(_config(emulator), json.dumps(announcement), ends_with_stdin=ends_with_stdin).run(sockets=[listener])
+
+
+def _config(emulator: Emulator) -> uvicorn.Config:
+    return uvicorn.Config(
+        build(emulator),
+        http=EmulatorProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -127,10 +148,14 @@ class _Server(uvicorn.Server):
 
 
 def _emulator(
-    keys: Keys, features: Document | None, faults: Document | None, data_dir: str | os.PathLike[str] | None
+    secret_key: str | None = None,
+    publishable_key: str | None = None,
+    features: Document | None = None,
+    faults: Document | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
 ) -> Emulator:
     return Emulator(
-        keys,
+        Keys.given_or_random(secret_key, publishable_key),
         features=_document(features),
         faults=_document(faults),
         data_dir=None if data_dir is None else Path(data_dir),
@@ -171,18 +196,6 @@ def _url(listener: socket.socket) -> str:
 
 
 # --- in a process of its own ---------------------------------------------------------------------------------------
-
-
-class Options(TypedDict, total=False):
-    """The options of `serve`, all of which may be left out."""
-
-    host: str
-    port: int
-    secret_key: str | None
-    publishable_key: str | None
-    features: Document | None
-    faults: Document | None
-    data_dir: str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What a person sees of it: the page, and the questions that it asks."""
+"""What a person sees of the emulator: the page, and the queries that it makes."""

@@ -11,10 +11,11 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from bucket_loader.emulator.emulator import Emulator
 
-_TYPES: Final = {
-    "index.html": "text/html; charset=utf-8",
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
+# The media type of each file.
+FILES: Final = {
+    "index.html": "text/html",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 # What a record holds may look like HTML: nothing on the page may run but its own script, nor speak to another host.
@@ -38,7 +39,7 @@ async def asset(_: "Emulator", request: Request) -> Response:
 
 
 def _file(name: str) -> Response:
-    if name not in _TYPES:
+    if name not in FILES:
         raise HTTPException(404, "There is no such file")
     content = resources.files("bucket_loader.emulator.inspector").joinpath("static", name).read_bytes()
-    return Response(content, media_type=_TYPES[name], headers=_HEADERS)
+    return Response(content, media_type=FILES[name], headers=_HEADERS)

@@ -18,8 +18,9 @@ from bucket_loader.emulator.evaluation import evaluated
 from bucket_loader.emulator.evaluation.features import Feature
 from bucket_loader.emulator.inspector.views import Arrived, Found, Holder, Holders, Kind, Search, Timeline, time_text
 from bucket_loader.emulator.store import wire
-from bucket_loader.emulator.store.journal import BULK, Entry
-from bucket_loader.emulator.store.store import Company, Seen, User
+from bucket_loader.emulator.store.effects import BULK
+from bucket_loader.emulator.store.journal import Entry
+from bucket_loader.emulator.store.store import Company, Seen, User, id_text
 from bucket_loader.model import COMPANY, KINDS, USER
 
 _LOOK_S_MAX: Final = 0.25
@@ -120,7 +121,7 @@ class _Wanted:
     def _is_it(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return False
-        return wire.id_text(value) == self._id
+        return id_text(value) == self._id
 
 
 def _named(body: bytes) -> list[_Named]:

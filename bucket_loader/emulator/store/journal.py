@@ -12,11 +12,11 @@ from typing import ClassVar, Final, Protocol
 import msgspec
 
 from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.effects import BULK, FORGOTTEN
 from bucket_loader.model import KINDS
 
-BULK: Final = "bulk"
 _TYPES: Final = (BULK, *(kind.wire for kind in KINDS.values()))
-_FORGOTTEN: Final = frozenset({"prompt-event", "channel-status-event"})
+_FORGOTTEN: Final = frozenset(shape.__struct_config__.tag for shape in FORGOTTEN)
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""What the emulator remembers, and what each accepted record does to it.
+"""What the emulator remembers.
 
 Built for tens of millions of events: an event leaves a count behind, never an object. Only users and companies are
 kept one by one, with their attributes packed; the items themselves lie in the journal, on disk.
@@ -6,27 +6,12 @@ kept one by one, with their attributes packed; the items themselves lie in the j
 Source: S0, S2 and S4 for each rule unless it names another; what is inferred says so (`docs/fidelity.md`).
 """
 
-from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from collections import defaultdict
+from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.emulator.store.wire import Item, id_text
-from bucket_loader.model import (
-    COMPANY,
-    EVENT,
-    FEATURE_EVENT,
-    FEEDBACK,
-    USER,
-    AcceptedCompany,
-    AcceptedContext,
-    AcceptedEvent,
-    AcceptedFeatureEvent,
-    AcceptedFeedback,
-    AcceptedUser,
-    LenientId,
-    LenientTimestamp,
-)
+from bucket_loader.model import LenientId, javascript
 
 _pack = msgspec.json.Encoder().encode
 _unpack = msgspec.json.Decoder(dict[str, Any]).decode
@@ -78,18 +63,19 @@ class Company(Seen, gc=False):
     users: dict[str, None] = {}  # replaced by the first association; msgspec copies an empty default
 
 
-_Active: TypeAlias = AcceptedContext | None
-
-
 class Store:
-    """Users, companies and counts."""
+    """Users, companies and counts.
+
+    Attributes:
+        counts: how many came of what is counted and not kept, by name.
+        unassociated_events: how many events counted for no company.
+    """
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.companies: dict[str, Company] = {}
-        self.events = 0
+        self.counts: defaultdict[str, int] = defaultdict(int)
         self.unassociated_events = 0
-        self.feature_events = 0
         self._feedback_named: set[str] = set()
         self._feedback_generated = 0
 
@@ -98,87 +84,30 @@ class Store:
         """How much distinct feedback there is."""
         return len(self._feedback_named) + self._feedback_generated
 
-    def counts(self) -> dict[str, int]:
-        """Return how many there are of each kind, by the kind's plural."""
-        return {
-            USER.plural: len(self.users),
-            COMPANY.plural: len(self.companies),
-            EVENT.plural: self.events,
-            FEEDBACK.plural: self.feedback,
-            FEATURE_EVENT.plural: self.feature_events,
-        }
+    def user(self, identifier: LenientId) -> User:
+        """Return the user with an id, a new one when there is none."""
+        key = identifier if type(identifier) is str else id_text(identifier)
+        user = self.users.get(key)
+        if user is None:
+            user = self.users[key] = User(key)
+        return user
 
-    def apply(self, items: Iterable[Item], now_ms: float) -> str | None:
-        """Do what the records say, in order; return the feedbackId of the last feedback, if there was any."""
-        feedback_id = None
-        for item in items:
-            match item:
-                case AcceptedEvent():
-                    self._event(item, now_ms)
-                case AcceptedUser():
-                    self._user(item, now_ms)
-                case AcceptedCompany():
-                    self._company(item, now_ms)
-                case AcceptedFeedback():
-                    feedback_id = self._feedback(item)
-                case AcceptedFeatureEvent():
-                    self.feature_events += 1
-                case _:  # prompt-event, channel-status-event: taken and forgotten
-                    pass
-        return feedback_id
-
-    def _user(self, item: AcceptedUser, now_ms: float) -> None:
-        user = self._user_of(item.userId)
-        user.merge(item.attributes)
-        if _is_active(item.context):
-            user.touch(_moment(item.timestamp, now_ms))
-
-    def _company(self, item: AcceptedCompany, now_ms: float) -> None:
-        company = self._company_of(item.companyId)
-        company.merge(item.attributes)
-        user = None if item.userId is None else self._user_of(item.userId)
-        active = _is_active(item.context)
-        if user is not None:
-            _associate(user, company, becomes_default=active)
-        if active:
-            moment = _moment(item.timestamp, now_ms)
-            company.touch(moment)
-            if user is not None:
-                user.touch(moment)  # inferred: the user is seen acting in the company
-
-    def _event(self, item: AcceptedEvent, now_ms: float) -> None:
-        """Count an event for its user and company; the default company when it names none.
-
-        An event creates its user and company when they are new, and associates them (inferred).
-        """
-        self.events += 1
-        user = self._user_of(item.userId)
-        user.events += 1
-        active = _is_active(item.context)
-        company = None
-        if item.companyId is not None:
-            company = self._company_of(item.companyId)
-            _associate(user, company, becomes_default=active)
-        elif user.default_company is not None:
-            company = self.companies[user.default_company]
-        if active:
-            moment = _moment(item.timestamp, now_ms)
-            user.touch(moment)
-            if company is not None:
-                company.touch(moment)
+    def company(self, identifier: LenientId) -> Company:
+        """Return the company with an id, a new one when there is none."""
+        key = identifier if type(identifier) is str else id_text(identifier)
+        company = self.companies.get(key)
         if company is None:
-            self.unassociated_events += 1
-        else:
-            company.events += 1
+            company = self.companies[key] = Company(key)
+        return company
 
-    def _feedback(self, item: AcceptedFeedback) -> str:
-        """Count feedback once for each feedbackId. It creates no user and is no activity (S4: it has no context)."""
-        if item.feedbackId is None:
+    def feedback_id(self, named: str | None) -> str:
+        """Note a feedbackId, and return it; a new one when the caller named none."""
+        if named is None:
             self._feedback_generated += 1
             return _generated_id(self._feedback_generated)
-        if not self._is_generated(item.feedbackId):
-            self._feedback_named.add(item.feedbackId)
-        return item.feedbackId
+        if not self._is_generated(named):
+            self._feedback_named.add(named)
+        return named
 
     def _is_generated(self, feedback_id: str) -> bool:
         """Whether an id is one that we made; ours are counted, not kept."""
@@ -186,20 +115,6 @@ class Store:
         if len(number) > _DIGITS_MAX or not number.isdecimal() or int(number) > self._feedback_generated:
             return False
         return feedback_id == _generated_id(int(number))
-
-    def _user_of(self, identifier: LenientId) -> User:
-        key = identifier if type(identifier) is str else id_text(identifier)
-        user = self.users.get(key)
-        if user is None:
-            user = self.users[key] = User(key)
-        return user
-
-    def _company_of(self, identifier: LenientId) -> Company:
-        key = identifier if type(identifier) is str else id_text(identifier)
-        company = self.companies.get(key)
-        if company is None:
-            company = self.companies[key] = Company(key)
-        return company
 
 
 _GENERATED: Final = "fdb_local_"
@@ -210,17 +125,14 @@ def _generated_id(number: int) -> str:
     return f"{_GENERATED}{number:08d}"
 
 
-def _is_active(context: _Active) -> bool:
-    """Whether a call counts as activity: unless it says otherwise, it does. Source: S4."""
-    return context is None or context.active is not False
+def id_text(identifier: LenientId) -> str:
+    """Return an id as text: a number as the decimal text that JavaScript would write (C1)."""
+    if isinstance(identifier, str):
+        return identifier
+    return str(identifier) if isinstance(identifier, int) else javascript.number_text(identifier)
 
 
-def _moment(timestamp: LenientTimestamp | None, now_ms: float) -> float:
-    """Return the time of a record; reading has turned what was sent into milliseconds."""
-    return now_ms if timestamp is None else float(timestamp)
-
-
-def _associate(user: User, company: Company, *, becomes_default: bool) -> None:
+def associate(user: User, company: Company, *, becomes_default: bool) -> None:
     """Make a user belong to a company.
 
     The company that a user was last seen acting in is the default (DOC concepts/company.md). A call that is no

@@ -6,29 +6,14 @@ One typed decode is the fast way. Only a body that fails it is read again, item 
 import re
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, Union
 
 import msgspec
 
-from bucket_loader.model import (
-    FEATURE_EVENT,
-    KINDS,
-    AcceptedFeatureEvent,
-    AcceptedFeedback,
-    contract,
-    javascript,
-)
+from bucket_loader.emulator.store.effects import BULK, KNOWN_RECORDS, SHAPES, PromptEvent
 
-
-class PromptEvent(msgspec.Struct, tag_field="type", tag="prompt-event"):
-    """What became of a survey; taken and forgotten. Source: reflag BROW from 1.4.7, NET's list of types."""
-
-
-class ChannelStatusEvent(msgspec.Struct, tag_field="type", tag="channel-status-event"):
-    """The state of a push channel; taken and forgotten. Source: NET's list of types."""
-
-
-Item: TypeAlias = contract.AcceptedItem | PromptEvent | ChannelStatusEvent
+# One accepted record, of any shape in the table of types.
+Item: TypeAlias = msgspec.Struct
 
 
 class Mistakes(msgspec.Struct, frozen=True):
@@ -39,40 +24,14 @@ class Mistakes(msgspec.Struct, frozen=True):
 
 Reader: TypeAlias = Callable[[bytes], "list[Item] | Mistakes"]
 
-_BULK: Final = msgspec.json.Decoder(list[Item])
-_ITEM: Final = msgspec.json.Decoder(Item)
-_FEATURE_EVENTS: Final = msgspec.json.Decoder(list[AcceptedFeatureEvent])
+_ANY: Final = Union[SHAPES]  # noqa: UP007  # made from the table
 _RAWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_bulk(body: bytes) -> list[Item] | Mistakes:
-    """Read a list of items that name their type. Source: S1."""
-    try:
-        items: list[Item] = _BULK.decode(body)
-    except msgspec.ValidationError:
-        return _each(_ITEM, body)
-    except _NOT_JSON as error:
-        return Mistakes([f"body: {_not_json(error)}"])
-    return _checked_list(items, body)
-
-
-def read_feature_events(body: bytes) -> list[Item] | Mistakes:
-    """Read a list (S1, OA), or the single object that every browser SDK sends (S0, C9)."""
-    if body.lstrip()[:1] == b"{":
-        return read_feature_event(body)
-    try:
-        items: list[Item] = list(_FEATURE_EVENTS.decode(body))
-    except msgspec.ValidationError:
-        return _each(_FEATURE_EVENT, body)
-    except _NOT_JSON as error:
-        return Mistakes([f"body: {_not_json(error)}"])
-    return _checked_list(items, body)
-
-
-def reader(record: type[msgspec.Struct]) -> Reader:
-    """Make the reader of an endpoint whose body is one record."""
-    decoder = msgspec.json.Decoder(record)
+def _reader(shape: Any) -> Reader:  # noqa: ANN401  # a struct, or several of which each item names its own
+    """Make the reader of a body that is one record."""
+    decoder = msgspec.json.Decoder(shape)
 
     def read(body: bytes) -> list[Item] | Mistakes:
         item = _one(decoder, body)
@@ -83,9 +42,26 @@ def reader(record: type[msgspec.Struct]) -> Reader:
     return read
 
 
-_FEATURE_EVENT: Final = msgspec.json.Decoder(AcceptedFeatureEvent)
-read_feature_event: Final = reader(AcceptedFeatureEvent)
-read_prompt_event: Final = reader(PromptEvent)
+def _list_reader(shape: Any) -> Reader:  # noqa: ANN401  # the same
+    """Make the reader of a body that is a list of records."""
+    whole, each = msgspec.json.Decoder(list[shape]), msgspec.json.Decoder(shape)
+
+    def read(body: bytes) -> list[Item] | Mistakes:
+        try:
+            items: list[Item] = whole.decode(body)
+        except msgspec.ValidationError:
+            return _each(each, body)
+        except _NOT_JSON as error:
+            return Mistakes([f"body: {_not_json(error)}"])
+        return _checked_list(items, body)
+
+    return read
+
+
+def _reader_of_either(shape: type[msgspec.Struct]) -> Reader:
+    """Make the reader of a body that is one record or a list of them."""
+    read_one, read_list = _reader(shape), _list_reader(shape)
+    return lambda body: read_one(body) if body.lstrip()[:1] == b"{" else read_list(body)
 
 
 def split(body: bytes) -> list[bytes]:
@@ -216,19 +192,24 @@ MS_MIN: Final = -62_135_596_800_000  # the year 1
 MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
 
 
-def check(item: Item) -> str | None:
+_TIMED: Final = frozenset(shape for shape in SHAPES if "timestamp" in shape.__struct_fields__)
+_ONE_OF: Final = {record.shape: record.needs_one_of for record in KNOWN_RECORDS if record.needs_one_of}
+
+
+def check(item: Any) -> str | None:  # noqa: ANN401  # an item, whose fields depend on its type
     """Hold an item against what its types do not say, and turn its timestamp into milliseconds.
 
     Source: S3 and OA (timestamp: milliseconds since the epoch or ISO-8601), S0 and S1 (score or comment).
     """
-    timestamp = getattr(item, "timestamp", None)
-    if timestamp is not None:
-        moment = milliseconds(timestamp)
+    shape = type(item)
+    if shape in _TIMED and item.timestamp is not None:
+        moment = milliseconds(item.timestamp)
         if moment is None:
             return "timestamp: Expected milliseconds since the epoch or an ISO-8601 date-time with its offset"
-        setattr(item, "timestamp", moment)  # noqa: B010  # not every item has one, which the type cannot say
-    if isinstance(item, AcceptedFeedback) and item.score is None and item.comment is None:
-        return "score: Expected a score or a comment, got neither"
+        item.timestamp = moment
+    if shape in _ONE_OF and all(getattr(item, name) is None for name in _ONE_OF[shape]):
+        needed = _ONE_OF[shape]
+        return f"{needed[0]}: Expected a {' or a '.join(needed)}, got neither"
     return None
 
 
@@ -247,16 +228,12 @@ def _parsed(timestamp: str) -> float | None:
         return None
 
 
-def id_text(identifier: contract.LenientId) -> str:
-    """Return an id as text: a number as the decimal text that JavaScript would write (C1)."""
-    if isinstance(identifier, str):
-        return identifier
-    return str(identifier) if isinstance(identifier, int) else javascript.number_text(identifier)
-
-
-# How the bodies of each type are read; `bulk` is a list whose items name theirs.
+# How the bodies of each type are read; `bulk` is a list whose items name theirs (S1).
 TYPES: Final[dict[str, Reader]] = {
-    "bulk": read_bulk,
-    **{kind.wire: reader(contract.LENIENT[kind.name]) for kind in KINDS.values()},
-    FEATURE_EVENT.wire: read_feature_events,
+    BULK: _list_reader(_ANY),
+    **{
+        record.kind.wire: (_reader_of_either if record.takes_list else _reader)(record.shape)
+        for record in KNOWN_RECORDS
+    },
 }
+read_prompt_event: Final = _reader(PromptEvent)

@@ -6,17 +6,15 @@ const SLOW_MS = 10000; // how often who has what is worked out again
 const SHOWN = {refused: 4, requests: 12, features: 10};
 const MORE = {refused: 20, requests: 50, features: 50};
 const MOST = {refused: 200, requests: 500, features: 500};
-const COUNTS = [
-  ["users", "Users"], ["companies", "Companies"], ["events", "Events"], ["feedback", "Feedback"],
-  ["feature_events", "Feature checks"], ["unassociated_events", "Unassociated"],
-  ["requests", "Requests"], ["refused", "Refused"],
-];
+// Every other count is called by its name.
+const LABELS = {feature_events: "Feature checks", unassociated_events: "Unassociated"};
 const TYPES = {user: "good", company: "blue", event: "", feedback: "violet", "feature-flag-event": "warn"};
 
 const $ = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en-US");
 const count = (value) => number.format(value);
 const many = (value, one, more = one + "s") => `${count(value)} ${value === 1 ? one : more}`;
+const capital = (words) => words[0].toUpperCase() + words.slice(1);
 const two = (value) => String(value).padStart(2, "0");
 let shown = {...SHOWN};
 let route = 0; // grows with each view: an answer that comes for an earlier one is dropped
@@ -130,10 +128,10 @@ function isSpent(fault, age) {
 // --- the overview --------------------------------------------------------------------------------------------------
 
 function showCounts(state) {
-  for (const [name, label] of COUNTS) {
+  for (const name of Object.keys(state)) {
     let tile = $(`count-${name}`);
     if (tile === null) {
-      tile = el("div", {}, el("dt", {}, label), el("dd", {id: `count-${name}`}));
+      tile = el("div", {}, el("dt", {}, LABELS[name] ?? capital(name.replaceAll("_", " "))), el("dd", {id: `count-${name}`}));
       $("counts").append(tile);
       if (name === "unassociated_events") tile.title = "Events whose user belongs to no company";
     } else {
