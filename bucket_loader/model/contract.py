@@ -224,8 +224,6 @@ class AcceptedFeatureEvent(Struct, tag_field="type", tag=FEATURE_EVENT.wire):
 
 LENIENT: Final = _by_kind(AcceptedUser, AcceptedCompany, AcceptedEvent, AcceptedFeedback, AcceptedFeatureEvent)
 
-AcceptedItem: TypeAlias = AcceptedUser | AcceptedCompany | AcceptedEvent | AcceptedFeedback | AcceptedFeatureEvent
-
 # --- what mapping needs to know of a strict field ------------------------------------------------------------------
 
 FieldForm = Literal["text", "choice", "integer", "boolean", "timestamp", "values", "booleans", "texts", "context"]
