@@ -115,7 +115,7 @@ def pytest_collection_modifyitems(config, items):
             left_out.update(set(markers))
     items[:] = chosen
     config.hook.pytest_deselected(items=others)
-    config.stash[LEFT_OUT] = (len(others), left_out)
+    config.stash[LEFT_OUT] = (len(others), dict(left_out))
 
 
 def pytest_runtest_setup(item):

@@ -306,9 +306,11 @@ def test_a_wrong_hint_does_not_change_the_order(bench, hint):
     assert [record["attributes"]["n"] for record in bucket.accepted] == list(range(25))
 
 
-@pytest.mark.parametrize("concurrency", [2, 3, 16, "auto"])
-@pytest.mark.parametrize("status", [200, 400, 429, 500])
-@pytest.mark.parametrize("hanging", [0, 1_000])
+@pytest.mark.parametrize(
+    ("hanging", "status", "concurrency"),
+    [(0, 200, 2), (0, 400, 16), (0, 429, "auto"), (0, 500, 3),
+     (1_000, 200, "auto"), (1_000, 400, 3), (1_000, 429, 2), (1_000, 500, 16)],
+)  # fmt: skip
 def test_a_request_that_hangs_keeps_nobody_from_sending(bench, concurrency, status, hanging):
     """One request hangs, and some others are refused or fail once: all others are delivered meanwhile."""
     beside = range(1_010, 1_160)
