@@ -6,17 +6,17 @@ from typing import Any, Final
 
 
 class Verdict(StrEnum):
-    """What the API made of one attempt; decided in `sender.client`, nowhere else.
+    """What the API made of one attempt; decided in `delivery/http/client.py`, nowhere else.
 
     delivered: 200 to our own POST, whole body written, a JSON object whose `success` is true.
     not_sent: nothing reached the API; a retry is free.
-    rejected: 400 (404, 405, 415, 422 once something was delivered), or 200 with `success: false`.
-    refused_key: 401, 403.
+    rejected: 400, 422 (405, 409, 415 once something was delivered), or 200 with `success: false`.
+    refused_key: 401, 403; 400 or 422 with the code of a refused key.
     too_big: 413.
     throttled: 429, or 503 with Retry-After.
     server_error: 408 and every other 5xx; documented to mean that a retry may duplicate.
     unknown: the request was sent, and its answer never came, or cannot be read.
-    misrouted: a redirect, TLS, HTML: not Bucket.
+    misrouted: a redirect, TLS, or an answer that is not Bucket's; after the first delivery such an answer is unknown.
     """
 
     DELIVERED = "delivered"
