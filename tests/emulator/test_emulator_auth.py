@@ -12,6 +12,7 @@ WRITES = {
     "/features/events": [{"action": "check", "key": "f", "evalResult": True}],
 }
 READS = ("/features/enabled", "/features/evaluated")
+SURVEYS = ("/feedback/prompting-init", "/feedback/prompt-events")
 LEGACY = {path: document for path, document in WRITES.items() if path != "/bulk"}
 BEARER = {"secret": {"Authorization": f"Bearer {SECRET}"}, "publishable": {"Authorization": f"Bearer {PUBLISHABLE}"}}
 
@@ -22,8 +23,7 @@ def send(api, method, path, **parts):
     return requests.request(method, f"{api.url}{path}{query}", headers=headers, json=document, timeout=10)
 
 
-@pytest.mark.parametrize("path", WRITES)
-@pytest.mark.parametrize("key", ["secret", "publishable"])
+@pytest.mark.parametrize(("path", "key"), [("/bulk", "secret"), *((path, "publishable") for path in WRITES)])
 def test_either_key_in_the_header_opens_every_write(api, path, key):
     """A POST endpoint takes the secret and the publishable key as a bearer."""
     answer = send(api, "POST", path, headers=BEARER[key], document=WRITES[path])
@@ -66,9 +66,14 @@ def test_the_publishable_key_in_the_path_opens_legacy_reads(api, path):
     assert send(api, "GET", f"/{PUBLISHABLE}{path}").json()["flags"] == {}
 
 
-@pytest.mark.parametrize("key", ["nobody", SECRET, "%20", PUBLISHABLE[:-1]])
-@pytest.mark.parametrize("path", [*LEGACY, "/flags/evaluate", *READS])
-def test_another_key_in_the_path_is_401(api, key, path):
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        *(("/user", key) for key in (SECRET, "%20", PUBLISHABLE[:-1], f"{PUBLISHABLE}x")),
+        *((path, "nobody") for path in (*LEGACY, "/flags/evaluate", *READS)),
+    ],
+)
+def test_another_key_in_the_path_is_401(api, path, key):
     """The secret key is none either: it belongs in the header alone."""
     method = "POST" if path in LEGACY else "GET"
 
@@ -84,29 +89,36 @@ def test_legacy_apis_lack_the_rest(api, path):
     assert send(api, "POST", f"/{PUBLISHABLE}{path}", document=[]).status_code == 404
 
 
-@pytest.mark.parametrize("path", [*WRITES, "/features", *READS])
+NO_KEYS = {
+    "no key": ({}, ""),
+    "empty bearer": ({"Authorization": "Bearer "}, ""),
+    "unknown key": ({"Authorization": "Bearer nobody"}, ""),
+    "no scheme": ({"Authorization": SECRET}, ""),
+    "another scheme": ({"Authorization": f"Basic {SECRET}"}, ""),
+    "longer key": ({"Authorization": f"Bearer {SECRET}x"}, ""),
+    "shorter key": ({"Authorization": f"Bearer {SECRET[:-1]}"}, ""),
+    "empty query key": ({}, "?publishableKey="),
+    "unknown query key": ({}, "?publishableKey=nobody"),
+    "secret key in the query": ({}, f"?publishableKey={SECRET}"),
+    "secret key under another name": ({}, f"?secretKey={SECRET}"),
+    "the header wins": ({"Authorization": "Bearer nobody"}, f"?publishableKey={PUBLISHABLE}"),
+}
+
+
 @pytest.mark.parametrize(
-    ("headers", "query"),
+    ("path", "what"),
     [
-        pytest.param({}, "", id="no key"),
-        pytest.param({"Authorization": "Bearer "}, "", id="empty bearer"),
-        pytest.param({"Authorization": "Bearer nobody"}, "", id="unknown key"),
-        pytest.param({"Authorization": SECRET}, "", id="no scheme"),
-        pytest.param({"Authorization": f"Basic {SECRET}"}, "", id="another scheme"),
-        pytest.param({"Authorization": f"Bearer {SECRET}x"}, "", id="longer key"),
-        pytest.param({"Authorization": f"Bearer {SECRET[:-1]}"}, "", id="shorter key"),
-        pytest.param({}, "?publishableKey=", id="empty query key"),
-        pytest.param({}, "?publishableKey=nobody", id="unknown query key"),
-        pytest.param({}, f"?publishableKey={SECRET}", id="secret key in the query"),
-        pytest.param({}, f"?secretKey={SECRET}", id="secret key under another name"),
-        pytest.param({"Authorization": "Bearer nobody"}, f"?publishableKey={PUBLISHABLE}", id="the header wins"),
+        *(("/bulk", what) for what in NO_KEYS),
+        *((path, "unknown key") for path in (*WRITES, *SURVEYS, "/features", *READS) if path != "/bulk"),
+        ("/features", "the header wins"),  # the publishable key alone would get a 403 there
     ],
 )
-def test_a_missing_or_unknown_key_is_401(api, path, headers, query):
-    """What is no key gets 401 INVALID_API_KEY, and nothing is applied."""
-    method = "POST" if path in WRITES else "GET"
+def test_a_missing_or_unknown_key_is_401(api, path, what):
+    """What is no key gets 401 INVALID_API_KEY, and nothing is applied; each way at one path, each path in one way."""
+    headers, query = NO_KEYS[what]
+    method = "GET" if path in {"/features", *READS} else "POST"
 
-    answer = send(api, method, path, headers=headers, query=query, document=WRITES.get(path))
+    answer = send(api, method, path, headers=headers, query=query, document=WRITES.get(path, {}))
 
     assert answer.status_code == 401
     assert answer.json()["success"] is False

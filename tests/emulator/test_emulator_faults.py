@@ -1,3 +1,5 @@
+import asyncio
+import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -6,11 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from bucket_loader.emulator.faults.order import Faults
+
 BULK = [{"type": "user", "userId": str(number)} for number in range(10)]
 
 
 def raw(api, path="/bulk", body=b'[{"type":"user","userId":"u"}]', read_s=1.0):
-    """Send one request by hand and give every byte that comes back within a time."""
+    """Send one request by hand and return every byte that comes back within a time."""
     address = urlsplit(api.url)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.endpoint.secret_key}\r\n"
@@ -187,17 +191,53 @@ def test_partial_400_of_one_or_of_refused_items_applies_none(api, path, document
     assert api.journal() == []
 
 
-def test_rate_limit_counts_records(api):
+class HandClock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def __call__(self):
+        """Return the time that the test has set."""
+        return self.now_s
+
+
+class NotedCall:
+    """A call without a connection, which notes how it ends."""
+
+    def __init__(self):
+        self.body = json.dumps(BULK).encode()
+        self.fault = None
+        self.end = None
+
+    async def reply(self, answer):
+        """Note an answer."""
+        self.end = (answer.status, dict(answer.headers).get(b"retry-after"))
+
+    async def cut(self):
+        """Note that the connection was closed."""
+        self.end = "cut"
+
+
+def end_of_a_call(faults):
+    """Return how a call ends that meets these faults; None when it goes on."""
+    call = NotedCall()
+    ended = asyncio.run(faults.meet(call))
+    assert ended is (call.end is not None)
+    return call.end
+
+
+def test_rate_limit_counts_records():
     """Records beyond the burst get a 429 with whole seconds to wait, and pass after them."""
-    api.fault({"kind": "rate_limit", "records_per_second": 5, "burst": 25})
+    clock = HandClock()
+    faults = Faults.read({"faults": [{"kind": "rate_limit", "records_per_second": 5, "burst": 25}]}, clock)
 
-    first, second, third = (api.post("/bulk", BULK) for _ in range(3))
-
-    assert [answer.status_code for answer in (first, second, third)] == [200, 200, 429]
-    assert third.headers["Retry-After"] == "1"
-    time.sleep(1.05)
-    assert api.post("/bulk", BULK).status_code == 200
-    assert api.state()["refused"] == 1
+    assert [end_of_a_call(faults) for _ in range(3)] == [None, None, (429, b"1")]
+    clock.now_s += 0.99
+    assert end_of_a_call(faults) == (429, b"1")
+    clock.now_s += 0.01
+    assert end_of_a_call(faults) is None
+    assert faults.shown().faults[0]["struck"] == 2
 
 
 def test_rate_limit_lets_a_large_call_through_a_full_bucket(api):
@@ -210,15 +250,26 @@ def test_rate_limit_lets_a_large_call_through_a_full_bucket(api):
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "6")
 
 
-def test_outage_has_a_beginning_and_an_end(api):
+def test_outage_has_a_beginning_and_an_end():
     """Between its two moments every connection is closed without an answer."""
-    api.fault({"kind": "outage", "from_s": 0.5, "to_s": 1.5})
+    clock = HandClock()
+    faults = Faults.read({"faults": [{"kind": "outage", "from_s": 30, "to_s": 90}]}, clock)
 
-    assert api.post("/bulk", BULK).status_code == 200
-    time.sleep(0.6)
+    ends = []
+    for now_s in (100, 129.9, 130, 189.9, 190):
+        clock.now_s = now_s
+        ends.append(end_of_a_call(faults))
+
+    assert ends == [None, None, "cut", "cut", None]
+    assert faults.shown().age_seconds == 90
+
+
+def test_an_outage_closes_connections_without_an_answer(api):
+    """Over a real connection: not a byte comes, and nothing was applied."""
+    api.fault({"kind": "outage", "to_s": 60})
+
     assert raw(api) == (b"", True)
-    time.sleep(1.0)
-    assert api.post("/bulk", BULK).status_code == 200
+    assert api.state()["users"] == 0
 
 
 def test_poison_strikes_its_text_every_time(api):

@@ -15,6 +15,7 @@ from emulator_api import Api
 
 from bucket_loader.emulator.http import server
 from bucket_loader.emulator.http.server import running
+from bucket_loader.emulator.store.keys import Keys
 from bucket_loader.model.errors import StateError, UsageError
 
 ROOT = Path(server.__file__).parents[3]
@@ -22,9 +23,9 @@ FEATURE = {"key": "f", "targeting": {"version": 1, "rules": []}}
 
 
 @contextlib.contextmanager
-def started(call="serve(port=0)"):
+def started(call="server.serve(port=0)"):
     """Start `serve` the way the command line does, in a process whose every word is heard."""
-    program = f"from bucket_loader.emulator.http.server import serve; {call}"
+    program = f"from bucket_loader.emulator.http import server; {call}"
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
         cwd=ROOT,
@@ -62,18 +63,25 @@ def test_it_says_one_line_and_ends_quietly(number):
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
 
 
+def struck(url):
+    """Return how often the first fault has struck."""
+    return requests.get(url + "/_emulator/faults", timeout=5).json()["faults"][0]["struck"]
+
+
 @pytest.mark.parametrize(
     "fault", [{"kind": "latency", "seconds": 60}, {"kind": "endless"}, {"kind": "dripping", "seconds": 9}]
 )
 def test_calls_in_flight_do_not_hold_up_the_end(fault):
     """A call that a fault holds is cut, not answered, and the end comes within seconds, quietly."""
-    with started(f"serve(faults={{'faults': [{fault}]}})") as process:
+    call = f"server._ENDING_S_MAX = 0.2; server.serve(faults={{'faults': [{fault}]}})"
+    with started(call) as process:
         line = json.loads(process.stdout.readline())
         address = urlsplit(line["url"])
         with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
             head = f"POST /user?publishableKey={line['publishable_key']} HTTP/1.1\r\nHost: x\r\n"
             connection.sendall(head.encode() + b"Content-Length: 2\r\n\r\n{}")
-            time.sleep(0.3)
+            while not struck(line["url"]):
+                time.sleep(0.01)
 
             process.send_signal(signal.SIGTERM)
 
@@ -82,13 +90,14 @@ def test_calls_in_flight_do_not_hold_up_the_end(fault):
 
 
 def test_random_keys_are_readable_and_long():
-    """Keys that are made up say what they are, differ, and satisfy the SDKs' length."""
-    with running() as one, running() as other:
-        assert one.secret_key.startswith("sec_local_")
-        assert one.publishable_key.startswith("pub_local_")
-        assert len(one.secret_key) > 22
-        assert one.secret_key != other.secret_key
-        assert one.url != other.url
+    """Keys that are made up say what they are, differ, and satisfy the SDKs' length; a key that is given stays."""
+    one, other = Keys.given_or_random(None, None), Keys.given_or_random(None, "pub_mine")
+
+    assert one.secret.startswith("sec_local_")
+    assert one.publishable.startswith("pub_local_")
+    assert len(one.secret) > 22
+    assert one.secret != other.secret
+    assert other.publishable == "pub_mine"
 
 
 def test_running_leaves_nothing_behind():

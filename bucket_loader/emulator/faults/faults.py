@@ -6,7 +6,6 @@ class here and a line in `AnyFault`.
 
 import asyncio
 import math
-import time
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -183,7 +182,7 @@ class RateLimitFault(Fault, tag="rate_limit"):
         """Take the records from the bucket, or find it too empty."""
         memory, records = meeting.memory, wire.count(meeting.call.body)
         burst = self.records_per_second if self.burst is None else self.burst
-        now_s = time.monotonic()
+        now_s = memory.clock()
         had = burst if memory.tokens is None else memory.tokens
         memory.tokens = min(burst, had + (now_s - memory.refilled_s) * self.records_per_second)
         memory.refilled_s = now_s

@@ -1,10 +1,12 @@
 """What a fault sees: one call, the ways to end it, and what the fault remembers."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from bucket_loader.emulator.answers import Answer
+
+Clock: TypeAlias = Callable[[], float]  # seconds, from any moment on, never back
 
 
 class Call(Protocol):
@@ -42,18 +44,22 @@ class Call(Protocol):
 
 @dataclass
 class Memory:
-    """What one fault remembers since it was ordered; times are in seconds of the monotonic clock."""
+    """What one fault remembers since it was ordered; times are in seconds of its clock."""
 
-    ordered_s: float = field(default_factory=time.monotonic)
+    clock: Clock
+    ordered_s: float = field(init=False)
     struck: int = 0
     tokens: float | None = None
     refilled_s: float = 0.0
     wait_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.ordered_s = self.clock()
+
     @property
     def age_s(self) -> float:
         """How long ago the fault was ordered."""
-        return time.monotonic() - self.ordered_s
+        return self.clock() - self.ordered_s
 
 
 class Meeting(NamedTuple):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from bucket_loader.emulator.faults.faults import AnyFault, Fault
-from bucket_loader.emulator.faults.meeting import Call, Meeting, Memory
+from bucket_loader.emulator.faults.meeting import Call, Clock, Meeting, Memory
 from bucket_loader.model import UsageError
 
 
@@ -34,15 +34,16 @@ class FaultsView(Struct, rename="camel"):
 class Faults:
     """The faults that are ordered now."""
 
-    def __init__(self, order: Order | None = None) -> None:
+    def __init__(self, order: Order | None = None, clock: Clock = time.monotonic) -> None:
         order = order or Order()
+        self._clock = clock
         self._seed = order.seed
-        self._ordered_s = time.monotonic()
-        self._faults = [(fault, Memory()) for fault in order.faults]
+        self._ordered_s = clock()
+        self._faults = [(fault, Memory(clock)) for fault in order.faults]
         self._generator = random.Random(order.seed)  # noqa: S311  # repeatable, not secret
 
     @classmethod
-    def read(cls, document: bytes | dict[str, Any]) -> "Faults":
+    def read(cls, document: bytes | dict[str, Any], clock: Clock = time.monotonic) -> "Faults":
         """Read an order of faults.
 
         Raises:
@@ -50,8 +51,8 @@ class Faults:
         """
         try:
             if isinstance(document, bytes):
-                return cls(msgspec.json.decode(document, type=Order))
-            return cls(msgspec.convert(document, Order))
+                return cls(msgspec.json.decode(document, type=Order), clock)
+            return cls(msgspec.convert(document, Order), clock)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(
                 f"malformed faults: {_explained(str(error))}", hint='an example: {"faults": [{"kind": "html"}]}'
@@ -60,7 +61,7 @@ class Faults:
     def shown(self) -> FaultsView:
         """Show what is ordered, and how often each struck."""
         faults = [msgspec.to_builtins(fault) | {"struck": memory.struck} for fault, memory in self._faults]
-        return FaultsView(self._seed, round(time.monotonic() - self._ordered_s, 3), faults)
+        return FaultsView(self._seed, round(self._clock() - self._ordered_s, 3), faults)
 
     async def meet(self, call: Call) -> bool:
         """Let every fault that strikes this call do its harm, until one ends the call."""

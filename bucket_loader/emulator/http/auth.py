@@ -42,7 +42,7 @@ def refuse(keys: Keys, given: Credentials, *, secret_only: bool) -> Answer | Non
         return None
     if not given.authorization:
         key = _query_key(given.query)
-    if key == b"" or key != keys.publishable.encode():
+    if key != keys.publishable.encode():
         return UNKNOWN_KEY
     return WRONG_KEY if secret_only else None
 

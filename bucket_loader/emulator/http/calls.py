@@ -122,9 +122,10 @@ class Call:
         for place in range(len(answer.body)):
             await asyncio.sleep(pause_s)
             if self._transport.is_closing():
-                return
+                return await self._gone()
             last = place == len(answer.body) - 1
             await self._more(answer.body[place : place + 1], last=last)
+        return None
 
     async def reply_forever(self, answer: Answer, filler: bytes, pause_s: float) -> None:
         """Send an answer, then filler, until the caller has enough."""
@@ -134,6 +135,7 @@ class Call:
         while not self._transport.is_closing():
             await self._more(filler)
             await asyncio.sleep(pause_s)
+        await self._gone()
 
     async def cut(self) -> None:
         """Close the connection without an answer."""
