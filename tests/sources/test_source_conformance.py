@@ -1,4 +1,4 @@
-"""What every source promises. A new source is one more function in the table below."""
+"""What every source promises. A new source type is one more function in the table below."""
 
 import json
 import sqlite3
@@ -27,7 +27,7 @@ from source_helpers import (
     sql_source,
 )
 
-from bucket_loader.config.sources import FrameSource
+from bucket_loader.config.sources import SOURCE_TYPES, FrameSource
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address
@@ -182,6 +182,18 @@ SOURCES = [
 
 # A server shows one query one state of its data: there is no change to see, and its fingerprint is its place.
 SNAPSHOTS = [from_postgres, from_mariadb, from_alchemy]
+
+
+def test_every_source_type_is_in_the_suite(tmp_path):
+    """Each row of the table is opened here; what a server gives, SQLite stands for."""
+    found = set()
+    for number, make in enumerate(make for make in SOURCES if callable(make)):  # the others need a server
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        reader = type(make(folder, rows(2)))
+        found.add(f"{reader.__module__}:{reader.__qualname__}")
+
+    assert [row.opens for row in SOURCE_TYPES if row.opens not in found] == []
 
 
 @pytest.mark.parametrize("make", SOURCES)
