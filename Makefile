@@ -128,10 +128,12 @@ simulation: $(READY)
 	@$(BIN)/python tests/simulation/simulate.py --seeds $(or $(SEEDS),50000)
 	@$(BIN)/python tests/simulation/simulate.py --mistakes
 
+# It adds and removes; `make constraints UPGRADE=1` takes the newest of everything.
 constraints: $(BIN)/uv
 	@{ echo "# Every package that the project was tested with; made by 'make constraints'."; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra dev --no-header \
-		--no-annotate --no-emit-index-url --no-emit-find-links; } > constraints.new
+		--no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),,--constraint constraints.txt); \
+	} > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:
