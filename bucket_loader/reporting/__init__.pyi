@@ -34,7 +34,6 @@ from .summary import (
     Summary as Summary,
 )
 from .text import (
-    TextListener as TextListener,
     in_log as in_log,
     on_stderr as on_stderr,
 )

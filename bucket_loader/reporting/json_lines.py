@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from bucket_loader.reporting import events
 from bucket_loader.reporting.progress import Pace
@@ -22,8 +22,6 @@ from bucket_loader.reporting.summary import Summary, ending, next_step_after
 from bucket_loader.reporting.terminal import boxed_lines
 from bucket_loader.reporting.text import PERIOD_S, REASONS_SHOWN
 from bucket_loader.state import dead_letters
-
-OURS: Final = "bucket_loader"
 
 
 class Objects:
@@ -44,6 +42,10 @@ class Objects:
         if self.pipeline:
             found["pipeline"] = self.pipeline
         return self.secrets.scrubbed(json.dumps(found | members, default=str))
+
+    def formatter(self) -> logging.Formatter:
+        """Return what makes an object of each record of a log."""
+        return _LogObjects(self)
 
 
 class JsonListener:
@@ -184,7 +186,7 @@ def _level(exit_code: int) -> int:
 # --- what others say -----------------------------------------------------------------------------------------------
 
 
-class LogObjects(logging.Formatter):
+class _LogObjects(logging.Formatter):
     """Makes one JSON object of each record of a log."""
 
     def __init__(self, objects: Objects) -> None:
@@ -193,7 +195,7 @@ class LogObjects(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object's line."""
-        is_ours = record.name.split(".")[0] == OURS
+        is_ours = record.name.split(".")[0] == "bucket_loader"
         message = record.getMessage() if is_ours else _template(record)
         members: dict[str, Any] = dict(getattr(record, "told", {}))
         if not is_ours:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from bucket_loader.reporting import events
-from bucket_loader.reporting.json_lines import OURS, JsonListener, LogObjects, Objects
-from bucket_loader.reporting.prometheus import Textfile
 from bucket_loader.reporting.terminal import give_up_stderr
-from bucket_loader.reporting.text import on_stderr
 
+# Which of the listeners a command needs is known when it runs: each is imported when it is made.
 if TYPE_CHECKING:
     from bucket_loader.config import Pipeline
+    from bucket_loader.reporting.json_lines import Objects
+    from bucket_loader.reporting.prometheus import Textfile
 
+OURS: Final = "bucket_loader"
 FORMATS: Final = ("text", "json")
 VARIABLE: Final = "BUCKET_LOADER_LOG_FORMAT"
 HELD_MAX: Final = 200  # lines of a quiet run that may still fail
@@ -40,13 +41,13 @@ class Output:
     def __init__(self, form: str = "text") -> None:
         self.is_json = form == "json"
         self._lines = _Lines()
-        self._objects = Objects()
+        self._objects = _json_objects() if self.is_json else None
         self._own: events.Listener | None = None
         self._metrics: Textfile | None = None
         self._handler = _Handler(self._lines)
         self._handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(OURS))
         text = logging.Formatter("%(levelname)s %(message)s")
-        self._handler.setFormatter(LogObjects(self._objects) if self.is_json else text)
+        self._handler.setFormatter(text if self._objects is None else self._objects.formatter())
 
     def __enter__(self) -> Self:
         """Begin to write what is logged."""
@@ -80,12 +81,15 @@ class Output:
         Raises:
             UsageError: it cannot be written.
         """
+        from bucket_loader.reporting.prometheus import Textfile
+
         self._metrics = Textfile(file, began_s, complain=self.tell)
 
     def belongs_to(self, pipeline: "Pipeline") -> None:
         """Name the pipeline in every object and in the metrics, and let none of its secrets pass."""
-        self._objects.pipeline = pipeline.name
-        self._objects.secrets.add(pipeline)
+        if self._objects is not None:
+            self._objects.pipeline = pipeline.name
+            self._objects.secrets.add(pipeline)
         if self._metrics is not None:
             self._metrics.belongs_to(pipeline.name, pipeline.destination.environment)
 
@@ -95,7 +99,7 @@ class Output:
         return self._listening.period_s
 
     def tell(self, event: events.Event) -> None:
-        """Tell every listener; what went wrong brings out the lines that were held before it."""
+        """Pass an event to every listener; what went wrong brings out the lines that were held before it."""
         goes_wrong = isinstance(event, events.Ending) and event.exit_code != 0
         if goes_wrong or isinstance(event, events.Complaint):
             self._lines.release()
@@ -110,7 +114,19 @@ class Output:
         return self._own
 
     def _listener(self, *, quiet: bool) -> events.Listener:
-        return JsonListener(self._objects, self._lines.write, quiet=quiet) if self.is_json else on_stderr(quiet=quiet)
+        if self._objects is None:
+            from bucket_loader.reporting.text import on_stderr
+
+            return on_stderr(quiet=quiet)
+        from bucket_loader.reporting.json_lines import JsonListener
+
+        return JsonListener(self._objects, self._lines.write, quiet=quiet)
+
+
+def _json_objects() -> "Objects":
+    from bucket_loader.reporting.json_lines import Objects
+
+    return Objects()
 
 
 class _Lines:

@@ -24,7 +24,7 @@ class Counting(Protocol):
 
 @contextmanager
 def watched(listener: Listener, tally: Counting) -> Iterator[None]:
-    """Tell how far a delivery is for as long as the `with` lasts, as often as the listener wants to hear it."""
+    """Look at a delivery for as long as the `with` lasts, and tell how far it is as often as the listener wants."""
     listener.tell(DeliveryBegan(tally.run))
     ended, thread = threading.Event(), None
     if listener.period_s is not None:

@@ -156,8 +156,8 @@ def _text(run: LastRun, labels: Mapping[str, str], now: float, succeeded_at: flo
 
     registry = CollectorRegistry()
 
-    def gauge(name: str, told: str, value: float) -> None:
-        Gauge(name, told, list(labels), registry=registry).labels(**labels).set(value)
+    def gauge(name: str, meaning: str, value: float) -> None:
+        Gauge(name, meaning, list(labels), registry=registry).labels(**labels).set(value)
 
     gauge(f"{PREFIX}_run_exit_code", "Exit code of the last run", run.exit_code)
     gauge(f"{PREFIX}_run_timestamp_seconds", "When the last run ended", now)

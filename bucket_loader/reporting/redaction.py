@@ -38,7 +38,7 @@ class Secrets:
 
 
 def _texts(value: object) -> Iterator[tuple[str, bool]]:
-    """Give every text in a model's plain data, and whether it is a secret."""
+    """Return every text in a model's plain data, and whether it is a secret."""
     if hasattr(value, "get_secret_value"):
         yield str(value.get_secret_value()), True
     elif isinstance(value, str):

@@ -108,7 +108,7 @@ def make_plan(job: Job, state: State) -> Plan:
 
 @contextmanager
 def told_when_read(job: Job) -> Iterator[None]:
-    """Tell when the reading is over, however it ends."""
+    """Let the listener know when the reading is over, however it ends."""
     try:
         yield
     finally:

@@ -35,7 +35,7 @@ def textfile_at(path):
 
 
 def value(file, name, **labels):
-    """Give one sample of the pipeline `test`."""
+    """Return one sample of the pipeline `test`."""
     labels = {"pipeline": "test", "environment": "production", **labels}
     return samples(file)[name, tuple(sorted(labels.items()))]
 
