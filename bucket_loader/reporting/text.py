@@ -162,7 +162,7 @@ class TextListener:
 
     def _line(self, text: str, style: str | None = None) -> None:
         try:
-            self.console.print(text, markup=False, highlight=False, soft_wrap=True, style=style)
+            self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True, style=style)
         except OSError:
             give_up_stderr()
 

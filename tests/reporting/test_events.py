@@ -61,6 +61,7 @@ RENDERED = [
     (events.ThreadCrashed(KeyError, None), None, ("crash", "a bug in a thread"), None),
     (events.Complaint("no space"), "error: no space", ("error", "no space"), None),
     (events.Note("  a word "), "  a word ", ("note", "a word"), None),
+    (events.Note("a :key: [b]x"), "a :key: [b]x", ("note", "a :key: [b]x"), None),
     (events.Table(("run",), (("[b]r",),)), "┏━━━━━━┓", ("note", "┏━━━━━━┓"), None),
 ]  # fmt: skip
 NAMES = [f"{number}-{type(event).__name__}" for number, (event, *_) in enumerate(RENDERED)]
