@@ -146,7 +146,7 @@ class Delivery:
 
     def _count_before(self, stream: PlannedStream) -> None:
         counts = self.ledger.counts(self.run)[stream.name]
-        self.tally.delivered, self.tally.rejected = counts.delivered, counts.rejected - stream.rejected
+        self.tally.delivered, self.tally.rejected = counts.delivered, counts.rejected - stream.counts.rejected
 
     # --- what workers tell ---------------------------------------------------------------------------------------
 

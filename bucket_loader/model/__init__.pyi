@@ -26,6 +26,10 @@ from .contract import (
     LenientId as LenientId,
 )
 from .counts import (
+    COUNTS as COUNTS,
+    PLANNED as PLANNED,
+    SENT as SENT,
+    Count as Count,
     Counts as Counts,
 )
 from .errors import (

@@ -4,11 +4,13 @@ from . import (
     plan_file as plan_file,
     planner as planner,
 )
+from .manifest import (
+    PlannedStream as PlannedStream,
+)
 from .plan_file import (
     REMOVED as REMOVED,
     Plan as Plan,
-    PlannedStream as PlannedStream,
 )
-from .planner import (
+from .request import (
     PlanRequest as PlanRequest,
 )

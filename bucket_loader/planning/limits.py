@@ -2,7 +2,7 @@
 
 from bucket_loader.config import Limits, OnRemoved, Pipeline
 from bucket_loader.model import LimitError
-from bucket_loader.planning.plan_file import Manifest, PlannedStream
+from bucket_loader.planning.manifest import Manifest, PlannedStream
 
 
 def check(pipeline: Pipeline, manifest: Manifest, *, accept_changes: bool) -> None:
@@ -20,9 +20,9 @@ def check(pipeline: Pipeline, manifest: Manifest, *, accept_changes: bool) -> No
 
 
 def _check_rejected(limits: Limits, stream: PlannedStream) -> None:
-    if limits.rejected is not None and not limits.rejected.allows(stream.rejected, stream.read):
+    if limits.rejected is not None and not limits.rejected.allows(stream.counts.rejected, stream.counts.read):
         raise LimitError(
-            f"stream {stream.name!r}: {stream.rejected:,} of {stream.read:,} rows are rejected, "
+            f"stream {stream.name!r}: {stream.counts.rejected:,} of {stream.counts.read:,} rows are rejected, "
             f"more than `limits: {{rejected: {limits.rejected}}}`; nothing was sent",
             hint="look at the dead letters for the reasons; raise the limit if they are right",
         )
@@ -38,18 +38,19 @@ def _check_changed(limits: Limits, stream: PlannedStream) -> None:
 
 
 def _check_removed(removal: OnRemoved | None, stream: PlannedStream) -> None:
-    if not stream.removed:
+    removed = stream.counts.removed
+    if not removed:
         return
     hint = "is the export whole? `run --accept-changes` sends what `on_removed:` says if they are gone indeed"
-    if stream.removed == stream.known_ids:  # whatever the limit: an empty export, or other ids than yesterday
+    if removed == stream.known_ids:  # whatever the limit: an empty export, or other ids than yesterday
         raise LimitError(
-            f"stream {stream.name!r}: all {stream.removed:,} known records are gone from the source; nothing was sent",
+            f"stream {stream.name!r}: all {removed:,} known records are gone from the source; nothing was sent",
             hint=hint,
         )
     limit = removal.limit if removal is not None else OnRemoved.model_fields["limit"].default
-    if not limit.allows(stream.removed, stream.known_ids):
+    if not limit.allows(removed, stream.known_ids):
         raise LimitError(
-            f"stream {stream.name!r}: {stream.removed:,} of {stream.known_ids:,} known records are gone from the "
+            f"stream {stream.name!r}: {removed:,} of {stream.known_ids:,} known records are gone from the "
             f"source, more than `on_removed: {{limit: {limit}}}`; nothing was sent",
             hint=hint,
         )

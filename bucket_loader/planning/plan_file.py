@@ -22,10 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bucket_loader.model import (
-    Api,
     Joined,
-    LoadedFile,
-    RecordKind,
     StateError,
     as_numpy,
     file_digest,
@@ -36,6 +33,7 @@ from bucket_loader.model import (
     zeros,
 )
 from bucket_loader.planning import chunker
+from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream, decoded, encoded
 from bucket_loader.state import MANIFEST
 
 if TYPE_CHECKING:
@@ -51,81 +49,6 @@ _PARQUET: Final[dict[str, Any]] = {
 }
 
 
-class PlannedStream(msgspec.Struct, frozen=True):
-    """One stream of a plan.
-
-    Attributes:
-        position: its place in the order of delivery, from 0.
-        records: how many records are to be sent; the counts beside it are of rows that are not.
-        file: its Parquet file, beside the manifest.
-        digest: the file's sha256.
-        known: keys that the stream's memory held; of those, `changed` are sent with another content.
-        mapping: the mapping's fingerprint.
-        shares_ids: whether two of its records can name the same user or company.
-        remembers: whether its memory grows by what is delivered.
-        keyed: whether `key:` identifies its records.
-        removed: rows that are gone from the source, for each of which there is a record, or a dead letter.
-        known_ids: known keys whose ids are remembered too: what `removed` is a part of.
-        nameless: rejected rows of which nobody knows whose they are, so that nothing may be taken for gone.
-        without_ids: known keys whose ids are not: delivered before anybody asked for them.
-        remembers_ids: whether its memory holds ids.
-        cursor: the high-water mark that its rows reached; None where it has none, or does not move.
-        files: the files that are not to be loaded again; none without `new_files:`.
-    """
-
-    position: int
-    name: str
-    kind: RecordKind
-    mode: str
-    on_unknown: str
-    records: int
-    read: int
-    rejected: int
-    filtered: int
-    superseded: int
-    unchanged: int
-    known: int
-    changed: int
-    file: str
-    digest: str
-    mapping: str
-    shares_ids: bool
-    remembers: bool
-    keyed: bool
-    removed: int = 0
-    known_ids: int = 0
-    nameless: int = 0
-    without_ids: int = 0
-    remembers_ids: bool = False
-    cursor: str | None = None
-    files: tuple[LoadedFile, ...] = ()
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What a plan says of itself; `api` is the one that its records are spelt for."""
-
-    version: int
-    run: str
-    pipeline: str
-    created_at: str
-    as_of: str
-    interval: tuple[str, str] | None
-    after: int
-    chunk_records: int
-    chunk_bytes: int
-    streams: tuple[PlannedStream, ...]
-    sources: dict[str, str]
-    api: Api = "front"
-
-    @property
-    def bare(self) -> bool:
-        """Whether each record is a request of its own, and its body."""
-        return self.api != "front"
-
-
-VERSION: Final = 1
-
-
 @dataclass(frozen=True)
 class Plan:
     """A finished plan: immutable."""
@@ -134,11 +57,11 @@ class Plan:
     manifest: Manifest
 
     def path(self, stream: PlannedStream) -> Path:
-        """Give the file of a stream's records."""
+        """Return the file of a stream's records."""
         return self.folder / stream.file
 
     def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, Sequence[bytes]]]:
-        """Give a stream's chunks in order: their sequences and their records' bytes."""
+        """Yield a stream's chunks in order: their sequences and their records' bytes."""
         records_max = 1 if self.manifest.bare else self.manifest.chunk_records
         first, held = 0, _Held(b"", [])
         for records in self._records(stream):
@@ -158,7 +81,7 @@ class Plan:
                 yield batch.column(0)
 
     def rows(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
-        """Give some columns of some records, by sequence; reads only the row groups they are in."""
+        """Return some columns of some records, by sequence; reads only the row groups they are in."""
         if not sequences:
             return []
         table = self._take(stream, sequences, columns)
@@ -166,7 +89,7 @@ class Plan:
         return found
 
     def inputs(self, stream: PlannedStream, sequences: Sequence[int]) -> list[pa.RecordBatch]:
-        """Give the input rows that records were made from, one batch of one row each."""
+        """Return the input rows that records were made from, one batch of one row each."""
         rows = self._take(stream, sequences, ["row"]).column(0).combine_chunks()
         struct = pa.RecordBatch.from_struct_array(rows)
         return [struct.slice(index, 1) for index in range(struct.num_rows)]
@@ -188,7 +111,7 @@ class Plan:
             return pa.concat_tables(tables)
 
     def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:
-        """Give every record's `key` and `content`, in order; and the `record` itself."""
+        """Yield every record's `key` and `content`, in order; and the `record` itself."""
         columns = ["key", "content", "record"] if records else ["key", "content"]
         with _opened(self.path(stream)) as file:
             yield from file.iter_batches(batch_size=65_536, columns=columns, use_threads=False)
@@ -211,7 +134,7 @@ class _Held:
     ends: list[int]
 
     def and_then(self, records: pa.StringArray) -> "_Held":
-        """Give these and the records of a batch after them."""
+        """Return these and the records of a batch after them."""
         joined = pc.binary_join_element_wise(
             records, repeated_text("", 1)[0], repeated_text(",", 1)[0]
         )  # the comma comes between
@@ -220,13 +143,13 @@ class _Held:
         return _Held(self.text + text.to_pybytes()[: ends[-1]], [*self.ends, *(ends + len(self.text)).tolist()])
 
     def take(self, places: range) -> Joined:
-        """Give some of them as a body."""
+        """Return some of them as a body."""
         start = self.ends[places.start - 1] if places.start else 0
         body = b"".join((b"[", memoryview(self.text)[start : self.ends[places.stop - 1] - 1], b"]"))
         return Joined(body, self.ends[places.start : places.stop], start)
 
     def after(self, taken: int) -> "_Held":
-        """Give those after the first so many."""
+        """Return those after the first so many."""
         start = self.ends[taken - 1] if taken else 0
         return _Held(self.text[start:], [end - start for end in self.ends[taken:]])
 
@@ -283,7 +206,7 @@ class StreamWriter:
 
 
 def _nullable(field: pa.Field) -> pa.Field:
-    """Let a column be null: the record of a row that is gone has no row beside it."""
+    """Let a column be null: the record of a removed row has no row beside it."""
     kind = field.type
     if pa.types.is_struct(kind):
         kind = pa.struct([_nullable(kind.field(index)) for index in range(kind.num_fields)])
@@ -318,7 +241,7 @@ def select(staged: Path, selected: Path, final: Path, after: Path | None = None)
 
 
 def count(records: Path) -> int:
-    """Give how many records a file has."""
+    """Return how many records a file has."""
     return int(pq.read_metadata(records).num_rows)
 
 
@@ -330,7 +253,7 @@ class _Positions:
         self._held: deque[pa.RecordBatch] = deque()
 
     def below(self, bound: int) -> tuple["Numbers", pa.Array]:
-        """Give the positions below a bound that were not given yet, and their keys."""
+        """Return the positions below a bound that were not returned yet, and their keys."""
         positions, keys = [], []
         while (batch := self._next()) is not None:
             here = as_numpy(batch["position"])
@@ -352,7 +275,7 @@ def finish(folder: Path, manifest: Manifest) -> Plan:
         if path.is_file():
             sync(path)
     with written_whole(folder / MANIFEST) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        file.write(encoded(manifest) + b"\n")
     sync(folder.parent)
     return Plan(folder, manifest)
 
@@ -365,7 +288,7 @@ def read(folder: Path, *, verify: bool) -> Plan:
     """
     path = folder / MANIFEST
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = decoded(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise StateError(
             f"there is no plan at {folder}",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Final, Protocol
 
-from bucket_loader.model import BucketLoaderError, Counts
+from bucket_loader.model import PLANNED, BucketLoaderError, Counts
 from bucket_loader.reporting.summary import Summary
 
 # --- chunks --------------------------------------------------------------------------------------------------------
@@ -112,6 +112,10 @@ class PlanningEnded:
     """The reading is over, whether it went well or not."""
 
 
+# What planning counts besides the rows that were read: what is told last is what a person has to look at.
+_OTHERS: Final = tuple(count.name for count in reversed(PLANNED) if count.name != "read")
+
+
 @dataclass(frozen=True, slots=True)
 class StreamPlanned:
     """What a plan holds of a stream, and would send: `counts.pending`."""
@@ -125,11 +129,7 @@ class StreamPlanned:
     def text(self) -> str:
         """The line that a person reads."""
         parts = [f"{self.counts.read:,} rows read", f"{self.counts.pending:,} records to send"]
-        parts += [
-            f"{getattr(self.counts, name):,} {name}"
-            for name in ("removed", "unchanged", "superseded", "filtered", "rejected")
-            if getattr(self.counts, name)
-        ]
+        parts += [f"{getattr(self.counts, name):,} {name}" for name in _OTHERS if getattr(self.counts, name)]
         return f"{self.stream} ({self.kind}, {self.mode}): {', '.join(parts)}"
 
 

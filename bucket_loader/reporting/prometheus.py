@@ -8,29 +8,17 @@ import importlib.util
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
-from bucket_loader.model import Counts, UsageError, written_whole
+from bucket_loader.model import COUNTS, Counts, UsageError, written_whole
 from bucket_loader.reporting import events
 from bucket_loader.reporting.summary import Summary
 
 PREFIX: Final = "bucket_loader_last"
 SUCCESS: Final = f"{PREFIX}_success_timestamp_seconds"
 _SUCCEEDED: Final = {0, 99}  # all delivered, or nothing to do
-_HELP: Final = {
-    "read": "Rows that were read",
-    "removed": "Rows made for what vanished from the source",
-    "delivered": "Records that were delivered",
-    "rejected": "Rows and records that were rejected; they are in the dead letters",
-    "unchanged": "Rows that were known already",
-    "superseded": "Rows that a later row of the same key replaced",
-    "filtered": "Rows that `where:` left out",
-    "pending": "Records that are still to be sent",
-    "unknown": "Records that were sent and not answered",
-    "possibly_duplicated": "Records that may have been applied twice",
-}
 
 
 @dataclass(frozen=True)
@@ -144,10 +132,7 @@ def together(many: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
     found: dict[str, Counts] = {}
     for streams in many:
         for name, counts in streams.items():
-            before = found.get(name, Counts())
-            found[name] = Counts(**{
-                one.name: getattr(before, one.name) + getattr(counts, one.name) for one in fields(Counts)
-            })  # fmt: skip
+            found[name] = found.get(name, Counts()) + counts
     return found
 
 
@@ -166,8 +151,8 @@ def _text(run: LastRun, labels: Mapping[str, str], now: float, succeeded_at: flo
     if run.streams is not None:
         gauge(f"{PREFIX}_run_requests", "Requests of the last run", run.requests)
         gauge(f"{PREFIX}_run_retries", "Requests of the last run that were repeats", run.retries)
-        for one in fields(Counts):
-            by_stream = Gauge(f"{PREFIX}_run_{one.name}", _HELP[one.name], [*labels, "stream"], registry=registry)
+        for one in COUNTS:
+            by_stream = Gauge(f"{PREFIX}_run_{one.name}", one.says, [*labels, "stream"], registry=registry)
             for stream, counts in run.streams.items():
                 by_stream.labels(**labels, stream=stream).set(getattr(counts, one.name))
     return generate_latest(registry)

@@ -4,23 +4,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import BucketLoaderError, Counts, RejectedRowsError
+from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError
 from bucket_loader.state import StateLayout
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS: Final = (
-    "read",
-    "removed",
-    "delivered",
-    "rejected",
-    "unchanged",
-    "superseded",
-    "filtered",
-    "pending",
-    "unknown",
-)
+COLUMNS: Final = tuple(count.name for count in COUNTS if count.shown != "never")
+_ALWAYS: Final = {count.name for count in COUNTS if count.shown == "always"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +126,6 @@ def counted(summary: Summary) -> list[list[str]]:
     """Return the table: its header, then a row for each stream. Columns that are 0 everywhere are mostly left out."""
     named = [(f"{stream} (resumed)", counts) for one in summary.resumed for stream, counts in one.streams.items()]
     named += summary.streams.items()
-    always = {"read", "delivered", "rejected"}
-    shown = [name for name in COLUMNS if name in always or any(getattr(counts, name) for _, counts in named)]
+    shown = [name for name in COLUMNS if name in _ALWAYS or any(getattr(counts, name) for _, counts in named)]
     rows = [[stream, *(f"{getattr(counts, name):,}" for name in shown)] for stream, counts in named]
     return [["stream", *shown], *rows]

@@ -6,7 +6,7 @@ against the digest that was committed before it was sent, and the chunks togethe
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -92,9 +92,10 @@ def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:
 
 def _same_counts(ledger: Ledger, run_name: str, stream: PlannedStream) -> Iterator[str]:
     noted = ledger.planned(run_name, stream.position)
+    planned = {**asdict(stream.counts), "name": stream.name, "records": stream.records, "mapping": stream.mapping}
     for name, value in noted.items():
-        if value != getattr(stream, name):
-            said = f"the plan {getattr(stream, name)!r}, the ledger {value!r}"
+        if value != planned[name]:
+            said = f"the plan {planned[name]!r}, the ledger {value!r}"
             yield f"stream {stream.name!r}: `{name}` differs: {said}"
 
 

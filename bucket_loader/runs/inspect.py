@@ -38,19 +38,8 @@ def plan_job(job: Job) -> tuple[Plan, dict[str, Counts]]:
 
 
 def counts_of(planned: Plan) -> dict[str, Counts]:
-    """Give where every row of a plan would go."""
-    return {
-        stream.name: Counts(
-            read=stream.read,
-            removed=stream.removed,
-            rejected=stream.rejected,
-            unchanged=stream.unchanged,
-            superseded=stream.superseded,
-            filtered=stream.filtered,
-            pending=stream.records,
-        )
-        for stream in planned.manifest.streams
-    }
+    """Return where every row of a plan would go."""
+    return {stream.name: stream.counts for stream in planned.manifest.streams}
 
 
 def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, show: int) -> None:

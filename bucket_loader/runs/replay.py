@@ -263,23 +263,23 @@ def _recorded_stream(
     stream = structs.replace(
         old,
         position=position,
-        records=len(chosen),
-        read=len(everything),
-        rejected=0,
-        filtered=len(fresh) - len(recorded),
-        superseded=sum(overtaken),
-        unchanged=len(everything) - len(fresh) + delivered,
+        counts=Counts(
+            read=len(everything),
+            filtered=len(fresh) - len(recorded),
+            superseded=sum(overtaken),
+            unchanged=len(everything) - len(fresh) + delivered,
+            pending=len(chosen),
+        ),
         known=0,
         changed=0,
-        removed=0,
         known_ids=0,
         without_ids=0,
         nameless=0,
         file=final.name,
         digest=file_digest(final),
     )
-    if stream.filtered:
-        left_out = f"{old.name}: {stream.filtered:,} dead letters have no record to send again"
+    if stream.counts.filtered:
+        left_out = f"{old.name}: {stream.counts.filtered:,} dead letters have no record to send again"
         replaying.job.listener.tell(Note(f"{left_out}; --remap maps their rows anew"))
     return stream, {str(sequence): place for place, sequence in enumerate(chosen)}
 
@@ -347,14 +347,13 @@ def _without_overtaken(replaying: _Replaying, made: Plan) -> tuple[Plan, list[Re
             narrowed = made.path(stream).with_suffix(".narrowed")
             _select(made.path(stream), chosen, _keys(made, stream, chosen), narrowed)
             narrowed.replace(made.path(stream))
-            superseded = stream.superseded + sum(overtaken)
-            after = structs.replace(
-                stream, records=len(chosen), superseded=superseded, digest=file_digest(made.path(stream))
-            )
+            left_out = Counts(superseded=sum(overtaken), pending=len(chosen) - stream.records)
+            after = structs.replace(stream, counts=stream.counts + left_out, digest=file_digest(made.path(stream)))
         # Those that were taken up before are counted, as what was known already; those without a row as filtered.
         rowless = len(replaying.fresh(stream.name)) - len(replaying.rows(stream.name))
-        unchanged = after.unchanged + before - after.read - rowless
-        streams.append(structs.replace(after, read=before, unchanged=unchanged, filtered=after.filtered + rowless))
+        taken_up = before - after.counts.read - rowless
+        more = Counts(read=before - after.counts.read, unchanged=taken_up, filtered=rowless)
+        streams.append(structs.replace(after, counts=after.counts + more))
         places = _places(made, after)
         replays += replaying.replays(
             stream.name,

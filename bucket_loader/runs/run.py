@@ -30,7 +30,7 @@ from bucket_loader.model import (
     make_folder,
     written_whole,
 )
-from bucket_loader.planning import Plan, PlannedStream, PlanRequest, limits, plan_file, planner
+from bucket_loader.planning import Plan, PlanRequest, limits, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded, Resumed, RunResumed, Summary, watched
 from bucket_loader.runs.job import Job, RunOptions, opened
 from bucket_loader.runs.settle import settle_run
@@ -178,23 +178,8 @@ def begin(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ())
         interval=manifest.interval,
         plan_digest=planned.digest(),
         created_at=manifest.created_at,
-        streams=[_ledger_row(stream) for stream in manifest.streams],
+        streams=[NewStream(one.position, one.name, one.mapping, one.counts) for one in manifest.streams],
         replays=replays,
-    )
-
-
-def _ledger_row(stream: PlannedStream) -> NewStream:
-    return NewStream(
-        position=stream.position,
-        name=stream.name,
-        records=stream.records,
-        read=stream.read,
-        rejected=stream.rejected,
-        filtered=stream.filtered,
-        superseded=stream.superseded,
-        unchanged=stream.unchanged,
-        mapping=stream.mapping,
-        removed=stream.removed,
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from bucket_loader.model import KINDS, StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
-from bucket_loader.state import ChunkRow, Ledger, Part, State, merged_file, snapshot_file, snapshots
+from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED = 1, 2
@@ -66,7 +66,7 @@ def _is_hashed(stream: PlannedStream) -> bool:
     return bool(stream.records) and stream.remembers
 
 
-def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> Part | None:
+def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> SnapshotFile | None:
     if not fates.any():
         return None
     file = snapshot_file(stream.position, stream.name, planned.manifest.run)

@@ -20,10 +20,10 @@ from .ledger import (
     Conclusion as Conclusion,
     Ledger as Ledger,
     NewStream as NewStream,
-    Part as Part,
     Replay as Replay,
     RunRow as RunRow,
     RunStatus as RunStatus,
+    SnapshotFile as SnapshotFile,
 )
 from .ledger.connecting import (
     Waiting as Waiting,

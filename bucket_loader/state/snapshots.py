@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import Sync, written_whole
+from bucket_loader.model import Counts, Sync, written_whole
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
@@ -32,26 +32,20 @@ _THREADS: Final = 2  # each needs its share of that memory
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What comparing came to, in rows of the staged plan.
+class Compared:
+    """What compacting and comparing came to, in rows of the staged plan.
 
     Attributes:
-        selected: rows of the staged plan to send, with their final keys; a Parquet file (`position`, `key`).
-        records: how many those are.
-        superseded: rows that a later row of the same key replaces.
-        unchanged: rows that the memory already holds.
-        known: keys that the memory held before, without those that were told to be gone.
+        counts: rows that a later row of the same key replaces, rows that the memory already holds, and rows to send.
+        known: keys that the memory held before, without those that count as removed.
         changed: rows to send whose key was known with another content.
         renumbered: rows whose final key is not the staged one: equal rows after the first.
     """
 
-    selected: Path
-    records: int
-    superseded: int
-    unchanged: int
-    known: int
-    changed: int
-    renumbered: int
+    counts: Counts
+    known: int = 0
+    changed: int = 0
+    renumbered: int = 0
 
 
 Identity = Literal["key", "content"]
@@ -64,7 +58,7 @@ def compare(
     *,
     mode: Sync,
     identity: Identity,
-) -> Comparison:
+) -> Compared:
     """Decide which staged rows are sent.
 
     Args:
@@ -77,30 +71,51 @@ def compare(
     same = "ANTI JOIN memory m ON m.key = k.key" if mode.remembers else ""
     same += " AND m.content = k.content" if mode.compares else ""
     ranges = _key_ranges([staged, *memory])
-    sums: Counter[str] = Counter()
     with _connection(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:
-        pieces = Path(name)
-        for number, keys in enumerate(ranges):
-            _show_staged(connection, staged, keys)
-            _remember(connection, memory, keys)
-            sums += _keep(connection, identity)
-            sums["known"] += _row(connection, "SELECT count(*) FROM living")[0]
-            if len(ranges) == 1:
-                sums += _send(connection, "kept", same)
-                continue
-            # A key that was renumbered belongs to another range.
-            _write(connection, "FROM kept WHERE renumbered", pieces / f"again-{number}.parquet")
-            sums += _send(connection, "(FROM kept WHERE NOT renumbered)", same)
-            _write(connection, "FROM sent", pieces / f"sent-{number}.parquet")
-        for number, keys in enumerate(ranges if len(ranges) > 1 and sums["renumbered"] else []):
-            _remember(connection, memory, keys)
-            again = f"(FROM read_parquet({_quoted(pieces / 'again-*.parquet')}) WHERE {keys})"
-            sums += _send(connection, again, same)
-            _write(connection, "FROM sent", pieces / f"sent-again-{number}.parquet")
-        sent = "sent" if len(ranges) == 1 else f"read_parquet({_quoted(pieces / 'sent-*.parquet')})"
+        rows = _Rows(connection, staged, memory, identity, same)
+        sums, sent = rows.at_once() if len(ranges) == 1 else rows.by_range(ranges, Path(name))
         _write(connection, f"SELECT position, CAST(key AS BLOB) AS key FROM {sent} ORDER BY position", selected)
-    superseded, unchanged = sums["total"] - sums["kept"], sums["kept"] - sums["sent"]
-    return Comparison(selected, sums["sent"], superseded, unchanged, sums["known"], sums["changed"], sums["renumbered"])
+    counts = Counts(
+        superseded=sums["total"] - sums["kept"], unchanged=sums["kept"] - sums["sent"], pending=sums["sent"]
+    )
+    return Compared(counts, sums["known"], sums["changed"], sums["renumbered"])
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows to compare, all at once or range by range; either way returns sums, and SQL for the rows to send."""
+
+    connection: duckdb.DuckDBPyConnection
+    staged: Path
+    memory: Sequence[Path]
+    identity: Identity
+    same: str
+
+    def at_once(self) -> tuple[Counter[str], str]:
+        sums = self._kept("true")
+        return sums + _send(self.connection, "kept", self.same), "sent"
+
+    def by_range(self, ranges: Sequence[str], pieces: Path) -> tuple[Counter[str], str]:
+        sums: Counter[str] = Counter()
+        for number, keys in enumerate(ranges):
+            sums += self._kept(keys)
+            # A key that was renumbered belongs to another range.
+            _write(self.connection, "FROM kept WHERE renumbered", pieces / f"again-{number}.parquet")
+            sums += _send(self.connection, "(FROM kept WHERE NOT renumbered)", self.same)
+            _write(self.connection, "FROM sent", pieces / f"sent-{number}.parquet")
+        for number, keys in enumerate(ranges if sums["renumbered"] else []):
+            _remember(self.connection, self.memory, keys)
+            again = f"(FROM read_parquet({_quoted(pieces / 'again-*.parquet')}) WHERE {keys})"
+            sums += _send(self.connection, again, self.same)
+            _write(self.connection, "FROM sent", pieces / f"sent-again-{number}.parquet")
+        return sums, f"read_parquet({_quoted(pieces / 'sent-*.parquet')})"
+
+    def _kept(self, keys: str) -> Counter[str]:
+        _show_staged(self.connection, self.staged, keys)
+        _remember(self.connection, self.memory, keys)
+        sums = _keep(self.connection, self.identity)
+        (known,) = _row(self.connection, "SELECT count(*) FROM living")
+        return sums + Counter(known=known)
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, identity: Identity) -> Counter[str]:
@@ -173,32 +188,31 @@ _NUMBER_EQUALS: Final = """
 
 
 @dataclass(frozen=True)
-class Vanished:
+class Removed:
     """What the memory knows and the source no longer has.
 
     Attributes:
-        found: the rows, by key; a Parquet file (`key`, `ids`).
-        rows: how many those are.
-        known: keys that the memory held, without those that were told to be gone.
-        known_ids: those of them whose ids it holds: only they can be found here.
+        counts: how many rows those are.
+        known_ids: keys that the memory holds with their ids, without those that were removed before: only they can
+            be found here.
+        without_ids: those that it holds without.
     """
 
-    found: Path
-    rows: int
-    known: int
-    known_ids: int
+    counts: Counts = field(default_factory=Counts)
+    known_ids: int = 0
+    without_ids: int = 0
 
 
-def vanished(staged: Path, present: Path, memory: Sequence[Path], found: Path, *, subject: str) -> Vanished:
+def find_removed(staged: Path, present: Path, memory: Sequence[Path], found: Path, *, subject: str) -> Removed:
     """Find the rows that were delivered and are no longer in the source.
 
     Args:
         staged: a Parquet file with the `key` of every row that makes a record.
         present: one with the `subject` of every row that is there, whatever became of it.
         memory: the stream's parts, oldest first.
-        found: where to write what vanished.
+        found: where to write them, by key; a Parquet file (`key`, `ids`).
         subject: SQL that gives a subject from `ids`. A company may have many keys, one with each user; as long as one
-            of its rows is there, none has vanished.
+            of its rows is there, none of them counts as removed.
     """
     with _connection(found.parent) as connection:
         _show_staged(connection, staged)
@@ -206,16 +220,16 @@ def vanished(staged: Path, present: Path, memory: Sequence[Path], found: Path, *
         connection.execute(f"CREATE VIEW present AS SELECT CAST(subject AS UUID) AS subject "
                            f"FROM read_parquet({_quoted(present)})")  # fmt: skip
         connection.execute(
-            "CREATE TABLE absent AS SELECT part, row FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
+            "CREATE TABLE missing AS SELECT part, row FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
         )
-        connection.execute("CREATE TABLE candidates AS SELECT key, ids FROM parts SEMI JOIN absent USING (part, row)")
+        connection.execute("CREATE TABLE candidates AS SELECT key, ids FROM parts SEMI JOIN missing USING (part, row)")
         (rows,) = _row(
             connection,
             f"COPY (SELECT CAST(key AS BLOB) AS key, ids FROM candidates c ANTI JOIN present p "
             f"ON CAST({subject} AS UUID) = p.subject ORDER BY c.key) TO {_quoted(found)} (FORMAT parquet)",
         )
         known, known_ids = _row(connection, "SELECT count(*), count(ids) FROM living")
-    return Vanished(found, rows, known, known_ids)
+    return Removed(Counts(removed=rows), known_ids, known - known_ids)
 
 
 def _show_staged(connection: duckdb.DuckDBPyConnection, staged: Path, keys: str = "true") -> None:

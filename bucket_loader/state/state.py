@@ -6,7 +6,7 @@ from typing import IO
 
 from bucket_loader.model import StateError, file_digest, make_folder, written_whole
 from bucket_loader.state.layout import MANIFEST, StateLayout
-from bucket_loader.state.ledger import Ledger, Part
+from bucket_loader.state.ledger import Ledger, SnapshotFile
 from bucket_loader.state.store import Files
 
 
@@ -63,10 +63,11 @@ class State:
         Raises:
             StateError: one is missing, or is not what was written.
         """
-        return {stream: [self._part(stream, part) for part in parts] for stream, parts in self.ledger.parts().items()}
+        known = self.ledger.parts()
+        return {stream: [self._fetched(stream, file) for file in files] for stream, files in known.items()}
 
-    def _part(self, stream: str, part: Part) -> Path:
-        path = self.layout.snapshot(part.file)
+    def _fetched(self, stream: str, file: SnapshotFile) -> Path:
+        path = self.layout.snapshot(file.file)
         if path.exists():
             return path
         name = self.layout.name(path)
@@ -76,7 +77,7 @@ class State:
                 hint="give the --state that it was kept in, or restore the file from a backup; without it everything "
                 "would count as new, so nothing is sent",
             )
-        if part.digest is not None and file_digest(path) != part.digest:
+        if file.digest is not None and file_digest(path) != file.digest:
             path.unlink()
             raise StateError(
                 f"{self.files.url(name)} is not what was written there",
@@ -84,11 +85,11 @@ class State:
             )
         return path
 
-    def keep_part(self, file: str, rows: int) -> Part:
+    def keep_part(self, file: str, rows: int) -> SnapshotFile:
         """Make a new file of memory outlive this disk; returns what the ledger is to name."""
         path = self.layout.snapshot(file)
         self.files.keep(self.layout.name(path))
-        return Part(file, rows, file_digest(path))
+        return SnapshotFile(file, rows, file_digest(path))
 
     def forget_parts(self, files: list[str]) -> None:
         """Remove files of memory that the ledger names no more."""

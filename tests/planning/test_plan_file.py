@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from msgspec import structs
 
+from bucket_loader.model.counts import Counts
 from bucket_loader.model.errors import StateError
 from bucket_loader.model.files import file_digest
 from bucket_loader.model.rows import BATCH_BYTES_MAX
 from bucket_loader.planning import plan_file as plans
-from bucket_loader.planning.plan_file import MANIFEST, Manifest, PlannedStream, StreamWriter
+from bucket_loader.planning.manifest import Manifest, PlannedStream
+from bucket_loader.planning.plan_file import MANIFEST, StreamWriter
 
 ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.binary()), ("none", pa.null())])
 
@@ -70,8 +72,8 @@ class Maker:
         self.folder.mkdir(parents=True, exist_ok=True)
         records = write_stream(self.folder / "00-events.parquet", sizes)
         stream = PlannedStream(
-            position=0, name="events", kind="event", mode="append", on_unknown="resend", records=records, read=records,
-            rejected=0, filtered=0, superseded=0, unchanged=0, known=0, changed=0, file="00-events.parquet",
+            position=0, name="events", kind="event", mode="append", on_unknown="resend",
+            counts=Counts(read=records, pending=records), known=0, changed=0, file="00-events.parquet",
             digest=file_digest(self.folder / "00-events.parquet"), mapping="m", shares_ids=False, remembers=True,
             keyed=True,
         )  # fmt: skip

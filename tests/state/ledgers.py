@@ -11,6 +11,7 @@ from uuid import uuid4
 import servers
 
 from bucket_loader.model.chunks import Chunk
+from bucket_loader.model.counts import Counts
 from bucket_loader.state.ledger import Conclusion, Ledger, NewStream
 from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase
@@ -22,8 +23,8 @@ NO_WAITING = Waiting(reconnect_s=20.0)
 
 def stream(position=0, name="events", records=RECORDS):
     """Give a planned stream."""
-    return NewStream(position, name, records, read=records + 10, rejected=4, filtered=3, superseded=2, unchanged=1,
-                     mapping="m")  # fmt: skip
+    counts = Counts(read=records + 10, rejected=4, filtered=3, superseded=2, unchanged=1, pending=records)
+    return NewStream(position, name, "m", counts)
 
 
 def begin(ledger, run=RUN, *streams):

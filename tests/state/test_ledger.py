@@ -14,7 +14,7 @@ from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import LedgerDamagedError, StateError
 from bucket_loader.model.outcomes import Verdict
 from bucket_loader.model.rows import LoadedFile
-from bucket_loader.state.ledger import Conclusion, Part, Replay
+from bucket_loader.state.ledger import Conclusion, Replay, SnapshotFile
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -258,9 +258,10 @@ def test_what_is_settled_moves_in_one_commit(ledger):
     """The part with its digest, the mark, the files, and the digest of what was sent are there together."""
     file = LoadedFile("a.csv", 7, "etag:x")
     for mark in ("[1]", "[2]"):
-        ledger.settle(RUN, 0, stream="events", part=Part("a.parquet", 10, "abc"), mark=mark, loaded=[file], sent="d")
+        part = SnapshotFile("a.parquet", 10, "abc")
+        ledger.settle(RUN, 0, stream="events", part=part, mark=mark, loaded=[file], sent="d")
 
-    assert ledger.parts()["events"] == [Part("a.parquet", 10, "abc")] * 2
+    assert ledger.parts()["events"] == [SnapshotFile("a.parquet", 10, "abc")] * 2
     assert ledger.cursors() == {"events": "[2]"}
     assert ledger.loaded_files() == {"events": frozenset({file})}
     assert ledger.sent(RUN) == {"events": "d"}

@@ -6,7 +6,16 @@ memory   what outlives a run            sqlite, postgres  behind the seam
 
 from bucket_loader.state.ledger.database import SCHEMA_VERSION, Database
 from bucket_loader.state.ledger.ledger import Ledger
-from bucket_loader.state.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Part, Replay, RunRow, RunStatus
+from bucket_loader.state.ledger.rows import (
+    ChunkRow,
+    ChunkState,
+    Conclusion,
+    NewStream,
+    Replay,
+    RunRow,
+    RunStatus,
+    SnapshotFile,
+)
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 __all__ = [
@@ -17,9 +26,9 @@ __all__ = [
     "Database",
     "Ledger",
     "NewStream",
-    "Part",
     "Replay",
     "RunRow",
     "RunStatus",
+    "SnapshotFile",
     "SqliteDatabase",
 ]

@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
+from bucket_loader.model import PLANNED
+
 Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
-SCHEMA_VERSION: Final = "4"
-OLDER: Final = ("1", "2", "3")
+# Version 4 had six counts of planning; each new one is a version, and so is any other change.
+_VERSION: Final = 4 + len(PLANNED) - 6
+SCHEMA_VERSION: Final = str(_VERSION)
+OLDER: Final = tuple(map(str, range(1, _VERSION)))
+_FIRST: Final = {count.name: "INTEGER NOT NULL" for count in PLANNED if not count.is_later}
+_LATER: Final = {count.name: "INTEGER NOT NULL DEFAULT 0" for count in PLANNED if count.is_later}
 # Columns that tables of older ledgers lack.
 ADDED: Final = {
-    "stream": {"removed": "INTEGER NOT NULL DEFAULT 0", "sent": "TEXT"},
+    "stream": {**_LATER, "sent": "TEXT"},
     "memory": {"digest": "TEXT"},
 }
 
@@ -29,13 +35,13 @@ class Database(Protocol):
         """What to call it in a message; without a password."""
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
-        """Give the rows of a SELECT."""
+        """Return the rows of a SELECT."""
 
     def write(self, statements: Sequence[Statement]) -> None:
         """Commit statements as one transaction; returns only when it is durable, and raises only when it is not."""
 
     def columns(self, table: str) -> set[str]:
-        """Give the names of a table's columns; none when there is no such table."""
+        """Return the names of a table's columns; none when there is no such table."""
 
     def wait_until_held(self) -> None:
         """Return at once while nobody else can write here; else wait until that is so again, or raise."""
@@ -45,10 +51,10 @@ class Database(Protocol):
 
 
 def layout(found: Callable[[str], set[str]]) -> Iterator[Statement]:
-    """Give the statements that lay out a ledger, or bring an older one up to date.
+    """Yield the statements that lay out a ledger, or bring an older one up to date.
 
     Args:
-        found: gives the columns that a table has.
+        found: returns the columns that a table has.
     """
     for table, columns in ADDED.items():
         there = found(table)
@@ -56,6 +62,8 @@ def layout(found: Callable[[str], set[str]]) -> Iterator[Statement]:
             if there and column not in there:
                 yield f"ALTER TABLE {table} ADD COLUMN {column} {kind}", ()
     text = re.sub(r"--[^\n]*", "", files("bucket_loader.state.ledger").joinpath("ledger.sql").read_text("utf-8"))
+    for mark, columns in (("/* first counts */", _FIRST), ("/* later counts */", _LATER)):
+        text = text.replace(mark, " ".join(f"{column} {kind}," for column, kind in columns.items()))
     for statement in filter(None, map(str.strip, text.split(";"))):
         yield statement, ()
     yield (

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import Chunk, Counts
+from bucket_loader.model import PLANNED, SENT, Chunk, Counts
 from bucket_loader.state.ledger.database import Database, Statement
 from bucket_loader.state.ledger.memory import Memory
 from bucket_loader.state.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Replay, RunRow, RunStatus
@@ -36,8 +36,7 @@ class Ledger(Memory):
         values = (run, as_of, *(interval or (None, None)), plan_digest, created_at)
         self._write([
             (_ADD_RUN, values),
-            *((_ADD_STREAM, (run, new.position, new.name, new.records, new.read, new.rejected, new.filtered,
-                             new.superseded, new.unchanged, new.mapping, new.removed)) for new in streams),
+            *((_ADD_STREAM, (run, *_columns_of(new))) for new in streams),
             *(("INSERT INTO replay VALUES (?, ?, ?, ?, ?)", (one.letters, one.stream, one.number, run, one.sequence))
               for one in replays),
         ])  # fmt: skip
@@ -150,21 +149,17 @@ class Ledger(Memory):
     def counts(self, run: str) -> dict[str, Counts]:
         """Add up where every row of a run's streams went, by the stream's name."""
         counts = {}
-        for name, *row in self._query(_COUNTS, run):
-            numbers = (int(number) for number in row)
-            records, read, removed, rejected, filtered, superseded, unchanged, delivered, refused, unknown, twice = (
-                numbers
-            )
-            counts[str(name)] = Counts(
-                read=read, removed=removed, delivered=delivered, rejected=rejected + refused, unchanged=unchanged,
-                superseded=superseded, filtered=filtered, pending=records - delivered - refused, unknown=unknown,
-                possibly_duplicated=twice,
-            )  # fmt: skip
+        for name, records, *row in self._query(_COUNTS, run):
+            numbers = list(map(int, row))
+            planned = Counts(**dict(zip(_PLANNED, numbers, strict=False)))
+            sent = dict(zip((count.name for count in SENT), numbers[len(_PLANNED) :], strict=True))
+            ended = sum(sent[count.name] for count in SENT if count.side == "out")
+            counts[str(name)] = planned + Counts(**sent, pending=int(records) - ended)
         return counts
 
     def planned(self, run: str, stream: int) -> dict[str, int | str]:
         """Give what was noted of a stream's plan, by name."""
-        names = ("name", "records", "read", "removed", "rejected", "filtered", "superseded", "unchanged", "mapping")
+        names = ("name", "records", *_PLANNED, "mapping")
         rows = self._query(f"SELECT {', '.join(names)} FROM stream WHERE run = ? AND position = ?", run, stream)
         return dict(zip(names, rows[0], strict=True)) if rows else {}
 
@@ -217,9 +212,10 @@ _ADD_RUN: Final = """
     INSERT INTO run (number, run, status, as_of, interval_start, interval_end, plan_digest, created_at)
     VALUES ((SELECT coalesce(max(number), 0) + 1 FROM run), ?, 'running', ?, ?, ?, ?, ?)
 """
-_ADD_STREAM: Final = """
-    INSERT INTO stream (run, position, name, records, read, rejected, filtered, superseded, unchanged, mapping, removed)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_PLANNED: Final = tuple(count.name for count in PLANNED)
+_ADD_STREAM: Final = f"""
+    INSERT INTO stream (run, position, name, mapping, records, {", ".join(_PLANNED)})
+    VALUES (?, ?, ?, ?, ?{", ?" * len(_PLANNED)})
 """
 _ADD_PART: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, ambiguous, digest)
@@ -239,17 +235,17 @@ _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
     ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'
 """
-_COUNTS: Final = """
-    SELECT s.name, s.records, s.read, s.removed, s.rejected, s.filtered, s.superseded, s.unchanged,
-           coalesce(sum(c.records) FILTER (WHERE c.state = 'delivered'), 0),
-           coalesce(sum(c.records) FILTER (WHERE c.state IN ('rejected', 'dropped')), 0),
-           coalesce(sum(c.records) FILTER (WHERE c.state IN ('intent', 'held')
-                    OR (c.state = 'queued' AND c.ambiguous > 0 AND c.status IS NULL)), 0),
-           coalesce(sum(c.records) FILTER (WHERE (c.state IN ('delivered', 'rejected') AND c.ambiguous > 0)
-                    OR (c.state = 'dropped' AND c.ambiguous > 1)), 0)
+_COUNTS: Final = f"""
+    SELECT s.name, s.records, {", ".join(f"s.{name}" for name in _PLANNED)},
+           {", ".join(f"coalesce(sum(c.records) FILTER (WHERE {count.chunks}), 0)" for count in SENT)}
     FROM stream s LEFT JOIN chunk c ON c.run = s.run AND c.stream = s.position
     WHERE s.run = ? GROUP BY s.run, s.position ORDER BY s.position
 """
+
+
+def _columns_of(new: NewStream) -> tuple[object, ...]:
+    counts = (getattr(new.counts, name) for name in _PLANNED)
+    return (new.position, new.name, new.mapping, new.counts.pending, *counts)
 
 
 def _name(chunk: Chunk) -> tuple[int, int, str]:

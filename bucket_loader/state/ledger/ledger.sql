@@ -29,14 +29,10 @@ CREATE TABLE IF NOT EXISTS stream (
     position   INTEGER NOT NULL,
     name       TEXT NOT NULL,
     records    INTEGER NOT NULL,                     -- to be sent
-    read       INTEGER NOT NULL,
-    rejected   INTEGER NOT NULL,                     -- by planning
-    filtered   INTEGER NOT NULL,
-    superseded INTEGER NOT NULL,
-    unchanged  INTEGER NOT NULL,
+    /* first counts */                               -- of planning: `model/counts.py` lists them
     mapping    TEXT NOT NULL,
     settled    INTEGER NOT NULL DEFAULT 0,           -- its memory is up to date
-    removed    INTEGER NOT NULL DEFAULT 0,           -- rows that are gone from the source
+    /* later counts */
     sent       TEXT,                                 -- digest of what was delivered, once settled
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bucket_loader.model import LoadedFile, StateError
 from bucket_loader.state.ledger.database import OLDER, SCHEMA_VERSION, Database, Row, Statement, layout
-from bucket_loader.state.ledger.rows import Part
+from bucket_loader.state.ledger.rows import SnapshotFile
 
 _NOTE = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _ADD_PART = """
@@ -52,11 +52,11 @@ class Memory:
         """Give the files of each stream's memory, oldest first."""
         return {stream: [part.file for part in parts] for stream, parts in self.parts().items()}
 
-    def parts(self) -> dict[str, list[Part]]:
+    def parts(self) -> dict[str, list[SnapshotFile]]:
         """Give each stream's memory, oldest first."""
-        found: dict[str, list[Part]] = {}
+        found: dict[str, list[SnapshotFile]] = {}
         for stream, *part in self._query("SELECT stream, file, rows, digest FROM memory ORDER BY stream, number"):
-            found.setdefault(str(stream), []).append(Part(*part))
+            found.setdefault(str(stream), []).append(SnapshotFile(*part))
         return found
 
     def cursors(self) -> dict[str, str]:
@@ -71,8 +71,8 @@ class Memory:
         return {stream: frozenset(files) for stream, files in found.items()}
 
     def settle(  # noqa: PLR0913  # what moves, moves in one commit
-        self, run: str, position: int, *, stream: str, part: Part | tuple[str, int] | None, mark: str | None = None,
-        loaded: Sequence[LoadedFile] = (), sent: str | None = None,
+        self, run: str, position: int, *, stream: str, part: SnapshotFile | tuple[str, int] | None,
+        mark: str | None = None, loaded: Sequence[LoadedFile] = (), sent: str | None = None,
     ) -> None:  # fmt: skip
         """Commit that a stream's memory holds what this run delivered.
 
@@ -96,17 +96,19 @@ class Memory:
             for file in loaded
         ]  # fmt: skip
         if part is not None:
-            file, rows, digest = Part(*part)
+            file, rows, digest = SnapshotFile(*part)
             statements.append((_ADD_PART, (stream, file, rows, run, digest, stream)))
         self._write(statements)
 
-    def replace_memory(self, stream: str, files: Sequence[str], merged: Part | tuple[str, int], run: str) -> None:
+    def replace_memory(
+        self, stream: str, files: Sequence[str], merged: SnapshotFile | tuple[str, int], run: str
+    ) -> None:
         """Commit that one part stands for several."""
         marks = ", ".join("?" * len(files))
         ((number,),) = self._query(
             f"SELECT max(number) FROM memory WHERE stream = ? AND file IN ({marks})", stream, *files
         )
-        file, rows, digest = Part(*merged)
+        file, rows, digest = SnapshotFile(*merged)
         self._write([
             (f"DELETE FROM memory WHERE stream = ? AND file IN ({marks})", (stream, *files)),
             ("INSERT INTO memory (stream, number, file, rows, run, digest) VALUES (?, ?, ?, ?, ?, ?)",

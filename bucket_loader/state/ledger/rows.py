@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bucket_loader.model import read_ranges
+from bucket_loader.model import Counts, read_ranges
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
 ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped"]
@@ -29,18 +29,12 @@ class RunRow:
 
 @dataclass(frozen=True)
 class NewStream:
-    """What the ledger keeps of a planned stream."""
+    """What the ledger keeps of a planned stream; the records to be sent are those that are `pending`."""
 
     position: int
     name: str
-    records: int
-    read: int
-    rejected: int
-    filtered: int
-    superseded: int
-    unchanged: int
     mapping: str
-    removed: int = 0
+    counts: Counts
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Conclusion:
     status: int | None = None
 
 
-class Part(NamedTuple):
+class SnapshotFile(NamedTuple):
     """A file of a stream's memory: its name, its rows, and the sha256 of its bytes where it was noted."""
 
     file: str

@@ -1,0 +1,117 @@
+"""What a plan says of itself and of its streams, and how that is spelt on disk."""
+
+from typing import Any, Final
+
+import msgspec
+
+from bucket_loader.model import PLANNED, Api, Counts, LoadedFile, RecordKind
+
+VERSION: Final = 1
+
+
+class PlannedStream(msgspec.Struct, frozen=True):
+    """One stream of a plan.
+
+    Attributes:
+        position: its place in the order of delivery, from 0.
+        counts: where its rows go; those that are `pending` are the records to be sent.
+        known: keys that the stream's memory held; of those, `changed` are sent with another content.
+        file: its Parquet file, beside the manifest.
+        digest: the file's sha256.
+        mapping: the mapping's fingerprint.
+        shares_ids: whether two of its records can name the same user or company.
+        remembers: whether its memory grows by what is delivered.
+        keyed: whether `key:` identifies its records.
+        known_ids: known keys whose ids are remembered too: those that count as removed are some of them.
+        nameless: rejected rows that do not say whose they are, so that nothing may be taken for removed.
+        without_ids: known keys whose ids are not remembered: delivered before anybody asked for them.
+        remembers_ids: whether its memory holds ids.
+        cursor: the high-water mark that its rows reached; None where it has none, or does not move.
+        files: the files that are not to be loaded again; none without `new_files:`.
+    """
+
+    position: int
+    name: str
+    kind: RecordKind
+    mode: str
+    on_unknown: str
+    counts: Counts
+    known: int
+    changed: int
+    file: str
+    digest: str
+    mapping: str
+    shares_ids: bool
+    remembers: bool
+    keyed: bool
+    known_ids: int = 0
+    nameless: int = 0
+    without_ids: int = 0
+    remembers_ids: bool = False
+    cursor: str | None = None
+    files: tuple[LoadedFile, ...] = ()
+
+    @property
+    def records(self) -> int:
+        """How many records are to be sent."""
+        return self.counts.pending
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a plan says of itself; `api` is the one that its records are spelt for."""
+
+    version: int
+    run: str
+    pipeline: str
+    created_at: str
+    as_of: str
+    interval: tuple[str, str] | None
+    after: int
+    chunk_records: int
+    chunk_bytes: int
+    streams: tuple[PlannedStream, ...]
+    sources: dict[str, str]
+    api: Api = "front"
+
+    @property
+    def bare(self) -> bool:
+        """Whether each record is a request of its own, and its body."""
+        return self.api != "front"
+
+
+_FIRST: Final = tuple(count.name for count in PLANNED if not count.is_later)
+_LATER: Final = tuple(count.name for count in PLANNED if count.is_later)
+_BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
+
+
+def encoded(manifest: Manifest) -> bytes:
+    """Spell a manifest for the disk; the counts stand among a stream's own members."""
+    streams = [_members(stream) for stream in manifest.streams]
+    return msgspec.json.format(msgspec.json.encode(msgspec.structs.asdict(manifest) | {"streams": streams}), indent=1)
+
+
+def _members(stream: PlannedStream) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in msgspec.structs.asdict(stream).items():
+        if name == "counts":
+            found |= {"records": stream.records} | {one: getattr(stream.counts, one) for one in _FIRST}
+        else:
+            found[name] = value
+        if name == _BEFORE_LATER:
+            found |= {one: getattr(stream.counts, one) for one in _LATER}
+    return found
+
+
+def decoded(data: bytes) -> Manifest:
+    """Read a manifest, of an older version of the program too: what it did not count is 0.
+
+    Raises:
+        msgspec.MsgspecError: it is none.
+        UnicodeDecodeError: it is no text.
+    """
+    found = msgspec.json.decode(data, type=dict[str, Any])
+    streams = msgspec.convert(found.get("streams"), list[dict[str, Any]])
+    for stream in streams:
+        counts = {"pending": stream.pop("records", None)} | {name: stream.pop(name, None) for name in _FIRST}
+        stream["counts"] = counts | {name: stream.pop(name, 0) for name in _LATER}
+    return msgspec.convert(found | {"streams": streams}, Manifest)

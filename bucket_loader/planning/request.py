@@ -1,0 +1,84 @@
+"""What a plan is made from: the request that every step of planning is handed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from bucket_loader.config import Pipeline, Stream
+from bucket_loader.model import LoadedFile, Source
+from bucket_loader.planning.chunker import BRACKETS_BYTES
+from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping
+
+Progress = Callable[[str, int, int], None]
+"""Told after each batch: the stream's name, rows read so far, rows rejected so far."""
+
+
+def _no_progress(_stream: str, _read: int, _rejected: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is made from, besides the sources themselves.
+
+    Attributes:
+        pipeline: the pipeline file.
+        base: the folder that its relative paths start from.
+        folder: where the plan goes; made here.
+        run: the run's name.
+        as_of: the run's time, aware, UTC.
+        interval: start and end, where the scheduler gave them.
+        streams: the names of the streams wanted; all when empty.
+        limit: rows to read of each stream at the most.
+        full: whether to ignore what is known of users and companies.
+        after: the number of the last run before this plan.
+        memory: each stream's files of memory, oldest first.
+        cursors: the streams' high-water marks, spelt, as far as there are any.
+        loaded: the files that each stream has loaded, for `new_files:`.
+        instead: sources that stand in for streams' own.
+        progress: told how far the reading is.
+    """
+
+    pipeline: Pipeline
+    base: Path
+    folder: Path
+    run: str
+    as_of: datetime
+    interval: tuple[datetime, datetime] | None = None
+    streams: tuple[str, ...] = ()
+    limit: int | None = None
+    full: bool = False
+    after: int = 0
+    memory: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    cursors: Mapping[str, str] = field(default_factory=dict)
+    loaded: Mapping[str, frozenset[LoadedFile]] = field(default_factory=dict)
+    instead: Mapping[str, Source] = field(default_factory=dict)
+    progress: Progress = _no_progress
+
+    def wanted(self) -> list[Stream]:
+        """Return the streams to plan, in the order of delivery."""
+        return [stream for stream in self.pipeline.ordered_streams() if not self.streams or stream.name in self.streams]
+
+    def compiled(self, stream: Stream, schema: pa.Schema) -> RowMapping:
+        """Compile a stream's mapping for a source's columns.
+
+        Raises:
+            UsageError: the pipeline file does not fit them.
+        """
+        destination = self.pipeline.destination
+        return compile_mapping(
+            stream,
+            schema,
+            as_of=self.as_of,
+            record_bytes_max=destination.chunk.bytes - BRACKETS_BYTES,
+            api=destination.api,
+            hash_key=self.pipeline.hmac_key,
+        )
+
+    def is_whole(self, stream: Stream) -> bool:
+        """Whether a row that the reading does not have counts as removed: all is read, and the memory is believed."""
+        reads_all = self.limit is None and stream.name not in self.instead
+        return stream.on_removed is not None and reads_all and not self.full
