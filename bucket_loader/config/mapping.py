@@ -1,13 +1,13 @@
 """How a record is made from a row: the fields of a stream."""
 
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, create_model, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from bucket_loader.config.scalars import Model, Texts, Timezone, directives
-from bucket_loader.model import KINDS, contract
+from bucket_loader.model import KINDS, FieldForm, contract
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
 
@@ -106,11 +106,14 @@ class Values(Model):
         return {"anyOf": [{"const": "*"}, named]}
 
 
-def _members() -> dict[str, Any]:
-    """Return the fields of all kinds of records, for pydantic: single values, then named ones, then the time."""
+def _forms() -> dict[str, FieldForm]:
+    """Return the form of each field of all kinds of records: single values, then named ones, then the time."""
     forms = {rule.name: rule.form for kind in KINDS for rule in contract.rules(kind).values() if rule.form != "context"}
-    names = sorted(forms, key=lambda name: (forms[name] == "timestamp", forms[name] == "values"))
-    return {name: ((Values if forms[name] == "values" else FieldSpec) | None, None) for name in names}
+    return dict(sorted(forms.items(), key=lambda field: (field[1] == "timestamp", field[1] == "values")))
+
+
+_FORMS: Final = _forms()
+NAMED_VALUES: Final = frozenset(name for name, form in _FORMS.items() if form == "values")
 
 
 class _Given(Model):
@@ -124,4 +127,5 @@ class _Given(Model):
 if TYPE_CHECKING:
     Fields: TypeAlias = _Given
 else:  # one member for each field that the contract has
-    Fields = create_model("Fields", __base__=_Given, __doc__=_Given.__doc__, **_members())
+    _members = {name: ((Values if name in NAMED_VALUES else FieldSpec) | None, None) for name in _FORMS}
+    Fields = create_model("Fields", __base__=_Given, __doc__=_Given.__doc__, **_members)

@@ -19,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from bucket_loader.config.checks import problems
+from bucket_loader.config.mapping import NAMED_VALUES
 from bucket_loader.config.pipeline import Pipeline
 from bucket_loader.config.scalars import Model
 from bucket_loader.config.sources import SOURCE_TYPES, TAGS
@@ -341,7 +342,7 @@ def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent
     tagged = False
     for index, part in enumerate(location):
         before = location[index - 1] if index else None
-        if before in {"attributes", "evalContext"} and path[2:] == ("fields", before):
+        if before in NAMED_VALUES and path[2:] == ("fields", before):
             if part == "star":
                 path = (*path, "*")
             continue

@@ -22,6 +22,7 @@ from .contract import (
     LENIENT as LENIENT,
     Api as Api,
     FeatureKey as FeatureKey,
+    FieldForm as FieldForm,
     FieldRule as FieldRule,
     LenientId as LenientId,
 )
