@@ -21,8 +21,6 @@ from bucket_loader.model import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bucket_loader.sources.files.listing import InputFile
-
 
 Parameter = datetime | date | int | str
 """What is bound in a query: a moment (aware, UTC); for `:cursor` also a date, a whole number or a text."""
@@ -108,11 +106,6 @@ def numbered(
         del waiting[:before]
     if waiting:
         yield InputBatch(empty_batch(batch.schema), ordinals_from(1, 0), name, waiting)
-
-
-def added_columns(file: "InputFile", names: Sequence[str]) -> list[str]:
-    """Give the columns that a file's folders add; one that it holds itself is the data, whatever the folder says."""
-    return [key for key, _ in file.partitions if key not in names]
 
 
 def empty_batch(schema: "pa.Schema") -> "pa.RecordBatch":

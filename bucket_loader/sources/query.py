@@ -12,7 +12,8 @@ from bucket_loader.config import QuerySource, sql_parameters, with_parameter_sty
 from bucket_loader.model import InputBatch, Reading, SourceError
 from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext, quoted
-from bucket_loader.sources.files import listing as files
+from bucket_loader.sources.files.input_file import fingerprint
+from bucket_loader.sources.files.local import named
 from bucket_loader.sources.staged import INTERNAL, kept_fingerprint
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Query:
         """Identify the query, its parameters and the sources under it."""
         tables = []
         for name, path in sorted(self._context.tables.items()):
-            tables.append((name, kept_fingerprint(path) or files.fingerprint([files.named(path, self._context)])))
+            tables.append((name, kept_fingerprint(path) or fingerprint([named(path, self._context)])))
         bound = [(name, str(value)) for name, value in self._context.bound(self._used).items()]
         return hashlib.sha256(repr((self._sql, bound, tables)).encode()).hexdigest()
 

@@ -16,8 +16,8 @@ from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext, quoted
 from bucket_loader.sources.databases.address import Address, address_of, database_scheme
 from bucket_loader.sources.databases.server import Engine, Question
-from bucket_loader.sources.files import listing as files
-from bucket_loader.sources.files.listing import SourceFile
+from bucket_loader.sources.files.input_file import fingerprint
+from bucket_loader.sources.files.local import LocalFile, log_of, named, open_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -117,7 +117,7 @@ def _opaque(spec: SqlSource, scheme: str) -> Address:
     return Address(scheme, "", "", {}, user, password, spec.url.get_secret_value().strip())
 
 
-def _file(url: str, scheme: str, context: SourceContext) -> SourceFile:
+def _file(url: str, scheme: str, context: SourceContext) -> LocalFile:
     rest = url.partition("://")[2]
     if not rest.startswith("/") or rest.strip("/") in {"", ":memory:"}:
         raise SourceError(f"the {scheme} URL names no file", hint=_HINT)
@@ -126,7 +126,7 @@ def _file(url: str, scheme: str, context: SourceContext) -> SourceFile:
         raise SourceError(
             f"the {scheme} URL has options, and a file takes none", hint="remove the `?` and what follows"
         )
-    return files.named(path, context)
+    return named(path, context)
 
 
 def _sql(spec: SqlSource, context: SourceContext, engine: Engine) -> str:
@@ -134,9 +134,9 @@ def _sql(spec: SqlSource, context: SourceContext, engine: Engine) -> str:
         return f"SELECT * FROM {'.'.join(map(engine.quoted, table_parts(spec.table)))}"
     if spec.query_file is None:
         return spec.query or ""
-    file = files.named(context.base.absolute() / Path(spec.query_file), context)
+    file = named(context.base.absolute() / Path(spec.query_file), context)
     try:
-        with files.open_file(file) as stream:
+        with open_file(file) as stream:
             text = stream.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SourceError(f"{file.name} is not UTF-8", hint="save the query as UTF-8") from None
@@ -158,12 +158,12 @@ class DuckDb:
 
     quoted = staticmethod(quoted)
 
-    def __init__(self, file: SourceFile) -> None:
+    def __init__(self, file: LocalFile) -> None:
         self._file = file
 
     def fingerprint(self) -> str:
         """Identify the file, and its write-ahead log."""
-        return files.fingerprint([self._file, *files.log_of(self._file, ".wal")])
+        return fingerprint([self._file, *log_of(self._file, ".wal")])
 
     def read(self, question: Question) -> Reading:
         """Check the query, and run it when the first batch is asked for."""
@@ -182,7 +182,7 @@ class DuckDb:
         import duckdb
         import pyarrow as pa
 
-        files.open_file(self._file).close()
+        open_file(self._file).close()
         try:
             with duckdb.connect(self._file.path, read_only=True, config=duck.CONFIG) as connection:
                 duck.lock_down(connection)

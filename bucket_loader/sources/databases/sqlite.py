@@ -22,8 +22,8 @@ from bucket_loader.model import (
 )
 from bucket_loader.sources.base import Parameter, empty_batch, quoted, repeated, slices
 from bucket_loader.sources.databases.server import Question
-from bucket_loader.sources.files import listing as files
-from bucket_loader.sources.files.listing import SourceFile
+from bucket_loader.sources.files.input_file import fingerprint
+from bucket_loader.sources.files.local import LocalFile, log_of, open_file
 from bucket_loader.sources.values.texts import all_sound, problem, shown
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Column:
     blobs: int
     big_integers: int
 
-    def type(self, file: SourceFile) -> "pa.DataType":
+    def type(self, file: LocalFile) -> "pa.DataType":
         """Choose the Arrow type that holds every value as it is.
 
         Numbers among texts become texts; so do reals among integers that a float would round.
@@ -78,12 +78,12 @@ class Sqlite:
 
     quoted = staticmethod(quoted)
 
-    def __init__(self, file: SourceFile) -> None:
+    def __init__(self, file: LocalFile) -> None:
         self._file = file
 
     def fingerprint(self) -> str:
         """Identify the file, and its write-ahead log."""
-        return files.fingerprint([self._file, *files.log_of(self._file, "-wal")])
+        return fingerprint([self._file, *log_of(self._file, "-wal")])
 
     def read(self, question: Question) -> Reading:
         """Look at all values to fix the columns' types, then give the rows."""
@@ -159,7 +159,7 @@ class Sqlite:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        files.open_file(self._file).close()
+        open_file(self._file).close()
         try:
             place = f"file:{quote(str(self._file.path.absolute()))}?mode=ro"
             asked = sqlite3.connect(place, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from, repeated_text
-from bucket_loader.sources.base import added_columns, repeated, slices
-from bucket_loader.sources.files.listing import Files, InputFile
+from bucket_loader.sources.base import repeated, slices
+from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.values.types import common_schema, plain_schema, to_schema
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, Final
 
 from bucket_loader.model import SourceError
-from bucket_loader.sources.files.listing import InputFile, in_order
+from bucket_loader.sources.files.input_file import InputFile, in_order
 
 CHUNK_BYTES: Final = 1024 * 1024
 

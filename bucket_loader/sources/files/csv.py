@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import CsvSource
 from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
-from bucket_loader.sources.base import SourceContext, added_columns, repeated
+from bucket_loader.sources.base import SourceContext, repeated
 from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser
 from bucket_loader.sources.files.csv_rows import Numbering
-from bucket_loader.sources.files.listing import Files, InputFile
+from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.values.types import check_same_names
 
 if TYPE_CHECKING:

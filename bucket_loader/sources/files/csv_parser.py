@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from bucket_loader.config import CsvSource
 from bucket_loader.model import SourceError
 from bucket_loader.sources.files.bytestream import Utf8Blocks, as_utf8, chunks_of, empty
-from bucket_loader.sources.files.listing import InputFile
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.quotes import QuoteChecker
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_arr
 from bucket_loader.sources.base import empty_batch, slices
 from bucket_loader.sources.files.bytestream import is_marked, unmarked
 from bucket_loader.sources.files.csv_parser import SHOWN_MAX, Parsing, Ragged
-from bucket_loader.sources.files.listing import InputFile
+from bucket_loader.sources.files.input_file import InputFile
 
 if TYPE_CHECKING:
     import pyarrow as pa

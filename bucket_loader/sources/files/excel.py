@@ -19,9 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import ExcelSource
 from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, repeated_text
-from bucket_loader.sources.base import SourceContext, added_columns, extra, numbered
+from bucket_loader.sources.base import SourceContext, extra, numbered
 from bucket_loader.sources.files.csv import checked_names
-from bucket_loader.sources.files.listing import Files, InputFile
+from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.values.texts import problem, shown
 from bucket_loader.sources.values.types import check_same_names
 

@@ -19,9 +19,10 @@ import msgspec
 
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError, repeated_text
-from bucket_loader.sources.base import SourceContext, added_columns, numbered
+from bucket_loader.sources.base import SourceContext, numbered
+from bucket_loader.sources.files.input_file import InputFile, added_columns
 from bucket_loader.sources.files.jsonl_parser import UNREAD_MAX, Parsed, Row, parsed
-from bucket_loader.sources.files.listing import Files, InputFile
+from bucket_loader.sources.files.listing import Files
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ import msgspec
 
 from bucket_loader.model import Origin, Reason, Rejection, SourceError
 from bucket_loader.sources.files.bytestream import chunks_of
-from bucket_loader.sources.files.listing import InputFile
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.values.texts import SHOWN_MAX, problem
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024

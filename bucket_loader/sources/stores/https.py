@@ -12,7 +12,7 @@ from typing import IO, BinaryIO, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from bucket_loader.model import SourceError, SourceUnavailableError
-from bucket_loader.sources.files.listing import Partitions, digest_of
+from bucket_loader.sources.files.input_file import Partitions, digest_of
 
 _READ_BYTES: Final = 1024 * 1024
 _TIMEOUT_S: Final = 60

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bucket_loader.config import Storage
 from bucket_loader.model import SourceError, SourceUnavailableError
-from bucket_loader.sources.files.listing import InputFile, NothingFoundError, Partitions, partitions_of
+from bucket_loader.sources.files.input_file import InputFile, NothingFoundError, Partitions, partitions_of
 from bucket_loader.sources.stores.https import HttpFile
 
 if TYPE_CHECKING:

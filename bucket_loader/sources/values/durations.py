@@ -47,18 +47,16 @@ def holds_spans(kind: "pa.DataType") -> bool:
     return is_span(kind) or any(holds_spans(kind.field(place).type) for place in range(kind.num_fields))
 
 
-def texts(column: "pa.Array") -> "pa.Array":
-    """Give a column of spans, or one that holds some, with their texts in their place."""
+def texts(column: "pa.Array", plain: "pa.DataType") -> "pa.Array":
+    """Return a column of durations, or one that holds some, with their texts in their place: of the type `plain`."""
     import pyarrow as pa
-
-    from bucket_loader.sources.values.types import plain_type
 
     kind = column.type
     if pa.types.is_duration(kind):
         unit = _UNITS[kind.unit]
         counts = column.cast(pa.int64()).to_pylist()
         return pa.array([None if count is None else iso(0, 0, count * unit) for count in counts], pa.string())
-    return pa.array([_spelt(value, kind) for value in column.to_pylist()], plain_type(kind))
+    return pa.array([_spelt(value, kind) for value in column.to_pylist()], plain)
 
 
 def _spelt(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value of any type
@@ -68,7 +66,7 @@ def _spelt(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value o
     if value is None:
         return None
     if pa.types.is_duration(kind):
-        return texts(pa.array([value], kind))[0].as_py()
+        return texts(pa.array([value], kind), pa.string())[0].as_py()
     if is_span(kind):
         return iso(*value)
     if pa.types.is_struct(kind):

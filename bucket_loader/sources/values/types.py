@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bucket_loader.model import SourceError
-from bucket_loader.sources.files.listing import InputFile
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.values.casting import decimal_type
 from bucket_loader.sources.values.durations import holds_spans, is_span, texts
 
@@ -154,7 +154,7 @@ def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
     if column.type == kind:
         return column
     if holds_spans(column.type):
-        return texts(column)
+        return texts(column, plain_type(column.type))
     if isinstance(kind, pa.JsonType):
         return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
     return column.cast(kind)
