@@ -1,4 +1,4 @@
-"""Sources: one class each, and the registry from what the pipeline file says to the class."""
+"""Sources: whatever rows are read from, one class each; the registry finds the class of what a pipeline file says."""
 
 import lazy_loader
 

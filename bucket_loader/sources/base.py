@@ -1,4 +1,4 @@
-"""What every source is given, and the helpers that more than one of them needs."""
+"""What every source is told of the run, and how it cuts its rows to input batches."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,13 +43,13 @@ class SourceContext:
     loaded: frozenset[LoadedFile] | None = None
 
     def moment(self, name: str) -> datetime:
-        """Give a parameter that is a moment, as UTC."""
+        """Return a parameter that is a moment, as UTC."""
         value = self.parameter(name)
         assert isinstance(value, datetime)  # noqa: S101  # only `cursor` may be anything else
         return value
 
     def parameter(self, name: str) -> Parameter:
-        """Give one parameter; a moment as UTC.
+        """Return one parameter; a moment as UTC.
 
         Raises:
             UsageError: it is used by a path or a query, and the run does not have it.
@@ -66,12 +66,12 @@ class SourceContext:
         return value.astimezone(UTC) if isinstance(value, datetime) else value
 
     def bound(self, names: Iterable[str]) -> dict[str, Parameter]:
-        """Give the parameters that a query uses."""
+        """Return the parameters that a query uses."""
         return {name: self.parameter(name) for name in names}
 
 
 def zoneless(value: Parameter) -> Parameter:
-    """Give a moment without its zone, for a driver that binds no other; what is no moment stays."""
+    """Return a moment without its zone, for a driver that binds no other; what is no moment stays."""
     return value.replace(tzinfo=None) if isinstance(value, datetime) else value
 
 
@@ -95,7 +95,7 @@ def slices(batch: "pa.RecordBatch") -> Iterator[tuple[int, "pa.RecordBatch"]]:
 def numbered(
     batch: "pa.RecordBatch", ordinals: Sequence[int], name: str, unread: Sequence[Rejection]
 ) -> Iterator[InputBatch]:
-    """Give N rows and what could not be read among them as input batches, in the order of their numbers."""
+    """Return N rows, and what could not be read among them, as input batches in the order of their numbers."""
     import numpy as np
 
     waiting = list(unread)
@@ -105,14 +105,24 @@ def numbered(
         yield InputBatch(piece, int64_array(numbers), name, waiting[:before])
         del waiting[:before]
     if waiting:
-        yield InputBatch(empty_batch(batch.schema), ordinals_from(1, 0), name, waiting)
+        yield without_rows(batch.schema, name, waiting)
 
 
-def empty_batch(schema: "pa.Schema") -> "pa.RecordBatch":
-    """Give a batch without rows, to carry what could not be read."""
+def counted(batches: "Iterable[pa.RecordBatch]", name: str) -> Iterator[InputBatch]:
+    """Cut batches to size, and number their rows from 1."""
+    first = 1
+    for batch in batches:
+        for start, piece in slices(batch):
+            yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), name)
+        first += batch.num_rows
+
+
+def without_rows(schema: "pa.Schema", name: str, unread: Sequence[Rejection] = ()) -> InputBatch:
+    """Return a batch that carries no rows, only the columns and what could not be read."""
     import pyarrow as pa
 
-    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+    empty = pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+    return InputBatch(empty, ordinals_from(1, 0), name, unread)
 
 
 def repeated(names: Iterable[str]) -> dict[str, list[int]]:

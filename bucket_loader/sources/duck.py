@@ -1,10 +1,11 @@
 """What the sources that are DuckDB share: one SELECT, in a locked-down connection, streamed as Arrow."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, ordinals_from
-from bucket_loader.sources.base import quoted, repeated, slices
+from bucket_loader.model import ROWS_MAX, InputBatch, SourceError
+from bucket_loader.sources.base import counted, quoted, repeated
 from bucket_loader.sources.values.types import as_type, plain_type
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 # One thread, so that rows come in the same order every time.
-CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "threads": 1,
     "preserve_insertion_order": True,
     "memory_limit": "1GB",
@@ -24,6 +25,14 @@ CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 _JSON: Final = frozenset({"JSON", "UHUGEINT", "BIGNUM"})
 # What Arrow would get as something else: too small a number, bytes, or a time of day without its zone.
 _NOT_CARRIED: Final = frozenset({"UHUGEINT", "BIGNUM", "BIT", "TIME WITH TIME ZONE"})
+
+
+def connected(file: Path | None = None, *, spill: str | None = None) -> "duckdb.DuckDBPyConnection":
+    """Open a DuckDB file to read it, or a database in memory, which may spill into a folder."""
+    import duckdb
+
+    config = _CONFIG if spill is None else {**_CONFIG, "temp_directory": spill}
+    return duckdb.connect(file or ":memory:", read_only=file is not None, config=config)
 
 
 def lock_down(connection: "duckdb.DuckDBPyConnection", paths: Iterator[str] | tuple[str, ...] = ()) -> None:
@@ -59,7 +68,7 @@ def one_select(sql: str) -> None:
 
 
 def said(error: Exception) -> str:
-    """Give the first line of what DuckDB says; without values, which it quotes when a row is at fault."""
+    """Return the first line of what DuckDB says; without values, which it quotes when a row is at fault."""
     import duckdb
 
     line = str(error).splitlines()[0]
@@ -73,7 +82,7 @@ def said(error: Exception) -> str:
 
 
 def arrow_schema(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema":
-    """Give a query's columns without running it.
+    """Return a query's columns without running it.
 
     Raises:
         SourceError: two columns have one name.
@@ -110,12 +119,9 @@ def batches(relation: "duckdb.DuckDBPyRelation", origin: str) -> Iterator[InputB
     """Run a query and stream its rows. No second query may run on its connection meanwhile."""
     import pyarrow as pa
 
-    first = 1
     schema = _at_the_seam(relation)
     reader: Any = _carried(relation).to_arrow_reader(ROWS_MAX)
     with reader:
-        for batch in reader:
-            arrays = [as_type(column, kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
-            for start, piece in slices(pa.RecordBatch.from_arrays(arrays, schema=schema)):
-                yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), origin)
-            first += batch.num_rows
+        plain = (pa.RecordBatch.from_arrays(list(map(as_type, batch.columns, schema.types)), schema=schema)
+                 for batch in reader)  # fmt: skip
+        yield from counted(plain, origin)

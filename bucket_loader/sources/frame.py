@@ -41,7 +41,7 @@ class Frame:
         return digest.hexdigest()
 
     def read(self) -> Reading:
-        """Convert the columns, and give the rows."""
+        """Convert the columns, and return the rows."""
         table, reasons = self._table()
         return Reading(table.schema, self._batches(table, reasons))
 
@@ -160,7 +160,7 @@ def _from_objects(name: str, values: list[Any], reasons: _Reasons) -> "pa.Array"
 
 
 def _kind(value: object) -> object:
-    """Give what a column must have one of: a type; for times also whether they have a zone."""
+    """Return what a column must have one of: a type; for times also whether they have a zone."""
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return int if -(2**63) <= int(value) < 2**63 else "big integer"
     return (type(value), value.tzinfo is None) if isinstance(value, datetime) else type(value)
@@ -179,7 +179,7 @@ def _texts(name: str, values: list[Any], reasons: _Reasons) -> list[str | None]:
 
 
 def _is_null(value: object) -> bool:
-    """Tell None, NaN, NaT and NA: the only values that are not equal to themselves, and NA."""
+    """Whether a value is None, NaN, NaT or NA: those that are not equal to themselves, and NA."""
     import pandas as pd
 
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124

@@ -34,11 +34,9 @@ def table_names(sql: str) -> set[str]:
     Raises:
         SourceError: it is not exactly one SELECT.
     """
-    import duckdb
-
     query = with_parameter_style(sql, "${}")
     duck.one_select(query)
-    with duckdb.connect() as connection:
+    with duck.connected() as connection:
         (found,) = connection.execute("SELECT json_serialize_sql($query)", {"query": query}).fetchall()
     tree = json.loads(found[0])
     if tree["error"]:
@@ -102,7 +100,7 @@ class Query:
         beside = next(iter(self._context.tables.values()), None)
         with tempfile.TemporaryDirectory(prefix="query-", dir=beside.parent if beside else None) as spill:
             try:
-                with duckdb.connect(config={**duck.CONFIG, "temp_directory": spill}) as connection:
+                with duck.connected(spill=spill) as connection:
                     self._register(connection)
                     yield connection.sql(self._sql, params=bound) if bound else connection.sql(self._sql)
             # In mid-stream the same errors come as OSError.

@@ -16,10 +16,9 @@ from bucket_loader.model import (
     Reason,
     Rejection,
     SourceError,
-    ordinals_from,
     repeated_text,
 )
-from bucket_loader.sources.base import empty_batch
+from bucket_loader.sources.base import without_rows
 from bucket_loader.sources.values.types import to_schema
 
 if TYPE_CHECKING:
@@ -74,11 +73,11 @@ class StagedSource:
         self.path = path
 
     def fingerprint(self) -> str:
-        """Give the fingerprint of the source that was staged, as it was then."""
+        """Return the fingerprint of the source that was staged, as it was then."""
         return kept_fingerprint(self.path) or ""
 
     def read(self) -> Reading:
-        """Give the batches again."""
+        """Return the batches again."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -87,7 +86,7 @@ class StagedSource:
         return Reading(schema, self._batches(schema))
 
     def unread(self) -> Iterator[Rejection]:
-        """Give the rejections alone, for a query that reads the rows in its own way."""
+        """Return the rejections alone, for a query that reads the rows in its own way."""
         return (line for line in self._script() if isinstance(line, Rejection))
 
     def _script(self) -> Iterator[Rejection | str]:
@@ -111,12 +110,12 @@ class StagedSource:
                     group += 1
                 else:
                     source = unread[0].origin.source if unread else ""
-                    yield InputBatch(empty_batch(schema), ordinals_from(1, 0), source, unread)
+                    yield without_rows(schema, source, unread)
                 unread = []
 
 
 def kept_fingerprint(path: Path) -> str | None:
-    """Give the fingerprint kept in a staged file; None when it is any other Parquet file."""
+    """Return the fingerprint kept in a staged file; None when it is any other Parquet file."""
     import pyarrow.parquet as pq
 
     kept = (pq.read_metadata(path).metadata or {}).get(_FINGERPRINT_KEY)
@@ -148,10 +147,9 @@ def _with_internal(batch: InputBatch, schema: "pa.Schema") -> "pa.RecordBatch":
 def _row_group(parquet: "pq.ParquetFile", group: int, schema: "pa.Schema", unread: list[Rejection]) -> InputBatch:
     # A row group has at most as many rows as a batch may have, so it comes back as one batch.
     (batch,) = parquet.iter_batches(batch_size=ROWS_MAX, row_groups=[group])
-    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    source = columns[SOURCE][0].as_py()
+    source = batch.column(SOURCE)[0].as_py()
     # Parquet keeps seconds as milliseconds; back they are what they were.
-    return InputBatch(to_schema(columns, schema, source), columns[ORDINAL], source, unread)
+    return InputBatch(to_schema(batch, schema, source), batch.column(ORDINAL), source, unread)
 
 
 def _line(value: object) -> str:

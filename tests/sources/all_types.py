@@ -129,7 +129,7 @@ def _more(name: str, some: random.Random) -> str:
 
 
 def texts() -> dict[str, list[str | None]]:
-    """Give the table: of each column first the hardest values and a null, then others, each tenth of them null."""
+    """Return the table: of each column first the hardest values and a null, then others, each tenth of them null."""
     found: dict[str, list[str | None]] = {"id": [f"{number:05}" for number in range(ROWS)]}
     for name, edges in EDGES.items():
         some = random.Random(name)  # noqa: S311  # repeatable, not secret

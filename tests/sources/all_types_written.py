@@ -24,7 +24,7 @@ ADDRESS = {"city": "text", "zip": "text", "rooms": "bigint", "since": "date"}
 
 
 def _each(table: Table, place: str, known: dict[str, object]) -> dict[str, list[object]]:
-    """Give the values of a place: each text by what is known of its type there; nothing known leaves it as it is."""
+    """Return the values of a place: each text by what is known of its type there; nothing known leaves it as it is."""
     found: dict[str, list[object]] = {"id": table["id"]}
     for name, types in TYPES.items():
         of = known.get(types[place], str)

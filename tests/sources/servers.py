@@ -29,7 +29,7 @@ def free_port():
 
 
 def unprivileged():
-    """Give who the server runs as: PostgreSQL will not be root's."""
+    """Return who the server runs as: PostgreSQL will not be root's."""
     if os.getuid() != 0:
         return {}
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -67,7 +67,7 @@ def postgres():
 
 
 def postgres_url(database="postgres", password=PASSWORD, options=""):
-    """Give the server's URL."""
+    """Return the server's URL."""
     return f"postgresql://postgres:{quote(password, safe='')}@127.0.0.1:{postgres()}/{database}{options}"
 
 
@@ -133,7 +133,7 @@ def _wait_for(port):
 
 
 def mariadb_url(database="shop", password=PASSWORD, options=""):
-    """Give the server's URL."""
+    """Return the server's URL."""
     return f"mysql://loader:{quote(password, safe='')}@127.0.0.1:{mariadb()}/{database}{options}"
 
 

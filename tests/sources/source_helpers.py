@@ -57,7 +57,7 @@ def read_csv(base: Path, data: bytes | str, **words) -> Read:
 
 
 def parquet_source(base: Path, path: str, **context):
-    """Give the source of a Parquet path."""
+    """Return the source of a Parquet path."""
     return open_source(ParquetSource(type="parquet", path=path), SourceContext(base, **context))
 
 
@@ -68,31 +68,31 @@ def jsonl_source(base: Path, data: bytes | str, *, name="data.jsonl", **words):
 
 
 def arrow_source(base: Path, path: str):
-    """Give the source of an Arrow path."""
+    """Return the source of an Arrow path."""
     return open_source(ArrowSource(type="arrow", path=path), SourceContext(base))
 
 
 def excel_source(base: Path, path: str, **words):
-    """Give the source of a workbook."""
+    """Return the source of a workbook."""
     return open_source(ExcelSource(type="excel", path=path, **words), SourceContext(base))
 
 
 def delta_source(base: Path, path: str, **words):
-    """Give the source of a Delta table."""
+    """Return the source of a Delta table."""
     return open_source(DeltaSource(type="delta", path=path, **words), SourceContext(base))
 
 
 def iceberg_source(base: Path, **words):
-    """Give the source of an Iceberg table."""
+    """Return the source of an Iceberg table."""
     return open_source(IcebergSource(type="iceberg", **words), SourceContext(base))
 
 
 def sql_source(base: Path, url: str, *, parameters=None, **words):
-    """Give the source of a database."""
+    """Return the source of a database."""
     return open_source(SqlSource(type="sql", url=url, **words), SourceContext(base, parameters=parameters or {}))
 
 
 def query_source(base: Path, sql: str, tables=None, parameters=None):
-    """Give the source of a query."""
+    """Return the source of a query."""
     context = SourceContext(base, tables=tables or {}, parameters=parameters or {})
     return open_source(QuerySource(type="query", sql=sql), context)

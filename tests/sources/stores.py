@@ -132,7 +132,7 @@ class Web:
     asked: list = field(default_factory=list)
 
     def page(self, path, body=b"", *, status=200, etag='"1"', **headers):
-        """Give a page from now on; `content_length=None` leaves the length out."""
+        """Serve a page from now on; `content_length=None` leaves the length out."""
         words = {"Content-Length": str(len(body)), "ETag": etag}
         words |= {name.replace("_", "-").title(): value for name, value in headers.items()}
         self.pages[path] = (status, {name: value for name, value in words.items() if value is not None}, body)

@@ -15,26 +15,26 @@ from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.databases.address import Address
 from bucket_loader.sources.databases.alchemy import Alchemy, _Column, _escaped, _plain
-from bucket_loader.sources.databases.server import Question
+from bucket_loader.sources.databases.server import SourceQuery
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
 
 
 def alchemy(path, url=None, password=None):
-    """Give the engine of a file."""
+    """Return the engine of a file."""
     return Alchemy(Address("sqlite", "", "", {}, None, password, url or f"sqlite+pysqlite:///{path}"))
 
 
 class Answer:
-    """A source that asks one question."""
+    """A source that runs one query."""
 
     def __init__(self, engine, sql, parameters=None):
-        self._given = engine, Question(sql, "query", parameters or {})
+        self._given = engine, SourceQuery(sql, "query", parameters or {})
 
     def read(self):
         """Read it."""
-        engine, question = self._given
-        return engine.read(question)
+        engine, query = self._given
+        return engine.read(query)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_alchemy_decides_late(tmp_path, file):
         connection.execute("INSERT INTO t VALUES ('text')")
         connection.commit()
     with pytest.raises(SourceError, match="'x' has values of several types: integer, text"):
-        alchemy(file).read(Question("select x from t", "query", {}))
+        alchemy(file).read(SourceQuery("select x from t", "query", {}))
 
 
 def test_alchemy_parameters(file):
@@ -134,7 +134,7 @@ def test_alchemy_only_reading(file, query):
 def test_alchemy_without_timeouts(file):
     """A timeout that cannot be set is refused, rather than passed over."""
     with pytest.raises(SourceError, match="statement_timeout"):
-        alchemy(file).read(Question("select 1 as x", "query", {}, timeout_s=1))
+        alchemy(file).read(SourceQuery("select 1 as x", "query", {}, timeout_s=1))
 
 
 def test_alchemy_repeated_columns(file):
@@ -179,7 +179,7 @@ def test_alchemy_errors_of_a_driver(tmp_path, file, monkeypatch, said, kind):
     monkeypatch.setattr(engine, "_connected", fails)
 
     with pytest.raises(SourceError) as refused:
-        engine.read(Question("select 1 as x", "query", {}))
+        engine.read(SourceQuery("select 1 as x", "query", {}))
 
     assert type(refused.value) is kind
     assert "hunter2" not in str(refused.value)

@@ -37,7 +37,7 @@ from bucket_loader.sources.staged import stage
 
 
 def rows(count, first="00001"):
-    """Give rows of text whose spelling no guess would keep."""
+    """Return rows of text whose spelling no guess would keep."""
     ids = [first, *(f"{number:05}" for number in range(2, count + 1))]
     return {"id": ids, "name": [None if number % 3 == 0 else f"né, {number}" for number in range(count)]}
 

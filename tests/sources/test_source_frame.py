@@ -18,7 +18,7 @@ from bucket_loader.sources.registry import open_source
 
 @pytest.fixture
 def source(tmp_path):
-    """Give the source of a frame."""
+    """Return the source of a frame."""
     return lambda frame: open_source(FrameSource(frame=frame), SourceContext(tmp_path))
 
 

@@ -27,7 +27,7 @@ def read_jsonl(base, data, **words):
 
 
 def sent(base, data, fields, **words):
-    """Give the records that users would be sent as, as their text."""
+    """Return the records that users would be sent as, as their text."""
     reading = jsonl_source(base, data, **words).read()
     stream = Stream.model_validate({"name": "s", "record": "user", "source": "x", "fields": fields})
     mapping = compile_mapping(stream, reading.schema, as_of=datetime(2026, 1, 1, tzinfo=UTC), record_bytes_max=500_000)

@@ -23,7 +23,7 @@ SECRETS = {PASSWORD, quote(PASSWORD), quote(PASSWORD, safe=""), unquote(PASSWORD
 
 
 def source(tmp_path, query=None, url=None, **words):
-    """Give the source of a query."""
+    """Return the source of a query."""
     given = {"query": query} if query else {}
     return sql_source(tmp_path, url or postgres_url(), **given, **words)
 
@@ -40,7 +40,7 @@ def one(tmp_path, expression, **words):
 
 
 def refused(made, kind=SourceError):
-    """Give the error that making or reading a source ends with; no password is in it, however it is looked at."""
+    """Return the error that making or reading a source ends with; no password is in it, however it is looked at."""
     with pytest.raises(kind) as caught:
         Read(made())
     shown = [

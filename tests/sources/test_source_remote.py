@@ -41,7 +41,7 @@ KINDS = {"csv": CsvSource, "parquet": ParquetSource, "jsonl": JsonLinesSource, "
 
 
 def source(store, key, kind="csv", storage=None, **context):
-    """Give the source of a path in the store."""
+    """Return the source of a path in the store."""
     spec = KINDS[kind](type=kind, path=store.url(key), storage=storage or store.storage)
     return open_source(spec, SourceContext(base=None, **context))
 
@@ -276,7 +276,7 @@ def test_google(tmp_path):
 
 
 def over_http(server, path, kind="csv"):
-    """Give the source of a page."""
+    """Return the source of a page."""
     return open_source(KINDS[kind](type=kind, path=server.url + path), SourceContext(base=None))
 
 

@@ -48,13 +48,13 @@ def records(folder, source, **words):
 
 
 def digests(found):
-    """Give a line for each record: its digest, its row."""
+    """Return a line for each record: its digest, its row."""
     return "".join(f"{hashlib.sha256(record).hexdigest()[:32]}  {row}\n" for row, record in enumerate(found, 1))
 
 
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory):
-    """Give the digests that are kept; both files are written anew where that is asked for."""
+    """Return the digests that are kept; both files are written anew where that is asked for."""
     if os.environ.get("BUCKET_LOADER_UPDATE_GOLDEN") == "1":
         folder = tmp_path_factory.mktemp("golden")
         found = records(folder, csv(folder, texts()))
@@ -81,7 +81,7 @@ def test_a_query_over_a_source_makes_the_same_records(tmp_path, golden, place):
 
 
 def small(**columns):
-    """Give a table of a few rows, all null but for some columns."""
+    """Return a table of a few rows, all null but for some columns."""
     count = len(next(iter(columns.values())))
     return {name: [*map(str, range(count))] if name == "id" else [None] * count for name in texts()} | columns
 

@@ -59,7 +59,7 @@ class SnowflakeStandIn:
         return self
 
     def cursor(self):
-        """Give the cursor."""
+        """Return the cursor."""
         self.open += 1
         return self
 

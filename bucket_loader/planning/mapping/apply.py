@@ -224,7 +224,7 @@ class Mapping:
         )
 
     def _nameless(self, verdicts: pa.Table) -> pa.ChunkedArray:
-        """Tell for each row whether something is wrong with the very field that names its subject."""
+        """Return for each row whether something is wrong with the very field that names its subject."""
         bits = [0] * self.masks
         for index, check in enumerate(self.checks):
             bits[index // 62] |= (check.field == self.subject) << (index % 62)
@@ -290,7 +290,7 @@ def _within_duckdb(column: pa.Array) -> pa.Array:
 
 
 def _row(batch: pa.RecordBatch, index: int) -> dict[str, Any]:
-    """Give a rejected row; its times and dates as Arrow's text where Python's end before them (the year 9999)."""
+    """Return a rejected row; its times and dates as Arrow's text where Python's end before them (the year 9999)."""
     try:
         return row_as_json(batch, index)
     except (OverflowError, ValueError):

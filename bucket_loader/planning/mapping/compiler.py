@@ -162,7 +162,7 @@ class _Compiler:
         return with_parameter_style(text, f"TIMESTAMPTZ '{self.as_of:%Y-%m-%d %H:%M:%S.%f}+00'")
 
     def _named(self) -> dict[str, int]:
-        """Give the numbers of the columns that expressions use, by name."""
+        """Return the numbers of the columns that expressions use, by name."""
         folded: dict[str, str] = {}
         wanted = sorted(self.mapped_by_expression | self.filtered_by)
         for column in wanted:
@@ -182,7 +182,7 @@ class _Compiler:
         return [self._value(name, spec)]
 
     def _object(self, name: str, spec: Values) -> list[Part]:
-        """Give an object's members sorted by name; `*` adds every column that no field uses."""
+        """Return an object's members sorted by name; `*` adds every column that no field uses."""
         named = dict(spec.named)
         if spec.star is not None:
             used = {*self._mapped_columns(), *self.mapped_by_expression, *spec.star.exclude, *named}
@@ -292,7 +292,7 @@ class _Compiler:
         self.values = formed
 
     def _register_empty_input(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Give DuckDB the columns that are read, and no rows."""
+        """Show DuckDB the columns that are read, and no rows."""
         schema = self._input_schema(sorted({*self._numbers.values(), *self._named().values()}))
         for name in schema.names[1:]:
             if name.startswith("c") and not _readable(connection, schema.field(name).type):
@@ -305,7 +305,7 @@ class _Compiler:
         connection.register("input", _empty(schema))
 
     def _input_schema(self, columns: Sequence[int]) -> pa.Schema:
-        """Give the columns of `input`: the row's number, the columns that are read, and what is nested as text."""
+        """Return the columns of `input`: the row's number, the columns that are read, and what is nested as text."""
         read = [self.schema.field(index).with_name(f"c{index}") for index in columns]
         flattened = [
             pa.field(f"{letter}{column.number}", kind)
@@ -422,7 +422,7 @@ class _Compiler:
 
 
 def _limits(rule: FieldRule) -> list[Wrong]:
-    """Give what the contract says of a field, as predicates."""
+    """Return what the contract says of a field, as predicates."""
     found: list[Wrong] = []
     given = "{v} IS NOT NULL AND "
     if rule.name in {"userId", "companyId"}:

@@ -84,7 +84,7 @@ def check_expression(text: str, place: str, columns: frozenset[str]) -> frozense
 
 
 def _named(name: str, columns: frozenset[str]) -> set[str]:
-    """Give the column that a name means: the one spelt so, else all that differ in case alone."""
+    """Return the column that a name means: the one spelt so, else all that differ in case alone."""
     return {name} if name in columns else {column for column in columns if column.lower() == name.lower()}
 
 
@@ -155,7 +155,7 @@ def _function_problem(node: dict[str, Any]) -> str | None:
 
 @cache
 def _macro_nodes(name: str) -> tuple[dict[str, Any], ...]:
-    """Give the nodes of what DuckDB's own macros of a name stand for."""
+    """Return the nodes of what DuckDB's own macros of a name stand for."""
     with duckdb.connect() as connection:
         rows = connection.execute(
             "SELECT json_serialize_sql('SELECT ' || macro_definition) FROM duckdb_functions() "

@@ -70,7 +70,7 @@ _NUMBER_TEXT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?"
 
 
 def family(duckdb_type: str) -> Family:
-    """Give the family of a DuckDB type by its name."""
+    """Return the family of a DuckDB type by its name."""
     if duckdb_type.startswith("DECIMAL"):
         return "decimal"
     if duckdb_type.startswith("ENUM"):
@@ -118,7 +118,7 @@ _QUOTED = "'\"' || {v} || '\"'"
 
 
 def natural(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:  # noqa: C901  # a table of types
-    """Give the form of a value for which no type is asked."""
+    """Return the form of a value for which no type is asked."""
     match of:
         case "text":
             return _TEXT
@@ -156,7 +156,7 @@ def natural(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form: 
 
 
 def typed(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
-    """Give the form of a value for the type that the field asks for."""
+    """Return the form of a value for the type that the field asks for."""
     if spec.hash is not None:
         return string(of, duckdb_type, spec, place)
     match spec.type:
@@ -231,7 +231,7 @@ def _float() -> Form:
 
 
 def _exact(text: str) -> str:
-    """Give the JSON of an exact decimal text: a double's shortest form where every double keeps it, else quoted."""
+    """Return the JSON of an exact decimal text: a double's shortest form where every double keeps it, else quoted."""
     digits = f"length(replace(ltrim(replace({text}, '.', ''), '-0'), '-', ''))"
     double = f"TRY_CAST({text} AS DOUBLE)"
     whole = f"{digits} < 16 OR abs(TRY_CAST({text} AS HUGEINT)) <= {INTEGER_MAX}"
@@ -243,7 +243,7 @@ def _exact(text: str) -> str:
 
 
 def _trimmed(text: str) -> str:
-    """Give a decimal's text without the zeros that say nothing: 1.10 -> 1.1, 2.00 -> 2, -0 -> 0."""
+    """Return a decimal's text without the zeros that say nothing: 1.10 -> 1.1, 2.00 -> 2, -0 -> 0."""
     shorter = f"CASE WHEN contains({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
     return f"CASE WHEN {shorter} IN ('-0', '') THEN '0' ELSE {shorter} END"
 
@@ -268,7 +268,7 @@ def _number_text() -> Form:
 
 
 def _is_plain(text: str) -> str:
-    """Tell a number's text that is its form already, as most are: at most 15 digits, none of them idle, no exponent.
+    """Return SQL for whether a number's text is its form already, as most are: no exponent, 15 digits, none idle.
 
     Every double keeps 15 digits, so that its shortest form is this very text. Below 0.001 that has an exponent.
     """
@@ -276,7 +276,7 @@ def _is_plain(text: str) -> str:
 
 
 def _signed(text: str) -> str:
-    """Give a plain number's text with one sign at the most, and one zero before its point: +007 -> 7, -.5 -> -0.5."""
+    """Return a plain number's text with one sign at the most, and one zero before its point: +007 -> 7, -.5 -> -0.5."""
     unsigned = f"ltrim(ltrim({text}, '+-'), '0')"
     sign = f"CASE WHEN starts_with({text}, '-') THEN '-' ELSE '' END"
     zero = f"CASE WHEN {unsigned} = '' OR starts_with({unsigned}, '.') THEN '0' ELSE '' END"
@@ -284,7 +284,7 @@ def _signed(text: str) -> str:
 
 
 def _written_out(text: str) -> str:
-    """Give the text of a number with an exponent, without it: -1.5e3 -> -1500.0, 25e-3 -> 0.025."""
+    """Return the text of a number with an exponent, without it: -1.5e3 -> -1500.0, 25e-3 -> 0.025."""
     mantissa = f"regexp_extract({text}, '^[+-]?([0-9.]*)', 1)"
     whole, fraction = f"split_part({mantissa}, '.', 1)", f"split_part({mantissa}, '.', 2)"
     exponent = f"CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
@@ -346,7 +346,7 @@ def boolean(of: Family, place: str) -> Form:
 
 
 def string(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
-    """Give any value as text, in the spelling that it has on the wire; hashed where the field asks for it."""
+    """Return any value as text, in the spelling that it has on the wire; hashed where the field asks for it."""
     form = _string(of, duckdb_type, spec, place)
     if spec.hash is None:
         return form
@@ -361,14 +361,14 @@ _BLOCK: Final = 64  # bytes that SHA-256 works on
 
 
 def hmac_blocks(key: bytes) -> dict[str, bytes]:
-    """Give the two blocks that an HMAC begins its hashes with, by their variables' names."""
+    """Return the two blocks that an HMAC begins its hashes with, by their variables' names."""
     key = hashlib.sha256(key).digest() if len(key) > _BLOCK else key
     padded = key.ljust(_BLOCK, b"\0")
     return {"hmac_inner": bytes(byte ^ 0x36 for byte in padded), "hmac_outer": bytes(byte ^ 0x5C for byte in padded)}
 
 
 def _spelt(form: Form) -> Form:
-    """Give a form whose value is its text, whatever type it had."""
+    """Return a form whose value is its text, whatever type it had."""
 
     def inlined(template: str) -> str:
         return template.replace("{v}", f"({form.value})")
@@ -399,7 +399,7 @@ def _string(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
 
 
 def identity(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
-    """Give an id as text, exactly as the source spells it; a float must be a whole number below 2^53."""
+    """Return an id as text, exactly as the source spells it; a float must be a whole number below 2^53."""
     form = string(of, duckdb_type, spec, place)
     form = form if spec.hash is not None or of == "text" else _spelt(form)
     wrong = form.wrong
@@ -460,7 +460,7 @@ def timestamp(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form
 
 
 def _microseconds(duckdb_type: str) -> str:
-    """Give `{n}` as a TIMESTAMP; DuckDB's own cast cuts nanoseconds before 1970 upwards, into the next millisecond."""
+    """Return `{n}` as a TIMESTAMP; DuckDB's cast cuts nanoseconds before 1970 upwards, into the next millisecond."""
     if duckdb_type not in {"TIMESTAMP_NS", "TIMESTAMPTZ_NS"}:
         return "CAST({n} AS TIMESTAMP)"
     return f"coalesce({_cut('{n}')}, CASE WHEN {{n}} IS NOT NULL THEN TIMESTAMP 'infinity' END)"

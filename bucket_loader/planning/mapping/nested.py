@@ -48,7 +48,7 @@ class NoFormError(ValueError):
 
 
 def flatten(name: str, value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Give the leaves of a value with their dotted names; an empty list or mapping has none.
+    """Return the leaves of a value with their dotted names; an empty list or mapping has none.
 
     Raises:
         NoFormError: it is nested deeper than `DEPTH_MAX`.
@@ -67,7 +67,7 @@ def flatten(name: str, value: object, depth: int = 0) -> Iterator[tuple[str, obj
 
 
 def _map_entries(value: list[Any] | tuple[Any, ...]) -> list[tuple[Any, Any]] | None:
-    """Give a map's entries: Arrow hands a map over as a list of pairs, a list column never holds tuples."""
+    """Return a map's entries: Arrow hands a map over as a list of pairs, a list column never holds tuples."""
     return list(value) if value and all(isinstance(item, tuple) and len(item) == 2 for item in value) else None  # noqa: PLR2004
 
 
@@ -76,7 +76,7 @@ def _key(key: object) -> str:
 
 
 def spell(value: object, local: Local | None = None) -> str:  # noqa: C901  # a table of types
-    """Give a leaf's JSON text.
+    """Return a leaf's JSON text.
 
     Args:
         value: the leaf.
@@ -112,7 +112,7 @@ def spell(value: object, local: Local | None = None) -> str:  # noqa: C901  # a 
 
 
 def _text(value: str) -> str:
-    """Give a text's JSON, escaped as DuckDB escapes."""
+    """Return a text's JSON, escaped as DuckDB escapes."""
     if "\0" in value:
         raise NoFormError("holds a NUL character")
     if _SURROGATE.search(value):
@@ -162,7 +162,7 @@ def _believable(value: _Date) -> _Date:
 
 
 def local_clock(timezone: str, dst: str | None) -> Local:
-    """Give what moves a local time of a zone to UTC; refuses what the clock change makes none or two, unless `dst`."""
+    """Return what moves a zone's local time to UTC; one that is none, or is two and `dst` is not given, is refused."""
     zone = ZoneInfo(timezone)
 
     def moved(value: datetime) -> datetime:
@@ -182,14 +182,14 @@ def local_clock(timezone: str, dst: str | None) -> Local:
 
 
 def has_local_times(kind: pa.DataType) -> bool:
-    """Tell whether a nested type holds times without a zone."""
+    """Whether a nested type holds times without a zone."""
     if pa.types.is_timestamp(kind):
         return kind.tz is None
     return any(has_local_times(kind.field(index).type) for index in range(kind.num_fields))
 
 
 def python_values(column: pa.Array) -> list[object]:
-    """Give a nested column's values as Python ones; an `Exception` in the place of one that Python cannot hold."""
+    """Return a nested column's values as Python ones; an `Exception` in the place of one that Python cannot hold."""
     try:
         values: list[object] = column.to_pylist()
     except (OverflowError, ValueError):
@@ -212,7 +212,7 @@ def _has_short_floats(kind: pa.DataType) -> bool:
 
 
 def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value of any type
-    """Give the floats of a value their own shortest digits: as doubles they would grow a tail."""
+    """Write the floats of a value with their own shortest digits: as doubles they would grow a tail."""
     if value is None or isinstance(value, Exception):
         return value
     if pa.types.is_float16(kind) or pa.types.is_float32(kind):

@@ -61,7 +61,7 @@ class Question:
     schema: pa.Schema
 
     def answers(self, batches: Iterator[Prepared]) -> Generator[tuple[Prepared, pa.Table]]:
-        """Give each batch with what the SELECT says of its rows, in order."""
+        """Return each batch with what the SELECT says of its rows, in order."""
         with closing(_Feed(batches, self.schema)) as feed:
             try:
                 while not feed.ended:
@@ -87,7 +87,7 @@ class Question:
             feed.require_none_left()
 
     def _asked(self) -> Generator[Any]:
-        """Give the answer's schema, then its batches; whoever asks waits in DuckDB while the source is read."""
+        """Return the answer's schema, then its batches; whoever asks waits in DuckDB while the source is read."""
         with self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX) as answer:
             yield answer.schema
             yield from answer
@@ -138,7 +138,7 @@ class _Feed:
         raise StopIteration
 
     def answered(self, rows: "_Rows") -> Iterator[tuple[Prepared, pa.Table]]:
-        """Give the batches whose rows are all there, each with its own."""
+        """Return the batches whose rows are all there, each with its own."""
         while self._asked and self._asked[0].rows <= rows.count:
             prepared = self._asked.popleft()
             yield prepared, rows.take(prepared.rows)
@@ -177,7 +177,7 @@ class _Rows:
         self.count += batch.num_rows
 
     def take(self, count: int) -> pa.Table:
-        """Give the next rows, and see that they are the next."""
+        """Return the next rows, and see that they are the next."""
         taken, left = [], count
         while left:
             batch = self._held.popleft()

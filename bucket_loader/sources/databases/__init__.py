@@ -1,1 +1,1 @@
-"""Sources that answer SQL: the address, the drivers, and what their types become."""
+"""Databases: the address in a URL, an engine for each kind, and what the types of each become."""

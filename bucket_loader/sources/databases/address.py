@@ -87,7 +87,7 @@ class Address:
 
 
 def database_scheme(url: str) -> str:
-    """Give a URL's scheme without a driver's name, in lower case; empty when it is no URL."""
+    """Return a URL's scheme without a driver's name, in lower case; empty when it is no URL."""
     match = re.match(r"([A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_.]+)?://", url)
     return match[1].lower() if match else ""
 

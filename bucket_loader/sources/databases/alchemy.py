@@ -17,10 +17,11 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import sql_parameters, with_parameters
-from bucket_loader.model import InputBatch, Reading, Reason, SourceError, ordinals_from
-from bucket_loader.sources.base import empty_batch, quoted, repeated, zoneless
-from bucket_loader.sources.databases.server import Question, Server, repeated_columns, without_values
+from bucket_loader.model import InputBatch, Reason, SourceError
+from bucket_loader.sources.base import quoted, repeated, without_rows, zoneless
+from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, given
+from bucket_loader.sources.values.durations import iso
 from bucket_loader.sources.values.texts import problem
 
 if TYPE_CHECKING:
@@ -43,29 +44,25 @@ class Alchemy(Server):
     quoted = staticmethod(quoted)
 
     def fingerprint(self) -> str:
-        """Give the database's place, without who asks."""
+        """Return the database's place, without who asks."""
         url = self._url()
         return repr((url.drivername, url.host, url.port, url.database))
 
-    def read(self, question: Question) -> Reading:
-        """Run the query, keep its rows, and give them with the types that all of them have."""
-        stream = self._stream(question)
-        return Reading(next(stream).data.schema, stream)
-
-    def _stream(self, question: Question) -> Iterator[InputBatch]:
+    def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
+        """Run the query, keep its rows, and return them with the types that all of them have."""
         import pyarrow as pa
 
         with TemporaryFile() as spool:
-            columns, batches = self._kept(question, spool)
+            columns, batches = self._kept(query, spool)
             schema = pa.schema([(column.name, column.kind(self)) for column in columns])
-            yield InputBatch(empty_batch(schema), ordinals_from(1, 0), question.origin)
-            yield from _batches(spool, columns, schema, batches, question.origin)
+            yield without_rows(schema, query.origin)
+            yield from _batches(spool, columns, schema, batches, query.origin)
 
-    def _kept(self, question: Question, spool: IO[bytes]) -> "tuple[list[_Column], int]":
+    def _kept(self, query: SourceQuery, spool: IO[bytes]) -> "tuple[list[_Column], int]":
         from sqlalchemy import text
 
-        sql = self.one_select(question.sql)
-        if question.timeout_s is not None:
+        sql = self.one_select(query.sql)
+        if query.timeout_s is not None:
             raise self.refused(
                 "SQLAlchemy has no common word for `statement_timeout:`",
                 hint="remove it, and set the timeout where the database's user is made",
@@ -73,7 +70,7 @@ class Alchemy(Server):
         names = sorted(set(sql_parameters(sql)))
         with self._worded(), self._connected() as connection:
             streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
-            bound = {name: zoneless(question.parameters[name]) for name in names}
+            bound = {name: zoneless(query.parameters[name]) for name in names}
             result = streamed.execute(text(_escaped(sql)).bindparams(**bound))
             keys = list(result.keys())
             repeated_columns(self, repeated(keys))
@@ -130,7 +127,7 @@ class Alchemy(Server):
         return url if self.address.password is None else url.set(password=self.address.password)
 
     def _secrets(self) -> list[str]:
-        """Give what no message may show: the password, and what an ODBC string or an option says of one."""
+        """Return what no message may show: the password, and what an ODBC string or an option says of one."""
         url = self._url()
         values = [str(value) for value in url.query.values()]
         found = [match for value in values for match in re.findall(r"(?i)(?:pwd|password)=([^;&]+)", value)]
@@ -165,27 +162,21 @@ def _escaped(sql: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Give a value that Arrow knows; dictionaries and lists as JSON text."""
+    """Return a value that Arrow knows; dictionaries and lists as JSON text."""
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, (dict, list, tuple)):
         return _Json(json.dumps(value, ensure_ascii=False, default=str))
     if isinstance(value, dt.timedelta):
-        return _iso(value)
+        return _duration(value)
     known = (str, int, float, Decimal, dt.date, dt.time, bytes, uuid.UUID)
     return value if value is None or isinstance(value, known) else str(value)
 
 
-def _iso(span: dt.timedelta) -> str:
-    """Spell a span of time as PostgreSQL does: PT1H30M, P1DT0.5S."""
-    sign, span = ("-", -span) if span < dt.timedelta() else ("", span)
-    minutes, seconds = divmod(span.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    exact = f"{seconds}.{span.microseconds:06}".rstrip("0").rstrip(".")
-    parts = [(span.days, f"{sign}{span.days}D"), (1, "T"), (hours, f"{sign}{hours}H"), (minutes, f"{sign}{minutes}M"),
-             (exact != "0", f"{sign}{exact}S")]  # fmt: skip
-    text = "P" + "".join(text for given, text in parts if given)
-    return text.removesuffix("T") if span else "PT0S"
+def _duration(value: dt.timedelta) -> str:
+    sign = -1 if value < dt.timedelta() else 1  # Python makes only the days negative
+    whole = abs(value)
+    return iso(0, sign * whole.days, sign * (whole.seconds * 1_000_000 + whole.microseconds) * 1_000)
 
 
 class _Json(str):
@@ -268,7 +259,7 @@ class _Column:
         return pa.decimal128(DECIMAL_DIGITS_MAX, self.scale) if fits else pa.json_()
 
     def array(self, values: Sequence[Any], kind: "pa.DataType", refused: Refused) -> "pa.Array":
-        """Give the values as Arrow; what JSON could not carry is refused."""
+        """Return the values as Arrow; what JSON could not carry is refused."""
         import pyarrow as pa
 
         found = [_as(value, kind) for value in values]

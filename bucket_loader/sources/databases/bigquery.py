@@ -6,10 +6,11 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import SqlDialect
-from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from
-from bucket_loader.sources.base import empty_batch, repeated
-from bucket_loader.sources.databases.server import Question, Server, repeated_columns, with_names, without_values
+from bucket_loader.model import InputBatch, SourceError
+from bucket_loader.sources.base import repeated, without_rows
+from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, with_names, without_values
 from bucket_loader.sources.values.casting import given
+from bucket_loader.sources.values.types import as_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,33 +30,29 @@ class BigQuery(Server):
         """Spell an identifier."""
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
-    def read(self, question: Question) -> Reading:
+    def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
         """Run the query; its columns are known before the first row."""
-        stream = self._stream(question)
-        return Reading(next(stream).data.schema, stream)
-
-    def _stream(self, question: Question) -> Iterator[InputBatch]:
         import pyarrow as pa
 
-        sql = with_names(self.one_select(question.sql), "@{}", self.dialect)
-        with self._worded(question), self._client() as client:
-            kind = client.query(sql, job_config=self._settings(question, dry_run=True)).statement_type
+        sql = with_names(self.one_select(query.sql), "@{}", self.dialect)
+        with self._worded(query), self._client() as client:
+            kind = client.query(sql, job_config=self._settings(query, dry_run=True)).statement_type
             if kind != "SELECT":
                 raise self.writes()
-            job = client.query(sql, job_config=self._settings(question))
+            job = client.query(sql, job_config=self._settings(query))
             try:
-                rows = job.result(timeout=question.timeout_s)
+                rows = job.result(timeout=query.timeout_s)
                 repeated_columns(self, repeated(field.name for field in rows.schema))
                 schema = pa.schema([pa.field(field.name, self._kind(field)) for field in rows.schema])
-                yield InputBatch(empty_batch(schema), ordinals_from(1, 0), question.origin)
+                yield without_rows(schema, query.origin)
                 first = 1
                 for batch in rows.to_arrow_iterable():
-                    arrays = list(map(_as, batch.columns, schema.types))
-                    yield from given(pa.RecordBatch.from_arrays(arrays, schema=schema), first, question.origin, {}, {})
+                    arrays = list(map(as_type, batch.columns, schema.types))
+                    yield from given(pa.RecordBatch.from_arrays(arrays, schema=schema), first, query.origin, {}, {})
                     first += batch.num_rows
             except TimeoutError:
                 job.cancel()
-                raise self.too_slow(question.timeout_s) from None
+                raise self.too_slow(query.timeout_s) from None
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -73,18 +70,17 @@ class BigQuery(Server):
         finally:
             client.close()
 
-    def _settings(self, question: Question, *, dry_run: bool = False) -> Any:  # noqa: ANN401  # Google's own
+    def _settings(self, query: SourceQuery, *, dry_run: bool = False) -> Any:  # noqa: ANN401  # Google's own
         from google.cloud import bigquery
 
         bound = [
-            bigquery.ScalarQueryParameter(name, _TYPES[type(value)], value)
-            for name, value in question.parameters.items()
+            bigquery.ScalarQueryParameter(name, _TYPES[type(value)], value) for name, value in query.parameters.items()
         ]
         words: dict[str, Any] = {"query_parameters": bound, "use_legacy_sql": False, "dry_run": dry_run}
         if self.address.path:
             words["default_dataset"] = f"{self.address.hosts}.{self.address.path}"
-        if question.timeout_s is not None and not dry_run:
-            words["job_timeout_ms"] = max(1, round(question.timeout_s * 1000))
+        if query.timeout_s is not None and not dry_run:
+            words["job_timeout_ms"] = max(1, round(query.timeout_s * 1000))
         return bigquery.QueryJobConfig(**words)
 
     def _kind(self, field: Any, *, alone: bool = True) -> "pa.DataType":  # noqa: ANN401  # Google's own
@@ -111,7 +107,7 @@ class BigQuery(Server):
         return pa.list_(kind) if field.mode == "REPEATED" else kind
 
     @contextmanager
-    def _worded(self, question: Question) -> Iterator[None]:
+    def _worded(self, query: SourceQuery) -> Iterator[None]:
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError, TransportError
 
@@ -131,19 +127,11 @@ class BigQuery(Server):
                 hint="set GOOGLE_APPLICATION_CREDENTIALS, or write ?credentials=FILE in the URL",
             ) from None
         except exceptions.GoogleAPICallError as error:
-            raise self._refusal(error, question) from None
+            raise self._refusal(error, query) from None
 
-    def _refusal(self, error: Any, question: Question) -> SourceError:  # noqa: ANN401  # Google's own
+    def _refusal(self, error: Any, query: SourceQuery) -> SourceError:  # noqa: ANN401  # Google's own
         said = str(error.message)
         if "timeout" in said.lower():
-            return self.too_slow(question.timeout_s)
+            return self.too_slow(query.timeout_s)
         named = any(word in said for word in ("Not found", "Unrecognized name", "Syntax error", "Access Denied"))
         return self.refused(f"the query failed: {said if named else without_values(said)}")
-
-
-def _as(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
-    import pyarrow as pa
-
-    if isinstance(kind, pa.JsonType):
-        return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
-    return column if column.type == kind else column.cast(kind)

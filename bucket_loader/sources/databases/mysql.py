@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import SqlDialect, sql_code
-from bucket_loader.model import BATCH_BYTES_MAX, InputBatch, Reading, SourceError, ordinals_from
-from bucket_loader.sources.base import empty_batch, repeated, zoneless
+from bucket_loader.model import BATCH_BYTES_MAX, InputBatch, SourceError
+from bucket_loader.sources.base import repeated, without_rows, zoneless
 from bucket_loader.sources.databases.mysql_types import Column, column_of, values
 from bucket_loader.sources.databases.server import (
     CONNECT_S,
-    Question,
     Server,
+    SourceQuery,
     repeated_columns,
     with_names,
     without_values,
@@ -64,32 +64,28 @@ class MySql(Server):
         """Spell an identifier."""
         return "`" + name.replace("`", "``") + "`"
 
-    def read(self, question: Question) -> Reading:
+    def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
         """Run the query; its columns are known before the first row."""
-        stream = self._stream(question)
-        return Reading(next(stream).data.schema, stream)
-
-    def _stream(self, question: Question) -> Iterator[InputBatch]:
         import pyarrow as pa
 
-        sql = self.one_select(question.sql)
+        sql = self.one_select(query.sql)
         words = re.findall(r"\w+", sql_code(sql, self.dialect).lower())
         # Neither is stopped by a read-only transaction: a file on the server, and a comment that is executed.
         if "into" in words:
             raise self.writes()
         if "/*!" in sql or "/*M!" in sql:
             raise self.refused("the query has an executable comment", hint="write what it says without the comment")
-        with self._connected(question) as connection, self._worded(question):
-            self._begin(connection, question)
-            sql, floats = self._exact_floats(connection, sql, question)
+        with self._connected(query) as connection, self._worded(query):
+            self._begin(connection, query)
+            sql, floats = self._exact_floats(connection, sql, query)
             with _streaming(connection) as cursor:
-                _execute(cursor, sql, question)
+                _execute(cursor, sql, query)
                 columns = self._columns(cursor, floats)
                 schema = pa.schema([(column.name, column.kind) for column in columns])
-                yield InputBatch(empty_batch(schema), ordinals_from(1, 0), question.origin)
-                yield from _batches(cursor, columns, schema, question.origin)
+                yield without_rows(schema, query.origin)
+                yield from _batches(cursor, columns, schema, query.origin)
 
-    def _begin(self, connection: _Connection, question: Question) -> None:
+    def _begin(self, connection: _Connection, query: SourceQuery) -> None:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SET SESSION time_zone = '+00:00'")
             # So that texts end where we think they do.
@@ -97,18 +93,18 @@ class MySql(Server):
                 "SET SESSION sql_mode = REPLACE(REPLACE(@@sql_mode, 'ANSI_QUOTES', ''), 'NO_BACKSLASH_ESCAPES', '')"
             )
             cursor.execute(f"SET SESSION net_write_timeout = {_WRITE_S}")
-            if question.timeout_s is not None:
+            if query.timeout_s is not None:
                 cursor.execute(
-                    f"SET SESSION max_statement_time = {question.timeout_s:.3f}"
+                    f"SET SESSION max_statement_time = {query.timeout_s:.3f}"
                     if "mariadb" in connection.server_version.lower()
-                    else f"SET SESSION max_execution_time = {max(1, round(question.timeout_s * 1000))}"
+                    else f"SET SESSION max_execution_time = {max(1, round(query.timeout_s * 1000))}"
                 )
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
-    def _exact_floats(self, connection: _Connection, sql: str, question: Question) -> tuple[str, frozenset[str]]:
+    def _exact_floats(self, connection: _Connection, sql: str, query: SourceQuery) -> tuple[str, frozenset[str]]:
         """Ask for a table's FLOAT columns as DOUBLE, and name them: the server shows six digits of a FLOAT."""
-        if question.origin == "query":
+        if query.origin == "query":
             return sql, frozenset()
         with closing(connection.cursor()) as cursor:
             cursor.execute(f"{sql} LIMIT 0")
@@ -129,15 +125,15 @@ class MySql(Server):
         return [replace(column, kind=pa.float32()) if column.name in floats else column for column in columns]
 
     @contextmanager
-    def _connected(self, question: Question) -> Iterator[_Connection]:
-        connection = self._connect(question)
+    def _connected(self, query: SourceQuery) -> Iterator[_Connection]:
+        connection = self._connect(query)
         try:
             yield connection
         finally:
             if connection.open:
                 connection.close()
 
-    def _connect(self, question: Question) -> _Connection:
+    def _connect(self, query: SourceQuery) -> _Connection:
         import pymysql
         from pymysql.converters import conversions
 
@@ -156,7 +152,7 @@ class MySql(Server):
                 **self._options(),
             )
         except pymysql.Error as error:
-            raise self._refusal(error, question) from None
+            raise self._refusal(error, query) from None
         except RuntimeError:  # it lacks `cryptography`, and says so
             raise self.refused(
                 "the server wants the password encrypted", hint="pip install 'bucket-loader[mysql]', or use TLS"
@@ -189,17 +185,17 @@ class MySql(Server):
         return {"ssl": context}
 
     @contextmanager
-    def _worded(self, question: Question) -> Iterator[None]:
+    def _worded(self, query: SourceQuery) -> Iterator[None]:
         import pymysql
 
         try:
             yield
         except (pymysql.Error, OSError) as error:
-            raise self._refusal(error, question) from None
+            raise self._refusal(error, query) from None
         except UnicodeDecodeError:
             raise self.refused("a text is not in the character set that its column says") from None
 
-    def _refusal(self, error: "pymysql.Error | OSError", question: Question) -> SourceError:
+    def _refusal(self, error: "pymysql.Error | OSError", query: SourceQuery) -> SourceError:
         code, said = (*error.args, None, None)[:2]
         if not isinstance(code, int):  # not the server's words, but the network's
             code, said = 2013, str(error)
@@ -210,7 +206,7 @@ class MySql(Server):
                 hint="look at `ssl_mode` and `ssl_ca` in the URL, and at the server's certificate",
             )
         if code in _TOO_SLOW:
-            return self.too_slow(question.timeout_s)
+            return self.too_slow(query.timeout_s)
         if code in _WRITES:
             return self.writes()
         if code in _LATER:
@@ -219,12 +215,12 @@ class MySql(Server):
         return self.refused(f"{said} (error {code})")
 
 
-def _execute(cursor: _Cursor, sql: str, question: Question) -> None:
-    if not question.parameters:
+def _execute(cursor: _Cursor, sql: str, query: SourceQuery) -> None:
+    if not query.parameters:
         cursor.execute(sql)
         return
     # The driver puts parameters in with `%`, which is a sign of the query's own, too.
-    bound = {name: zoneless(value) for name, value in question.parameters.items()}
+    bound = {name: zoneless(value) for name, value in query.parameters.items()}
     cursor.execute(with_names(sql.replace("%", "%%"), "%({})s", MySql.dialect), bound)
 
 

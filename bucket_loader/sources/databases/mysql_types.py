@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import Reason
+from bucket_loader.model import Reason, SourceError
 from bucket_loader.sources.databases.server import Server
 from bucket_loader.sources.values.casting import Refused, decimal_type, typed
 
@@ -51,12 +51,8 @@ def column_of(field: Any, server: Server) -> Column:  # noqa: ANN401, C901, PLR0
             return Column(field.name, decimal_type(digits, field.scale))
         case OF.DOUBLE:
             return Column(field.name, pa.float64())
-        case OF.FLOAT:
-            name = field.name
-            raise server.refused(
-                f"the column {name!r} is a FLOAT, of which the server shows six digits",
-                hint=f"write CAST({name} AS DOUBLE), or ROUND({name}, 2), in the query",
-            )
+        case OF.FLOAT | OF.GEOMETRY:
+            raise _formless(field, server)
         case OF.DATE | OF.NEWDATE:
             return Column(field.name, pa.date32())
         case OF.DATETIME:
@@ -69,17 +65,27 @@ def column_of(field: Any, server: Server) -> Column:  # noqa: ANN401, C901, PLR0
             return Column(field.name, pa.bool_() if field.length == 1 else pa.uint64(), "bits")
         case OF.JSON:
             return Column(field.name, pa.json_())
-        case OF.GEOMETRY:
-            raise server.refused(
-                f"the column {field.name!r} is a GEOMETRY, which has no form",
-                hint=f"write ST_AsText({field.name}) in the query, or leave it out",
-            )
         case OF.NULL:
             return Column(field.name, pa.string())
         case _ if field.charsetnr == _BINARY:
             return Column(field.name, pa.binary(), "bytes")
         case _:
             return Column(field.name, pa.string())
+
+
+def _formless(field: Any, server: Server) -> SourceError:  # noqa: ANN401  # the driver has no types
+    from pymysql.constants import FIELD_TYPE
+
+    name = field.name
+    if field.type_code == FIELD_TYPE.FLOAT:
+        return server.refused(
+            f"the column {name!r} is a FLOAT, of which the server shows six digits",
+            hint=f"write CAST({name} AS DOUBLE), or ROUND({name}, 2), in the query",
+        )
+    return server.refused(
+        f"the column {name!r} is a GEOMETRY, which has no form",
+        hint=f"write ST_AsText({name}) in the query, or leave it out",
+    )
 
 
 def values(

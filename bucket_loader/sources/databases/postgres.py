@@ -10,10 +10,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import with_parameters
-from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from
-from bucket_loader.sources.base import Parameter, empty_batch, quoted, repeated
+from bucket_loader.model import InputBatch, SourceError
+from bucket_loader.sources.base import Parameter, quoted, repeated, without_rows
 from bucket_loader.sources.databases.postgres_types import Column, arrays, column_of, probe, widened
-from bucket_loader.sources.databases.server import CONNECT_S, Question, Server, repeated_columns, without_values
+from bucket_loader.sources.databases.server import CONNECT_S, Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import given
 
 if TYPE_CHECKING:
@@ -69,42 +69,38 @@ class Postgres(Server):
 
     quoted = staticmethod(quoted)
 
-    def read(self, question: Question) -> Reading:
+    def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
         """Fix the columns' types, then stream the rows of the same snapshot."""
-        stream = self._stream(question)
-        return Reading(next(stream).data.schema, stream)
-
-    def _stream(self, question: Question) -> Iterator[InputBatch]:
         import pyarrow as pa
 
-        sql = self.one_select(question.sql)
-        with self._connected() as connection, self._worded(connection, question):
+        sql = self.one_select(query.sql)
+        with self._connected() as connection, self._worded(connection, query):
             with closing(connection.cursor()) as cursor:
-                self._begin(cursor, question)
-                sql = self._with_parameters(cursor, sql, question)
+                self._begin(cursor, query)
+                sql = self._with_parameters(cursor, sql, query)
                 columns = self._columns(cursor, sql)
             schema = pa.schema([(column.name, column.kind) for column in columns])
-            yield InputBatch(empty_batch(schema), ordinals_from(1, 0), question.origin)
+            yield without_rows(schema, query.origin)
             first = 1
             for batch in _batches(connection, _wrapped(sql, columns)):
                 typed, refused = arrays(batch, columns)
                 raw = dict(zip(schema.names, batch.columns, strict=False))
-                yield from given(pa.RecordBatch.from_arrays(typed, schema=schema), first, question.origin, refused, raw)
+                yield from given(pa.RecordBatch.from_arrays(typed, schema=schema), first, query.origin, refused, raw)
                 first += batch.num_rows
 
-    def _begin(self, cursor: "Cursor", question: Question) -> None:
+    def _begin(self, cursor: "Cursor", query: SourceQuery) -> None:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for setting in _SETTINGS:
             cursor.execute(f"SET LOCAL {setting}")
-        if question.timeout_s is not None:
-            cursor.execute(f"SET LOCAL statement_timeout = {max(1, round(question.timeout_s * 1000))}")
+        if query.timeout_s is not None:
+            cursor.execute(f"SET LOCAL statement_timeout = {max(1, round(query.timeout_s * 1000))}")
 
-    def _with_parameters(self, cursor: "Cursor", sql: str, question: Question) -> str:
-        for name, value in question.parameters.items():
+    def _with_parameters(self, cursor: "Cursor", sql: str, query: SourceQuery) -> str:
+        for name, value in query.parameters.items():
             text = value.isoformat() if isinstance(value, date) else str(value)
             cursor.execute(f"SELECT set_config('bucket_loader.{name}', $1, true)", [text])
             cursor.fetchall()
-        kinds = {name: _TYPES[type(value)] for name, value in question.parameters.items()}
+        kinds = {name: _TYPES[type(value)] for name, value in query.parameters.items()}
         return with_parameters(
             sql, lambda name: f"current_setting('bucket_loader.{name}')::{kinds[name]}", self.dialect
         )
@@ -142,7 +138,7 @@ class Postgres(Server):
         return self.refused(f"the connection was refused: {said}", hint=hint)
 
     @contextmanager
-    def _worded(self, connection: "Connection", question: Question) -> Iterator[None]:
+    def _worded(self, connection: "Connection", query: SourceQuery) -> Iterator[None]:
         """Word what goes wrong, also in mid-stream, where the driver knows no more than a text."""
         import pyarrow as pa
         from adbc_driver_postgresql import dbapi
@@ -150,15 +146,15 @@ class Postgres(Server):
         try:
             yield
         except (dbapi.Error, pa.ArrowException, OSError) as error:
-            raise self._refusal(error, connection, question) from None
+            raise self._refusal(error, connection, query) from None
 
-    def _refusal(self, error: Exception, connection: "Connection", question: Question) -> SourceError:
+    def _refusal(self, error: Exception, connection: "Connection", query: SourceQuery) -> SourceError:
         from adbc_driver_postgresql import dbapi
 
         state = str(getattr(error, "sqlstate", None) or "")
         said = _primary(error)
         if state == "57014" or "statement timeout" in said:
-            return self.too_slow(question.timeout_s)
+            return self.too_slow(query.timeout_s)
         if state == "25006" or "in a read-only transaction" in said:
             return self.writes()
         if state.startswith(_LATER_STATES):
@@ -175,15 +171,15 @@ class Postgres(Server):
 class Redshift(Postgres):
     """A Redshift cluster: PostgreSQL's wire, without its settings, and without the COPY that the driver streams by."""
 
-    def _begin(self, cursor: "Cursor", question: Question) -> None:
+    def _begin(self, cursor: "Cursor", query: SourceQuery) -> None:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute("SET timezone TO 'UTC'")
-        if question.timeout_s is not None:
-            cursor.execute(f"SET statement_timeout = {max(1, round(question.timeout_s * 1000))}")
+        if query.timeout_s is not None:
+            cursor.execute(f"SET statement_timeout = {max(1, round(query.timeout_s * 1000))}")
 
-    def _with_parameters(self, cursor: "Cursor", sql: str, question: Question) -> str:  # noqa: ARG002  # as above
+    def _with_parameters(self, cursor: "Cursor", sql: str, query: SourceQuery) -> str:  # noqa: ARG002  # as above
         # Digits that we wrote ourselves; its settings cannot be made up as PostgreSQL's can.
-        values = {name: _literal(value) for name, value in question.parameters.items()}
+        values = {name: _literal(value) for name, value in query.parameters.items()}
         return with_parameters(sql, values.__getitem__, self.dialect)
 
 
@@ -222,7 +218,7 @@ def _batches(connection: "Connection", sql: str) -> "Iterator[pa.RecordBatch]":
 
 
 def _primary(error: Exception) -> str:
-    """Give the server's message alone, without the query that the driver adds to it."""
+    """Return the server's message alone, without the query that the driver adds to it."""
     details: Any = getattr(error, "details", None) or ()
     for name, value in details:
         if name in {"PG_DIAG_MESSAGE_PRIMARY", b"PG_DIAG_MESSAGE_PRIMARY"}:

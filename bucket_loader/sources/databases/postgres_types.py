@@ -152,7 +152,7 @@ def probe(rows: str, columns: Sequence[Column]) -> str:
 
 
 def widened(columns: Sequence[Column], found: Sequence[int | None]) -> list[Column]:
-    """Give each numeric the type that holds all its values; `found` is what the probe said."""
+    """Return the columns, each numeric with the type that holds all its values; `found` is what the probe said."""
     measures = iter(found)
     done = []
     for column in columns:

@@ -1,12 +1,13 @@
-"""What the engines of database servers share: the question, the check of a query, and the words for what goes wrong."""
+"""What the engines of database servers share: the query, its check, and the words for what goes wrong."""
 
 import re
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from bucket_loader.config import SqlDialect, sql_code, with_parameters
-from bucket_loader.model import Reading, SourceError, SourceUnavailableError
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
 from bucket_loader.sources.base import Parameter
 from bucket_loader.sources.databases.address import Address
 
@@ -16,8 +17,8 @@ _READ_HINT: Final = "write one SELECT; nothing else is sent to a database"
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of a database.
+class SourceQuery:
+    """A query put to a database.
 
     Attributes:
         sql: one SELECT; its parameters are spelt `:name`.
@@ -43,12 +44,12 @@ class Engine(Protocol):
         """Identify the database's content, without changing it."""
         ...
 
-    def read(self, question: Question) -> Reading:
+    def read(self, query: SourceQuery) -> Reading:
         """Run one query."""
         ...
 
 
-class Server:
+class Server(ABC):
     """A database behind a network: its fingerprint is its place.
 
     Rows do change while they are read, and that does no harm: one query sees one state of the database, which is why
@@ -61,11 +62,20 @@ class Server:
         self.address = address
 
     def fingerprint(self) -> str:
-        """Give the database's place."""
+        """Return the database's place."""
         return repr((self.address.scheme, self.address.hosts, self.address.path, self.address.user))
 
+    @abstractmethod
+    def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
+        """Run a query: first a batch without rows, which tells the columns, then those with its rows."""
+
+    def read(self, query: SourceQuery) -> Reading:
+        """Run a query as far as its columns are known; they hold as long as its transaction, which stays open."""
+        stream = self.stream(query)
+        return Reading(next(stream).data.schema, stream)
+
     def one_select(self, sql: str) -> str:
-        """Give a query without its last semicolon.
+        """Return a query without its last semicolon.
 
         Raises:
             SourceError: it begins with a word that does not read. (That it cannot write is the database's own doing,
@@ -117,7 +127,7 @@ def repeated_columns(engine: Server, repeats: Mapping[str, list[int]]) -> None:
 
 
 def without_values(said: str) -> str:
-    """Give what a database says up to the first value that it quotes."""
+    """Return what a database says up to the first value that it quotes."""
     line = said.strip().splitlines()[0] if said.strip() else "no reason given"
     kept = re.split(r"[\"'`«“(]|: (?=\S+$)", line, maxsplit=1)[0].rstrip(" :=")
     return line if kept == line else f"{kept} ... (the value is not shown)"

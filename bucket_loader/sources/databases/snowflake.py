@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from bucket_loader.config import with_parameters
-from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from
-from bucket_loader.sources.base import Parameter, empty_batch, repeated
-from bucket_loader.sources.databases.server import Question, Server, repeated_columns, without_values
+from bucket_loader.model import InputBatch, SourceError
+from bucket_loader.sources.base import Parameter, repeated, without_rows
+from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import given
+from bucket_loader.sources.values.types import as_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,26 +32,22 @@ class Snowflake(Server):
         plain = name.isascii() and name.replace("_", "a").replace("$", "a").isalnum() and not name[0].isdigit()
         return name if plain else '"' + name.replace('"', '""') + '"'
 
-    def read(self, question: Question) -> Reading:
+    def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
         """Run the query; its columns are known before the first row."""
-        stream = self._stream(question)
-        return Reading(next(stream).data.schema, stream)
-
-    def _stream(self, question: Question) -> Iterator[InputBatch]:
         import pyarrow as pa
 
-        sql = _with_values(self.one_select(question.sql), question)
-        with self._worded(question), self._connected(question) as connection, closing(connection.cursor()) as cursor:
+        sql = _with_values(self.one_select(query.sql), query)
+        with self._worded(query), self._connected(query) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(sql)
             reader = cursor.fetch_record_batch()
             repeated_columns(self, repeated(reader.schema.names))
             schema = pa.schema([pa.field(field.name, _kind(field)) for field in reader.schema])
-            yield InputBatch(empty_batch(schema), ordinals_from(1, 0), question.origin)
+            yield without_rows(schema, query.origin)
             first = 1
             try:
                 for batch in reader:
-                    whole = pa.RecordBatch.from_arrays(list(map(_as, batch.columns, schema.types)), schema=schema)
-                    yield from given(whole, first, question.origin, {}, {})
+                    whole = pa.RecordBatch.from_arrays(list(map(as_type, batch.columns, schema.types)), schema=schema)
+                    yield from given(whole, first, query.origin, {}, {})
                     first += batch.num_rows
             except GeneratorExit:  # closing alone would read all that is left
                 with suppress(Exception):
@@ -58,35 +55,35 @@ class Snowflake(Server):
                 raise
 
     @contextmanager
-    def _connected(self, question: Question) -> "Iterator[Connection]":
+    def _connected(self, query: SourceQuery) -> "Iterator[Connection]":
         from adbc_driver_snowflake import dbapi
 
-        with closing(dbapi.connect(self._uri(question))) as connection:
+        with closing(dbapi.connect(self._uri(query))) as connection:
             yield connection
 
-    def _uri(self, question: Question) -> str:
-        """Give the URL as the driver wants it: without a scheme; what it does not know sets the session."""
+    def _uri(self, query: SourceQuery) -> str:
+        """Return the URL as the driver wants it: without a scheme; what it does not know sets the session."""
         user, password = (quote(part or "", safe="") for part in (self.address.user, self.address.password))
         options = {"TIMEZONE": "UTC", **self.address.options}
-        if question.timeout_s is not None:
-            options["STATEMENT_TIMEOUT_IN_SECONDS"] = str(max(1, round(question.timeout_s)))
+        if query.timeout_s is not None:
+            options["STATEMENT_TIMEOUT_IN_SECONDS"] = str(max(1, round(query.timeout_s)))
         spelt = urlencode(options, quote_via=quote)
         return f"{user}:{password}@{self.address.hosts}/{quote(self.address.path)}?{spelt}"
 
     @contextmanager
-    def _worded(self, question: Question) -> Iterator[None]:
+    def _worded(self, query: SourceQuery) -> Iterator[None]:
         import pyarrow as pa
         from adbc_driver_snowflake import dbapi
 
         try:
             yield
         except (dbapi.Error, pa.ArrowException, OSError) as error:
-            raise self._refusal(error, question) from None
+            raise self._refusal(error, query) from None
 
-    def _refusal(self, error: Exception, question: Question) -> SourceError:
+    def _refusal(self, error: Exception, query: SourceQuery) -> SourceError:
         said = str(error)
         if any(word in said.lower() for word in _TOO_SLOW):
-            return self.too_slow(question.timeout_s)
+            return self.too_slow(query.timeout_s)
         if any(word in said.lower() for word in _LATER):
             return self.unavailable(said)
         # Syntax, names and who asks: none of them a value of a row.
@@ -94,9 +91,9 @@ class Snowflake(Server):
         return self.refused(f"the query failed: {said if named else without_values(said)}")
 
 
-def _with_values(sql: str, question: Question) -> str:
+def _with_values(sql: str, query: SourceQuery) -> str:
     # Digits that we wrote ourselves: the driver binds parameters to what changes rows, not to what reads them.
-    values = {name: _literal(value) for name, value in question.parameters.items()}
+    values = {name: _literal(value) for name, value in query.parameters.items()}
     return with_parameters(sql, values.__getitem__)
 
 
@@ -118,11 +115,3 @@ def _kind(field: "pa.Field") -> "pa.DataType":
     if pa.types.is_timestamp(field.type) and field.type.tz is not None:
         return pa.timestamp(field.type.unit, "UTC")
     return field.type
-
-
-def _as(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
-    import pyarrow as pa
-
-    if isinstance(kind, pa.BaseExtensionType):
-        return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
-    return column if column.type == kind else column.cast(kind)

@@ -2,25 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
-from bucket_loader.config import SQL_PARAMETERS, SqlSource, sql_parameters, with_parameter_style
-from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
-from bucket_loader.sources import duck
-from bucket_loader.sources.base import SourceContext, quoted
+from bucket_loader.config import SQL_PARAMETERS, SqlSource, sql_parameters
+from bucket_loader.model import Reading, SourceError
+from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address, address_of, database_scheme
-from bucket_loader.sources.databases.server import Engine, Question
-from bucket_loader.sources.files.input_file import fingerprint
-from bucket_loader.sources.files.local import LocalFile, log_of, named, open_file
-
-if TYPE_CHECKING:
-    import duckdb
+from bucket_loader.sources.databases.server import Engine, SourceQuery
+from bucket_loader.sources.files.local import LocalFile, named, open_file
 
 
 @dataclass(frozen=True)
@@ -34,7 +27,7 @@ class _Driver:
 
 _FILES: Final = {
     "sqlite": "bucket_loader.sources.databases.sqlite:Sqlite",
-    "duckdb": "bucket_loader.sources.databases.sql:DuckDb",
+    "duckdb": "bucket_loader.sources.databases.duckdb:DuckDb",
 }
 _POSTGRES: Final = _Driver("bucket_loader.sources.databases.postgres:Postgres", "adbc_driver_postgresql", "postgres")
 _MYSQL: Final = _Driver("bucket_loader.sources.databases.mysql:MySql", "pymysql", "mysql")
@@ -65,16 +58,18 @@ class Database:
 
     def fingerprint(self) -> str:
         """Identify the database's content, the query and its parameters."""
-        bound = sorted((name, str(value)) for name, value in self._question().parameters.items())
+        bound = sorted((name, str(value)) for name, value in self._query().parameters.items())
         return hashlib.sha256(repr((self._engine.fingerprint(), self._sql, bound)).encode()).hexdigest()
 
     def read(self) -> Reading:
-        """Run the query, and stream what it gives."""
-        return self._engine.read(self._question())
+        """Run the query, and stream its rows."""
+        return self._engine.read(self._query())
 
-    def _question(self) -> Question:
+    def _query(self) -> SourceQuery:
         used = sorted(set(sql_parameters(self._sql, self._spec.dialect)))
-        return Question(self._sql, self._spec.table or "query", self._context.bound(used), self._spec.statement_timeout)
+        return SourceQuery(
+            self._sql, self._spec.table or "query", self._context.bound(used), self._spec.statement_timeout
+        )
 
 
 def _engine(spec: SqlSource, context: SourceContext) -> Engine:
@@ -112,7 +107,7 @@ def _installed(module: str) -> bool:
 
 
 def _opaque(spec: SqlSource, scheme: str) -> Address:
-    """Give a URL whose parts only SQLAlchemy knows."""
+    """Return a URL whose parts only SQLAlchemy knows."""
     user, password = (None if one is None else one.get_secret_value() for one in (spec.user, spec.password))
     return Address(scheme, "", "", {}, user, password, spec.url.get_secret_value().strip())
 
@@ -151,48 +146,3 @@ def table_parts(table: str) -> list[str]:
     """Take `schema.name` apart; a part in double quotes may hold dots, or quotes written twice."""
     parts = re.findall(r'("(?:[^"]|"")+"(?=\.|$)|[^.]+)', table)
     return [part[1:-1].replace('""', '"') if part.startswith('"') and part.endswith('"') else part for part in parts]
-
-
-class DuckDb:
-    """A DuckDB file."""
-
-    quoted = staticmethod(quoted)
-
-    def __init__(self, file: LocalFile) -> None:
-        self._file = file
-
-    def fingerprint(self) -> str:
-        """Identify the file, and its write-ahead log."""
-        return fingerprint([self._file, *log_of(self._file, ".wal")])
-
-    def read(self, question: Question) -> Reading:
-        """Check the query, and run it when the first batch is asked for."""
-        asked = Question(with_parameter_style(question.sql, "${}"), question.origin, question.parameters)
-        duck.one_select(asked.sql)
-        with self._opened(asked) as relation:
-            schema = duck.arrow_schema(relation, f"{self._file.name}: the query")
-        return Reading(schema, self._batches(asked))
-
-    def _batches(self, asked: Question) -> Iterator[InputBatch]:
-        with self._opened(asked) as relation:
-            yield from duck.batches(relation, asked.origin)
-
-    @contextmanager
-    def _opened(self, asked: Question) -> "Iterator[duckdb.DuckDBPyRelation]":
-        import duckdb
-        import pyarrow as pa
-
-        open_file(self._file).close()
-        try:
-            with duckdb.connect(self._file.path, read_only=True, config=duck.CONFIG) as connection:
-                duck.lock_down(connection)
-                bound = dict(asked.parameters)
-                yield connection.sql(asked.sql, params=bound) if bound else connection.sql(asked.sql)
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            if "lock on file" in str(error):
-                raise SourceUnavailableError(
-                    f"{self._file.name} is open in another program that writes it", hint="run again when it is closed"
-                ) from error
-            raise SourceError(
-                f"{self._file.name} cannot be queried: {duck.said(error)}", hint="try the query in DuckDB"
-            ) from error

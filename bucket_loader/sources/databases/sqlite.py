@@ -18,10 +18,9 @@ from bucket_loader.model import (
     SourceError,
     SourceUnavailableError,
     int64_array,
-    ordinals_from,
 )
-from bucket_loader.sources.base import Parameter, empty_batch, quoted, repeated, slices
-from bucket_loader.sources.databases.server import Question
+from bucket_loader.sources.base import Parameter, quoted, repeated, slices, without_rows
+from bucket_loader.sources.databases.server import SourceQuery
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import LocalFile, log_of, open_file
 from bucket_loader.sources.values.texts import all_sound, problem, shown
@@ -85,10 +84,10 @@ class Sqlite:
         """Identify the file, and its write-ahead log."""
         return fingerprint([self._file, *log_of(self._file, "-wal")])
 
-    def read(self, question: Question) -> Reading:
-        """Look at all values to fix the columns' types, then give the rows."""
-        bound = {name: _bound(value) for name, value in question.parameters.items()}
-        stream = self._stream(question.sql.strip().rstrip(";"), question.origin, bound)
+    def read(self, query: SourceQuery) -> Reading:
+        """Look at all values to fix the columns' types, then return the rows."""
+        bound = {name: _bound(value) for name, value in query.parameters.items()}
+        stream = self._stream(query.sql.strip().rstrip(";"), query.origin, bound)
         # The types hold in this transaction only, so it stays open between the two.
         schema = next(stream).data.schema
         return Reading(schema, stream)
@@ -107,7 +106,7 @@ class Sqlite:
                     f"as columns {' and '.join(map(str, places))}",
                     hint="name each column once, with `as` where two tables share a name",
                 )
-            yield InputBatch(empty_batch(schema), ordinals_from(1, 0), origin)
+            yield without_rows(schema, origin)
             yield from self._batches(cursor, schema, origin)
 
     def _columns(self, connection: sqlite3.Connection, sql: str, bound: Mapping[str, str | int]) -> list[_Column]:

@@ -1,1 +1,1 @@
-"""Sources that are files: what a path names, and a reader for each kind."""
+"""Files: which ones a path means, and a reader for each format."""

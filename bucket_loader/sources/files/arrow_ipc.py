@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from bucket_loader.model import InputBatch, Reading, SourceError, ordinals_from, repeated_text
-from bucket_loader.sources.base import repeated, slices
-from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.model import InputBatch, Reading, SourceError
+from bucket_loader.sources.base import counted
+from bucket_loader.sources.files.columns import common_schema, with_added, with_added_names
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
-from bucket_loader.sources.values.types import common_schema, plain_schema, to_schema
+from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,40 +25,25 @@ class ArrowFiles(Files):
     """Arrow files with the same columns in each; `key=value` folders become columns of text."""
 
     def read(self) -> Reading:
-        """Check every file's columns, then give the rows of one file after the other."""
+        """Check every file's columns, then return the rows of one file after the other."""
         found = self.found()
         schema = common_schema({file: _schema(file) for file in found})
         return Reading(schema, (batch for file in found for batch in _rows(file, schema)))
 
 
 def _schema(file: InputFile) -> "pa.Schema":
-    import pyarrow as pa
-
     with _opened(file) as (found, _):
         schema = plain_schema(found)
-    for name, places in repeated(schema.names).items():
-        raise SourceError(
-            f"{file.name} has the column {name!r} more than once, at {' and '.join(map(str, places))}",
-            hint="one would hide the other; rename one where the file is written",
-        )
-    return pa.schema([*schema, *(pa.field(key, pa.string()) for key in added_columns(file, schema.names))])
+    return with_added_names(schema, file)
 
 
 def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:
-    partitions = dict(file.partitions)
-    first = 1
     with _opened(file, at_once=True) as (_, batches):
-        for batch in batches:
-            _validate(batch)
-            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            for key in partitions.keys() - columns.keys():
-                columns[key] = repeated_text(partitions[key], batch.num_rows)
-            for start, piece in slices(to_schema(columns, schema, file.name)):
-                yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), file.name)
-            first += batch.num_rows
+        sound = map(_validated, batches)
+        yield from counted((to_schema(with_added(batch, file), schema, file.name) for batch in sound), file.name)
 
 
-def _validate(batch: "pa.RecordBatch") -> None:
+def _validated(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     """Hold every offset and length against the data: Arrow takes them as they are written, wherever they lead."""
     import pyarrow as pa
 
@@ -68,6 +54,7 @@ def _validate(batch: "pa.RecordBatch") -> None:
             # Offsets come first. Text that is not UTF-8 concerns its row alone, and is refused with it.
             if "UTF8" not in str(error):
                 raise
+    return batch
 
 
 @contextmanager

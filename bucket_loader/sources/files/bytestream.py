@@ -40,7 +40,7 @@ _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
 
 def is_marked(value: str) -> bool:
-    """Tell whether a value holds bytes that were not UTF-8."""
+    """Whether a value holds bytes that were not UTF-8."""
     return _MARK.search(value) is not None
 
 
@@ -77,7 +77,7 @@ def _compressed(codec: str | None) -> str:
 
 
 def chunks_of(file: InputFile, compression: str) -> Generator[bytes]:
-    """Give a file's decompressed bytes; the file is closed at the end, or when the generator is.
+    """Return a file's decompressed bytes; the file is closed at the end, or when the generator is.
 
     Raises:
         SourceError: it cannot be read, is truncated or damaged, or expands beyond reason.
@@ -126,7 +126,7 @@ def _damaged(file: InputFile, error: OSError, total: int = 0) -> SourceError:
 
 
 def as_utf8(file: InputFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    r"""Give the chunks as UTF-8 without a byte order mark.
+    r"""Return the chunks as UTF-8 without a byte order mark.
 
     What is not valid under a declared UTF-8 is marked, so that its row can be rejected alone. Under any other encoding
     a byte that does not fit means that the declaration is wrong, which concerns the whole file.
@@ -219,11 +219,11 @@ class Utf8Blocks:
         self.holds_nul = False
 
     def readable(self) -> bool:
-        """Tell pyarrow that this can be read."""
+        """Whether this can be read: always."""
         return True
 
     def read(self, size: int) -> bytes:
-        """Give the next `size` bytes; fewer only at the end."""
+        """Return the next `size` bytes; fewer only at the end."""
         with self._lock:
             while len(self._rest) < size and not self.closed:
                 chunk = next(self._chunks, None) or self._final_line_end()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from bucket_loader.config import CsvSource
 from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, repeated
+from bucket_loader.sources.files.columns import added_columns, check_same_names
 from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser
 from bucket_loader.sources.files.csv_rows import Numbering
-from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
-from bucket_loader.sources.values.types import check_same_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,7 @@ class CsvFiles(Files):
         self._parser = Parser(spec, spec.delimiter or ("\t" if spec.type == "tsv" else ","), block_bytes)
 
     def read(self) -> Reading:
-        """Check every file's header, then give the rows of one file after the other."""
+        """Check every file's header, then return the rows of one file after the other."""
         import pyarrow as pa
 
         found = self.found()

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_array, ordinals_from
-from bucket_loader.sources.base import empty_batch, slices
+from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_array
+from bucket_loader.sources.base import slices, without_rows
 from bucket_loader.sources.files.bytestream import is_marked, unmarked
 from bucket_loader.sources.files.csv_parser import SHOWN_MAX, Parsing, Ragged
 from bucket_loader.sources.files.input_file import InputFile
@@ -20,7 +20,7 @@ _UNREAD_MAX: Final = 8192
 
 
 class Numbering:
-    """Give a file's batches their ordinals: the numbers that the rows of the wrong width have left."""
+    """Number the rows of a file's batches: the numbers that the rows of the wrong width have left."""
 
     def __init__(self, file: InputFile, schema: "pa.Schema", parsing: Parsing) -> None:
         self._file = file
@@ -29,7 +29,7 @@ class Numbering:
         self._next = 1
 
     def numbered(self, batch: "pa.RecordBatch") -> Iterator[InputBatch]:
-        """Give the rows of one parsed block, each once: as data, or as a rejection."""
+        """Return the rows of one parsed block, each once: as data, or as a rejection."""
         ordinals = self._ordinals(batch.num_rows)
         for start, piece in slices(batch):
             numbers = ordinals[start : start + piece.num_rows]
@@ -43,7 +43,7 @@ class Numbering:
         yield from self._left(self._next)
 
     def left(self) -> Iterator[InputBatch]:
-        """Give the rejections that no row comes after."""
+        """Return the rejections that no row comes after."""
         yield from self._left(None)
 
     def _left(self, before: int | None) -> Iterator[InputBatch]:
@@ -62,7 +62,7 @@ class Numbering:
         return numbers
 
     def _ragged_before(self, ordinal: int | None) -> Generator[InputBatch, None, list[Rejection]]:
-        """Give the rows of the wrong width before a row: most of many as batches, the last of them as a list."""
+        """Return the rows of the wrong width before a row: most of many as batches, the last of them as a list."""
         ragged = self._parsing.ragged
         while True:
             taken = [row for row in ragged[:_UNREAD_MAX] if ordinal is None or row.row < ordinal]
@@ -89,7 +89,7 @@ class Numbering:
         yield InputBatch(piece, int64_array(numbers), self._file.name, unread)
 
     def _without_rows(self, unread: list[Rejection]) -> InputBatch:
-        return InputBatch(empty_batch(self._schema), ordinals_from(1, 0), self._file.name, unread)
+        return without_rows(self._schema, self._file.name, unread)
 
 
 def _rows_with_nul(batch: "pa.RecordBatch") -> list[int]:

@@ -38,11 +38,11 @@ class InputFile(Protocol):
         ...
 
     def identity(self) -> Sequence[object]:
-        """Give what is different when its bytes are, cheaply."""
+        """Return what is different when its bytes are, cheaply."""
         ...
 
     def content(self) -> tuple[int, str]:
-        """Give its size in bytes, and a digest of all of them."""
+        """Return its size in bytes, and a digest of all of them."""
         ...
 
     def trouble(self, error: OSError) -> SourceError | None:
@@ -60,13 +60,8 @@ def partitions_of(folders: Iterable[str]) -> Partitions:
     return tuple({unquote(key): None if value == HIVE_NULL else unquote(value) for key, value in pairs}.items())
 
 
-def added_columns(file: InputFile, names: Sequence[str]) -> list[str]:
-    """Give the columns that a file's folders add; one that it holds itself is the data, whatever the folder says."""
-    return [key for key, _ in file.partitions if key not in names]
-
-
 def digest_of(stream: IO[bytes]) -> str:
-    """Read a stream to its end, and give the digest of what it had."""
+    """Read a stream to its end, and return the digest of what it had."""
     digest = hashlib.sha256()
     while data := stream.read(_READ_BYTES):
         digest.update(data)
@@ -74,7 +69,7 @@ def digest_of(stream: IO[bytes]) -> str:
 
 
 def in_order(stream: BinaryIO) -> BinaryIO:
-    """Give a stream that is read from its beginning to its end, so that a store is asked for much at a time."""
+    """Return a stream that is read from its beginning to its end, so that a store is asked for much at a time."""
     return stream if isinstance(stream, io.IOBase) else cast("BinaryIO", io.BufferedReader(stream, _READ_BYTES))
 
 

@@ -20,7 +20,8 @@ import msgspec
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, numbered
-from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.sources.files.columns import added_columns
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.jsonl_parser import UNREAD_MAX, Parsed, Row, parsed
 from bucket_loader.sources.files.listing import Files
 
@@ -48,7 +49,7 @@ class JsonLines(Files):
         self._spec: JsonLinesSource = spec
 
     def read(self) -> Reading:
-        """Look at every line of every file, then give the rows of one file after the other."""
+        """Look at every line of every file, then return the rows of one file after the other."""
         import pyarrow as pa
 
         found = self.found()
@@ -160,7 +161,7 @@ class Column:
         return pa.string()
 
     def array(self, raws: Sequence[msgspec.Raw]) -> "pa.Array":
-        """Give N values in the column's type."""
+        """Return N values in the column's type."""
         import pyarrow as pa
 
         kind = self.type

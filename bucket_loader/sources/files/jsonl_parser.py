@@ -74,7 +74,7 @@ def parsed(file: InputFile, compression: str) -> Iterator[Parsed]:
 
 
 def _lines(file: InputFile, compression: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Give lines with the number of the first; of one that is too long only a little more than the most allowed."""
+    """Return lines with the number of the first; of one that is too long only a little more than the most allowed."""
     rest, first, started = b"", 1, False
     for chunk in chunks_of(file, compression):
         data = rest + chunk

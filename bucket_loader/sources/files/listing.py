@@ -32,7 +32,7 @@ class Files:
         return list(self._new(self._context.loaded))
 
     def arrivals(self) -> tuple[LoadedFile, ...]:
-        """Give the files that a reading gives the rows of, each with its size and digest."""
+        """Return the files that a reading gives the rows of, each with its size and digest."""
         return tuple(self._new(self._context.loaded or frozenset()).values())
 
     def fingerprint(self) -> str:
@@ -105,7 +105,7 @@ def _matching(written: str, context: SourceContext) -> list[LocalFile]:
 
 
 def fixed_part(pattern: Path) -> Path:
-    """Give the part of a path before its first wildcard: what the user has spelt out."""
+    """Return the part of a path before its first wildcard: what the user has spelt out."""
     if pattern.is_dir() or pattern.exists():
         return pattern
     parts = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))

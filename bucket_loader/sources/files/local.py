@@ -29,7 +29,7 @@ class LocalFile:
         return open_file(self)
 
     def identity(self) -> Sequence[object]:
-        """Give device, inode, size, time, and a hash of both ends."""
+        """Return device, inode, size, time, and a hash of both ends."""
         with self.open() as stream:
             return _identity(stream, self)
 
@@ -43,7 +43,7 @@ class LocalFile:
             return stream.tell(), digest
 
     def trouble(self, error: OSError) -> SourceError | None:
-        """Tell a file system's error, which has a number, from a reader's, which has none."""
+        """Word a file system's error, which has a number; a reader's has none."""
         return unreadable(self, error) if error.errno is not None else None
 
 
@@ -95,7 +95,7 @@ def _identity(stream: BinaryIO, file: LocalFile) -> Sequence[object]:
 
 
 def log_of(file: LocalFile, suffix: str) -> list[LocalFile]:
-    """Give the write-ahead log of a database file, if it has one; an empty one is as good as none.
+    """Return the write-ahead log of a database file, if it has one; an empty one is as good as none.
 
     Merely opening an SQLite database for reading may create an empty log, which must not look like a change.
     """

@@ -1,7 +1,7 @@
 """Parquet files: one, all that a glob matches, or a partitioned directory. Types are kept as they are."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -11,14 +11,13 @@ from bucket_loader.model import (
     InputBatch,
     Reading,
     SourceError,
-    ordinals_from,
-    repeated_text,
 )
-from bucket_loader.sources.base import repeated, slices
-from bucket_loader.sources.files.input_file import InputFile, added_columns
+from bucket_loader.sources.base import counted
+from bucket_loader.sources.files.columns import common_schema, with_added, with_added_names
+from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
-from bucket_loader.sources.values import durations as spans
-from bucket_loader.sources.values.types import common_schema, plain_schema, to_schema
+from bucket_loader.sources.values.durations import parquet_texts
+from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +33,7 @@ class ParquetFiles(Files):
     """Parquet files with the same columns in each; `key=value` folders become columns of text."""
 
     def read(self) -> Reading:
-        """Check every file's columns, then give the rows of one file after the other."""
+        """Check every file's columns, then return the rows of one file after the other."""
         found = self.found()
         schema = common_schema({file: _schema(file) for file in found})
         return Reading(schema, (batch for file in found for batch in _rows(file, schema)))
@@ -45,38 +44,32 @@ def _schema(file: InputFile) -> "pa.Schema":
 
     with _opened(file) as parquet:
         schema = plain_schema(parquet.schema_arrow)
-        for name in _spans(parquet):
+        for name in _intervals(parquet):
             schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
-    for name, places in repeated(schema.names).items():
-        raise SourceError(
-            f"{file.name} has the column {name!r} more than once, at {' and '.join(map(str, places))}",
-            hint="one would hide the other; rename one where the file is written",
-        )
     if not schema.names:
         raise SourceError(f"{file.name} has no columns", hint="look at what writes it")
-    return pa.schema([*schema, *(pa.field(key, pa.string()) for key in added_columns(file, schema.names))])
+    return with_added_names(schema, file)
 
 
-def _spans(parquet: "pq.ParquetFile") -> list[str]:
+def _intervals(parquet: "pq.ParquetFile") -> list[str]:
     """Name the columns of Parquet's own intervals, which pyarrow gives as bytes."""
     columns = [parquet.schema.column(place) for place in range(len(parquet.schema))]
     return [column.path for column in columns if column.converted_type == "INTERVAL" and "." not in column.path]
 
 
 def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:
-    partitions = dict(file.partitions)
-    first = 1
     with _opened(file, at_once=True) as parquet:
-        spelt = _spans(parquet)
-        for batch in parquet.iter_batches(batch_size=_rows_at_once(parquet)):
-            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-            columns |= {name: spans.parquet_texts(columns[name]) for name in spelt}
-            for key in partitions.keys() - columns.keys():
-                columns[key] = repeated_text(partitions[key], batch.num_rows)
-            whole = to_schema(columns, schema, file.name)
-            for start, piece in slices(whole):
-                yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), file.name)
-            first += batch.num_rows
+        intervals = _intervals(parquet)
+        found = parquet.iter_batches(batch_size=_rows_at_once(parquet))
+        spelt = (_with_texts(batch, intervals) for batch in found)
+        yield from counted((to_schema(with_added(batch, file), schema, file.name) for batch in spelt), file.name)
+
+
+def _with_texts(batch: "pa.RecordBatch", intervals: Sequence[str]) -> "pa.RecordBatch":
+    """Return a batch with the texts of Parquet's own intervals."""
+    for name in intervals:
+        batch = batch.set_column(batch.schema.get_field_index(name), name, parquet_texts(batch.column(name)))
+    return batch
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import DeltaSource, Storage, scheme_of
-from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError, ordinals_from
-from bucket_loader.sources.base import SourceContext, extra, slices
+from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError
+from bucket_loader.sources.base import SourceContext, counted, extra
 from bucket_loader.sources.files.listing import filled
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
@@ -42,7 +42,7 @@ class DeltaLake:
             return hashlib.sha256(repr((self._table.metadata().id, self._table.version())).encode()).hexdigest()
 
     def read(self) -> Reading:
-        """Give the columns, and the rows of one file after the other."""
+        """Return the columns, and the rows of one file after the other."""
         import pyarrow as pa
 
         with self._errors():
@@ -50,13 +50,8 @@ class DeltaLake:
         return Reading(schema, self._batches(schema))
 
     def _batches(self, schema: "pa.Schema") -> Iterator[InputBatch]:
-        first = 1
         with self._errors():
-            for batch in self._read():
-                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                for start, piece in slices(to_schema(columns, schema, self._path)):
-                    yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), self._path)
-                first += batch.num_rows
+            yield from counted((to_schema(batch, schema, self._path) for batch in self._read()), self._path)
 
     def _read(self) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bucket_loader.config import IcebergSource, scheme_of
-from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError, ordinals_from
-from bucket_loader.sources.base import SourceContext, extra, slices
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
+from bucket_loader.sources.base import SourceContext, counted, extra
 from bucket_loader.sources.files.listing import filled
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
@@ -36,7 +36,7 @@ class Iceberg:
         return hashlib.sha256(repr(identity).encode()).hexdigest()
 
     def read(self) -> Reading:
-        """Give the columns, and the rows of one file after the other."""
+        """Return the columns, and the rows of one file after the other."""
         with self._errors():
             schema = plain_schema(self._scan.projection().as_arrow())
         return Reading(schema, self._batches(schema))
@@ -44,19 +44,15 @@ class Iceberg:
     def _batches(self, schema: "pa.Schema") -> Iterator[InputBatch]:
         from pyiceberg.io.pyarrow import ArrowScan
 
-        first = 1
         with self._errors():
             if self._snapshot is None:  # nothing was ever written
                 return
             scan = self._scan
             reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
-            # All at once, they would be read ahead into memory, whoever waits for them.
-            for task in sorted(scan.plan_files(), key=lambda task: task.file.file_path):
-                for batch in reader.to_record_batches([task]):
-                    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-                    for start, piece in slices(to_schema(columns, schema, self._name)):
-                        yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), self._name)
-                    first += batch.num_rows
+            tasks = sorted(scan.plan_files(), key=lambda task: task.file.file_path)
+            # One by one: all at once, they would be read ahead into memory, whoever waits for them.
+            read = (batch for task in tasks for batch in reader.to_record_batches([task]))
+            yield from counted((to_schema(batch, schema, self._name) for batch in read), self._name)
 
     @cached_property
     def _table(self) -> "Table":
@@ -118,7 +114,7 @@ class Iceberg:
 
 
 def _database_errors() -> tuple[type[Exception], ...]:
-    """Give the errors of a catalog in a database, where the library for those is installed."""
+    """Return the errors of a catalog in a database, where the library for those is installed."""
     try:
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError:

@@ -1,1 +1,1 @@
-"""Files that lie elsewhere: object stores and HTTPS."""
+"""Files that lie elsewhere: in an object store, or behind an https URL."""

@@ -49,14 +49,14 @@ class HttpFile:
         return stream
 
     def identity(self) -> Sequence[object]:
-        """Give what the server says of it now: its tag, time and length; where it says neither, a digest."""
+        """Return what the server says of it now: its tag, time and length; where it says neither, a digest."""
         with self._asked() as answer:
             tags = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
             length = answer.headers.get("Content-Length")
         return (*tags, length) if any(tags) else self.content()
 
     def content(self) -> tuple[int, str]:
-        """Fetch it again, and give its size and digest."""
+        """Fetch it again, and return its size and digest."""
         with tempfile.TemporaryFile() as fresh:
             self._fetch(fresh)
             size = fresh.tell()
@@ -64,7 +64,7 @@ class HttpFile:
             return size, digest_of(fresh)
 
     def trouble(self, error: OSError) -> SourceError | None:
-        """Say nothing: what is read is on the disk."""
+        """Word a failure of the disk: what is read is on it."""
         return None if error.errno is None else SourceError(f"{self.name} cannot be read", hint="look at the disk")
 
     def _fetch(self, kept: IO[bytes]) -> None:

@@ -83,7 +83,7 @@ def found(path: str, storage: Storage | None, *, required: bool = True) -> list[
 
 
 def place_of(path: str, storage: Storage) -> "Place":
-    """Give the store and the key that a path means."""
+    """Return the store and the key that a path means."""
     parts = urlsplit(path, allow_fragments=False)
     scheme = {"abfs": "az", "abfss": "az"}.get(parts.scheme.lower(), parts.scheme.lower())
     bucket, _, host = parts.netloc.partition("@")
@@ -125,7 +125,7 @@ class Place:
         return f"{self.written}://{self.netloc}/{key.partition('/')[2]}"
 
     def files(self) -> Iterator[tuple[str, Partitions]]:
-        """Give the keys that the path means, each with its partitions."""
+        """Return the keys that the path means, each with its partitions."""
         from pyarrow import fs
 
         bucket, _, rest = self.key.partition("/")
@@ -217,7 +217,7 @@ class RemoteFile:
         return cast("BinaryIO", stream)
 
     def identity(self) -> Sequence[object]:
-        """Give what the store says of it: its tag, version, size and time."""
+        """Return what the store says of it: its tag, version, size and time."""
         try:
             with self.place.system.open_input_file(self.key) as stream:
                 said = stream.metadata() or {}
@@ -231,19 +231,19 @@ class RemoteFile:
         return size, sorted(tags.items())
 
     def content(self) -> tuple[int, str]:
-        """Give its size and the store's tag of its content, without reading it."""
+        """Return its size and the store's tag of its content, without reading it."""
         size, tags = self.identity()
         said = dict(cast("list[tuple[str, bytes]]", tags))
         known = [(tag, said[tag]) for tag in ("etag", "md5hash", "crc32c", "generation", "mtime") if tag in said]
         return cast("int", size), f"{known[0][0]}:{hashlib.sha256(repr(known[0]).encode()).hexdigest()}"
 
     def trouble(self, error: OSError) -> SourceError | None:
-        """Tell the store's errors from those of the format."""
+        """Word an error of the store; None for one of the format."""
         return self.place.refused(error, self.name) if is_the_stores(error) else None
 
 
 def is_the_stores(error: Exception) -> bool:
-    """Tell the errors of a store from those of a format."""
+    """Whether an error is a store's, and not a format's."""
     text = str(error).upper()
     return isinstance(error, (FileNotFoundError, PermissionError)) or any(word in text for word in _STORE_WORDS)
 

@@ -1,1 +1,1 @@
-"""What the values of a source become: texts, casts, durations, types that Arrow has and JSON lacks."""
+"""Values on their way to the seam: Arrow types, texts brought to types, durations, texts that cannot be sent."""

@@ -18,7 +18,7 @@ DECIMAL_DIGITS_MAX = 38
 
 
 def decimal_type(digits: int, scale: int) -> "pa.DataType":
-    """Give the type of a decimal: exact, or its digits as JSON has them where no decimal type is wide enough."""
+    """Return the type of a decimal: exact, or its digits as JSON has them where no decimal type is wide enough."""
     import pyarrow as pa
 
     digits = max(digits, scale, 1)

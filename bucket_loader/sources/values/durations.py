@@ -35,16 +35,16 @@ def _parts(number: int, size: int) -> tuple[int, int]:
     return (-whole, -rest) if number < 0 else (whole, rest)
 
 
-def is_span(kind: "pa.DataType") -> bool:
-    """Tell whether a type is a span of time."""
+def is_duration(kind: "pa.DataType") -> bool:
+    """Whether a type is a duration."""
     import pyarrow as pa
 
     return bool(pa.types.is_duration(kind) or kind == pa.month_day_nano_interval())
 
 
-def holds_spans(kind: "pa.DataType") -> bool:
-    """Tell whether a type is a span, or holds some at whatever depth."""
-    return is_span(kind) or any(holds_spans(kind.field(place).type) for place in range(kind.num_fields))
+def holds_durations(kind: "pa.DataType") -> bool:
+    """Whether a type is a duration, or holds some at whatever depth."""
+    return is_duration(kind) or any(holds_durations(kind.field(place).type) for place in range(kind.num_fields))
 
 
 def texts(column: "pa.Array", plain: "pa.DataType") -> "pa.Array":
@@ -67,7 +67,7 @@ def _spelt(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value o
         return None
     if pa.types.is_duration(kind):
         return texts(pa.array([value], kind), pa.string())[0].as_py()
-    if is_span(kind):
+    if is_duration(kind):
         return iso(*value)
     if pa.types.is_struct(kind):
         return {name: _spelt(child, kind.field(name).type) for name, child in value.items()}
@@ -79,7 +79,7 @@ def _spelt(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value o
 
 
 def parquet_texts(column: "pa.Array") -> "pa.Array":
-    """Give the texts of Parquet's own intervals, which come as twelve bytes each."""
+    """Return the texts of Parquet's own intervals, which come as twelve bytes each."""
     import pyarrow as pa
 
     found = (None if value is None else struct.unpack("<III", value) for value in column.to_pylist())

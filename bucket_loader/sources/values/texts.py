@@ -24,13 +24,13 @@ def problem(value: object, column: str) -> Reason | None:
 
 
 def all_sound(values: Iterable[object]) -> bool:
-    """Tell at once, for a whole column, whether `problem` would find none."""
+    """Whether `problem` would find nothing in a whole column: one look at all of it."""
     text = "".join([value for value in values if isinstance(value, str)])
     return "\0" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
 def shown(row: Mapping[str, object]) -> dict[str, str | None]:
-    """Give a row's values in a form for the dead letters, whatever they are."""
+    """Return a row's values in a form for the dead letters, whatever they are."""
     return {name: None if value is None else _shown(value) for name, value in row.items()}
 
 

@@ -58,12 +58,12 @@ def check_conservation(result, rows):
 
 
 def records(columns, fields, **words):
-    """Give the records as objects."""
+    """Return the records as objects."""
     return [json.loads(text) for text in mapped(columns, fields, **words).records["record"].to_pylist()]
 
 
 def codes(result):
-    """Give the reasons' codes by row."""
+    """Return the reasons' codes by row."""
     return {one.origin.row: [reason.code for reason in one.reasons] for one in result.rejections}
 
 

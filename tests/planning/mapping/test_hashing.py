@@ -26,7 +26,7 @@ def users(workplace):
 
 
 def keyed(text, key=HASH_KEY):
-    """Give what Python's own HMAC says."""
+    """Return what Python's own HMAC says."""
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 

@@ -29,7 +29,7 @@ def batches(sizes, first=1):
 
 
 def words(mapped):
-    """Give what a batch came to, as plain data."""
+    """Return what a batch came to, as plain data."""
     rejected = [rejection.origin for rejection in mapped.rejections]
     return mapped.records.to_pylist(), mapped.kept.to_pylist(), rejected, mapped.filtered
 

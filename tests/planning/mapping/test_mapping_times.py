@@ -33,7 +33,7 @@ ZONES = [
 
 
 def micros(local):
-    """Give a local time as microseconds since 1970, as a column without a zone holds it."""
+    """Return a local time as microseconds since 1970, as a column without a zone holds it."""
     return (local - EPOCH) // timedelta(microseconds=1)
 
 
@@ -468,7 +468,7 @@ def test_a_span_of_time_is_iso_text(expression, text):
 
 
 def record_timestamps(values, record="user", **words):
-    """Give each row's timestamp, or its codes."""
+    """Return each row's timestamp, or its codes."""
     fields = {"userId": "id", "timestamp": {"column": "at", **words}}
     fields |= {"event": {"value": "e"}} if record == "event" else {}
     result = mapped({"id": ["u"] * len(values), "at": values}, fields, record=record)
