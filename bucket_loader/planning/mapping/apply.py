@@ -10,90 +10,10 @@ import pyarrow.compute as pc
 
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, row_as_json
 from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.forms import ListOf
+from bucket_loader.planning.mapping.checks import BITS, Check
+from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import NoFormError
-from bucket_loader.planning.mapping.query import Prepared, Question
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that can be wrong with a row: a predicate of the SELECT, and the reason it stands for."""
-
-    predicate: str
-    stage: Stage
-    code: str
-    message: str
-    field: str | None = None
-    column: str | None = None
-
-    def reason(self) -> Reason:
-        """Word the reason; the message names the column, never its value."""
-        subject = f"column {self.column!r}" if self.column else self.field or "the row"
-        return Reason(self.code, f"{subject} {self.message}", self.field)
-
-
-@dataclass(frozen=True)
-class NestedColumn:
-    """A column whose values are flattened row by row before the SELECT.
-
-    Attributes:
-        number: its place; the SELECT sees `j<number>` (finished text) and `x<number>` (True where it failed).
-        target: `attributes.<name>`, or a field that takes a list.
-        column: the source's column.
-        is_text: whether the column holds JSON text.
-        taken: names that other fields have.
-        send_nulls: whether null leaves are spelt.
-        list_of: `booleans` or `texts` where the field takes a list, else None.
-        parents: names of other nested columns; what is below those is theirs.
-        null_values: JSON texts that are null.
-        default: what stands in for null.
-        timezone: the zone of its times without one.
-        dst: which of two local times is meant.
-    """
-
-    number: int
-    target: str
-    column: str
-    is_text: bool
-    taken: frozenset[str]
-    send_nulls: bool
-    list_of: ListOf | None = None
-    parents: frozenset[str] = frozenset()
-    null_values: frozenset[str] = frozenset()
-    default: str | float | None = None
-    timezone: str | None = None
-    dst: str | None = None
-
-    def spell(self, value: object) -> str | None:
-        """Spell one value as finished text; None when nothing is left of it.
-
-        Raises:
-            NoFormError: it has none.
-        """
-        if isinstance(value, NoFormError):
-            raise value
-        if value is None or (isinstance(value, str) and value in self.null_values):
-            parsed: object = self.default
-        else:
-            parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
-        if self.list_of is None:
-            members = nested.fragment(
-                self.target.partition(".")[2],
-                parsed,
-                self._is_taken,
-                send_nulls=self.send_nulls,
-                local=nested.local_clock(self.timezone, self.dst) if self.timezone is not None else None,
-            )
-            return members or None
-        if parsed is None:
-            return None
-        member = bool if self.list_of == "booleans" else str
-        if not isinstance(parsed, list) or not all(isinstance(item, member) for item in parsed):
-            raise NoFormError(f"is not a list of {self.list_of}")
-        return "[" + ",".join(nested.spell(item) for item in parsed) + "]"
-
-    def _is_taken(self, dotted: str) -> bool:
-        return dotted in self.taken or any(dotted.startswith(f"{parent}.") for parent in self.parents)
+from bucket_loader.planning.mapping.query import BatchQuery, Prepared
 
 
 @dataclass(frozen=True)
@@ -122,7 +42,7 @@ class Mapping:
     """A stream's fields, compiled against its source's columns. One connection: not for two readings at once.
 
     Attributes:
-        question: the SELECT, over a table `input`.
+        query: the SELECT, over a table `input`.
         columns: the source's columns that the SELECT reads, by number.
         checks: what the bits of the masks stand for.
         nested: columns that are flattened before the SELECT.
@@ -131,7 +51,7 @@ class Mapping:
         subject: the field without which a row has no subject; None where nobody asks for subjects.
     """
 
-    question: Question
+    query: BatchQuery
     columns: tuple[int, ...]
     checks: tuple[Check, ...]
     nested: tuple[NestedColumn, ...]
@@ -145,8 +65,8 @@ class Mapping:
         Raises:
             UsageError: a text time has no zone and the pipeline file names none.
         """
-        with closing(self.question.answers(map(self._prepared, batches))) as answers:
-            for prepared, verdicts in answers:
+        with closing(self.query.results(map(self._prepared, batches))) as results:
+            for prepared, verdicts in results:
                 yield prepared.whole, self._mapped(prepared, verdicts)
 
     def apply(self, batch: InputBatch) -> Mapped:
@@ -156,7 +76,7 @@ class Mapping:
 
     def close(self) -> None:
         """Let go of the database, and of the memory that it keeps."""
-        self.question.connection.close()
+        self.query.connection.close()
 
     # --- before the SELECT -------------------------------------------------------------------------------------
 
@@ -227,7 +147,7 @@ class Mapping:
         """Return for each row whether something is wrong with the very field that names its subject."""
         bits = [0] * self.masks
         for index, check in enumerate(self.checks):
-            bits[index // 62] |= (check.field == self.subject) << (index % 62)
+            bits[index // BITS] |= (check.field == self.subject) << (index % BITS)
         found = pc.bit_wise_and(verdicts["m0"], bits[0])
         for number in range(1, self.masks):
             found = pc.bit_wise_or(found, pc.bit_wise_and(verdicts[f"m{number}"], bits[number]))
@@ -248,7 +168,7 @@ class Mapping:
         masks = verdicts.select([f"m{number}" for number in range(self.masks)]).take(rows).to_pydict()
         for position, row in enumerate(rows.to_pylist()):
             bits = [masks[f"m{number}"][position] for number in range(self.masks)]
-            found = [check for index, check in enumerate(self.checks) if bits[index // 62] >> (index % 62) & 1]
+            found = [check for index, check in enumerate(self.checks) if bits[index // BITS] >> (index % BITS) & 1]
             self._refuse_zoneless(found)
             stage: Stage = "map" if any(check.stage == "map" for check in found) else "validate"
             yield Rejection(

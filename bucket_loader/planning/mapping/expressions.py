@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-import duckdb
-
 from bucket_loader.config import sql_parameters, with_parameter_style
 from bucket_loader.model import UsageError
+from bucket_loader.planning.mapping.database import connected
 
 # Words that DuckDB reads as a function call without brackets, when no column has that name.
 _BARE_WORDS: Final = frozenset(
@@ -53,7 +52,7 @@ _CHANGING: Final = frozenset(
 
 
 def check_expression(text: str, place: str, columns: frozenset[str]) -> frozenset[str]:
-    """Hold an expression against the rules and give the columns that it names, as it spells them.
+    """Hold an expression against the rules, and return the columns that it names, as it spells them.
 
     Args:
         text: the expression as written.
@@ -93,7 +92,7 @@ def _plain(text: str) -> str:
 
 
 def _tree(text: str, place: str) -> dict[str, Any]:
-    with duckdb.connect() as connection:
+    with connected() as connection:
         (answer,) = connection.execute("SELECT json_serialize_sql($1)", [f"SELECT ({text}\n) AS v"]).fetchone() or ("",)
     tree: dict[str, Any] = json.loads(answer)
     if tree.get("error"):
@@ -156,7 +155,7 @@ def _function_problem(node: dict[str, Any]) -> str | None:
 @cache
 def _macro_nodes(name: str) -> tuple[dict[str, Any], ...]:
     """Return the nodes of what DuckDB's own macros of a name stand for."""
-    with duckdb.connect() as connection:
+    with connected() as connection:
         rows = connection.execute(
             "SELECT json_serialize_sql('SELECT ' || macro_definition) FROM duckdb_functions() "
             "WHERE lower(function_name) = $1 AND function_type = 'macro'",
@@ -167,7 +166,7 @@ def _macro_nodes(name: str) -> tuple[dict[str, Any], ...]:
 
 @cache
 def _functions() -> dict[str, tuple[frozenset[str], frozenset[str | None]]]:
-    with duckdb.connect() as connection:
+    with connected() as connection:
         rows = connection.execute(
             "SELECT lower(function_name), list(DISTINCT function_type), list(stability) "
             "FROM duckdb_functions() GROUP BY 1"

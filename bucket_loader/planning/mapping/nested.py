@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from bucket_loader.planning.mapping.forms import DIGITS_MAX, INTEGER_MAX, TINY_MIN, WHOLE_MAX
+from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX, TINY_MIN, WHOLE_MAX
 
 DEPTH_MAX: Final = 32
 LEAVES_MAX: Final = 1_000

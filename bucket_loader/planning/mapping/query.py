@@ -1,4 +1,4 @@
-"""One SELECT over all batches: they go in as one Arrow stream, and its answer is cut back into a table for each.
+"""One SELECT over all batches: they go in as one Arrow stream, and its result is cut back into a table for each.
 
 A statement for each batch would be planned anew each time, which took as long as a third of its rows. DuckDB reads the
 stream on its own threads, a few batches ahead; what reading raises there is raised here.
@@ -17,7 +17,7 @@ import pyarrow as pa
 from bucket_loader.model import ROWS_MAX, InputBatch, Rejection, ahead, ordinals_from
 
 INPUT: Final = "input"
-UNANSWERED_MAX: Final = 50_000  # rejections; a file may hold nothing else
+UNREAD_MAX: Final = 50_000  # rejections; a file may hold nothing else
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Prepared:
 
     Attributes:
         whole: the batch as it came.
-        batch: the N rows of it that can be asked about.
+        batch: the N rows of it that go into the SELECT.
         places: N int64, where in `whole` those are; None when they are all of it.
         columns: the columns that the SELECT reads, N rows, without `i`.
         failures: what was wrong with nested values, by the column's number and the row.
-        refused: the rows that cannot even be asked about.
+        refused: the rows that cannot even go in.
     """
 
     whole: InputBatch
@@ -42,13 +42,13 @@ class Prepared:
 
     @property
     def rows(self) -> int:
-        """How many rows are asked about."""
+        """How many rows go into the SELECT."""
         return int(self.batch.data.num_rows)
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of every batch.
+class BatchQuery:
+    """The SELECT that every batch goes through.
 
     Attributes:
         connection: a database of its own.
@@ -60,37 +60,37 @@ class Question:
     sql: str
     schema: pa.Schema
 
-    def answers(self, batches: Iterator[Prepared]) -> Generator[tuple[Prepared, pa.Table]]:
+    def results(self, batches: Iterator[Prepared]) -> Generator[tuple[Prepared, pa.Table]]:
         """Return each batch with what the SELECT says of its rows, in order."""
         with closing(_Feed(batches, self.schema)) as feed:
             try:
                 while not feed.ended:
-                    yield from self._answers(feed)
+                    yield from self._results(feed)
             except (duckdb.Error, pa.ArrowException, OSError):
                 feed.raise_error()
                 raise
 
-    def _answers(self, feed: "_Feed") -> Iterator[tuple[Prepared, pa.Table]]:
+    def _results(self, feed: "_Feed") -> Iterator[tuple[Prepared, pa.Table]]:
         feed.begin()
         with ExitStack() as stack:
             stack.callback(self.connection.unregister, INPUT)
             self.connection.register(INPUT, pa.RecordBatchReader.from_batches(self.schema, feed))
-            left, answer = threading.Event(), stack.enter_context(closing(self._asked()))
-            found = stack.enter_context(closing(ahead(answer, left, 1)))
+            left, result = threading.Event(), stack.enter_context(closing(self._read()))
+            found = stack.enter_context(closing(ahead(result, left, 1)))
             stack.callback(self.connection.interrupt)
             stack.callback(left.set)
             rows = _Rows(next(found))
             for batch in found:
                 rows.add(batch)
-                yield from feed.answered(rows)
-            yield from feed.answered(rows)
+                yield from feed.completed(rows)
+            yield from feed.completed(rows)
             feed.require_none_left()
 
-    def _asked(self) -> Generator[Any]:
-        """Return the answer's schema, then its batches; whoever asks waits in DuckDB while the source is read."""
-        with self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX) as answer:
-            yield answer.schema
-            yield from answer
+    def _read(self) -> Generator[Any]:
+        """Return the result's schema, then its batches; the thread that reads them waits in DuckDB for the source."""
+        with self.connection.sql(self.sql).to_arrow_reader(ROWS_MAX) as result:
+            yield result.schema
+            yield from result
 
 
 class _Feed:
@@ -99,15 +99,15 @@ class _Feed:
     def __init__(self, batches: Iterator[Prepared], schema: pa.Schema) -> None:
         self._batches = batches
         self._schema = schema
-        self._asked: deque[Prepared] = deque()
-        self._rows = self._unanswered = 0
+        self._sent: deque[Prepared] = deque()
+        self._rows = self._unread = 0
         self._reading = threading.Lock()
         self._error: BaseException | None = None
         self.ended = False
 
     def begin(self) -> None:
         """Begin another SELECT."""
-        self._rows = self._unanswered = 0
+        self._rows = self._unread = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self
@@ -123,29 +123,29 @@ class _Feed:
                 raise
 
     def _next(self) -> pa.RecordBatch:
-        # Rows that cannot be asked about wait here for those before them. Too many, and this SELECT has to end.
-        while not self.ended and self._unanswered <= UNANSWERED_MAX:
+        # Rejections wait here for the rows before them. Too many, and this SELECT has to end.
+        while not self.ended and self._unread <= UNREAD_MAX:
             prepared = next(self._batches, None)
             if prepared is None:
                 self.ended = True
                 break
-            self._unanswered += len(prepared.refused) + len(prepared.whole.unread)
-            self._asked.append(prepared)
-            if prepared.rows:  # nothing is asked of an empty one
+            self._unread += len(prepared.refused) + len(prepared.whole.unread)
+            self._sent.append(prepared)
+            if prepared.rows:  # an empty one has nothing to send
                 numbers = ordinals_from(self._rows, prepared.rows)
                 self._rows += prepared.rows
                 return pa.RecordBatch.from_arrays([numbers, *prepared.columns], schema=self._schema)
         raise StopIteration
 
-    def answered(self, rows: "_Rows") -> Iterator[tuple[Prepared, pa.Table]]:
+    def completed(self, rows: "_Rows") -> Iterator[tuple[Prepared, pa.Table]]:
         """Return the batches whose rows are all there, each with its own."""
-        while self._asked and self._asked[0].rows <= rows.count:
-            prepared = self._asked.popleft()
+        while self._sent and self._sent[0].rows <= rows.count:
+            prepared = self._sent.popleft()
             yield prepared, rows.take(prepared.rows)
 
     def require_none_left(self) -> None:
         """Hold the SELECT to its word: as many rows out as in."""
-        if self._asked:
+        if self._sent:
             raise AssertionError("the mapping gave fewer rows than it took")
 
     def raise_error(self) -> None:
@@ -160,11 +160,11 @@ class _Feed:
         """Read no further; returns when nobody is reading."""
         self.ended = True
         with self._reading:
-            self._asked.clear()
+            self._sent.clear()
 
 
 class _Rows:
-    """Rows of the answer that were not taken yet."""
+    """Rows of the result that were not taken yet."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema

@@ -2,110 +2,48 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.config import FieldSpec, Stream
 from bucket_loader.model import contract, wire_timestamp
-from bucket_loader.planning.mapping.apply import Check, NestedColumn
-from bucket_loader.planning.mapping.forms import Family, Form, identifier, literal
-
-BITS: Final = 62  # checks in one mask: a BIGINT without its sign
-
-
-@dataclass(frozen=True)
-class Value:
-    """One value of the record: where it goes, where it comes from, its form.
-
-    Attributes:
-        number: its place among the values.
-        target: a field, `attributes.<name>`, or `key.<column>`.
-        base: SQL over the input: a column by number, a constant, or an expression.
-        spec: what the pipeline file says of it.
-        guarded: whether the base is an expression that may fail for a row.
-        family: the type it has at its base.
-        form: how it goes on.
-    """
-
-    number: int
-    target: str
-    base: str
-    spec: FieldSpec
-    guarded: bool
-    family: Family = "null"
-    form: Form = field(default_factory=Form)
-
-    def fill(self, template: str) -> str:
-        """Put this value's names into a template of its form."""
-        # Not str.format: templates hold braces of their own, in patterns and in structs.
-        for letter in "npv":
-            template = template.replace(f"{{{letter}}}", f"{letter}{self.number}")
-        return template
-
-    @property
-    def source(self) -> str:
-        """The level `s`: an expression is wrapped so that it is NULL only where it fails."""
-        return f"TRY({{'v': ({self.base}\n)}})" if self.guarded else self.base
-
-    @property
-    def nullable(self) -> str:
-        """The level `n`: null values made null, then the default."""
-        found = f"s{self.number}.v" if self.guarded else f"s{self.number}"
-        if self.family == "float":
-            found = f"CASE WHEN NOT isnan({found}) THEN {found} END"
-        if self.spec.null_values:
-            listed = ", ".join(map(literal, self.spec.null_values))
-            text = f"CAST({found} AS VARCHAR)"
-            if self.family in {"float", "decimal"}:  # `-1` means -1.0 and 1.5 means 1.50, too
-                pointed = rf"regexp_full_match({text}, '-?\d+\.\d+')"
-                short = f"CASE WHEN {pointed} THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
-                listed_too = f"coalesce({short} IN ({listed}), false)"
-            else:
-                listed_too = "false"
-            found = f"CASE WHEN {text} IN ({listed}) OR {listed_too} THEN NULL ELSE {found} END"
-        if self.spec.default is not None:
-            found = f"coalesce({found}, {self._default(found)})"
-        return found
-
-    def _default(self, found: str) -> str:
-        text = constant_text(self.spec.default)
-        return literal(text) if self.family in {"text", "null"} else f"cast_to_type({literal(text)}, {found})"
-
-
-Part = Value | NestedColumn
-
-
-def constant_text(value: str | float | None) -> str:
-    """Spell a constant of the pipeline file as plain text."""
-    return json.dumps(value) if not isinstance(value, str) else value
+from bucket_loader.planning.mapping.checks import BITS, Check
+from bucket_loader.planning.mapping.columns import named_columns
+from bucket_loader.planning.mapping.members import Member, NestedColumn, Value
+from bucket_loader.planning.mapping.spec import MappingSpec
+from bucket_loader.planning.mapping.sql_text import literal
 
 
 @dataclass(frozen=True)
 class Select:
-    """Everything the SELECT is made of."""
+    """Everything the SELECT is made of.
 
-    stream: Stream
-    parts: dict[str, list[Part]]
+    Attributes:
+        spec: what is compiled.
+        members: the members of each field.
+        values: the single values among them, by number.
+        checks: what can be wrong with a row.
+        columns: the numbers of the columns that are read.
+        named: the numbers of the columns that expressions use, by name.
+    """
+
+    spec: MappingSpec
+    members: Mapping[str, Sequence[Member]]
     values: Sequence[Value]
     checks: Sequence[Check]
-    where: str | None
     columns: Sequence[int]
     named: Mapping[str, int]
-    as_of: datetime
-    api: contract.Api
 
     def text(self) -> str:
-        """Give the statement: one row out for each row in, in order."""
+        """Return the statement: one row out for each row in, in order."""
         level = self._guarded("input")
         level = _over(level, [f"{value.base} AS s{value.number}" for value in self.values if not value.guarded])
         level = _over(level, [f"{value.nullable} AS n{value.number}" for value in self.values])
         level = _over(level, [f"{value.fill(value.form.parsed)} AS p{value.number}" for value in self.values])
         level = _over(level, [f"{value.fill(value.form.value)} AS v{value.number}" for value in self.values])
-        level = _over(level, [f"{self._members(name)} AS {name}" for name in self._objects()])
+        level = _over(level, [f"{self._object(name)} AS {name}" for name in self._objects()])
         level = self._spelt(level)
-        filtered = "coalesce(w.v IS NOT TRUE AND w IS NOT NULL, false)" if self.where is not None else "false"
-        subject = [f"{self._subject()} AS subject"] if self.stream.on_removed is not None else []
+        filtered = "coalesce(w.v IS NOT TRUE AND w IS NOT NULL, false)" if self.spec.where is not None else "false"
+        subject = [f"{self._subject()} AS subject"] if self.spec.stream.on_removed is not None else []
         return (
             f"SELECT i, record, {self._key()} AS key, {self._content()} AS content, {filtered} AS filtered, "
             f"{', '.join([*subject, *self._masks()])} FROM {level}"
@@ -115,7 +53,7 @@ class Select:
         """Add the record, and the text that is its content where that is asked for and is another."""
         head, tail = self._head(), literal(self._tail())
         stamp = f"coalesce({self._timestamp()}, {literal(self._as_of())})"
-        if self.api == "front" and (not self._compares or self._is_content):
+        if self.spec.api == "front" and (not self._compares or self._is_content):
             return _over(level, [f"{_joined([*head, stamp, tail])} AS record"])
         level = _over(level, [f"{_joined(head)} AS head", f"{self._timestamp()} AS stamp"])
         record = _joined([self._sent_head(), f"coalesce(stamp, {literal(self._as_of())})", tail])
@@ -124,15 +62,15 @@ class Select:
     @property
     def _compares(self) -> bool:
         """Whether anybody asks what a record holds, besides whose it is: the comparison, or a receipt."""
-        return self.stream.mode.remembers
+        return self.spec.stream.mode.remembers
 
     @property
     def _is_content(self) -> bool:
         """Whether the record is its content: the moment in it is its own, and a row without one is rejected."""
-        return "timestamp" in self.parts and not self.stream.ordered and self.api == "front"
+        return "timestamp" in self.members and not self.spec.stream.ordered and self.spec.api == "front"
 
     def _content(self) -> str:
-        """Give the content, hashed."""
+        """Return the content, hashed."""
         if not self._compares:
             return "CAST(NULL AS BLOB)"
         return f"unhex(md5({'record' if self._is_content else 'content'}))"
@@ -140,97 +78,95 @@ class Select:
     def _guarded(self, level: str) -> str:
         """Evaluate what a person wrote, where nothing of ours has a name that a column could have."""
         guarded = [f"{value.source} AS s{value.number}" for value in self.values if value.guarded]
-        if self.where is not None:
-            guarded.append(f"TRY({{'v': ({self.where}\n)}}) AS w")
+        if self.spec.where is not None:
+            guarded.append(f"TRY({{'v': ({self.spec.where}\n)}}) AS w")
         if not guarded:
             return level
         hidden = "_"
         while any(name.startswith(hidden) for name in self.named):
             hidden += "_"
         ours = ["i", *(f"c{index}" for index in self.columns)]
-        ours += [f"{letter}{part.number}" for part in self._nested() for letter in "jx"]
+        ours += [f"{letter}{member.number}" for member in self._nested() for letter in "jx"]
         renamed = [f'{name} AS "{hidden}{name}"' for name in ours] + named_columns(self.named)
         shown = [f'"{hidden}{name}" AS {name}' for name in ours] + guarded
         return f"(SELECT {', '.join(shown)} FROM (SELECT {', '.join(renamed)} FROM {level}))"
 
     def _nested(self) -> list[NestedColumn]:
-        return [part for parts in self.parts.values() for part in parts if isinstance(part, NestedColumn)]
+        return [member for field in self.members.values() for member in field if isinstance(member, NestedColumn)]
 
     def _objects(self) -> list[str]:
-        return [name for name in ("attributes", "evalContext") if name in self.parts]
+        return [name for name in ("attributes", "evalContext") if name in self.members]
 
-    def _members(self, name: str) -> str:
+    def _object(self, name: str) -> str:
         """Spell an object's members, commas between them; empty when all are null."""
-        texts = [self._member(part, part.target.partition(".")[2]) for part in self.parts[name]]
+        texts = [self._member(member, member.target.partition(".")[2]) for member in self.members[name]]
         return f"concat_ws(',', {', '.join(texts)})" if texts else "''"
 
-    def _member(self, part: Part, name: str, before: str = "") -> str:
+    def _member(self, member: Member, name: str, before: str = "") -> str:
         """Spell one member, or several of a nested column; null when there is none."""
-        if isinstance(part, NestedColumn) and part.list_of is None:
-            return f"j{part.number}"
+        if isinstance(member, NestedColumn) and member.list_of is None:
+            return f"j{member.number}"
         opening = f"{before}{json.dumps(name, ensure_ascii=False)}:"
-        if isinstance(part, NestedColumn):
-            return f"{literal(opening)} || j{part.number}"
-        spelt = f"{literal(opening)} || {part.fill(part.form.json)}"
-        nulls_are_sent = self.stream.nulls == "send" and "." in part.target
+        if isinstance(member, NestedColumn):
+            return f"{literal(opening)} || j{member.number}"
+        spelt = f"{literal(opening)} || {member.fill(member.form.json)}"
+        nulls_are_sent = self.spec.stream.nulls == "send" and "." in member.target
         return f"coalesce({spelt}, {literal(opening + 'null')})" if nulls_are_sent else spelt
 
     def _head(self) -> list[str]:
         texts = [literal(self._opening())]
-        for name in contract.rules(self.stream.record):
+        for name in contract.rules(self.spec.stream.record):
             if name in self._objects():
                 opening = f',"{name}":{{'
                 texts += [f"CASE WHEN {name} <> '' THEN {literal(opening)} END", name]
                 texts.append(f"CASE WHEN {name} <> '' THEN '}}' END")
-            elif name in self.parts and name != "timestamp":
-                texts += [self._member(part, name, ",") for part in self.parts[name]]
+            elif name in self.members and name != "timestamp":
+                texts += [self._member(member, name, ",") for member in self.members[name]]
         return texts
 
     def _opening(self) -> str:
-        return f'{{"type":"{self.stream.kind.wire}"'
+        return f'{{"type":"{self.spec.stream.kind.wire}"'
 
     def _sent_head(self) -> str:
-        """Give the head as it is sent: the legacy APIs know no `type`, and it is part of the content all the same.
+        """Return the head as it is sent: the legacy APIs know no `type`, and it is member of the content all the same.
 
         What was delivered through one API is then known again when the other is used.
         """
-        return "head" if self.api == "front" else f"'{{' || substr(head, {len(self._opening()) + 2})"
+        return "head" if self.spec.api == "front" else f"'{{' || substr(head, {len(self._opening()) + 2})"
 
     def _timestamp(self) -> str:
-        if "timestamp" not in self.parts:
+        if "timestamp" not in self.members:
             return "CAST(NULL AS VARCHAR)"
-        (part,) = self.parts["timestamp"]
-        return self._member(part, "timestamp", ",")
+        (member,) = self.members["timestamp"]
+        return self._member(member, "timestamp", ",")
 
     def _as_of(self) -> str:
-        if "timestamp" not in contract.rules(self.stream.record, self.api):
+        if "timestamp" not in contract.rules(self.spec.stream.record, self.spec.api):
             return ""
-        return f',"timestamp":"{wire_timestamp(self.as_of)}"'
+        return f',"timestamp":"{wire_timestamp(self.spec.as_of)}"'
 
     def _tail(self) -> str:
-        active = self.stream.active
-        if active is None and self.stream.ordered:
+        active = self.spec.stream.active
+        if active is None and self.spec.stream.ordered:
             active = False  # a background sync is no activity. Source: S4, context.active
         return "}" if active is None else f',"context":{{"active":{json.dumps(active)}}}}}'
 
     def _key(self) -> str:
-        """Give the identity, hashed: the ids, or `key:`, or the content. The `1` is the encoding's version."""
-        if self.stream.ordered:
-            parts = [part for name in self.stream.kind.ids for part in self.parts.get(name, [])]
-        else:
-            parts = self.parts.get("key.", [])
-        if not parts:
+        """Return the identity, hashed: the ids, or `key:`, or the content. The `1` is the encoding's version."""
+        names = self.spec.stream.kind.ids if self.spec.stream.ordered else ("key.",)
+        members = [member for name in names for member in self.members.get(name, [])]
+        if not members:
             return self._content()
-        return self._hashed([part for part in parts if isinstance(part, Value)])
+        return self._hashed([member for member in members if isinstance(member, Value)])
 
     def _subject(self) -> str:
-        """Give what must be gone for a row to have vanished, hashed: the user, or the company with whatever user."""
-        parts = self.parts[self.stream.kind.subject]
-        return self._hashed([part for part in parts if isinstance(part, Value)])
+        """Return what must be gone for a row to be removed, hashed: the user, or the company with whatever user."""
+        members = self.members[self.spec.stream.kind.subject]
+        return self._hashed([member for member in members if isinstance(member, Value)])
 
     def _hashed(self, values: Sequence[Value]) -> str:
         texts = [f"coalesce(CAST(to_json({value.fill(value.form.text)}) AS VARCHAR), 'null')" for value in values]
-        return _hash(self.stream.record, " || ',' || ".join(texts))
+        return _hash(self.spec.stream.record, " || ',' || ".join(texts))
 
     def _masks(self) -> list[str]:
         predicates = [f"({check.predicate})" for check in self.checks]
@@ -251,13 +187,8 @@ def _hash(record: str, spelt: str) -> str:
 
 
 def subject_of_ids(record: str) -> str:
-    """Give SQL for the subject of a row of which only `ids` is left: JSON, the subject's own id first."""
+    """Return SQL for the subject of a row of which only `ids` is left: JSON, the subject's own id first."""
     return _hash(record, _FIRST_ID)
-
-
-def named_columns(named: Mapping[str, int]) -> list[str]:
-    """Give columns the names that expressions call them by."""
-    return [f"c{index} AS {identifier(name)}" for name, index in named.items()]
 
 
 def _joined(texts: Sequence[str]) -> str:

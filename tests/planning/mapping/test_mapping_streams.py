@@ -13,7 +13,7 @@ from mapping_helpers import compiled
 
 from bucket_loader.model.arrays import ordinals_from
 from bucket_loader.model.rows import InputBatch, Origin, Reason, Rejection
-from bucket_loader.planning.mapping import query as answers
+from bucket_loader.planning.mapping import query
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64())])
 FIELDS = {"userId": "id", "attributes": "*"}
@@ -59,10 +59,10 @@ def test_each_batch_comes_to_what_it_comes_to_alone(seed):
 def test_lists_of_words_lose_no_order(spec, words):
     """What DuckDB likes to make a join of is none: joins lose the order, whenever its threads happen to."""
     mapping = compiled(SCHEMA, {"userId": "id", "attributes": {"n": spec}}, **words)
-    question = mapping.question
-    question.connection.register(answers.INPUT, pa.Table.from_batches([], question.schema))
-    ((_, how),) = question.connection.execute(f"EXPLAIN {question.sql}").fetchall()
-    question.connection.unregister(answers.INPUT)
+    select = mapping.query
+    select.connection.register(query.INPUT, pa.Table.from_batches([], select.schema))
+    ((_, how),) = select.connection.execute(f"EXPLAIN {select.sql}").fetchall()
+    select.connection.unregister(query.INPUT)
 
     assert "JOIN" not in how.upper()
     assert [batch.data.num_rows for batch, _ in mapping.over(batches([16_384, 3_616]))] == [16_384, 3_616]
@@ -113,7 +113,7 @@ def unread(count):
 
 def test_a_file_of_rows_that_cannot_be_read_is_not_gathered(monkeypatch):
     """What is rejected goes on while the rest is read, however little there is to map between."""
-    monkeypatch.setattr(answers, "UNANSWERED_MAX", 300)
+    monkeypatch.setattr(query, "UNREAD_MAX", 300)
     read = given = most = 0
 
     def hopeless():
@@ -159,7 +159,7 @@ def test_nothing_but_the_loader_writes_to_the_screen():
     """DuckDB's own progress bar would go to stdout, among what programs read there."""
     mapping = compiled(SCHEMA, FIELDS)
 
-    assert mapping.question.connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]
+    assert mapping.query.connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]
 
 
 def test_a_reading_that_is_left_is_ended():

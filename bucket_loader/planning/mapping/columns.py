@@ -1,0 +1,114 @@
+"""The source's columns, and which of them a stream uses: those that fields name, and those that expressions do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from bucket_loader.config import FieldSpec, Stream, Values
+from bucket_loader.model import UsageError
+from bucket_loader.planning.mapping.expressions import check_expression
+from bucket_loader.planning.mapping.mistakes import Mistakes
+from bucket_loader.planning.mapping.spec import MappingSpec
+from bucket_loader.planning.mapping.sql_text import identifier
+
+SHOWN_COLUMNS: Final = 40
+
+
+@dataclass(frozen=True)
+class UsedColumns:
+    """The columns that a stream uses.
+
+    Attributes:
+        by_field: those that fields name.
+        by_expression: those that the expressions of fields use.
+        by_where: those that `where:` uses.
+    """
+
+    by_field: frozenset[str]
+    by_expression: frozenset[str]
+    by_where: frozenset[str]
+
+    def numbers(self, spec: MappingSpec) -> dict[str, int]:
+        """Return the numbers of the columns that expressions use, by name.
+
+        Raises:
+            UsageError: SQL cannot tell two of them apart.
+        """
+        folded: dict[str, str] = {}
+        used = sorted(self.by_expression | self.by_where)
+        for column in used:
+            if folded.setdefault(column.lower(), column) != column:
+                raise UsageError(
+                    f"stream {spec.stream.name!r}: expressions name both {folded[column.lower()]!r} and {column!r}",
+                    hint="rename one of the columns at the source; SQL does not tell them apart",
+                )
+        return {column: spec.schema.names.index(column) for column in used}
+
+
+def used_columns(spec: MappingSpec, mistakes: Mistakes) -> UsedColumns:
+    """Find the columns that a stream uses, and hold its expressions against the rules.
+
+    Raises:
+        UsageError: columns are missing (all are named), or an expression is no scalar of the row alone.
+    """
+    by_field = _named_by_fields(spec.stream)
+    _require(by_field, spec, mistakes)
+    by_expression = _used_by(_expressions(spec.stream), spec, mistakes)
+    by_where = _used_by({} if spec.stream.where is None else {"where": spec.stream.where}, spec, mistakes)
+    mistakes.raise_any()
+    return UsedColumns(frozenset(by_field), by_expression, by_where)
+
+
+def shown(names: list[str]) -> str:
+    """Return the columns of a source for a person, the first of many."""
+    return ", ".join(names[:SHOWN_COLUMNS])
+
+
+def named_columns(numbers: Mapping[str, int]) -> list[str]:
+    """Return columns under the names that expressions call them by."""
+    return [f"c{index} AS {identifier(name)}" for name, index in numbers.items()]
+
+
+def _named_by_fields(stream: Stream) -> list[str]:
+    specs: list[FieldSpec] = []
+    for spec in stream.fields.given().values():
+        specs += spec.named.values() if isinstance(spec, Values) else [spec]
+    return [spec.column for spec in specs if spec.column is not None]
+
+
+def _require(by_field: list[str], spec: MappingSpec, mistakes: Mistakes) -> None:
+    given = spec.stream.fields.given().values()
+    stars = [values.star.exclude for values in given if isinstance(values, Values) and values.star is not None]
+    wanted = [*by_field, *(spec.stream.key or []), *(name for star in stars for name in star)]
+    there = frozenset(spec.schema.names)
+    missing = [column for column in dict.fromkeys(wanted) if column not in there]
+    if not missing:
+        return
+    near = [match for column in missing for match in get_close_matches(column, there, n=1)]
+    guess = f"did you mean {', '.join(map(repr, near))}? " if near else ""
+    mistakes.add(
+        "the source has no column " + ", ".join(map(repr, missing)), f"{guess}it has: {shown(spec.schema.names)}"
+    )
+    mistakes.raise_any()
+
+
+def _expressions(stream: Stream) -> dict[str, str]:
+    """Return the expressions of a stream's fields, by the place where each stands."""
+    found: dict[str, str | None] = {}
+    for name, spec in stream.fields.given().items():
+        if isinstance(spec, Values):
+            found |= {f"fields.{name}.{key}": inner.sql for key, inner in spec.named.items()}
+        else:
+            found[f"fields.{name}"] = spec.sql
+    return {place: text for place, text in found.items() if text is not None}
+
+
+def _used_by(expressions: Mapping[str, str], spec: MappingSpec, mistakes: Mistakes) -> frozenset[str]:
+    there, used = frozenset(spec.schema.names), set[str]()
+    for place, text in expressions.items():
+        try:
+            used |= check_expression(text, place, there)
+        except UsageError as error:
+            mistakes.note(error)
+    return frozenset(used)

@@ -1,0 +1,147 @@
+"""From `fields:` to the members of a record: which values each field has, and where each of them comes from."""
+
+import pyarrow as pa
+
+from bucket_loader.config import FieldSpec, Values
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.columns import UsedColumns
+from bucket_loader.planning.mapping.members import ListOf, Member, NestedColumn, Value, constant_text
+from bucket_loader.planning.mapping.mistakes import Mistakes
+from bucket_loader.planning.mapping.spec import MappingSpec
+from bucket_loader.planning.mapping.sql_text import literal
+
+
+class Fields:
+    """The fields of one stream on their way to members.
+
+    Attributes:
+        values: the single values, by number.
+        nested: the nested columns, by number.
+    """
+
+    def __init__(self, spec: MappingSpec, used: UsedColumns, mistakes: Mistakes) -> None:
+        self._spec = spec
+        self._used = used
+        self._mistakes = mistakes
+        self.values: list[Value] = []
+        self.nested: list[NestedColumn] = []
+
+    def members(self) -> dict[str, list[Member]]:
+        """Return the members of each field; those of `key:` stand under `key.`.
+
+        Raises:
+            UsageError: fields cannot be as they are (all are named).
+        """
+        stream = self._spec.stream
+        given = stream.fields.given()
+        members = {name: self._field(name, spec) for name, spec in given.items() if isinstance(spec, FieldSpec)}
+        members |= {name: self._object(name, spec) for name, spec in given.items() if isinstance(spec, Values)}
+        if stream.key:
+            members["key."] = [self._value(f"key.{column}", FieldSpec(column=column)) for column in stream.key]
+        self._mistakes.raise_any()
+        return members
+
+    def columns(self) -> set[int]:
+        """Return the numbers of the columns that single values read."""
+        names = {value.spec.column for value in self.values if value.spec.column is not None}
+        return {self._spec.schema.names.index(name) for name in names}
+
+    def _field(self, name: str, spec: FieldSpec) -> list[Member]:
+        form = self._spec.rules[name].form
+        if form == "booleans" or form == "texts":  # noqa: PLR1714  # so that the type narrows
+            return [self._nested(name, spec, list_of=form)]
+        return [self._value(name, spec)]
+
+    def _object(self, name: str, spec: Values) -> list[Member]:
+        """Return an object's members sorted by name; `*` adds every column that no field uses."""
+        named = dict(spec.named)
+        if spec.star is not None:
+            used = {*self._used.by_field, *self._used.by_expression, *spec.star.exclude, *named}
+            names = self._spec.schema.names
+            named |= {column: FieldSpec(column=column) for column in names if column not in used}
+        taken = frozenset(named)
+        parents = frozenset(key for key, inner in named.items() if self._is_nested(inner))
+        return [
+            self._nested(f"{name}.{key}", inner, taken=taken, parents=parents)
+            if self._is_nested(inner)
+            else self._value(f"{name}.{key}", inner)
+            for key, inner in sorted(named.items())
+        ]
+
+    def _is_nested(self, spec: FieldSpec) -> bool:
+        if spec.column is None or spec.type not in {None, "json"}:
+            return spec.type == "json"
+        kind = self._spec.schema.field(spec.column).type
+        return spec.type == "json" or bool(pa.types.is_nested(kind)) or isinstance(kind, pa.JsonType)
+
+    def _nested(
+        self,
+        target: str,
+        spec: FieldSpec,
+        *,
+        taken: frozenset[str] = frozenset(),
+        parents: frozenset[str] = frozenset(),
+        list_of: ListOf | None = None,
+    ) -> NestedColumn:
+        name = target.partition(".")[2]
+        schema, stream = self._spec.schema, self._spec.stream
+        timezone = spec.timezone or stream.timezone
+        kind = schema.field(spec.column).type if spec.column is not None else pa.string()
+        self._check_nested(target, spec, kind, timezone)
+        column = NestedColumn(
+            number=len(self.nested),
+            target=target,
+            column=spec.column or schema.names[0],
+            is_text=spec.column is not None and not pa.types.is_nested(kind),
+            taken=taken - {name},
+            send_nulls=stream.nulls == "send",
+            list_of=list_of,
+            # One that this one is below wins nothing: `a.b` keeps `a.b.c` from `a`, not the other way round.
+            parents=frozenset(parent for parent in parents if parent.startswith(f"{name}.")),
+            null_values=frozenset(spec.null_values or ()),
+            default=spec.default,
+            timezone=timezone,
+            dst=spec.dst or stream.dst,
+        )
+        self.nested.append(column)
+        return column
+
+    def _check_nested(self, target: str, spec: FieldSpec, kind: pa.DataType, timezone: str | None) -> None:
+        place = f"fields.{target}"
+        if spec.column is None:
+            self._mistakes.add(f"{place}: `type: json` and lists are read from a column")
+        if spec.hash is not None:
+            self._mistakes.add(f"{place}: `hash:` reads one value, not nested ones")
+        if timezone is None and pa.types.is_nested(kind) and nested.has_local_times(kind):
+            self._mistakes.add(
+                f"{place}: column {spec.column!r} holds times without a time zone",
+                "write `timezone: UTC`, or the zone they are in, on the field or the stream",
+            )
+
+    def _value(self, target: str, spec: FieldSpec) -> Value:
+        stream = self._spec.stream
+        zone = {"timezone": spec.timezone or stream.timezone, "dst": spec.dst or stream.dst}
+        value = Value(
+            number=len(self.values),
+            target=target,
+            base=self._base(spec),
+            spec=spec.model_copy(update=zone),
+            guarded=spec.sql is not None,
+        )
+        self.values.append(value)
+        return value
+
+    def _base(self, spec: FieldSpec) -> str:
+        if spec.column is not None:
+            return f"c{self._spec.schema.names.index(spec.column)}"
+        if spec.sql is not None:
+            return self._spec.bound(spec.sql)
+        match spec.value:
+            case None:
+                return "CAST(NULL AS VARCHAR)"
+            case str():
+                return literal(spec.value)
+            case bool() | int():
+                return constant_text(spec.value)
+            case _:
+                return f"CAST({literal(constant_text(spec.value))} AS DOUBLE)"

@@ -1,0 +1,144 @@
+"""What a record is spelt from: single values, and nested columns that are flattened before the SELECT."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bucket_loader.config import FieldSpec
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.forms.form import Family, Form
+from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.sql_text import literal
+
+ListOf = Literal["booleans", "texts"]  # the lists of a feature event
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of the record: where it goes, where it comes from, its form.
+
+    Attributes:
+        number: its place among the values.
+        target: a field, `attributes.<name>`, or `key.<column>`.
+        base: SQL over the input: a column by number, a constant, or an expression.
+        spec: what the pipeline file says of it.
+        guarded: whether the base is an expression that may fail for a row.
+        family: the type it has at its base.
+        form: how it goes on.
+    """
+
+    number: int
+    target: str
+    base: str
+    spec: FieldSpec
+    guarded: bool
+    family: Family = "null"
+    form: Form = field(default_factory=Form)
+
+    def fill(self, template: str) -> str:
+        """Put this value's names into a template of its form."""
+        # Not str.format: templates hold braces of their own, in patterns and in structs.
+        for letter in "npv":
+            template = template.replace(f"{{{letter}}}", f"{letter}{self.number}")
+        return template
+
+    @property
+    def source(self) -> str:
+        """The level `s`: an expression is wrapped so that it is NULL only where it fails."""
+        return f"TRY({{'v': ({self.base}\n)}})" if self.guarded else self.base
+
+    @property
+    def nullable(self) -> str:
+        """The level `n`: null values made null, then the default."""
+        found = f"s{self.number}.v" if self.guarded else f"s{self.number}"
+        if self.family == "float":
+            found = f"CASE WHEN NOT isnan({found}) THEN {found} END"
+        if self.spec.null_values:
+            listed = ", ".join(map(literal, self.spec.null_values))
+            text = f"CAST({found} AS VARCHAR)"
+            if self.family in {"float", "decimal"}:  # `-1` means -1.0 and 1.5 means 1.50, too
+                pointed = rf"regexp_full_match({text}, '-?\d+\.\d+')"
+                short = f"CASE WHEN {pointed} THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+                listed_too = f"coalesce({short} IN ({listed}), false)"
+            else:
+                listed_too = "false"
+            found = f"CASE WHEN {text} IN ({listed}) OR {listed_too} THEN NULL ELSE {found} END"
+        if self.spec.default is not None:
+            found = f"coalesce({found}, {self._default(found)})"
+        return found
+
+    def _default(self, found: str) -> str:
+        text = constant_text(self.spec.default)
+        return literal(text) if self.family in {"text", "null"} else f"cast_to_type({literal(text)}, {found})"
+
+
+@dataclass(frozen=True)
+class NestedColumn:
+    """A column whose values are flattened row by row before the SELECT.
+
+    Attributes:
+        number: its place; the SELECT sees `j<number>` (finished text) and `x<number>` (True where it failed).
+        target: `attributes.<name>`, or a field that takes a list.
+        column: the source's column.
+        is_text: whether the column holds JSON text.
+        taken: names that other fields have.
+        send_nulls: whether null leaves are spelt.
+        list_of: `booleans` or `texts` where the field takes a list, else None.
+        parents: names of other nested columns; what is below those is theirs.
+        null_values: JSON texts that are null.
+        default: what stands in for null.
+        timezone: the zone of its times without one.
+        dst: which of two local times is meant.
+    """
+
+    number: int
+    target: str
+    column: str
+    is_text: bool
+    taken: frozenset[str]
+    send_nulls: bool
+    list_of: ListOf | None = None
+    parents: frozenset[str] = frozenset()
+    null_values: frozenset[str] = frozenset()
+    default: str | float | None = None
+    timezone: str | None = None
+    dst: str | None = None
+
+    def spell(self, value: object) -> str | None:
+        """Spell one value as finished text; None when nothing is left of it.
+
+        Raises:
+            NoFormError: it has none.
+        """
+        if isinstance(value, NoFormError):
+            raise value
+        if value is None or (isinstance(value, str) and value in self.null_values):
+            parsed: object = self.default
+        else:
+            parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
+        if self.list_of is None:
+            members = nested.fragment(
+                self.target.partition(".")[2],
+                parsed,
+                self._is_taken,
+                send_nulls=self.send_nulls,
+                local=nested.local_clock(self.timezone, self.dst) if self.timezone is not None else None,
+            )
+            return members or None
+        if parsed is None:
+            return None
+        member = bool if self.list_of == "booleans" else str
+        if not isinstance(parsed, list) or not all(isinstance(item, member) for item in parsed):
+            raise NoFormError(f"is not a list of {self.list_of}")
+        return "[" + ",".join(nested.spell(item) for item in parsed) + "]"
+
+    def _is_taken(self, dotted: str) -> bool:
+        return dotted in self.taken or any(dotted.startswith(f"{parent}.") for parent in self.parents)
+
+
+Member = Value | NestedColumn
+
+
+def constant_text(value: str | float | None) -> str:
+    """Spell a constant of the pipeline file as plain text."""
+    return json.dumps(value) if not isinstance(value, str) else value

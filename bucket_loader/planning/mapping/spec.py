@@ -1,0 +1,41 @@
+"""What a mapping is compiled from: a stream's words, a source's columns, the run's time, and the API."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import pyarrow as pa
+
+from bucket_loader.config import Stream, with_parameter_style
+from bucket_loader.model import Api, FieldRule, contract
+
+
+@dataclass(frozen=True)
+class MappingSpec:
+    """What a mapping is compiled from.
+
+    Attributes:
+        stream: what the pipeline file says.
+        schema: the source's columns.
+        as_of: the run's time.
+        api: the one that the records are for.
+    """
+
+    stream: Stream
+    schema: pa.Schema
+    as_of: datetime
+    api: Api
+
+    @cached_property
+    def rules(self) -> dict[str, FieldRule]:
+        """What the contract says of each field."""
+        return contract.rules(self.stream.record, self.api)
+
+    @property
+    def where(self) -> str | None:
+        """The condition that rows are filtered by."""
+        return None if self.stream.where is None else self.bound(self.stream.where)
+
+    def bound(self, text: str) -> str:
+        """Return an expression with the run's time in it."""
+        return with_parameter_style(text, f"TIMESTAMPTZ '{self.as_of:%Y-%m-%d %H:%M:%S.%f}+00'")
