@@ -42,7 +42,11 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
     Raises:
         UsageError: columns are missing (all are named), or a value has no form (all are named).
     """
-    spec, mistakes = MappingSpec(stream, schema, as_of, api), Mistakes(stream.name)
+    return _compiled(MappingSpec(stream, schema, as_of, api), record_bytes_max, hash_key)
+
+
+def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) -> Mapping:
+    stream, mistakes = spec.stream, Mistakes(spec.stream.name)
     used = used_columns(spec, mistakes)
     fields = Fields(spec, used, mistakes)
     members = fields.members()
