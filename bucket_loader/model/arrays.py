@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def int64_array(numbers: "Numbers") -> "pa.Int64Array":
-    """Give numpy's numbers to Arrow as they are."""
+    """Return numpy's numbers to Arrow as they are."""
     import pyarrow as pa
 
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
@@ -31,14 +31,14 @@ def ordinals_from(first: int, count: int) -> "pa.Int64Array":
 
 
 def zeros(kind: "pa.DataType", count: int) -> "pa.Array[Any]":
-    """Give `count` zeros of a whole number's type."""
+    """Return `count` zeros of a whole number's type."""
     import pyarrow as pa
 
     return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(bytes(count * kind.byte_width))])
 
 
 def repeated_text(text: str | None, count: int) -> "pa.StringArray":
-    """Give one text, or null, for every row."""
+    """Return one text, or null, for every row."""
     import numpy as np
     import pyarrow as pa
 
@@ -50,7 +50,7 @@ def repeated_text(text: str | None, count: int) -> "pa.StringArray":
 
 
 def bool_array(truths: "Bools") -> "pa.BooleanArray":
-    """Give numpy's truth values to Arrow."""
+    """Return numpy's truth values to Arrow."""
     import numpy as np
     import pyarrow as pa
 
@@ -58,7 +58,7 @@ def bool_array(truths: "Bools") -> "pa.BooleanArray":
 
 
 def as_numpy(numbers: "pa.Int64Array") -> "Numbers":
-    """Give Arrow's int64, none of them null, to numpy as they are."""
+    """Return Arrow's int64, none of them null, to numpy as they are."""
     import numpy as np
 
     return np.frombuffer(numbers.buffers()[1], np.int64)[numbers.offset :][: len(numbers)]

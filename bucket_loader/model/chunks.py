@@ -74,7 +74,7 @@ class Chunk:
         return hashlib.sha256(self.body).digest()
 
     def part(self, positions: Sequence[int]) -> "Chunk":
-        """Give the chunk of some of the records, by their positions in this one."""
+        """Return the chunk of some of the records, by their positions in this one."""
         return Chunk(
             stream=self.stream,
             sequences=tuple(self.sequences[position] for position in positions),
@@ -103,6 +103,6 @@ def read_ranges(text: str) -> tuple[int, ...]:
 
 
 def ranges(text: str) -> list[tuple[int, int]]:
-    """Give the first and the last of each range that `spell_ranges` wrote."""
+    """Return the first and the last of each range that `spell_ranges` wrote."""
     pairs = (part.partition("-") for part in text.split(","))
     return [(int(first), int(last)) for first, _, last in pairs]

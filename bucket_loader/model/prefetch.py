@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 def ahead(items: Iterator[Item], stopped: threading.Event, count: int) -> Generator[Item]:
-    """Give items that another thread takes from their iterator, until it ends or `stopped` is set.
+    """Return items that another thread takes from their iterator, until it ends or `stopped` is set.
 
     Who waits here waits in Python, where a signal is heard.
 

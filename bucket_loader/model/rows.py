@@ -105,7 +105,7 @@ class ArrivingFiles(Protocol):
     """What a source of files is besides: it knows which of them it has not given before."""
 
     def arrivals(self) -> tuple[LoadedFile, ...]:
-        """Give the files that a reading gives the rows of."""
+        """Return the files that a reading gives the rows of."""
         ...
 
 
@@ -131,7 +131,7 @@ BATCH_BYTES_MAX = 16 * 1024 * 1024
 
 
 def row_as_json(batch: "pa.RecordBatch", index: int) -> dict[str, Any]:
-    """Give one row as JSON can hold it, for a person to find it again: what JSON lacks is spelt as text."""
+    """Return one row as JSON can hold it, for a person to find it again: what JSON lacks is spelt as text."""
     row: dict[str, Any] = batch.slice(index, 1).to_pylist()[0]
     return {name: _plain(value) for name, value in row.items()}
 

@@ -35,7 +35,7 @@ class HighWater:
     mark: Mark | None = None
 
     def watch(self, batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
-        """Give batches on, taking note of each."""
+        """Return batches on, taking note of each."""
         for batch in batches:
             self.see(batch.data)
             yield batch
@@ -80,7 +80,7 @@ def _has_order(kind: pa.DataType) -> bool:
 
 
 def greater(one: Mark, other: Mark) -> Mark:
-    """Give the greater of two marks; of two kinds the later one, since the column's type has changed."""
+    """Return the greater of two marks; of two kinds the later one, since the column's type has changed."""
     return max(one, other) if type(one) is type(other) else other
 
 
@@ -102,13 +102,13 @@ def read(text: str) -> Mark:
 
 
 def shown(text: str) -> str | int:
-    """Give a spelt mark as `status` shows it."""
+    """Return a spelt mark as `status` shows it."""
     (value,) = json.loads(text).values()
     return value  # type: ignore[no-any-return]
 
 
 def bound(cursor: Cursor, known: str | None) -> Mark:
-    """Give what `:cursor` stands for: the mark less the lookback, or the start where there is no mark.
+    """Return what `:cursor` stands for: the mark less the lookback, or the start where there is no mark.
 
     Raises:
         UsageError: the lookback does not fit the mark.

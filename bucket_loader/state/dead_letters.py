@@ -105,7 +105,7 @@ class DeadLetters:
 
 
 def read(path: Path) -> Iterator[Entry]:
-    """Give a file's entries, each id once; half a line from a crash is passed over."""
+    """Return a file's entries, each id once; half a line from a crash is passed over."""
     decoder = msgspec.json.Decoder(Entry)
     seen: set[str] = set()
     with path.open("rb") as file:

@@ -150,7 +150,7 @@ _ROWS_AT_ONCE: Final = 16_000_000  # of the plan and the memory together; what f
 
 
 def _key_ranges(files: Sequence[Path]) -> list[str]:
-    """Give conditions that cut the keys into ranges, each of which fits into memory: hashes are spread evenly."""
+    """Return conditions that cut the keys into ranges, each of which fits into memory: hashes are spread evenly."""
     rows = sum(int(pq.read_metadata(file).num_rows) for file in files)
     count = max(1, math.ceil(rows / _ROWS_AT_ONCE))
     if count == 1:

@@ -57,7 +57,7 @@ class Files:
         return (self.root / name).exists()
 
     def read(self, *names: str) -> Iterator[bytes]:  # noqa: ARG002  # nor is there anything to read
-        """Give the bytes of files of the store, in order."""
+        """Return the bytes of files of the store, in order."""
         return iter(())
 
     def listed(self, folder: str) -> list[Stored]:  # noqa: ARG002
@@ -68,7 +68,7 @@ class Files:
         """Remove files from the store, in this order."""
 
     def url(self, name: str) -> str | None:  # noqa: ARG002
-        """Give what to call a place in the store; None without one."""
+        """Return what to call a place in the store; None without one."""
         return None
 
 
@@ -118,7 +118,7 @@ class StoredFiles(Files):
         return True
 
     def read(self, *names: str) -> Iterator[bytes]:
-        """Give the bytes of files, a few at a time."""
+        """Return the bytes of files, a few at a time."""
 
         def one(name: str) -> bytes:
             with self._explained(name), self._system.open_input_stream(self._key(name), compression=None) as stream:
@@ -149,7 +149,7 @@ class StoredFiles(Files):
                     continue
 
     def url(self, name: str) -> str | None:
-        """Give a file's whole path."""
+        """Return a file's whole path."""
         return self._place.name(self._key(name))
 
     def _key(self, name: str) -> str:
@@ -183,7 +183,7 @@ class StoredFiles(Files):
 
 
 def stored(root: Path, url: str, identity: str) -> StoredFiles:
-    """Give the files of a state below a store's URL."""
+    """Return the files of a state below a store's URL."""
     from bucket_loader.config import Storage
     from bucket_loader.sources import place_of
 

@@ -17,7 +17,7 @@ def pack(lengths, **words):
 
 
 def body(lengths):
-    """Give the bytes that a request of such records has."""
+    """Return the bytes that a request of such records has."""
     return Chunk(0, tuple(range(len(lengths))), tuple(b"x" * length for length in lengths)).body
 
 

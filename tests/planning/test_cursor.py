@@ -52,7 +52,7 @@ class Signups:
         return counts["read"], counts["delivered"]
 
     def mark(self):
-        """Give the high-water mark that `status` shows."""
+        """Return the high-water mark that `status` shows."""
         return json.loads(self.workplace.command("status", "--json").stdout)["cursors"].get("signups")
 
 

@@ -21,17 +21,17 @@ ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.
 
 
 def hashed(value):
-    """Give a hash as rows have them."""
+    """Return a hash as rows have them."""
     return hashlib.md5(str(value).encode()).digest()  # noqa: S324  # what the loader uses to compare
 
 
 def record(number):
-    """Give a record of uneven length, with letters of several bytes."""
+    """Return a record of uneven length, with letters of several bytes."""
     return json.dumps({"n": number, "text": "ü✉" * (number % 7)}, ensure_ascii=False)
 
 
 def batch_of(numbers):
-    """Give records and the rows they were made from, as mapping does."""
+    """Return records and the rows they were made from, as mapping does."""
     records = pa.table({
         "ordinal": pa.array([number + 1 for number in numbers], pa.int64()),
         "key": pa.array([hashed(f"k{number}") for number in numbers], pa.binary()),

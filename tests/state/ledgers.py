@@ -22,7 +22,7 @@ NO_WAITING = Waiting(reconnect_s=20.0)
 
 
 def stream(position=0, name="events", records=RECORDS):
-    """Give a planned stream."""
+    """Return a planned stream."""
     counts = Counts(read=records + 10, rejected=4, filtered=3, superseded=2, unchanged=1, pending=records)
     return NewStream(position, name, "m", counts)
 
@@ -34,13 +34,13 @@ def begin(ledger, run=RUN, *streams):
 
 
 def chunk(first, count=10, stream_=0):
-    """Give a chunk of the plan."""
+    """Return a chunk of the plan."""
     sequences = tuple(range(first, first + count))
     return Chunk(stream_, sequences, tuple(b"%d" % sequence for sequence in sequences))
 
 
 def delivered(attempts=1, ambiguous=0):
-    """Give a good end."""
+    """Return a good end."""
     return Conclusion("delivered", attempts, ambiguous, 200)
 
 
@@ -64,7 +64,7 @@ class InFile:
             yield lambda statement: connection.execute(statement).fetchall()
 
     def content(self):
-        """Give all that lies there."""
+        """Return all that lies there."""
         return b"".join(file.read_bytes() for file in self.path.parent.iterdir())
 
 
@@ -98,14 +98,14 @@ class OnServer:
             yield ask
 
     def content(self):
-        """Give all that lies there, as text."""
+        """Return all that lies there, as text."""
         with self.other() as ask:
             tables = ask(f"SELECT tablename FROM pg_tables WHERE schemaname = '{self.schema}'")
             return "".join(str(ask(f"SELECT * FROM {table}")) for (table,) in tables).encode()
 
 
 def seen(place):
-    """Give the chunks as another connection sees them."""
+    """Return the chunks as another connection sees them."""
     with place.other() as ask:
         return ask(CHUNKS)
 

@@ -12,7 +12,7 @@ from bucket_loader.state.dead_letters import DeadLetters
 
 
 def letter(number, text="Zoë ✉"):
-    """Give an entry about a row."""
+    """Return an entry about a row."""
     rejection = Rejection(
         stage="deliver", origin=Origin("users.csv", number), reasons=(Reason("refused", "no", "userId"),),
         row={"id": text, "n": number}, record={"userId": text}, response={"status": 400, "body": None},

@@ -32,7 +32,7 @@ def ledger(place):
 
 
 def counts(ledger):
-    """Give the stream's counts."""
+    """Return the stream's counts."""
     return ledger.counts(RUN)["events"]
 
 

@@ -13,12 +13,12 @@ STAGED = pa.schema([("ordinal", pa.int64()), ("key", pa.binary(16)), ("content",
 
 
 def hashed(value):
-    """Give a hash as rows have them."""
+    """Return a hash as rows have them."""
     return hashlib.md5(str(value).encode()).digest()  # noqa: S324  # what the loader uses to compare
 
 
 def numbered(key, occurrence):
-    """Give the key of the n-th of equal rows."""
+    """Return the key of the n-th of equal rows."""
     return key if occurrence == 1 else hashlib.md5(f"{key.hex().upper()}:{occurrence}".encode()).digest()  # noqa: S324
 
 
@@ -198,7 +198,7 @@ def test_what_was_told_to_be_gone_is_not_known_and_differs_from_every_content(tm
 
 
 def company(number, user):
-    """Give a company's key, ids and subject, as the mapping makes them."""
+    """Return a company's key, ids and subject, as the mapping makes them."""
     ids = f'{{"companyId":"{number}","userId":"{user}"}}' if user else f'{{"companyId":"{number}"}}'
     spelt = f'"{number}",' + (f'"{user}"' if user else "null")
     return hashed(f"1:company:{spelt}"), ids, hashed(f'1:company:"{number}"')

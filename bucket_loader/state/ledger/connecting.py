@@ -50,7 +50,7 @@ class Waiting:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def is_stopped(self) -> bool:
-        """Tell whether a signal has asked for the end."""
+        """Whether a signal has asked for the end."""
         return self.stopped.is_set()
 
     def stop(self) -> None:
@@ -62,7 +62,7 @@ class Waiting:
         self.stopped.wait(seconds)
 
     def is_over(self, began: float) -> bool:
-        """Tell whether a server that is away since then (monotonic) is waited for no longer; a signal shortens it."""
+        """Whether a server that is away since then (monotonic) is waited for no longer; a signal shortens it."""
         longest = min(self.reconnect_s, _STOPPED_S) if self.stopped.is_set() else self.reconnect_s
         return time.monotonic() - began >= longest
 
@@ -109,7 +109,7 @@ class Server:
         return f"PostgreSQL at {words.get('host') or 'localhost'}{port}/{words.get('dbname') or ''}"
 
     def scrubbed(self, error: Exception) -> str:
-        """Give the first line of what it says, without what may be a secret."""
+        """Return the first line of what it says, without what may be a secret."""
         said = next(iter(str(error).strip().splitlines()), "")
         for name, value in self._words().items():
             if "pass" in name and value:
@@ -180,7 +180,7 @@ class Server:
                 )
 
     def has(self, connection: "Connection[Any]", schema: str) -> bool:
-        """Tell whether a schema is there."""
+        """Whether a schema is there."""
         found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchall()
         return bool(found)
 

@@ -42,7 +42,7 @@ class Ledger(Memory):
         ])  # fmt: skip
 
     def runs(self, *statuses: RunStatus) -> list[RunRow]:
-        """Give the runs, oldest first; those of some statuses when any are named."""
+        """Return the runs, oldest first; those of some statuses when any are named."""
         rows = self._query(
             "SELECT run, number, status, as_of, interval_start, interval_end, plan_digest, created_at, ended_at, "
             "exit_code, requests, retries FROM run ORDER BY number"
@@ -74,11 +74,11 @@ class Ledger(Memory):
         return left
 
     def queued(self, run: str, stream: int) -> list[ChunkRow]:
-        """Give the chunks that were begun and still have to be sent."""
+        """Return the chunks that were begun and still have to be sent."""
         return self.chunks(run, stream, "queued")
 
     def chunks(self, run: str, stream: int, *states: ChunkState) -> list[ChunkRow]:
-        """Give a stream's chunks in some states, in order."""
+        """Return a stream's chunks in some states, in order."""
         marks = ", ".join("?" * len(states))
         rows = self._query(
             f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND state IN ({marks}) ORDER BY first, members",
@@ -87,7 +87,7 @@ class Ledger(Memory):
         return [ChunkRow(*row) for row in rows]
 
     def begun(self, run: str, stream: int) -> set[int]:
-        """Give the first sequences of the plan's chunks that were ever intended."""
+        """Return the first sequences of the plan's chunks that were ever intended."""
         rows = self._query("SELECT first FROM chunk WHERE run = ? AND stream = ? AND part = 0", run, stream)
         return {int(first) for (first,) in rows}
 
@@ -143,7 +143,7 @@ class Ledger(Memory):
         ])  # fmt: skip
 
     def ever_delivered(self) -> bool:
-        """Tell whether anything was ever delivered from this state."""
+        """Whether anything was ever delivered from this state."""
         return bool(self._query("SELECT 1 FROM chunk WHERE state = 'delivered' LIMIT 1"))
 
     def counts(self, run: str) -> dict[str, Counts]:
@@ -158,7 +158,7 @@ class Ledger(Memory):
         return counts
 
     def planned(self, run: str, stream: int) -> dict[str, int | str]:
-        """Give what was noted of a stream's plan, by name."""
+        """Return what was noted of a stream's plan, by name."""
         names = ("name", "records", *_PLANNED, "mapping")
         rows = self._query(f"SELECT {', '.join(names)} FROM stream WHERE run = ? AND position = ?", run, stream)
         return dict(zip(names, rows[0], strict=True)) if rows else {}
@@ -171,12 +171,12 @@ class Ledger(Memory):
         return [ChunkRow(*row) for row in rows]
 
     def unsettled(self, run: str) -> set[int]:
-        """Give the positions of a run's streams whose memory is not up to date."""
+        """Return the positions of a run's streams whose memory is not up to date."""
         rows = self._query("SELECT position FROM stream WHERE run = ? AND settled = 0", run)
         return {int(position) for (position,) in rows}
 
     def sent(self, run: str) -> dict[str, str | None]:
-        """Give the digest of what each stream of a settled run has delivered; None for nothing, or not settled."""
+        """Return the digest of what each stream of a settled run has delivered; None for nothing, or not settled."""
         return {
             str(name): digest
             for name, digest in self._query("SELECT name, sent FROM stream WHERE run = ? ORDER BY position", run)
@@ -185,12 +185,12 @@ class Ledger(Memory):
     # --- dead letters that were taken up again -------------------------------------------------------------------
 
     def replayed(self, letters: str) -> set[tuple[str, str]]:
-        """Give which dead letters of a run were taken up again: stream and number."""
+        """Return which dead letters of a run were taken up again: stream and number."""
         rows = self._query("SELECT stream, number FROM replay WHERE letters = ?", letters)
         return {(str(stream), str(number)) for stream, number in rows}
 
     def is_replay(self, run: str) -> bool:
-        """Tell whether a run took up dead letters."""
+        """Whether a run took up dead letters."""
         return bool(self._query("SELECT 1 FROM replay WHERE run = ? LIMIT 1", run))
 
     def give_back(self, run: str, stream: str, sequences: Sequence[int]) -> None:

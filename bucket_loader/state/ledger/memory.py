@@ -40,7 +40,7 @@ class Memory:
         self.database.write(list(statements))
 
     def meta(self, name: str) -> str | None:
-        """Give what is noted under a name."""
+        """Return what is noted under a name."""
         rows = self._query("SELECT value FROM meta WHERE name = ?", name)
         return str(rows[0][0]) if rows else None
 
@@ -49,22 +49,22 @@ class Memory:
         self._write((_NOTE, pair) for pair in values.items())
 
     def memory(self) -> dict[str, list[str]]:
-        """Give the files of each stream's memory, oldest first."""
+        """Return the files of each stream's memory, oldest first."""
         return {stream: [part.file for part in parts] for stream, parts in self.parts().items()}
 
     def parts(self) -> dict[str, list[SnapshotFile]]:
-        """Give each stream's memory, oldest first."""
+        """Return each stream's memory, oldest first."""
         found: dict[str, list[SnapshotFile]] = {}
         for stream, *part in self._query("SELECT stream, file, rows, digest FROM memory ORDER BY stream, number"):
             found.setdefault(str(stream), []).append(SnapshotFile(*part))
         return found
 
     def cursors(self) -> dict[str, str]:
-        """Give each stream's high-water mark, as it is spelt."""
+        """Return each stream's high-water mark, as it is spelt."""
         return {str(stream): str(mark) for stream, mark in self._query("SELECT stream, mark FROM cursor")}
 
     def loaded_files(self) -> dict[str, frozenset[LoadedFile]]:
-        """Give the files that each stream has loaded."""
+        """Return the files that each stream has loaded."""
         found: dict[str, set[LoadedFile]] = {}
         for stream, *file in self._query("SELECT stream, name, bytes, digest FROM loaded_file"):
             found.setdefault(str(stream), set()).add(LoadedFile(*file))
@@ -116,7 +116,7 @@ class Memory:
         ])  # fmt: skip
 
     def last_mapping(self, stream: str) -> str | None:
-        """Give the mapping that a stream's newest memory was made with; None when it has none."""
+        """Return the mapping that a stream's newest memory was made with; None when it has none."""
         rows = self._query(
             "SELECT s.mapping FROM memory m JOIN stream s ON s.run = m.run AND s.name = m.stream "
             "WHERE m.stream = ? ORDER BY m.number DESC LIMIT 1",

@@ -58,7 +58,7 @@ class PostgresDatabase:
     # --- the seam ------------------------------------------------------------------------------------------------
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
-        """Give the rows of a SELECT; after a break, of a new connection."""
+        """Return the rows of a SELECT; after a break, of a new connection."""
         with self._lock, self._explained():
             self._require_mine()
             while True:
@@ -100,7 +100,7 @@ class PostgresDatabase:
             raise
 
     def columns(self, table: str) -> set[str]:
-        """Give the names of a table's columns."""
+        """Return the names of a table's columns."""
         return {str(name) for (name,) in self.query(
             "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
             self._schema, table)}  # fmt: skip
@@ -191,7 +191,7 @@ class PostgresDatabase:
     # --- breaks --------------------------------------------------------------------------------------------------
 
     def _is_gone(self) -> bool:
-        """Tell whether the connection is known to be broken; asks the system alone, so any thread may at any time."""
+        """Whether the connection is known to be broken; asks the system alone, so any thread may at any time."""
         try:
             poll = select.poll()
             poll.register(self._connection.fileno(), _GONE)

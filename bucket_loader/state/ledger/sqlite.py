@@ -70,7 +70,7 @@ class SqliteDatabase:
             raise _damaged(self._path, str(verdict))
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
-        """Give the rows of a SELECT."""
+        """Return the rows of a SELECT."""
         with self._lock, self._explained():
             return self._connection.execute(statement, parameters).fetchall()
 
@@ -89,7 +89,7 @@ class SqliteDatabase:
                 raise
 
     def columns(self, table: str) -> set[str]:
-        """Give the names of a table's columns."""
+        """Return the names of a table's columns."""
         return {str(name) for _, name, *_ in self.query(f"PRAGMA table_info({table})")}
 
     def wait_until_held(self) -> None:
