@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.rehearsal
 KEY = "sec_canary_key_5f1d0c7e"
 PASSWORD = "pw-canary-77aa01"  # noqa: S105  # the canary
 ROOT = Path(__file__).parents[2]
