@@ -53,8 +53,10 @@ from .rehearse import (
     tell_rehearsed as tell_rehearsed,
     wait_for_a_person as wait_for_a_person,
 )
-from .replay import (
+from .replay.letters import (
     pipeline_file_of as pipeline_file_of,
+)
+from .replay.replay import (
     replay_file as replay_file,
 )
 from .run import (

@@ -15,7 +15,7 @@ from bucket_loader.planning import Plan, cursor
 from bucket_loader.reporting import COLUMNS, Listener, Note, PlanRejected, RecordShown, StreamPlanned, Table
 from bucket_loader.runs import features
 from bucket_loader.runs.job import Job, opened
-from bucket_loader.runs.run import make_plan
+from bucket_loader.runs.plan import make_plan
 from bucket_loader.state import REJECTED, RunRow, State, look_at_state
 
 CHECKED_ROWS: Final = 1_000

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bucket_loader.delivery import refused
-from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError
+from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError, wire_now
 from bucket_loader.planning import plan_file
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job, opened
-from bucket_loader.runs.run import now
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters
 
@@ -32,7 +31,7 @@ def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
                     "and the next plan sends them again"
                 )
             )
-        state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=now())
+        state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=wire_now())
         return state.ledger.counts(run_name)
 
 
@@ -56,9 +55,9 @@ def release_held(job: Job, run_name: str, *, members: str | None, drop: bool) ->
         state.ledger.release(run_name, members, state="dropped" if drop else "queued")
         left = sum(counts.pending for counts in state.ledger.counts(run_name).values())
         if left:
-            state.ledger.end_run(run_name, "unfinished", exit_code=75, ended_at=row.ended_at or now())
+            state.ledger.end_run(run_name, "unfinished", exit_code=75, ended_at=row.ended_at or wire_now())
         else:
-            state.ledger.end_run(run_name, "rejected", exit_code=3, ended_at=now())
+            state.ledger.end_run(run_name, "rejected", exit_code=3, ended_at=wire_now())
         return sum(chunk.records for chunk in held)
 
 

@@ -11,7 +11,7 @@ from bench import Bench, accepted, companies, events, id_of, refusal, stub, user
 
 from bucket_loader.delivery.http.client import Clients
 from bucket_loader.delivery.queue import Queue
-from bucket_loader.runs import run as runs
+from bucket_loader.runs import begin
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.state import State
 
@@ -426,7 +426,7 @@ def test_what_waits_for_a_chunk_waits_for_its_commit(bench, monkeypatch):
 def test_rows_that_planning_rejects_are_kept_a_few_at_a_time(bench, monkeypatch):
     """However many they are, they never lie in memory together: what outlives the disk gets whole lines, in pieces."""
     kept = []
-    monkeypatch.setattr(runs, "LETTERS_BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(begin, "LETTERS_BYTES_AT_ONCE", 1)
     monkeypatch.setattr(State, "letters_kept", lambda *_: kept.append)
     with stub() as bucket:
         there = Bench(bench.folder, bucket.url)

@@ -12,7 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from bench import Bench
 
-from bucket_loader.runs import run as runs
+from bucket_loader.runs.begin import begin_run
+from bucket_loader.runs.deliver import deliver_run
+from bucket_loader.runs.job import opened
+from bucket_loader.runs.plan import make_plan
 
 ROWS, MORE = 20_000, 60_000
 CALLS_A_ROW_MAX = 0.02  # planning works in batches of 16,384: measured 0.006
@@ -62,10 +65,10 @@ def effort(counted, folder, url, rows):
     bench = Bench(folder / str(rows), url)
     bench.folder.mkdir()
     job = bench.job(events(bench.folder, rows), concurrency=1)
-    with runs.opened(job) as state:
-        planning, planned = counted(runs.make_plan, job, state)
-        runs.begin(planned, state, job)
-        delivering, summary = counted(runs.deliver, job, state, planned)
+    with opened(job) as state:
+        planning, planned = counted(make_plan, job, state)
+        begin_run(planned, state, job)
+        delivering, summary = counted(deliver_run, job, state, planned)
     assert summary.streams["events"].delivered == rows
     return planning, delivering
 

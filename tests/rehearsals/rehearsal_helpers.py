@@ -19,7 +19,8 @@ from bucket_loader.planning.plan_file import Plan
 from bucket_loader.reporting.summary import Summary
 from bucket_loader.reporting.text import on_stderr
 from bucket_loader.runs.job import Job, RunOptions
-from bucket_loader.runs.run import make_plan, run_job
+from bucket_loader.runs.plan import make_plan
+from bucket_loader.runs.run import run_job
 from bucket_loader.state import dead_letters
 from bucket_loader.state.dead_letters import Entry
 

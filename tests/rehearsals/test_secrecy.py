@@ -223,8 +223,8 @@ def test_a_library_that_logs_rows_and_keys_leaks_nothing_into_json_logs(place):
     here = place()
     code = (
         "import logging, sys, warnings; logging.getLogger().setLevel(1); "
-        f"from bucket_loader.runs import run; send = run.deliver; "
-        f"run.deliver = lambda *a: (logging.getLogger('x').error('row %s', '{VALUE}'), "
+        f"from bucket_loader.runs import run; send = run.deliver_run; "
+        f"run.deliver_run = lambda *a: (logging.getLogger('x').error('row %s', '{VALUE}'), "
         f"logging.getLogger('x').error('with {KEY}'), warnings.warn('with {KEY}'), send(*a))[-1]; "
         "from bucket_loader.cli import main; main(['run', 'pipeline.yaml', '--log-format', 'json'])"
     )

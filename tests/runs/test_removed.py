@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bucket_loader.runs import run
+from bucket_loader.runs import end
 from bucket_loader.state import snapshots as snapshot
 
 COMPANIES = """
@@ -333,7 +333,7 @@ def test_a_death_before_the_memory_moves_sends_nothing_twice(ten, emulator, monk
     """What was delivered is in the ledger: the next run settles it, and finds nothing to remove."""
     rows(ten, TEN[:-1])
     with monkeypatch.context() as patch:
-        patch.setattr(run, "settle_run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(end, "settle_run", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         ten.run()
     after = ten.run()
 

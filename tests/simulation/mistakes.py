@@ -14,7 +14,7 @@ from bucket_loader.delivery import attempts, deliver as delivery, queue as chunk
 from bucket_loader.delivery.http import retry
 from bucket_loader.model.outcomes import Verdict
 from bucket_loader.planning import plan_file as plan
-from bucket_loader.runs import run, settle
+from bucket_loader.runs import deliver as delivering, end, settle
 from bucket_loader.state.ledger import Conclusion, Ledger, ledger
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
@@ -124,13 +124,13 @@ def memory_without_claims() -> Any:
 @mistake
 def memory_moves_while_something_is_left() -> Any:
     """The streams are settled at every end of a process."""
-    real = run._end
+    real = delivering.end_run
 
-    def end(job: Any, state: Any, planned: Any, error: Any) -> Any:
+    def end_run(job: Any, state: Any, planned: Any, error: Any) -> Any:
         settle.settle_run(state, planned)
         return real(job, state, planned, error)
 
-    return [(run, "_end", end)]
+    return [(delivering, "end_run", end_run)]
 
 
 @mistake
@@ -388,7 +388,7 @@ def postponed_forgotten() -> Any:
 @mistake
 def success_whatever_is_left() -> Any:
     """The exit code does not look at what is pending."""
-    return [(run, "_verdict", lambda *_: ("succeeded", 0))]
+    return [(end, "_verdict", lambda *_: ("succeeded", 0))]
 
 
 @mistake

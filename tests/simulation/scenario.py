@@ -1,6 +1,6 @@
 """One seed: a plan, a weather, deaths and signals; process after process until it is finished; then the reckoning.
 
-The code under test is the project's own: `run._resume` and what it calls (delivery, worker, retry, pacing, ledger, dead
+The code under test is the project's own: `finish_run` and what it calls (delivery, worker, retry, pacing, ledger, dead
 letters, settling), `abandon`, `release` and `audit`. Only the clock, the threads, the network and the disk's moods are
 the world's.
 """
@@ -36,8 +36,11 @@ from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.summary import Summary
 from bucket_loader.reporting.text import on_stderr
-from bucket_loader.runs import audit, lifecycle, run
+from bucket_loader.runs import audit, deliver as delivering, lifecycle
+from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.job import Job, RunOptions
+from bucket_loader.runs.plan import make_plan
+from bucket_loader.runs.run import finish_run
 from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
 from bucket_loader.state.state import State
@@ -124,8 +127,8 @@ def template(shape: str) -> Template:
     job = Job(made.pipeline(4), root, RunOptions(state=root, as_of=AS_OF), QUIET)
     known = {}
     with closing(job.open_state()) as state:
-        planned = run.make_plan(job, state)
-        run.begin(planned, state, job)
+        planned = make_plan(job, state)
+        begin_run(planned, state, job)
         for stream in planned.manifest.streams:
             for sequences, records in planned.chunks(stream):
                 for sequence, record in zip(sequences, records, strict=True):
@@ -262,7 +265,7 @@ class Simulation:
             state = job.open_state()
             self.server.begin(world, AUTO_WORKERS if self.concurrency == "auto" else int(self.concurrency))
             (row,) = state.ledger.runs()
-            return run._resume(job, state, row)
+            return finish_run(job, state, row)
         except BucketLoaderError as error:
             return error
 
@@ -527,8 +530,8 @@ def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
         (pacing, "AUTO_WORKERS", AUTO_WORKERS),
         (pacing, "AUTO_MAX", AUTO_WORKERS),
         (pacing, "STOP_CHECK_S", 10.0),  # a thread that looks often costs turns, and shows nothing more
-        (run, "time", SimpleNamespace(monotonic=lambda: world.now)),
-        (run, "give_memory_back", lambda: None),
+        (delivering, "time", SimpleNamespace(monotonic=lambda: world.now)),
+        (delivering, "give_memory_back", lambda: None),
         (ledger_file, "sqlite3", _like(sqlite3, connect=connect)),
         (dead_letters, "os", _like(os, write=write, fsync=fsync)),
         (files, "os", _like(os, fsync=fsync)),

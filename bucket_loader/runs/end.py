@@ -1,0 +1,99 @@
+"""How a run ends: what is finished is settled, and a status and an exit code say how it went."""
+
+from dataclasses import replace
+from typing import Final
+
+from bucket_loader.model import (
+    BucketLoaderError,
+    Counts,
+    DestinationError,
+    InterruptedRunError,
+    StoppedError,
+    wire_now,
+)
+from bucket_loader.planning import Plan
+from bucket_loader.reporting import Resumed, Summary
+from bucket_loader.runs.job import Job
+from bucket_loader.runs.settle import settle_run
+from bucket_loader.state import Ledger, RunRow, RunStatus, State
+
+EMPTY_EXIT_CODE: Final = 99
+
+
+def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
+    """Settle what is finished, and say how the run ended."""
+    run_name, ledger = planned.manifest.run, state.ledger
+    streams = ledger.counts(run_name)
+    left = sum(counts.pending for counts in streams.values())
+    if left == 0 and isinstance(error, InterruptedRunError):
+        error = None  # it had just finished
+    closed = left == 0 or isinstance(error, StoppedError)
+    only_held = left == _held(ledger, run_name)
+    if closed or (error is None and only_held):
+        settle_run(state, planned)
+    status, exit_code = _verdict(job, streams, error, left)
+    kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
+    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=wire_now())
+    letters = state.dead_letters(run_name)
+    return Summary(
+        run=run_name,
+        pipeline=job.pipeline.name,
+        status=status,
+        exit_code=exit_code,
+        as_of=planned.manifest.as_of,
+        streams=streams,
+        dead_letters=str(letters.absolute()) if letters.exists() else None,
+        error=error,
+    )
+
+
+def _verdict(job: Job, streams: dict[str, Counts], error: BucketLoaderError | None, left: int) -> tuple[str, int]:
+    """Return the status and the exit code: the first that applies of 1, 2, 5, 4, 130/143, 75, 3, 0."""
+    if not all(counts.conserved() for counts in streams.values()):
+        raise AssertionError(f"rows are not accounted for: {streams}")
+    if isinstance(error, StoppedError):
+        return "stopped", error.exit_code
+    if isinstance(error, InterruptedRunError):
+        return "interrupted", error.exit_code
+    if isinstance(error, DestinationError):
+        return "failed", error.exit_code
+    if error is not None or left:
+        return "unfinished", 75
+    read = sum(counts.read for counts in streams.values())
+    rejected = sum(counts.rejected for counts in streams.values())
+    allowed = job.options.allow_rejected
+    if rejected and not (allowed is not None and allowed.allows(rejected, read)):
+        return "rejected", 3
+    return "succeeded", 0
+
+
+def sum_up(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -> Summary:
+    """Join the new run's summary with those of the runs that were finished first."""
+    worst = summary
+    for one in resumed:
+        if one.exit_code and not summary.exit_code:
+            worst = one
+    empty = not any(counts.delivered or counts.rejected or counts.pending for counts in summary.streams.values())
+    status, exit_code = worst.status, worst.exit_code
+    if job.options.exit_99_when_empty and exit_code == 0 and empty and not resumed:
+        status, exit_code = "empty", EMPTY_EXIT_CODE
+    return replace(
+        summary,
+        status=status,
+        exit_code=exit_code,
+        resumed=tuple(Resumed(one.run, one.streams, one.dead_letters) for one in resumed),
+        requests=summary.requests + sum(one.requests for one in resumed),
+        retries=summary.retries + sum(one.retries for one in resumed),
+        seconds=seconds,
+    )
+
+
+def _held(ledger: Ledger, run_name: str) -> int:
+    positions = range(len(ledger.counts(run_name)))
+    return sum(row.records for position in positions for row in ledger.chunks(run_name, position, "held"))
+
+
+def has_nothing_but_held(ledger: Ledger, row: RunRow) -> bool:
+    """Whether all that an unfinished run still has waits for a person: later runs need not wait for that."""
+    left, held = sum(counts.pending for counts in ledger.counts(row.run).values()), _held(ledger, row.run)
+    return held > 0 and left == held and not ledger.unsettled(row.run)

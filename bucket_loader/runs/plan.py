@@ -1,0 +1,131 @@
+"""The plan of a run: made now from the sources, or made before and given; and what refuses a plan."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bucket_loader.model import SYNCS, StateError, StateUnavailableError
+from bucket_loader.planning import Plan, PlanRequest, plan_file, planner
+from bucket_loader.reporting import Note, PlanningEnded
+from bucket_loader.runs.job import Job, RunOptions
+from bucket_loader.state import Ledger, State
+
+
+def make_plan(job: Job, state: State) -> Plan:
+    """Make a plan against a state's memory; sends nothing and remembers nothing."""
+    options = job.options
+    name = new_run_name(datetime.now(UTC))
+    folder = state.plans / name
+    with _told_when_read(job), plan_written_to(folder):
+        planned = planner.make_plan(
+            PlanRequest(
+                pipeline=job.pipeline,
+                base=job.base,
+                folder=folder,
+                run=name,
+                as_of=_as_of(options),
+                interval=options.interval,
+                streams=options.streams,
+                limit=options.limit,
+                full=options.full,
+                after=max((row.number for row in state.ledger.runs()), default=0),
+                memory=state.memory(),
+                cursors=state.ledger.cursors(),
+                loaded=state.ledger.loaded_files(),
+                progress=job.progress,
+            )
+        )
+    for note in planner.notes(planned.manifest):
+        job.listener.tell(Note(note))
+    return planned
+
+
+@contextmanager
+def _told_when_read(job: Job) -> Iterator[None]:
+    """Let the listener know when the reading is over, however it ends."""
+    try:
+        yield
+    finally:
+        job.listener.tell(PlanningEnded())
+
+
+@contextmanager
+def plan_written_to(folder: Path) -> Iterator[None]:
+    """Leave nothing of a plan that could not be finished.
+
+    Raises:
+        StateUnavailableError: the disk refuses.
+    """
+    try:
+        yield
+    except OSError as error:  # the sources word their own: this is the disk that the plan goes to
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StateUnavailableError(
+            f"the plan cannot be written to {folder.parent}: {error.strerror or error}",
+            hint="make room on its disk, or give another with --state; nothing was sent",
+        ) from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def given_plan(job: Job, state: State, folder: Path) -> Plan:
+    """Return a plan that was made before.
+
+    Raises:
+        StateError: it is not of this state, was sent, or a later run has delivered since.
+    """
+    planned = plan_file.read(folder, verify=True)
+    manifest = planned.manifest
+    if folder.resolve().parent != state.plans.resolve() or manifest.pipeline != job.pipeline.name:
+        raise StateError(f"{folder} is not a plan of this state ({state.plans})", hint="plan again, then run that plan")
+    runs = state.ledger.runs()
+    if any(row.run == manifest.run for row in runs):
+        raise StateError(f"the plan {manifest.run} was run already", hint="`bucket-loader status` shows how it ended")
+    if any(row.number > manifest.after for row in runs):
+        raise StateError(
+            f"the plan {manifest.run} is out of date: another run came after it", hint="plan again, then run that plan"
+        )
+    return planned
+
+
+def require_same_mapping(planned: Plan, ledger: Ledger) -> None:
+    """Refuse to send history again because its mapping changed: without `key:` the content is the identity.
+
+    Raises:
+        StateError: it has changed.
+    """
+    for stream in planned.manifest.streams:
+        known = ledger.last_mapping(stream.name)
+        if SYNCS[stream.mode].once and not stream.keyed and known not in {None, stream.mapping} and stream.records:
+            raise StateError(
+                f"stream {stream.name!r}: the mapping has changed, and without `key:` that makes every row new: "
+                f"{stream.records:,} would be sent",
+                hint="undo the change; or give the stream a `key:`; or send them all with --accept-mapping",
+            )
+
+
+def require_same_api(planned: Plan, job: Job, otherwise: str) -> None:
+    """Refuse to send a plan through another API than its records are spelt for.
+
+    Raises:
+        StateError: it is for another one.
+    """
+    now_, then = job.pipeline.destination.api, planned.manifest.api
+    if now_ != then:
+        raise StateError(
+            f"the plan {planned.manifest.run} is for `api: {then}`, and the pipeline now says `api: {now_}`",
+            hint=f"write `api: {then}` again, with its key; or {otherwise}",
+        )
+
+
+def _as_of(options: RunOptions) -> datetime:
+    moment = options.as_of or (options.interval[1] if options.interval else datetime.now(UTC))
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def new_run_name(now: datetime) -> str:
+    """Return the name of a run that begins now; names sort as runs do."""
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"

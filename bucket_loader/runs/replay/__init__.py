@@ -1,0 +1,1 @@
+"""Replay: the dead letters of a run again, as a run of its own."""

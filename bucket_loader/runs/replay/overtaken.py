@@ -1,0 +1,89 @@
+"""What came later: which keys of a stream a later run has sent, and which its memory holds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bucket_loader.model import KINDS, StateError, StateUnavailableError
+from bucket_loader.planning import Plan, PlannedStream, plan_file
+from bucket_loader.runs.replay.replaying import Replaying
+from bucket_loader.runs.settle import sent_sequences
+from bucket_loader.state import State
+
+_SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
+
+
+def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -> list[bool]:
+    """Return for each key whether a later run has sent a user or a company of that key.
+
+    Raises:
+        StateError: nobody can know: a later run's plan is gone, and the stream has no memory.
+    """
+    found = nowhere(keys)
+    if not KINDS[stream.kind].ordered or not len(keys):
+        return found
+    state = replaying.state
+    for row in state.ledger.runs():
+        if row.number <= replaying.row.number:
+            continue
+        try:
+            later = plan_file.read(state.plan_folder(row.run), verify=False)
+        except StateUnavailableError:
+            raise
+        except StateError:
+            if not stream.remembers:
+                raise StateError(
+                    f"the plan of run {row.run}, which came later, is gone, so that nobody can know which of stream "
+                    f"{stream.name!r} it has sent",
+                    hint="`sync: full` sends every row with each run: run the pipeline again instead",
+                ) from None
+            # Then whatever is remembered may be newer.
+            found = [a or b for a, b in zip(found, are_known(state, stream.name, keys), strict=True)]
+            continue
+        for other in later.manifest.streams:
+            if other.name == stream.name:
+                sent = keys_of(later, other, sent_sequences(state.ledger, row.run, other))
+                found = [a or b for a, b in zip(found, _is_in(keys, sent), strict=True)]
+    return found
+
+
+def are_known(state: State, stream: str, keys: pa.Array) -> list[bool]:
+    """Return for each key whether the stream's memory holds it."""
+    found = nowhere(keys)
+    for part in state.memory().get(stream, []):
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(columns=["key"]):
+                found = [a or b for a, b in zip(found, _is_in(keys, batch.column(0)), strict=True)]
+    return found
+
+
+def nowhere(keys: pa.Array) -> list[bool]:
+    """Return "no" for each key."""
+    return [False] * len(keys)
+
+
+def _is_in(keys: pa.Array, others: pa.Array) -> list[bool]:
+    found: list[bool] = pc.is_in(keys, value_set=others).to_pylist()
+    return found
+
+
+def keys_of(planned: Plan, stream: PlannedStream, sequences: Sequence[int]) -> pa.Array:
+    """Return the keys of some sequences; these ascend."""
+    wanted, taken, first = pa.array(sequences, pa.int64()), [], 0
+    for batch in planned.keys(stream):
+        here = wanted.filter(pc.and_(pc.greater_equal(wanted, first), pc.less(wanted, first + batch.num_rows)))
+        taken.append(batch["key"].take(pc.subtract(here, first)))
+        first += batch.num_rows
+    return pa.concat_arrays(taken) if taken else pa.array([], pa.binary(16))
+
+
+def select_records(source: Path, sequences: Sequence[int], keys: pa.Array, final: Path) -> None:
+    """Write the records of a plan that stand at some sequences as a plan's file of their own."""
+    selected = final.with_suffix(".selected")
+    pq.write_table(pa.table([pa.array(sequences, pa.int64()), keys], schema=_SELECTED), selected)
+    plan_file.select(source, selected, final)
+    selected.unlink()
