@@ -31,7 +31,7 @@ class Audit:
     findings: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Give what `--json` prints."""
+        """Return what `--json` prints."""
         return {
             "run": self.run,
             "sound": not self.findings,

@@ -49,7 +49,7 @@ class Backfill:
         return codes[-1] if codes and codes[-1] not in _GOES_ON_AFTER else max(codes, default=0)
 
     def as_json(self) -> dict[str, Any]:
-        """Give what `--json` prints."""
+        """Return what `--json` prints."""
         return {
             "pipeline": self.job.pipeline.name,
             "exit_code": self.exit_code,
@@ -105,7 +105,7 @@ def windows(start: datetime, end: datetime, every: str) -> Iterator[Interval]:
 
 
 def _step(start: datetime, every: str, number: int) -> datetime:
-    """Give the n-th boundary. Counted from the start, so that a 31st comes back after a short month."""
+    """Return the n-th boundary. Counted from the start, so that a 31st comes back after a short month."""
     if every in _MONTHS:
         years, month = divmod(start.month - 1 + _MONTHS[every] * number, 12)
         year = start.year + years
@@ -123,7 +123,7 @@ def _step(start: datetime, every: str, number: int) -> datetime:
 
 
 def _streams(pipeline: Pipeline, named: tuple[str, ...]) -> list[Stream]:
-    """Give the streams that a backfill loads: the named ones, or all that can be.
+    """Return the streams that a backfill loads: the named ones, or all that can be.
 
     Raises:
         UsageError: one cannot be, or none is there.
@@ -159,7 +159,7 @@ def _is_cut(pipeline: Pipeline, stream: Stream) -> bool:
 
 
 def _loaded(job: Job) -> set[tuple[str, str]]:
-    """Give the intervals of earlier runs that loaded all of the streams and left nothing."""
+    """Return the intervals of earlier runs that loaded all of the streams and left nothing."""
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         return set()

@@ -66,7 +66,7 @@ class Evaluation(msgspec.Struct, rename="camel"):
 
 
 def defined_features(destination: Destination) -> dict[str, Any]:
-    """Give the features that are defined, as the API spells them.
+    """Return the features that are defined, as the API spells them.
 
     Raises:
         BucketLoaderError: the host or the key is not right, or cannot be used right now.
@@ -76,7 +76,7 @@ def defined_features(destination: Destination) -> dict[str, Any]:
 
 
 def evaluated_features(destination: Destination, context: Mapping[str, str]) -> dict[str, Any]:
-    """Give what each feature is in a context: dotted names (`company.id`) and texts.
+    """Return what each feature is in a context: dotted names (`company.id`) and texts.
 
     Raises:
         BucketLoaderError: the host or the key is not right, or cannot be used right now.
@@ -88,7 +88,7 @@ def evaluated_features(destination: Destination, context: Mapping[str, str]) -> 
 
 
 def evaluation_context(company: str, user: str | None, attributes: Sequence[str]) -> dict[str, str]:
-    """Give the context that the words of a command line mean.
+    """Return the context that the words of a command line mean.
 
     Raises:
         UsageError: an attribute is not `name=text`, or something is given twice.
@@ -121,7 +121,7 @@ def evaluation_context(company: str, user: str | None, attributes: Sequence[str]
 
 
 def get(destination: Destination, endpoint: str, query: str = "") -> tuple[Outcome, bytes]:
-    """Read an endpoint once; gives what came of it, and the answer."""
+    """Read an endpoint once; return what came of it, and the answer."""
     watchdog, proof = Watchdog(), Proof()
     route = route_of(destination, endpoint)
     client = Client(route, proof, watchdog)
@@ -133,7 +133,7 @@ def get(destination: Destination, endpoint: str, query: str = "") -> tuple[Outco
 
 
 def refused(outcome: Outcome, destination: Destination, endpoint: str) -> BucketLoaderError:
-    """Give the error that a read which came to nothing ends with."""
+    """Return the error that a read which came to nothing ends with."""
     where = route_of(destination, endpoint).url  # without the query, and without the key
     kind = "secret" if destination.api == "front" else "publishable"
     if outcome.status == _WRONG_ENDPOINT and destination.api == "front":
@@ -235,6 +235,6 @@ def _table(listener: Listener, columns: Sequence[str], rows: Sequence[Sequence[s
 
 
 def _plain(text: str) -> str:
-    """Give a text that is safe on a terminal, and fits."""
+    """Return a text that is safe on a terminal, and fits."""
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= _SHOWN_LENGTH else f"{shown[: _SHOWN_LENGTH - 1]}…"

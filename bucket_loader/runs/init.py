@@ -57,7 +57,7 @@ class Column:
     nulls: int
 
     def all_match(self, pattern: str) -> bool:
-        """Tell whether there are values, and each is a text of this form."""
+        """Whether there are values, and each is a text of this form."""
         return bool(self.values) and all(isinstance(v, str) and re.fullmatch(pattern, v) for v in self.values)
 
 
@@ -87,7 +87,7 @@ def first_pipeline(source: str, *, record: str | None, name: str | None) -> str:
 
 
 def _url_written(url: str) -> str:
-    """Give a database's URL as the file may hold it: what may be a password is left to the environment."""
+    """Return a database's URL as the file may hold it: what may be a password is left to the environment."""
     return "${DATABASE_URL}" if _holds_password(url) else url
 
 
@@ -103,7 +103,7 @@ def _shown(source: str) -> str:
 
 
 def _source(source: str) -> tuple[str, AnySource, str]:
-    """Give the source's words for the file, its model, and a name."""
+    """Return the source's words for the file, its model, and a name."""
     if scheme_of(source) not in {None, *REMOTE}:
         url, _, table = source.partition("#")
         if not table:
@@ -126,7 +126,7 @@ def _source(source: str) -> tuple[str, AnySource, str]:
 
 
 def _path_of(source: str) -> str:
-    """Give a path without the query of an address."""
+    """Return a path without the query of an address."""
     return source.partition("?")[0] if scheme_of(source) in {"http", "https"} else source
 
 
@@ -221,7 +221,7 @@ def _stream(label: str, words: str, kind: Kind, columns: list[Column]) -> Iterat
 
 
 def _identity(columns: list[Column], used: set[str]) -> str | None:
-    """Give the column that seems to number the rows: an id that no field uses and no two rows share."""
+    """Return the column that seems to number the rows: an id that no field uses and no two rows share."""
     for column in columns:
         distinct = len(set(map(str, column.values))) == len(column.values) and not column.nulls
         if column.name not in used and distinct and re.fullmatch(r".*_?id", column.name.lower()):
@@ -261,7 +261,7 @@ def _field_lines(kind: Kind, columns: list[Column], used: set[str]) -> Iterator[
 
 
 def _spec(column: Column, *, needs_type: bool) -> str:
-    """Give the words of a field over a column, with a type where its texts all look like one."""
+    """Return the words of a field over a column, with a type where its texts all look like one."""
     words: dict[str, str] = {}
     form = next((form for form, pattern in _TIMESTAMP_FORMS if column.all_match(pattern)), None)
     if form is not None:

@@ -54,7 +54,7 @@ def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, 
 
 
 def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
-    """Give a plan's counts as `--json` prints them."""
+    """Return a plan's counts as `--json` prints them."""
     return {
         "run": planned.manifest.run,
         "pipeline": planned.manifest.pipeline,
@@ -145,7 +145,7 @@ def _is_refusal(answer: bytes) -> bool:
 
 
 def past_runs(job: Job, *, last: int) -> dict[str, Any]:
-    """Give past runs, newest first (DESIGN section 5)."""
+    """Return past runs, newest first (DESIGN section 5)."""
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         return {"runs": [], "cursors": {}}

@@ -36,7 +36,7 @@ def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
 
 
 def release_held(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
-    """Decide over held unknowns: send them again with the next `run`, or drop them. Gives how many records.
+    """Decide over held unknowns: send them again with the next `run`, or drop them; return how many records there were.
 
     What is dropped goes to the dead letters first: it may have been applied, and nobody will send it again by itself.
     """
@@ -105,7 +105,7 @@ def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
 
 
 def _ages(state: State, folder: Path, paths: Iterable[Path]) -> dict[str, float]:
-    """Give when what is in a folder was written last, by run; here or in the store."""
+    """Return when what is in a folder was written last, by run; here or in the store."""
     found = {path.stem: path.stat().st_mtime for path in paths}
     for one in state.files.listed(state.layout.name(folder)):
         run = one.name.split("/")[1]

@@ -23,7 +23,7 @@ _SHIFT: Final = np.uint64(29)
 
 
 def digest(batches: Iterable[pa.RecordBatch], chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str | None:
-    """Give the digest of some records of a plan: the same for the same records, in whatever order they come.
+    """Return the digest of some records of a plan: the same for the same records, in whatever order they come.
 
     It is a sum over the records, so it needs no memory; what is summed are hashes of keys and contents, in which the
     time of the run has no part.
@@ -54,7 +54,7 @@ def _words(column: pa.Array) -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]
 
 
 def interval_receipts(job: Job, interval: Interval) -> dict[str, Any]:
-    """Give the receipts of an interval, oldest first: a run each."""
+    """Return the receipts of an interval, oldest first: a run each."""
     start, end = map(wire_timestamp, interval)
     state = look_at_state(job.pipeline, job.state_place)
     found: list[dict[str, Any]] = []

@@ -62,7 +62,7 @@ def _settle_streams(state: State, planned: Plan) -> None:
 
 
 def _is_hashed(stream: PlannedStream) -> bool:
-    """Tell whether the plan knows what its records hold without reading them."""
+    """Whether the plan knows what its records hold without reading them."""
     return bool(stream.records) and stream.remembers
 
 
@@ -77,7 +77,7 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates
 
 
 def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
-    """Give the high-water mark that a stream has reached."""
+    """Return the high-water mark that a stream has reached."""
     if stream.cursor is None:
         return None
     known = ledger.cursors().get(stream.name)
@@ -86,12 +86,12 @@ def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
 
 
 def sent_sequences(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
-    """Give the sequences that were delivered, or may have been, ascending."""
+    """Return the sequences that were delivered, or may have been, ascending."""
     return [int(sequence) for sequence in np.flatnonzero(_fates(ledger, run_name, stream))]
 
 
 def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
-    """Give the sequences that nothing became of: neither sent nor judged."""
+    """Return the sequences that nothing became of: neither sent nor judged."""
     fates = _fates(ledger, run_name, stream)
     for row in ledger.chunks(run_name, stream.position, "rejected", "dropped"):
         _mark_all(fates, row, _DELIVERED)

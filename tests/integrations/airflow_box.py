@@ -80,12 +80,12 @@ class Box:
             return connection.execute(query, values).fetchall()
 
     def run_state(self, dag_id, run_id):
-        """Give the state of a DAG run; None when it is not there."""
+        """Return the state of a DAG run; None when it is not there."""
         found = self.rows("select state from dag_run where dag_id = ? and run_id = ?", dag_id, run_id)
         return found[0][0] if found else None
 
     def tasks(self, dag_id, run_id):
-        """Give (state, attempts, process) of each task instance, by name and number."""
+        """Return (state, attempts, process) of each task instance, by name and number."""
         query = (
             "select task_id, map_index, state, try_number, pid from task_instance where dag_id = ? and run_id = ? "
             "order by task_id, map_index"
@@ -93,7 +93,7 @@ class Box:
         return {(row[0], row[1]): row[2:] for row in self.rows(query, dag_id, run_id)}
 
     def told(self, dag_id, run_id, task_id):
-        """Give what a task's attempts told Airflow (XCom), one for each number."""
+        """Return what a task's attempts told Airflow (XCom), one for each number."""
         query = "select value from xcom where dag_id = ? and run_id = ? and task_id = ? and key = ? order by map_index"
         found = [json.loads(row[0]) for row in self.rows(query, dag_id, run_id, task_id, "return_value")]
         return [json.loads(value) if isinstance(value, str) else value for value in found]
@@ -113,18 +113,18 @@ class Box:
         return self.run_state(dag_id, run_id)
 
     def logs(self):
-        """Give the ends of its services' logs."""
+        """Return the ends of its services' logs."""
         return "\n".join(f"--- {file.name}\n{file.read_text()[-3000:]}" for file in self.home.glob("*.log"))
 
     def task_logs(self):
-        """Give all that its tasks have logged."""
+        """Return all that its tasks have logged."""
         return "\n".join(file.read_text("utf-8") for file in (self.home / "logs").rglob("attempt=*.log"))
 
     # --- its commands and services ---------------------------------------------------------------------------------
 
     @contextmanager
     def commands(self):
-        """Give a function that runs commands of Airflow, all in one process: its imports take seconds."""
+        """Return a function that runs commands of Airflow, all in one process: its imports take seconds."""
         with (self.home / "commands.log").open("wb") as log:
             process = subprocess.Popen(
                 [str(self.python), "-c", _COMMANDS], env=self.environment, text=True,

@@ -108,7 +108,7 @@ def run_case(case):
 
 
 def provider():
-    """Give what Airflow itself knows of us."""
+    """Return what Airflow itself knows of us."""
     from airflow.providers_manager import ProvidersManager
 
     manager = ProvidersManager()

@@ -120,7 +120,7 @@ def tell(box, command, emulator):
 
 
 def night(box, emulator):
-    """Give what is known of the nightly run."""
+    """Return what is known of the nightly run."""
     (task,) = box.tasks("nightly_sync", "night").values()
     ended = task[0] == "success"
     return {

@@ -65,7 +65,7 @@ def files(folder, url):
 
 
 def cases(folder, url):
-    """Give every case: an operator, where it runs, and what goes wrong."""
+    """Return every case: an operator, where it runs, and what goes wrong."""
 
     def case(name, pipeline, *, interval=DAY, environment=None, **more):
         case_of = {key: more.pop(key) for key in ("faults", "interrupt", "again") if key in more}
@@ -115,7 +115,7 @@ def cases(folder, url):
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def found(request, tmp_path_factory, shared_emulator):
-    """Give what came of every case in one version of Airflow: asked once, whichever worker comes first."""
+    """Return what came of every case in one version of Airflow: asked once, whichever worker comes first."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     box = Box(request.param, shared / f"airflow{request.param}")
@@ -132,7 +132,7 @@ def found(request, tmp_path_factory, shared_emulator):
 
 
 def ids(case, kind="user"):
-    """Give whose records arrived, in order."""
+    """Return whose records arrived, in order."""
     return [item["item"]["userId"] for item in case["journal"] if item["type"] == kind]
 
 

@@ -18,7 +18,7 @@ PUBLISHABLE = "pub_test_0123456789"  # the emulator's
 
 
 def rule(field, value):
-    """Give a rule that one value of one field decides."""
+    """Return a rule that one value of one field decides."""
     return {"filter": {"type": "context", "field": field, "operator": "IS", "values": [value]}}
 
 

@@ -75,7 +75,7 @@ def events(workplace, count):
 
 
 def named(workplace):
-    """Give the sequences that the ledger names as possibly applied more than once, and how much oftener."""
+    """Return the sequences that the ledger names as possibly applied more than once, and how much oftener."""
     (path,) = workplace.folder.glob(".bucket_loader/*/ledger.db")
     found = Counter()
     with closing(Ledger(path)) as ledger:
@@ -87,7 +87,7 @@ def named(workplace):
 
 
 def repeated(emulator):
-    """Give which events the emulator accepted oftener than once, by their number, and how much oftener."""
+    """Return which events the emulator accepted oftener than once, by their number, and how much oftener."""
     accepted = Counter(int(entry["item"]["attributes"]["n"]) for entry in emulator.journal())
     return accepted.keys(), Counter({number: times - 1 for number, times in accepted.items() if times > 1})
 
@@ -371,7 +371,7 @@ SAYING = {
 
 
 def leaks(workplace, *texts):
-    """Give every place that holds the key: files, and what was said."""
+    """Return every place that holds the key: files, and what was said."""
     found = [
         str(path)
         for path in workplace.folder.rglob("*")

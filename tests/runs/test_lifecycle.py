@@ -29,7 +29,7 @@ def events(workplace):
 
 
 def root(workplace):
-    """Give the folder of the only state."""
+    """Return the folder of the only state."""
     (found,) = (workplace.folder / ".bucket_loader").iterdir()
     return found
 

@@ -38,7 +38,7 @@ def load(workplace, *words, day=DAY):
 
 
 def receipts(workplace, *words, day=DAY):
-    """Give the receipts of a day."""
+    """Return the receipts of a day."""
     return json.loads(workplace.command("status", "--interval", *day, "--json", *words).stdout)["receipts"]
 
 

@@ -48,18 +48,18 @@ def ten(workplace):
 
 
 def counts(result):
-    """Give where the rows went, without the zeros."""
+    """Return where the rows went, without the zeros."""
     assert result.exception is None, result.stderr
     return {name: number for name, number in result.summary["streams"]["companies"].items() if number}
 
 
 def sent(emulator, after):
-    """Give the items that the emulator took after so many."""
+    """Return the items that the emulator took after so many."""
     return [entry["item"] for entry in emulator.journal()[after:]]
 
 
 def audited(workplace, result):
-    """Tell whether the audit of a run finds nothing."""
+    """Whether the audit of a run finds nothing."""
     found = workplace.command("audit", result.summary["run"], "--json")
     return json.loads(found.stdout)["sound"]
 

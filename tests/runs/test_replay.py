@@ -30,7 +30,7 @@ def replay(workplace, file, *words):
 
 
 def counts(result, stream):
-    """Give what became of a stream's letters, without the zeros."""
+    """Return what became of a stream's letters, without the zeros."""
     return {name: number for name, number in result.summary["streams"][stream].items() if number}
 
 

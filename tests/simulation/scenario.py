@@ -41,7 +41,7 @@ from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.runs.run import finish_run
-from bucket_loader.state import dead_letters
+from bucket_loader.state import StateLayout, dead_letters
 from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
 from bucket_loader.state.state import State
 
@@ -438,7 +438,7 @@ class Simulated(Job):
 
     def open_state(self) -> State:
         """Open it; nobody else does."""
-        return State(self.folder, Ledger(self.folder / "ledger.db"), io.BytesIO())
+        return State(StateLayout(self.folder), Ledger(self.folder / "ledger.db"), io.BytesIO())
 
 
 # --- the process's surroundings ------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class BucketHook(BaseHook):  # type: ignore[misc]  # Airflow lives in environmen
         self.bucket_conn_id = bucket_conn_id
 
     def variables(self) -> dict[str, str]:
-        """Give what the connection says, as pipeline files refer to it; nothing when there is no default connection.
+        """Return what the connection says, as pipeline files refer to it; nothing when there is no default connection.
 
         Raises:
             AirflowNotFoundException: a connection was named and is not there.
@@ -51,7 +51,7 @@ class BucketHook(BaseHook):  # type: ignore[misc]  # Airflow lives in environmen
         return {name: str(value) for name, value in given.items() if value}
 
     def get_conn(self) -> "Destination":
-        """Give the connection as a pipeline file's `destination:`.
+        """Return the connection as a pipeline file's `destination:`.
 
         Raises:
             BucketLoaderError: it has no secret key, or a base URL that is none.
@@ -99,7 +99,7 @@ class BucketHook(BaseHook):  # type: ignore[misc]  # Airflow lives in environmen
 
 
 def _base_url(connection: Any) -> str | None:  # noqa: ANN401  # Airflow's Connection, of either version
-    """Give the host as a URL; a connection written as `bucket://:key@host:port` has no scheme for it."""
+    """Return the host as a URL; a connection written as `bucket://:key@host:port` has no scheme for it."""
     host: str | None = connection.host
     if not host or "://" in host:
         return host

@@ -220,7 +220,7 @@ def _moment(given: Any) -> datetime | None:  # noqa: ANN401  # a datetime, of Ai
 
 
 def _uses_interval(pipeline: "Pipeline", streams: tuple[str, ...]) -> bool:
-    """Tell whether the chosen streams read by the interval; a query's named sources all count."""
+    """Whether the chosen streams read by the interval; a query's named sources all count."""
     from bucket_loader.config import QuerySource, interval_is_used
 
     chosen = [pipeline.source_of(stream) for stream in pipeline.streams if not streams or stream.name in streams]
@@ -240,7 +240,7 @@ def _no_interval(why: str) -> UsageError:
 
 
 def _ending(exit_code: int, status: str, error: BucketLoaderError | None) -> Exception:
-    """Give the exception that ends a task as a run ended: skipped, failed for good, or to be tried again."""
+    """Return the exception that ends a task as a run ended: skipped, failed for good, or to be tried again."""
     if exit_code == _EMPTY:
         return cast("Exception", AirflowSkipException("there was nothing to do"))
     told = f"{status}: {error}" if error is not None else status
