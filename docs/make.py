@@ -10,12 +10,13 @@ import click
 
 from bucket_loader.cli.commands import main
 from bucket_loader.config.yaml_file import json_schema
+from bucket_loader.delivery.course import next_step
 
 FOLDER = Path(__file__).parent
 
 
 def command_line() -> str:
-    """Give `cli.md`: every command's own help."""
+    """Return `cli.md`: every command's own help."""
     parts = [
         "# The command line\n",
         "Every command's `--help`, as it prints it. This page is made by `python docs/make.py`.\n",
@@ -35,11 +36,20 @@ def _section(name: str, command: click.Command) -> str:
 
 
 def schema() -> str:
-    """Give `pipeline.schema.json`: what editors check a pipeline file against."""
+    """Return `pipeline.schema.json`: what editors check a pipeline file against."""
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
-PAGES = {"cli.md": command_line, "pipeline.schema.json": schema}
+def delivery() -> str:
+    """Return `delivery.md` with the table of verdicts that stands at the function which decides what follows."""
+    before, _, rest = (FOLDER / "delivery.md").read_text("utf-8").partition(f"{_VERDICTS}\n")
+    _, _, after = rest.partition(f"{_VERDICTS_END}\n")
+    rows = [line.strip() for line in (next_step.__doc__ or "").splitlines() if line.strip().startswith("|")]
+    return "".join([before, f"{_VERDICTS}\n", *(f"{row}\n" for row in rows), f"{_VERDICTS_END}\n", after])
+
+
+_VERDICTS, _VERDICTS_END = "<!-- verdicts -->", "<!-- /verdicts -->"
+PAGES = {"delivery.md": delivery, "cli.md": command_line, "pipeline.schema.json": schema}
 
 
 if __name__ == "__main__":

@@ -3,16 +3,30 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import Final
 
-from bucket_loader.delivery.http.retry import Case
-from bucket_loader.model import Chunk
-
-if TYPE_CHECKING:
-    from bucket_loader.delivery.attempts import Attempts
+from bucket_loader.delivery.course import NEW, ChunkHistory
+from bucket_loader.model import SYSTEM, Chunk, Clock, Outcome
 
 POSTPONED_MAX: Final = 4  # chunks; in an outage no more become ambiguous than these and those in flight
-WAIT_S: Final = 0.5  # how often a waiter looks again
+
+
+@dataclass(slots=True)
+class Work:
+    """A chunk in a worker's hands: what is known of it, and what its latest attempt came to.
+
+    Attributes:
+        chunk: which one.
+        history: as `next_step` wrote it.
+        when_sent: the run's successes at the moment when the latest attempt was sent.
+        outcome: what that attempt came to, until it is decided what follows; None when there is none.
+    """
+
+    chunk: Chunk
+    history: ChunkHistory = NEW
+    when_sent: int = 0
+    outcome: Outcome | None = None
 
 
 class Queue:
@@ -26,12 +40,14 @@ class Queue:
     `lead`; others only come in while connections are missing, open them, and leave it to the lead to use them.
     """
 
-    def __init__(
+    def __init__(  # what it asks of others
         self,
         chunks: Iterator[Chunk],
         stopped: threading.Event,
+        *,
         room: Callable[[], int],
         one_is_enough: Callable[[], bool],
+        clock: Clock = SYSTEM,
     ) -> None:
         self._chunks = chunks
         self._stopped = stopped
@@ -40,17 +56,20 @@ class Queue:
         self._lead: object = None
         self._next: Chunk | None = None
         self._ended = False
-        self._postponed: deque[tuple[Chunk, Case]] = deque()
-        self._cases: dict[str, Case] = {}
-        self._undecided: deque[Attempts] = deque()
+        self._postponed: deque[Work] = deque()
+        self._histories: dict[str, ChunkHistory] = {}
+        self._undecided: deque[Work] = deque()
         self._out: list[frozenset[str]] = []
-        self._condition = threading.Condition()
+        self._condition = clock.threading.Condition()
+        self._look_s = clock.look_s
 
-    def take(self, who: object, most: int = 1) -> "list[Chunk] | Attempts | None":
+    def take(self, who: object, most: int = 1) -> list[Chunk] | Work | None:
         """Wait for something to do, for a worker that has nothing.
 
-        Gives what another could not finish; or chunks, as many as there is room for and nothing in flight shares an id
-        with; or None at the end, when nothing is in flight that could still be passed on, and when the run is stopped.
+        Returns:
+            What another could not finish; or chunks, as many as there is room for and nothing in flight shares an id
+            with; or None at the end, when nothing is in flight that could still be passed on, and when the run is
+            stopped.
         """
         with self._condition:
             self._leave(who)
@@ -63,10 +82,10 @@ class Queue:
                     return taken
                 if self._ended and not self._out:
                     return None
-                self._condition.wait(WAIT_S)
+                self._condition.wait(self._look_s)
 
     def take_more(self, who: object, most: int, ending: int) -> list[Chunk]:
-        """Give chunks for a worker that has others, without waiting.
+        """Return chunks for a worker that has others, without waiting.
 
         Args:
             who: the worker.
@@ -93,7 +112,7 @@ class Queue:
         return taken
 
     def leads(self, who: object) -> bool:
-        """Tell whether a worker is the one that has chunks in flight while others only open connections."""
+        """Whether a worker is the one that has chunks in flight while others only open connections."""
         return self._lead is who
 
     def step_back(self, who: object) -> None:
@@ -109,29 +128,28 @@ class Queue:
     def _postponed_before(self) -> Chunk | None:
         if not self._postponed:
             return None
-        chunk, case = self._postponed.popleft()
-        self._cases[chunk.members] = case
-        return chunk
+        work = self._postponed.popleft()
+        self._histories[work.chunk.members] = work.history
+        return work.chunk
 
-    def pass_on(self, attempts: "Attempts") -> None:
+    def pass_on(self, work: Work) -> None:
         """Let whoever has nothing in flight go on with a chunk."""
         with self._condition:
-            self._undecided.append(attempts)
+            self._undecided.append(work)
             self._condition.notify()
 
     def may_postpone(self, chunk: Chunk) -> bool:
-        """Tell whether a chunk may come later than those after it: not where order matters, and not too many."""
+        """Whether a chunk may come later than those after it: not where order matters, and not too many."""
         return not chunk.ids and len(self._postponed) < POSTPONED_MAX
 
-    def postpone(self, chunk: Chunk, case: Case) -> None:
-        """Give a chunk back, to be taken after all others."""
-        case.yields, case.postponed = False, True
+    def postpone(self, work: Work) -> None:
+        """Take a chunk back; it is handed out again after all others."""
         with self._condition:
-            self._postponed.append((chunk, case))
+            self._postponed.append(work)
 
-    def case(self, chunk: Chunk) -> Case | None:
-        """Give what is known of a chunk that was postponed before."""
-        return self._cases.pop(chunk.members, None)
+    def work(self, chunk: Chunk) -> Work:
+        """Return a chunk that was taken, with what is known of it when it was postponed before."""
+        return Work(chunk, self._histories.pop(chunk.members, NEW) if self._histories else NEW)
 
     def done(self, *chunks: Chunk) -> None:
         """Say that chunks are no longer in flight."""

@@ -17,6 +17,10 @@ from .chunks import (
     ranges as ranges,
     read_ranges as read_ranges,
 )
+from .clock import (
+    SYSTEM as SYSTEM,
+    Clock as Clock,
+)
 from .contract import (
     ERROR_CODES as ERROR_CODES,
     LENIENT as LENIENT,
@@ -65,6 +69,8 @@ from .evaluation.rules import (
     flatten as flatten,
 )
 from .files import (
+    DISK as DISK,
+    Disk as Disk,
     file_digest as file_digest,
     make_folder as make_folder,
     sync as sync,

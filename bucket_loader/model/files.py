@@ -11,8 +11,25 @@ from typing import BinaryIO, Final
 _UNFINISHED: Final = ".unfinished"
 
 
+class Disk:
+    """How bytes get to a disk and stay there; a rehearsal of power cuts has one of its own."""
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """Write some of the bytes to an open file, and return how many."""
+        return os.write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        """Make what was written to an open file, or a folder's list of names, survive a power cut."""
+        os.fsync(descriptor)
+
+
+DISK: Final = Disk()
+
+
 @contextmanager
-def written_whole(path: Path, *, beside: Path | None = None, sync_folder: bool = True) -> Iterator[BinaryIO]:
+def written_whole(
+    path: Path, *, beside: Path | None = None, sync_folder: bool = True, disk: Disk = DISK
+) -> Iterator[BinaryIO]:
     """Open a file to write it whole: it is complete under its name and survives a power cut, or it is not there.
 
     It is written beside its place, synced, renamed, and then its folder is synced. It is for its owner alone.
@@ -21,6 +38,7 @@ def written_whole(path: Path, *, beside: Path | None = None, sync_folder: bool =
         path: its name; a file that is there is replaced.
         beside: its name until it is complete, where several processes may write it at once.
         sync_folder: whether its name has to survive a power cut too.
+        disk: where it lies.
 
     Raises:
         OSError: the disk refuses; what was there before is still there.
@@ -31,30 +49,30 @@ def written_whole(path: Path, *, beside: Path | None = None, sync_folder: bool =
         with os.fdopen(os.open(unfinished, flags, 0o600), "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            disk.sync(file.fileno())
         unfinished.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
     if sync_folder:
-        sync(path.parent)
+        sync(path.parent, disk)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, disk: Disk = DISK) -> None:
     """Make a folder, and those above it, for their owner alone; their names survive a power cut."""
     missing = [path, *path.parents]
     missing = missing[: next(number for number, folder in enumerate(missing) if folder.is_dir())]
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True, mode=0o700)
-        sync(folder.parent)
+        sync(folder.parent, disk)
 
 
-def sync(path: Path) -> None:
+def sync(path: Path, disk: Disk = DISK) -> None:
     """Make a file, or a folder's list of names, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        disk.sync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -187,7 +187,7 @@ def _level(exit_code: int) -> int:
 
 
 class _LogObjects(logging.Formatter):
-    """Makes one JSON object of each record of a log."""
+    """Makes one JSON object of each record of a library's log; what is ours to say is events."""
 
     def __init__(self, objects: Objects) -> None:
         super().__init__()
@@ -195,15 +195,10 @@ class _LogObjects(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object's line."""
-        is_ours = record.name.split(".")[0] == "bucket_loader"
-        message = record.getMessage() if is_ours else _template(record)
-        members: dict[str, Any] = dict(getattr(record, "told", {}))
-        if not is_ours:
-            members["logger"] = record.name
+        members: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[0] is not None:
             members |= crash(record.exc_info[0], record.exc_info[2])
-        name = members.pop("event", "log")
-        return self._objects.line(record.levelno, name, message, at_s=record.created, members=members)
+        return self._objects.line(record.levelno, "log", _template(record), at_s=record.created, members=members)
 
 
 def _template(record: logging.LogRecord) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bucket_loader.reporting.json_lines import Objects
     from bucket_loader.reporting.prometheus import Textfile
 
-OURS: Final = "bucket_loader"
 FORMATS: Final = ("text", "json")
 VARIABLE: Final = "BUCKET_LOADER_LOG_FORMAT"
 HELD_MAX: Final = 200  # lines of a quiet run that may still fail
@@ -45,7 +44,7 @@ class Output:
         self._own: events.Listener | None = None
         self._metrics: Textfile | None = None
         self._handler = _Handler(self._lines)
-        self._handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith(OURS))
+        self._handler.setLevel(logging.WARNING)
         text = logging.Formatter("%(levelname)s %(message)s")
         self._handler.setFormatter(text if self._objects is None else self._objects.formatter())
 
@@ -53,9 +52,7 @@ class Output:
         """Begin to write what is logged."""
         if sys.stderr is None:  # else the next file that is opened would be stderr to every library
             give_up_stderr()
-        ours = logging.getLogger(OURS)
-        self._before = ours.level, threading.excepthook
-        ours.setLevel(logging.INFO if self.is_json else logging.WARNING)
+        self._excepthook = threading.excepthook
         logging.getLogger().addHandler(self._handler)
         if self.is_json:
             logging.captureWarnings(capture=True)
@@ -65,8 +62,7 @@ class Output:
     def __exit__(self, *_: object) -> None:
         """Leave everything as it was."""
         logging.getLogger().removeHandler(self._handler)
-        level, threading.excepthook = self._before
-        logging.getLogger(OURS).setLevel(level)
+        threading.excepthook = self._excepthook
         if self.is_json:
             logging.captureWarnings(capture=False)
 

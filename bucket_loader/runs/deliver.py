@@ -1,9 +1,8 @@
 """How a run is delivered: the one place of this room that knows how delivery is called."""
 
-import time
 from dataclasses import replace
 
-from bucket_loader.delivery import Delivery
+from bucket_loader.delivery import Assignment, LedgerJournal, Tally, deliver
 from bucket_loader.model import BucketLoaderError, InterruptedRunError, give_memory_back
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
@@ -14,22 +13,31 @@ from bucket_loader.state import DeadLetters, State
 
 def deliver_run(job: Job, state: State, planned: Plan) -> Summary:
     """Send what a begun run still has to send, and say how it ended."""
-    delivery = Delivery(
-        plan=planned,
-        ledger=state.ledger,
-        letters=DeadLetters(state.dead_letters(planned.manifest.run), state.letters_kept(planned.manifest.run)),
-        destination=job.pipeline.destination,
-        clock=time.monotonic,
-        stopped=job.stopped,
-    )
+    assignment = _assignment(job, state, planned)
     error: BucketLoaderError | None = None
     give_memory_back()
     try:
-        with watched(job.listener, delivery.tally):
-            delivery.deliver()
+        with watched(job.listener, assignment.tally):
+            deliver(assignment)
     except BucketLoaderError as failure:
         error = failure
     if error is None and job.stopped.is_set():
         error = InterruptedRunError(job.signal_number)
-    tally = delivery.tally
+    tally = assignment.tally
     return replace(end_run(job, state, planned, error), requests=tally.requests, retries=tally.retries)
+
+
+def _assignment(job: Job, state: State, planned: Plan) -> Assignment:
+    run, destination, clock = planned.manifest.run, job.pipeline.destination, job.outside.clock
+    letters = DeadLetters(state.dead_letters(run), state.letters_kept(run), clock, state.disk)
+    return Assignment(
+        plan=planned,
+        ledger=state.ledger,
+        journal=LedgerJournal(planned, state.ledger, letters),
+        transport=job.outside.transport(destination),
+        destination=destination,
+        stopped=job.stopped,
+        tally=Tally(run),
+        tell=job.listener.tell,
+        clock=clock,
+    )

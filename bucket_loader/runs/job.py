@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bucket_loader.config import Pipeline, Share, duration_s, share
+from bucket_loader.delivery import Outside
 from bucket_loader.model import InterruptedRunError, StateLockedError, UsageError
 from bucket_loader.reporting import Listener, RowsRead
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
@@ -85,6 +86,7 @@ class Job:
         has_key: whether the pipeline's key is real; looking at past runs needs none.
         stopped: set by a signal: drain.
         signal_number: which one.
+        outside: how it sends, and what time it is.
     """
 
     pipeline: Pipeline
@@ -95,6 +97,7 @@ class Job:
     has_key: bool = True
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT
+    outside: Outside = field(default_factory=Outside)
 
     @property
     def state_place(self) -> StatePlace:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bucket_loader.delivery import refused
+from bucket_loader.delivery import rejections
 from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError, wire_now
 from bucket_loader.planning import plan_file
 from bucket_loader.reporting import Note
@@ -69,7 +69,7 @@ def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
         stream = planned.manifest.streams[chunk.stream]
         letters.append(
             dead_letters.entry(rejection, run=run_name, stream=stream.name, number=str(rejection.sequence))
-            for rejection in refused(planned, stream, chunk.sequences, reason)
+            for rejection in rejections(planned, stream, chunk.sequences, reason)
         )
 
 

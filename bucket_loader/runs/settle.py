@@ -72,7 +72,7 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates
     file = snapshot_file(stream.position, stream.name, planned.manifest.run)
     make_folder(state.snapshots)
     schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
-    rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema)
+    rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema, state.disk)
     return state.keep_part(file, rows)
 
 

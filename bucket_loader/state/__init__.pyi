@@ -15,15 +15,18 @@ from .layout import (
     snapshot_file as snapshot_file,
 )
 from .ledger import (
+    Ambiguous as Ambiguous,
     ChunkRow as ChunkRow,
     ChunkState as ChunkState,
-    Conclusion as Conclusion,
+    Concluded as Concluded,
+    Intent as Intent,
     Ledger as Ledger,
     NewStream as NewStream,
     Replay as Replay,
     RunRow as RunRow,
     RunStatus as RunStatus,
     SnapshotFile as SnapshotFile,
+    SplitInto as SplitInto,
 )
 from .ledger.connecting import (
     Waiting as Waiting,

@@ -5,7 +5,6 @@ around a crash; its id is the same, and `read` drops the second.
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.model import Rejection, StateUnavailableError, make_folder, sync
+from bucket_loader.model import DISK, SYSTEM, Clock, Disk, Rejection, StateUnavailableError, make_folder, sync
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -53,11 +52,14 @@ def entry(rejection: Rejection, *, run: str, stream: str, number: str) -> Entry:
 class DeadLetters:
     """An append-only file of entries."""
 
-    def __init__(self, path: Path, keep: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, keep: Callable[[bytes], None] | None = None, clock: Clock = SYSTEM, disk: Disk = DISK
+    ) -> None:
         self.path = path
+        self._disk = disk
         self._keep = keep  # makes lines outlive this disk
         self._encoder = msgspec.json.Encoder()
-        self._lock = threading.Lock()
+        self._lock = clock.threading.Lock()
 
     def append(self, entries: Iterable[Entry]) -> int:
         """Append entries and sync them; gives how many. The file is made with the first.
@@ -81,7 +83,7 @@ class DeadLetters:
         return len(lines)
 
     def _write(self, data: bytes) -> None:
-        make_folder(self.path.parent)
+        make_folder(self.path.parent, self._disk)
         is_new = not self.path.exists()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
@@ -89,10 +91,10 @@ class DeadLetters:
             if not self._ends_with_line():
                 data = b"\n" + data  # a crash left half a line: it stays apart from what follows
             while data:
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
+                data = data[self._disk.write(descriptor, data) :]
+            self._disk.sync(descriptor)
             if is_new:
-                sync(self.path.parent)
+                sync(self.path.parent, self._disk)
         finally:
             os.close(descriptor)
 

@@ -20,7 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import Counts, Sync, written_whole
+from bucket_loader.model import DISK, Counts, Disk, Sync, written_whole
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
@@ -268,11 +268,13 @@ def _has_ids(part: Path) -> bool:
     return "ids" in pq.read_schema(part).names
 
 
-def write_part(path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema = PART_SCHEMA) -> int:
+def write_part(
+    path: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema = PART_SCHEMA, disk: Disk = DISK
+) -> int:
     """Write a part durably: complete under its name, or not there. Returns its rows."""
     rows = 0
     with (
-        written_whole(path) as file,
+        written_whole(path, disk=disk) as file,
         pq.ParquetWriter(file, schema, compression=_COMPRESSION, use_dictionary=False) as writer,
     ):
         for batch in batches:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from bucket_loader.model import StateError, file_digest, make_folder, written_whole
+from bucket_loader.model import DISK, Disk, StateError, file_digest, make_folder, written_whole
 from bucket_loader.state.layout import MANIFEST, StateLayout
 from bucket_loader.state.ledger import Ledger, SnapshotFile
 from bucket_loader.state.store import Files
@@ -13,8 +13,16 @@ from bucket_loader.state.store import Files
 class State:
     """An opened state: locked, and its ledger open."""
 
-    def __init__(self, layout: StateLayout, ledger: Ledger, lock: IO[bytes], files: Files | None = None) -> None:
+    def __init__(  # what it is made of
+        self,
+        layout: StateLayout,
+        ledger: Ledger,
+        lock: IO[bytes],
+        files: Files | None = None,
+        disk: Disk = DISK,
+    ) -> None:
         self.layout = layout
+        self.disk = disk
         self.ledger = ledger
         self.files = files if files is not None else Files(layout.root)
         self._lock = lock

@@ -5,13 +5,16 @@ from itertools import count
 
 import pytest
 
-from bucket_loader.delivery.queue import Queue
+from bucket_loader.delivery.queue import Queue, Work
 from bucket_loader.model.chunks import Chunk
 
 
 def chunk(number, *ids):
     """Make a chunk of one record."""
     return Chunk(0, (number,), (b"{}",), frozenset(ids))
+
+
+UNDECIDED, ANOTHER = Work(chunk(100)), Work(chunk(101))
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def make_queue(stopped):
     """Make a queue of chunks that share no ids; `alone` says that one thread is enough."""
 
     def make(chunks=None, *, room=4, alone=False):
-        return Queue(iter(chunks or map(chunk, count())), stopped, lambda: room, lambda: alone)
+        return Queue(iter(chunks or map(chunk, count())), stopped, room=lambda: room, one_is_enough=lambda: alone)
 
     return make
 
@@ -77,8 +80,8 @@ def test_when_the_lead_has_nothing_left_another_takes_over(make_queue):
     queue, taken = make_queue(room=2, alone=True), []
     queue.done(*queue.take("lead", 2))
     waiter = threading.Thread(target=lambda: taken.extend(queue.take("other", 2)), daemon=True)
-    queue.pass_on("undecided")
-    assert queue.take("lead") == "undecided"
+    queue.pass_on(UNDECIDED)
+    assert queue.take("lead") is UNDECIDED
     waiter.start()
     waiter.join(5)
 
@@ -89,12 +92,12 @@ def test_when_the_lead_has_nothing_left_another_takes_over(make_queue):
 def test_what_was_passed_on_comes_before_everything(make_queue, stopped):
     """Before new chunks, and when the run is stopped: somebody has to say what becomes of it."""
     queue = make_queue()
-    queue.pass_on("undecided")
-    assert queue.take("a") == "undecided"
+    queue.pass_on(UNDECIDED)
+    assert queue.take("a") is UNDECIDED
 
-    queue.pass_on("another")
+    queue.pass_on(ANOTHER)
     stopped.set()
-    assert queue.take("a") == "another"
+    assert queue.take("a") is ANOTHER
     assert queue.take("a") is None
     assert queue.take_more("a", 3, ending=0) == []
 
@@ -116,12 +119,12 @@ def test_who_has_nothing_stays_for_what_may_still_be_passed_on(make_queue):
     waiters = [threading.Thread(target=lambda: taken.append(queue.take("b")), daemon=True) for _ in range(2)]
     for waiter in waiters:
         waiter.start()
-    queue.pass_on("undecided")
+    queue.pass_on(UNDECIDED)
     waiters[0].join(0.1)
     waiters[1].join(0.1)
 
-    assert taken == ["undecided"]
+    assert taken == [UNDECIDED]
     queue.done(*last)
     for waiter in waiters:
         waiter.join(5)
-    assert taken == ["undecided", None]
+    assert taken == [UNDECIDED, None]

@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 from bench import Bench, accepted, companies, events, id_of, refusal, stub, users
 
-from bucket_loader.delivery.http.client import Clients
+from bucket_loader.delivery.journal import Concluded, LedgerJournal
 from bucket_loader.delivery.queue import Queue
+from bucket_loader.delivery.transport import Pool
 from bucket_loader.runs import begin
-from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.state import State
 
 COUNT = 2_000
@@ -382,18 +382,18 @@ def test_a_new_connection_that_hangs_keeps_nobody_from_sending(bench, concurrenc
 def test_a_connection_is_lent_again_only_after_the_commit(bench, monkeypatch):
     """So that a server that closes after an answer has been heard of: what it never got would count as in doubt."""
     happened = []
-    go_on, give_back = Ledger.go_on, Clients.give_back
+    commit, give_back = LedgerJournal.commit, Pool.give_back
 
-    def going_on(ledger, run_name, ended, following):
-        go_on(ledger, run_name, ended, following)
-        happened.extend("commit" for _ in ended)
+    def committing(journal, entries):
+        commit(journal, entries)
+        happened.extend("commit" for entry in entries if isinstance(entry, Concluded))
 
-    def giving_back(clients, client):
+    def giving_back(pool, connection):
         happened.append("lent again")
-        give_back(clients, client)
+        give_back(pool, connection)
 
-    monkeypatch.setattr(Ledger, "go_on", going_on)
-    monkeypatch.setattr(Clients, "give_back", giving_back)
+    monkeypatch.setattr(LedgerJournal, "commit", committing)
+    monkeypatch.setattr(Pool, "give_back", giving_back)
     with stub() as bucket:
         Bench(bench.folder, bucket.url).run(events(60), chunk=SMALL, concurrency=1)
 
@@ -403,18 +403,18 @@ def test_a_connection_is_lent_again_only_after_the_commit(bench, monkeypatch):
 def test_what_waits_for_a_chunk_waits_for_its_commit(bench, monkeypatch):
     """Until a delivery is committed nothing that shares an id with it is sent: a crash would send the older again."""
     happened = []
-    go_on, take_more = Ledger.go_on, Queue.take_more
+    commit, take_more = LedgerJournal.commit, Queue.take_more
 
-    def go_on_slowly(ledger, run_name, ended, following):
+    def commit_slowly(journal, entries):
         time.sleep(0.05)
-        go_on(ledger, run_name, ended, following)
-        happened.extend(("commit", chunk.body) for chunk, _ in ended)
+        commit(journal, entries)
+        happened.extend(("commit", entry.chunk.body) for entry in entries if isinstance(entry, Concluded))
 
     def take_more_slowly(queue, *arguments, **options):
         time.sleep(0.05)  # the others, who wait, are first
         return take_more(queue, *arguments, **options)
 
-    monkeypatch.setattr(Ledger, "go_on", go_on_slowly)
+    monkeypatch.setattr(LedgerJournal, "commit", commit_slowly)
     monkeypatch.setattr(Queue, "take_more", take_more_slowly)
     with stub(told=lambda what, body: happened.append((what, body))) as bucket:
         pairs = [("c", f"u{number}") for number in range(60)]

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bucket_loader.delivery.isolation import NAMED_SHARE_MAX, halves, parts
+from bucket_loader.delivery.course import NAMED_SHARE_MAX, halves, parts_of
 
 COUNTS = st.integers(min_value=2, max_value=500)
 JSON = st.recursive(
@@ -20,7 +20,7 @@ def named(*places):
 @given(COUNTS, st.dictionaries(st.text(), JSON) | st.none(), st.booleans())
 def test_parts_are_the_whole_without_overlap(count, details, in_order):
     """Whatever the server says, the parts hold every position once, none is empty, and none is the whole."""
-    found = parts(count, details, in_order=in_order)
+    found = parts_of(count, details, in_order=in_order)
 
     assert sorted(position for part in found for position in part) == list(range(count))
     assert all(part == sorted(part) and 0 < len(part) < count for part in found)
@@ -30,7 +30,7 @@ def test_parts_are_the_whole_without_overlap(count, details, in_order):
 def test_parts_in_order_are_in_order(count, data):
     """Where order matters the parts follow each other as the records do, whatever is named."""
     places = data.draw(st.lists(st.integers(0, count - 1), max_size=20))
-    found = parts(count, named(*(f"[{place}].x" for place in places)), in_order=True)
+    found = parts_of(count, named(*(f"[{place}].x" for place in places)), in_order=True)
 
     assert [position for part in found for position in part] == list(range(count))
 
@@ -39,7 +39,7 @@ def test_parts_in_order_are_in_order(count, data):
 def test_the_named_are_tried_alone_and_the_rest_together(count, data):
     """Each named record is a part of its own; when too many are named the chunk is halved instead."""
     places = data.draw(st.sets(st.integers(0, count - 1), min_size=1))
-    found = parts(count, named(*(f"[{place}].userId: bad" for place in places)))
+    found = parts_of(count, named(*(f"[{place}].userId: bad" for place in places)))
 
     if len(places) > count * NAMED_SHARE_MAX:
         assert found == halves(count)
@@ -54,7 +54,7 @@ def test_the_named_are_tried_alone_and_the_rest_together(count, data):
 )  # fmt: skip
 def test_an_index_is_found_as_it_may_be_spelt(text):
     """`[17].x`, `17.x` and `/17/x` name the same record."""
-    assert parts(100, {"error": {"message": text}})[1:] == [[17]]
+    assert parts_of(100, {"error": {"message": text}})[1:] == [[17]]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_an_index_is_found_as_it_may_be_spelt(text):
 )  # fmt: skip
 def test_what_names_no_record_is_no_hint(text):
     """Other numbers, and places beyond the chunk, name nobody: the chunk is halved."""
-    assert parts(100, {"error": {"message": text}}) == halves(100)
+    assert parts_of(100, {"error": {"message": text}}) == halves(100)
 
 
 @pytest.mark.parametrize("details", [None, {}, {"a": None}, {"a": [1, 2]}, {"17": "x"}])
 def test_without_words_the_chunk_is_halved(details):
     """Only texts are looked at."""
-    assert parts(7, details) == [[0, 1, 2], [3, 4, 5, 6]]
+    assert parts_of(7, details) == [[0, 1, 2], [3, 4, 5, 6]]

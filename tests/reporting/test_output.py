@@ -12,7 +12,7 @@ import warnings
 import pytest
 from workplace import COMPANIES
 
-from bucket_loader.delivery.deliver import Tally
+from bucket_loader.delivery.tally import Tally
 from bucket_loader.model.counts import Counts
 from bucket_loader.reporting import events, output
 from bucket_loader.reporting.json_lines import JsonListener, Objects

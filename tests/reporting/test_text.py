@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from bucket_loader.delivery.deliver import Tally
+from bucket_loader.delivery.tally import Tally
 from bucket_loader.model.counts import Counts
 from bucket_loader.reporting.events import Note, PlanningEnded, RowsRead, RunEnded
 from bucket_loader.reporting.progress import watched

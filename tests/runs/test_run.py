@@ -331,9 +331,9 @@ def test_another_key_is_refused_until_it_is_said_to_be_rotated(companies, emulat
 
 def test_a_source_that_changes_while_it_is_read_refuses_the_plan(companies, emulator, monkeypatch):
     """The fingerprint is taken again at the end: exit 2, nothing sent, no plan left behind."""
-    from bucket_loader.planning import planner as planning
+    from bucket_loader.planning import staging
 
-    original = planning._stage
+    original = staging._stage
 
     def appended(*arguments):
         found = original(*arguments)
@@ -341,7 +341,7 @@ def test_a_source_that_changes_while_it_is_read_refuses_the_plan(companies, emul
             file.write("new,New,1\n")
         return found
 
-    monkeypatch.setattr(planning, "_stage", appended)
+    monkeypatch.setattr(staging, "_stage", appended)
     result = companies.run()
 
     assert result.exit_code == 2

@@ -4,18 +4,21 @@ A mistake is a name and the change it makes; `planted` puts it in for as long as
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 
-from bucket_loader.delivery import attempts, deliver as delivery, queue as chunk_queue, worker
-from bucket_loader.delivery.http import retry
-from bucket_loader.model.outcomes import Verdict
+from bucket_loader.delivery import course, finishing, flight, queue, sending
+from bucket_loader.delivery.journal import Ambiguous, Concluded, DeadLetter, Intent, LedgerJournal, SplitInto
+from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.runs import deliver as delivering, end, settle
-from bucket_loader.state.ledger import Conclusion, Ledger, ledger
+from bucket_loader.state import dead_letters
+from bucket_loader.state.ledger import Ledger, ledger
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
 
@@ -35,38 +38,59 @@ def planted(name: str) -> Iterator[None]:
         yield
 
 
+def committing(change: Callable[..., Any]) -> Any:
+    """Let a journal commit other entries than it is given; `change` is given them and whose journal it is."""
+    real = LedgerJournal.commit
+    return [(LedgerJournal, "commit", lambda self, entries: real(self, change(self, entries)))]
+
+
+def deciding(change: Callable[..., Any]) -> Any:
+    """Let another step follow; `change` is given the step, and what it followed from."""
+
+    def next_step(chunk: Any, history: Any, outcome: Any, served: Any, policy: Any) -> Any:
+        step, known = course.next_step(chunk, history, outcome, served, policy)
+        return change(step, chunk, known, outcome), known
+
+    return [(finishing, "next_step", next_step)]
+
+
 @mistake
 def no_intent_before_sending() -> Any:
     """The intent is committed with the outcome, not before the first byte."""
-    intended = {}
-    real = Ledger.go_on
 
-    def go_on(self: Ledger, run_name: str, ended: Any, following: Any) -> None:
-        intended.update({chunk.members: chunk for chunk in following})
-        self._commit([(ledger._INTEND, ledger._intent(run_name, chunk)) for chunk, _ in ended])
-        real(self, run_name, ended, [])
+    def change(_journal: Any, entries: Any) -> Any:
+        rest = [entry for entry in entries if not isinstance(entry, Intent)]
+        return [*(Intent(entry.chunk) for entry in rest if isinstance(entry, Concluded)), *rest]
 
-    return [(Ledger, "go_on", go_on)]
+    return committing(change)
 
 
 @mistake
 def only_the_first_of_several_intents() -> Any:
     """Of the chunks that a worker sends next only one is intended."""
-    real = Ledger.go_on
-    return [(Ledger, "go_on", lambda self, run_name, ended, following: real(self, run_name, ended, following[:1]))]
+
+    def change(_journal: Any, entries: Any) -> Any:
+        intents = [entry for entry in entries if isinstance(entry, Intent)]
+        return [entry for entry in entries if entry not in intents[1:]]
+
+    return committing(change)
 
 
 @mistake
 def only_the_first_of_several_outcomes() -> Any:
     """Of the chunks that were delivered together only one is concluded."""
-    real = Ledger.go_on
-    return [(Ledger, "go_on", lambda self, run_name, ended, following: real(self, run_name, ended[:1], following))]
+
+    def change(_journal: Any, entries: Any) -> Any:
+        ended = [entry for entry in entries if isinstance(entry, Concluded)]
+        return [entry for entry in entries if entry not in ended[1:]]
+
+    return committing(change)
 
 
 @mistake
 def passed_on_to_nobody() -> Any:
     """A chunk whose first attempt failed while others were in flight is forgotten."""
-    return [(chunk_queue.Queue, "pass_on", lambda *_: None)]
+    return [(queue.Queue, "pass_on", lambda *_: None)]
 
 
 @mistake
@@ -85,13 +109,13 @@ def outcome_not_waited_for() -> Any:
 @mistake
 def acknowledged_before_sending() -> Any:
     """The outcome is committed as delivered before the attempt."""
-    real = attempts.Attempts.begin
+    real = flight.Flight.begin
 
-    def begin(self: Any, client: Any, slot: Any) -> None:
-        self._delivery.ledger.conclude(self._delivery.run, self.chunk, Conclusion("delivered", 1, 0, 200))
-        real(self, client, slot)
+    def begin(self: Any) -> None:
+        self._shared.journal.commit([Concluded(self._work.chunk, "delivered", 1, 0, 200)])
+        real(self)
 
-    return [(attempts.Attempts, "begin", begin)]
+    return [(flight.Flight, "begin", begin)]
 
 
 @mistake
@@ -166,7 +190,7 @@ def intents_sent_again_unnamed() -> Any:
 @mistake
 def repeats_not_named() -> Any:
     """An ambiguous attempt is repeated before it is noted."""
-    return [(Ledger, "count_ambiguous", lambda *_: None)]
+    return committing(lambda _journal, entries: [entry for entry in entries if not isinstance(entry, Ambiguous)])
 
 
 @mistake
@@ -179,198 +203,188 @@ def held_sent_again_after_a_crash() -> Any:
 @mistake
 def held_retried() -> Any:
     """`on_unknown: hold` is forgotten while retrying."""
-    real = retry.Retry.attempt_until_final
 
-    def attempt(self: Any, one: Any, told: Any, case: Any, made: Any = None) -> Any:
-        case.hold = False
-        return real(self, one, told, case, made)
+    def next_step(chunk: Any, history: Any, outcome: Any, served: Any, policy: Any) -> Any:
+        return course.next_step(chunk, history, outcome, served, dataclasses.replace(policy, hold=False))
 
-    return [(retry.Retry, "attempt_until_final", attempt)]
+    return [(finishing, "next_step", next_step)]
 
 
 @mistake
 def server_error_taken_for_success() -> Any:
     """A 500 counts as delivered."""
-    real = attempts.Attempts.until_final
 
-    def until_final(self: Any, client: Any) -> Any:
-        outcome = real(self, client)
-        if outcome.verdict is Verdict.SERVER_ERROR:
-            return worker.Outcome(Verdict.DELIVERED, 200)
-        return outcome
+    def change(step: Any, _chunk: Any, _history: Any, outcome: Any) -> Any:
+        return course.Delivered(1) if outcome.verdict is Verdict.SERVER_ERROR else step
 
-    return [(attempts.Attempts, "until_final", until_final), (retry, "RETRIED", frozenset({Verdict.NOT_SENT}))]
+    return deciding(change)
 
 
 @mistake
 def good_rows_sunk_with_a_bad_one() -> Any:
     """A refused chunk is rejected whole."""
+    real = finishing.Finishing._split
 
-    def settle(self: Any, chunk: Any, outcome: Any, attempts: Any) -> bool:
-        if outcome.verdict is Verdict.REJECTED:
-            self.delivery.ledger.split(
-                self.delivery.run, chunk, [chunk.part([n]) for n in range(len(chunk.sequences))],
-                attempts.conclusion("split", outcome))  # fmt: skip
-            for n in range(len(chunk.sequences)):
-                self._reject(chunk.part([n]), outcome, attempts)
-            return False
-        return real(self, chunk, outcome, attempts)
+    def split(self: Any, step: Any, work: Any) -> bool:
+        if work.outcome is None or work.outcome.verdict is not Verdict.REJECTED:
+            return real(self, step, work)
+        parts = [work.chunk.part([place]) for place in range(len(work.chunk.sequences))]
+        self._shared.journal.commit([SplitInto(finishing.concluded(work, "split", step), parts)])
+        for part in parts:
+            alone = finishing.Work(part, outcome=work.outcome)
+            self._apply(course.Rejected(1, course.reason_of(work.outcome)), alone)
+        return False
 
-    real = worker.Worker._settle
-    return [(worker.Worker, "_settle", settle)]
+    return [(finishing.Finishing, "_split", split)]
 
 
 @mistake
 def outcome_before_the_dead_letter() -> Any:
     """The rejection is committed before its dead letter is written."""
+    real = LedgerJournal.commit
 
-    def reject(self: Any, chunk: Any, outcome: Any, attempts: Any) -> None:
-        append = self.delivery.letters.append
-        self.delivery.ledger.conclude(self.delivery.run, chunk, attempts.conclusion("rejected", outcome))
-        self.delivery.letters.append = lambda _: None
-        try:
-            kept = []
-            self.delivery.letters.append = kept.append
-            with patch.object(Ledger, "conclude", lambda *_: None):
-                real(self, chunk, outcome, attempts)
-        finally:
-            self.delivery.letters.append = append
-        for letters in kept:
-            append(letters)
+    def commit(self: Any, entries: Any) -> None:
+        letters = [entry for entry in entries if isinstance(entry, DeadLetter)]
+        real(self, [entry for entry in entries if entry not in letters])
+        if letters:
+            real(self, letters)
 
-    real = worker.Worker._reject
-    return [(worker.Worker, "_reject", reject)]
+    return [(LedgerJournal, "commit", commit)]
 
 
 @mistake
 def dead_letter_not_synced() -> Any:
     """The dead letter is not synced before the outcome is committed."""
-    from bucket_loader.state import dead_letters
+    real = dead_letters.DeadLetters.append
 
-    def write(self: Any, data: bytes) -> None:
-        with patch.object(dead_letters.os, "fsync", lambda _: None), patch.object(dead_letters, "sync", lambda _: None):
-            real(self, data)
+    def append(self: Any, entries: Any) -> int:
+        safe = self._disk
+        self._disk = SimpleNamespace(write=safe.write, sync=lambda _: None)
+        try:
+            return real(self, entries)
+        finally:
+            self._disk = safe
 
-    real = dead_letters.DeadLetters._write
-    return [(dead_letters.DeadLetters, "_write", write)]
+    return [(dead_letters.DeadLetters, "append", append)]
 
 
 @mistake
 def shared_ids_in_flight_together() -> Any:
     """Chunks that name the same user go out side by side."""
-    return [(delivery, "_ids", lambda *_: frozenset())]
+    return [(sending, "_ids", lambda *_: frozenset())]
 
 
 @mistake
 def next_chunk_before_the_outcome_is_committed() -> Any:
     """A chunk that shares an id is let go before the outcome of the one before is committed."""
-    real = Ledger.go_on
+    real = LedgerJournal.commit
 
-    def go_on(self: Ledger, run_name: str, ended: Any, following: Any) -> None:
-        for queue in queues:
-            for chunk, _ in ended:
-                with contextlib.suppress(ValueError):
-                    queue.done(chunk)
-        real(self, run_name, ended, following)
+    def commit(self: Any, entries: Any) -> None:
+        for entry in entries:
+            if isinstance(entry, Concluded):
+                for one in queues:
+                    one.done(entry.chunk)
+        real(self, entries)
 
     queues: list[Any] = []
-    made = chunk_queue.Queue.__init__
+    made = queue.Queue.__init__
 
     def init(self: Any, *arguments: Any, **options: Any) -> None:
         queues[:] = [self]
         made(self, *arguments, **options)
 
-    done = chunk_queue.Queue.done
+    done = queue.Queue.done
 
     def once(self: Any, *chunks: Any) -> None:
         for chunk in chunks:
             with contextlib.suppress(ValueError):
                 done(self, chunk)
 
-    return [(Ledger, "go_on", go_on), (chunk_queue.Queue, "__init__", init), (chunk_queue.Queue, "done", once)]
+    return [(LedgerJournal, "commit", commit), (queue.Queue, "__init__", init), (queue.Queue, "done", once)]
 
 
 @mistake
 def next_stream_too_early() -> Any:
     """A stream begins although the one before could not be finished."""
-    real = delivery.Delivery._deliver_stream
+    real = sending._deliver_stream
 
-    def deliver(self: Any, *arguments: Any) -> None:
-        real(self, *arguments)
-        self.failure = None
-        self.stopped._set = False
+    def stream(assignment: Any, run_wide: Any, stream: Any) -> None:
+        real(assignment, run_wide, stream)
+        run_wide.standing.failure = None
+        assignment.stopped._set = False
 
-    return [(delivery.Delivery, "_deliver_stream", deliver)]
+    return [(sending, "_deliver_stream", stream)]
 
 
 @mistake
 def parts_lost_in_a_crash() -> Any:
     """A split commits that the chunk is gone before it commits its parts."""
-    real = Ledger.split
+    real = LedgerJournal.commit
 
-    def split(self: Ledger, run_name: str, chunk: Any, parts: Any, conclusion: Conclusion) -> None:
-        self.conclude(run_name, chunk, Conclusion("split", 0, 0, conclusion.status))
-        real(self, run_name, chunk, parts, conclusion)
+    def commit(self: Any, entries: Any) -> None:
+        for entry in entries:
+            if isinstance(entry, SplitInto):
+                real(self, [dataclasses.replace(entry.was, attempts=0, ambiguous=0)])
+        real(self, entries)
 
-    return [(Ledger, "split", split)]
+    return [(LedgerJournal, "commit", commit)]
 
 
 @mistake
 def parts_forget_the_doubt() -> Any:
     """The parts of a chunk that may have arrived are as if they had never been sent."""
-    real = Ledger.split
+    real = LedgerJournal.commit
 
-    def split(self: Ledger, run_name: str, chunk: Any, parts: Any, conclusion: Conclusion) -> None:
-        real(self, run_name, chunk, parts, conclusion)
-        self._write([("UPDATE chunk SET ambiguous = 0 WHERE run = ? AND members = ? AND state = 'queued'",
-                      (run_name, part.members)) for part in parts])  # fmt: skip
+    def commit(self: Any, entries: Any) -> None:
+        real(self, entries)
+        for entry in entries:
+            if isinstance(entry, SplitInto):
+                forget = "UPDATE chunk SET ambiguous = 0 WHERE run = ? AND members = ? AND state = 'queued'"
+                self._ledger._write([(forget, (self._run, part.members)) for part in entry.parts])
 
-    return [(Ledger, "split", split)]
+    return [(LedgerJournal, "commit", commit)]
 
 
 @mistake
 def blame_by_elimination() -> Any:
     """The last part is rejected unsent as soon as one other part has passed."""
 
-    def send(self: Any, part: Any, suspect: Any) -> bool:
-        if sent and len(part.sequences) == 1 and sent[-1]:
-            self.delivery.ledger.intend(self.delivery.run, part)
-            self._reject(part, worker.Outcome(Verdict.REJECTED, 400), self._attempts(part))
-            return False
-        sent.append(real(self, part, suspect))
+    def finish(self: Any, work: Any) -> bool:
+        if work.outcome is None and sent and len(work.chunk.sequences) == 1 and sent[-1]:
+            work.outcome = Outcome(Verdict.REJECTED, 400)
+            return self._apply(course.Rejected(0, course.reason_of(work.outcome)), work)
+        sent.append(real(self, work))
         return sent[-1]
 
     sent: list[bool] = []
-    real = worker.Worker._send_part
-    return [(worker.Worker, "_send_part", send)]
+    real = finishing.Finishing.finish
+    return [(finishing.Finishing, "finish", finish)]
 
 
 @mistake
 def outage_dead_lettered() -> Any:
     """What an outage leaves is written to the dead letters."""
 
-    def leave(self: Any, chunk: Any, outcome: Any, attempts: Any) -> None:
-        if len(chunk.sequences) == 1 and outcome.verdict is Verdict.SERVER_ERROR:
-            self._reject(chunk, outcome, attempts)
-        else:
-            real(self, chunk, outcome, attempts)
+    def change(step: Any, chunk: Any, _history: Any, outcome: Any) -> Any:
+        sunk = isinstance(step, course.Left) and outcome.verdict is Verdict.SERVER_ERROR and len(chunk.sequences) == 1
+        return course.Rejected(step.attempts, course.reason_of(outcome)) if sunk else step
 
-    real = worker.Worker._leave
-    return [(worker.Worker, "_leave", leave)]
+    return deciding(change)
 
 
 @mistake
 def chunks_cut_anew_after_a_resume() -> Any:
     """The chunks of a resumed run are other chunks."""
-    real = delivery._chunks
+    real = sending._chunks
 
-    def chunks(planned: Any, found: Ledger, stream: Any) -> Any:
-        if found.begun(planned.manifest.run, stream.position):
-            manifest = plan.msgspec.structs.replace(planned.manifest, chunk_records=planned.manifest.chunk_records + 1)
-            planned = plan.Plan(planned.folder, manifest)
-        return real(planned, found, stream)
+    def chunks(assignment: Any, stream: Any) -> Any:
+        manifest = assignment.plan.manifest
+        if assignment.ledger.begun(manifest.run, stream.position):
+            other = plan.msgspec.structs.replace(manifest, chunk_records=manifest.chunk_records + 1)
+            assignment = dataclasses.replace(assignment, plan=plan.Plan(assignment.plan.folder, other))
+        return real(assignment, stream)
 
-    return [(delivery, "_chunks", chunks)]
+    return [(sending, "_chunks", chunks)]
 
 
 @mistake
@@ -382,7 +396,7 @@ def begun_forgotten() -> Any:
 @mistake
 def postponed_forgotten() -> Any:
     """A chunk that was put off never comes back."""
-    return [(chunk_queue.Queue, "_postponed_before", lambda _self: None)]
+    return [(queue.Queue, "_postponed_before", lambda _self: None)]
 
 
 @mistake
@@ -400,12 +414,36 @@ def queued_forgotten_by_a_resume() -> Any:
 @mistake
 def drained_taken_for_delivered() -> Any:
     """What a signal interrupts is taken for delivered."""
+    real = finishing.Finishing._apply
 
-    def leave(self: Any, chunk: Any, outcome: Any, attempts: Any) -> None:
-        if self.delivery.stopped.is_set():
-            self.delivery.ledger.conclude(self.delivery.run, chunk, attempts.conclusion("delivered", outcome))
-        else:
-            real(self, chunk, outcome, attempts)
+    def apply(self: Any, step: Any, work: Any) -> bool:
+        if isinstance(step, course.Left) and self._shared.standing.stopped.is_set():
+            step = course.Delivered(step.attempts)
+        return real(self, step, work)
 
-    real = worker.Worker._leave
-    return [(worker.Worker, "_leave", leave)]
+    return [(finishing.Finishing, "_apply", apply)]
+
+
+@mistake
+def server_error_blamed_on_a_record_too_soon() -> Any:
+    """A single record is rejected as soon as it met two server errors and another chunk was served."""
+
+    def change(step: Any, chunk: Any, history: Any, outcome: Any) -> Any:
+        again = isinstance(step, course.Again) and outcome.verdict is Verdict.SERVER_ERROR
+        if again and history.errors >= 2 and len(chunk.sequences) == 1:
+            return course.Rejected(step.attempts, course.reason_of(outcome))
+        return step
+
+    return deciding(change)
+
+
+@mistake
+def too_big_rejected_whole() -> Any:
+    """What is too big is taken for rejected, all of it at once, without being cut."""
+
+    def change(step: Any, _chunk: Any, _history: Any, outcome: Any) -> Any:
+        if isinstance(step, course.Split) and outcome.verdict is Verdict.TOO_BIG:
+            return course.Rejected(step.attempts, course.reason_of(outcome))
+        return step
+
+    return deciding(change)

@@ -1,11 +1,10 @@
 """One seed: a plan, a weather, deaths and signals; process after process until it is finished; then the reckoning.
 
-The code under test is the project's own: `finish_run` and what it calls (delivery, worker, retry, pacing, ledger, dead
-letters, settling), `abandon`, `release` and `audit`. Only the clock, the threads, the network and the disk's moods are
-the world's.
+The code under test is the project's own: `finish_run` and what it calls (delivery, course, worker, pacing, ledger,
+dead letters, settling), `abandon`, `release` and `audit`. The world is handed to it: a clock with threads that take
+turns, a transport, and a disk with moods below the journal.
 """
 
-import contextlib
 import io
 import logging
 import os
@@ -19,36 +18,34 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from server import Known, SentBy, Server, Weather, answered
-from virtual import ViolationError, World
+from server import Known, Server, Transport, Weather
+from virtual import Clock, ViolationError, World
 
 from bucket_loader.config.yaml_file import pipeline_from
-from bucket_loader.delivery import deliver as delivery, queue as chunk_queue, worker
-from bucket_loader.delivery.http import client as clients, pacing, retry
-from bucket_loader.model import files, prefetch as ahead
+from bucket_loader.delivery import Outside, course
+from bucket_loader.delivery.http import pacing
 from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
+from bucket_loader.model.files import DISK, Disk
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.summary import Summary
 from bucket_loader.reporting.text import on_stderr
-from bucket_loader.runs import audit, deliver as delivering, lifecycle
+from bucket_loader.runs import audit, lifecycle
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.runs.run import finish_run
-from bucket_loader.state import StateLayout, dead_letters
-from bucket_loader.state.ledger import Ledger, ledger as ledgers, sqlite as ledger_file
+from bucket_loader.state import dead_letters
+from bucket_loader.state.layout import StateLayout
+from bucket_loader.state.ledger import Ledger, SqliteDatabase
 from bucket_loader.state.state import State
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK = 3
 PATIENCE_S = 60
-AUTO_WORKERS = 6
 PROCESSES_MAX = 9
 QUIET = on_stderr(quiet=True)
 
@@ -239,12 +236,11 @@ class Simulation:
         dies_at = None if calm or rng.random() < 0.4 else rng.randrange(1, 60) if rng.random() < 0.5 else rng.randrange(
             1, 400)  # fmt: skip
         world = World(rng, self.now, dies_at)
-        self.disk = Disk(world, rng, self.folder, full=not calm and rng.random() < 0.1, power=rng.random() < 0.5)
+        self.disk = MoodyDisk(world, rng, self.folder, full=not calm and rng.random() < 0.1, power=rng.random() < 0.5)
         self.server.weather = Weather(latency_s=rng.choice([0.0, 0.1])) if calm else self.weather()
         signal_at = None if calm or rng.random() < 0.8 else self.now + rng.uniform(0, 6)
         self.story.append(f"process: dies_at={dies_at} signal_at={signal_at} calm={calm} {self.server.weather}")
-        with surroundings(world, self):
-            outcome = world.run(lambda: self._live(world, signal_at))
+        outcome = world.run(lambda: self._live(world, signal_at))
         self.now = world.now
         self.server.end()
         if world.died:
@@ -255,15 +251,21 @@ class Simulation:
         self.story.append(f"  ended: {outcome}")
         return self._judge_end(outcome, calm=calm)
 
+    def _job(self, world: World) -> "Simulated":
+        """Return a job whose outside is a world."""
+        outside = Outside(transport=lambda _destination: Transport(world, self.server), clock=Clock(world))
+        job = Simulated(self.template.pipeline(self.concurrency), self.folder, RunOptions(), QUIET, outside=outside)
+        job.stopped, job.disk = world.threading().Event(), self.disk
+        return job
+
     def _live(self, world: World, signal_at: float | None) -> Summary | BucketLoaderError:
         """Be the process."""
-        job = Simulated(self.template.pipeline(self.concurrency), self.folder, RunOptions(), QUIET)
-        job.folder, job.stopped = self.folder, world.threading().Event()
+        job = self._job(world)
         if signal_at is not None:
             world.at(signal_at, job.stopped.set)
         try:
             state = job.open_state()
-            self.server.begin(world, AUTO_WORKERS if self.concurrency == "auto" else int(self.concurrency))
+            self.server.begin(world, pacing.AUTO_WORKERS if self.concurrency == "auto" else int(self.concurrency))
             (row,) = state.ledger.runs()
             return finish_run(job, state, row)
         except BucketLoaderError as error:
@@ -301,20 +303,18 @@ class Simulation:
         only_poison = not held
         _require(left - held <= self.server.poison, f"a calm day, and {left - held} stay pending: {outcome.error}")
         world = World(self.rng, self.now)
-        self.disk = Disk(world, self.rng, self.folder, full=False, power=False)
-        job = Simulated(self.template.pipeline(self.concurrency), self.folder, RunOptions(), QUIET)
-        job.folder = self.folder
-        with surroundings(world, self):
-            if only_poison or self.abandons:
-                world.run(lambda: lifecycle.abandon_run(job, self.template.run))
-                self.ended_by_hand = True
-                self.story.append("  abandoned")
-            else:
-                drop = self.rng.random() < 0.5
-                world.run(lambda: lifecycle.release_held(job, self.template.run, members=None, drop=drop))
-                self.server.released = not drop
-                self.ended_by_hand = drop
-                self.story.append(f"  released, drop={drop}")
+        self.disk = MoodyDisk(world, self.rng, self.folder, full=False, power=False)
+        job = self._job(world)
+        if only_poison or self.abandons:
+            world.run(lambda: lifecycle.abandon_run(job, self.template.run))
+            self.ended_by_hand = True
+            self.story.append("  abandoned")
+        else:
+            drop = self.rng.random() < 0.5
+            world.run(lambda: lifecycle.release_held(job, self.template.run, members=None, drop=drop))
+            self.server.released = not drop
+            self.ended_by_hand = drop
+            self.story.append(f"  released, drop={drop}")
 
     # --- the reckoning -------------------------------------------------------------------------------------------
 
@@ -375,7 +375,7 @@ class Simulation:
     def reckon(self) -> None:
         """Hold everything against what was promised."""
         server, fates = self.server, self._fates()
-        with closing(Simulated(self.template.pipeline(1), self.folder, RunOptions(), QUIET).at(self.folder)) as state:
+        with closing(Simulated(self.template.pipeline(1), self.folder, RunOptions(), QUIET).open_state()) as state:
             (row,) = state.ledger.runs()
             findings = list(audit._findings(state, self.plan, row))
             counts = state.ledger.counts(row.run)
@@ -392,7 +392,7 @@ class Simulation:
             if state == "rejected":
                 # Six 500s in a row, alone: nobody can tell it from poison.
                 judged = (
-                    one in server.bad | server.poison or server.errors_alone[one] >= retry.SUSPICIOUS_ALONE_AFTER - 2
+                    one in server.bad | server.poison or server.errors_alone[one] >= course.SUSPICIOUS_ALONE_AFTER - 2
                 )
                 _require(judged, f"{one} is good and was rejected")
                 self.misjudged += one not in server.bad | server.poison
@@ -427,24 +427,22 @@ def _require(holds: object, otherwise: str) -> None:
 
 
 class Simulated(Job):
-    """A job whose state is the seed's folder."""
+    """A job whose state is the seed's folder, on the world's disk when there is one."""
 
-    folder: Path
-
-    def at(self, folder: Path) -> State:
-        """Open the state of a folder."""
-        self.folder = folder
-        return self.open_state()
+    disk: "MoodyDisk | None" = None
 
     def open_state(self) -> State:
         """Open it; nobody else does."""
-        return State(StateLayout(self.folder), Ledger(self.folder / "ledger.db"), io.BytesIO())
+        connect = sqlite3.connect if self.disk is None else self.disk.connect
+        clock = self.outside.clock
+        ledger = Ledger(SqliteDatabase(self.base / "ledger.db", clock, connect), clock)
+        return State(StateLayout(self.base), ledger, io.BytesIO(), disk=self.disk or DISK)
 
 
 # --- the process's surroundings ------------------------------------------------------------------------------------
 
 
-class Disk:
+class MoodyDisk(Disk):
     """What the disk does: what was not synced may be gone after a power cut, and it may be full."""
 
     def __init__(self, world: World, rng: Random, folder: Path, *, full: bool, power: bool) -> None:
@@ -454,11 +452,46 @@ class Disk:
         self.fills_at = rng.randrange(1, 40) if full else -1
         self.writes = 0
 
-    def write(self) -> None:
+    def write(self, descriptor: int, data: bytes) -> int:
+        """Write some of it, or refuse to."""
+        self.world.point()
+        self.take()
+        some = self.rng.randint(1, len(data)) if self.rng.random() < 0.3 else len(data)
+        return super().write(descriptor, data[:some])
+
+    def sync(self, descriptor: int) -> None:
+        """Remember how much of a file is safe."""
+        self.world.point()
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.is_file():
+            self.synced[path] = path.stat().st_size
+        self.world.point()
+
+    def take(self) -> None:
         """Count a write, or refuse it."""
         self.writes += 1
         if self.full and self.writes >= self.fills_at:
             raise OSError(28, "No space left on device")
+
+    def connect(self, path: object, **options: Any) -> sqlite3.Connection:
+        """Open a database whose commits are steps of the world."""
+        world, disk = self.world, self
+
+        class Connection(sqlite3.Connection):
+            def execute(self, statement: str, *parameters: object) -> Any:
+                if statement != "COMMIT":
+                    return super().execute(statement, *parameters)
+                world.point()
+                try:
+                    disk.take()
+                except OSError:
+                    raise sqlite3.OperationalError("database or disk is full") from None
+                done = super().execute(statement)
+                world.point()
+                return done
+
+        self.connections.append(sqlite3.connect(path, factory=Connection, **options))
+        return self.connections[-1]
 
     def _files(self) -> list[Path]:
         return [*self.folder.glob("dead_letters/*"), *self.folder.glob("snapshots/*")]
@@ -474,78 +507,6 @@ class Disk:
             durable = self.synced.get(path, before_its_rename)
             size = path.stat().st_size
             os.truncate(path, self.rng.randint(min(durable, size), size))
-
-
-def surroundings(world: World, simulation: Simulation) -> contextlib.ExitStack:
-    """Put the world around the code under test."""
-    stack = contextlib.ExitStack()
-    threads, disk = world.threading(), simulation.disk
-
-    class Connection(sqlite3.Connection):
-        def execute(self, statement: str, *parameters: object) -> Any:
-            if statement != "COMMIT":
-                return super().execute(statement, *parameters)
-            world.point()
-            try:
-                disk.write()
-            except OSError:
-                raise sqlite3.OperationalError("database or disk is full") from None
-            done = super().execute(statement)
-            world.point()
-            return done
-
-    def connect(path: object, **options: Any) -> sqlite3.Connection:
-        disk.connections.append(sqlite3.connect(path, factory=Connection, **options))
-        return disk.connections[-1]
-
-    def write(descriptor: int, data: bytes) -> int:
-        world.point()
-        disk.write()
-        some = simulation.rng.randint(1, len(data)) if simulation.rng.random() < 0.3 else len(data)
-        return os.write(descriptor, data[:some])
-
-    def fsync(descriptor: int) -> None:
-        world.point()
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        disk.synced[path] = path.stat().st_size
-        world.point()
-
-    def sync(path: Path) -> None:
-        world.point()
-        if path.is_file():
-            disk.synced[path] = path.stat().st_size
-        world.point()
-
-    changes: list[tuple[Any, str, Any]] = [
-        *(
-            (module, "threading", threads)
-            for module in (delivery, worker, chunk_queue, ahead, ledgers, ledger_file, dead_letters, pacing)
-        ),
-        (ahead, "queue", world.queue()),
-        (delivery, "Client", lambda *_: SentBy(world, simulation.server)),
-        (clients, "threading", threads),
-        (worker, "answered", lambda clients, wait_s: answered(world, clients, wait_s)),
-        (delivery, "Watchdog", lambda: SimpleNamespace(stop=lambda: None)),
-        (retry, "random", simulation.rng),
-        (pacing, "AUTO_WORKERS", AUTO_WORKERS),
-        (pacing, "AUTO_MAX", AUTO_WORKERS),
-        (pacing, "STOP_CHECK_S", 10.0),  # a thread that looks often costs turns, and shows nothing more
-        (delivering, "time", SimpleNamespace(monotonic=lambda: world.now)),
-        (delivering, "give_memory_back", lambda: None),
-        (ledger_file, "sqlite3", _like(sqlite3, connect=connect)),
-        (dead_letters, "os", _like(os, write=write, fsync=fsync)),
-        (files, "os", _like(os, fsync=fsync)),
-        (files, "sync", sync),
-        (dead_letters, "sync", sync),
-    ]
-    for where, name, instead in changes:
-        stack.enter_context(patch.object(where, name, instead))
-    return stack
-
-
-def _like(module: Any, **changed: Any) -> SimpleNamespace:
-    """Give a module with some names changed."""
-    return SimpleNamespace(**{**vars(module), **changed})
 
 
 def play(seed: int) -> str | None:

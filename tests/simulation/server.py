@@ -255,6 +255,24 @@ class SentBy:
         """Do nothing: what is under way is the server's."""
 
 
+class Transport:
+    """Connects to a server of the world."""
+
+    def __init__(self, world: World, server: Server) -> None:
+        self._world, self._server = world, server
+
+    def connection(self, _endpoint: str) -> SentBy:
+        """Return a client that has not sent anything."""
+        return SentBy(self._world, self._server)
+
+    def answered(self, connections: list[SentBy], wait_s: float | None) -> list[SentBy]:
+        """Return those that know what became of their requests; wait for one, and let others catch up."""
+        return answered(self._world, connections, wait_s)
+
+    def close(self) -> None:
+        """Do nothing: there is no watchdog."""
+
+
 def answered(world: World, clients: list[SentBy], wait_s: float | None) -> list[SentBy]:
     """Give the clients that know what became of their requests; wait for one, and let others catch up."""
     for _ in range(0 if wait_s == 0 else world.rng.randrange(8)):

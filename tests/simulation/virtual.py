@@ -206,6 +206,20 @@ class World:
         return SimpleNamespace(Queue=lambda size=0: Queue(self, size), Full=real_queue.Full, Empty=real_queue.Empty)
 
 
+class Clock:
+    """Time, threads and chance of a world, for a run to be handed."""
+
+    look_s = 10.0  # a thread that looks often costs turns, and shows nothing more
+
+    def __init__(self, world: World) -> None:
+        self.threading, self.queue, self.random = world.threading(), world.queue(), world.rng
+        self._world = world
+
+    def now_s(self) -> float:
+        """Return the world's time."""
+        return self._world.now
+
+
 class Thread:
     """As `threading.Thread`."""
 

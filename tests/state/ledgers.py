@@ -12,7 +12,7 @@ import servers
 
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.counts import Counts
-from bucket_loader.state.ledger import Conclusion, Ledger, NewStream
+from bucket_loader.state.ledger import Concluded, Ledger, NewStream
 from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase
 
@@ -39,9 +39,9 @@ def chunk(first, count=10, stream_=0):
     return Chunk(stream_, sequences, tuple(b"%d" % sequence for sequence in sequences))
 
 
-def delivered(attempts=1, ambiguous=0):
-    """Return a good end."""
-    return Conclusion("delivered", attempts, ambiguous, 200)
+def delivered(which, attempts=1, ambiguous=0):
+    """Return the good end of a chunk."""
+    return Concluded(which, "delivered", attempts, ambiguous, 200)
 
 
 CHUNKS = "SELECT members, state, attempts, ambiguous, status FROM chunk ORDER BY first"

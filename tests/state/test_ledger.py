@@ -14,7 +14,7 @@ from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import LedgerDamagedError, StateError
 from bucket_loader.model.outcomes import Verdict
 from bucket_loader.model.rows import LoadedFile
-from bucket_loader.state.ledger import Conclusion, Replay, SnapshotFile
+from bucket_loader.state.ledger import Ambiguous, Concluded, Intent, Replay, SnapshotFile, SplitInto
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -41,26 +41,26 @@ def counts(ledger):
 
 def test_an_intent_is_durable_before_its_first_byte(ledger, place):
     """When `intend` returns, another connection sees the intent."""
-    ledger.intend(RUN, chunk(0))
+    ledger.commit(RUN, [Intent(chunk(0))])
 
     assert seen(place) == [("0-9", "intent", 0, 0, None)]
 
 
 def test_an_outcome_and_the_next_intent_are_one_commit(ledger, place):
     """`go_on` makes the outcome and the following intent durable together."""
-    ledger.intend(RUN, chunk(0))
-    ledger.go_on(RUN, [(chunk(0), delivered(attempts=3, ambiguous=1))], [chunk(10)])
+    ledger.commit(RUN, [Intent(chunk(0))])
+    ledger.commit(RUN, [delivered(chunk(0), attempts=3, ambiguous=1), Intent(chunk(10))])
 
     assert seen(place) == [("0-9", "delivered", 3, 1, 200), ("10-19", "intent", 0, 0, None)]
 
 
 def test_an_ambiguous_attempt_is_named_before_it_is_repeated(ledger, place):
     """`count_ambiguous` is durable when it returns, and adds up with what the end counts."""
-    ledger.intend(RUN, chunk(0))
-    ledger.count_ambiguous(RUN, chunk(0))
+    ledger.commit(RUN, [Intent(chunk(0))])
+    ledger.commit(RUN, [Ambiguous(chunk(0))])
     assert seen(place) == [("0-9", "intent", 1, 1, None)]
 
-    ledger.conclude(RUN, chunk(0), delivered())
+    ledger.commit(RUN, [delivered(chunk(0))])
     assert seen(place) == [("0-9", "delivered", 2, 1, 200)]
     assert counts(ledger).possibly_duplicated == 10
 
@@ -72,9 +72,9 @@ def test_sixteen_workers_share_commits_and_lose_none(ledger, place):
         with place.other() as ask:
             for number in range(worker, RECORDS // 10, 16):
                 one = chunk(number * 10)
-                ledger.intend(RUN, one)
+                ledger.commit(RUN, [Intent(one)])
                 assert ask(f"SELECT state FROM chunk WHERE first = {number * 10}") == [("intent",)]
-                ledger.conclude(RUN, one, delivered())
+                ledger.commit(RUN, [delivered(one)])
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(16)))
@@ -91,9 +91,9 @@ def test_intents_that_a_crash_left_are_named_once(place, hold, state):
     """Each open intent counts one ambiguous attempt and is queued again, or held; recovering again finds none."""
     with closing(place.open()) as before:
         begin(before)
-        before.intend(RUN, chunk(0))
-        before.go_on(RUN, [(chunk(0), delivered())], [chunk(10)])
-        before.intend(RUN, chunk(20))
+        before.commit(RUN, [Intent(chunk(0))])
+        before.commit(RUN, [delivered(chunk(0)), Intent(chunk(10))])
+        before.commit(RUN, [Intent(chunk(20))])
     with closing(place.open()) as after:
         left = after.recover(RUN, 0, hold=hold)
         again = after.recover(RUN, 0, hold=hold)
@@ -111,7 +111,7 @@ def test_recovering_one_stream_leaves_the_others(place):
         begin(found, RUN, stream(), stream(1, "more"))
         begin(found, "other")
         for run, one in ((RUN, chunk(0)), (RUN, chunk(0, stream_=1)), ("other", chunk(0))):
-            found.intend(run, one)
+            found.commit(run, [Intent(one)])
         found.recover(RUN, 0, hold=False)
 
         assert len(found.chunks(RUN, 1, "intent")) == len(found.chunks("other", 0, "intent")) == 1
@@ -123,18 +123,18 @@ def test_recovering_one_stream_leaves_the_others(place):
 def test_parts_replace_their_chunk_and_inherit_its_doubt(ledger):
     """A split chunk counts no more, its parts are queued, and what was ambiguous of it stays with them."""
     whole = chunk(0, 100)
-    ledger.intend(RUN, whole)
-    ledger.count_ambiguous(RUN, whole)
+    ledger.commit(RUN, [Intent(whole)])
+    ledger.commit(RUN, [Ambiguous(whole)])
     rest, one = whole.part([*range(17), *range(18, 100)]), whole.part([17])
-    ledger.split(RUN, whole, [rest, one], Conclusion("split", 1, 0, 400))
+    ledger.commit(RUN, [SplitInto(Concluded(whole, "split", 1, 0, 400), [rest, one])])
 
     assert [(row.members, row.records, row.ambiguous) for row in ledger.queued(RUN, 0)] == [
         ("0-16,18-99", 99, 1), ("17-17", 1, 1),
     ]  # fmt: skip
     assert ledger.begun(RUN, 0) == {0}
     for part, state in ((rest, "delivered"), (one, "rejected")):
-        ledger.intend(RUN, part)
-        ledger.conclude(RUN, part, Conclusion(state, 1))
+        ledger.commit(RUN, [Intent(part)])
+        ledger.commit(RUN, [Concluded(part, state, 1)])
     found = counts(ledger)
     assert (found.delivered, found.rejected, found.pending, found.possibly_duplicated) == (99, 5, RECORDS - 100, 100)
 
@@ -142,9 +142,9 @@ def test_parts_replace_their_chunk_and_inherit_its_doubt(ledger):
 def test_a_part_that_is_intended_again_stays_a_part(ledger):
     """A part that was queued by a crash does not become a chunk of the plan."""
     whole = chunk(0, 4)
-    ledger.intend(RUN, whole)
-    ledger.split(RUN, whole, [whole.part([0, 1]), whole.part([2, 3])], Conclusion("split", 1))
-    ledger.intend(RUN, whole.part([2, 3]))
+    ledger.commit(RUN, [Intent(whole)])
+    ledger.commit(RUN, [SplitInto(Concluded(whole, "split", 1), [whole.part([0, 1]), whole.part([2, 3])])])
+    ledger.commit(RUN, [Intent(whole.part([2, 3]))])
 
     assert ledger.begun(RUN, 0) == {0}
     assert [row.members for row in ledger.queued(RUN, 0)] == ["0-1"]
@@ -166,15 +166,15 @@ def test_counts_conserve_whatever_happens(place):
             expected = {"delivered": 0, "rejected": 0}
             for number, (end, ambiguous) in enumerate(ends):
                 one = chunk(number * 10)
-                found.intend(run, one)
+                found.commit(run, [Intent(one)])
                 if end == "split":
                     halves = [one.part(range(4)), one.part(range(4, 10))]
-                    found.split(run, one, halves, Conclusion("split", 1, ambiguous))
-                    found.intend(run, halves[0])
-                    found.conclude(run, halves[0], delivered())
+                    found.commit(run, [SplitInto(Concluded(one, "split", 1, ambiguous), halves)])
+                    found.commit(run, [Intent(halves[0])])
+                    found.commit(run, [delivered(halves[0])])
                     expected["delivered"] += 4
                 elif end != "intent":
-                    found.conclude(run, one, Conclusion(end, 1 + ambiguous, ambiguous, None))
+                    found.commit(run, [Concluded(one, end, 1 + ambiguous, ambiguous, None)])
                     if end in expected:
                         expected[end] += 10
             result = found.counts(run)["events"]
@@ -189,8 +189,8 @@ def test_counts_conserve_whatever_happens(place):
 def test_what_had_an_answer_is_not_unknown(ledger):
     """A queued chunk is unknown when its last attempt had no answer, and not when it was a 500 or never sent."""
     for first, ambiguous, status in ((0, 1, None), (10, 1, 500), (20, 0, None)):
-        ledger.intend(RUN, chunk(first))
-        ledger.conclude(RUN, chunk(first), Conclusion("queued", 1, ambiguous, status))
+        ledger.commit(RUN, [Intent(chunk(first))])
+        ledger.commit(RUN, [Concluded(chunk(first), "queued", 1, ambiguous, status)])
 
     assert (counts(ledger).unknown, counts(ledger).pending) == (10, RECORDS)
     assert Verdict.UNKNOWN == "unknown"
@@ -249,7 +249,7 @@ def test_another_schema_is_refused(place, version):
 def test_no_key_and_no_row_is_in_the_ledger(ledger, place):
     """The ledger holds digests and places; the bytes of records are not in its files."""
     secret = b'{"type":"user","userId":"alice@example.com"}'
-    ledger.intend(RUN, Chunk(0, (5,), (secret,), frozenset({"userId alice@example.com"})))
+    ledger.commit(RUN, [Intent(Chunk(0, (5,), (secret,), frozenset({"userId alice@example.com"})))])
 
     assert b"alice" not in place.content()
 
@@ -270,9 +270,9 @@ def test_what_is_settled_moves_in_one_commit(ledger):
 def test_held_chunks_are_released_one_or_all(ledger):
     """`release` takes one by its name, or every one that is held, and nothing else."""
     for first in (0, 10, 20):
-        ledger.intend(RUN, chunk(first))
-        ledger.conclude(RUN, chunk(first), Conclusion("held", 1, 1))
-    ledger.intend(RUN, chunk(30))
+        ledger.commit(RUN, [Intent(chunk(first))])
+        ledger.commit(RUN, [Concluded(chunk(first), "held", 1, 1)])
+    ledger.commit(RUN, [Intent(chunk(30))])
 
     assert [row.members for row in ledger.release(RUN, "10-19", state="dropped")] == ["10-19"]
     assert [row.members for row in ledger.release(RUN, None, state="queued")] == ["0-9", "20-29"]
@@ -283,8 +283,8 @@ def test_a_chunk_of_many_parts_has_a_long_name(ledger):
     """A chunk whose name is longer than a row of an index is intended, found and concluded as any other."""
     long = Chunk(0, tuple(range(0, 9_999, 2)), (b"",) * 5_000)
     for _ in range(2):
-        ledger.intend(RUN, long)
-    ledger.conclude(RUN, long, delivered())
+        ledger.commit(RUN, [Intent(long)])
+    ledger.commit(RUN, [delivered(long)])
 
     assert [row.records for row in ledger.chunks(RUN, 0, "delivered")] == [5_000]
 

@@ -13,7 +13,7 @@ from ledgers import RUN, InFile, begin, chunk, delivered, seen
 
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import LedgerDamagedError, StateError, StateUnavailableError
-from bucket_loader.state.ledger import SCHEMA_VERSION, Conclusion, Ledger, sqlite
+from bucket_loader.state.ledger import SCHEMA_VERSION, Concluded, Intent, Ledger, SplitInto, sqlite
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_only_its_owner_reads_the_ledger(ledger, path):
 def test_a_killed_process_leaves_a_readable_ledger(ledger, path, tmp_path):
     """A copy of the files as a kill leaves them, log and all, has every commit."""
     for number in range(50):
-        ledger.intend(RUN, chunk(number * 10))
+        ledger.commit(RUN, [Intent(chunk(number * 10))])
     copy = tmp_path / "copy"
     shutil.copytree(path.parent, copy)
     with closing(Ledger(copy / path.name)) as found:
@@ -79,7 +79,7 @@ def until_full(ledger, first=0, *, strict=False):
     """Intend chunks until the disk refuses; gives how many it took, or raises what it raised."""
     for number in range(100_000):
         try:
-            ledger.intend(RUN, chunk(first + number, 1))
+            ledger.commit(RUN, [Intent(chunk(first + number, 1))])
         except StateUnavailableError:
             if strict:
                 raise
@@ -102,12 +102,12 @@ def test_a_commit_that_fails_does_nothing_by_halves(ledger, path):
     taken = until_full(ledger)
     large = Chunk(0, tuple(range(taken, taken + 9_999, 2)), (b"",) * 5_000)  # a name of many pages
     with pytest.raises(StateUnavailableError):
-        ledger.go_on(RUN, [(chunk(0, 1), delivered())], [large])
+        ledger.commit(RUN, [delivered(chunk(0, 1)), Intent(large)])
 
     assert {row[1] for row in seen_by_another(path)} == {"intent"}
     parts = [chunk(8_000_000, 1), large]
     with pytest.raises(StateUnavailableError):
-        ledger.split(RUN, chunk(0, 1), parts, Conclusion("split", 1))
+        ledger.commit(RUN, [SplitInto(Concluded(chunk(0, 1), "split", 1), parts)])
     assert {row[1] for row in seen_by_another(path)} == {"intent"}
 
 
@@ -126,7 +126,7 @@ def test_every_waiting_worker_hears_of_a_full_disk(ledger, path):
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(work, range(16)))
     ledger._query("PRAGMA max_page_count = 1000000")
-    ledger.intend(RUN, chunk(9_000_000, 1))
+    ledger.commit(RUN, [Intent(chunk(9_000_000, 1))])
 
     assert len(seen_by_another(path)) >= taken + 1
 
@@ -140,7 +140,7 @@ def test_what_was_committed_beside_a_full_disk_is_what_was_said(ledger, path):
         for number in range(200):
             one = chunk(worker * 1_000 + number, 1)
             try:
-                ledger.intend(RUN, one)
+                ledger.commit(RUN, [Intent(one)])
             except StateUnavailableError:
                 return said, one.members
             said.add(one.members)
@@ -161,9 +161,9 @@ def test_a_lock_of_another_program_is_not_damage(ledger, path, monkeypatch):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StateUnavailableError):
-            ledger.intend(RUN, chunk(0))
+            ledger.commit(RUN, [Intent(chunk(0))])
         other.execute("ROLLBACK")
-        ledger.intend(RUN, chunk(0))
+        ledger.commit(RUN, [Intent(chunk(0))])
 
     assert StateUnavailableError.exit_code == 75
 
@@ -202,7 +202,7 @@ def closed(path):
     with closing(Ledger(path)) as found:
         begin(found)
         for number in range(100):
-            found.intend(RUN, chunk(number * 10))
+            found.commit(RUN, [Intent(chunk(number * 10))])
     (path.parent / "plans").mkdir()
     return path
 

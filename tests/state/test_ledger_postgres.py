@@ -12,7 +12,7 @@ import servers
 from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, seen
 
 from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
-from bucket_loader.state.ledger import Ledger
+from bucket_loader.state.ledger import Ambiguous, Intent, Ledger
 from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
 
@@ -49,10 +49,10 @@ def ledger(place):
 @pytest.mark.parametrize("answered", [False, True], ids=["before the commit", "instead of its answer"])
 def test_a_commit_that_breaks_is_done_once(proxy, place, ledger, answered):
     """Whether the server had committed or not when the connection broke: it is done, and not twice."""
-    ledger.intend(RUN, chunk(0))
+    ledger.commit(RUN, [Intent(chunk(0))])
     for number in range(5):
         proxy.break_at(b"COMMIT", answered=answered)
-        ledger.count_ambiguous(RUN, chunk(0))
+        ledger.commit(RUN, [Ambiguous(chunk(0))])
         assert proxy.broken == number + 1
 
     assert seen(place) == [("0-9", "intent", 5, 5, None)]
@@ -65,8 +65,8 @@ def test_sessions_that_the_server_ends_lose_nothing(place, ledger):
     def write(worker):
         for number in range(40):
             try:
-                ledger.intend(RUN, chunk(worker * 400 + number * 10))
-                ledger.count_ambiguous(RUN, chunk(worker * 400 + number * 10))
+                ledger.commit(RUN, [Intent(chunk(worker * 400 + number * 10))])
+                ledger.commit(RUN, [Ambiguous(chunk(worker * 400 + number * 10))])
                 written.append(1)
             except Exception as error:  # noqa: BLE001  # any is the failure that is looked for
                 errors.append(error)
@@ -99,7 +99,7 @@ def test_a_server_that_restarts_is_waited_for(place, ledger):
 
     def work(worker):
         for number in range(1_000):
-            ledger.intend(RUN, chunk(worker * 10_000 + number))
+            ledger.commit(RUN, [Intent(chunk(worker * 10_000 + number))])
             made[worker] = number + 1
             if ended.is_set():
                 return
@@ -129,10 +129,10 @@ def test_a_server_that_stays_away_ends_the_run(proxy, place):
         proxy.is_open = False
         proxy.cut()
         with pytest.raises(StateUnavailableError, match="out of reach"):
-            ledger.intend(RUN, chunk(0))
+            ledger.commit(RUN, [Intent(chunk(0))])
         proxy.is_open = True
         with pytest.raises(StateUnavailableError):
-            ledger.intend(RUN, chunk(0))
+            ledger.commit(RUN, [Intent(chunk(0))])
         with pytest.raises(StateUnavailableError):
             ledger.database.wait_until_held()
 
@@ -144,7 +144,7 @@ def test_a_broken_connection_is_noticed_before_a_request_goes_out(proxy, ledger)
     """Whoever tries a request again asks first: with the connection gone it is made anew, with the lock."""
     proxy.cut()
     ledger.database.wait_until_held()
-    ledger.intend(RUN, chunk(0))
+    ledger.commit(RUN, [Intent(chunk(0))])
 
     assert len(ledger.chunks(RUN, 0, "intent")) == 1
 
@@ -166,7 +166,7 @@ def test_a_second_copy_is_refused(place, ledger):
     """One owns the state; the other is told so, with exit 75, and the first goes on."""
     with pytest.raises(StateLockedError, match="another copy"):
         place.open()
-    ledger.intend(RUN, chunk(0))
+    ledger.commit(RUN, [Intent(chunk(0))])
 
     assert StateLockedError.exit_code == 75
 
@@ -192,8 +192,8 @@ def test_who_lost_the_state_can_commit_nothing(proxy, place, ledger):
     with closing(second_way.open(Waiting(lock_s=20.0))) as second:
         proxy.is_open = True
         with pytest.raises(StateLockedError, match="taken over"):
-            ledger.intend(RUN, chunk(0))
-        second.intend(RUN, chunk(10))
+            ledger.commit(RUN, [Intent(chunk(0))])
+        second.commit(RUN, [Intent(chunk(10))])
         with pytest.raises(StateLockedError):
             ledger.database.wait_until_held()
 
@@ -205,21 +205,21 @@ def test_a_transaction_is_refused_when_the_state_has_another_owner(place, ledger
     with place.other() as ask:
         ask("UPDATE owner SET epoch = epoch + 1")
     with pytest.raises(StateLockedError, match="taken over"):
-        ledger.intend(RUN, chunk(0))
+        ledger.commit(RUN, [Intent(chunk(0))])
 
     assert seen(place) == []
 
 
 def test_a_ledger_that_went_back_in_time_is_refused(proxy, place, ledger):
     """A restored backup, or a standby that lagged behind, has forgotten a commit: nothing more is sent."""
-    ledger.intend(RUN, chunk(0))
+    ledger.commit(RUN, [Intent(chunk(0))])
     with place.other() as ask:
         ask("UPDATE owner SET token = 'of an earlier day'")
         ask("DELETE FROM chunk")
     proxy.cut()
 
     with pytest.raises(StateError, match="lost what it had committed") as refused:
-        ledger.intend(RUN, chunk(10))
+        ledger.commit(RUN, [Intent(chunk(10))])
     assert refused.value.exit_code == 2
 
 
@@ -325,8 +325,8 @@ def test_a_user_who_may_make_no_schema_is_told_what_to_grant(place):
 
 def test_looking_takes_nothing_away(place, ledger):
     """A reader sees what is committed beside the owner, and can write nothing."""
-    ledger.intend(RUN, chunk(0))
-    ledger.conclude(RUN, chunk(0), delivered())
+    ledger.commit(RUN, [Intent(chunk(0))])
+    ledger.commit(RUN, [delivered(chunk(0))])
     with closing(Ledger(look(Server(place.url), place.schema))) as reader:
         assert reader.counts(RUN)["events"].delivered == 10
         with pytest.raises(StateError):

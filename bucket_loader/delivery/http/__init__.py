@@ -1,1 +1,1 @@
-"""The sender: one post (`client`), how often (`retry`), how fast (`pacing`), and which parts on a 400 (`isolation`)."""
+"""HTTP: one post (`client`, over a `connection`), how fast (`pacing`), and how long to wait (`retry`)."""

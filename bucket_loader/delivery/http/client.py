@@ -6,8 +6,7 @@ import select
 import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -15,7 +14,9 @@ from typing import Any, Final
 import requests
 import urllib3
 
-from bucket_loader.delivery.http.connection import Answer, Connection, Route, Watchdog
+from bucket_loader.delivery.http.connection import Connection, Route
+from bucket_loader.delivery.http.parser import Answer
+from bucket_loader.delivery.http.watchdog import Watchdog
 from bucket_loader.model import Outcome, Verdict
 
 RETRY_AFTER_S_MAX: Final = 300.0
@@ -166,59 +167,6 @@ class Client:
         """Judge an answer that is not Bucket's: nobody's API before the first delivery, an accident after it."""
         verdict = Verdict.UNKNOWN if self._proof.given.is_set() else Verdict.MISROUTED
         return Outcome(verdict, status if verdict is Verdict.MISROUTED else None, message)
-
-
-class Clients:
-    """The clients of a stream's workers, shared: who sends takes one, and gives it back."""
-
-    def __init__(self, make: Callable[[], Client]) -> None:
-        self._make = make
-        self._opened: deque[Client] = deque()
-        self._others: deque[Client] = deque()
-        self._lent = 0
-        self._lock = threading.Lock()
-
-    @property
-    def opened(self) -> int:
-        """How many with an open connection are free."""
-        return len(self._opened)
-
-    @property
-    def capacity(self) -> int:
-        """How many requests could be in flight without another connection."""
-        return len(self._opened) + self._lent
-
-    def take(self) -> Client:
-        """Give a client, with an open connection if there is one."""
-        return self.take_opened() or self.take_closed()
-
-    def take_opened(self) -> Client | None:
-        """Give a client with an open connection, if there is one."""
-        with self._lock:
-            while self._opened:
-                client = self._opened.popleft()  # the one that has rested longest: its end has been heard of by now
-                if client.is_connected:
-                    self._lent += 1
-                    return client
-                self._others.append(client)
-        return None
-
-    def take_closed(self) -> Client:
-        """Give a client that will open a connection."""
-        with self._lock:
-            self._lent += 1
-            return self._others.pop() if self._others else self._make()
-
-    def give_back(self, client: Client) -> None:
-        """Let others have a client."""
-        with self._lock:
-            self._lent -= 1
-            (self._opened if client.is_open else self._others).append(client)
-
-    def close(self) -> None:
-        """Close those that were given back."""
-        for client in (*self._opened, *self._others):
-            client.close()
 
 
 def answered(clients: Sequence[Client], wait_s: float | None) -> list[Client]:

@@ -8,15 +8,12 @@ the request left this machine.
 
 import contextlib
 import re
-import socket
 import ssl
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import httptools
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -24,11 +21,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.response import BaseHTTPResponse
 
+from bucket_loader.delivery.http.parser import Answer, Parsed
+from bucket_loader.delivery.http.watchdog import Trace, Watchdog
+
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 CONNECT_S_MAX: Final = 10.0
 PATH_KEY: Final = "/:key"  # stands for the key in a URL, wherever anybody could see it
 _RECEIVED_AT_ONCE: Final = 65_536  # bytes
-_CONTINUE: Final = 100
 _TOO_LATE: Final = "the answer takes too long"
 _LENGTH: Final = re.compile(rb"(?<=\r\nContent-Length: )\d+")
 
@@ -54,48 +53,10 @@ class Route:
     key_in_path: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back.
-
-    Attributes:
-        status: the HTTP status.
-        headers: by their names in lower case; the values of one that comes twice have a comma between.
-        body: all of it.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass
-class Trace:
-    """What a connection is doing: told by itself, read by the client and the watchdog.
-
-    Attributes:
-        sent: the first byte of the request has left.
-        written: the last one has.
-        connection: urllib3's.
-        socket: the connection's; it outlives it while an answer is read that ends with the connection.
-        head: what was sent before the body.
-        deadline: when the attempt has to end, of the monotonic clock.
-        expired: it was ended for that.
-    """
-
-    sent: bool = False
-    written: bool = False
-    connection: Any = None
-    socket: Any = None
-    head: bytes = field(default=b"", repr=False)
-    deadline: float = float("inf")
-    expired: bool = False
-
-
 class Connection:
     """Makes one exchange after the other; every error is `requests`', urllib3's or the system's own."""
 
-    def __init__(self, route: Route, watchdog: "Watchdog") -> None:
+    def __init__(self, route: Route, watchdog: Watchdog) -> None:
         self.trace = Trace()
         self._route = route
         self._watchdog = watchdog
@@ -105,7 +66,7 @@ class Connection:
         self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
         self._head: tuple[bytes, bytes] | None = None  # of the last POST, before and after its length
         self._answer: Answer | None = None
-        self._parsed = _Parsed()
+        self._parsed = Parsed()
         self._busy = False
         watchdog.watch(self.trace)
 
@@ -156,7 +117,7 @@ class Connection:
     def _send(self, body: bytes) -> None:
         assert self._head is not None  # noqa: S101  # narrows the type
         trace, (before, after) = self.trace, self._head
-        self._parsed = _Parsed()
+        self._parsed = Parsed()
         trace.sent = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before
             trace.socket.sendall(b"%b%d%b" % (before, len(body), after))
@@ -251,69 +212,6 @@ class Connection:
         if not parsed.keeps_open:
             trace.connection.close()
         self._answer = Answer(parsed.status, parsed.headers, b"".join(parsed.body))
-
-
-class _Parsed:
-    """An answer as far as it has come; `httptools` calls the methods that begin with `on_`."""
-
-    def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self.complete = False
-        self.status = 0
-        self.keeps_open = False
-        self.headers: dict[str, str] = {}
-        self.body: list[bytes] = []
-        self.bytes = 0
-        self._surplus = False
-
-    def feed(self, data: bytes, *, at_end: bool) -> None:
-        """Read on.
-
-        Raises:
-            OSError: it is cut short, or no HTTP.
-        """
-        self.bytes += len(data)
-        try:
-            if data:
-                self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.keeps_open = False
-        except httptools.HttpParserError:
-            self.keeps_open = False
-            if not self.complete:
-                raise OSError("the answer is not HTTP") from None
-        if at_end and not self.complete:
-            if not self.status or {"content-length", "transfer-encoding"} & self.headers.keys():
-                raise OSError("the answer is cut short")
-            self.complete, self.keeps_open = True, False
-
-    def on_message_begin(self) -> None:
-        """Another answer after the one that was asked for ends the connection."""
-        self._surplus = self.complete
-        self.keeps_open = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        if not self._surplus:
-            known, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            self.headers[known] = f"{self.headers[known]}, {text}" if known in self.headers else text
-
-    def on_headers_complete(self) -> None:
-        """Keep the status."""
-        if not self._surplus:
-            self.status = self._parser.get_status_code()
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
-        if not self._surplus:
-            self.body.append(body)
-
-    def on_message_complete(self) -> None:
-        """See the end; what only says that the body may come is not the answer."""
-        if self.status == _CONTINUE and not self.complete:
-            self.status, self.headers = 0, {}
-        elif not self._surplus:
-            self.complete, self.keeps_open = True, self._parser.should_keep_alive()
 
 
 def _headers(route: Route) -> dict[str, str]:
@@ -417,43 +315,3 @@ def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str 
             super().send(data)
 
     return type("TracedPool", (pool,), {"ConnectionCls": Traced})
-
-
-class Watchdog:
-    """Ends attempts that outlive their deadline: a timeout of `requests` is one of each receive, not of the whole."""
-
-    PERIOD_S: Final = 0.1
-
-    def __init__(self) -> None:
-        self._traces: list[Trace] = []
-        self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._thread.start()
-
-    def watch(self, trace: Trace) -> None:
-        """Begin to watch a connection."""
-        with self._lock:
-            self._traces.append(trace)
-
-    def forget(self, trace: Trace) -> None:
-        """Stop watching a connection."""
-        with self._lock:
-            self._traces = [other for other in self._traces if other is not trace]
-
-    def stop(self) -> None:
-        """End the watching."""
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self.PERIOD_S):
-            now = time.monotonic()
-            with self._lock:
-                late = [trace for trace in self._traces if trace.deadline < now]
-            for trace in late:
-                trace.expired = True
-                with contextlib.suppress(OSError, TypeError):  # closed meanwhile, or there is none yet
-                    # Both directions: a blocked send or receive returns at once. Beneath TLS, which would otherwise
-                    # forget how to read what has come.
-                    socket.socket.shutdown(getattr(trace.socket, "socket", trace.socket), 2)

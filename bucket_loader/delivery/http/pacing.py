@@ -18,18 +18,14 @@ its floor). When nothing succeeds at all it is an outage: one probe a second, an
 
 import math
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.model import Outcome, Verdict
+from bucket_loader.delivery.http.concurrency import Concurrency
+from bucket_loader.delivery.http.rate import Rate, Slot
+from bucket_loader.model import SYSTEM, Clock, Outcome, Verdict
 
 AUTO_START: Final = 4.0
-AUTO_QUICK: Final = 16.0  # slots that a server may get whatever its latency: one thread fills them
-AUTO_MAX: Final = 48  # slots: 200 requests a second that are answered after 200 ms, and a fifth to spare
-OWN_PER_S: Final = 4_000  # about what this program can make in a second: with more slots they wait for each other
 AUTO_WORKERS: Final = 64  # threads: some of them wait to try again
 RECENT: Final = 50  # answers that the share of server errors is taken over
 ERROR_SHARE_MAX: Final = 0.2
@@ -40,189 +36,11 @@ PROBE_HANGS_S: Final = 10.0  # without an answer for so long, the next probe goe
 FEW: Final = 4  # chunks under way until something was delivered
 SPARE: Final = 4  # chunks under way beside those in flight, at the least
 QUICK_S: Final = 0.01  # a server that answers sooner is served by one thread that has all in flight
-STOP_CHECK_S: Final = 0.5  # how often a waiter looks whether the run is stopped
 LATE_S_MAX: Final = 0.02  # a thread's lateness that is made up for
 # Retry-After counts whole seconds, so this is also what a wait of a few milliseconds is called.
 RETRY_AFTER_S_LEAST: Final = 1.0
 
 _FAILED: Final = frozenset({Verdict.NOT_SENT, Verdict.SERVER_ERROR, Verdict.UNKNOWN, Verdict.THROTTLED})
-
-
-@dataclass(slots=True)
-class Slot:
-    """Leave to make one attempt.
-
-    Attributes:
-        at: when it was given.
-        rate: requests a second that were paced at then; infinite when they were not.
-    """
-
-    at: float
-    rate: float
-
-
-class Rate:
-    """The requests a second that a server admits, searched for between `good` and `bad`."""
-
-    TRIAL_S = 1.0
-    TRIAL_REQUESTS = 5
-    HOLD_S = 4.0
-    HOLD_S_MAX = 60.0
-    HOLD_PAUSES = 20  # a hold is so many times longer than a pause that a refusal costs
-    CLOSE = 0.03
-    STEP_FIRST, STEP_UNSURE = 0.01, 0.05
-    DROP_FIRST, DROP_MOST = 0.05, 0.5
-    LEAST = 0.1  # requests a second
-    # A machine that stalls sees what comes meanwhile all at once, and refuses some of it: that says little. So refusals
-    # that come together count as one, and above so many requests a second one of these a second is passed over.
-    TOGETHER_S = 0.25
-    STALLS_FROM = 100.0
-
-    def __init__(self) -> None:
-        self.per_s = math.inf
-        self._good, self._bad = 0.0, math.inf
-        self._found = 0.0
-        self._step, self._drop = self.STEP_FIRST, self.DROP_MOST
-        self._ends = 0.0
-        self._tried = 0
-        self._refused_at, self._since_stall = -math.inf, 0
-        self._cut_off = -math.inf  # what was sent before a cut could show says nothing of what came after
-        self._holding = False
-        self.pause_s = 0.0
-        self._recent: deque[float] = deque(maxlen=32)
-
-    @property
-    def period_s(self) -> float:
-        """Seconds from one request to the next."""
-        return 1 / self.per_s
-
-    def sent(self, now: float) -> None:
-        """Count a request; a rate that was used for as long as its trial lasts has held."""
-        self._tried += 1
-        self._since_stall += 1
-        if self.per_s == math.inf:
-            self._recent.append(now)
-        elif now >= self._ends and self._tried >= self.per_s * self.TRIAL_S / 2:
-            self._held(now)
-
-    def _held(self, now: float) -> None:
-        self._good, self._drop = self.per_s, self.DROP_FIRST
-        if self._holding:
-            self._bad = math.inf
-        self._holding = False
-        if self._bad == math.inf:
-            self._try(self._good + self._step, now)
-            self._step *= 2
-        elif self._bad > self._good * (1 + self.CLOSE):
-            self._try((self._good + self._bad) / 2, now)
-        else:
-            self._hold(now)
-
-    def _hold(self, now: float) -> None:
-        """Stay for a while with a rate that was found twice; look higher, and sooner, after the first time."""
-        found_again = abs(self._good - self._found) < 2 * self.CLOSE * self._good
-        self._found, self._holding, self._tried = self._good, True, 0
-        self._step = self._good * (self.STEP_FIRST if found_again else self.STEP_UNSURE)
-        hold_s = self.HOLD_S if found_again else self.TRIAL_S
-        self._ends = now + min(max(hold_s, self.HOLD_PAUSES * self.pause_s), self.HOLD_S_MAX)
-
-    def _try(self, rate: float, now: float) -> None:
-        self.per_s = max(rate, self.LEAST)
-        self._tried, self._holding = 0, False
-        self._ends = now + max(self.TRIAL_S, self.TRIAL_REQUESTS / self.per_s)
-
-    def refused(self, slot: Slot, now: float, pause_s: float) -> bool:
-        """Learn from a 429: what was sent at this rate, or above, was too much; gives whether that is new."""
-        self.pause_s = pause_s
-        if self.per_s == math.inf:
-            self.per_s = self._measured(now)
-            self._step = self.per_s / 2
-            self._cut(self.per_s, slot, now)
-            return True
-        rate = slot.rate
-        if slot.at < self._cut_off or rate >= self._bad:
-            return False  # sent before that was known, or met what still waited there
-        if rate <= self._good and self._is_stall(now):
-            return False
-        self._bad = rate
-        if not 0 < self._good < rate:
-            self._good = rate * (1 - self._drop)
-            self._drop = min(2 * self._drop, self.DROP_MOST)
-        self._cut(self._good, slot, now)
-        return True
-
-    def _is_stall(self, now: float) -> bool:
-        if self._drop > self.DROP_FIRST or self.per_s < self.STALLS_FROM:
-            return False  # nothing has held yet, or a stall does not matter
-        if now - self._refused_at < self.TOGETHER_S:
-            return True
-        often = self._since_stall < self.per_s * self.TRIAL_S
-        self._refused_at, self._since_stall = now, 0
-        return not often
-
-    def _cut(self, rate: float, slot: Slot, now: float) -> None:
-        self._try(rate, now)
-        self._cut_off = now + (now - slot.at)
-
-    def _measured(self, now: float) -> float:
-        return len(self._recent) / max(now - self._recent[0], 0.001)
-
-
-class Concurrency:
-    """The requests at once that a server works on without a queue, as far as latency shows."""
-
-    WINDOW = 20  # answers; twice as many as slots when that is more
-    RISE = 1.5
-    RISE_S = 0.01  # less than that is this machine's own doing
-    DRAIN = 0.8
-    DRAIN_LEAST = 0.25
-    GROW, GROW_FIRST = 1.1, 1.25  # once it is known where it ends, and before
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self.used = False
-        self._grow = self.GROW_FIRST
-        self._base_s = 0.0
-        self._drained = True
-        self._began = -math.inf
-        self._logs, self._count = 0.0, 0
-
-    @property
-    def slots(self) -> int:
-        """How many may be out at once."""
-        return round(self.limit)
-
-    def shrink(self, factor: float, now: float) -> None:
-        """Take slots away."""
-        self.limit = max(1.0, self.limit * factor)
-        self._begin(now)
-
-    def answered(self, slot: Slot, now: float) -> None:
-        """Learn from how long a good answer took; the mean is geometric, so that a few late ones say little."""
-        if slot.at < self._began:
-            return
-        self._logs += math.log(max(now - slot.at, 1e-6))
-        self._count += 1
-        if self._count >= max(self.WINDOW, 2 * self.limit):
-            self._judge(math.exp(self._logs / self._count), now)
-
-    def _judge(self, latency_s: float, now: float) -> None:
-        if not self._drained and latency_s > self.RISE * self._base_s + self.RISE_S:
-            self._drained, self._grow = True, self.GROW
-            self.shrink(max(self.DRAIN_LEAST, self.DRAIN * self._base_s / latency_s), now)
-            return
-        if self._drained:
-            self._base_s = latency_s
-        else:
-            self._base_s += (0.25 if latency_s < self._base_s else 0.02) * (latency_s - self._base_s)
-        self._drained = False
-        if self.used:
-            most = min(max(AUTO_QUICK, OWN_PER_S * self._base_s), float(AUTO_MAX))
-            self.limit = max(self.limit, min(max(self.limit * self._grow, self.limit + 1), most))
-        self._begin(now)
-
-    def _begin(self, now: float) -> None:
-        self._began, self._logs, self._count, self.used = now, 0.0, 0, False
 
 
 class Pacer:
@@ -234,7 +52,7 @@ class Pacer:
         concurrency: int | None,
         requests_per_second: float | None,
         stopped: threading.Event,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.workers = concurrency or AUTO_WORKERS
         self._adaptive = concurrency is None
@@ -243,7 +61,7 @@ class Pacer:
         self._interval_s = 1 / requests_per_second if requests_per_second else 0.0
         self._stopped = stopped
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = clock.threading.Lock()
         self._waiting: list[threading.Condition] = []
         self._proven = False
         self._latency_s = math.inf  # of what was served lately
@@ -287,14 +105,14 @@ class Pacer:
         watched = False
         with self._lock:
             while not self._stopped.is_set():
-                now = self._clock()
+                now = self._clock.now_s()
                 wait_s = self._wait_s(now)
                 if wait_s <= 0:
                     self._leave(place)
                     return self._take(now, watched=watched)
                 if not wait:
                     return None
-                place = place or threading.Condition(self._lock)
+                place = place or self._clock.threading.Condition(self._lock)
                 watched = self._wait(place, now, wait_s)
             self._leave(place)
         return None
@@ -316,10 +134,10 @@ class Pacer:
         if place not in self._waiting:
             self._waiting.append(place)
         if now + wait_s >= self._watched_until:
-            place.wait(STOP_CHECK_S)
+            place.wait(self._clock.look_s)
             return False
         self._watched_until = now + wait_s
-        place.wait(min(wait_s, STOP_CHECK_S))
+        place.wait(min(wait_s, self._clock.look_s))
         self._watched_until = math.inf
         return True
 
@@ -354,7 +172,7 @@ class Pacer:
         """Give a slot back, and learn from what came of it."""
         with self._lock:
             self._in_flight -= 1
-            now = self._clock()
+            now = self._clock.now_s()
             if outcome.verdict is Verdict.THROTTLED:
                 self._throttled(slot, outcome, now)
             if outcome.verdict in _FAILED:

@@ -7,28 +7,36 @@ memory   what outlives a run            sqlite, postgres  behind the seam
 from bucket_loader.state.ledger.database import SCHEMA_VERSION, Database
 from bucket_loader.state.ledger.ledger import Ledger
 from bucket_loader.state.ledger.rows import (
+    Ambiguous,
     ChunkRow,
     ChunkState,
-    Conclusion,
+    Concluded,
+    Entry,
+    Intent,
     NewStream,
     Replay,
     RunRow,
     RunStatus,
     SnapshotFile,
+    SplitInto,
 )
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Ambiguous",
     "ChunkRow",
     "ChunkState",
-    "Conclusion",
+    "Concluded",
     "Database",
+    "Entry",
+    "Intent",
     "Ledger",
     "NewStream",
     "Replay",
     "RunRow",
     "RunStatus",
     "SnapshotFile",
+    "SplitInto",
     "SqliteDatabase",
 ]

@@ -4,25 +4,36 @@ An intent is committed before its first byte is sent, an outcome before the work
 carry both. Workers may call from any thread.
 """
 
-import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import PLANNED, SENT, Chunk, Counts
+from bucket_loader.model import PLANNED, SENT, SYSTEM, Chunk, Clock, Counts
 from bucket_loader.state.ledger.database import Database, Statement
 from bucket_loader.state.ledger.memory import Memory
-from bucket_loader.state.ledger.rows import ChunkRow, ChunkState, Conclusion, NewStream, Replay, RunRow, RunStatus
+from bucket_loader.state.ledger.rows import (
+    Ambiguous,
+    ChunkRow,
+    ChunkState,
+    Concluded,
+    Entry,
+    Intent,
+    NewStream,
+    Replay,
+    RunRow,
+    RunStatus,
+    SplitInto,
+)
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 
 class Ledger(Memory):
     """One state's ledger; open it under the state's lock."""
 
-    def __init__(self, where: Path | Database) -> None:
-        self._committing = threading.Lock()
+    def __init__(self, where: Path | Database, clock: Clock = SYSTEM) -> None:
+        self._committing = clock.threading.Lock()
         self._waiting: deque[_Ticket] = deque()
         super().__init__(SqliteDatabase(where) if isinstance(where, Path) else where)
 
@@ -91,25 +102,12 @@ class Ledger(Memory):
         rows = self._query("SELECT first FROM chunk WHERE run = ? AND stream = ? AND part = 0", run, stream)
         return {int(first) for (first,) in rows}
 
-    def intend(self, run: str, *chunks: Chunk) -> None:
-        """Commit the intent to send chunks; returns only when it is durable."""
-        self.go_on(run, [], chunks)
+    def commit(self, run: str, entries: Sequence[Entry]) -> None:
+        """Commit what is to be remembered of chunks, all of it together; returns only when it is durable.
 
-    def conclude(self, run: str, chunk: Chunk, conclusion: Conclusion) -> None:
-        """Commit what became of a chunk."""
-        self.go_on(run, [(chunk, conclusion)], [])
-
-    def go_on(self, run: str, ended: Sequence[tuple[Chunk, Conclusion]], following: Sequence[Chunk]) -> None:
-        """Commit what became of a worker's chunks, and with it the intents of its next."""
-        self._commit([
-            *((_CONCLUDE, (was.state, was.attempts, was.ambiguous, was.status, run, *_name(chunk)))
-              for chunk, was in ended),
-            *((_INTEND, _intent(run, chunk)) for chunk in following),
-        ])  # fmt: skip
-
-    def count_ambiguous(self, run: str, chunk: Chunk) -> None:
-        """Name an attempt that may have been applied, before the chunk is sent again."""
-        self._commit([(_COUNT_AMBIGUOUS, (run, *_name(chunk)))])
+        What several workers wait to commit at once shares one transaction.
+        """
+        self._commit([statement for entry in entries for statement in _statements(run, entry)])
 
     def _commit(self, statements: list[Statement]) -> None:
         """Make statements durable; those of several workers that wait at once share one commit.
@@ -132,15 +130,6 @@ class Ledger(Memory):
                 ticket.error = error
         for ticket in tickets:
             ticket.ended = True
-
-    def split(self, run: str, chunk: Chunk, parts: Sequence[Chunk], conclusion: Conclusion) -> None:
-        """Commit that a chunk is replaced by its parts, each queued: they are intents of their own."""
-        values = ("split", conclusion.attempts, conclusion.ambiguous, conclusion.status)
-        self._write([
-            (_CONCLUDE, (*values, run, *_name(chunk))),
-            *((_ADD_PART, (run, *_name(part), len(part.sequences), run, *_name(chunk), part.digest))
-              for part in parts),
-        ])  # fmt: skip
 
     def ever_delivered(self) -> bool:
         """Whether anything was ever delivered from this state."""
@@ -227,7 +216,7 @@ _CONCLUDE: Final = """
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
 _COUNT_AMBIGUOUS: Final = """
-    UPDATE chunk SET attempts = attempts + 1, ambiguous = ambiguous + 1
+    UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
 _SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest FROM chunk"
@@ -248,9 +237,23 @@ def _columns_of(new: NewStream) -> tuple[object, ...]:
     return (new.position, new.name, new.mapping, new.counts.pending, *counts)
 
 
+def _statements(run: str, entry: Entry) -> Iterator[Statement]:
+    match entry:
+        case Intent(chunk):
+            yield _INTEND, (run, *_name(chunk), len(chunk.sequences), chunk.digest)
+        case Ambiguous(chunk, attempts):
+            yield _COUNT_AMBIGUOUS, (attempts, run, *_name(chunk))
+        case Concluded():
+            yield _conclude(run, entry)
+        case SplitInto(was, parts):
+            yield _conclude(run, was)
+            for part in parts:
+                yield _ADD_PART, (run, *_name(part), len(part.sequences), run, *_name(was.chunk), part.digest)
+
+
+def _conclude(run: str, was: Concluded) -> Statement:
+    return _CONCLUDE, (was.state, was.attempts, was.ambiguous, was.status, run, *_name(was.chunk))
+
+
 def _name(chunk: Chunk) -> tuple[int, int, str]:
     return chunk.stream, chunk.sequences[0], chunk.members
-
-
-def _intent(run: str, chunk: Chunk) -> tuple[object, ...]:
-    return (run, *_name(chunk), len(chunk.sequences), chunk.digest)

@@ -1,9 +1,10 @@
 """The rows of the ledger, as the rest of the program sees them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bucket_loader.model import Counts, read_ranges
+from bucket_loader.model import Chunk, Counts, read_ranges
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
 ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped"]
@@ -72,14 +73,62 @@ class ChunkRow:
         return read_ranges(self.members)
 
 
-@dataclass(frozen=True)
-class Conclusion:
-    """What became of a chunk: its state, the attempts since the last commit, how many of them were ambiguous."""
+# --- what is committed of a chunk ------------------------------------------------------------------------------------
 
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A chunk is about to be sent."""
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """An attempt may have been applied, and the chunk is sent again.
+
+    Attributes:
+        chunk: which one.
+        attempts: how many were made since the last commit, that one included.
+    """
+
+    chunk: Chunk
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What became of a chunk.
+
+    Attributes:
+        chunk: which one.
+        state: what it is from now on.
+        attempts: how many were made since the last commit.
+        ambiguous: how many of those may have been applied without our knowing.
+        status: the HTTP status of the last answer; None when there was none.
+    """
+
+    chunk: Chunk
     state: ChunkState
     attempts: int
     ambiguous: int = 0
     status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitInto:
+    """A chunk is replaced by its parts, each queued: they are intents of their own.
+
+    Attributes:
+        was: the chunk, concluded as `split`.
+        parts: together they are all of it.
+    """
+
+    was: Concluded
+    parts: Sequence[Chunk]
+
+
+Entry = Intent | Ambiguous | Concluded | SplitInto
 
 
 class SnapshotFile(NamedTuple):

@@ -1,31 +1,31 @@
 """A ledger in a file: SQLite, each commit synced to its disk."""
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import LedgerDamagedError, StateError, StateUnavailableError
+from bucket_loader.model import SYSTEM, Clock, LedgerDamagedError, StateError, StateUnavailableError
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger.database import Row, Statement, layout
 
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
+Connect = Callable[..., sqlite3.Connection]
 
 
 class SqliteDatabase:
     """A file; `synchronous=FULL`: what was committed survives a power cut. The state's lock keeps others away."""
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, path: Path, clock: Clock = SYSTEM, connect: Connect | None = None) -> None:
+        self._lock = clock.threading.Lock()
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(OSError):  # SQLite says why it cannot be made
             path.touch(mode=0o600)  # the files that SQLite puts beside it are as private as this one
         with self._explained():
-            self._connection = sqlite3.connect(
+            self._connection = (connect or sqlite3.connect)(
                 path, isolation_level=None, check_same_thread=False, timeout=LOCKED_S_MAX
             )
         try:

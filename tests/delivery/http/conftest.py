@@ -11,7 +11,8 @@ from scripted_server import KEY
 from tiers import require
 
 from bucket_loader.delivery.http.client import Client, Proof
-from bucket_loader.delivery.http.connection import Route, Watchdog
+from bucket_loader.delivery.http.connection import Route
+from bucket_loader.delivery.http.watchdog import Watchdog
 
 
 @pytest.fixture

@@ -9,32 +9,40 @@ import itertools
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from greenlet import getcurrent, greenlet
 
-from bucket_loader.delivery.http import pacing, retry
+from bucket_loader.delivery import course
+from bucket_loader.delivery.http import pacing
+from bucket_loader.delivery.http.retry import Backoff, Budget
+from bucket_loader.delivery.service import Service
+from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.outcomes import Outcome, Verdict
 
 SERVED = Outcome(Verdict.DELIVERED, 200)
+CHUNK = Chunk(0, (0, 1), (b"{}", b"{}"))
 
 
 class World:
     """A clock, and who waits for which moment of it."""
 
+    look_s = 0.5
+
     def __init__(self) -> None:
         self.now = 0.0
+        self.threading = Threading(self)
+        self.random = random.Random(11)  # noqa: S311  # no secret
         self.wakes = 0  # of those that waited for a condition
         self._hub = getcurrent()
         self._due: list[tuple[float, int, greenlet]] = []
         self._numbers = itertools.count()
         self._wakes: dict[greenlet, int] = {}
 
-    def __call__(self) -> float:
-        """Tell the time."""
+    def now_s(self) -> float:
+        """Return the time."""
         return self.now
 
     def wake(self, sleeper: greenlet, at: float) -> None:
@@ -203,7 +211,9 @@ class Run:
     world: World
     server: Server
     pacer: pacing.Pacer
-    retry: retry.Retry
+    service: Service
+    budget: Budget
+    stopped: Any
     sent: list[float] = field(default_factory=list)
     answers: list[tuple[float, Verdict]] = field(default_factory=list)
     limits: list[tuple[float, float]] = field(default_factory=list)
@@ -213,12 +223,24 @@ class Run:
 
     def work(self) -> None:
         """Be a worker: bring one chunk after another home."""
-        while not self.retry.stopped.is_set():
-            case = retry.Case(hold=False, alone=False, began=0, successes_before=10**9)
-            outcome = self.retry.attempt_until_final(self.attempt, lambda _outcome: None, case)
-            if outcome.verdict is not Verdict.DELIVERED:
-                self.gave_up += [] if self.retry.stopped.is_set() else [self.world.now]
+        policy = course.Policy(backoff_s=Backoff())
+        while not self.stopped.is_set():
+            step = self._bring_home(course.ChunkHistory(), policy)
+            if not isinstance(step, course.Delivered):
+                self.gave_up += [] if self.stopped.is_set() else [self.world.now]
                 return
+
+    def _bring_home(self, history: course.ChunkHistory, policy: course.Policy) -> course.Step:
+        self.budget.earn()
+        while True:
+            outcome = self.attempt()
+            self.service.note(outcome, first=not history.attempts, suspected=False)
+            served = self.service.served(when_sent=10**9, may_postpone=False)
+            step, history = course.next_step(CHUNK, history, outcome, served, policy)
+            if not isinstance(step, course.Again):
+                return step
+            wait_s = step.wait_s + step.spread_s * self.world.random.random()
+            self.stopped.wait(wait_s if outcome.verdict is Verdict.THROTTLED else max(wait_s, self.budget.spend()))
 
     def attempt(self) -> Outcome:
         """Make one attempt, as a worker of a delivery does."""
@@ -234,8 +256,6 @@ class Run:
         self.pacer.release(slot, outcome)
         self.answers.append((self.world.now, outcome.verdict))
         self.limits.append((self.world.now, self.pacer._concurrency.limit))
-        if outcome.verdict is Verdict.DELIVERED:
-            self.retry.patience.answered()
         return outcome
 
     def per_s(self, begin: float, end: float) -> float:
@@ -264,18 +284,6 @@ class Run:
         return sum(begin <= at < end and verdict in verdicts for at, verdict in self.answers)
 
 
-@contextmanager
-def _virtual(world: World) -> Iterator[None]:
-    kept: list[tuple[Any, Any]] = [(module, module.threading) for module in (pacing, retry)]
-    for module, _ in kept:
-        module.threading = Threading(world)
-    try:
-        yield
-    finally:
-        for module, real in kept:
-            module.threading = real
-
-
 def run(
     server: Server,
     seconds: float,
@@ -287,18 +295,13 @@ def run(
     """Load a server for so many virtual seconds."""
     world = World()
     stopped: Any = Event(world)
-    random.seed(11)
-    with _virtual(world):
-        pacer = pacing.Pacer(
-            concurrency=concurrency, requests_per_second=requests_per_second, stopped=stopped, clock=world
-        )
-        policy = retry.Retry(retry.Patience(patience_s, world), stopped)
-        found = Run(world, server, pacer, policy)
-        for _ in range(pacer.workers):
-            world.start(found.work)
-        world.run(seconds)
-        stopped.set()
-        world.run(seconds + 600)
+    pacer = pacing.Pacer(concurrency=concurrency, requests_per_second=requests_per_second, stopped=stopped, clock=world)
+    found = Run(world, server, pacer, Service(patience_s, world, stopped), Budget(patience_s, world), stopped)
+    for _ in range(pacer.workers):
+        world.start(found.work)
+    world.run(seconds)
+    stopped.set()
+    world.run(seconds + 600)
     return found
 
 

@@ -3,11 +3,14 @@
 import select
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from scripted_server import OK, REFUSED, SUCCESS, Peer, reply, scripted, tls
 
-from bucket_loader.delivery.http.client import Clients, answered
+from bucket_loader.delivery.http.client import answered
+from bucket_loader.delivery.transport import Pool
+from bucket_loader.model.clock import SYSTEM
 from bucket_loader.model.outcomes import Verdict
 
 BODY = b'[{"type":"user","userId":"1"}]'
@@ -16,7 +19,7 @@ BODY = b'[{"type":"user","userId":"1"}]'
 @pytest.fixture
 def make_clients(make_client):
     """Make clients that are lent and given back."""
-    return lambda server: Clients(lambda: make_client(server.url))
+    return lambda server: Pool(SimpleNamespace(connection=lambda _: make_client(server.url)), "", SYSTEM)
 
 
 def after_one(then):

@@ -8,9 +8,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from bucket_loader.delivery.http.concurrency import AUTO_MAX, AUTO_QUICK
 from bucket_loader.delivery.http.pacing import (
-    AUTO_MAX,
-    AUTO_QUICK,
     AUTO_START,
     ERROR_SHARE_MAX,
     FEW,
@@ -19,6 +18,7 @@ from bucket_loader.delivery.http.pacing import (
     RECENT,
     Pacer,
 )
+from bucket_loader.model.clock import SYSTEM
 from bucket_loader.model.outcomes import Outcome, Verdict
 
 GOOD = Outcome(Verdict.DELIVERED, 200)
@@ -30,22 +30,25 @@ FAILURES = [ERROR, Outcome(Verdict.UNKNOWN), Outcome(Verdict.NOT_SENT)]
 class Clock:
     """A clock that moves when it is told to."""
 
+    threading = threading
+    look_s = 0.5
+
     def __init__(self) -> None:
         self.now = 1000.0
 
-    def __call__(self) -> float:
-        """Tell the time."""
+    def now_s(self) -> float:
+        """Return the time."""
         return self.now
 
 
-def pacer(concurrency=None, rate=None, clock=time.monotonic, stopped=None):
+def pacer(concurrency=None, rate=None, clock=SYSTEM, stopped=None):
     """Make a pacer."""
     return Pacer(concurrency=concurrency, requests_per_second=rate, stopped=stopped or threading.Event(), clock=clock)
 
 
 def free(found):
     """Tell whether a slot is to be had now."""
-    return found._wait_s(found._clock()) <= 0
+    return found._wait_s(found._clock.now_s()) <= 0
 
 
 def answer(found, outcome, *, after_s=0.0):
@@ -59,7 +62,7 @@ def answer(found, outcome, *, after_s=0.0):
 def fail(found, outcome, times=OUTAGE_AFTER, *, after_s=0.0):
     """Answer so many requests that are all in flight at once; the limit does not matter."""
     with found._lock:
-        slots = [found._take(found._clock(), watched=False) for _ in range(times)]
+        slots = [found._take(found._clock.now_s(), watched=False) for _ in range(times)]
     found._clock.now += after_s
     for slot in slots:
         found.release(slot, outcome)

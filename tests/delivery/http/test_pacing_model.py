@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from pacing_model import SERVED, Server, lognormal, run, stalls
 
-from bucket_loader.delivery.http.pacing import AUTO_MAX
+from bucket_loader.delivery.http.concurrency import AUTO_MAX
 from bucket_loader.model.outcomes import Outcome, Verdict
 
 ALL = os.environ.get("BUCKET_LOADER_PACING") == "all"

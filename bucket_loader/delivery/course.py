@@ -1,0 +1,371 @@
+"""What follows from an answer: a chunk's course, as a value.
+
+No thread, no clock, no ledger and no socket is known here. A worker sends a chunk, asks `next_step` what follows from
+the outcome, and does that.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Final
+
+from bucket_loader.model import (
+    BucketLoaderError,
+    Chunk,
+    KeyRefusedError,
+    MisroutedError,
+    Outcome,
+    PatienceError,
+    Reason,
+    Verdict,
+)
+
+# Server errors after which a chunk is suspected itself. It is judged only when others succeed meanwhile.
+SUSPICIOUS_AFTER: Final = 4
+SUSPICIOUS_ALONE_AFTER: Final = 6  # a single record ends in the dead letters, so it is given more
+SUSPECTED_EARLIER: Final = 2  # fewer for a part of a chunk that was suspected
+CHANCE_MAX: Final = 1e-6  # bad luck must be less likely than this before a single record is blamed
+# An index as the answers spell it: `[17].userId`, `17.userId`, `/17/userId`.
+_INDEX: Final = re.compile(r"(?:^|[\s\"'(,:])(?:\[(\d{1,6})\]|/(\d{1,6})(?=/|$|\s)|(\d{1,6})(?=\.[A-Za-z]))")
+NAMED_SHARE_MAX: Final = 0.5  # more named than this, and halving is as cheap as trying each
+_CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHistory:
+    """What is known of a chunk that is attempted; written by `next_step` alone.
+
+    Attributes:
+        attempts: how many were made.
+        in_a_row: how many of them since it was first taken, or taken up again: waits grow with these.
+        recorded: how many of them the ledger knows of.
+        errors: how many met a server error. What was throttled or never arrived says nothing of the chunk.
+        began: the run's successes when the chunk was first sent; None before that.
+        successes_before: the same; for a part of a suspected chunk, when the whole was first sent.
+        suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
+        postponed: whether it was put off before, so that others were tried in its place.
+    """
+
+    attempts: int = 0
+    in_a_row: int = 0
+    recorded: int = 0
+    errors: int = 0
+    began: int | None = None
+    successes_before: int = 0
+    suspected: bool = False
+    postponed: bool = False
+
+
+NEW: Final = ChunkHistory()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the API did for others, at the moment of an outcome.
+
+    Attributes:
+        successes: how many requests of this run it has served.
+        when_sent: the same, at the moment when this attempt was sent.
+        error_rate: the share of first attempts that met a server error lately.
+        stopped: whether the run is to end.
+        out_of_patience: whether nothing was served for as long as `patience`.
+        may_postpone: whether this chunk may come after those that follow it.
+    """
+
+    successes: int = 0
+    when_sent: int = 0
+    error_rate: float = 0.0
+    stopped: bool = False
+    out_of_patience: bool = False
+    may_postpone: bool = False
+
+
+def _no_wait(_attempts: int) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a stream asks for.
+
+    Attributes:
+        hold: an ambiguous outcome is final: at most once.
+        patience_s: how long an outage is waited out, in seconds; for the message.
+        backoff_s: the seconds to wait after so many attempts in a row, when the server does not say.
+    """
+
+    hold: bool = False
+    patience_s: float = 0.0
+    backoff_s: Callable[[int], float] = _no_wait
+
+
+# --- what may follow ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be done with a chunk.
+
+    Attributes:
+        attempts: those that the ledger does not know of yet.
+    """
+
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(Step):
+    """It arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again(Step):
+    """It is sent again.
+
+    Attributes:
+        wait_s: seconds to wait before, at the least.
+        spread_s: up to so many seconds more, by chance, so that workers do not come together.
+        ambiguous: it may have arrived: that has to be on record before it is sent again.
+    """
+
+    wait_s: float
+    spread_s: float
+    ambiguous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Split(Step):
+    """It is replaced by its parts.
+
+    Attributes:
+        parts: their positions in the chunk; together they are all of it.
+        blame: it was refused, so when all parts but the last pass, the last holds what was refused.
+        history: what is known of each part from the start.
+    """
+
+    parts: list[list[int]]
+    blame: bool
+    history: ChunkHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(Step):
+    """Its one record goes to the dead letters."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed(Step):
+    """It comes after all others: what is sent in its place shows whether it is an outage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Step):
+    """It may have arrived, and a person decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left(Step):
+    """It stays for a later run.
+
+    Attributes:
+        error: what the run ends with; None when it was asked to end.
+    """
+
+    error: BucketLoaderError | None
+
+
+# --- what follows ---------------------------------------------------------------------------------------------------
+
+
+def next_step(
+    chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy
+) -> tuple[Step, ChunkHistory]:
+    """Return what follows from an attempt's outcome, and what is known of the chunk from now on.
+
+    | verdict | what happened | what follows |
+    |---|---|---|
+    | delivered | 200 to our own POST, the whole body was written, and the answer is a JSON object whose `success` is true | done |
+    | not_sent | no byte of the request left this machine | sent again |
+    | throttled | 429, or 503 with Retry-After | sent again, as late as the server asks (at most 300 s); a 503 may have been applied, so it is named, or held, as a server error is |
+    | server_error | 408, or another 5xx | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on while others are served, the chunk is halved, and a single record is rejected |
+    | unknown | the request was sent, and no answer came that can be read; or a status from 100 to 299 other than 200 | named and sent again; held with `on_unknown: hold` |
+    | rejected | 400 or 422 with a JSON object (405, 409 and 415 too, after a first success); or 200 with `success: false` | cut into parts until each refused record stands alone; that one is rejected |
+    | too_big | 413 | halved; a single record is rejected |
+    | refused_key | 401 or 403; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered |
+    | misrouted | a redirect, a certificate that is not valid, or an answer that is not Bucket's before the first success | left; the run ends with 5, and nothing is dead-lettered |
+
+    What is sent again is left instead when the run is asked to end, or when nothing was served for as long as
+    `patience`: then the run ends with 75.
+    """  # noqa: E501  # a row of the table is a line, here and in the docs
+    attempts = history.attempts + 1
+    if outcome.verdict is Verdict.DELIVERED:
+        return Delivered(attempts - history.recorded), history
+    history = _counted(history, outcome, served)
+    step = _step(chunk, history, outcome, served, policy)
+    return step, _known_after(step, history)
+
+
+def _counted(history: ChunkHistory, outcome: Outcome, served: Served) -> ChunkHistory:
+    first = history.began is None
+    return replace(
+        history,
+        attempts=history.attempts + 1,
+        in_a_row=history.in_a_row + 1,
+        errors=history.errors + (outcome.verdict is Verdict.SERVER_ERROR),
+        began=served.when_sent if first else history.began,
+        successes_before=served.when_sent if first and not history.suspected else history.successes_before,
+    )
+
+
+def _known_after(step: Step, history: ChunkHistory) -> ChunkHistory:
+    if isinstance(step, Again) and not step.ambiguous:
+        return history  # nothing is recorded before it is sent again
+    if isinstance(step, Postponed):
+        return replace(history, recorded=history.attempts, in_a_row=0, postponed=True)
+    return replace(history, recorded=history.attempts)
+
+
+def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Step:
+    several, made = len(chunk.sequences) > 1, history.attempts - history.recorded
+    match outcome.verdict:
+        case Verdict.REJECTED if several:
+            parts = parts_of(len(chunk.sequences), outcome.details, in_order=bool(chunk.ids))
+            return Split(made, parts, blame=True, history=NEW)
+        case Verdict.TOO_BIG if several:
+            return Split(made, halves(len(chunk.sequences)), blame=False, history=NEW)
+        case Verdict.REJECTED | Verdict.TOO_BIG:
+            return Rejected(made, reason_of(outcome))
+        case Verdict.REFUSED_KEY | Verdict.MISROUTED:
+            return leave(history, outcome, served, policy)
+        case _ if outcome.ambiguous and policy.hold:
+            return Held(made)
+        case _ if served.stopped or served.out_of_patience:
+            return leave(history, outcome, served, policy)
+        case Verdict.SERVER_ERROR if history.errors >= _suspicious_after(history, several=several):
+            return _suspected(chunk, history, outcome, served) or _again(history, outcome, policy)
+        case _:
+            return _again(history, outcome, policy)
+
+
+def _again(history: ChunkHistory, outcome: Outcome, policy: Policy) -> Again:
+    backoff_s = policy.backoff_s(history.in_a_row)
+    asked_s = outcome.retry_after_s
+    wait_s, spread_s = (backoff_s / 2, backoff_s / 2) if asked_s is None else (asked_s, backoff_s / 10)
+    return Again(history.attempts - history.recorded, wait_s, spread_s, ambiguous=outcome.ambiguous)
+
+
+def _suspicious_after(history: ChunkHistory, *, several: bool) -> int:
+    most = SUSPICIOUS_AFTER if several else SUSPICIOUS_ALONE_AFTER
+    return most - (SUSPECTED_EARLIER if history.suspected else 0)
+
+
+def _suspected(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served) -> Step | None:
+    """Return what is done about a chunk that met server errors so often; None when it is sent again all the same."""
+    count, made = len(chunk.sequences), history.attempts - history.recorded
+    alone = count == 1
+    # A single record ends in the dead letters for it, so chance is ruled out too: with every third request failing, six
+    # failures in a row happen to one good record in a thousand.
+    others_served = served.successes > history.successes_before
+    proven = others_served and (not alone or history.errors >= beyond_chance(served.error_rate))
+    if not alone and (proven or history.postponed):
+        # It alone brings server errors, or there is nothing else left to try: its parts show it of each other.
+        part = ChunkHistory(suspected=True, successes_before=history.began or 0)
+        return Split(made, halves(count), blame=False, history=part)
+    if proven:
+        return Rejected(made, reason_of(outcome))
+    if served.may_postpone and not history.postponed:
+        return Postponed(made)
+    return None
+
+
+def beyond_chance(error_rate: float) -> int:
+    """Return how many server errors in a row are more than bad luck, where such a share of requests fails anyhow."""
+    return math.ceil(math.log(CHANCE_MAX) / math.log(error_rate)) if 0 < error_rate < 1 else 1
+
+
+def leave(history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Left:
+    """Return the step that leaves a chunk for a later run, with what the run ends with."""
+    return Left(history.attempts - history.recorded, _ending(outcome, served, policy))
+
+
+def elimination(chunk: Chunk) -> Split:
+    """Return how the last part of a refused chunk is cut when all others passed: sending it would only say so again."""
+    return Split(0, halves(len(chunk.sequences)), blame=True, history=NEW)
+
+
+def reason_of(outcome: Outcome) -> Reason:
+    """Return why the API did not take a record, in words that quote no row."""
+    code = _CODES.get(outcome.verdict, "refused")
+    return Reason(code, f"the API answered {outcome.status} {outcome.message}".rstrip())
+
+
+def _ending(outcome: Outcome, served: Served, policy: Policy) -> BucketLoaderError | None:
+    match outcome.verdict:
+        case Verdict.REFUSED_KEY:
+            return KeyRefusedError(
+                f"the API refused the key ({outcome.status} {outcome.message})",
+                hint="check that the variable holds the key of this environment; `bucket-loader check` tests it",
+            )
+        case Verdict.MISROUTED:
+            return MisroutedError(
+                outcome.message,
+                hint="check `destination: base_url`; nothing was dead-lettered, running again continues",
+            )
+        case _ if served.out_of_patience or not served.stopped:  # it was over; a success of another came just now
+            return PatienceError(
+                f"no success for {policy.patience_s:g} s (last: {outcome.status or outcome.message})",
+                hint="nothing is lost: run the same command again to continue where this one stopped",
+            )
+        case _:
+            return None
+
+
+# --- which parts a refused chunk is cut into ------------------------------------------------------------------------
+# What the answer names is a hint, never a verdict: the named are tried alone, and the rest is sent again without them.
+# Without a usable hint the chunk is halved.
+
+
+def parts_of(count: int, details: dict[str, Any] | None, *, in_order: bool = False) -> list[list[int]]:
+    """Cut a refused chunk of `count` records (at least two) into parts, by position; together they are all of it.
+
+    Args:
+        count: records of the chunk.
+        details: the server's own words.
+        in_order: the parts, one after another, keep the records' order: the last of a user or company stays last, also
+            when the hint is wrong.
+    """
+    named = sorted({index for index in _named(details) if index < count})
+    if not named or len(named) > count * NAMED_SHARE_MAX:
+        return halves(count)
+    if not in_order:
+        rest = [position for position in range(count) if position not in set(named)]
+        return [rest, *([position] for position in named)]
+    ends = sorted({0, count, *named, *(index + 1 for index in named)})
+    return [list(range(first, end)) for first, end in pairwise(ends)]
+
+
+def halves(count: int) -> list[list[int]]:
+    """Cut in two."""
+    middle = count // 2
+    return [list(range(middle)), list(range(middle, count))]
+
+
+def _named(details: object) -> Iterator[int]:
+    for text in _texts(details):
+        for match in _INDEX.finditer(text):
+            yield int(next(group for group in match.groups() if group is not None))
+
+
+def _texts(details: object) -> Iterator[str]:
+    if isinstance(details, str):
+        yield details
+    elif isinstance(details, dict):
+        for value in details.values():
+            yield from _texts(value)
+    elif isinstance(details, list):
+        for value in details:
+            yield from _texts(value)

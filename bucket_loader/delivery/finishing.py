@@ -1,0 +1,139 @@
+"""One chunk to its end: attempt it until it is decided what becomes of it, and do that.
+
+A chunk that was refused is replaced by its parts, and each of them is brought to its end in turn.
+"""
+
+from bucket_loader.delivery.course import (
+    Again,
+    Delivered,
+    Held,
+    Left,
+    Postponed,
+    Rejected,
+    Served,
+    Split,
+    Step,
+    elimination,
+    leave,
+    next_step,
+)
+from bucket_loader.delivery.flight import Flight, Shared
+from bucket_loader.delivery.journal import DeadLetter
+from bucket_loader.delivery.queue import Work
+from bucket_loader.delivery.transport import Connection
+from bucket_loader.model import Outcome, Verdict
+from bucket_loader.reporting import ChunkHeld, ChunkRetried
+from bucket_loader.state import Ambiguous, ChunkState, Concluded, Intent, SplitInto
+
+_NOT_BEGUN = Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
+
+
+class Finishing:
+    """Brings chunks to their ends over one connection; nothing else is in flight there."""
+
+    def __init__(self, shared: Shared, connection: Connection) -> None:
+        self._shared = shared
+        self._connection = connection
+
+    def finish(self, work: Work) -> bool:
+        """Attempt a chunk until it is decided what becomes of it, and do that; return whether all of it arrived."""
+        return self._apply(self._decided(work), work)
+
+    def _decided(self, work: Work) -> Step:
+        shared, last = self._shared, _NOT_BEGUN
+        while True:
+            if work.outcome is None:
+                slot = shared.pacer.acquire()
+                if slot is None:  # the run is stopped
+                    work.outcome = last
+                    return leave(work.history, last, _served(shared, work), shared.policy)
+                flight = Flight(shared, work, self._connection, slot)
+                flight.begin()
+                flight.end()
+            step = step_after(shared, work)
+            if not isinstance(step, Again):
+                return step
+            self._wait(step, work)
+            last, work.outcome = _outcome(work), None
+
+    def _wait(self, step: Again, work: Work) -> None:
+        """Name an attempt that may have been applied; then wait for as long as the next has to wait."""
+        shared, outcome = self._shared, _outcome(work)
+        answer = str(outcome.status or outcome.message)
+        shared.standing.tally.state = f"{outcome.status or outcome.verdict.value} {outcome.message}".rstrip()
+        if step.ambiguous:
+            shared.journal.commit([Ambiguous(work.chunk, step.attempts)])
+        shared.tell(
+            ChunkRetried(
+                shared.run, shared.stream, work.chunk.members, work.history.attempts, answer, ambiguous=step.ambiguous
+            )
+        )
+        wait_s = step.wait_s + step.spread_s * shared.clock.random.random()
+        if outcome.verdict is not Verdict.THROTTLED:  # pacing slows down for that
+            wait_s = max(wait_s, shared.budget.spend())
+        shared.standing.stopped.wait(wait_s)
+
+    def _apply(self, step: Step, work: Work) -> bool:
+        shared = self._shared
+        match step:
+            case Delivered():
+                shared.journal.commit([concluded(work, "delivered", step)])
+                shared.standing.judge(good=len(work.chunk.sequences))
+                return True
+            case Split():
+                return self._split(step, work)
+            case Rejected(reason=reason):
+                letter = DeadLetter(work.chunk, reason, _outcome(work))
+                shared.journal.commit([letter, concluded(work, "rejected", step)])
+                shared.standing.judge(bad=1)
+            case Postponed():
+                shared.journal.commit([concluded(work, "queued", step)])
+                shared.queue.postpone(Work(work.chunk, work.history))
+            case Held():
+                shared.journal.commit([concluded(work, "held", step)])
+                answer = str(_outcome(work).status or _outcome(work).message)
+                shared.tell(ChunkHeld(shared.run, shared.stream, work.chunk.members, answer))
+            case Left(error=error):
+                shared.journal.commit([concluded(work, "queued", step)])
+                if error is not None:
+                    shared.standing.fail(error)
+        return False
+
+    def _split(self, step: Split, work: Work) -> bool:
+        """Replace a chunk by its parts and bring each to its end; return whether all arrived."""
+        shared = self._shared
+        parts = [work.chunk.part(positions) for positions in step.parts]
+        shared.journal.commit([SplitInto(concluded(work, "split", step), parts)])
+        passed = True
+        for number, chunk in enumerate(parts, 1):
+            if shared.standing.stopped.is_set():
+                return False  # it stays queued
+            part = Work(chunk, step.history)
+            if step.blame and passed and number == len(parts) and len(chunk.sequences) > 1:
+                passed = self._split(elimination(chunk), part)
+            else:
+                shared.journal.commit([Intent(chunk)])
+                passed = self.finish(part) and passed
+        return passed
+
+
+def step_after(shared: Shared, work: Work) -> Step:
+    """Return what follows from a chunk's latest attempt; the chunk's history is brought up to date."""
+    step, work.history = next_step(work.chunk, work.history, _outcome(work), _served(shared, work), shared.policy)
+    return step
+
+
+def concluded(work: Work, state: ChunkState, step: Step) -> Concluded:
+    """Return what is to be committed of a chunk."""
+    outcome = work.outcome
+    ambiguous = outcome is not None and outcome.ambiguous and step.attempts > 0
+    return Concluded(work.chunk, state, step.attempts, int(ambiguous), outcome.status if outcome is not None else None)
+
+
+def _served(shared: Shared, work: Work) -> Served:
+    return shared.service.served(when_sent=work.when_sent, may_postpone=shared.queue.may_postpone(work.chunk))
+
+
+def _outcome(work: Work) -> Outcome:
+    assert work.outcome is not None  # noqa: S101  # asked for after an attempt only
+    return work.outcome

@@ -1,0 +1,71 @@
+"""What a connection is doing, and what ends an attempt that takes too long."""
+
+import contextlib
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+
+@dataclass
+class Trace:
+    """What a connection is doing: told by itself, read by the client and the watchdog.
+
+    Attributes:
+        sent: the first byte of the request has left.
+        written: the last one has.
+        connection: urllib3's.
+        socket: the connection's; it outlives it while an answer is read that ends with the connection.
+        head: what was sent before the body.
+        deadline: when the attempt has to end, of the monotonic clock.
+        expired: it was ended for that.
+    """
+
+    sent: bool = False
+    written: bool = False
+    connection: Any = None
+    socket: Any = None
+    head: bytes = field(default=b"", repr=False)
+    deadline: float = float("inf")
+    expired: bool = False
+
+
+class Watchdog:
+    """Ends attempts that outlive their deadline: a timeout of `requests` is one of each receive, not of the whole."""
+
+    PERIOD_S: Final = 0.1
+
+    def __init__(self) -> None:
+        self._traces: list[Trace] = []
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def watch(self, trace: Trace) -> None:
+        """Begin to watch a connection."""
+        with self._lock:
+            self._traces.append(trace)
+
+    def forget(self, trace: Trace) -> None:
+        """Stop watching a connection."""
+        with self._lock:
+            self._traces = [other for other in self._traces if other is not trace]
+
+    def stop(self) -> None:
+        """End the watching."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.PERIOD_S):
+            now = time.monotonic()
+            with self._lock:
+                late = [trace for trace in self._traces if trace.deadline < now]
+            for trace in late:
+                trace.expired = True
+                with contextlib.suppress(OSError, TypeError):  # closed meanwhile, or there is none yet
+                    # Both directions: a blocked send or receive returns at once. Beneath TLS, which would otherwise
+                    # forget how to read what has come.
+                    socket.socket.shutdown(getattr(trace.socket, "socket", trace.socket), 2)

@@ -1,0 +1,332 @@
+"""What follows from an answer: every verdict, every history, every policy; nobody waits here and nothing is sent."""
+
+import math
+import re
+from collections import deque
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from bucket_loader.delivery import course
+from bucket_loader.delivery.course import (
+    NEW,
+    SUSPECTED_EARLIER,
+    SUSPICIOUS_AFTER,
+    SUSPICIOUS_ALONE_AFTER,
+    Again,
+    ChunkHistory,
+    Delivered,
+    Held,
+    Left,
+    Policy,
+    Postponed,
+    Rejected,
+    Served,
+    Split,
+    next_step,
+)
+from bucket_loader.model.chunks import Chunk
+from bucket_loader.model.errors import KeyRefusedError, MisroutedError, PatienceError
+from bucket_loader.model.outcomes import Outcome, Verdict
+
+AGAIN = [Verdict.NOT_SENT, Verdict.THROTTLED, Verdict.SERVER_ERROR, Verdict.UNKNOWN]
+ERROR = Outcome(Verdict.SERVER_ERROR, 500)
+LOST = Outcome(Verdict.UNKNOWN)
+FAIR = Served(successes=10, when_sent=0, error_rate=0.01)  # others are served, and seldom fail
+OUTAGE = Served(error_rate=0.9)  # nobody is served
+
+
+def chunk(count=1, *, ordered=False):
+    """Return a chunk of so many records."""
+    ids = frozenset({"userId u"}) if ordered else frozenset()
+    return Chunk(0, tuple(range(count)), tuple(b'{"n":%d}' % number for number in range(count)), ids)
+
+
+ALONE, SEVERAL = chunk(1), chunk(4)
+
+
+def after(outcomes, one=ALONE, *, served=FAIR, policy=Policy(), history=NEW):  # noqa: B008  # frozen
+    """Return the last step of some outcomes in turn, and how many were asked for before it was decided."""
+    for number, outcome in enumerate(outcomes, 1):
+        step, history = next_step(one, history, outcome, served, policy)
+        if not isinstance(step, Again):
+            return step, number
+    return step, number
+
+
+# --- each verdict ----------------------------------------------------------------------------------------------------
+
+TABLE = {
+    Verdict.DELIVERED: (Delivered, Delivered),
+    Verdict.NOT_SENT: (Again, Again),
+    Verdict.THROTTLED: (Again, Again),
+    Verdict.SERVER_ERROR: (Again, Again),
+    Verdict.UNKNOWN: (Again, Again),
+    Verdict.REJECTED: (Rejected, Split),
+    Verdict.TOO_BIG: (Rejected, Split),
+    Verdict.REFUSED_KEY: (Left, Left),
+    Verdict.MISROUTED: (Left, Left),
+}
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_follows_from_a_first_answer(verdict):
+    """A single record and several, each by its verdict; no verdict is forgotten."""
+    steps = [next_step(one, NEW, Outcome(verdict), FAIR, Policy())[0] for one in (ALONE, SEVERAL)]
+
+    assert tuple(map(type, steps)) == TABLE[verdict]
+
+
+def test_the_table_of_the_docs_has_a_row_for_each_verdict():
+    """The table in the docstring, from which the docs are made, names every verdict once."""
+    named = re.findall(r"^\s*\| (\w+) \|", next_step.__doc__, re.MULTILINE)
+
+    assert sorted(named) == sorted(["verdict", *Verdict])
+
+
+@pytest.mark.parametrize("outcome", [ERROR, LOST, Outcome(Verdict.THROTTLED, 503, retry_after_s=1.0)])
+@pytest.mark.parametrize("before", [[], [Verdict.NOT_SENT], [Verdict.NOT_SENT, Verdict.THROTTLED]])
+def test_hold_never_repeats_an_ambiguous_attempt(outcome, before):
+    """At most once: what may have been applied is held, at the first attempt and after free ones; also at a stop."""
+    outcomes = [*map(Outcome, before), outcome]
+    for served in (FAIR, OUTAGE, replace(FAIR, stopped=True)):
+        step, attempts = after(outcomes[-1:] if served.stopped else outcomes, served=served, policy=Policy(hold=True))
+
+        assert (type(step), attempts) == (Held, 1 if served.stopped else len(outcomes))
+
+
+@pytest.mark.parametrize("outcome", [Outcome(Verdict.NOT_SENT), Outcome(Verdict.THROTTLED, 429)])
+def test_hold_repeats_what_was_not_applied(outcome):
+    """What was not sent, or only throttled, is free to repeat also at most once."""
+    assert isinstance(after([outcome] * 20, policy=Policy(hold=True))[0], Again)
+
+
+@pytest.mark.parametrize("verdict", AGAIN)
+def test_an_ambiguous_attempt_is_to_be_named(verdict):
+    """`Again` says whether the attempt may have been applied, as the outcome does."""
+    outcome = Outcome(verdict)
+    step, _ = next_step(ALONE, NEW, outcome, FAIR, Policy())
+
+    assert step.ambiguous == outcome.ambiguous
+
+
+def test_the_wait_is_what_the_server_asks_for_else_the_backoff_half_of_it_by_chance():
+    """Never sooner than asked, and a little later by chance; without a word of the server at least half the backoff."""
+    policy = Policy(backoff_s=lambda attempts: 8.0 * attempts)
+    asked, _ = next_step(ALONE, NEW, Outcome(Verdict.THROTTLED, 429, retry_after_s=7.0), FAIR, policy)
+    free, _ = next_step(ALONE, ChunkHistory(attempts=1, in_a_row=1, began=0), Outcome(Verdict.NOT_SENT), FAIR, policy)
+
+    assert (asked.wait_s, asked.spread_s) == (7.0, pytest.approx(0.8))
+    assert (free.wait_s, free.spread_s) == (8.0, 8.0)
+
+
+# --- the end of a run ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "error"), [(Verdict.REFUSED_KEY, KeyRefusedError), (Verdict.MISROUTED, MisroutedError)]
+)
+def test_what_no_retry_can_help_ends_the_run(verdict, error):
+    """A refused key and another host are left, with an error of their own; nothing is rejected."""
+    step, attempts = after([Outcome(verdict, 401)], SEVERAL)
+
+    assert (type(step), type(step.error), attempts) == (Left, error, 1)
+
+
+@pytest.mark.parametrize("verdict", AGAIN)
+def test_out_of_patience_it_is_left_and_says_so(verdict):
+    """Nothing was served for as long as patience: the chunk is left, and the run ends with that error."""
+    step, attempts = after([Outcome(verdict)], served=replace(OUTAGE, out_of_patience=True))
+
+    assert (type(step), type(step.error), attempts) == (Left, PatienceError, 1)
+
+
+@pytest.mark.parametrize("verdict", AGAIN)
+def test_a_stop_leaves_it_without_an_error(verdict):
+    """A signal asked for the end: what is not decided is left, and that is no failure."""
+    step, attempts = after([Outcome(verdict)], served=replace(FAIR, stopped=True))
+
+    assert (type(step), step.error, attempts) == (Left, None, 1)
+
+
+# --- server errors of one chunk --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "attempts", "kind"), [(SEVERAL, SUSPICIOUS_AFTER, Split), (ALONE, SUSPICIOUS_ALONE_AFTER, Rejected)]
+)
+def test_server_errors_of_one_chunk_alone_are_its_own(one, attempts, kind):
+    """While others are served, several records are halved and a single one is rejected, the latter later."""
+    step, made = after([ERROR] * 50, one)
+
+    assert (type(step), made) == (kind, attempts)
+
+
+def test_a_part_of_a_suspected_chunk_is_suspected_earlier():
+    """Each part has to bring the errors itself; it takes two fewer, and others count from when the whole was sent."""
+    step, _ = after([ERROR] * 50, SEVERAL, served=replace(FAIR, when_sent=9))
+
+    assert (step.history.suspected, step.history.successes_before) == (True, 9)
+    assert after([ERROR] * 50, ALONE, history=step.history)[1] == SUSPICIOUS_ALONE_AFTER - SUSPECTED_EARLIER
+
+
+@pytest.mark.parametrize(("rate", "least"), [(0.01, SUSPICIOUS_ALONE_AFTER), (0.11, 7), (0.33, 12), (0.6, 24)])
+def test_the_worse_the_weather_the_more_it_takes_to_blame_a_record(rate, least):
+    """Where such a share of requests fails anyhow, a single record must fail oftener than bad luck explains."""
+    _, attempts = after([ERROR] * 200, ALONE, served=replace(FAIR, error_rate=rate))
+
+    assert least <= attempts <= least + 6
+    assert attempts < SUSPICIOUS_ALONE_AFTER + 1 or rate**attempts <= course.CHANCE_MAX
+
+
+def test_what_was_throttled_does_not_count_against_a_record():
+    """Only server errors are held against a record, not attempts that were throttled, lost or never sent."""
+    others = [Outcome(Verdict.THROTTLED, 503), Outcome(Verdict.NOT_SENT), LOST] * 40
+
+    assert isinstance(after([*others, ERROR, *others])[0], Again)
+
+
+@pytest.mark.parametrize("one", [ALONE, SEVERAL])
+def test_an_outage_of_server_errors_blames_nobody(one):
+    """When nothing is served anywhere, it goes on until patience is over, however often one chunk fails."""
+    assert isinstance(after([ERROR] * 200, one, served=OUTAGE)[0], Again)
+
+
+@pytest.mark.parametrize(("one", "attempts"), [(SEVERAL, SUSPICIOUS_AFTER), (ALONE, SUSPICIOUS_ALONE_AFTER)])
+def test_what_may_come_later_is_postponed_once(one, attempts):
+    """While something else can be tried, a chunk that keeps failing gives way; when it comes back it is decided."""
+    served, history, steps = replace(OUTAGE, may_postpone=True), NEW, []
+    for _ in range(20):
+        step, history = next_step(one, history, ERROR, served, Policy())
+        steps.append(type(step))
+
+    assert steps.index(Postponed) == attempts - 1
+    assert steps.count(Postponed) == 1
+    assert (Split in steps) == (one is SEVERAL)
+
+
+def test_what_was_postponed_waits_as_if_it_were_new():
+    """The waits of a chunk that is taken up again begin small: the weather has changed meanwhile, or never will."""
+    served, policy = replace(OUTAGE, may_postpone=True), Policy(backoff_s=lambda attempts: 2.0**attempts)
+    history, waits = NEW, []
+    for _ in range(SUSPICIOUS_ALONE_AFTER + 2):
+        step, history = next_step(ALONE, history, ERROR, served, policy)
+        waits.append(step.wait_s if isinstance(step, Again) else None)
+
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, None, 1.0, 2.0]
+
+
+# --- laws ------------------------------------------------------------------------------------------------------------
+
+OUTCOMES = st.builds(
+    Outcome,
+    st.sampled_from(Verdict),
+    st.sampled_from([None, 200, 400, 429, 500, 503]),
+    details=st.none() | st.just({"error": {"validationErrors": ["[0].userId: no", "[2].x"]}}),
+    retry_after_s=st.none() | st.floats(0, 300),
+)
+HISTORIES = st.builds(
+    ChunkHistory,
+    attempts=st.integers(0, 40),
+    recorded=st.just(0),
+    errors=st.integers(0, 40),
+    began=st.none() | st.integers(0, 5),
+    successes_before=st.integers(0, 5),
+    suspected=st.booleans(),
+    postponed=st.booleans(),
+)
+SERVED = st.builds(
+    Served,
+    successes=st.integers(0, 9),
+    when_sent=st.integers(0, 9),
+    error_rate=st.floats(0.001, 0.99),
+    stopped=st.booleans(),
+    out_of_patience=st.booleans(),
+    may_postpone=st.booleans(),
+)
+POLICIES = st.builds(Policy, hold=st.booleans())
+CHUNKS = st.builds(chunk, st.integers(1, 9), ordered=st.booleans())
+
+
+@given(CHUNKS, HISTORIES, OUTCOMES, SERVED, POLICIES)
+def test_it_is_total_and_says_the_same_again(one, history, outcome, served, policy):
+    """Whatever comes in, one step follows, and the same from the same; nothing that came in is changed."""
+    step, known = next_step(one, history, outcome, served, policy)
+    again, known_again = next_step(one, history, outcome, served, policy)
+
+    assert (type(step), known) == (type(again), known_again)
+    assert step.attempts >= 1
+
+
+@given(CHUNKS, HISTORIES, OUTCOMES, SERVED, POLICIES)
+def test_only_what_was_sent_alone_is_rejected(one, history, outcome, served, policy):
+    """No record goes to the dead letters for an answer that others shared, nor for an outage, a key or another host."""
+    step, _ = next_step(one, history, outcome, served, policy)
+
+    if isinstance(step, Rejected):
+        assert len(one.sequences) == 1
+        assert outcome.verdict in {Verdict.REJECTED, Verdict.TOO_BIG, Verdict.SERVER_ERROR}
+        assert outcome.verdict is not Verdict.SERVER_ERROR or not (
+            policy.hold or served.stopped or served.out_of_patience
+        )
+
+
+@given(CHUNKS, HISTORIES, OUTCOMES, SERVED, POLICIES)
+def test_a_split_loses_nothing_and_makes_progress(one, history, outcome, served, policy):
+    """The parts are all of the chunk, each once and in order where order matters; none is empty, none is the whole."""
+    step, _ = next_step(one, history, outcome, served, policy)
+
+    if isinstance(step, Split):
+        places = [place for part in step.parts for place in part]
+        assert sorted(places) == list(range(len(one.sequences)))
+        assert not one.ids or places == sorted(places)
+        assert all(0 < len(part) < len(one.sequences) for part in step.parts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.integers(1, 12), st.booleans(), POLICIES)
+def test_every_record_ends_and_none_is_dropped(data, count, ordered, policy):
+    """Played to the end against any answers, then an end of patience: each record ends once, and all of them do."""
+    work, ends, answers = deque([(chunk(count, ordered=ordered), NEW)]), {}, 0
+    while work:
+        one, history = work.popleft()
+        served = data.draw(SERVED) if answers < 60 else Served(out_of_patience=True)
+        step, history = next_step(one, history, data.draw(OUTCOMES), served, policy)
+        answers += 1
+        match step:
+            case Again():
+                work.appendleft((one, history))
+            case Postponed():
+                work.append((one, history))
+            case Split(parts=parts, history=known):
+                work.extendleft((one.part(part), known) for part in reversed(parts))
+            case _:
+                assert not ends.keys() & set(one.sequences)
+                ends |= dict.fromkeys(one.sequences, type(step))
+        assert answers < 200
+
+    assert ends.keys() == set(range(count))
+
+
+@given(st.lists(OUTCOMES, min_size=1, max_size=30), POLICIES)
+def test_the_ledger_hears_of_every_attempt_once(outcomes, policy):
+    """What the steps say to record adds up to the attempts that were made, for as long as the chunk is on its way."""
+    history, recorded = NEW, 0
+    for number, outcome in enumerate(outcomes, 1):
+        step, history = next_step(ALONE, history, outcome, OUTAGE, policy)
+        if not isinstance(step, Again) or step.ambiguous:
+            recorded += step.attempts
+            assert recorded == number
+        if not isinstance(step, Again):
+            return
+    assert recorded <= len(outcomes)
+
+
+@given(st.floats(0.0001, 0.9999))
+def test_beyond_chance_is_beyond_chance(rate):
+    """So many failures in a row are less likely than the bound, and one fewer is not, but for the least of one."""
+    count = course.beyond_chance(rate)
+
+    assert math.isclose(rate**count, course.CHANCE_MAX) or rate**count < course.CHANCE_MAX
+    assert count == 1 or rate ** (count - 1) > course.CHANCE_MAX or math.isclose(rate ** (count - 1), course.CHANCE_MAX)
