@@ -24,7 +24,7 @@ from bucket_loader.config.yaml_file import load_pipeline
 from bucket_loader.model.files import make_folder
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.planning.plan_file import Plan
-from bucket_loader.state import snapshots as snapshot
+from bucket_loader.state import snapshots
 from bucket_loader.state.location import StatePlace
 from bucket_loader.state.opening import open_state
 
@@ -76,9 +76,9 @@ def remember(folder: Path) -> Path:
         planned: Plan = plan.read(made, verify=False)
         (stream,) = planned.manifest.streams
         make_folder(state.snapshots)
-        batches = (pa.RecordBatch.from_arrays(batch.columns, schema=snapshot.PART_SCHEMA)
+        batches = (pa.RecordBatch.from_arrays(batch.columns, schema=snapshots.PART_SCHEMA)
                    for batch in planned.keys(stream))  # fmt: skip
-        rows = snapshot.write_part(state.snapshots / "part.parquet", batches)
+        rows = snapshots.write_part(state.snapshots / "part.parquet", batches)
         state.ledger.settle(planned.manifest.run, 0, stream=stream.name, part=("part.parquet", rows))
         shutil.rmtree(made)
         return state.snapshots / "part.parquet"
@@ -87,10 +87,11 @@ def remember(folder: Path) -> Path:
 COMPARE = """
 import sys
 from pathlib import Path
-from bucket_loader import snapshot
+from bucket_loader.model.syncs import CHANGES
+from bucket_loader.state import snapshots
 part, selected = map(Path, sys.argv[1:])
-found = snapshot.compare(part, [part], selected, mode="changes", identity="key")
-assert found.records == 0, "what was remembered differs from itself"
+found = snapshots.compare(part, [part], selected, mode=CHANGES, identity="key")
+assert found.counts.pending == 0, "what was remembered differs from itself"
 """
 
 

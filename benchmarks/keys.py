@@ -14,7 +14,8 @@ from typing import Final
 
 import duckdb
 
-from bucket_loader.state import snapshots as snapshot
+from bucket_loader.model.syncs import APPEND
+from bucket_loader.state import snapshots
 
 ROWS: Final = "unhex(md5({key})) AS key, unhex(md5('c' || i)) AS content FROM range({first}, {last}) r(i)"
 
@@ -33,12 +34,12 @@ def main() -> None:
         _make(memory, "'k' || i", 0, count // 2)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         began, cpu = time.monotonic(), time.process_time()
-        found = snapshot.compare(staged, [memory], folder / "selected", mode="append", identity="key")
+        counts = snapshots.compare(staged, [memory], folder / "selected", mode=APPEND, identity="key").counts
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if found.superseded != count // 20:
-        sys.exit(f"it found {found.superseded:,} repeated keys, and there are {count // 20:,}")
-    print(f"{count:,} keys: {found.records:,} to send, {found.superseded:,} superseded, {found.unchanged:,} known")
+    if counts.superseded != count // 20:
+        sys.exit(f"it found {counts.superseded:,} repeated keys, and there are {count // 20:,}")
+    print(f"{count:,} keys: {counts.pending:,} to send, {counts.superseded:,} superseded, {counts.unchanged:,} known")
     print(f"{seconds:.1f} s, {cpu:.1f} CPU s, peak {peak:,.0f} MB ({before:,.0f} MB before it began)")
 
 

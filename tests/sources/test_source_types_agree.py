@@ -19,6 +19,7 @@ from workplace import Workplace
 
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.state import dead_letters
+from bucket_loader.state.layout import REJECTED
 
 HERE = Path(__file__).parent
 GOLDEN, DIGESTS = HERE / "all_types.jsonl", HERE / "all_types.sha256"
@@ -35,8 +36,9 @@ def planned(folder, source, head="", names=()):
     found = plan.read(folder / result.summary["plan"], verify=True)
     (stream,) = found.manifest.streams
     records = [record for _, chunk in found.chunks(stream) for record in chunk]
-    assert stream.read == stream.records + stream.rejected == len(records) + stream.rejected
-    letters = dead_letters.read(found.folder / plan.REJECTED) if stream.rejected else ()
+    counts = stream.counts
+    assert counts.read == stream.records + counts.rejected == len(records) + counts.rejected
+    letters = dead_letters.read(found.folder / REJECTED) if counts.rejected else ()
     return records, [(letter.origin["row"], letter.reasons[0]["code"]) for letter in letters]
 
 
