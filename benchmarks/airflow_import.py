@@ -25,7 +25,7 @@ print(airflow * 1000, (time.perf_counter() - started) * 1000)
 
 
 def measured(python: Path) -> tuple[float, float]:
-    """Give the medians of both, in milliseconds."""
+    """Return the medians of both, in milliseconds."""
     times = []
     for _ in range(ROUNDS):
         printed = subprocess.run([str(python), "-c", SCRIPT], capture_output=True, text=True, check=True).stdout  # noqa: S603

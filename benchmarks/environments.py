@@ -51,7 +51,7 @@ class Environment:
         ready.touch()
 
     def program(self, path: Path) -> list[str]:
-        """Give the words that start a program in it."""
+        """Return the words that start a program in it."""
         if not self.node:
             return [str(self.folder / "bin" / "python"), str(path)]
         placed = self.folder / path.name  # node looks for packages beside the program

@@ -52,17 +52,17 @@ class Exports:
     folder: Path
 
     def events(self, rows: int, form: str = "parquet") -> Path:
-        """Give the first rows of the export of events, as parquet or csv."""
+        """Return the first rows of the export of events, as parquet or csv."""
         path = self.folder / f"events-{rows}.{form}"
         return path if path.exists() else _copy(EVENTS.format(rows=rows), path)
 
     def companies(self, rows: int) -> Path:
-        """Give the export of companies."""
+        """Return the export of companies."""
         path = self.folder / f"companies-{rows}.parquet"
         return path if path.exists() else _copy(COMPANIES.format(rows=rows), path)
 
     def bodies(self, rows: int) -> Path:
-        """Give ready-made bodies, one a line."""
+        """Return ready-made bodies, one a line."""
         path = self.folder / f"bodies-{rows}.jsonl"
         if not path.exists():
             with duckdb.connect() as connection, path.open("w", encoding="utf-8") as file:

@@ -108,7 +108,7 @@ class Found:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give everything."""
+        """Return everything."""
         return asdict(self)
 
 

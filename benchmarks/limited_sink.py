@@ -60,7 +60,7 @@ class Admission:
         return admitted
 
     def counts(self) -> bytes:
-        """Give what was admitted and refused, as JSON: a list of (records, requests admitted, refused) a bin."""
+        """Return what was admitted and refused, as JSON: a list of (records, requests admitted, refused) a bin."""
         bins = [self._bins.get(i, [0, 0, 0]) for i in range(max(self._bins, default=-1) + 1)]
         return json.dumps({"requests": self.requests, "bin_s": BIN_S, "bins": bins}).encode()
 

@@ -76,7 +76,7 @@ class Sink:
         return int(requests) - self.looks
 
     def history(self) -> dict[str, Any]:
-        """Give what the limited sink admitted and refused, in tenths of a second since its first request."""
+        """Return what the limited sink admitted and refused, in tenths of a second since its first request."""
         return dict(json.loads(self._counts()))
 
     def forget(self) -> None:

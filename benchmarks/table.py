@@ -24,15 +24,15 @@ class Line:
         return self.entry.title
 
     def rates(self) -> list[float | None]:
-        """Give rows a second, a round each."""
+        """Return rows a second, a round each."""
         return [None if cost is None else self.rows / cost.seconds for cost in self.costs]
 
     def cpu_us(self) -> list[float | None]:
-        """Give microseconds of CPU a row, a round each."""
+        """Return microseconds of CPU a row, a round each."""
         return [None if cost is None else cost.cpu_s / self.rows * 1e6 for cost in self.costs]
 
     def values(self, name: str) -> list[float]:
-        """Give one figure of every round that worked."""
+        """Return one figure of every round that worked."""
         return [float(getattr(cost, name)) for cost in self.costs if cost is not None]
 
 
@@ -114,7 +114,7 @@ def plain(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 
 
 def as_json(line: Line, full: Line | None) -> dict[str, Any]:
-    """Give everything that is known of a line."""
+    """Return everything that is known of a line."""
     faster, cheaper = compared(line, full)
     return {
         "name": line.entry.name,

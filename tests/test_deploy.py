@@ -38,7 +38,7 @@ def understood(words):
 
 
 def all_errors(kind=errors.BucketLoaderError):
-    """Give the whole tree."""
+    """Return the whole tree."""
     yield kind
     for one in kind.__subclasses__():
         yield from all_errors(one)
@@ -215,7 +215,7 @@ def instructions():
 
 
 def kept(path):
-    """Tell whether a path goes into the build: the last line of .dockerignore that matches it decides."""
+    """Whether a path goes into the build: the last line of .dockerignore that matches it decides."""
     found = True
     for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines():
         pattern = line.lstrip("!").removeprefix("**/")
@@ -243,7 +243,7 @@ def copied(stage, target):
 
 
 def as_another_user():
-    """Give the words that make root a user without rights; nothing where this is one already, or may not be changed."""
+    """Return the words that make root a user without rights; nothing where this is one already, or may not be changed."""
     words = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
     works = os.getuid() == 0 and shutil.which("unshare") is not None
     return words if works and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else []

@@ -36,11 +36,11 @@ class Emulator:
             return answer.read().decode()
 
     def state(self):
-        """Give its counts."""
+        """Return its counts."""
         return json.loads(self.call("GET", "/_emulator/state"))
 
     def journal(self):
-        """Give every item that it accepted, in order."""
+        """Return every item that it accepted, in order."""
         return [json.loads(line) for line in self.call("GET", "/_emulator/journal").splitlines()]
 
     def faults(self, *faults, seed=1):
@@ -105,6 +105,6 @@ class Workplace:
         return self.command("run", "--json", *words, **variables)
 
     def dead_letters(self, result):
-        """Give a run's dead letters."""
+        """Return a run's dead letters."""
         path = result.summary["dead_letters"]
         return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines()] if path else []

@@ -28,7 +28,7 @@ from shared import CHUNK, FILE, begin, post, record  # noqa: E402
 
 @dlt.resource(name="usage", file_format="parquet" if FORM == "parquet" else "typed-jsonl")
 def usage() -> Iterator[Any]:
-    """Give the export in pages, as dlt's documentation on performance asks."""
+    """Return the export in pages, as dlt's documentation on performance asks."""
     with pq.ParquetFile(FILE) as file:
         for batch in file.iter_batches(10_000):
             yield batch if FORM == "parquet" else batch.to_pylist()

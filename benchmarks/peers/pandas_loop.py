@@ -14,7 +14,7 @@ from shared import CHUNK, FILE, begin, post, record
 
 
 def rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """Give the rows, by name."""
+    """Return the rows, by name."""
     if sys.argv[1] == "iterrows":
         for _, row in frame.iterrows():
             yield row

@@ -23,7 +23,7 @@ def begin() -> None:
 
 
 def session() -> "requests.Session":
-    """Give this thread's session, which waits and tries again when it is told to, as urllib3 advises."""
+    """Return this thread's session, which waits and tries again when it is told to, as urllib3 advises."""
     if not hasattr(_local, "session"):
         import requests
         from requests.adapters import HTTPAdapter

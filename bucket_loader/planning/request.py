@@ -17,7 +17,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def _no_progress(_stream: str, _read: int, _rejected: int) -> None:
-    """Tell nobody."""
+    """Do nothing: nobody wants to know."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
 
 
 def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
-    """Tell for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
+    """Return for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
     fates = np.zeros(stream.records, np.uint8)
     for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
         if row.state == "delivered":

@@ -27,7 +27,7 @@ Judge = Callable[[list[dict[str, Any]]], tuple[int, dict[str, Any]] | None]
 
 
 def events(count: int, **more: Any) -> dict[str, Any]:
-    """Give a stream of so many events, each with an id of its own."""
+    """Return a stream of so many events, each with an id of its own."""
     numbers = range(count)
     frame = pa.table({"id": [f"e{number}" for number in numbers], "user": [f"u{number % 7}" for number in numbers]})
     return {
@@ -37,14 +37,14 @@ def events(count: int, **more: Any) -> dict[str, Any]:
 
 
 def users(count: int) -> dict[str, Any]:
-    """Give a stream of so many users."""
+    """Return a stream of so many users."""
     frame = pa.table({"id": [f"e{number}" for number in range(count)]})
     return {"name": "users", "record": "user", "source": {"type": "frame", "frame": frame},
             "fields": {"userId": "id", "attributes": {"id": "id"}}}  # fmt: skip
 
 
 def companies(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """Give a stream of companies, each with a user, and the row's number as an attribute."""
+    """Return a stream of companies, each with a user, and the row's number as an attribute."""
     frame = pa.table({"company": [company for company, _ in pairs], "user": [user for _, user in pairs],
                       "n": list(range(len(pairs)))})  # fmt: skip
     return {"name": "companies", "record": "company", "source": {"type": "frame", "frame": frame},
@@ -52,7 +52,7 @@ def companies(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def id_of(record: dict[str, Any]) -> str:
-    """Give the id that a record of `events` or `users` carries."""
+    """Return the id that a record of `events` or `users` carries."""
     return str(record["attributes"]["id"])
 
 
@@ -81,18 +81,18 @@ class Bench:
         return summary
 
     def chunks(self, stream: int = 0) -> list[ChunkRow]:
-        """Give every chunk of all runs, as the ledger knows them."""
+        """Return every chunk of all runs, as the ledger knows them."""
         states = ("queued", "intent", "delivered", "rejected", "split", "held", "dropped")
         with closing(self.job(events(1)).open_state()) as state:
             return [row for one in state.ledger.runs() for row in state.ledger.chunks(one.run, stream, *states)]
 
     def doubtful(self) -> dict[int, int]:
-        """Give the sequences that the ledger names as possibly applied more than once, and how much oftener."""
+        """Return the sequences that the ledger names as possibly applied more than once, and how much oftener."""
         rows = [row for row in self.chunks() if row.ambiguous and row.state != "split"]
         return {sequence: row.ambiguous for row in rows for sequence in row.sequences}
 
     def letters(self) -> list[dead_letters.Entry]:
-        """Give the dead letters of the last run."""
+        """Return the dead letters of the last run."""
         path = self.summaries[-1].dead_letters
         return list(dead_letters.read(Path(path))) if path else []
 

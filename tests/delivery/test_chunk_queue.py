@@ -19,7 +19,7 @@ UNDECIDED, ANOTHER = Work(chunk(100)), Work(chunk(101))
 
 @pytest.fixture
 def stopped():
-    """Tell whether the run is stopped."""
+    """Whether the run is stopped."""
     return threading.Event()
 
 
@@ -34,7 +34,7 @@ def make_queue(stopped):
 
 
 def numbers(chunks):
-    """Give the numbers of chunks."""
+    """Return the numbers of chunks."""
     return [one.sequences[0] for one in chunks]
 
 

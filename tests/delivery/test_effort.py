@@ -61,7 +61,7 @@ def events(folder, rows):
 
 
 def effort(counted, folder, url, rows):
-    """Give the calls that planning takes, and those of delivering."""
+    """Return the calls that planning takes, and those of delivering."""
     bench = Bench(folder / str(rows), url)
     bench.folder.mkdir()
     job = bench.job(events(bench.folder, rows), concurrency=1)

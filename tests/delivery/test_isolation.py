@@ -13,7 +13,7 @@ JSON = st.recursive(
 
 
 def named(*places):
-    """Give details that name places, as the emulator does."""
+    """Return details that name places, as the emulator does."""
     return {"success": False, "error": {"validationErrors": [{"message": place} for place in places]}}
 
 

@@ -36,7 +36,7 @@ def planned(name: str, state: Path, **environment: str) -> plan.Plan:
 
 
 def digests(found: plan.Plan) -> str:
-    """Give the sha256 of each request's body, in order, a line for each: digest, stream, records."""
+    """Return the sha256 of each request's body, in order, a line for each: digest, stream, records."""
     lines = []
     for stream in found.manifest.streams:
         for sequences, records in found.chunks(stream):
@@ -46,7 +46,7 @@ def digests(found: plan.Plan) -> str:
 
 
 def first_records(found: plan.Plan) -> str:
-    """Give the first records of each stream, a line for each, as they are sent."""
+    """Return the first records of each stream, a line for each, as they are sent."""
     shown = []
     for stream in found.manifest.streams:
         records = (record for _, chunk in found.chunks(stream) for record in chunk)

@@ -70,7 +70,7 @@ class Starter:
         )
 
     def ask(self, **command: Any) -> Any:
-        """Give a command, and its answer."""
+        """Return a command, and its answer."""
         with self._lock:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
@@ -122,7 +122,7 @@ class Child:
     code: int | None = None
 
     def ended(self) -> bool:
-        """Tell whether it has ended."""
+        """Whether it has ended."""
         return self.code is not None or self.starter.ask(ended=self.pid)
 
     def send(self, number: int) -> None:
@@ -204,11 +204,11 @@ class Bucket:
         self.call("PUT", "faults", {"seed": seed, "faults": list(faults)})
 
     def journal(self) -> list[dict[str, Any]]:
-        """Give every item that it accepted, in order."""
+        """Return every item that it accepted, in order."""
         return [json.loads(line) for line in self.call("GET", "journal").splitlines()]
 
     def bodies(self) -> set[tuple[bytes, ...]]:
-        """Give what the requests that it accepted carried: the bytes of each record, in order."""
+        """Return what the requests that it accepted carried: the bytes of each record, in order."""
         found: dict[bytes, list[bytes]] = {}
         for line in self.call("GET", "journal").splitlines():
             entry = re.fullmatch(rb'\{"request":(\d+),"type":"[^"]+","item":(.*)\}', line)
@@ -309,7 +309,7 @@ class Load:
         return path
 
     def everything(self) -> tuple[set[str], set[str]]:
-        """Give the names of the good records, and of those that are refused."""
+        """Return the names of the good records, and of those that are refused."""
         sizes = {"u": self.users, "c": self.companies, "e": self.events}
         notes = {f"{letter}{n}": self._note(n) for letter, size in sizes.items() for n in range(size)}
         refused = {name for name, note in notes.items() if note == REFUSED}
@@ -346,16 +346,16 @@ class Load:
     # --- looking at what is left
 
     def calls(self) -> list[str]:
-        """Give the system calls of the last command that was started with a `Harm`: `number name file offset size`."""
+        """Return the system calls of the last command that was started with a `Harm`: `number name file offset size`."""
         path = self.folder.with_name(self.folder.name + ".calls")
         return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
 
     def told(self) -> dict[str, Any]:
-        """Give the JSON object that the last command printed."""
+        """Return the JSON object that the last command printed."""
         return dict(json.loads((self.folder / "stdout").read_text("utf-8").splitlines()[-1]))
 
     def stderr(self) -> str:
-        """Give what all commands said."""
+        """Return what all commands said."""
         path = self.folder / "stderr"
         return path.read_text("utf-8") if path.exists() else ""
 
@@ -378,7 +378,7 @@ class Load:
                 return connection.execute(query).fetchall()
 
     def chunks(self) -> list[ChunkLeft]:
-        """Give every chunk of every run that the ledger knows."""
+        """Return every chunk of every run that the ledger knows."""
         rows = self.asked(
             "SELECT c.run, s.name, c.members, c.state, c.attempts, c.ambiguous FROM chunk c "
             "JOIN stream s ON s.run = c.run AND s.position = c.stream"
@@ -390,7 +390,7 @@ class Load:
         return found
 
     def planned(self, run: str, stream: str) -> list[str]:
-        """Give the names of a planned stream's records, by sequence."""
+        """Return the names of a planned stream's records, by sequence."""
         if (run, stream) not in self._planned:
             file = next(self.state.glob(f"plans/{run}/*-{stream}.parquet"), None)
             assert file is not None, f"the ledger knows run {run}, and its plan is gone"
@@ -399,11 +399,11 @@ class Load:
         return self._planned[run, stream]
 
     def runs(self) -> list[tuple[str, str]]:
-        """Give every run that the ledger knows, oldest first, and its status."""
+        """Return every run that the ledger knows, oldest first, and its status."""
         return self.asked("SELECT run, status FROM run ORDER BY number")
 
     def letters(self) -> list[dict[str, Any]]:
-        """Give every whole line of the dead letters."""
+        """Return every whole line of the dead letters."""
         found = []
         for path in sorted(self.folder.glob(".bucket_loader/*/dead_letters/*.jsonl")):
             for line in path.read_text("utf-8").splitlines():

@@ -59,7 +59,7 @@ class Harm:
     durable: Path | None = None
 
     def on(self, folder: Path) -> list[Any]:
-        """Give the order for a load in a folder; its calls are written to `calls` beside the folder."""
+        """Return the order for a load in a folder; its calls are written to `calls` beside the folder."""
         log = folder.with_name(folder.name + ".calls")
         log.unlink(missing_ok=True)
         places = str(self.shim), str(folder.resolve() / self.within), str(log)

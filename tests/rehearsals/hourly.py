@@ -90,16 +90,16 @@ class Hourly(Load):
         self.add(*come)
 
     def within(self, interval: Interval) -> set[str]:
-        """Give the names of the rows that the source has of an interval."""
+        """Return the names of the rows that the source has of an interval."""
         first, end = (BEGAN + timedelta(hours=hour) for hour in interval)
         return {name for name, at in self.times.items() if first <= at < end}
 
     def everything(self) -> tuple[set[str], set[str]]:
-        """Give the names of all rows; none is refused."""
+        """Return the names of all rows; none is refused."""
         return set(self.times), set()
 
     def item(self, name: str) -> dict[str, Any]:
-        """Give what has to arrive for a row."""
+        """Return what has to arrive for a row."""
         at = f"{self.times[name]:%Y-%m-%dT%H:%M:%S}.000Z"
         return {"type": "event", "userId": user_of(name), "event": "did", "attributes": {"id": name}, "timestamp": at}
 
@@ -110,5 +110,5 @@ class RemoteHourly(Remote, Hourly):
 
 
 def user_of(name: str) -> str:
-    """Give whose event a row is."""
+    """Return whose event a row is."""
     return f"u{int(name[1:]) % 7}"

@@ -41,7 +41,7 @@ class Killing:
     violations: list[str] = field(default_factory=list)
 
     def row(self) -> str:
-        """Give its line of the table."""
+        """Return its line of the table."""
         mean = sum(self.in_doubt) / max(1, len(self.in_doubt))
         return (f"{self.concurrency:>11} {self.kills:>6} {self.loads:>6} {self.records:>9,} {self.requests:>9,} "
                 f"{self.repeated:>9,} {self.named:>7,} {mean:>7.1f} / {max(self.in_doubt, default=0):<3} "

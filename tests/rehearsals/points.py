@@ -47,7 +47,7 @@ class Point:
 
 
 def calls_of(folder: Path, tools: Tools, harm: Harm) -> list[str]:
-    """Give the calls of a small load that nothing happens to."""
+    """Return the calls of a small load that nothing happens to."""
     with bucket(tools.endpoints[0].url) as it:
         load = Load(folder / "clean", it, tools.starter, **SMALL)
         it.faults(*FAULTS)
@@ -56,7 +56,7 @@ def calls_of(folder: Path, tools: Tools, harm: Harm) -> list[str]:
 
 
 def some(points: Sequence[Given], count: int, seed: int) -> list[Given]:
-    """Give all points, or so many of them at random."""
+    """Return all points, or so many of them at random."""
     return random.Random(seed).sample(points, count) if count else list(points)  # noqa: S311  # repeatable, not secret
 
 
@@ -100,7 +100,7 @@ def one_point(
 
 
 def durable_of(place: Path) -> Path:
-    """Give where the syncs of a load are kept."""
+    """Return where the syncs of a load are kept."""
     return place.with_name(place.name + ".durable")
 
 

@@ -70,19 +70,19 @@ class Rehearsal:
             return session.get(f"{self.endpoint.url}/_emulator/{path}", timeout=10)
 
     def state(self) -> dict[str, int]:
-        """Give the emulator's counts."""
+        """Return the emulator's counts."""
         return dict(self.get("state").json())
 
     def user(self, user_id: str) -> dict[str, Any]:
-        """Give what the emulator knows of a user."""
+        """Return what the emulator knows of a user."""
         return dict(self.get(f"users/{quote(user_id, safe='')}").json())
 
     def company(self, company_id: str) -> dict[str, Any]:
-        """Give what the emulator knows of a company."""
+        """Return what the emulator knows of a company."""
         return dict(self.get(f"companies/{quote(company_id, safe='')}").json())
 
     def items(self, kind: str | None = None) -> list[bytes]:
-        """Give the very bytes of every item that the emulator accepted, in order."""
+        """Return the very bytes of every item that the emulator accepted, in order."""
         found = [re.fullmatch(rb'\{"request":\d+,"type":"([^"]+)","item":(.*)\}', line)
                  for line in self.get("journal").content.splitlines()]  # fmt: skip
         return [match[2] for match in found if match is not None and kind in {None, match[1].decode()}]
@@ -96,7 +96,7 @@ def rehearsal(folder: Path) -> Iterator[Rehearsal]:
 
 
 def promised(*places: str) -> set[Verdict]:
-    """Give what `bad_rows.json` promises of some files and tables."""
+    """Return what `bad_rows.json` promises of some files and tables."""
     return {
         (place, row["row"], row["stage"], (row["code"],)) for place, rows in PROMISED.items() if place in places
         for row in rows
@@ -104,7 +104,7 @@ def promised(*places: str) -> set[Verdict]:
 
 
 def rejected(summary: Summary) -> list[Verdict]:
-    """Give what a run rejected, in the words of `promised`."""
+    """Return what a run rejected, in the words of `promised`."""
     assert summary.dead_letters is not None
     return [_verdict(entry) for entry in dead_letters.read(Path(summary.dead_letters))]
 

@@ -32,7 +32,7 @@ class Remote(Load):
         }
 
     def another(self, folder: Path) -> "Remote":
-        """Give another worker of the same pipeline and state, which has nothing but the exports."""
+        """Return another worker of the same pipeline and state, which has nothing but the exports."""
         it = replace(self, folder=folder)
         it._name = self._name
         it.write("pipeline.yaml", (self.folder / "pipeline.yaml").read_text("utf-8"))

@@ -17,7 +17,7 @@ REFUSED = 75
 
 
 def loads(kind, folder, it, forks, store):
-    """Give two workers that share a state: two starts in one folder, or two folders with one server."""
+    """Return two workers that share a state: two starts in one folder, or two folders with one server."""
     sizes = {"users": 40, "companies": 10, "events": 200, "refused": 0}
     if kind == "folder":
         load = Load(folder / "both", it, forks, **sizes)

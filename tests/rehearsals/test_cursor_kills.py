@@ -82,16 +82,16 @@ class Growing(Load):
         self.database.execute("COMMIT")
 
     def everything(self):
-        """Give the names of all rows; none is refused."""
+        """Return the names of all rows; none is refused."""
         return {f"e{number}" for number in range(len(self.made))}, set()
 
     def mark(self):
-        """Give the mark that the ledger on disk has; None before the first."""
+        """Return the mark that the ledger on disk has; None before the first."""
         found = self.asked("SELECT mark FROM cursor")
         return next(iter(json.loads(found[0][0]).values())) if found else None
 
     def passed(self):
-        """Give the rows that no later run will read: those before the mark, less the lookback."""
+        """Return the rows that no later run will read: those before the mark, less the lookback."""
         if self.mark() is None:
             return set()
         bound = datetime.fromisoformat(self.mark()) - self.lookback
@@ -126,7 +126,7 @@ class Killing:
     violations: list[str] = field(default_factory=list)
 
     def row(self):
-        """Give its line of the table."""
+        """Return its line of the table."""
         return (f"{self.concurrency:>11} {self.kills:>6} {self.runs:>6} {self.changed:>8} {len(self.marks):>6} "
                 f"{self.rows:>7,} {self.late:>6,} {self.repeated:>9,} {self.named:>7,} {len(self.violations):>11} "
                 f"{self.seconds:>6.0f} s")  # fmt: skip

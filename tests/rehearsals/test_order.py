@@ -54,7 +54,7 @@ class Updates(Load):
         self.write("companies.csv", "id,user,version\n" + "".join(companies))
 
     def final(self):
-        """Give what the emulator took last of each user and company, and the last company that named each user."""
+        """Return what the emulator took last of each user and company, and the last company that named each user."""
         last, company_of = {}, {}
         for entry in self.bucket.journal():
             item = entry["item"]
@@ -65,7 +65,7 @@ class Updates(Load):
         return last, company_of
 
     def expected(self):
-        """Give what that has to be."""
+        """Return what that has to be."""
         names = [f"u{key}" for key in range(self.users)] + [f"c{key}" for key in range(self.companies)]
         return dict.fromkeys(names, str(UPDATES)), {f"u{key // 3}": f"c{key}" for key in range(self.companies)}
 

@@ -59,7 +59,7 @@ def twice(tmp_path_factory):
 
 
 def counted(summary):
-    """Give a summary's counts without the zeros."""
+    """Return a summary's counts without the zeros."""
     return {
         name: {word: count for word, count in asdict(counts).items() if count}
         for name, counts in summary.streams.items()
@@ -162,7 +162,7 @@ def test_users_are_mapped_field_by_field(twice):
 
 
 def good_users():
-    """Give the good rows of `users.csv`, read without the loader."""
+    """Return the good rows of `users.csv`, read without the loader."""
     text = (SAMPLE_DATA / "users.csv").read_bytes().decode("latin-1").replace("\0", "?")
     rows = list(csv.DictReader(text.encode("latin-1").decode(errors="replace").splitlines(keepends=True)))
     bad = {row for _, row, *_ in promised("users.csv")}

@@ -39,7 +39,7 @@ def lose_power(load, *, luck, seed):
 
 
 def names(durable, folder_id):
-    """Give the synced names of a folder, and what they name."""
+    """Return the synced names of a folder, and what they name."""
     kept = durable / folder_id
     lines = kept.read_text("utf-8").splitlines() if kept.exists() else []
     return {name: inner for inner, _, name in (line.partition(" ") for line in lines)}

@@ -55,7 +55,7 @@ def test_the_database_comes_out_the_same(fresh):
 
 
 def dump(path):
-    """Give a database as SQL."""
+    """Return a database as SQL."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         return list(connection.iterdump())
 

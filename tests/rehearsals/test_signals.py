@@ -61,7 +61,7 @@ def signalled(folder, forks, endpoint, number, after_s):
 
 
 def table_row(told, number, moment):
-    """Give a line of the table: the signals of a kind that ended in one way."""
+    """Return a line of the table: the signals of a kind that ended in one way."""
     some = [one for one in told if (one.number, one.moment) == (number, moment)]
     codes = ", ".join(map(str, sorted({one.code for one in some})))
     longest = max(one.took_s for one in some)

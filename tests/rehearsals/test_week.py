@@ -50,7 +50,7 @@ COLUMNS = ("troubles", "state", "hours", "events", "late", "runs", "killed", "dr
 
 
 def table(scheduler, place, standing, seconds):
-    """Give a week's line of the table, under its title."""
+    """Return a week's line of the table, under its title."""
     it, load = scheduler, scheduler.load
     cells = (it.troubles.name, place, it.hours, standing.accepted, load.late, it.runs, it.killed, it.drained, it.later,
              it.resumed, it.idle, it.disks, load.bucket.requests(), standing.repeated, standing.named,

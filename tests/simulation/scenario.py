@@ -96,7 +96,7 @@ class Template:
     known: dict[bytes, Known]
 
     def pipeline(self, concurrency: int | str) -> Any:
-        """Give the pipeline with a concurrency of its own."""
+        """Return the pipeline with a concurrency of its own."""
         return _pipeline(self.root.name, concurrency, self)
 
     def made(self, concurrency: int | str) -> Any:
@@ -193,7 +193,7 @@ class Simulation:
             self.server.poison = {rng.choice(everyone)} - self.server.bad
 
     def weather(self) -> Weather:
-        """Give what goes wrong for one process."""
+        """Return what goes wrong for one process."""
         rng = self.rng
 
         def some(most: float) -> float:
@@ -319,12 +319,12 @@ class Simulation:
     # --- the reckoning -------------------------------------------------------------------------------------------
 
     def _everyone(self) -> dict[tuple[int, int], tuple[str, int]]:
-        """Give every record's fate, also of those that were never begun."""
+        """Return every record's fate, also of those that were never begun."""
         never = {(one.stream, one.sequence): ("never begun", 0) for one in self.template.known.values()}
         return never | self._fates()
 
     def _fates(self) -> dict[tuple[int, int], tuple[str, int]]:
-        """Give each record's state in the ledger, and how often it may have been done without our knowing."""
+        """Return each record's state in the ledger, and how often it may have been done without our knowing."""
         from bucket_loader.model.chunks import read_ranges
 
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:

@@ -274,7 +274,7 @@ class Transport:
 
 
 def answered(world: World, clients: list[SentBy], wait_s: float | None) -> list[SentBy]:
-    """Give the clients that know what became of their requests; wait for one, and let others catch up."""
+    """Return the clients that know what became of their requests; wait for one, and let others catch up."""
     for _ in range(0 if wait_s == 0 else world.rng.randrange(8)):
         world.sleep(0)
     while not (found := [client for client in clients if client.outcome is not None]) and wait_s != 0:

@@ -178,7 +178,7 @@ class World:
             self._leave()
 
     def current(self) -> Task:
-        """Give the task that runs."""
+        """Return the task that runs."""
         return self._task()
 
     def _task(self) -> Task:
@@ -193,7 +193,7 @@ class World:
     # --- stand-ins for modules -----------------------------------------------------------------------------------
 
     def threading(self) -> SimpleNamespace:
-        """Give what stands in for `threading`."""
+        """Return what stands in for `threading`."""
         return SimpleNamespace(
             Thread=lambda **options: Thread(self, options["target"]),
             Lock=lambda: Lock(self),
@@ -202,7 +202,7 @@ class World:
         )
 
     def queue(self) -> SimpleNamespace:
-        """Give what stands in for `queue`."""
+        """Return what stands in for `queue`."""
         return SimpleNamespace(Queue=lambda size=0: Queue(self, size), Full=real_queue.Full, Empty=real_queue.Empty)
 
 
@@ -262,7 +262,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give it back."""
+        """Return it back."""
         self._held = False
         if self._waiting:
             self._world.wake(self._waiting.popleft())
@@ -312,7 +312,7 @@ class Event:
         self._waiting: list[Task] = []
 
     def is_set(self) -> bool:
-        """Tell whether it is."""
+        """Whether it is."""
         return self._set
 
     def set(self) -> None:

@@ -170,7 +170,7 @@ class Client:
 
 
 def answered(clients: Sequence[Client], wait_s: float | None) -> list[Client]:
-    """Give those of some clients whose `end` will not wait; wait for one, at most so many seconds.
+    """Return those of some clients whose `end` will not wait; wait for one, at most so many seconds.
 
     With None for ever; then a single one is given at once, since it waits as well by itself.
     """
@@ -190,7 +190,7 @@ def answered(clients: Sequence[Client], wait_s: float | None) -> list[Client]:
 
 
 def _is_broken_off(error: BaseException) -> bool:
-    """Tell a TLS handshake that was cut from one that was refused."""
+    """Whether a TLS handshake was cut, not refused."""
     broken = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ConnectionError, TimeoutError)
     return any(isinstance(cause, broken) for cause in _causes(error))
 
@@ -221,7 +221,7 @@ def _unanimous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _plain(value: Any, secret: str, depth: int = 0) -> Any:  # noqa: ANN401  # JSON of any shape
-    """Give a value as a dead letter can hold it: without the key, lone surrogates, endless numbers or depths."""
+    """Return a value as a dead letter can hold it: without the key, lone surrogates, endless numbers or depths."""
     if isinstance(value, str):
         return value.replace(secret, "[key]").encode("utf-8", "replace").decode()
     if isinstance(value, int) and abs(value) >= _INTEGER_MAX:
@@ -236,7 +236,7 @@ def _plain(value: Any, secret: str, depth: int = 0) -> Any:  # noqa: ANN401  # J
 
 
 def _message(details: dict[str, Any] | None) -> str:
-    """Give the error's code; its words may quote a row, so they go to the dead letter alone."""
+    """Return the error's code; its words may quote a row, so they go to the dead letter alone."""
     error = (details or {}).get("error")
     if not isinstance(error, dict):
         return ""

@@ -125,7 +125,7 @@ class Connection:
             trace.written = True
 
     def receive(self) -> Answer:
-        """Give the answer to what was sent, once all of it is there.
+        """Return the answer to what was sent, once all of it is there.
 
         Raises:
             OSError: it is too long, cut short, too late, or no HTTP.
@@ -226,7 +226,7 @@ def _headers(route: Route) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _closed(response: BaseHTTPResponse) -> Iterator[None]:
-    """Give the connection back when the whole answer was read, and close it otherwise."""
+    """Return the connection to its pool when the whole answer was read, and close it otherwise."""
     try:
         yield
     finally:

@@ -100,7 +100,7 @@ class Pacer:
         return self._concurrency.slots if quick and not self._failures else 1
 
     def acquire(self, *, wait: bool = True) -> Slot | None:
-        """Give a slot; None when the run is stopped while waiting for one, or there is none and no `wait`."""
+        """Return a slot; None when the run is stopped while waiting for one, or there is none and no `wait`."""
         place: threading.Condition | None = None
         watched = False
         with self._lock:
@@ -169,7 +169,7 @@ class Pacer:
         return self._failures >= OUTAGE_AFTER
 
     def release(self, slot: Slot, outcome: Outcome) -> None:
-        """Give a slot back, and learn from what came of it."""
+        """Take a slot back, and learn from what came of it."""
         with self._lock:
             self._in_flight -= 1
             now = self._clock.now_s()

@@ -28,7 +28,7 @@ PLACEHOLDERS: Final = {"host": "https://front.bucket.co", "password": "sec_...",
 
 
 def provider_info() -> dict[str, Any]:
-    """Tell Airflow what is here (entry point `apache_airflow_provider`)."""
+    """Return what Airflow finds here (entry point `apache_airflow_provider`)."""
     return {
         "package-name": "bucket-loader",
         "name": "Bucket",

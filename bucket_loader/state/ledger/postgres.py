@@ -275,7 +275,7 @@ class PostgresDatabase:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Tell what stands in the way for now from a bug."""
+        """Raise what stands in the way for now as such; a bug stays a bug."""
         errors = self._server.errors
         try:
             yield

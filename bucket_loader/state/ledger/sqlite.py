@@ -42,7 +42,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Tell what stands in the way for now (a full disk, a lock) from a file that is not what it was."""
+        """Raise what stands in the way for now (a full disk, a lock) as such, and a damaged file as damage."""
         try:
             yield
         except UnicodeDecodeError:

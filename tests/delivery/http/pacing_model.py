@@ -130,7 +130,7 @@ class Event:
         self._set = False
 
     def is_set(self) -> bool:
-        """Tell whether it has happened."""
+        """Whether it has happened."""
         return self._set
 
     def set(self) -> None:
@@ -176,7 +176,7 @@ class Server:
         self._free = [0.0] * (self.workers or 0)
 
     def answer(self, now: float) -> tuple[Outcome, float]:
-        """Give an answer, and the seconds that it takes."""
+        """Return an answer, and the seconds that it takes."""
         if (troubled := self.trouble(now)) is not None:
             return troubled
         seen = self.looks_at(now)
@@ -259,11 +259,11 @@ class Run:
         return outcome
 
     def per_s(self, begin: float, end: float) -> float:
-        """Give how many requests a second were served between two moments."""
+        """Return how many requests a second were served between two moments."""
         return self._count(begin, end, Verdict.DELIVERED) / (end - begin)
 
     def share(self, verdict: Verdict, begin: float, end: float) -> float:
-        """Give the share of a verdict among the answers between two moments."""
+        """Return the share of a verdict among the answers between two moments."""
         return self._count(begin, end, verdict) / max(1, self._count(begin, end, *Verdict))
 
     def requests(self, begin: float, end: float) -> int:
@@ -271,12 +271,12 @@ class Run:
         return sum(begin <= at < end for at in self.sent)
 
     def limit(self, begin: float, end: float) -> tuple[float, float]:
-        """Give the least and the most of the limit between two moments."""
+        """Return the least and the most of the limit between two moments."""
         found = [limit for at, limit in self.limits if begin <= at < end]
         return min(found), max(found)
 
     def mean_limit(self, begin: float, end: float) -> float:
-        """Give the mean of the limit, over the answers between two moments."""
+        """Return the mean of the limit, over the answers between two moments."""
         found = [limit for at, limit in self.limits if begin <= at < end]
         return sum(found) / len(found)
 
@@ -306,13 +306,13 @@ def run(
 
 
 def lognormal(median_s: float, sigma: float) -> Callable[[], float]:
-    """Give latencies that vary much, and sometimes very much."""
+    """Return latencies that vary much, and sometimes very much."""
     chance = random.Random(3)  # noqa: S311  # no secret
     return lambda: median_s * math.exp(chance.gauss(0.0, sigma))
 
 
 def stalls(every_s: float, longest_s: float) -> Callable[[float], float]:
-    """Give when a machine looks at what comes that now and then does nothing for a while."""
+    """Return when a machine looks at what comes that now and then does nothing for a while."""
     chance = random.Random(9)  # noqa: S311  # no secret
     pause = {"from": 0.0, "to": 0.0}
 

@@ -59,7 +59,7 @@ class Received:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Give the headers, names in lower case."""
+        """Return the headers, names in lower case."""
         lines = self.head.decode("latin-1").split("\r\n")[1:]
         pairs = (line.partition(":") for line in lines if line)
         return {name.lower(): value.strip() for name, _, value in pairs}
@@ -229,7 +229,7 @@ def always(answer: bytes) -> Script:
 
 
 def in_turn(*answers: bytes) -> Script:
-    """Give each request its own answer, over all connections; the last one goes on for ever."""
+    """Return each request its own answer, over all connections; the last one goes on for ever."""
     turns = iter(answers)
     lock = threading.Lock()
     last = answers[-1]

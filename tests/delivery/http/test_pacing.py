@@ -47,7 +47,7 @@ def pacer(concurrency=None, rate=None, clock=SYSTEM, stopped=None):
 
 
 def free(found):
-    """Tell whether a slot is to be had now."""
+    """Whether a slot is to be had now."""
     return found._wait_s(found._clock.now_s()) <= 0
 
 

@@ -31,7 +31,7 @@ OUTAGES = {
 
 
 def always(seconds):
-    """Give the same latency to every request."""
+    """Return the same latency to every request."""
     return lambda: seconds
 
 
