@@ -243,7 +243,7 @@ def copied(stage, target):
 
 
 def as_another_user():
-    """Return the words that make root a user without rights; nothing where this is one already, or may not be changed."""
+    """Get the words that make root a user without rights; nothing where this is one already, or may not be changed."""
     words = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
     works = os.getuid() == 0 and shutil.which("unshare") is not None
     return words if works and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else []

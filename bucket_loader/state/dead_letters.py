@@ -62,7 +62,7 @@ class DeadLetters:
         self._lock = clock.threading.Lock()
 
     def append(self, entries: Iterable[Entry]) -> int:
-        """Append entries and sync them; gives how many. The file is made with the first.
+        """Append entries and sync them; return how many. The file is made with the first.
 
         Raises:
             StateUnavailableError: the disk refuses; nothing may then be called done.

@@ -346,7 +346,7 @@ class Load:
     # --- looking at what is left
 
     def calls(self) -> list[str]:
-        """Return the system calls of the last command that was started with a `Harm`: `number name file offset size`."""
+        """Get the system calls of the last command that was started with a `Harm`: `number name file offset size`."""
         path = self.folder.with_name(self.folder.name + ".calls")
         return path.read_text("utf-8", "replace").splitlines() if path.exists() else []
 

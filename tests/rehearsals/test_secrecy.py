@@ -158,7 +158,7 @@ class Place:
         return self.forks.ask(wait=pid)
 
     def leaks(self):
-        """Return every canary outside the exports, the pipeline, the dead letters and the plans, and every key in any."""
+        """Get every canary outside the exports, the pipeline, the dead letters and the plans, and every key in any."""
         found = []
         for path in sorted(self.folder.rglob("*")):
             if not path.is_file() or path.name in {"things.csv", "pipeline.yaml", "cert.pem"}:

@@ -87,7 +87,7 @@ class Client:
         return outcome
 
     def has_ended(self) -> bool:
-        """Read what has come, without waiting for more; gives whether `end` will not wait either."""
+        """Read what has come, without waiting for more; return whether `end` will not wait either."""
         if self._known is None:
             try:
                 return self._connection.advance()
@@ -96,7 +96,7 @@ class Client:
         return True
 
     def get(self, url: str) -> tuple[Outcome, bytes]:
-        """Read a URL of the same API with the same care; gives the answer's body too."""
+        """Read a URL of the same API with the same care; return the answer's body too."""
         self._begin("GET", url, None)
         outcome = self.end()
         return outcome, self._body

@@ -139,7 +139,7 @@ class Connection:
         return answer
 
     def advance(self) -> bool:
-        """Read what has come of the answer, without waiting for more; gives whether that is all of it.
+        """Read what has come of the answer, without waiting for more; return whether that is all of it.
 
         Raises:
             OSError: as `receive`.

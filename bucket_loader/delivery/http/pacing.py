@@ -126,7 +126,7 @@ class Pacer:
         return max(self._next_at, self._paused_until, self._hinted_until)
 
     def _wait(self, place: threading.Condition, now: float, wait_s: float) -> bool:
-        """Wait for the next slot, or until told; gives whether this thread is the one that watches the clock.
+        """Wait for the next slot, or until told; return whether this thread is the one that watches the clock.
 
         Were it all of them, waking for each slot would cost more than sending. Who came last is told first: no more
         chunks are under way than are of use.

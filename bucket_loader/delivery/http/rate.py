@@ -89,7 +89,7 @@ class Rate:
         self._ends = now + max(self.TRIAL_S, self.TRIAL_REQUESTS / self.per_s)
 
     def refused(self, slot: Slot, now: float, pause_s: float) -> bool:
-        """Learn from a 429: what was sent at this rate, or above, was too much; gives whether that is new."""
+        """Learn from a 429: what was sent at this rate, or above, was too much; return whether that is new."""
         self.pause_s = pause_s
         if self.per_s == math.inf:
             self.per_s = self._measured(now)

@@ -153,7 +153,7 @@ class Ledger(Memory):
         return dict(zip(names, rows[0], strict=True)) if rows else {}
 
     def release(self, run: str, members: str | None, *, state: ChunkState) -> list[ChunkRow]:
-        """Take held chunks of a run (one, or all) out of being held; gives what they were."""
+        """Take held chunks of a run (one, or all) out of being held; return what they were."""
         chosen = "WHERE run = ? AND state = 'held' AND members = coalesce(?, members)"
         rows = self._query(f"{_SELECT_CHUNK} {chosen} ORDER BY stream, first", run, members)
         self._write([(f"UPDATE chunk SET state = ? {chosen}", (state, run, members))])
