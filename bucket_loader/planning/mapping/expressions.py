@@ -15,40 +15,29 @@ from bucket_loader.planning.mapping.database import connected
 
 # Words that DuckDB reads as a function call without brackets, when no column has that name.
 _BARE_WORDS: Final = frozenset(
-    [
-        "current_date",
-        "current_time",
-        "current_timestamp",
-        "localtime",
-        "localtimestamp",
-        "current_user",
-        "session_user",
-        "user",
-        "current_catalog",
-        "current_schema",
-        "current_role",
-        "current_database",
-    ]
-)
-# Wrongly or not at all marked by DuckDB 2.0 as changing: `current_localtimestamp` says CONSISTENT.
-_CHANGING: Final = frozenset(
-    [
-        "current_localtimestamp",
-        "current_localtime",
-        "version",
-        "current_query",
-        "current_connection_id",
-        "pg_backend_pid",
-        "pg_postmaster_start_time",
-        "inet_server_addr",
-        "getenv",
-        "read_text",
-        "read_blob",
-        "glob",
-        "query",
-        "query_table",
-    ]
-)
+    {
+        "current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user",
+        "session_user", "user", "current_catalog", "current_schema", "current_role", "current_database",
+    }
+)  # fmt: skip
+# Our own list, since DuckDB's marks differ from release to release: 2.0.0 calls `current_localtimestamp` constant, and
+# 2.0.1 calls one form of `+` changing, because it depends on the session's zone. The zone is always UTC here.
+_CHANGING: Final = _BARE_WORDS | frozenset(
+    {
+        # clocks
+        "now", "today", "get_current_timestamp", "get_current_time", "transaction_timestamp",
+        "current_localtimestamp", "current_localtime", "ago", "pg_postmaster_start_time", "pg_conf_load_time",
+        # randomness
+        "random", "setseed", "uuid", "uuidv4", "uuidv7", "gen_random_uuid",
+        # the database's own state
+        "nextval", "currval", "setval", "txid_current", "current_transaction_id", "current_connection_id",
+        "current_query", "current_query_id", "current_setting", "getvariable", "current_schemas", "in_search_path",
+        "version", "pg_backend_pid", "inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port",
+        "stats", "vector_type", "write_log",
+        # the outside
+        "getenv", "read_text", "read_blob", "glob", "query", "query_table", "sleep_ms", "pg_sleep", "error",
+    }
+)  # fmt: skip
 
 
 def check_expression(text: str, place: str, columns: frozenset[str]) -> frozenset[str]:
@@ -141,7 +130,7 @@ def _function_problem(node: dict[str, Any]) -> str | None:
     kinds, stabilities = _functions().get(name, (frozenset(), frozenset()))
     if "aggregate" in kinds and "scalar" not in kinds:
         return f"the aggregate `{name}` is not allowed"
-    if name in _CHANGING or name in _BARE_WORDS or stabilities - {"CONSISTENT", None}:
+    if name in _CHANGING or _is_changing(stabilities):
         return f"`{name}` changes from run to run, or reaches outside the row"
     if name == "age" and len(arguments) == 1:
         return "`age` of one argument reads the clock"
@@ -150,6 +139,15 @@ def _function_problem(node: dict[str, Any]) -> str | None:
     if "scalar" not in kinds and any(_problem(inner, frozenset()) for inner in _macro_nodes(name)):
         return f"`{name}` is made of what is not allowed here: a clock, an aggregate or a subquery"
     return None
+
+
+def _is_changing(stabilities: frozenset[str | None]) -> bool:
+    """Whether DuckDB calls a function changing that our own list does not know: all of its forms, or one at random.
+
+    A function with constant forms beside others depends on the session's zone in those (a test looks at each).
+    """
+    marks = stabilities - {None}
+    return "VOLATILE" in marks or bool(marks and "CONSISTENT" not in marks)
 
 
 @cache
