@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import ROWS_MAX, InputBatch, SourceError
 from bucket_loader.sources.base import counted, quoted, repeated
-from bucket_loader.sources.values.types import as_type, plain_type
+from bucket_loader.sources.values.types import as_type, plain_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -92,15 +92,15 @@ def arrow_schema(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema
             f"{origin} gives {name!r} more than once, as columns {' and '.join(map(str, places))}",
             hint="name each column once, with `as` where two tables share a name",
         )
-    return _at_the_seam(relation)
+    return _at_the_seam(relation, origin)
 
 
-def _at_the_seam(relation: "duckdb.DuckDBPyRelation") -> "pa.Schema":
+def _at_the_seam(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema":
     import pyarrow as pa
 
-    given = _carried(relation).limit(0).to_arrow_reader(1).schema
+    given = plain_schema(_carried(relation).limit(0).to_arrow_reader(1).schema, origin)
     json = [str(kind) in _JSON for kind in relation.types]
-    kinds = [pa.json_() if is_json else plain_type(kind) for is_json, kind in zip(json, given.types, strict=True)]
+    kinds = [pa.json_() if is_json else kind for is_json, kind in zip(json, given.types, strict=True)]
     return pa.schema(list(zip(given.names, kinds, strict=True)))
 
 
@@ -119,7 +119,7 @@ def batches(relation: "duckdb.DuckDBPyRelation", origin: str) -> Iterator[InputB
     """Run a query and stream its rows. No second query may run on its connection meanwhile."""
     import pyarrow as pa
 
-    schema = _at_the_seam(relation)
+    schema = _at_the_seam(relation, origin)
     reader: Any = _carried(relation).to_arrow_reader(ROWS_MAX)
     with reader:
         plain = (pa.RecordBatch.from_arrays(list(map(as_type, batch.columns, schema.types)), schema=schema)

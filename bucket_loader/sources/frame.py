@@ -71,13 +71,13 @@ class Frame:
 
         if isinstance(self._frame, pa.Table):
             _refuse_repeated(self._frame.schema.names)
-            return plain_table(self._frame), {}
+            return plain_table(self._frame, "the frame"), {}
         frame = _with_index(self._frame)
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
         reasons: _Reasons = {}
         arrays = [_arrow(name, frame.iloc[:, place], reasons) for place, name in enumerate(names)]
-        return plain_table(pa.Table.from_arrays(arrays, names=names)), reasons
+        return plain_table(pa.Table.from_arrays(arrays, names=names), "the frame"), reasons
 
 
 class _Hashing:

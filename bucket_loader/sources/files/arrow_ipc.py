@@ -33,7 +33,7 @@ class ArrowFiles(Files):
 
 def _schema(file: InputFile) -> "pa.Schema":
     with _opened(file) as (found, _):
-        schema = plain_schema(found)
+        schema = plain_schema(found, file.name)
     return with_added_names(schema, file)
 
 

@@ -43,7 +43,7 @@ def _schema(file: InputFile) -> "pa.Schema":
     import pyarrow as pa
 
     with _opened(file) as parquet:
-        schema = plain_schema(parquet.schema_arrow)
+        schema = plain_schema(parquet.schema_arrow, file.name)
         for name in _intervals(parquet):
             schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
     if not schema.names:
@@ -52,9 +52,19 @@ def _schema(file: InputFile) -> "pa.Schema":
 
 
 def _intervals(parquet: "pq.ParquetFile") -> list[str]:
-    """Name the columns of Parquet's own intervals, which pyarrow gives as bytes."""
+    """Name the columns of Parquet's own intervals, which pyarrow gives as bytes.
+
+    Raises:
+        SourceError: there are some inside of lists or structs, where their bytes would be taken for the value.
+    """
     columns = [parquet.schema.column(place) for place in range(len(parquet.schema))]
-    return [column.path for column in columns if column.converted_type == "INTERVAL" and "." not in column.path]
+    found = [column.path for column in columns if column.converted_type == "INTERVAL"]
+    if inside := [path for path in found if path not in parquet.schema_arrow.names]:
+        raise SourceError(
+            f"the column {inside[0]!r} is a Parquet INTERVAL inside of another value, which is not read",
+            hint="convert it to text where it is written; or leave the column out there",
+        )
+    return found
 
 
 def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:

@@ -46,7 +46,7 @@ class DeltaLake:
         import pyarrow as pa
 
         with self._errors():
-            schema = plain_schema(pa.schema(self._table.schema().to_arrow()))
+            schema = plain_schema(pa.schema(self._table.schema().to_arrow()), self._path)
         return Reading(schema, self._batches(schema))
 
     def _batches(self, schema: "pa.Schema") -> Iterator[InputBatch]:

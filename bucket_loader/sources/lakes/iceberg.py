@@ -38,7 +38,7 @@ class Iceberg:
     def read(self) -> Reading:
         """Return the columns, and the rows of one file after the other."""
         with self._errors():
-            schema = plain_schema(self._scan.projection().as_arrow())
+            schema = plain_schema(self._scan.projection().as_arrow(), self._name)
         return Reading(schema, self._batches(schema))
 
     def _batches(self, schema: "pa.Schema") -> Iterator[InputBatch]:

@@ -4,7 +4,7 @@ Nothing is carried between months, days and time: a month has no certain days, a
 """
 
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,40 +42,17 @@ def is_duration(kind: "pa.DataType") -> bool:
     return bool(pa.types.is_duration(kind) or kind == pa.month_day_nano_interval())
 
 
-def holds_durations(kind: "pa.DataType") -> bool:
-    """Whether a type is a duration, or holds some at whatever depth."""
-    return is_duration(kind) or any(holds_durations(kind.field(place).type) for place in range(kind.num_fields))
-
-
-def texts(column: "pa.Array", plain: "pa.DataType") -> "pa.Array":
-    """Return a column of durations, or one that holds some, with their texts in their place: of the type `plain`."""
+def texts(column: "pa.Array") -> "pa.Array":
+    """Return the texts of durations."""
     import pyarrow as pa
 
     kind = column.type
     if pa.types.is_duration(kind):
         unit = _UNITS[kind.unit]
-        counts = column.cast(pa.int64()).to_pylist()
-        return pa.array([None if count is None else iso(0, 0, count * unit) for count in counts], pa.string())
-    return pa.array([_spelt(value, kind) for value in column.to_pylist()], plain)
-
-
-def _spelt(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value of any type
-    """Spell the spans in a Python value of an Arrow type."""
-    import pyarrow as pa
-
-    if value is None:
-        return None
-    if pa.types.is_duration(kind):
-        return texts(pa.array([value], kind), pa.string())[0].as_py()
-    if is_duration(kind):
-        return iso(*value)
-    if pa.types.is_struct(kind):
-        return {name: _spelt(child, kind.field(name).type) for name, child in value.items()}
-    if pa.types.is_map(kind):
-        return [(key, _spelt(child, kind.item_type)) for key, child in value]
-    if pa.types.is_nested(kind) and kind.num_fields == 1:
-        return [_spelt(child, kind.field(0).type) for child in value]
-    return value
+        spans = (count if count is None else (0, 0, count * unit) for count in column.cast(pa.int64()).to_pylist())
+    else:
+        spans = iter(column.to_pylist())
+    return pa.array([None if span is None else iso(*span) for span in spans], pa.string())
 
 
 def parquet_texts(column: "pa.Array") -> "pa.Array":

@@ -1,60 +1,122 @@
 """Arrow types at the seam: fewer and plainer than those that sources have, and no value changed on the way."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import SourceError
 from bucket_loader.sources.values.casting import decimal_type
-from bucket_loader.sources.values.durations import holds_durations, is_duration, texts
+from bucket_loader.sources.values.durations import is_duration, texts
+from bucket_loader.sources.values.floats import shortest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# Extension types whose values are read as what they mean; every other one is refused, for its storage means nothing.
+_READ: Final = frozenset({"arrow.json", "arrow.uuid", "arrow.bool8"})
+_EXTENSION_NAME: Final = b"ARROW:extension:name"
 
 
 def plain_type(kind: "pa.DataType") -> "pa.DataType":
     """Return the type that a column has at the seam.
 
-    Dictionaries, views and runs hold the same values, durations are their text, and a decimal of more digits than
-    can be computed with is a number of JSON.
+    Dictionaries, views and runs hold the same values, durations are their text, a half float is a float with the same
+    digits, and a decimal of more digits than can be computed with is a number of JSON.
     """
+    from pyarrow import types
+
+    return decimal_type(kind.precision, kind.scale) if types.is_decimal256(kind) else _inner_type(kind)
+
+
+def _inner_type(kind: "pa.DataType") -> "pa.DataType":
+    """Return the type of a value, which may stand inside another one: there a decimal has any number of digits."""
     import pyarrow as pa
     from pyarrow import types
 
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return plain_type(kind.value_type)
-    if types.is_string_view(kind):
+        return _inner_type(kind.value_type)
+    if types.is_string_view(kind) or is_duration(kind):
         return pa.string()
     if types.is_binary_view(kind):
         return pa.binary()
-    if is_duration(kind):
-        return pa.string()
-    if types.is_decimal256(kind):
-        return decimal_type(kind.precision, kind.scale)
-    return _without_durations(kind) if holds_durations(kind) else kind
+    if types.is_float16(kind):
+        return pa.float64()
+    if isinstance(kind, pa.Bool8Type):
+        return pa.bool_()
+    if types.is_nested(kind) and any(_inner_type(field.type) != field.type for field in _members(kind)):
+        return _with_inner_types(kind)
+    return kind
 
 
-def _without_durations(kind: "pa.DataType") -> "pa.DataType":
+def _members(kind: "pa.DataType") -> "list[pa.Field]":
+    return [kind.field(place) for place in range(kind.num_fields)]
+
+
+def _with_inner_types(kind: "pa.DataType") -> "pa.DataType":
     import pyarrow as pa
     from pyarrow import types
 
     if types.is_struct(kind):
-        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
+        return pa.struct([field.with_type(_inner_type(field.type)) for field in kind])
     if types.is_map(kind):
-        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
-    return pa.list_(plain_type(kind.field(0).type))
+        return pa.map_(_inner_type(kind.key_type), _inner_type(kind.item_type))
+    return pa.list_(_inner_type(kind.field(0).type))
 
 
-def plain_schema(schema: "pa.Schema") -> "pa.Schema":
-    """Return the columns without metadata, each with the type that it has at the seam."""
+def plain_schema(schema: "pa.Schema", origin: str = "the source") -> "pa.Schema":
+    """Return the columns without metadata, each with the type that it has at the seam.
+
+    Raises:
+        SourceError: a column is, or holds, what has no certain text; or a struct in it has a name twice.
+    """
     import pyarrow as pa
 
+    for field in schema:
+        if (foreign := _foreign(field)) is not None:
+            raise SourceError(
+                f"{origin}: the column {field.name!r} holds the type {foreign}, which has no text of its own",
+                hint="convert it to text, or to a plain type, where it is written; or leave the column out there",
+            )
+        if (twice := _named_twice(field.type)) is not None:
+            raise SourceError(
+                f"{origin}: a struct in the column {field.name!r} has the name {twice!r} more than once",
+                hint="one value would hide the other; rename one where it is written",
+            )
     return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
 
 
-def plain_table(table: "pa.Table") -> "pa.Table":
+def _foreign(field: "pa.Field") -> str | None:
+    """Name the type at whatever depth that cannot be read as what it means; None where there is none.
+
+    A reader that does not know an extension type hands over its storage, and leaves its name with the field.
+    """
+    import pyarrow as pa
+    from pyarrow import types
+
+    kind = field.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return None if kind.extension_name in _READ else str(kind)
+    name = str((field.metadata or {}).get(_EXTENSION_NAME, b""), "utf-8")
+    if name and name not in _READ:
+        return name
+    if types.is_union(kind):
+        return str(kind)
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        return _foreign(pa.field("", kind.value_type))
+    return next((found for member in _members(kind) if (found := _foreign(member)) is not None), None)
+
+
+def _named_twice(kind: "pa.DataType") -> str | None:
+    """Return a name that a struct, at whatever depth, has more than once."""
+    names = [field.name for field in _members(kind)]
+    own = (name for name in names if names.count(name) > 1)
+    inner = (twice for field in _members(kind) if (twice := _named_twice(field.type)) is not None)
+    return next(own, None) or next(inner, None)
+
+
+def plain_table(table: "pa.Table", origin: str = "the source") -> "pa.Table":
     """Return a table with the columns that `plain_schema` says."""
     import pyarrow as pa
 
-    schema = plain_schema(table.schema)
+    schema = plain_schema(table.schema, origin)
     columns = [
         pa.chunked_array([as_type(chunk, field.type) for chunk in column.chunks], field.type)
         for column, field in zip(table.columns, schema, strict=True)
@@ -69,14 +131,64 @@ def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
         pa.ArrowInvalid: a value would change.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
 
     if column.type == kind:
         return column
-    if holds_durations(column.type):
-        return texts(column, plain_type(column.type))
+    if types.is_run_end_encoded(column.type):
+        return as_type(pc.run_end_decode(column), kind)
+    if types.is_dictionary(column.type):
+        return as_type(column.dictionary_decode(), kind)
+    if is_duration(column.type):
+        return texts(column)
+    if types.is_float16(column.type):
+        return shortest(column).cast(kind)
+    if isinstance(column.type, pa.Bool8Type):
+        return column.storage.cast(kind)
     if isinstance(kind, pa.JsonType):
         return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
+    if types.is_nested(column.type) and _inner_type(column.type) != column.type:
+        return _rebuilt(column, kind)
     return column.cast(kind)
+
+
+def _rebuilt(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
+    """Bring what stands inside a nested column to its types, one level below."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_struct(column.type) and types.is_struct(kind):
+        members = [as_type(_member(column, field.name), field.type) for field in kind]
+        return pa.StructArray.from_arrays(members, fields=list(kind), mask=column.is_null())
+    offsets, inner = _lists(column)
+    if types.is_map(kind):
+        keys, items = as_type(inner.field(0), kind.key_type), as_type(inner.field(1), kind.item_type)
+        return pa.MapArray.from_arrays(offsets, keys, items, mask=column.is_null()).cast(kind)
+    inner = as_type(inner, kind.field(0).type)
+    return pa.ListArray.from_arrays(offsets, inner, mask=column.is_null()).cast(kind)
+
+
+def _member(column: "pa.StructArray", name: str) -> "pa.Array":
+    import pyarrow as pa
+
+    place = column.type.get_field_index(name)
+    if place < 0:
+        raise pa.ArrowInvalid(f"no member {name}")
+    return column.field(place)
+
+
+def _lists(column: "pa.Array") -> "tuple[pa.Array, pa.Array]":
+    """Return where each list begins, and all that is in them one after the other."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    if types.is_map(column.type):
+        column = column.cast(pa.list_(column.type.field(0)))
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()), column.flatten()
 
 
 def to_schema(batch: "pa.RecordBatch", schema: "pa.Schema", name: str) -> "pa.RecordBatch":
