@@ -71,6 +71,7 @@ class Served:
         error_rate: the share of first attempts that met a server error lately.
         stopped: whether the run is to end.
         out_of_patience: whether nothing was served for as long as `patience`.
+        patience_left_s: seconds until that is so, when nothing is served meanwhile.
         may_postpone: whether this chunk may come after those that follow it.
     """
 
@@ -79,6 +80,7 @@ class Served:
     error_rate: float = 0.0
     stopped: bool = False
     out_of_patience: bool = False
+    patience_left_s: float = math.inf
     may_postpone: bool = False
 
 
@@ -198,8 +200,8 @@ def next_step(
     | refused_key | 401 or 403; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered |
     | misrouted | a redirect, a certificate that is not valid, or an answer that is not Bucket's before the first success | left; the run ends with 5, and nothing is dead-lettered |
 
-    What is sent again is left instead when the run is asked to end, or when nothing was served for as long as
-    `patience`: then the run ends with 75.
+    What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
+    or when the API asks for a wait that is longer than what is left of it. In the last two cases the run ends with 75.
     """  # noqa: E501  # a row of the table is a line, here and in the docs
     attempts = history.attempts + 1
     if outcome.verdict is Verdict.DELIVERED:
@@ -246,16 +248,23 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
         case _ if served.stopped or served.out_of_patience:
             return leave(history, outcome, served, policy)
         case Verdict.SERVER_ERROR if history.errors >= _suspicious_after(history, several=several):
-            return _suspected(chunk, history, outcome, served) or _again(history, outcome, policy)
+            return _suspected(chunk, history, outcome, served) or _again(history, outcome, served, policy)
         case _:
-            return _again(history, outcome, policy)
+            return _again(history, outcome, served, policy)
 
 
-def _again(history: ChunkHistory, outcome: Outcome, policy: Policy) -> Again:
+def _again(history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Again | Left:
+    if _asks_for_too_long(outcome, served):
+        return leave(history, outcome, served, policy)
     backoff_s = policy.backoff_s(history.in_a_row)
-    asked_s = outcome.retry_after_s
+    asked_s = outcome.asked_s
     wait_s, spread_s = (backoff_s / 2, backoff_s / 2) if asked_s is None else (asked_s, backoff_s / 10)
     return Again(history.attempts - history.recorded, wait_s, spread_s, ambiguous=outcome.ambiguous)
+
+
+def _asks_for_too_long(outcome: Outcome, served: Served) -> bool:
+    """Whether the API names a time that lies beyond the end of patience: waiting for it would be of no use."""
+    return outcome.retry_after_s is not None and outcome.retry_after_s > served.patience_left_s
 
 
 def _suspicious_after(history: ChunkHistory, *, several: bool) -> int:
@@ -314,6 +323,13 @@ def _ending(outcome: Outcome, served: Served, policy: Policy) -> BucketLoaderErr
             return MisroutedError(
                 outcome.message,
                 hint="check `destination: base_url`; nothing was dead-lettered, running again continues",
+            )
+        case _ if not served.stopped and not served.out_of_patience and _asks_for_too_long(outcome, served):
+            asked = f"{outcome.retry_after_s:,.0f} s"
+            return PatienceError(
+                f"the API asks to wait {asked} ({outcome.status}), and {served.patience_left_s:,.0f} s of patience are "
+                "left",
+                hint=f"nothing is lost: run the same command again in {asked} to continue where this one stopped",
             )
         case _ if served.out_of_patience or not served.stopped:  # it was over; a success of another came just now
             return PatienceError(

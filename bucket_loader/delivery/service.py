@@ -47,7 +47,10 @@ class Service:
     @property
     def out_of_patience(self) -> bool:
         """Whether nothing was served for as long as `patience`."""
-        return self._clock.now_s() - self._since_s > self.patience_s
+        return self._left_s() < 0
+
+    def _left_s(self) -> float:
+        return self.patience_s - (self._clock.now_s() - self._since_s)
 
     def served(self, *, when_sent: int, may_postpone: bool) -> Served:
         """Return what the API did for others, for the judgement of one outcome."""
@@ -57,5 +60,6 @@ class Service:
             error_rate=(sum(list(self.firsts)) + _PRIOR_RATE * _PRIOR_WEIGHT) / (len(self.firsts) + _PRIOR_WEIGHT),
             stopped=self._stopped.is_set(),
             out_of_patience=self.out_of_patience,
+            patience_left_s=max(0.0, self._left_s()),
             may_postpone=may_postpone,
         )

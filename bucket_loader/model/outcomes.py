@@ -31,6 +31,7 @@ class Verdict(StrEnum):
 
 
 HTTP_SERVER_ERROR: Final = 500
+ASKED_S_MAX: Final = 300.0  # of a wait that the API asks for; then it is tried all the same
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Outcome:
         status: the HTTP status, None when no answer came.
         message: for a person; scrubbed, and capped in length.
         details: the server's own words on a rejection, as they came.
-        retry_after_s: seconds the server asked for, None when it did not.
+        retry_after_s: seconds that the server named, None when it named none.
     """
 
     verdict: Verdict
@@ -50,6 +51,11 @@ class Outcome:
     message: str = ""
     details: dict[str, Any] | None = None
     retry_after_s: float | None = None
+
+    @property
+    def asked_s(self) -> float | None:
+        """How long is waited because the server asked for it, in seconds; None when it did not."""
+        return None if self.retry_after_s is None else min(self.retry_after_s, ASKED_S_MAX)
 
     @property
     def ambiguous(self) -> bool:

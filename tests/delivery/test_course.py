@@ -150,6 +150,41 @@ def test_a_stop_leaves_it_without_an_error(verdict):
     assert (type(step), step.error, attempts) == (Left, None, 1)
 
 
+ASKING = [
+    Outcome(Verdict.THROTTLED, 429, retry_after_s=3_600.0),
+    Outcome(Verdict.THROTTLED, 503, retry_after_s=3_600.0),
+    Outcome(Verdict.SERVER_ERROR, 500, retry_after_s=3_600.0),
+]
+
+
+@pytest.mark.parametrize("outcome", ASKING)
+def test_a_wait_beyond_the_end_of_patience_ends_the_run_now(outcome):
+    """Waiting would be of no use: it is left, and the error names the time that the server named, not our cap of it."""
+    step, _ = next_step(SEVERAL, NEW, outcome, replace(FAIR, patience_left_s=3_599.0), Policy())
+
+    assert (type(step), type(step.error)) == (Left, PatienceError)
+    assert "3,600 s" in step.error.message
+    assert "3,600 s" in step.error.hint
+
+
+@pytest.mark.parametrize("outcome", [*ASKING, Outcome(Verdict.THROTTLED, 429), ERROR])
+def test_a_wait_within_patience_is_waited(outcome):
+    """At most 300 s at once, and our own waits are never a reason to end."""
+    left_s = 3_600.0 if outcome.retry_after_s else 0.0
+    step, _ = next_step(SEVERAL, NEW, outcome, replace(FAIR, patience_left_s=left_s), Policy())
+
+    assert isinstance(step, Again)
+    assert step.wait_s == (300.0 if outcome.retry_after_s else 0.0)
+
+
+def test_a_wait_that_is_too_long_changes_nothing_for_what_ends_anyhow():
+    """A signal is still no error, and at most once still holds what may have been applied."""
+    short = replace(FAIR, patience_left_s=1.0)
+
+    assert next_step(ALONE, NEW, ASKING[0], replace(short, stopped=True), Policy())[0].error is None
+    assert isinstance(next_step(ALONE, NEW, ASKING[1], short, Policy(hold=True))[0], Held)
+
+
 # --- server errors of one chunk --------------------------------------------------------------------------------------
 
 

@@ -411,6 +411,18 @@ def test_a_summary_can_raise(tmp_path, emulator):
     assert caught.value.exit_code == 3
 
 
+def test_a_wait_that_is_longer_than_patience_ends_the_run_at_once(companies, emulator):
+    """The API names an hour and patience is a second: exit 75 now, with the hour; nothing is lost."""
+    emulator.faults({"kind": "status", "status": 429, "retry_after": 3_600, "times": 1})
+    first = companies.run()
+    emulator.faults()
+    second = companies.run()
+
+    assert (first.exit_code, first.summary["requests"], "3,600 s" in first.stderr) == (75, 1, True)
+    assert first.summary["seconds"] < 5
+    assert (second.exit_code, emulator.state()["companies"]) == (0, 3)
+
+
 def test_a_signal_drains_and_the_next_run_continues(workplace, emulator):
     """SIGTERM while a run is sending: exit 143, nothing unknown, and running again delivers the rest."""
     workplace.write("events.csv", "user,what,at\n" + "".join(f"u{n},e,2025-01-01\n" for n in range(4_000)))

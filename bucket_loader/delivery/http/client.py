@@ -19,7 +19,7 @@ from bucket_loader.delivery.http.parser import Answer
 from bucket_loader.delivery.http.watchdog import Watchdog
 from bucket_loader.model import Outcome, Verdict
 
-RETRY_AFTER_S_MAX: Final = 300.0
+RETRY_AFTER_S_MAX: Final = 366 * 86_400.0  # a year: more is nonsense
 DETAILS_DEPTH_MAX: Final = 20
 _OK, _REDIRECTS, _TIMEOUT, _TOO_BIG, _THROTTLED, _UNAVAILABLE = 200, range(300, 400), 408, 413, 429, 503
 _UNDOCUMENTED: Final = range(100, 300)  # all but 200: the request may have been done (TRAPS: H2, Q2)

@@ -189,7 +189,7 @@ class Pacer:
 
         The least that it can ask for is taken back when it has served what was sent later: it meant that request.
         """
-        asked_s = outcome.retry_after_s or 0.0
+        asked_s = outcome.asked_s or 0.0
         if asked_s > RETRY_AFTER_S_LEAST:
             self._paused_until = max(self._paused_until, now + asked_s)
         elif self._served_at > slot.at:
