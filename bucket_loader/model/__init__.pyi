@@ -76,6 +76,10 @@ from .files import (
     sync as sync,
     written_whole as written_whole,
 )
+from .forms import (
+    form_of as form_of,
+    in_form as in_form,
+)
 from .kinds import (
     COMPANY as COMPANY,
     EVENT as EVENT,

@@ -28,6 +28,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
         remembers_ids: whether its memory holds ids.
         cursor: the high-water mark that its rows reached; None where it has none, or does not move.
         files: the files that are not to be loaded again; none without `new_files:`.
+        reformed: fingerprints that the mapping had with older forms of values, and what has changed since each.
     """
 
     position: int
@@ -50,6 +51,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
     remembers_ids: bool = False
     cursor: str | None = None
     files: tuple[LoadedFile, ...] = ()
+    reformed: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -95,7 +97,7 @@ def _members(stream: PlannedStream) -> dict[str, Any]:
     for name, value in msgspec.structs.asdict(stream).items():
         if name == "counts":
             found |= {"records": stream.records} | {one: getattr(stream.counts, one) for one in _FIRST}
-        else:
+        elif value or name != "reformed":  # most streams have no such values
             found[name] = value
         if name == _BEFORE_LATER:
             found |= {one: getattr(stream.counts, one) for one in _LATER}

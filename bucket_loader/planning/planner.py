@@ -19,7 +19,7 @@ from bucket_loader.planning.plan_file import Plan, StreamWriter
 from bucket_loader.planning.reading import Sources
 from bucket_loader.planning.removals import add_removals
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.planning.staging import Rejected, Staged, read_stream
+from bucket_loader.planning.staging import Read, Rejected, Staged, read_stream
 from bucket_loader.state import records_file
 
 
@@ -62,7 +62,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         changed=compared.changed,
         file=final.name,
         digest=file_digest(final),
-        mapping=mapping_fingerprint(stream, request.pipeline.hmac_key),
+        mapping=mapping_fingerprint(stream, request.pipeline.hmac_key, forms=_version(read)),
         shares_ids=read.schema is not None and _shares_ids(stream, removed=counts.removed),
         remembers=stream.mode.remembers,
         keyed=stream.key is not None,
@@ -72,7 +72,22 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         remembers_ids=stream.on_removed is not None,
         cursor=read.mark,
         files=read.files,
+        reformed=_reformed(stream, request.pipeline.hmac_key, read),
     )
+
+
+def _version(read: Read) -> int:
+    return max((version for version, _ in read.changed_forms), default=1)
+
+
+def _reformed(stream: Stream, hash_key: bytes | None, read: Read) -> dict[str, str]:
+    """Return the fingerprints that the mapping had with older forms, and what has changed since each."""
+    return {
+        mapping_fingerprint(stream, hash_key, forms=older): "; ".join(
+            what for version, what in read.changed_forms if version > older
+        )
+        for older in range(1, _version(read))
+    }
 
 
 def _shares_ids(stream: Stream, *, removed: int) -> bool:

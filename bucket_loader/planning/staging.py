@@ -66,6 +66,7 @@ class Read:
         nameless: rejected rows that do not say whose they are; 0 where nobody asks what was removed.
         mark: the high-water mark, spelt; None where it has none, or does not move.
         files: the files that are not to be loaded again.
+        changed_forms: the forms of its values that have changed: in which version of forms, and what.
     """
 
     schema: pa.Schema | None = None
@@ -74,6 +75,7 @@ class Read:
     nameless: int = 0
     mark: str | None = None
     files: tuple[LoadedFile, ...] = ()
+    changed_forms: tuple[tuple[int, str], ...] = ()
 
 
 class Rejected:
@@ -121,6 +123,7 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
         nameless=found.nameless if request.is_whole(stream) else 0,
         mark=cursor.spelt(water.mark) if water is not None and moves else None,
         files=(arrived or ()) if moves else (),
+        changed_forms=mapping.changed_forms,
     )
 
 

@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from bucket_loader.model import SYNCS, StateError, StateUnavailableError
-from bucket_loader.planning import Plan, PlanRequest, plan_file, planner
+from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.state import Ledger, State
@@ -37,7 +38,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 progress=job.progress,
             )
         )
-    for note in planner.notes(planned.manifest):
+    for note in chain(planner.notes(planned.manifest), notes_on_forms(planned, state.ledger)):
         job.listener.tell(Note(note))
     return planned
 
@@ -100,10 +101,31 @@ def require_same_mapping(planned: Plan, ledger: Ledger) -> None:
     for stream in planned.manifest.streams:
         known = ledger.last_mapping(stream.name)
         if SYNCS[stream.mode].once and not stream.keyed and known not in {None, stream.mapping} and stream.records:
-            raise StateError(
-                f"stream {stream.name!r}: the mapping has changed, and without `key:` that makes every row new: "
-                f"{stream.records:,} would be sent",
-                hint="undo the change; or give the stream a `key:`; or send them all with --accept-mapping",
+            raise _changed_mapping(stream, stream.reformed.get(known or ""))
+
+
+def _changed_mapping(stream: PlannedStream, form: str | None) -> StateError:
+    sent = f"{stream.records:,} would be sent"
+    if form is None:
+        return StateError(
+            f"stream {stream.name!r}: the mapping has changed, and without `key:` that makes every row new: {sent}",
+            hint="undo the change; or give the stream a `key:`; or send them all with --accept-mapping",
+        )
+    return StateError(
+        f"stream {stream.name!r}: this version of bucket-loader sends some of its values in another form ({form}), and "
+        f"without `key:` that makes rows new that were delivered: {sent}",
+        hint="`bucket-loader plan --show 5` shows them; send them with --accept-mapping",
+    )
+
+
+def notes_on_forms(planned: Plan, ledger: Ledger) -> Iterator[str]:
+    """Say which known records go out once more since a form of values has changed."""
+    for stream in planned.manifest.streams:
+        form = stream.reformed.get(ledger.last_mapping(stream.name) or "") if stream.changed else None
+        if form is not None:
+            yield (
+                f"{stream.name}: {stream.changed:,} of {stream.known:,} known records go out once more: this version "
+                f"of bucket-loader sends some of their values in another form ({form})"
             )
 
 

@@ -49,6 +49,7 @@ class Mapping:
         stream: the stream's name.
         masks: how many masks there are.
         subject: the field without which a row has no subject; None where nobody asks for subjects.
+        changed_forms: the forms of its values that have changed: in which version of forms, and what.
     """
 
     query: BatchQuery
@@ -58,6 +59,7 @@ class Mapping:
     stream: str
     masks: int
     subject: str | None = None
+    changed_forms: tuple[tuple[int, str], ...] = ()
 
     def over(self, batches: Iterable[InputBatch]) -> Iterator[tuple[InputBatch, Mapped]]:
         """Map batches, in order; they are read a few ahead, one at a time, in whatever thread.

@@ -7,6 +7,7 @@ import pyarrow as pa
 from bucket_loader.config import Stream
 from bucket_loader.model import Api
 from bucket_loader.planning.mapping.apply import Mapping
+from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
 from bucket_loader.planning.mapping.columns import used_columns
 from bucket_loader.planning.mapping.database import connected
@@ -57,7 +58,8 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
     connection = connected()
     for variable, block in hmac_blocks(hash_key).items():
         connection.execute(f"SET VARIABLE {variable} = $1", [block])
-    values = Forming(connection, spec, input_, named, mistakes).formed(fields.values)
+    forming = Forming(connection, spec, input_, named, mistakes)
+    values = forming.formed(fields.values)
     members = {
         name: [values[one.number] if isinstance(one, Value) else one for one in field]
         for name, field in members.items()
@@ -72,4 +74,5 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         stream=stream.name,
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,
+        changed_forms=changed_forms([*forming.seen, *fields.seen()]),
     )

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, Values
 from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import UsedColumns
 from bucket_loader.planning.mapping.members import ListOf, Member, NestedColumn, Value, constant_text
 from bucket_loader.planning.mapping.mistakes import Mistakes
@@ -40,6 +41,13 @@ class Fields:
             members["key."] = [self._value(f"key.{column}", FieldSpec(column=column)) for column in stream.key]
         self._mistakes.raise_any()
         return members
+
+    def seen(self) -> list[Formed]:
+        """Return the nested columns, as the table of changed forms sees them."""
+        return [
+            Formed(FieldSpec(column=one.column, timezone=one.timezone), self._spec.schema.field(one.column))
+            for one in self.nested
+        ]
 
     def columns(self) -> set[int]:
         """Return the numbers of the columns that single values read."""

@@ -1,12 +1,13 @@
 """From values to their forms: DuckDB says which type each has, and what it would refuse at the first row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import pyarrow as pa
 
 from bucket_loader.model import UsageError
+from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import named_columns, shown
 from bucket_loader.planning.mapping.forms.form import Family, Form, family
 from bucket_loader.planning.mapping.forms.numbers import boolean, integer
@@ -41,6 +42,7 @@ class Forming:
         input: the columns of `input`.
         named: the numbers of the columns that expressions use, by name.
         mistakes: where mistakes are kept.
+        seen: the values that were formed, as the table of changed forms sees them.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -48,6 +50,7 @@ class Forming:
     input: pa.Schema
     named: Mapping[str, int]
     mistakes: Mistakes
+    seen: list[Formed] = field(default_factory=list)
 
     def formed(self, values: Sequence[Value]) -> list[Value]:
         """Return the values, each with the family of its type and its form.
@@ -63,6 +66,7 @@ class Forming:
             try:
                 duckdb_type = self._type(value.base, f"fields.{value.target}") if value.guarded else next(types)
                 of = family(duckdb_type)
+                self.seen.append(Formed(value.spec, self._column(value), duckdb_type))
                 formed.append(replace(value, family=of, form=self._form(value, of, duckdb_type)))
                 self._check_default(value, of, duckdb_type)
             except UsageError as error:
@@ -72,6 +76,9 @@ class Forming:
         self.connection.unregister(INPUT)
         self.mistakes.raise_any()
         return formed
+
+    def _column(self, value: Value) -> pa.Field | None:
+        return None if value.spec.column is None else self.spec.schema.field(value.spec.column)
 
     def _register_empty_input(self) -> None:
         """Show DuckDB the columns that are read, and no rows."""

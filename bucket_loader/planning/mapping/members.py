@@ -56,6 +56,8 @@ class Value:
         if self.spec.null_values:
             listed = ", ".join(map(literal, self.spec.null_values))
             text = f"CAST({found} AS VARCHAR)"
+            if self.family == "decimal":  # DuckDB writes a fraction without its zero: .50
+                text = f"regexp_replace({text}, '^(-?)[.]', '\\10.')"
             if self.family in {"float", "decimal"}:  # `-1` means -1.0 and 1.5 means 1.50, too
                 pointed = rf"regexp_full_match({text}, '-?\d+\.\d+')"
                 short = f"CASE WHEN {pointed} THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"

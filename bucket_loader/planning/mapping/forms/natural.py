@@ -17,7 +17,7 @@ def natural(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form: 
         case "float":
             return float_form()
         case "decimal":
-            return decimal_form()
+            return decimal_form(duckdb_type)
         case "boolean":
             return Form(json="CAST({v} AS VARCHAR)", text="CAST({v} AS VARCHAR)")
         case "timestamp" | "zoned":

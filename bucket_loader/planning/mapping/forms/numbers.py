@@ -1,5 +1,6 @@
 """The forms of numbers, whatever type or text they come as, and of truth values."""
 
+import re
 from typing import Final
 
 from bucket_loader.model import UsageError
@@ -61,9 +62,15 @@ def trimmed(text: str) -> str:
     return f"CASE WHEN {shorter} IN ('-0', '') THEN '0' ELSE {shorter} END"
 
 
-def decimal_form() -> Form:
+def decimal_form(duckdb_type: str) -> Form:
     """Return the form of a decimal: exact, without the zeros that say nothing."""
-    return Form(value=trimmed("CAST({p} AS VARCHAR)"), json=_decimal_json("{v}"))
+    text = trimmed("CAST({p} AS VARCHAR)")
+    return Form(value=_signed(f"({text})") if is_fraction(duckdb_type) else text, json=_decimal_json("{v}"))
+
+
+def is_fraction(duckdb_type: str) -> bool:
+    """Whether a type is a decimal of fractions alone, whose text DuckDB writes without a zero before the point: .50."""
+    return re.fullmatch(r"DECIMAL\((\d+),\s*\1\)", duckdb_type) is not None
 
 
 def number_from_text() -> Form:

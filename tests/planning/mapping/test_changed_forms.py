@@ -1,0 +1,69 @@
+"""Changed forms: a stream with such values is known by another fingerprint than before, any other by its own."""
+
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from mapping_helpers import attribute, compiled, stream_of
+
+from bucket_loader.config.fingerprints import mapping_fingerprint
+from bucket_loader.model.forms import in_form
+
+LOCAL = pa.timestamp("us")
+
+
+@pytest.mark.parametrize(
+    ("field", "spec", "words", "touched"),
+    [
+        (pa.field("a", pa.decimal128(2, 2)), {}, {}, True),
+        (pa.field("a", pa.decimal128(3, 2)), {}, {}, False),
+        (pa.field("a", pa.string()), {}, {}, False),
+        (in_form(pa.field("a", pa.string()), 2), {}, {}, True),
+        (pa.field("a", pa.string()), {"type": "timestamp", "format": "%Y %Z"}, {}, True),
+        (pa.field("a", pa.string()), {"type": "timestamp", "format": "%Y %z"}, {}, False),
+        (pa.field("a", pa.list_(LOCAL)), {}, {"timezone": "Europe/Oslo"}, True),
+        (pa.field("a", pa.list_(LOCAL)), {}, {"timezone": "UTC"}, False),
+        (pa.field("a", pa.list_(pa.timestamp("us", "UTC"))), {}, {"timezone": "Europe/Oslo"}, False),
+    ],
+    ids=str,
+)
+def test_a_stream_is_touched_by_the_types_that_it_maps(field, spec, words, touched):
+    """Only a column whose values have another form now counts, and only where the stream maps it."""
+    schema = pa.schema([pa.field("id", pa.string()), field])
+    mapping = compiled(schema, {"userId": "id", "attributes": {"a": {"column": "a", **spec}}}, **words)
+    without = compiled(schema, {"userId": "id"}, **words)
+
+    assert [version for version, _ in mapping.changed_forms] == [2] * touched
+    assert without.changed_forms == ()
+
+
+def test_an_expression_is_touched_by_the_type_that_it_gives():
+    """The type of an expression's value counts, not that of a column under it."""
+    schema = pa.schema([("id", pa.string()), ("n", pa.decimal128(2, 2))])
+    fractions, text = (
+        compiled(schema, {"userId": "id", "attributes": {"a": {"sql": sql}}}).changed_forms
+        for sql in ("n", "'x' || (n > 0)")
+    )
+
+    assert fractions
+    assert not text
+
+
+def test_the_fingerprint_of_the_first_forms_is_what_it_was():
+    """The version is in the fingerprint where it is another than the first."""
+    stream = stream_of({"userId": "id"})
+
+    assert mapping_fingerprint(stream, forms=1) == mapping_fingerprint(stream)
+    assert len({mapping_fingerprint(stream, forms=version) for version in (1, 2, 3)}) == 3
+
+
+def test_a_decimal_below_1_keeps_its_zero():
+    """0.5 is 0.5 in whatever decimal it comes, as a number, as a text and as null."""
+    column = pa.array([Decimal("0.50"), Decimal("-0.25"), Decimal("0.00"), None], pa.decimal128(2, 2))
+
+    assert attribute(column, {"type": "string"}) == ['"0.5"', '"-0.25"', '"0"', None]
+    assert attribute(column) == ["0.5", "-0.25", "0", None]
+    assert attribute(column, {"null_values": ["0.5"]}) == [None, "-0.25", "0", None]
+    assert attribute(pa.array([Decimal("0.12345678901234567891")], pa.decimal128(20, 20))) == [
+        '"0.12345678901234567891"'
+    ]
