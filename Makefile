@@ -5,14 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all environments airflow clients check lint types format simulation rehearsals kills \
-	cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order bench constraints clean
+.PHONY: help demo test test-all test-newest newest environments airflow clients check lint types format simulation \
+	rehearsals kills cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order bench constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
 	@echo "make test         lint, types, and every test that needs nothing but Python; it says what it leaves out"
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
+	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
 	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, and the published clients"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
@@ -43,6 +44,17 @@ test-all: export BUCKET_LOADER_CI := 1# a skipped test is a failure
 test-all: $(READY)
 	@$(MAKE) --no-print-directory -j4 test environments
 	@$(TESTS) --tier rest
+	@$(MAKE) --no-print-directory test-newest
+
+# What `pip install .` brings today, beside what constraints.txt pins: the same tests, in an environment of its own.
+test-newest: newest
+	@$(TESTS:$(BIN)/%=.newest/bin/%) --tier test $(NEWEST)
+
+newest: | $(BIN)/uv
+	@test -x .newest/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .newest
+	@$(BIN)/uv pip install --quiet --upgrade --python .newest/bin/python --editable '.[dev]'
+	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
+		grep -vFf constraints.txt)
 
 environments: airflow clients
 
@@ -137,4 +149,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .airflow .clients build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .newest .airflow .clients build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
