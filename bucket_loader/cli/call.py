@@ -1,7 +1,6 @@
 """One call of the command line: from its words to a job, and from what came of it to an exit code."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -81,22 +80,12 @@ class Call:
         if self.as_json:
             click.echo(json.dumps(found))
 
-    def answer_after_all(self, found: object) -> None:
-        """Print what a program asked for; when nobody takes it, what has happened has happened all the same."""
-        from bucket_loader.reporting import Complaint
-
-        try:
-            self.answer(found)
-        except OSError as error:
-            self.output.tell(Complaint(f"the summary cannot be written to stdout: {error.strerror}"))
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  # so that nothing is flushed at exit
-
     def end_run(self, summary: "Summary") -> NoReturn:
         """End as a run ended."""
         from bucket_loader.reporting import RunEnded
 
         self.output.tell(RunEnded(summary))
-        self.answer_after_all(summary.as_json())
+        self.answer(summary.as_json())
         raise click.exceptions.Exit(summary.exit_code)
 
     def fail(self, error: BucketLoaderError) -> NoReturn:

@@ -13,6 +13,7 @@ import click
 
 from bucket_loader import __version__
 from bucket_loader.cli.call import Call
+from bucket_loader.cli.stdout import lenient_stdout, refusal
 from bucket_loader.model import BucketLoaderError, UsageError
 
 EXIT_CODES = """\b
@@ -30,6 +31,11 @@ Exit codes:
 class Group(click.Group):
     """Turns our errors into a message and their exit code; a bug keeps its traceback, unless stderr is JSON."""
 
+    def main(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401  # click's own signature
+        """Start, with a stdout that stops nothing."""
+        with lenient_stdout():
+            return super().main(*words, **options)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Remember the words: how stderr is written has to be known before they are understood."""
         ctx.meta["words"] = tuple(args)
@@ -43,7 +49,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command."""
-        from bucket_loader.reporting import CommandCrashed, CommandInterrupted, Output, asked_for
+        from bucket_loader.reporting import CommandCrashed, CommandInterrupted, Complaint, Output, asked_for
 
         with Output(asked_for(ctx.meta["words"], os.environ)) as output:
             ctx.obj = call = Call(output)
@@ -54,9 +60,6 @@ class Group(click.Group):
             except KeyboardInterrupt:  # before a run listens to it, or after
                 output.tell(CommandInterrupted(128 + signal.SIGINT))
                 sys.exit(128 + signal.SIGINT)
-            except BrokenPipeError:
-                sys.stderr.close()
-                ctx.exit(0)
             except (click.exceptions.Exit, click.Abort):
                 raise
             except click.UsageError as error:
@@ -68,6 +71,9 @@ class Group(click.Group):
                 if not output.is_json:
                     raise
                 sys.exit(1)
+            finally:
+                if (why := refusal()) is not None:
+                    output.tell(Complaint(f"stdout does not take what is written to it: {why}"))
 
 
 @click.group(

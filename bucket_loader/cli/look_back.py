@@ -55,6 +55,6 @@ def audit(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None
     if not found.findings:
         call.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
     if call.as_json:
-        call.answer_after_all(found.as_json())
+        call.answer(found.as_json())
         raise click.exceptions.Exit(1 if found.findings else 0)
     found.raise_if_unsound()

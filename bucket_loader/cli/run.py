@@ -79,7 +79,7 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
     found = run_windows(job, start, end, every, again=bool(words["again"]))
     summaries = tuple(summary for _, summary in found.done)
     call.output.tell(WindowsEnded(summaries, found.skipped, found.exit_code))
-    call.answer_after_all(found.as_json())
+    call.answer(found.as_json())
     raise click.exceptions.Exit(found.exit_code)
 
 
@@ -106,4 +106,4 @@ def plan(call: Call, /, pipeline: Path, show: int, **words: object) -> None:
     planned, streams = plan_job(job)
     tell_plan(call.output, planned, streams, show=show)
     call.say(f"the plan: {planned.folder}")
-    call.answer_after_all(plan_as_json(planned, streams))
+    call.answer(plan_as_json(planned, streams))

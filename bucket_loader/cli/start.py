@@ -83,7 +83,7 @@ def rehearse(call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, *
         call.output.tell(RunEnded(summary, thrown_away=True))
         if not call.output.is_json:
             tell_rehearsed(rehearsal)
-        call.answer_after_all(summary.as_json())
+        call.answer(summary.as_json())
         if keep:
             wait_for_a_person(rehearsal)
     raise click.exceptions.Exit(summary.exit_code)

@@ -200,7 +200,7 @@ def test_a_full_stdout_does_not_change_how_the_run_ended(companies, emulator):
         result = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
 
     assert result.returncode == 0
-    assert "summary cannot be written" in result.stderr
+    assert "stdout does not take what is written to it: No space left on device" in result.stderr
     assert "Traceback" not in result.stderr
     assert emulator.state()["companies"] == 3
 
