@@ -3,7 +3,6 @@ from .course import (
 )
 from .http.client import (
     Client as Client,
-    Proof as Proof,
 )
 from .http.transport import (
     HttpTransport as HttpTransport,

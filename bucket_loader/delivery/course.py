@@ -5,11 +5,9 @@ the outcome, and does that.
 """
 
 import math
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 from bucket_loader.model import (
     BucketLoaderError,
@@ -20,6 +18,8 @@ from bucket_loader.model import (
     PatienceError,
     Reason,
     Verdict,
+    halves,
+    parts_of,
 )
 
 # Server errors after which a chunk is suspected itself. It is judged only when others succeed meanwhile.
@@ -27,10 +27,8 @@ SUSPICIOUS_AFTER: Final = 4
 SUSPICIOUS_ALONE_AFTER: Final = 6  # a single record ends in the dead letters, so it is given more
 SUSPECTED_EARLIER: Final = 2  # fewer for a part of a chunk that was suspected
 CHANCE_MAX: Final = 1e-6  # bad luck must be less likely than this before a single record is blamed
-# An index as the answers spell it: `[17].userId`, `17.userId`, `/17/userId`.
-_INDEX: Final = re.compile(r"(?:^|[\s\"'(,:])(?:\[(\d{1,6})\]|/(\d{1,6})(?=/|$|\s)|(\d{1,6})(?=\.[A-Za-z]))")
-NAMED_SHARE_MAX: Final = 0.5  # more named than this, and halving is as cheap as trying each
-_CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error"}
+_CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error", Verdict.BLOCKED: "blocked"}
+_FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class ChunkHistory:
         attempts: how many were made.
         in_a_row: how many of them since it was first taken, or taken up again: waits grow with these.
         recorded: how many of them the ledger knows of.
-        errors: how many met a server error. What was throttled or never arrived says nothing of the chunk.
+        errors: how many met a server error, or were blocked. The throttled and the unsent say nothing of it.
         began: the run's successes when the chunk was first sent; None before that.
         successes_before: the same; for a part of a suspected chunk, when the whole was first sent.
         suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
@@ -166,7 +164,13 @@ class Postponed(Step):
 
 @dataclass(frozen=True, slots=True)
 class Held(Step):
-    """It may have arrived, and a person decides."""
+    """It may have arrived, and a person decides.
+
+    Attributes:
+        error: what the run ends with; None when it goes on.
+    """
+
+    error: BucketLoaderError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +197,13 @@ def next_step(
     | delivered | 200 to our own POST, the whole body was written, and the answer is a JSON object whose `success` is true | done |
     | not_sent | no byte of the request left this machine | sent again |
     | throttled | 429, or 503 with Retry-After | sent again, as late as the server asks (at most 300 s); a 503 may have been applied, so it is named, or held, as a server error is |
-    | server_error | 408, or another 5xx | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on while others are served, the chunk is halved, and a single record is rejected |
+    | server_error | 408, or another 5xx; or 400, 413 or 422 with a page instead of JSON | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on while others are served, the chunk is halved, and a single record is rejected |
     | unknown | the request was sent, and no answer came that can be read; or a status from 100 to 299 other than 200 | named and sent again; held with `on_unknown: hold` |
-    | rejected | 400 or 422 with a JSON object (405, 409 and 415 too, after a first success); or 200 with `success: false` | cut into parts until each refused record stands alone; that one is rejected |
-    | too_big | 413 | halved; a single record is rejected |
-    | refused_key | 401 or 403; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered |
-    | misrouted | a redirect, a certificate that is not valid, or an answer that is not Bucket's before the first success | left; the run ends with 5, and nothing is dead-lettered |
+    | rejected | 400 or 422 with a JSON object; or 200 with `success: false` | cut into parts until each refused record stands alone; that one is rejected |
+    | too_big | 413 with a JSON object | halved; a single record is rejected |
+    | blocked | 401 or 403 with a page instead of JSON; or another 4xx, as 404, 405, 409 or 415 | others are tried in its place; when they are served, the chunk is halved, and a single record is rejected, as with server errors; when nobody is, the run ends with 5, and nothing is dead-lettered |
+    | refused_key | 401 or 403 with a JSON object; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered |
+    | misrouted | a redirect, a certificate that is not valid, or 200 with an answer that is not Bucket's | left, and named when the body was sent, since it may have been applied; held with `on_unknown: hold`; the run ends with 5, and nothing is dead-lettered |
 
     What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
     or when the API asks for a wait that is longer than what is left of it. In the last two cases the run ends with 75.
@@ -217,7 +222,7 @@ def _counted(history: ChunkHistory, outcome: Outcome, served: Served) -> ChunkHi
         history,
         attempts=history.attempts + 1,
         in_a_row=history.in_a_row + 1,
-        errors=history.errors + (outcome.verdict is Verdict.SERVER_ERROR),
+        errors=history.errors + (outcome.verdict in _FAILED),
         began=served.when_sent if first else history.began,
         successes_before=served.when_sent if first and not history.suspected else history.successes_before,
     )
@@ -241,14 +246,18 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
             return Split(made, halves(len(chunk.sequences)), blame=False, history=NEW)
         case Verdict.REJECTED | Verdict.TOO_BIG:
             return Rejected(made, reason_of(outcome))
+        case _ if outcome.ambiguous and policy.hold:
+            return Held(
+                made, leave(history, outcome, served, policy).error if outcome.verdict is Verdict.MISROUTED else None
+            )
         case Verdict.REFUSED_KEY | Verdict.MISROUTED:
             return leave(history, outcome, served, policy)
-        case _ if outcome.ambiguous and policy.hold:
-            return Held(made)
         case _ if served.stopped or served.out_of_patience:
             return leave(history, outcome, served, policy)
         case Verdict.SERVER_ERROR if history.errors >= _suspicious_after(history, several=several):
             return _suspected(chunk, history, outcome, served) or _again(history, outcome, served, policy)
+        case Verdict.BLOCKED:
+            return _blocked(chunk, history, outcome, served, policy)
         case _:
             return _again(history, outcome, served, policy)
 
@@ -291,6 +300,21 @@ def _suspected(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Se
     return None
 
 
+def _blocked(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Step:
+    """Return what is done about a chunk that a firewall, or a host that is not Bucket, does not take.
+
+    Others are tried in its place at once. When they are served, it is the chunk's own matter, as with server errors;
+    when nobody is, it is the address, or the firewall, and the run ends.
+    """
+    if served.may_postpone and not history.postponed:
+        return Postponed(history.attempts - history.recorded)
+    if history.errors < _suspicious_after(history, several=len(chunk.sequences) > 1):
+        return _again(history, outcome, served, policy)
+    nobody_served = served.successes == history.successes_before
+    otherwise = leave(history, outcome, served, policy) if nobody_served else _again(history, outcome, served, policy)
+    return _suspected(chunk, history, outcome, served) or otherwise
+
+
 def beyond_chance(error_rate: float) -> int:
     """Return how many server errors in a row are more than bad luck, where such a share of requests fails anyhow."""
     return math.ceil(math.log(CHANCE_MAX) / math.log(error_rate)) if 0 < error_rate < 1 else 1
@@ -298,7 +322,8 @@ def beyond_chance(error_rate: float) -> int:
 
 def leave(history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Left:
     """Return the step that leaves a chunk for a later run, with what the run ends with."""
-    return Left(history.attempts - history.recorded, _ending(outcome, served, policy))
+    nobody_served = served.successes == history.successes_before
+    return Left(history.attempts - history.recorded, _ending(outcome, served, policy, nobody_served=nobody_served))
 
 
 def elimination(chunk: Chunk) -> Split:
@@ -312,7 +337,7 @@ def reason_of(outcome: Outcome) -> Reason:
     return Reason(code, f"the API answered {outcome.status} {outcome.message}".rstrip())
 
 
-def _ending(outcome: Outcome, served: Served, policy: Policy) -> BucketLoaderError | None:
+def _ending(outcome: Outcome, served: Served, policy: Policy, *, nobody_served: bool) -> BucketLoaderError | None:
     match outcome.verdict:
         case Verdict.REFUSED_KEY:
             return KeyRefusedError(
@@ -331,6 +356,11 @@ def _ending(outcome: Outcome, served: Served, policy: Policy) -> BucketLoaderErr
                 "left",
                 hint=f"nothing is lost: run the same command again in {asked} to continue where this one stopped",
             )
+        case Verdict.BLOCKED if nobody_served and not served.stopped:
+            return MisroutedError(
+                f"what answers is a firewall, or not Bucket: {outcome.status} to all that is sent",
+                hint="check `destination: base_url`, and what is on the way there; nothing was dead-lettered",
+            )
         case _ if served.out_of_patience or not served.stopped:  # it was over; a success of another came just now
             return PatienceError(
                 f"no success for {policy.patience_s:g} s (last: {outcome.status or outcome.message})",
@@ -338,50 +368,3 @@ def _ending(outcome: Outcome, served: Served, policy: Policy) -> BucketLoaderErr
             )
         case _:
             return None
-
-
-# --- which parts a refused chunk is cut into ------------------------------------------------------------------------
-# What the answer names is a hint, never a verdict: the named are tried alone, and the rest is sent again without them.
-# Without a usable hint the chunk is halved.
-
-
-def parts_of(count: int, details: dict[str, Any] | None, *, in_order: bool = False) -> list[list[int]]:
-    """Cut a refused chunk of `count` records (at least two) into parts, by position; together they are all of it.
-
-    Args:
-        count: records of the chunk.
-        details: the server's own words.
-        in_order: the parts, one after another, keep the records' order: the last of a user or company stays last, also
-            when the hint is wrong.
-    """
-    named = sorted({index for index in _named(details) if index < count})
-    if not named or len(named) > count * NAMED_SHARE_MAX:
-        return halves(count)
-    if not in_order:
-        rest = [position for position in range(count) if position not in set(named)]
-        return [rest, *([position] for position in named)]
-    ends = sorted({0, count, *named, *(index + 1 for index in named)})
-    return [list(range(first, end)) for first, end in pairwise(ends)]
-
-
-def halves(count: int) -> list[list[int]]:
-    """Cut in two."""
-    middle = count // 2
-    return [list(range(middle)), list(range(middle, count))]
-
-
-def _named(details: object) -> Iterator[int]:
-    for text in _texts(details):
-        for match in _INDEX.finditer(text):
-            yield int(next(group for group in match.groups() if group is not None))
-
-
-def _texts(details: object) -> Iterator[str]:
-    if isinstance(details, str):
-        yield details
-    elif isinstance(details, dict):
-        for value in details.values():
-            yield from _texts(value)
-    elif isinstance(details, list):
-        for value in details:
-            yield from _texts(value)

@@ -21,7 +21,7 @@ from bucket_loader.delivery.flight import Flight, Shared
 from bucket_loader.delivery.journal import DeadLetter
 from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.transport import Connection
-from bucket_loader.model import Outcome, Verdict
+from bucket_loader.model import BucketLoaderError, Outcome, Verdict
 from bucket_loader.reporting import ChunkHeld, ChunkRetried
 from bucket_loader.state import Ambiguous, ChunkState, Concluded, Intent, SplitInto
 
@@ -89,15 +89,19 @@ class Finishing:
             case Postponed():
                 shared.journal.commit([concluded(work, "queued", step)])
                 shared.queue.postpone(Work(work.chunk, work.history))
-            case Held():
+            case Held(error=error):
                 shared.journal.commit([concluded(work, "held", step)])
                 answer = str(_outcome(work).status or _outcome(work).message)
                 shared.tell(ChunkHeld(shared.run, shared.stream, work.chunk.members, answer))
+                self._end_with(error)
             case Left(error=error):
                 shared.journal.commit([concluded(work, "queued", step)])
-                if error is not None:
-                    shared.standing.fail(error)
+                self._end_with(error)
         return False
+
+    def _end_with(self, error: BucketLoaderError | None) -> None:
+        if error is not None:
+            self._shared.standing.fail(error)
 
     def _split(self, step: Split, work: Work) -> bool:
         """Replace a chunk by its parts and bring each to its end; return whether all arrived."""
@@ -126,8 +130,11 @@ def step_after(shared: Shared, work: Work) -> Step:
 def concluded(work: Work, state: ChunkState, step: Step) -> Concluded:
     """Return what is to be committed of a chunk."""
     outcome = work.outcome
-    ambiguous = outcome is not None and outcome.ambiguous and step.attempts > 0
-    return Concluded(work.chunk, state, step.attempts, int(ambiguous), outcome.status if outcome is not None else None)
+    if outcome is None:
+        return Concluded(work.chunk, state, step.attempts)
+    # An answer that is not Bucket's is none: what becomes of the chunk is unknown.
+    status = None if outcome.verdict is Verdict.MISROUTED else outcome.status
+    return Concluded(work.chunk, state, step.attempts, int(outcome.ambiguous and step.attempts > 0), status)
 
 
 def _served(shared: Shared, work: Work) -> Served:

@@ -10,7 +10,8 @@ from bucket_loader.model import Clock, Outcome, Verdict
 _FIRSTS: Final = 100  # first attempts that the rate of server errors is taken over
 _PRIOR_RATE, _PRIOR_WEIGHT = 0.2, 5.0
 _SERVED: Final = frozenset({Verdict.DELIVERED, Verdict.REJECTED})
-_TELLING: Final = _SERVED | {Verdict.SERVER_ERROR}
+_FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})
+_TELLING: Final = _SERVED | _FAILED
 
 
 class Service:
@@ -19,7 +20,7 @@ class Service:
     Attributes:
         patience_s: seconds without a success after which an outage is not waited out any longer.
         successes: requests that the API did something with.
-        firsts: which of the latest first attempts met a server error.
+        firsts: which of the latest first attempts met a server error, or were blocked.
     """
 
     def __init__(self, patience_s: float, clock: Clock, stopped: threading.Event) -> None:
@@ -42,7 +43,7 @@ class Service:
             self._since_s = self._clock.now_s()
             self.successes += 1
         if first and not suspected and outcome.verdict in _TELLING:
-            self.firsts.append(outcome.verdict is Verdict.SERVER_ERROR)
+            self.firsts.append(outcome.verdict in _FAILED)
 
     @property
     def out_of_patience(self) -> bool:

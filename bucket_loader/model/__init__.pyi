@@ -80,6 +80,10 @@ from .forms import (
     form_of as form_of,
     in_form as in_form,
 )
+from .isolation import (
+    halves as halves,
+    parts_of as parts_of,
+)
 from .kinds import (
     COMPANY as COMPANY,
     EVENT as EVENT,

@@ -10,19 +10,21 @@ class Verdict(StrEnum):
 
     delivered: 200 to our own POST, whole body written, a JSON object whose `success` is true.
     not_sent: nothing reached the API; a retry is free.
-    rejected: 400, 422 (405, 409, 415 once something was delivered), or 200 with `success: false`.
-    refused_key: 401, 403; 400 or 422 with the code of a refused key.
-    too_big: 413.
+    rejected: 400 or 422 with a JSON object, or 200 with `success: false`.
+    refused_key: 401 or 403 with a JSON object; 400 or 422 with the code of a refused key.
+    blocked: 401 or 403 with a page, or another 4xx: of a firewall on the way, or of a host that is not Bucket.
+    too_big: 413 with a JSON object.
     throttled: 429, or 503 with Retry-After.
-    server_error: 408 and every other 5xx; documented to mean that a retry may duplicate.
+    server_error: 408 and every other 5xx, documented to mean that a retry may duplicate; 400, 413 or 422 with a page.
     unknown: the request was sent, and its answer never came, or cannot be read.
-    misrouted: a redirect, TLS, or an answer that is not Bucket's; after the first delivery such an answer is unknown.
+    misrouted: a redirect, TLS, or 200 with an answer that is not Bucket's.
     """
 
     DELIVERED = "delivered"
     NOT_SENT = "not_sent"
     REJECTED = "rejected"
     REFUSED_KEY = "refused_key"
+    BLOCKED = "blocked"
     TOO_BIG = "too_big"
     THROTTLED = "throttled"
     SERVER_ERROR = "server_error"
@@ -60,5 +62,7 @@ class Outcome:
     @property
     def ambiguous(self) -> bool:
         """Whether the API may have applied the chunk all the same: sending it again may duplicate."""
+        if self.verdict is Verdict.MISROUTED:  # who answered may have passed it on; no answer came before it was sent
+            return self.status is not None
         lost = self.verdict in {Verdict.SERVER_ERROR, Verdict.UNKNOWN}
         return lost or (self.status is not None and self.status >= HTTP_SERVER_ERROR)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bucket_loader.config import Destination
-from bucket_loader.delivery import Client, Proof, Watchdog, route_of
+from bucket_loader.delivery import Client, Watchdog, route_of
 from bucket_loader.model import (
     BucketLoaderError,
     KeyRefusedError,
@@ -122,9 +122,9 @@ def evaluation_context(company: str, user: str | None, attributes: Sequence[str]
 
 def get(destination: Destination, endpoint: str, query: str = "") -> tuple[Outcome, bytes]:
     """Read an endpoint once; return what came of it, and the answer."""
-    watchdog, proof = Watchdog(), Proof()
+    watchdog = Watchdog()
     route = route_of(destination, endpoint)
-    client = Client(route, proof, watchdog)
+    client = Client(route, watchdog)
     try:
         return client.get(route.url + query)
     finally:
@@ -136,7 +136,7 @@ def refused(outcome: Outcome, destination: Destination, endpoint: str) -> Bucket
     """Return the error that a read which came to nothing ends with."""
     where = route_of(destination, endpoint).url  # without the query, and without the key
     kind = "secret" if destination.api == "front" else "publishable"
-    if outcome.status == _WRONG_ENDPOINT and destination.api == "front":
+    if outcome.verdict is Verdict.REFUSED_KEY and outcome.status == _WRONG_ENDPOINT and destination.api == "front":
         return KeyRefusedError(
             f"{where} does not take this key (403: {outcome.message})",
             hint="a publishable key can write but not read; use the secret key",
@@ -146,7 +146,7 @@ def refused(outcome: Outcome, destination: Destination, endpoint: str) -> Bucket
             f"{where} refused the key ({outcome.status}: {outcome.message})",
             hint=f"check that the variable holds the {kind} key of this environment",
         )
-    if outcome.verdict in {Verdict.MISROUTED, Verdict.REJECTED}:
+    if outcome.verdict in {Verdict.MISROUTED, Verdict.REJECTED, Verdict.BLOCKED}:
         return MisroutedError(
             f"{where}: {outcome.message or f'the answer is a {outcome.status}'}",
             hint="check `destination: base_url`",

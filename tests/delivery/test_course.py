@@ -65,6 +65,7 @@ TABLE = {
     Verdict.UNKNOWN: (Again, Again),
     Verdict.REJECTED: (Rejected, Split),
     Verdict.TOO_BIG: (Rejected, Split),
+    Verdict.BLOCKED: (Again, Again),
     Verdict.REFUSED_KEY: (Left, Left),
     Verdict.MISROUTED: (Left, Left),
 }
@@ -94,6 +95,19 @@ def test_hold_never_repeats_an_ambiguous_attempt(outcome, before):
         step, attempts = after(outcomes[-1:] if served.stopped else outcomes, served=served, policy=Policy(hold=True))
 
         assert (type(step), attempts) == (Held, 1 if served.stopped else len(outcomes))
+
+
+@pytest.mark.parametrize("one", [ALONE, SEVERAL])
+def test_an_answer_that_is_not_buckets_leaves_the_chunk_in_doubt(one):
+    """Whoever answered may have passed the body on: the run ends, and with hold the chunk waits for a person."""
+    web_page = Outcome(Verdict.MISROUTED, 200)
+    left, _ = next_step(one, NEW, web_page, FAIR, Policy())
+    held, _ = next_step(one, NEW, web_page, FAIR, Policy(hold=True))
+
+    assert web_page.ambiguous
+    assert (type(left), type(left.error)) == (Left, MisroutedError)
+    assert (type(held), type(held.error)) == (Held, MisroutedError)
+    assert not Outcome(Verdict.MISROUTED).ambiguous  # a certificate: nothing was sent
 
 
 @pytest.mark.parametrize("outcome", [Outcome(Verdict.NOT_SENT), Outcome(Verdict.THROTTLED, 429)])
@@ -252,6 +266,40 @@ def test_what_was_postponed_waits_as_if_it_were_new():
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, None, 1.0, 2.0]
 
 
+# --- a firewall on the way -------------------------------------------------------------------------------------------
+
+PAGE = Outcome(Verdict.BLOCKED, 403)
+
+
+@pytest.mark.parametrize(
+    ("one", "attempts", "kind"), [(SEVERAL, SUSPICIOUS_AFTER, Split), (ALONE, SUSPICIOUS_ALONE_AFTER, Rejected)]
+)
+def test_what_a_firewall_refuses_while_others_are_served_is_its_own_matter(one, attempts, kind):
+    """As with server errors: several records are halved, and a single one is rejected, with a code of its own."""
+    step, made = after([PAGE] * 50, one)
+
+    assert (type(step), made) == (kind, attempts)
+    assert kind is Split or step.reason.code == "blocked"
+
+
+@pytest.mark.parametrize("one", [ALONE, SEVERAL])
+def test_when_all_that_is_sent_meets_the_page_the_run_ends(one):
+    """Nobody is served: it is the address or the firewall, and nothing goes to the dead letters."""
+    step, attempts = after([PAGE] * 50, one, served=OUTAGE)
+
+    assert (type(step), type(step.error)) == (Left, MisroutedError)
+    assert attempts <= SUSPICIOUS_ALONE_AFTER
+
+
+def test_others_are_tried_at_once_in_the_place_of_what_is_blocked():
+    """The first answer of a firewall does not end the run: what comes after it shows whose matter it is."""
+    served = replace(OUTAGE, may_postpone=True)
+    step, history = next_step(SEVERAL, NEW, PAGE, served, Policy())
+
+    assert isinstance(step, Postponed)
+    assert isinstance(next_step(SEVERAL, history, PAGE, served, Policy())[0], Again)
+
+
 # --- laws ------------------------------------------------------------------------------------------------------------
 
 OUTCOMES = st.builds(
@@ -301,10 +349,10 @@ def test_only_what_was_sent_alone_is_rejected(one, history, outcome, served, pol
 
     if isinstance(step, Rejected):
         assert len(one.sequences) == 1
-        assert outcome.verdict in {Verdict.REJECTED, Verdict.TOO_BIG, Verdict.SERVER_ERROR}
-        assert outcome.verdict is not Verdict.SERVER_ERROR or not (
-            policy.hold or served.stopped or served.out_of_patience
-        )
+        assert outcome.verdict in {Verdict.REJECTED, Verdict.TOO_BIG, Verdict.SERVER_ERROR, Verdict.BLOCKED}
+        beside_others = outcome.verdict in {Verdict.SERVER_ERROR, Verdict.BLOCKED}
+        assert not beside_others or not (served.stopped or served.out_of_patience)
+        assert not beside_others or not (outcome.ambiguous and policy.hold)
 
 
 @given(CHUNKS, HISTORIES, OUTCOMES, SERVED, POLICIES)

@@ -438,6 +438,13 @@ def server_error_blamed_on_a_record_too_soon() -> Any:
 
 
 @mistake
+def what_answered_as_another_is_not_in_doubt() -> Any:
+    """An answer that is not Bucket's counts as if nothing had been sent."""
+    real = Outcome.ambiguous.fget
+    return [(Outcome, "ambiguous", property(lambda self: self.verdict is not Verdict.MISROUTED and real(self)))]
+
+
+@mistake
 def too_big_rejected_whole() -> Any:
     """What is too big is taken for rejected, all of it at once, without being cut."""
 

@@ -191,6 +191,7 @@ class Simulation:
         )  # fmt: skip
         if lonely and self.shape == "events":
             self.server.poison = {rng.choice(everyone)} - self.server.bad
+            self.server.blocks = rng.random() < 0.5
 
     def weather(self) -> Weather:
         """Return what goes wrong for one process."""
@@ -287,7 +288,7 @@ class Simulation:
         self._check_memory()
         if code == 75 and not left:
             raise ViolationError("75 although nothing is left")
-        if calm and code == 75:
+        if calm and code in {75, 5}:  # 5: a firewall takes all that is left, which is the one record
             self._end_by_hand(outcome)
         return code in {0, 3, 4} or (calm and self.ended_by_hand)
 

@@ -64,7 +64,7 @@ class Server:
     Attributes:
         known: every record of the plan by its bytes.
         bad: records that are refused; `hint` says how well the answer names them.
-        poison: records that make the server answer 500.
+        poison: records that make the server answer 500, or a firewall before it 403 when `blocks`.
         records_max: more in one request are too big.
         applied: how often each record was done.
         doubtful: how often each record was sent without a clear answer.
@@ -81,6 +81,7 @@ class Server:
     bad: set[tuple[int, int]] = field(default_factory=set)
     poison: set[tuple[int, int]] = field(default_factory=set)
     hint: str = "right"
+    blocks: bool = False
     records_max: int = 1_000
     weather: Weather = field(default_factory=Weather)
     applied: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -127,7 +128,7 @@ class Server:
         del self.in_flight[number]
         if len(records) == 1:
             alone = records[0].stream, records[0].sequence
-            self.errors_alone[alone] += outcome.verdict is Verdict.SERVER_ERROR
+            self.errors_alone[alone] += outcome.verdict in {Verdict.SERVER_ERROR, Verdict.BLOCKED}
         if outcome.ambiguous:
             for record in records:
                 self.doubtful[record.stream, record.sequence] += 1
@@ -142,8 +143,10 @@ class Server:
             return rng.choice([Outcome(Verdict.NOT_SENT), Outcome(Verdict.SERVER_ERROR, 503), Outcome(Verdict.UNKNOWN)])
         if self.world.now >= weather.refused_key_at:
             return Outcome(Verdict.REFUSED_KEY, 401)
-        if self.world.now >= weather.misrouted_at:
-            return Outcome(Verdict.MISROUTED, 302)
+        if self.world.now >= weather.misrouted_at:  # what answers may have passed it on
+            if rng.random() < weather.applied and not names & (self.bad | self.poison):
+                self._apply(records)
+            return Outcome(Verdict.MISROUTED, rng.choice([200, 302]))
         for share, verdict, status in (
             (weather.unsent, Verdict.NOT_SENT, None), (weather.throttled, Verdict.THROTTLED, rng.choice([429, 503])),
             (weather.error, Verdict.SERVER_ERROR, 500), (weather.lost, Verdict.UNKNOWN, None),
@@ -155,10 +158,14 @@ class Server:
                 after = rng.choice([None, 0.0, 1.0, 7.0]) if verdict is Verdict.THROTTLED else None
                 return Outcome(verdict, status, retry_after_s=after)
             draw -= share
+        return self._judged(records, names)
+
+    def _judged(self, records: list[Known], names: set[tuple[int, int]]) -> Outcome:
+        """Take or refuse a request on a fair day."""
         if len(records) > self.records_max:
             return Outcome(Verdict.TOO_BIG, 413)
         if names & self.poison:
-            return Outcome(Verdict.SERVER_ERROR, 500)
+            return Outcome(Verdict.BLOCKED, 403) if self.blocks else Outcome(Verdict.SERVER_ERROR, 500)
         if names & self.bad:
             places = [place for place, record in enumerate(records) if (record.stream, record.sequence) in self.bad]
             return Outcome(Verdict.REJECTED, 400, "no", {"error": self._hinted(places, len(records))})

@@ -4,7 +4,6 @@ import json
 import re
 import select
 import ssl
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC
@@ -22,9 +21,8 @@ from bucket_loader.model import Outcome, Verdict
 RETRY_AFTER_S_MAX: Final = 366 * 86_400.0  # a year: more is nonsense
 DETAILS_DEPTH_MAX: Final = 20
 _OK, _REDIRECTS, _TIMEOUT, _TOO_BIG, _THROTTLED, _UNAVAILABLE = 200, range(300, 400), 408, 413, 429, 503
-_UNDOCUMENTED: Final = range(100, 300)  # all but 200: the request may have been done (TRAPS: H2, Q2)
+_UNDOCUMENTED: Final = range(300)  # all but 200: the request may have been done (TRAPS: H2, Q2)
 _REFUSED: Final = (400, 422)
-_REFUSED_ONCE_PROVEN: Final = (405, 409, 415)  # by Bucket they are of a record; by anybody, of the address
 _KEY: Final = (401, 403)
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
 _KEY_REFUSED: Final = "INVALID_API_KEY"  # the legacy documents know no status but 400 for it
@@ -32,19 +30,11 @@ _FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSE
 _INTEGER_MAX: Final = 2**63  # more than a dead letter's JSON can hold
 
 
-class Proof:
-    """Whether this destination ever answered as Bucket does; shared by all clients of a run."""
-
-    def __init__(self) -> None:
-        self.given = threading.Event()
-
-
 class Client:
     """Sends bodies one at a time over a connection of its own."""
 
-    def __init__(self, route: Route, proof: Proof, watchdog: Watchdog) -> None:
+    def __init__(self, route: Route, watchdog: Watchdog) -> None:
         self._route = route
-        self._proof = proof
         self._connection = Connection(route, watchdog)
         self._trace = self._connection.trace
         self._known: Outcome | None = None
@@ -132,11 +122,11 @@ class Client:
         message = _message(details)
         if status == _OK:
             return self._judge_ok(answer, details, message)
-        if status in _KEY or (status in _REFUSED and message == _KEY_REFUSED):
+        if (status in _KEY and details is not None) or (status in _REFUSED and message == _KEY_REFUSED):
             return Outcome(Verdict.REFUSED_KEY, status, message or "the key was refused")
         if status in _REDIRECTS:
             return Outcome(Verdict.MISROUTED, status, "the server redirects elsewhere; that is not Bucket's API")
-        if status == _TOO_BIG:
+        if status == _TOO_BIG and details is not None:
             return Outcome(Verdict.TOO_BIG, status, message, details)
         retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
         if status == _THROTTLED or (status == _UNAVAILABLE and retry_after_s is not None):
@@ -145,28 +135,22 @@ class Client:
             return Outcome(Verdict.SERVER_ERROR, status, message, details, retry_after_s)
         if status in _UNDOCUMENTED:
             return Outcome(Verdict.UNKNOWN, None, f"the answer has status {status}, which says nothing for certain")
-        refused = status in _REFUSED or (status in _REFUSED_ONCE_PROVEN and self._proof.given.is_set())
-        if refused and details is not None:
+        if status in _REFUSED and details is not None:
             return Outcome(Verdict.REJECTED, status, message, details)
-        return self._strange(status, f"the answer has status {status} and is not Bucket's")
+        if status in _REFUSED or status == _TOO_BIG:
+            return Outcome(Verdict.SERVER_ERROR, status, "the answer is a page, not Bucket's")
+        return Outcome(Verdict.BLOCKED, status, message or "the answer is not Bucket's", details)
 
     def _judge_ok(self, answer: Answer, details: dict[str, Any] | None, message: str) -> Outcome:
         if not self._trace.written:
             return Outcome(Verdict.UNKNOWN, None, "the answer came before the whole body was written")
         if details is not None and details.get("success") is True:
-            self._proof.given.set()
             return Outcome(Verdict.DELIVERED, _OK)
         if details is not None and details.get("success") is False:
             return Outcome(Verdict.REJECTED, _OK, message or "the answer says success: false", details)
-        delimited = "content-length" in answer.headers or "transfer-encoding" in answer.headers
-        if "json" in answer.headers.get("content-type", "").lower() or not (answer.body or delimited):
+        if "json" in answer.headers.get("content-type", "").lower() or not answer.body:
             return Outcome(Verdict.UNKNOWN, None, "the answer is cut short or is not the expected JSON")
-        return self._strange(_OK, "the answer is not JSON, so it is not Bucket's")
-
-    def _strange(self, status: int, message: str) -> Outcome:
-        """Judge an answer that is not Bucket's: nobody's API before the first delivery, an accident after it."""
-        verdict = Verdict.UNKNOWN if self._proof.given.is_set() else Verdict.MISROUTED
-        return Outcome(verdict, status if verdict is Verdict.MISROUTED else None, message)
+        return Outcome(Verdict.MISROUTED, _OK, "the answer is not JSON, so it is not Bucket's")
 
 
 def answered(clients: Sequence[Client], wait_s: float | None) -> list[Client]:

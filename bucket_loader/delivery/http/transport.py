@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from bucket_loader.config import Destination
-from bucket_loader.delivery.http.client import Client, Proof, answered
+from bucket_loader.delivery.http.client import Client, answered
 from bucket_loader.delivery.http.connection import PATH_KEY, Route
 from bucket_loader.delivery.http.watchdog import Watchdog
 from bucket_loader.delivery.transport import Connection
@@ -15,12 +15,11 @@ class HttpTransport:
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
-        self._proof = Proof()
         self._watchdog = Watchdog()
 
     def connection(self, endpoint: str) -> Client:
         """Return a new client of an endpoint."""
-        return Client(route_of(self._destination, endpoint), self._proof, self._watchdog)
+        return Client(route_of(self._destination, endpoint), self._watchdog)
 
     def answered(self, connections: Sequence[Connection], wait_s: float | None) -> Sequence[Connection]:
         """Return those whose `end` will not wait; wait for one, at most so many seconds, with None for ever."""

@@ -10,7 +10,7 @@ import pytest
 from scripted_server import KEY
 from tiers import require
 
-from bucket_loader.delivery.http.client import Client, Proof
+from bucket_loader.delivery.http.client import Client
 from bucket_loader.delivery.http.connection import Route
 from bucket_loader.delivery.http.watchdog import Watchdog
 
@@ -23,11 +23,8 @@ def make_client(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Clie
     with ExitStack() as stack:
         stack.callback(watchdog.stop)
 
-        def make(url: str, *, proven: bool = False, timeout_s: float = 10.0, **route: str) -> Client:
-            proof = Proof()
-            if proven:
-                proof.given.set()
-            client = Client(Route(f"{url}/bulk", KEY, timeout_s, **route), proof, watchdog)
+        def make(url: str, *, timeout_s: float = 10.0, **route: str) -> Client:
+            client = Client(Route(f"{url}/bulk", KEY, timeout_s, **route), watchdog)
             stack.callback(client.close)
             return client
 

@@ -50,7 +50,7 @@ def test_a_name_that_does_not_resolve_is_not_sent(make_client, host):
 def test_an_untrusted_certificate_is_misrouted(make_client, certificates):
     """A certificate that nobody vouches for is not Bucket's: nothing is sent, and it is not tried again."""
     with scripted(always(OK), tls(certificates["ours"])) as server:
-        outcome = make_client(server.url, proven=True).post(BODY)
+        outcome = make_client(server.url).post(BODY)
 
     assert (outcome.verdict, server.received, len(server.peers)) == (Verdict.MISROUTED, [], 1)
 

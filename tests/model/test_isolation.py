@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bucket_loader.delivery.course import NAMED_SHARE_MAX, halves, parts_of
+from bucket_loader.model.isolation import NAMED_SHARE_MAX, halves, parts_of
 
 COUNTS = st.integers(min_value=2, max_value=500)
 JSON = st.recursive(
