@@ -1,5 +1,6 @@
 """Where records go, how hard to try, and what stops a run before it sends."""
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -17,9 +18,14 @@ def _chunk_bytes(value: int) -> int:
     return value
 
 
-def _existing(value: Path) -> Path:
+def _certificates(value: Path) -> Path:
     if not value.is_file():
         raise ValueError("there is no such file; give an absolute path")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except OSError as error:  # ssl's own is one
+        why = "there is no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ValueError(f"is no file of certificates (PEM): {why}") from None
     return value
 
 
@@ -44,7 +50,7 @@ class Destination(Model):
     timeout: PositiveDuration = Field(default=30.0, description="the whole of one attempt")
     requests_per_second: float | None = Field(default=None, gt=0)
     proxy: ProxyUrl | None = None
-    ca_bundle: Annotated[Path, AfterValidator(_existing)] | None = None
+    ca_bundle: Annotated[Path, AfterValidator(_certificates)] | None = None
     api: Api = Field(default="front", description="the older APIs take one record a request")
 
     @model_validator(mode="before")

@@ -347,7 +347,8 @@ def _ending(outcome: Outcome, served: Served, policy: Policy, *, nobody_served: 
         case Verdict.MISROUTED:
             return MisroutedError(
                 outcome.message,
-                hint="check `destination: base_url`; nothing was dead-lettered, running again continues",
+                hint=outcome.hint
+                or "check `destination: base_url`; nothing was dead-lettered, running again continues",
             )
         case _ if not served.stopped and not served.out_of_patience and _asks_for_too_long(outcome, served):
             asked = f"{outcome.retry_after_s:,.0f} s"

@@ -46,6 +46,7 @@ class Outcome:
         message: for a person; scrubbed, and capped in length.
         details: the server's own words on a rejection, as they came.
         retry_after_s: seconds that the server named, None when it named none.
+        hint: what to do about it, where that is known.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class Outcome:
     message: str = ""
     details: dict[str, Any] | None = None
     retry_after_s: float | None = None
+    hint: str = ""
 
     @property
     def asked_s(self) -> float | None:

@@ -149,7 +149,7 @@ def refused(outcome: Outcome, destination: Destination, endpoint: str) -> Bucket
     if outcome.verdict in {Verdict.MISROUTED, Verdict.REJECTED, Verdict.BLOCKED}:
         return MisroutedError(
             f"{where}: {outcome.message or f'the answer is a {outcome.status}'}",
-            hint="check `destination: base_url`",
+            hint=outcome.hint or "check `destination: base_url`",
         )
     return PatienceError(
         f"{where} cannot be used right now: {outcome.message or outcome.status}",

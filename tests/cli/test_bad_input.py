@@ -216,9 +216,9 @@ def test_init_does_not_wait_for_a_pipe(tmp_path):
     assert "not a regular file" in result.stderr
 
 
-@pytest.mark.parametrize("word", ["proxy: zzz", "ca_bundle: /nowhere.pem"])
+@pytest.mark.parametrize("word", ["proxy: zzz", "ca_bundle: /nowhere.pem", f"ca_bundle: {__file__}"])
 def test_a_way_that_cannot_work_is_a_mistake_in_the_file(companies, word):
-    """A proxy that is no URL and a bundle that is not there end with 2, not with an outage."""
+    """A proxy that is no URL, and a bundle that is not there or holds no certificate, are exit 2 and no outage."""
     file = companies.folder / "pipeline.yaml"
     file.write_text(file.read_text().replace("  patience: 1s\n", f"  patience: 1s\n  {word}\n"))
 

@@ -3,9 +3,8 @@
 import json
 import re
 import select
-import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -15,6 +14,7 @@ import urllib3
 
 from bucket_loader.delivery.http.connection import Connection, Route
 from bucket_loader.delivery.http.parser import Answer
+from bucket_loader.delivery.http.unsent import PROXY_KEY, PROXY_KEY_WANTED, unsent
 from bucket_loader.delivery.http.watchdog import Watchdog
 from bucket_loader.model import Outcome, Verdict
 
@@ -107,14 +107,11 @@ class Client:
             return self._unanswered(error)
 
     def _unanswered(self, error: Exception) -> Outcome:
-        tls = isinstance(error, urllib3.exceptions.SSLError)
-        if tls and not self._trace.sent and not _is_broken_off(error):  # the certificate failed, not the connection
-            return Outcome(Verdict.MISROUTED, message="the TLS certificate is not valid for this host")
         # The type alone: an exception's text may hold the URL, and http.client's may hold headers.
         kind = "took longer than `timeout`" if self._trace.expired else type(error).__name__
         if self._trace.sent:
             return Outcome(Verdict.UNKNOWN, message=f"sent, but no answer was read ({kind})")
-        return Outcome(Verdict.NOT_SENT, message=f"could not connect ({kind})")
+        return unsent(error, kind)
 
     def _judge(self, answer: Answer) -> Outcome:
         status, self._body = answer.status, answer.body
@@ -124,8 +121,8 @@ class Client:
             return self._judge_ok(answer, details, message)
         if (status in _KEY and details is not None) or (status in _REFUSED and message == _KEY_REFUSED):
             return Outcome(Verdict.REFUSED_KEY, status, message or "the key was refused")
-        if status in _REDIRECTS:
-            return Outcome(Verdict.MISROUTED, status, "the server redirects elsewhere; that is not Bucket's API")
+        if (before_bucket := self._of_the_way(status)) is not None:
+            return before_bucket
         if status == _TOO_BIG and details is not None:
             return Outcome(Verdict.TOO_BIG, status, message, details)
         retry_after_s = parse_retry_after(answer.headers.get("retry-after"))
@@ -140,6 +137,14 @@ class Client:
         if status in _REFUSED or status == _TOO_BIG:
             return Outcome(Verdict.SERVER_ERROR, status, "the answer is a page, not Bucket's")
         return Outcome(Verdict.BLOCKED, status, message or "the answer is not Bucket's", details)
+
+    def _of_the_way(self, status: int) -> Outcome | None:
+        """Return what an answer came to that somebody before Bucket gave."""
+        if status == PROXY_KEY_WANTED and self._route.proxy is not None:
+            return PROXY_KEY
+        if status in _REDIRECTS:
+            return Outcome(Verdict.MISROUTED, status, "the server redirects elsewhere; that is not Bucket's API")
+        return None
 
     def _judge_ok(self, answer: Answer, details: dict[str, Any] | None, message: str) -> Outcome:
         if not self._trace.written:
@@ -171,21 +176,6 @@ def answered(clients: Sequence[Client], wait_s: float | None) -> list[Client]:
         if not readable or wait_s is not None:
             break
     return ended
-
-
-def _is_broken_off(error: BaseException) -> bool:
-    """Whether a TLS handshake was cut, not refused."""
-    broken = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, ConnectionError, TimeoutError)
-    return any(isinstance(cause, broken) for cause in _causes(error))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    # urllib3 keeps the first cause in `reason`, or as an argument.
-    pending = [error]
-    while pending:
-        cause = pending.pop()
-        yield cause
-        pending += [inner for inner in (getattr(cause, "reason", None), *cause.args) if isinstance(inner, Exception)]
 
 
 def _object(answer: bytes, *, secret: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import time
 
 import pytest
@@ -20,7 +21,9 @@ from scripted_server import (
     scripted,
     tls,
 )
+from urllib3.exceptions import SSLError
 
+from bucket_loader.delivery.http.unsent import unsent
 from bucket_loader.model.outcomes import Verdict
 
 BODY = b'[{"type":"user","userId":"1"}]'
@@ -53,6 +56,8 @@ def test_an_untrusted_certificate_is_misrouted(make_client, certificates):
         outcome = make_client(server.url).post(BODY)
 
     assert (outcome.verdict, server.received, len(server.peers)) == (Verdict.MISROUTED, [], 1)
+    assert outcome.message == "the issuer of the TLS certificate is not known here"
+    assert "ca_bundle" in outcome.hint
 
 
 def test_a_certificate_for_another_host_is_misrouted(make_client, certificates):
@@ -61,6 +66,21 @@ def test_a_certificate_for_another_host_is_misrouted(make_client, certificates):
         outcome = make_client(server.url, ca_bundle=str(certificates["other"])).post(BODY)
 
     assert (outcome.verdict, server.received) == (Verdict.MISROUTED, [])
+    assert outcome.message == "the TLS certificate is not valid for this host"
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [(10, "has expired"), (9, "not valid yet"), (19, "issuer"), (20, "issuer"), (62, "this host"), (23, "not valid")],
+)
+def test_what_is_wrong_with_a_certificate_is_said(code, says):
+    """The dates of a certificate are neither its issuer nor its host; OpenSSL tells them apart by a number."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code = code
+    outcome = unsent(SSLError(error), "SSLError")
+
+    assert outcome.verdict is Verdict.MISROUTED
+    assert says in outcome.message
 
 
 def test_a_named_ca_bundle_is_trusted(make_client, certificates):
@@ -79,6 +99,7 @@ def test_plain_http_behind_https_is_misrouted(make_client):
         outcome = make_client(server.url.replace("http:", "https:")).post(BODY)
 
     assert outcome.verdict is Verdict.MISROUTED
+    assert "no TLS connection" in outcome.message
 
 
 @pytest.mark.parametrize("ending", ["fin", "rst"])
@@ -174,14 +195,26 @@ def test_a_tunnel_is_opened_once_and_kept(make_client, certificates):
     assert (len(server.peers), len(proxy.peers)) == (1, 1)
 
 
-@pytest.mark.parametrize("status", [403, 407, 502])
-def test_a_proxy_that_refuses_the_tunnel_was_sent_nothing(make_client, status):
-    """CONNECT is no request of ours: when the proxy refuses it nothing was sent, and the key stayed here."""
+@pytest.mark.parametrize(("status", "verdict"), [(403, "not_sent"), (407, "misrouted"), (502, "not_sent")])
+def test_a_proxy_that_refuses_the_tunnel_was_sent_nothing(make_client, status, verdict):
+    """CONNECT is no request of ours: nothing was sent, the key stayed here, and the message names the proxy."""
     with scripted(always(reply(status, b"no"))) as server:
         outcome = make_client("https://bucket.invalid", proxy=server.url).post(BODY)
 
-    assert (outcome.verdict, outcome.ambiguous) == (Verdict.NOT_SENT, False)
+    assert (outcome.verdict, outcome.ambiguous) == (verdict, False)
+    assert "the proxy" in outcome.message
+    assert f"({status})" in outcome.message
     assert all(KEY.encode() not in received.head for received in server.received)
+
+
+def test_a_proxy_that_wants_a_password_is_not_waited_for(make_client):
+    """A 407 is of the way there: nothing was passed on, and waiting changes nothing."""
+    with scripted(always(reply(407, b"no"))) as server:
+        outcome = make_client("http://bucket.invalid", proxy=server.url).post(BODY)
+
+    assert (outcome.verdict, outcome.ambiguous) == (Verdict.MISROUTED, False)
+    assert "the proxy asks for a user and a password" in outcome.message
+    assert "destination: proxy" in outcome.hint
 
 
 def test_a_proxy_that_is_away_was_sent_nothing(make_client):
