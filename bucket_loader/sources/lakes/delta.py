@@ -1,20 +1,22 @@
 """Delta Lake tables, as they were at one version. Needs the extra `delta`.
 
 A table has no order of its own. Its files are read oldest first, so that of an appended table the newest rows come
-last. Where the files alone do not tell the rows (deletion vectors, renamed columns) the table's own engine reads them,
-in one thread and so always in the same order, but newest first.
+last.
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import DeltaSource, Storage, scheme_of
-from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError
+from bucket_loader.model import InputBatch, Reading, SourceError
 from bucket_loader.sources.base import SourceContext, counted, extra
 from bucket_loader.sources.files.listing import filled
+from bucket_loader.sources.lakes.delta_files import DeltaFiles
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
@@ -23,6 +25,26 @@ if TYPE_CHECKING:
 
 # How long a store that does not answer is waited for.
 _PATIENCE: Final = {"max_retries": "4", "retry_timeout": "30s"}
+# The features that change how a table is read, as far as they are honoured here.
+_FEATURES: Final = frozenset(
+    {
+        "columnMapping",
+        "deletionVectors",
+        "timestampNtz",
+        "typeWidening",
+        "typeWidening-preview",
+        "v2Checkpoint",
+        "vacuumProtocolCheck",
+        # Columns of the type are refused, each by its name.
+        "variantType",
+        "variantType-preview",
+        "variantShredding",
+        "variantShredding-preview",
+    }
+)
+_READER_VERSION: Final = 3
+# How the table's reader names what it lacks.
+_FEATURE_SAID: Final = re.compile(r"[Ff]eature '([\w-]+)'|(reader version \d+)|catalog-managed table")
 
 
 class DeltaLake:
@@ -43,33 +65,31 @@ class DeltaLake:
 
     def read(self) -> Reading:
         """Return the columns, and the rows of one file after the other."""
-        import pyarrow as pa
-
         with self._errors():
-            schema = plain_schema(pa.schema(self._table.schema().to_arrow()), self._path)
-        return Reading(schema, self._batches(schema))
+            self._require_known_features()
+            files = DeltaFiles(self._table, self._options(), self._path)
+            schema = plain_schema(files.schema, self._path)
+        return Reading(schema, self._batches(files, schema))
 
-    def _batches(self, schema: "pa.Schema") -> Iterator[InputBatch]:
+    def _batches(self, files: DeltaFiles, schema: "pa.Schema") -> Iterator[InputBatch]:
         with self._errors():
-            yield from counted((to_schema(batch, schema, self._path) for batch in self._read()), self._path)
+            yield from counted((to_schema(batch, schema, self._path) for batch in files.batches()), self._path)
 
-    def _read(self) -> "Iterator[pa.RecordBatch]":
-        import pyarrow as pa
-        from deltalake import QueryBuilder
-        from deltalake.exceptions import DeltaProtocolError
+    def _require_known_features(self) -> None:
+        protocol = self._table.protocol()
+        for feature in sorted(set(protocol.reader_features or ()) - _FEATURES):
+            raise self._unsupported(feature)
+        if protocol.min_reader_version > _READER_VERSION:
+            raise self._unsupported(f"reader version {protocol.min_reader_version}")
+        for field in self._table.schema().fields:
+            if _holds_variant(json.loads(field.to_json())["type"]):
+                raise self._unsupported(f"variantType (in the column {field.name!r})")
 
-        try:
-            dataset = self._table.to_pyarrow_dataset()
-        except DeltaProtocolError:
-            engine = QueryBuilder({"datafusion.execution.target_partitions": "1"}).register("data", self._table)
-            yield from pa.RecordBatchReader.from_stream(engine.execute("select * from data"))
-            return
-        actions = pa.table(self._table.get_add_actions(flatten=True)).select(["path", "modification_time"])
-        written = {action["path"]: action["modification_time"] for action in actions.to_pylist()}
-        for fragment in sorted(dataset.get_fragments(), key=lambda one: (written.get(one.path, 0), one.path)):
-            yield from fragment.to_batches(
-                schema=dataset.schema, batch_size=ROWS_MAX, use_threads=False, batch_readahead=1
-            )
+    def _unsupported(self, feature: str) -> SourceError:
+        return SourceError(
+            f"{self._path} uses a feature of Delta that is not supported: {feature}",
+            hint="let the engine that writes the table drop the feature, or write what you need as another table",
+        )
 
     @cached_property
     def _table(self) -> "DeltaTable":
@@ -120,8 +140,18 @@ class DeltaLake:
         remotely = scheme_of(self._path) is not None and remote.is_the_stores(error)
         if remotely:
             return remote.place_of(self._path, storage).refused(error, self._path)
+        if (feature := _FEATURE_SAID.search(str(error))) is not None:
+            return self._unsupported(feature[1] or feature[2] or "catalogManaged")
         version = "" if self._spec.version is None else f" at version {self._spec.version}"
         return SourceError(
             f"{self._path} cannot be read as a Delta table{version}",
             hint="is there such a version, and were its files not vacuumed away?",
         )
+
+
+def _holds_variant(kind: object) -> bool:
+    """Whether a type, as the table's log spells it, is a variant or holds one."""
+    if isinstance(kind, dict):
+        inner = [kind.get(word) for word in ("elementType", "keyType", "valueType")]
+        return any(map(_holds_variant, [*inner, *(member["type"] for member in kind.get("fields", ()))]))
+    return kind == "variant"

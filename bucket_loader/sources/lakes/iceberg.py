@@ -1,14 +1,16 @@
 """Iceberg tables, as they were at one snapshot: from a catalog, or from a metadata file. Needs the extra `iceberg`.
 
-Deletes are honoured; columns are found by their ids, whatever they were once called. One data file is read at a time,
-and held whole while it is.
+Deletes are honoured; columns are found by their ids, whatever they were once called. The columns are those that the
+table has now, or had at the snapshot that is asked for. One data file is read at a time, and held whole while it is;
+they come in the order in which they were added.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import IcebergSource, scheme_of
 from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
@@ -19,6 +21,14 @@ from bucket_loader.sources.values.types import plain_schema, to_schema
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyiceberg.table import DataScan, Table
+
+# How the table's reader says what it lacks, and the name of that.
+_UNSUPPORTED: Final = (
+    (re.compile(r"equality delete"), "equality deletes"),
+    (re.compile(r"Unsupported field type: '?([\w()., ]+)'?"), "the type {}"),
+    (re.compile(r"unsupported type: ([\w\[\]., ]+)"), "files with the type {}"),
+    (re.compile(r"Input tag '(\d+)' found using 'format_version'"), "format version {}"),
+)
 
 
 class Iceberg:
@@ -32,7 +42,7 @@ class Iceberg:
     def fingerprint(self) -> str:
         """Identify the table and its snapshot."""
         with self._errors():
-            identity = self._table.metadata.table_uuid, self._snapshot
+            identity = self._table.metadata.table_uuid, self._snapshot, self._scan.projection().schema_id
         return hashlib.sha256(repr(identity).encode()).hexdigest()
 
     def read(self) -> Reading:
@@ -49,7 +59,8 @@ class Iceberg:
                 return
             scan = self._scan
             reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
-            tasks = sorted(scan.plan_files(), key=lambda task: task.file.file_path)
+            added = self._added()
+            tasks = sorted(scan.plan_files(), key=lambda task: added[task.file.file_path])
             # One by one: all at once, they would be read ahead into memory, whoever waits for them.
             read = (batch for task in tasks for batch in reader.to_record_batches([task]))
             yield from counted((to_schema(batch, schema, self._name) for batch in read), self._name)
@@ -77,7 +88,34 @@ class Iceberg:
 
     @cached_property
     def _scan(self) -> "DataScan":
-        return self._table.scan(snapshot_id=self._snapshot)
+        # A scan that names a snapshot has the columns of that time.
+        return self._table.scan(snapshot_id=self._spec.snapshot)
+
+    def _added(self) -> dict[str, tuple[int, int, str]]:
+        """Return what orders the data files: sequence numbers, and in a table without such numbers their snapshots.
+
+        A file of a snapshot that has expired is older than those of all others. Files of one commit are in the order of
+        their names.
+        """
+        from pyiceberg.manifest import ManifestContent
+        from pyiceberg.table.snapshots import ancestors_of
+
+        metadata, io = self._table.metadata, self._table.io
+        snapshot = None if self._snapshot is None else metadata.snapshot_by_id(self._snapshot)
+        if snapshot is None:
+            return {}
+        newest_first = [one.snapshot_id for one in ancestors_of(snapshot, metadata)]
+        age = {number: place for place, number in enumerate(reversed(newest_first))}
+        manifests = (one for one in snapshot.manifests(io) if one.content == ManifestContent.DATA)
+        entries = (entry for one in manifests for entry in one.fetch_manifest_entry(io, discard_deleted=True))
+        return {
+            entry.data_file.file_path: (
+                entry.sequence_number or 0,
+                age.get(entry.snapshot_id or 0, -1),
+                entry.data_file.file_path,
+            )
+            for entry in entries
+        }
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -106,11 +144,30 @@ class Iceberg:
             raise SourceError(
                 f"{self._name} cannot be read: its catalog's database refuses", hint="look at the catalog's `uri`"
             ) from error
-        except (ValueError, KeyError, said.ResolveError, said.NotInstalledError, pa.ArrowException) as error:
-            raise SourceError(
+        except (*_reader_errors(), ValueError, KeyError, NotImplementedError, pa.ArrowException) as error:
+            raise _unsupported(self._name, error) or SourceError(
                 f"{self._name} cannot be read as an Iceberg table: {type(error).__name__}",
                 hint="is there such a snapshot, are the catalog's properties right, and are its libraries installed?",
             ) from error
+
+
+def _unsupported(name: str, error: Exception) -> SourceError | None:
+    """Name what the table has and its reader lacks; None for any other error."""
+    for pattern, feature in _UNSUPPORTED:
+        if (found := pattern.search(str(error))) is not None:
+            return SourceError(
+                f"{name} uses a feature of Iceberg that is not supported: {feature.format(*found.groups())}",
+                hint="let the engine that writes the table rewrite it without, or write what you need as another table",
+            )
+    return None
+
+
+def _reader_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of the table's reader that are about the table, which have nothing in common."""
+    from pyiceberg import exceptions as said
+    from pyiceberg.io.pyarrow import UnsupportedPyArrowTypeException
+
+    return (said.ResolveError, said.NotInstalledError, said.ValidationError, UnsupportedPyArrowTypeException)
 
 
 def _database_errors() -> tuple[type[Exception], ...]:
