@@ -18,8 +18,8 @@ from bucket_loader.model import (
     PatienceError,
     Reason,
     Verdict,
-    halves,
-    parts_of,
+    cut,
+    named_in,
 )
 
 # Server errors after which a chunk is suspected itself. It is judged only when others succeed meanwhile.
@@ -27,6 +27,8 @@ SUSPICIOUS_AFTER: Final = 4
 SUSPICIOUS_ALONE_AFTER: Final = 6  # a single record ends in the dead letters, so it is given more
 SUSPECTED_EARLIER: Final = 2  # fewer for a part of a chunk that was suspected
 CHANCE_MAX: Final = 1e-6  # bad luck must be less likely than this before a single record is blamed
+TRUST: Final = 4  # hints that are followed untried after one was right: a server may name one record at a time
+NO_TRUST: Final = -1
 _CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error", Verdict.BLOCKED: "blocked"}
 _FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
 
@@ -44,6 +46,7 @@ class ChunkHistory:
         successes_before: the same; for a part of a suspected chunk, when the whole was first sent.
         suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
         postponed: whether it was put off before, so that others were tried in its place.
+        trust: how many hints may be followed untried; negative when one has proved false: then none is followed.
     """
 
     attempts: int = 0
@@ -54,6 +57,7 @@ class ChunkHistory:
     successes_before: int = 0
     suspected: bool = False
     postponed: bool = False
+    trust: int = 0
 
 
 NEW: Final = ChunkHistory()
@@ -137,17 +141,21 @@ class Again(Step):
 
 @dataclass(frozen=True, slots=True)
 class Split(Step):
-    """It is replaced by its parts.
+    """It is replaced by two parts; `after_first` says what follows for the second.
 
     Attributes:
         parts: their positions in the chunk; together they are all of it.
-        blame: it was refused, so when all parts but the last pass, the last holds what was refused.
+        blame: it was refused, so when the first part passes, the second holds what was refused.
         history: what is known of each part from the start.
+        alone: whether the first part is a record that an answer named.
+        named: what else it named, as positions in the second part.
     """
 
-    parts: list[list[int]]
+    parts: tuple[list[int], list[int]]
     blame: bool
     history: ChunkHistory
+    alone: bool = False
+    named: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +248,11 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
     several, made = len(chunk.sequences) > 1, history.attempts - history.recorded
     match outcome.verdict:
         case Verdict.REJECTED if several:
-            parts = parts_of(len(chunk.sequences), outcome.details, in_order=bool(chunk.ids))
-            return Split(made, parts, blame=True, history=NEW)
+            named = named_in(outcome.details, len(chunk.sequences)) if history.trust >= 0 else ()
+            known = replace(NEW, trust=history.trust)
+            return _split(Split(made, ([], []), blame=True, history=known, named=named), chunk)
         case Verdict.TOO_BIG if several:
-            return Split(made, halves(len(chunk.sequences)), blame=False, history=NEW)
+            return _split(Split(made, ([], []), blame=False, history=NEW), chunk)
         case Verdict.REJECTED | Verdict.TOO_BIG:
             return Rejected(made, reason_of(outcome))
         case _ if outcome.ambiguous and policy.hold:
@@ -292,7 +301,7 @@ def _suspected(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Se
     if not alone and (proven or history.postponed):
         # It alone brings server errors, or there is nothing else left to try: its parts show it of each other.
         part = ChunkHistory(suspected=True, successes_before=history.began or 0)
-        return Split(made, halves(count), blame=False, history=part)
+        return _split(Split(made, ([], []), blame=False, history=part), chunk)
     if proven:
         return Rejected(made, reason_of(outcome))
     if served.may_postpone and not history.postponed:
@@ -326,9 +335,29 @@ def leave(history: ChunkHistory, outcome: Outcome, served: Served, policy: Polic
     return Left(history.attempts - history.recorded, _ending(outcome, served, policy, nobody_served=nobody_served))
 
 
-def elimination(chunk: Chunk) -> Split:
-    """Return how the last part of a refused chunk is cut when all others passed: sending it would only say so again."""
-    return Split(0, halves(len(chunk.sequences)), blame=True, history=NEW)
+def _split(step: Split, chunk: Chunk) -> Split:
+    """Return a step with the parts that a chunk is cut into; before, its `named` are positions in the whole."""
+    found = cut(len(chunk.sequences), step.named, in_order=bool(chunk.ids), proven=step.history.trust > 0)
+    return replace(step, parts=(found.first, found.second), alone=found.alone, named=found.named)
+
+
+def known_of_first(step: Split) -> ChunkHistory:
+    """Return what is known of the first part; when it is refused though others were named, the hint said too little."""
+    return replace(step.history, trust=step.history.trust - 1) if step.named else step.history
+
+
+def after_first(step: Split, second: Chunk, *, passed: bool) -> Split | ChunkHistory:
+    """Return how the second part is cut, unsent; or what is known of it, when it is sent.
+
+    When all of the first part passed, and it was named, the hint was false.
+    """
+    history, named, blame = step.history, step.named, step.blame and passed
+    if step.alone:
+        history = replace(history, trust=NO_TRUST if passed else TRUST)
+        named = () if passed else named
+    if len(second.sequences) > 1 and (named or blame):
+        return _split(Split(0, ([], []), blame, history, named=named), second)
+    return history
 
 
 def reason_of(outcome: Outcome) -> Reason:

@@ -3,8 +3,12 @@
 A chunk that was refused is replaced by its parts, and each of them is brought to its end in turn.
 """
 
+from dataclasses import replace
+
 from bucket_loader.delivery.course import (
+    NO_TRUST,
     Again,
+    ChunkHistory,
     Delivered,
     Held,
     Left,
@@ -13,7 +17,8 @@ from bucket_loader.delivery.course import (
     Served,
     Split,
     Step,
-    elimination,
+    after_first,
+    known_of_first,
     leave,
     next_step,
 )
@@ -21,7 +26,7 @@ from bucket_loader.delivery.flight import Flight, Shared
 from bucket_loader.delivery.journal import DeadLetter
 from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.transport import Connection
-from bucket_loader.model import BucketLoaderError, Outcome, Verdict
+from bucket_loader.model import BucketLoaderError, Chunk, Outcome, Verdict
 from bucket_loader.reporting import ChunkHeld, ChunkRetried
 from bucket_loader.state import Ambiguous, ChunkState, Concluded, Intent, SplitInto
 
@@ -34,6 +39,7 @@ class Finishing:
     def __init__(self, shared: Shared, connection: Connection) -> None:
         self._shared = shared
         self._connection = connection
+        self._believes = True  # until a hint has proved false, for all parts
 
     def finish(self, work: Work) -> bool:
         """Attempt a chunk until it is decided what becomes of it, and do that; return whether all of it arrived."""
@@ -105,20 +111,22 @@ class Finishing:
 
     def _split(self, step: Split, work: Work) -> bool:
         """Replace a chunk by its parts and bring each to its end; return whether all arrived."""
-        shared = self._shared
-        parts = [work.chunk.part(positions) for positions in step.parts]
-        shared.journal.commit([SplitInto(concluded(work, "split", step), parts)])
-        passed = True
-        for number, chunk in enumerate(parts, 1):
-            if shared.standing.stopped.is_set():
-                return False  # it stays queued
-            part = Work(chunk, step.history)
-            if step.blame and passed and number == len(parts) and len(chunk.sequences) > 1:
-                passed = self._split(elimination(chunk), part)
-            else:
-                shared.journal.commit([Intent(chunk)])
-                passed = self.finish(part) and passed
-        return passed
+        first, second = (work.chunk.part(positions) for positions in step.parts)
+        self._shared.journal.commit([SplitInto(concluded(work, "split", step), [first, second])])
+        passed = self._finish_part(first, known_of_first(step))
+        if self._shared.standing.stopped.is_set():
+            return False  # the second stays queued
+        self._believes = self._believes and not (step.alone and passed)
+        follows = after_first(step if self._believes else replace(step, named=()), second, passed=passed)
+        if isinstance(follows, Split):
+            return self._split(follows, Work(second, follows.history)) and passed
+        return self._finish_part(second, follows) and passed
+
+    def _finish_part(self, chunk: Chunk, history: ChunkHistory) -> bool:
+        if self._shared.standing.stopped.is_set():
+            return False
+        self._shared.journal.commit([Intent(chunk)])
+        return self.finish(Work(chunk, history if self._believes else replace(history, trust=NO_TRUST)))
 
 
 def step_after(shared: Shared, work: Work) -> Step:

@@ -81,8 +81,8 @@ from .forms import (
     in_form as in_form,
 )
 from .isolation import (
-    halves as halves,
-    parts_of as parts_of,
+    cut as cut,
+    named_in as named_in,
 )
 from .kinds import (
     COMPANY as COMPANY,

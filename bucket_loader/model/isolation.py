@@ -1,12 +1,12 @@
-"""Which parts a refused chunk is cut into. Pure: positions in, positions out; no verdict is passed here.
+"""How a refused chunk is cut: always in two, so that what the first part comes to says how to go on with the second.
 
-What the answer names is a hint, never a verdict: the named are tried alone, and the rest is sent again without them.
-Without a usable hint the chunk is halved.
+What an answer names is a hint, never a verdict: a named record is tried alone, before anything relies on it. When it
+passes, the hint was false, and the rest is halved as if there had been none.
 """
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any, Final
 
 # An index as the answers spell it: `[17].userId`, `17.userId`, `/17/userId`.
@@ -14,29 +14,51 @@ _INDEX: Final = re.compile(r"(?:^|[\s\"'(,:])(?:\[(\d{1,6})\]|/(\d{1,6})(?=/|$|\
 NAMED_SHARE_MAX: Final = 0.5  # more named than this, and halving is as cheap as trying each
 
 
-def parts_of(count: int, details: dict[str, Any] | None, *, in_order: bool = False) -> list[list[int]]:
-    """Cut a refused chunk of `count` records (at least two) into parts, by position; together they are all of it.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A chunk in two, by position.
+
+    Attributes:
+        first: what is tried first.
+        second: all others.
+        alone: whether the first is a record that the answer named.
+        named: what else it named, as positions in the second.
+    """
+
+    first: list[int]
+    second: list[int]
+    alone: bool = False
+    named: tuple[int, ...] = ()
+
+
+def cut(count: int, named: tuple[int, ...] = (), *, in_order: bool = False, proven: bool = False) -> Cut:
+    """Cut a chunk of `count` records, at least two, in two that are neither empty.
 
     Args:
         count: records of the chunk.
-        details: the server's own words.
+        named: positions that an answer named, in order; without any the chunk is halved.
         in_order: the parts, one after another, keep the records' order: the last of a user or company stays last, also
             when the hint is wrong.
+        proven: whether the hint was right of one record: then those that it does not name come before the others that
+            it does.
     """
+    if not named:
+        middle = count // 2
+        return Cut(list(range(middle)), list(range(middle, count)))
+    place = named[0]
+    if place and in_order:
+        return Cut(list(range(place)), list(range(place, count)), named=tuple(other - place for other in named))
+    if proven and not in_order and len(named) < count:
+        unnamed = [position for position in range(count) if position not in set(named)]
+        return Cut(unnamed, list(named), named=tuple(range(len(named))))
+    others = [position for position in range(count) if position != place]
+    return Cut([place], others, alone=True, named=tuple(other - 1 for other in named[1:]))
+
+
+def named_in(details: dict[str, Any] | None, count: int) -> tuple[int, ...]:
+    """Return which positions of a chunk the server's own words name; none when they name too many to be of use."""
     named = sorted({index for index in _named(details) if index < count})
-    if not named or len(named) > count * NAMED_SHARE_MAX:
-        return halves(count)
-    if not in_order:
-        rest = [position for position in range(count) if position not in set(named)]
-        return [rest, *([position] for position in named)]
-    ends = sorted({0, count, *named, *(index + 1 for index in named)})
-    return [list(range(first, end)) for first, end in pairwise(ends)]
-
-
-def halves(count: int) -> list[list[int]]:
-    """Cut in two."""
-    middle = count // 2
-    return [list(range(middle)), list(range(middle, count))]
+    return tuple(named) if len(named) <= count * NAMED_SHARE_MAX else ()
 
 
 def _named(details: object) -> Iterator[int]:

@@ -5,7 +5,7 @@ from collections import Counter
 from statistics import mean
 
 import pytest
-from bench import Bench, id_of, refusal, stub, users
+from bench import Bench, companies, id_of, refusal, stub, users
 
 COUNT = 100
 STYLES = {"brackets": "[{}].userId: Expected `str`", "dots": "{}.userId is bad", "slashes": "/{}/userId"}
@@ -80,6 +80,34 @@ def test_without_a_hint_one_bad_record_costs_few_requests(tmp_path):
 
     assert mean(costs) <= 12
     assert max(costs) <= 16
+
+
+LIES = {
+    "the next": lambda place, count: [(place + 1) % count],
+    "the last": lambda place, count: [count - 1 if place < count - 1 else 0],
+    "the first": lambda place, count: [0 if place else count - 1],
+    "many others": lambda place, count: [other for other in range(count) if other != place][: count // 2],
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("in_order", [False, True], ids=["any_order", "in_order"])
+def test_a_server_that_always_names_the_wrong_record_is_believed_once(tmp_path, lie, in_order):
+    """One bad record of a hundred costs at most 16 requests, wherever it stands and whatever is named instead of it."""
+    for bad in (0, 1, 31, 50, 98, 99):
+
+        def judge(records):
+            places = [place for place, record in enumerate(records) if record["attributes"]["n"] == bad]  # noqa: B023
+            named = LIES[lie](places[0], len(records)) if places else []
+            return refusal(*(f"[{place}].userId" for place in named)) if places else None
+
+        with stub(judge=judge) as bucket:
+            pairs = [(f"c{number}", f"u{number % 2 if in_order else number}") for number in range(COUNT)]
+            summary = Bench(tmp_path / str(bad), bucket.url).run(companies(pairs), concurrency=1)
+
+        assert (summary.streams["companies"].delivered, summary.streams["companies"].rejected) == (COUNT - 1, 1)
+        assert Counter(record["attributes"]["n"] for record in bucket.accepted).most_common(1)[0][1] == 1
+        assert len(bucket.bodies) <= 16
 
 
 def test_all_bad_among_a_hundred_is_systemic(tmp_path):

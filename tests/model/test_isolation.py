@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bucket_loader.model.isolation import NAMED_SHARE_MAX, halves, parts_of
+from bucket_loader.model.isolation import NAMED_SHARE_MAX, cut, named_in
 
 COUNTS = st.integers(min_value=2, max_value=500)
 JSON = st.recursive(
@@ -12,39 +12,39 @@ JSON = st.recursive(
 )
 
 
-def named(*places):
+def refusing(*places):
     """Return details that name places, as the emulator does."""
-    return {"success": False, "error": {"validationErrors": [{"message": place} for place in places]}}
+    mistakes = [{"message": f"[{place}].userId: bad"} for place in places]
+    return {"success": False, "error": {"validationErrors": mistakes}}
 
 
 @given(COUNTS, st.dictionaries(st.text(), JSON) | st.none(), st.booleans())
-def test_parts_are_the_whole_without_overlap(count, details, in_order):
-    """Whatever the server says, the parts hold every position once, none is empty, and none is the whole."""
-    found = parts_of(count, details, in_order=in_order)
+def test_two_parts_are_the_whole_without_overlap(count, details, in_order):
+    """Whatever the server says, the two parts hold every position once, each in order, and neither is empty."""
+    found = cut(count, named_in(details, count), in_order=in_order)
 
-    assert sorted(position for part in found for position in part) == list(range(count))
-    assert all(part == sorted(part) and 0 < len(part) < count for part in found)
-
-
-@given(COUNTS, st.data())
-def test_parts_in_order_are_in_order(count, data):
-    """Where order matters the parts follow each other as the records do, whatever is named."""
-    places = data.draw(st.lists(st.integers(0, count - 1), max_size=20))
-    found = parts_of(count, named(*(f"[{place}].x" for place in places)), in_order=True)
-
-    assert [position for part in found for position in part] == list(range(count))
+    assert sorted(found.first + found.second) == list(range(count))
+    assert all(part and part == sorted(part) for part in (found.first, found.second))
+    assert not in_order or found.first + found.second == list(range(count))
 
 
-@given(COUNTS, st.data())
-def test_the_named_are_tried_alone_and_the_rest_together(count, data):
-    """Each named record is a part of its own; when too many are named the chunk is halved instead."""
-    places = data.draw(st.sets(st.integers(0, count - 1), min_size=1))
-    found = parts_of(count, named(*(f"[{place}].userId: bad" for place in places)))
+@given(COUNTS, st.data(), st.booleans(), st.booleans())
+def test_what_is_still_named_is_named_in_the_second_part(count, data, in_order, proven):
+    """No name is lost by a cut: those of the second part, and of the first when it stands alone, are all of them."""
+    named = named_in(refusing(*data.draw(st.sets(st.integers(0, count - 1), max_size=20))), count)
+    found = cut(count, named, in_order=in_order, proven=proven)
 
-    if len(places) > count * NAMED_SHARE_MAX:
-        assert found == halves(count)
-    else:
-        assert found[1:] == [[place] for place in sorted(places)]
+    again = [found.second[place] for place in found.named]
+    assert found.first * found.alone + again == list(named)
+    assert not found.alone or len(found.first) == 1
+
+
+@given(COUNTS, st.sets(st.integers(0, 499), min_size=1))
+def test_too_many_names_are_none(count, places):
+    """When more are named than it would take to halve, or none of this chunk, nobody is."""
+    named = sorted(place for place in places if place < count)
+
+    assert named_in(refusing(*places), count) == (tuple(named) if len(named) <= count * NAMED_SHARE_MAX else ())
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_named_are_tried_alone_and_the_rest_together(count, data):
 )  # fmt: skip
 def test_an_index_is_found_as_it_may_be_spelt(text):
     """`[17].x`, `17.x` and `/17/x` name the same record."""
-    assert parts_of(100, {"error": {"message": text}})[1:] == [[17]]
+    assert named_in({"error": {"message": text}}, 100) == (17,)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,12 @@ def test_an_index_is_found_as_it_may_be_spelt(text):
 )  # fmt: skip
 def test_what_names_no_record_is_no_hint(text):
     """Other numbers, and places beyond the chunk, name nobody: the chunk is halved."""
-    assert parts_of(100, {"error": {"message": text}}) == halves(100)
+    assert named_in({"error": {"message": text}}, 100) == ()
 
 
 @pytest.mark.parametrize("details", [None, {}, {"a": None}, {"a": [1, 2]}, {"17": "x"}])
 def test_without_words_the_chunk_is_halved(details):
     """Only texts are looked at."""
-    assert parts_of(7, details) == [[0, 1, 2], [3, 4, 5, 6]]
+    found = cut(7, named_in(details, 7))
+
+    assert (found.first, found.second, found.alone) == ([0, 1, 2], [3, 4, 5, 6], False)
