@@ -18,3 +18,6 @@ from .stores.remote import (
     Place as Place,
     place_of as place_of,
 )
+from .values.types import (
+    members_alike as members_alike,
+)

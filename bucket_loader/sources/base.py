@@ -133,6 +133,19 @@ def repeated(names: Iterable[str]) -> dict[str, list[int]]:
     return {name: positions for name, positions in places.items() if len(positions) > 1}
 
 
+def folded(name: str) -> str:
+    """Return what SQL takes a name for: letters of ASCII are the same in both cases, all others are not."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in name)
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Return the groups of names that SQL does not tell apart."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(folded(name), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def quoted(name: str) -> str:
     """Spell an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import ROWS_MAX, InputBatch, SourceError
-from bucket_loader.sources.base import counted, quoted, repeated
+from bucket_loader.sources.base import alike, counted, quoted, repeated
 from bucket_loader.sources.values.types import as_type, plain_schema
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ def arrow_schema(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema
         raise SourceError(
             f"{origin} gives {name!r} more than once, as columns {' and '.join(map(str, places))}",
             hint="name each column once, with `as` where two tables share a name",
+        )
+    for names in alike(relation.columns):
+        raise SourceError(
+            f"{origin} gives {' and '.join(map(repr, names))}, which SQL does not tell apart",
+            hint="name each column once, with `as`",
         )
     return _at_the_seam(relation, origin)
 

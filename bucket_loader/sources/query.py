@@ -14,6 +14,7 @@ from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext, quoted
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import named
+from bucket_loader.sources.query_columns import mentions, visible
 from bucket_loader.sources.staged import INTERNAL, kept_fingerprint
 
 if TYPE_CHECKING:
@@ -34,14 +35,18 @@ def table_names(sql: str) -> set[str]:
     Raises:
         SourceError: it is not exactly one SELECT.
     """
-    query = with_parameter_style(sql, "${}")
+    return set(_tables(_tree(with_parameter_style(sql, "${}")), frozenset()))
+
+
+def _tree(query: str) -> object:
+    """Return a query as DuckDB parses it."""
     duck.one_select(query)
     with duck.connected() as connection:
         (found,) = connection.execute("SELECT json_serialize_sql($query)", {"query": query}).fetchall()
     tree = json.loads(found[0])
     if tree["error"]:
         raise SourceError(f"the query cannot be read: {tree['error_message']}", hint="write one plain SELECT")
-    return set(_tables(tree["statements"], frozenset()))
+    return tree["statements"]
 
 
 def _tables(node: object, own: frozenset[str]) -> Iterator[str]:
@@ -112,12 +117,19 @@ class Query:
                 ) from error
 
     def _register(self, connection: "duckdb.DuckDBPyConnection") -> None:
-        hidden = ", ".join(map(quoted, INTERNAL))
+        named = mentions(_tree(self._sql))
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         # The path is a pattern to DuckDB, and a `key=value` folder above it is none of the source's columns.
         patterns = {name: glob.escape(str(path)) for name, path in self._context.tables.items()}
         for name, pattern in patterns.items():
+            schema = pq.read_schema(self._context.tables[name])
+            places = ", ".join(f"c{place}" for place in range(len(schema)))
+            kept = pa.schema([field for field in schema if field.name not in INTERNAL])
+            shown = [f"c{place} AS {quoted(column)}" for place, column in visible(name, kept, named).items()]
             connection.execute(
-                f"CREATE VIEW {quoted(name)} AS SELECT * EXCLUDE ({hidden}) "
-                f"FROM read_parquet({duck.literal(pattern)}, hive_partitioning = false)"
+                f"CREATE VIEW {quoted(name)} AS SELECT {', '.join(shown) or 'NULL'} "
+                f"FROM read_parquet({duck.literal(pattern)}, hive_partitioning = false) AS t({places})"
             )
         duck.lock_down(connection, (*patterns.values(), *map(str, self._context.tables.values())))

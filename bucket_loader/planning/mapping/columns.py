@@ -11,6 +11,7 @@ from bucket_loader.planning.mapping.expressions import check_expression
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.spec import MappingSpec
 from bucket_loader.planning.mapping.sql_text import identifier
+from bucket_loader.sources import members_alike
 
 SHOWN_COLUMNS: Final = 40
 
@@ -42,6 +43,12 @@ class UsedColumns:
                 raise UsageError(
                     f"stream {spec.stream.name!r}: expressions name both {folded[column.lower()]!r} and {column!r}",
                     hint="rename one of the columns at the source; SQL does not tell them apart",
+                )
+            if (members := members_alike(spec.schema.field(column).type)) is not None:
+                raise UsageError(
+                    f"stream {spec.stream.name!r}: an expression names {column!r}, in which there are "
+                    f"{' and '.join(map(repr, members))}",
+                    hint="rename one of them at the source; SQL does not tell them apart",
                 )
         return {column: spec.schema.names.index(column) for column in used}
 

@@ -96,8 +96,9 @@ class Sqlite:
         import pyarrow as pa
 
         with self._opened() as connection:
-            columns = self._columns(connection, sql, bound)
-            schema = pa.schema([(column.name, column.type(self._file)) for column in columns])
+            # As a table in another query only a SELECT will do; the line break, because it may end in a comment.
+            rows = f"(\n{sql}\n)"
+            count = len(connection.execute(f"WITH __rows AS {rows} SELECT * FROM __rows LIMIT 0", bound).description)
             cursor = connection.execute(sql, bound)
             names = [column[0] for column in cursor.description]
             for name, places in repeated(names).items():
@@ -106,17 +107,20 @@ class Sqlite:
                     f"as columns {' and '.join(map(str, places))}",
                     hint="name each column once, with `as` where two tables share a name",
                 )
+            rows = f"WITH __rows({', '.join(f'c{place}' for place in range(count))}) AS {rows}"
+            columns = self._columns(connection, rows, names, bound)
+            schema = pa.schema([(column.name, column.type(self._file)) for column in columns])
             yield without_rows(schema, origin)
             yield from self._batches(cursor, schema, origin)
 
-    def _columns(self, connection: sqlite3.Connection, sql: str, bound: Mapping[str, str | int]) -> list[_Column]:
-        # As a table in another query only a SELECT will do; the line break, because it may end in a comment.
-        rows = f"WITH __rows AS (\n{sql}\n)"
-        names = [column[0] for column in connection.execute(f"{rows} SELECT * FROM __rows LIMIT 0", bound).description]
+    def _columns(
+        self, connection: sqlite3.Connection, rows: str, names: Sequence[str], bound: Mapping[str, str | int]
+    ) -> list[_Column]:
+        """Look at all values. `rows` names the columns by their places: SQLite does not tell `Email` from `email`."""
         columns = []
         for start in range(0, len(names), _COLUMNS_AT_ONCE):
             some = names[start : start + _COLUMNS_AT_ONCE]
-            counts = ", ".join(_counts(f"__rows.{quoted(name)}") for name in some)
+            counts = ", ".join(_counts(f"__rows.c{start + place}") for place in range(len(some)))
             (found,) = connection.execute(f"{rows} SELECT {counts} FROM __rows", bound).fetchall()
             values = iter(found)
             columns += [_Column(name, *itertools.islice(values, _COUNTS)) for name in some]

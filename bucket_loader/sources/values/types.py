@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import SourceError
+from bucket_loader.sources.base import alike
 from bucket_loader.sources.values.casting import decimal_type
 from bucket_loader.sources.values.durations import is_duration, texts
 from bucket_loader.sources.values.floats import shortest
@@ -110,6 +111,13 @@ def _named_twice(kind: "pa.DataType") -> str | None:
     own = (name for name in names if names.count(name) > 1)
     inner = (twice for field in _members(kind) if (twice := _named_twice(field.type)) is not None)
     return next(own, None) or next(inner, None)
+
+
+def members_alike(kind: "pa.DataType") -> list[str] | None:
+    """Return names in a struct, at whatever depth, that SQL does not tell apart; None where there are none."""
+    if groups := alike(field.name for field in _members(kind)):
+        return groups[0]
+    return next((found for field in _members(kind) if (found := members_alike(field.type)) is not None), None)
 
 
 def plain_table(table: "pa.Table", origin: str = "the source") -> "pa.Table":
