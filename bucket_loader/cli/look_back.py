@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
-from bucket_loader.cli.options import Moment, pipeline_argument, run_argument, state_options
+from bucket_loader.cli.options import Moment, pipeline_argument, state_options
+from bucket_loader.model import UsageError
 
 
 @main.command()
@@ -38,23 +40,32 @@ def status(
 
 @main.command()
 @pipeline_argument
-@run_argument
+@click.argument("run_name", metavar="[RUN]", required=False)
+@click.option("--memory", is_flag=True, help="Read all that the pipeline remembers, and compare it with its digests.")
 @state_options
 @click.pass_obj
-def audit(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None:
-    """Prove that every record of RUN is accounted for, from its plan and the ledger alone.
+def audit(call: Call, /, pipeline: Path, run_name: str | None, *, memory: bool, **words: object) -> None:
+    """Prove that every record of RUN is accounted for, from its plan and the ledger alone; or that the memory is sound.
 
     \b
-    Example:
+    Examples:
       bucket-loader audit nightly.yaml 20260101T030000000Z
+      bucket-loader audit nightly.yaml --memory
     """
-    from bucket_loader.runs import audit_run
+    from bucket_loader.runs import audit_memory, audit_run
 
+    if run_name is None and not memory:
+        raise UsageError("audit what?", hint="name a run (`bucket-loader status` lists them), or give --memory")
     job = call.job(pipeline, words, needs_key=False)
-    found = audit_run(job, run_name)
-    if not found.findings:
+    answer: dict[str, Any] = {}
+    if memory:
+        answer["memory"] = kept = audit_memory(job)
+        call.say(f"the memory is sound: {kept['files']:,} files, {kept['rows']:,} rows")
+    found = None if run_name is None else audit_run(job, run_name)
+    if found is not None and not found.findings:
         call.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
     if call.as_json:
-        call.answer(found.as_json())
-        raise click.exceptions.Exit(1 if found.findings else 0)
-    found.raise_if_unsound()
+        call.answer({**(found.as_json() if found else {}), **answer})
+        raise click.exceptions.Exit(1 if found and found.findings else 0)
+    if found is not None:
+        found.raise_if_unsound()

@@ -143,7 +143,8 @@ plan_options: Final = all_of(
 run_options: Final = all_of(
     click.option("--accept-changes", is_flag=True, help="Continue although more has changed than `limits:` allow."),
     click.option("--accept-mapping", is_flag=True,
-                 help="Continue although the mapping of a stream without `key:` has changed, and send all its rows."),
+                 help="Continue although the mapping of events has changed: without `key:` all rows are sent; with it, "
+                      "rows whose key is known stay as they were sent."),
     allow_rejected_option(),
     patience_option,
     click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),

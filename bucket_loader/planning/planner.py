@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from bucket_loader.config import Stream, mapping_fingerprint
-from bucket_loader.model import BucketLoaderError, file_digest, make_folder, wire_now, wire_timestamp
+from bucket_loader.model import BucketLoaderError, file_digest, wire_now, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.compact import compact
 from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream
@@ -30,8 +30,6 @@ def make_plan(request: PlanRequest) -> Plan:
         SourceError: a source is refused, cannot be reached, or changed while it was read.
         UsageError: the pipeline file does not fit a source's columns.
     """
-    make_folder(request.folder.parent)
-    request.folder.mkdir(mode=0o700)
     sources = Sources(request)
     streams = [_plan_stream(request, sources, stream, position) for position, stream in enumerate(request.wanted())]
     sources.require_unchanged()

@@ -27,7 +27,7 @@ class PlanRequest:
     Attributes:
         pipeline: the pipeline file.
         base: the folder that its relative paths start from.
-        folder: where the plan goes; made here.
+        folder: where the plan goes; empty.
         run: the run's name.
         as_of: the run's time, aware, UTC.
         interval: start and end, where the scheduler gave them.

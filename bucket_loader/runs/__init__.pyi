@@ -1,4 +1,5 @@
 from .audit import (
+    audit_memory as audit_memory,
     audit_run as audit_run,
 )
 from .backfill import (

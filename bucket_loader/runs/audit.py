@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bucket_loader.model import AuditError, Chunk, UsageError, file_digest
+from bucket_loader.model import AuditError, Chunk, StateError, UsageError, file_digest
 from bucket_loader.planning import Plan, PlannedStream, plan_file
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.lifecycle import find_run
@@ -71,6 +71,29 @@ def audit_run(job: Job, run_name: str) -> Audit:
         chunks = sum(len(_rows(state.ledger, run_name, stream)) for stream in planned.manifest.streams)
     records = sum(stream.records for stream in planned.manifest.streams)
     return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]))
+
+
+def audit_memory(job: Job) -> dict[str, int]:
+    """Hold all that a pipeline remembers against its digests; return how many files and rows that is.
+
+    Raises:
+        StateError: a file is missing, or is not what was written.
+    """
+    state = look_at_state(job.pipeline, job.state_place)
+    if state is None:
+        return {"files": 0, "rows": 0}
+    with closing(state):
+        unsound = state.unsound_memory()
+        files = [file for files in state.ledger.parts().values() for file in files]
+        place = state.files.url(state.layout.name(state.snapshots)) or state.snapshots
+    if unsound:
+        lines = "\n  ".join(unsound)
+        raise StateError(
+            f"what is remembered at {place} is missing, or not what was written:\n  {lines}",
+            hint="restore the files from a backup or from the store's older versions, before the next run: it sends "
+            "nothing without them",
+        )
+    return {"files": len(files), "rows": sum(file.rows for file in files)}
 
 
 def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:

@@ -42,7 +42,8 @@ class RunOptions:
         limit: how many rows of each stream are read at most; then no cursor moves and nothing is removed.
         full: send every user and company, changed or not; never what was appended before.
         accept_changes: go on although more has changed than the file's `limits:` allow.
-        accept_mapping: go on although a stream without `key:` is mapped in a new way, and send all its rows.
+        accept_mapping: go on although a stream that sends its rows once is mapped in a new way: all are sent without
+            `key:`, and with it what is known stays as it was sent.
         allow_rejected: how many rejected rows, or which share of them (`"1%"`), still count as success.
         state: where the memory of runs lies: a folder, or URLs; `.bucket_loader` beside the pipeline file by default.
         wait_for_lock: how long to wait for another copy to end: seconds, or a duration such as `"10m"`.
@@ -84,6 +85,7 @@ class Job:
         listener: told what happens.
         file: the pipeline file itself, for `replay` to find it by; None when there is none.
         has_key: whether the pipeline's key is real; looking at past runs needs none.
+        in_host: whether the process is another program's: what a second signal does is for that one to say.
         stopped: set by a signal: drain.
         signal_number: which one.
         outside: how it sends, and what time it is.
@@ -95,6 +97,7 @@ class Job:
     listener: Listener
     file: Path | None = None
     has_key: bool = True
+    in_host: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT
     outside: Outside = field(default_factory=Outside)

@@ -3,11 +3,11 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
-from bucket_loader.model import SYNCS, StateError, StateUnavailableError
+from bucket_loader.model import SYNCS, StateError, StateUnavailableError, make_folder
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.job import Job, RunOptions
@@ -17,7 +17,7 @@ from bucket_loader.state import Ledger, State
 def make_plan(job: Job, state: State) -> Plan:
     """Make a plan against a state's memory; sends nothing and remembers nothing."""
     options = job.options
-    name = new_run_name(datetime.now(UTC))
+    name = new_run_name(state)
     folder = state.plans / name
     with _told_when_read(job), plan_written_to(folder):
         planned = planner.make_plan(
@@ -54,22 +54,31 @@ def _told_when_read(job: Job) -> Iterator[None]:
 
 @contextmanager
 def plan_written_to(folder: Path) -> Iterator[None]:
-    """Leave nothing of a plan that could not be finished.
+    """Make the folder of a new plan, and leave nothing of a plan that could not be finished.
 
     Raises:
-        StateUnavailableError: the disk refuses.
+        StateUnavailableError: the disk refuses, or there is such a folder: then that one stays as it is.
     """
+    with _explained(folder):
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700)
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Word what the disk says; the sources word their own: this is the disk that the plan goes to."""
     try:
         yield
-    except OSError as error:  # the sources word their own: this is the disk that the plan goes to
-        shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
         raise StateUnavailableError(
             f"the plan cannot be written to {folder.parent}: {error.strerror or error}",
             hint="make room on its disk, or give another with --state; nothing was sent",
         ) from None
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def given_plan(job: Job, state: State, folder: Path) -> Plan:
@@ -93,15 +102,45 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
 
 
 def require_same_mapping(planned: Plan, ledger: Ledger) -> None:
-    """Refuse to send history again because its mapping changed: without `key:` the content is the identity.
+    """Refuse a mapping that is not the one that a stream's memory was made with, where rows are sent once.
+
+    Without `key:` the content is the identity, so all rows would be sent again. With it, rows whose key is known would
+    not be sent, although they are now mapped to other records; a frame or file of other data looks just so.
 
     Raises:
         StateError: it has changed.
     """
     for stream in planned.manifest.streams:
         known = ledger.last_mapping(stream.name)
-        if SYNCS[stream.mode].once and not stream.keyed and known not in {None, stream.mapping} and stream.records:
-            raise _changed_mapping(stream, stream.reformed.get(known or ""))
+        if not SYNCS[stream.mode].once or known in {None, stream.mapping}:
+            continue
+        if stream.keyed and ledger.meta(_accepted(stream)) == stream.mapping:
+            continue
+        form = stream.reformed.get(known or "")
+        if stream.keyed and stream.counts.unchanged and form is None:
+            raise _keys_known(stream)
+        if not stream.keyed and stream.records:
+            raise _changed_mapping(stream, form)
+
+
+def accept_mapping(planned: Plan, ledger: Ledger) -> None:
+    """Note that what is known by its key stays as it was sent: a run without new rows leaves nothing to tell it by."""
+    for stream in planned.manifest.streams:
+        if stream.keyed and ledger.last_mapping(stream.name) not in {None, stream.mapping}:
+            ledger.note(**{_accepted(stream): stream.mapping})
+
+
+def _accepted(stream: PlannedStream) -> str:
+    return f"accepted mapping of {stream.name}"
+
+
+def _keys_known(stream: PlannedStream) -> StateError:
+    return StateError(
+        f"stream {stream.name!r}: the mapping has changed, and the keys of {stream.counts.unchanged:,} rows were sent "
+        "with the earlier one: those rows would not be sent",
+        hint="for other data give another `name:`; or undo the change; or go on with --accept-mapping: what is known "
+        "by its key stays as it was sent",
+    )
 
 
 def _changed_mapping(stream: PlannedStream, form: str | None) -> StateError:
@@ -148,6 +187,12 @@ def _as_of(options: RunOptions) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def new_run_name(now: datetime) -> str:
-    """Return the name of a run that begins now; names sort as runs do."""
-    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
+def new_run_name(state: State) -> str:
+    """Return the name of a run that begins now: the time, or the next millisecond that has no run yet.
+
+    Names sort as runs do, unless the clock goes back. A clock that stands gives several runs one time.
+    """
+    now = datetime.now(UTC)
+    while state.has_heard_of(name := f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"):
+        now += timedelta(milliseconds=1)
+    return name

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import KINDS, StateUnavailableError, bool_array, int64_array, make_folder, ranges
+from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
 from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
@@ -153,6 +153,12 @@ def _merge_memory(state: State, stream: str, run_name: str) -> None:
     if len(files) <= snapshots.PARTS_MAX:
         return
     merged = merged_file(files[-1])
-    rows = snapshots.merge(state.memory()[stream], state.snapshots / merged)
+    try:
+        parts = state.memory_of(stream)
+    except StateUnavailableError:
+        raise
+    except StateError:
+        return  # damaged since it was compared with: the next run refuses it before it sends
+    rows = snapshots.merge(parts, state.snapshots / merged)
     state.ledger.replace_memory(stream, files, state.keep_part(merged, rows), run_name)
     state.forget_parts(files)

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import io
-import re
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import IO, Final
 
 from bucket_loader.config import Pipeline
 from bucket_loader.model import StateError, StateLockedError, make_folder, sync
+from bucket_loader.state.identity import NOTES, Identity, Notes, notes_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.ledger.connecting import Server, Waiting
@@ -25,10 +25,26 @@ FOLDER: Final = ".bucket_loader"
 _MARK: Final = "belongs-to"  # what a store holds of the ledger that names its files
 
 
-def layout_of(pipeline: Pipeline, state: Path) -> StateLayout:
-    """Return where a pipeline's state lies: a name, a host and an environment have one together."""
-    parts = (pipeline.name, pipeline.destination.environment, pipeline.destination.host)
-    return StateLayout(state / "@".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part) for part in parts))
+def layout_of(identity: Identity, place: StatePlace) -> StateLayout:
+    """Return where a state lies.
+
+    Raises:
+        StateError: what lies there is another pipeline's.
+    """
+    name = identity.folder_there(lambda name: _noted(place, StateLayout(place.folder / name)))
+    return StateLayout(place.folder / name)
+
+
+def _noted(place: StatePlace, layout: StateLayout) -> Notes | None:
+    """Return what a state notes of whose it is; None when there is no such state."""
+    if place.ledger is not None and (database := look(Server(place.ledger), schema_of(layout.root.name))) is not None:
+        with contextlib.closing(database):
+            return notes_of(Ledger(database))
+    if place.ledger is None and layout.ledger.exists():
+        with contextlib.closing(Ledger(layout.ledger)) as ledger:
+            return notes_of(ledger)
+    is_there = any(path.exists() for path in (layout.ledger, layout.snapshots, layout.plans))
+    return dict.fromkeys(NOTES) if is_there else None  # its ledger is lost: opening it says so
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,8 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
         StateError: one is expected and there is none; the key is another one; the ledger is damaged.
         StateLockedError: another copy is running on it.
     """
-    wanted, layout = wanted or Wanted(), layout_of(pipeline, place.folder)
+    wanted, identity = wanted or Wanted(), Identity.of(pipeline)
+    layout = layout_of(identity, place)
     root = layout.root
     if wanted.expect and place.ledger is None and not layout.ledger.exists():
         raise _not_there(str(root))
@@ -73,6 +90,7 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
             sync(folder)  # names that a death may have left unsynced
         ledger = Ledger(layout.ledger) if place.ledger is None else _ledger_of(place.ledger, layout, wanted)
         undo.callback(ledger.close)
+        identity.claim(ledger, str(root) if place.ledger is None else ledger.database.name)
         state = State(layout, ledger, lock, _files(place, root))
         if place.ledger is not None:
             _require_same_store(state, place)
@@ -155,20 +173,24 @@ def _mark_of(files: Files) -> str:
 
 def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
     """Open a state to read in it, beside a run that may be using it; None when there is none."""
-    layout = layout_of(pipeline, place.folder)
+    identity = Identity.of(pipeline)
+    layout = layout_of(identity, place)
     root = layout.root
-    if place.ledger is not None:
-        database = look(Server(place.ledger), schema_of(root.name))
-        if database is None:
-            return None
-        with contextlib.ExitStack() as undo:
+    with contextlib.ExitStack() as undo:
+        if place.ledger is not None:
+            database = look(Server(place.ledger), schema_of(root.name))
+            if database is None:
+                return None
             undo.callback(database.close)
             state = State(layout, Ledger(database), io.BytesIO(), _files(place, root))
-            undo.pop_all()
-        return state
-    if not layout.ledger.exists():
-        return None
-    return State(layout, Ledger(layout.ledger), layout.lock.open("rb"))
+        elif layout.ledger.exists():
+            state = State(layout, Ledger(layout.ledger), layout.lock.open("rb"))
+            undo.callback(state.close)
+        else:
+            return None
+        identity.require_mine(notes_of(state.ledger), str(root))
+        undo.pop_all()
+    return state
 
 
 def _take(lock: IO[bytes], root: Path, waiting: Waiting) -> None:

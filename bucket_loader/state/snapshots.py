@@ -264,6 +264,18 @@ def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path], key
     )
 
 
+def rows_of(part: Path) -> int:
+    """Return how many rows a part has.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return int(pq.read_metadata(part).num_rows)
+    except pa.ArrowException as error:
+        raise OSError(f"{part}: {error}") from None
+
+
 def _has_ids(part: Path) -> bool:
     return "ids" in pq.read_schema(part).names
 

@@ -1,10 +1,13 @@
 """An opened state: its ledger, and its files, brought here where this disk lacks them."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from bucket_loader.model import DISK, Disk, StateError, file_digest, make_folder, written_whole
+from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest, make_folder, written_whole
+from bucket_loader.state import snapshots
 from bucket_loader.state.layout import MANIFEST, StateLayout
 from bucket_loader.state.ledger import Ledger, SnapshotFile
 from bucket_loader.state.store import Files
@@ -65,33 +68,72 @@ class State:
         found = self.files.listed(self.layout.name(self.layout.plan(run)))
         return sorted((one.name for one in found), key=_manifest_last)
 
+    def has_heard_of(self, run: str) -> bool:
+        """Whether anything here has a run's name: a run, a plan, dead letters."""
+        paths = (self.layout.plan(run), self.layout.letters(run))
+        return (
+            any(os.path.lexists(path) for path in paths)
+            or any(row.run == run for row in self.ledger.runs())
+            or bool(self._stored_plan(run) or self._stored_letters(run))
+        )
+
+    # --- memory --------------------------------------------------------------------------------------------------
+
     def memory(self) -> dict[str, list[Path]]:
         """Return each stream's files of memory, oldest first, fetched where this disk lacks them.
 
         Raises:
             StateError: one is missing, or is not what was written.
         """
-        known = self.ledger.parts()
-        return {stream: [self._fetched(stream, file) for file in files] for stream, files in known.items()}
+        return {stream: self.memory_of(stream) for stream in self.ledger.parts()}
 
-    def _fetched(self, stream: str, file: SnapshotFile) -> Path:
+    def memory_of(self, stream: str) -> list[Path]:
+        """Return a stream's files of memory, oldest first.
+
+        Raises:
+            StateError: one is missing, or is not what was written.
+        """
+        return [self._as_written(stream, file) for file in self.ledger.parts().get(stream, [])]
+
+    def _as_written(self, stream: str, file: SnapshotFile) -> Path:
+        """Return a file of memory that is what the ledger has noted; with a store, of its copy there."""
         path = self.layout.snapshot(file.file)
-        if path.exists():
-            return path
         name = self.layout.name(path)
-        if not self.files.fetch(name):
-            raise StateError(
-                f"a part of what stream {stream!r} remembers is missing: {self.files.url(name) or path}",
-                hint="give the --state that it was kept in, or restore the file from a backup; without it everything "
-                "would count as new, so nothing is sent",
-            )
-        if file.digest is not None and file_digest(path) != file.digest:
-            path.unlink()
-            raise StateError(
-                f"{self.files.url(name)} is not what was written there",
-                hint="restore it from a backup, or from the store's older versions; nothing is sent",
-            )
-        return path
+        place = self.files.url(name)
+        if _is_as_written(path, file):
+            return path
+        if place is not None:
+            path.unlink(missing_ok=True)  # this disk holds copies alone
+            if self.files.fetch(name) and _is_as_written(path, file):
+                return path
+        what = "is not what was written there" if os.path.lexists(path) else "is missing"
+        if place is not None:
+            path.unlink(missing_ok=True)
+        raise StateError(
+            f"a part of what stream {stream!r} remembers {what}: {place or path}",
+            hint="restore the file from a backup or from the store's older versions, or give the --state that it was "
+            "kept in; without it everything would count as new, so nothing is sent",
+        )
+
+    def unsound_memory(self) -> list[str]:
+        """Read all that is remembered, on this disk and in the store; return which files are not what was written."""
+        named = [(stream, file) for stream, files in self.ledger.parts().items() for file in files]
+        found = [(stream, file) for stream, file in named if not self._is_sound(file)]
+        left = self.ledger.parts()  # a run may have merged some meanwhile
+        return [f"{file.file} of stream {stream!r}" for stream, file in found if file in left.get(stream, [])]
+
+    def _is_sound(self, file: SnapshotFile) -> bool:
+        path = self.layout.snapshot(file.file)
+        name = self.layout.name(path)
+        if self.files.url(name) is None:
+            return _is_as_written(path, file)
+        try:
+            data = b"".join(self.files.read(name))
+        except StateUnavailableError:
+            raise
+        except StateError:
+            return False
+        return hashlib.sha256(data).hexdigest() == file.digest and (not path.exists() or _is_as_written(path, file))
 
     def keep_part(self, file: str, rows: int) -> SnapshotFile:
         """Make a new file of memory outlive this disk; returns what the ledger is to name."""
@@ -149,6 +191,16 @@ class State:
         """Close the ledger and let the next run in."""
         self.ledger.close()
         self._lock.close()
+
+
+def _is_as_written(path: Path, file: SnapshotFile) -> bool:
+    """Whether a file of memory is there, and holds what was written; ledgers of old know no digest but its rows."""
+    try:
+        if file.digest is None:
+            return snapshots.rows_of(path) == file.rows
+        return file_digest(path) == file.digest
+    except OSError:
+        return False
 
 
 def _manifest_last(name: str) -> bool:

@@ -384,7 +384,7 @@ def test_a_frame_is_loaded_with_the_same_engine(tmp_path, emulator):
         {"id": ["00123", "2"], "seats": [5.0, float("nan")], "when": pd.to_datetime(["2025-01-01", None], utc=True)}
     )
     words = {
-        "record": "company", "fields": {"companyId": "id", "attributes": "*"}, "state": tmp_path,
+        "record": "company", "fields": {"companyId": "id", "attributes": "*"}, "state": tmp_path, "name": "seats",
         "destination": {"base_url": emulator.url, "key": KEY},
     }  # fmt: skip
 
@@ -401,7 +401,7 @@ def test_a_frame_is_loaded_with_the_same_engine(tmp_path, emulator):
 def test_a_summary_can_raise(tmp_path, emulator):
     """`raise_for_status` raises what the command line would have exited with."""
     summary = load(
-        pd.DataFrame({"id": ["1", None]}), record="user", fields={"userId": "id"}, state=tmp_path,
+        pd.DataFrame({"id": ["1", None]}), record="user", fields={"userId": "id"}, state=tmp_path, name="x",
         destination={"base_url": emulator.url, "key": KEY},
     )  # fmt: skip
 

@@ -144,6 +144,27 @@ def test_memory_that_is_lost_is_never_taken_for_new_rows(pod, emulator, s3, harm
     assert emulator.state()["requests"] == 5
 
 
+def test_a_damaged_copy_is_fetched_again_and_a_damaged_object_is_found(pod, emulator, s3):
+    """What lies on this disk is a copy; `audit --memory` reads the store's own."""
+
+    def command(*words):
+        return Workplace.command_of(
+            pod, words[0], str(pod.folder / "pipeline.yaml"), *words[1:], BUCKET_LOADER_STATE=pod.state
+        )
+
+    pod.run()
+    (copy,) = pod.folder.glob(".bucket_loader/*/snapshots/*.parquet")
+    data = copy.read_bytes()
+    copy.write_bytes(data[:-1])
+    assert (command("audit", "--memory").exit_code, command("run", "--json").summary["requests"]) == (2, 0)
+    assert copy.read_bytes() == data
+    assert command("audit", "--memory").exit_code == 0
+    (part,) = objects(s3, pod, "snapshots/")
+    s3.put(part.removeprefix(f"{stores.BUCKET}/"), data[:-1])
+    assert command("audit", "--memory").exit_code == 2
+    assert emulator.state()["requests"] == 5
+
+
 def test_memory_that_is_lost_on_a_disk_is_told_as_well(workplace, emulator):
     """The same in a folder."""
     workplace.write("accounts.csv", "id\na\n")

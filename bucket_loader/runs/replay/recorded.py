@@ -30,7 +30,6 @@ def recorded_plan(replaying: Replaying) -> tuple[Plan, list[Replay]]:
     except StateError as error:
         error.hint = "its plan holds what was recorded; without it, replay through today's mapping: --remap"
         raise
-    replaying.folder.mkdir(mode=0o700)
     streams: list[PlannedStream] = []
     replays: list[Replay] = []
     for old in before.manifest.streams:

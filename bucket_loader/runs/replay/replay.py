@@ -6,7 +6,6 @@ The file says which rows; the plan that rejected them says what was recorded. A 
 does is noted with it. What a later run has delivered under the same key is left alone.
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bucket_loader.model import StateError
@@ -32,7 +31,7 @@ def replay_file(job: Job, file: Path, *, remap: bool) -> Summary:
     letters = read_letters(brought(job, file))
 
     def new_run(job: Job, state: State) -> Summary:
-        replaying = Replaying(job, state, letters, _run_of(state, letters), new_run_name(datetime.now(UTC)))
+        replaying = Replaying(job, state, letters, _run_of(state, letters), new_run_name(state))
         if not any(replaying.fresh(stream) for stream in letters.streams()):
             return replaying.nothing_to_do()
         with plan_written_to(replaying.folder):

@@ -181,6 +181,8 @@ class PostgresDatabase:
     def _require_mine(self) -> None:
         if self._lost is not None:
             raise self._lost
+        if self._closed.is_set():  # and it does not reconnect for a worker that was left behind by a host's Ctrl-C
+            raise StateUnavailableError(f"the ledger ({self.name}) is closed", hint="run the same command again")
 
     def _lose(self, error: StateError) -> NoReturn:
         """Stop for good: somebody else owns the state, or nobody can tell."""

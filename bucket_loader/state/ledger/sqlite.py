@@ -96,8 +96,9 @@ class SqliteDatabase:
         """Return: the lock goes with the process."""
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
+        with self._lock:
+            self._connection.close()
 
 
 def _unwritable(error: sqlite3.OperationalError) -> StateUnavailableError:
