@@ -12,14 +12,14 @@ class Connection(Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open, as far as is known here: `begin` will not wait for an answer."""
+        """Whether it is open, as far as is known here: `begin` will only send."""
 
     @property
     def is_connected(self) -> bool:
         """Whether it is open; asks the system."""
 
     def begin(self, body: bytes) -> None:
-        """Send a body; while no connection is open, this waits for its answer too."""
+        """Send a body; while no connection is open, this waits for one."""
 
     def end(self) -> Outcome:
         """Wait for the answer to what was begun, and return what it came to."""

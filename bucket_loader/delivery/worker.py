@@ -113,7 +113,7 @@ class Worker:
         return pool.take_closed()
 
     def _leave_the_rest(self) -> None:
-        """Keep one chunk: who opens a connection waits for its answer, and others can lead, and send, meanwhile."""
+        """Keep one chunk: who opens a connection waits for it, and others can lead, and send, meanwhile."""
         while len(self._waiting) > 1:
             self._shared.queue.pass_on(self._waiting.pop())
         self._shared.queue.step_back(self)

@@ -46,7 +46,7 @@ class Client:
 
     @property
     def is_open(self) -> bool:
-        """Whether its connection is open, as far as is known here: `begin` will not wait for an answer."""
+        """Whether its connection is open, as far as is known here: `begin` will only send."""
         return self._connection.is_open
 
     @property
@@ -65,7 +65,7 @@ class Client:
         return self.end()
 
     def begin(self, body: bytes) -> None:
-        """Send a body; while no connection is open, this waits for its answer too."""
+        """Send a body; while no connection is open, this waits for one."""
         self._begin("POST", self._route.url, body)
 
     def end(self) -> Outcome:

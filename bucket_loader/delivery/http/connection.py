@@ -1,16 +1,15 @@
 """One connection to the API: opened by `requests`, then spoken over directly.
 
-`requests` finds the way (proxy, certificates, timeouts), and its connection makes the first exchange. Those after it
-are the same bytes with another body, so they need no more than a send and a parser. What `requests` leaves open (TRAPS
-section 1) is closed here: a deadline over the whole attempt, a cap on the answer, and the knowledge whether any byte of
-the request left this machine.
+`requests` finds the way (proxy, certificates), urllib3 opens it and words the head of a request. All exchanges are
+alike from there on: a send and a parser. What `requests` leaves open (TRAPS section 1) is closed here: a deadline over
+the whole attempt, after which nothing is sent, a cap on the answer, and the knowledge whether any byte of the request
+left this machine.
 """
 
 import contextlib
-import re
+import http.client
 import ssl
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,8 +18,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.response import BaseHTTPResponse
+from urllib3.util.proxy import connection_requires_http_tunnel
+from urllib3.util.ssl_match_hostname import CertificateError
 
+from bucket_loader.delivery.http.addresses import connect
 from bucket_loader.delivery.http.parser import Answer, Parsed
 from bucket_loader.delivery.http.watchdog import Trace, Watchdog
 
@@ -29,7 +30,7 @@ CONNECT_S_MAX: Final = 10.0
 PATH_KEY: Final = "/:key"  # stands for the key in a URL, wherever anybody could see it
 _RECEIVED_AT_ONCE: Final = 65_536  # bytes
 _TOO_LATE: Final = "the answer takes too long"
-_LENGTH: Final = re.compile(rb"(?<=\r\nContent-Length: )\d+")
+_TOO_LATE_TO_SEND: Final = "the time was over before anything could be sent"
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,31 @@ class Route:
     key_in_path: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How requests says to get to a URL.
+
+    Attributes:
+        pool: urllib3's, which knows the host, the proxy and the certificates.
+        target: what to ask it for.
+        tunnels: whether a proxy passes everything on unread.
+    """
+
+    pool: Any
+    target: str
+    tunnels: bool
+
+
 class Connection:
-    """Makes one exchange after the other; every error is `requests`', urllib3's or the system's own."""
+    """Makes one exchange after the other; every error is urllib3's or the system's own."""
 
     def __init__(self, route: Route, watchdog: Watchdog) -> None:
         self.trace = Trace()
         self._route = route
         self._watchdog = watchdog
         self._adapter = _Adapter(self.trace, route.key if route.key_in_path else None)
-        self._ways: dict[str, tuple[Any, str]] = {}  # urllib3's pool, and the path to ask it for
-        self._headers = _headers(route)
-        self._timeout = urllib3.Timeout(connect=min(CONNECT_S_MAX, route.timeout_s), read=route.timeout_s)
-        self._head: tuple[bytes, bytes] | None = None  # of the last POST, before and after its length
+        self._ways: dict[str, _Way] = {}
+        self._heads: dict[tuple[str, str], tuple[bytes, bytes]] = {}  # by method and URL: before and after the length
         self._answer: Answer | None = None
         self._parsed = Parsed()
         self._busy = False
@@ -74,17 +88,19 @@ class Connection:
         """Close it for good."""
         self._watchdog.forget(self.trace)
         self.disconnect()
+        self._adapter.close()
 
     def disconnect(self) -> None:
         """Close it; the next exchange opens another."""
-        self._head, self._busy = None, False
-        self._ways.clear()
-        self._adapter.close()
+        self._busy = False
+        if self.trace.connection is not None:
+            self.trace.connection.close()
+        self.trace.connection = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it is open and free, as far as is known here: the next POST will only be sent."""
-        return self._head is not None and not self._busy and self.trace.connection.sock is not None
+        """Whether it is open and free, as far as is known here: the next request will only be sent."""
+        return self.trace.connection is not None and not self._busy
 
     @property
     def is_connected(self) -> bool:
@@ -98,30 +114,35 @@ class Connection:
         return None if self._answer is not None else self.trace.socket
 
     def send(self, method: str, url: str, body: bytes | None) -> None:
-        """Send a request; over a connection that is not open yet, wait for its answer as well."""
+        """Send a request; waits for a connection when none is open.
+
+        Raises:
+            OSError: it could not be opened, or sent, in time; `trace` says whether anything was.
+        """
         trace, is_kept = self.trace, self.is_connected
-        if self._busy or (self.is_open and not is_kept):
+        if not is_kept:
             self.disconnect()  # what may still come over it must not be taken for this one's answer
         trace.deadline = time.monotonic() + self._route.timeout_s
         trace.sent = trace.written = trace.expired = False
-        self._answer, self._busy = None, True
+        self._answer, self._busy, self._parsed = None, True, Parsed()
         try:
-            if is_kept and body is not None:
-                self._send(body)
-            else:
-                self._answer = self._exchange(method, url, body)
+            if not is_kept:
+                self._open(self._way(url))
+            self._write(self._head(method, url), body)
         except BaseException:
             trace.deadline = float("inf")
             raise
 
-    def _send(self, body: bytes) -> None:
-        assert self._head is not None  # noqa: S101  # narrows the type
-        trace, (before, after) = self.trace, self._head
-        self._parsed = Parsed()
+    def _write(self, head: tuple[bytes, bytes], body: bytes | None) -> None:
+        trace = self.trace
+        if trace.expired or time.monotonic() > trace.deadline:
+            trace.expired = True
+            raise OSError(_TOO_LATE_TO_SEND)
         trace.sent = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before
-            trace.socket.sendall(b"%b%d%b" % (before, len(body), after))
-            trace.socket.sendall(body)
+            trace.socket.sendall(head[0] if body is None else b"%b%d%b" % (head[0], len(body), head[1]))
+            if body is not None:
+                trace.socket.sendall(body)
             trace.written = True
 
     def receive(self) -> Answer:
@@ -161,44 +182,59 @@ class Connection:
                     self.trace.socket.settimeout(timeout_s)
         return self._answer is not None
 
-    def _exchange(self, method: str, url: str, body: bytes | None) -> Answer:
-        pool, path = self._ways.get(url) or self._way(url)
-        self._head = None
-        response = pool.urlopen(
-            method,
-            path,
-            body=body,
-            headers=self._headers,
-            timeout=self._timeout,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-            decode_content=False,
-        )
-        with _closed(response):
-            answer = Answer(
-                response.status,
-                {name.lower(): value for name, value in response.headers.itermerged()},
-                _read(response, self.trace),
-            )
-        if body is not None:
-            before, _, after = _LENGTH.sub(b"\0", self.trace.head, count=1).partition(b"\0")
-            self._head = before, after
-        return answer
-
-    def _way(self, url: str) -> tuple[Any, str]:
+    def _way(self, url: str) -> _Way:
         """Let requests find the way to a URL, its proxy and its certificates: once, since it takes longer than a post.
 
         What `requests.Session` does besides (cookies, redirects, the environment) is what must not happen here.
         """
-        request = requests.Request("POST", url).prepare()
-        proxies = {"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None
-        verify = self._route.ca_bundle or True
-        pool = self._adapter.get_connection_with_tls_context(request, verify, proxies=proxies)
-        self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]  # requests has no types there
-        self._ways[url] = pool, self._adapter.request_url(request, proxies)
+        if url not in self._ways:
+            request = requests.Request("POST", url).prepare()
+            proxies = {"http": self._route.proxy, "https": self._route.proxy} if self._route.proxy else None
+            verify = self._route.ca_bundle or True
+            pool: Any = self._adapter.get_connection_with_tls_context(request, verify, proxies=proxies)
+            self._adapter.cert_verify(pool, url, verify, None)  # type: ignore[no-untyped-call]  # requests has no types there
+            tunnels = connection_requires_http_tunnel(pool.proxy, pool.proxy_config, pool.scheme)
+            self._ways[url] = _Way(pool, self._adapter.request_url(request, proxies), tunnels)
         return self._ways[url]
+
+    def _open(self, way: _Way) -> None:
+        """Connect, by way of the proxy and under TLS, within the attempt's time; the watchdog ends what takes longer.
+
+        Raises:
+            OSError: it could not be opened, in time; or it was ended before anything was sent.
+        """
+        trace, timeout_s = self.trace, self._route.timeout_s
+        trace.socket = None  # until there is one, the watchdog has nothing to end
+        connection = way.pool._new_conn()  # noqa: SLF001  # urllib3 has no other way to open one without a request
+        connection.timeout = min(CONNECT_S_MAX, timeout_s)
+        try:
+            if way.tunnels:
+                way.pool._prepare_proxy(connection)  # noqa: SLF001  # as above
+            else:
+                connection.connect()
+            _check_open(connection, timeout_s)
+        except (ssl.SSLError, CertificateError) as error:
+            connection.close()
+            raise urllib3.exceptions.SSLError(error) from error
+        except http.client.HTTPException as error:  # of a proxy
+            connection.close()
+            raise urllib3.exceptions.ProxyError("the proxy's answer is not HTTP", error) from error
+        except BaseException:
+            connection.close()
+            raise
+        trace.connection, trace.socket = connection, connection.sock
+
+    def _head(self, method: str, url: str) -> tuple[bytes, bytes]:
+        """Return what is sent before a body, as urllib3 words it, in two parts: its length comes between."""
+        if (method, url) not in self._heads:
+            way, written = self._way(url), bytearray()
+            writer: Any = way.pool.ConnectionCls(way.pool.host, way.pool.port)
+            writer.send = written.extend  # it is asked for the words alone
+            headers = _headers(self._route) | ({} if way.tunnels else dict(way.pool.proxy_headers))
+            writer.request(method, way.target, b"" if method == "POST" else None, headers)
+            before, length, after = bytes(written).partition(b"\r\nContent-Length: 0\r\n")
+            self._heads[method, url] = (before + length[:-3], length[-2:] + after) if length else (before, b"")
+        return self._heads[method, url]
 
     def _read_on(self) -> None:
         trace, parsed = self.trace, self._parsed
@@ -211,7 +247,19 @@ class Connection:
             return
         if not parsed.keeps_open:
             trace.connection.close()
+            trace.connection = None
         self._answer = Answer(parsed.status, parsed.headers, b"".join(parsed.body))
+
+
+def _check_open(connection: Any, timeout_s: float) -> None:  # noqa: ANN401  # urllib3's
+    """Let a new connection wait for so many seconds at most.
+
+    Raises:
+        OSError: its server has ended it already. Under TLS tickets may come, so there that shows later.
+    """
+    connection.sock.settimeout(timeout_s)
+    if not isinstance(connection.sock, ssl.SSLSocket) and not connection.is_connected:
+        raise ConnectionResetError("the connection was ended before anything was sent")
 
 
 def _headers(route: Route) -> dict[str, str]:
@@ -222,31 +270,6 @@ def _headers(route: Route) -> dict[str, str]:
         "Accept-Encoding": "identity",
         "User-Agent": "bucket-loader",
     }
-
-
-@contextlib.contextmanager
-def _closed(response: BaseHTTPResponse) -> Iterator[None]:
-    """Return the connection to its pool when the whole answer was read, and close it otherwise."""
-    try:
-        yield
-    finally:
-        response.close()
-        response.release_conn()
-
-
-def _read(response: BaseHTTPResponse, trace: Trace) -> bytes:
-    """Read an answer, at most `ANSWER_BYTES_MAX` bytes of it.
-
-    Raises:
-        OSError: it is longer, or is cut short.
-    """
-    answer = bytearray()
-    while part := response.read1(_RECEIVED_AT_ONCE, decode_content=False):
-        answer += part
-        _check(len(answer), trace)
-    if trace.expired:  # the watchdog ended it: that is not the answer's own end
-        raise OSError(_TOO_LATE)
-    return bytes(answer)
 
 
 def _check(received: int, trace: Trace) -> None:
@@ -286,32 +309,20 @@ class _Adapter(HTTPAdapter):
 
 
 def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str | None) -> type[Any]:
-    """Make a pool class whose connections note themselves, and when the first byte of a request leaves."""
+    """Make a pool class whose connections keep to an attempt's time, and alone know the key of a path."""
 
     class Traced(connection):  # type: ignore[misc]
-        def connect(self) -> None:
-            try:
-                super().connect()
-            finally:
-                trace.sent = False  # what was sent to a proxy so far is not the request
-            trace.connection, trace.socket = self, self.sock
+        def _new_conn(self) -> Any:  # noqa: ANN401  # urllib3's own signature
+            deadline = min(trace.deadline, time.monotonic() + self.timeout)
+            made = connect(self._dns_host.strip("[]"), self.port, deadline, self.socket_options or ())
+            made.settimeout(self.timeout)
+            trace.socket = made  # the watchdog ends a proxy or a handshake that takes too long
+            return made
 
         def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # http.client's own signature
             # Only here does the key come into a path: URLs stand in exceptions, and urllib3 logs them.
             if path_key is not None:
                 url = url.replace(f"{PATH_KEY}/", f"/{path_key}/", 1)
-            trace.head = b""
             super().putrequest(method, url, *arguments, **options)
-
-        def request(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # urllib3's own signature
-            super().request(*arguments, **options)
-            trace.written = True
-
-        def send(self, data: Any) -> None:  # noqa: ANN401  # http.client's own signature
-            trace.head = trace.head or data
-            if self.sock is None:
-                self.connect()
-            trace.connection, trace.socket, trace.sent = self, self.sock, True
-            super().send(data)
 
     return type("TracedPool", (pool,), {"ConnectionCls": Traced})

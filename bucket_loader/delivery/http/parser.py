@@ -1,12 +1,33 @@
-"""An answer as it comes, read by httptools."""
+"""An answer as it comes, read by httptools.
 
+What is legal is read at once. What is not, and common all the same, is read again with its head put in order; that is
+doubtful, and ends the connection: where the next answer begins is not certain.
+"""
+
+import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httptools
 
-_CONTINUE: Final = 100
+_SWITCHING: Final = 101  # the one answer below 200 that another does not follow
+_INTERIM: Final = range(100, 200)
+_CUT_SHORT: Final = "the answer is cut short"
+_NOT_HTTP: Final = "the answer is not HTTP"
+_HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")  # a header may go on in the next line, as it was done long ago
+_LINE_END: Final = re.compile(rb"\r?\n")
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH, _CODING = b"content-length", b"transfer-encoding"
+_LENIENCIES: Final = (
+    "lenient_headers",
+    "lenient_chunked_length",
+    "lenient_version",
+    "lenient_optional_cr_before_lf",
+    "lenient_spaces_after_chunk_size",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +49,20 @@ class Parsed:
     """An answer as far as it has come; `httptools` calls the methods that begin with `on_`."""
 
     def __init__(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self.bytes = 0
+        self._came: list[bytes] = []
+        self._doubtful: bytes | None = None  # what came of a head that is to be put in order
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parser: Any = httptools.HttpResponseParser(self)
         self.complete = False
         self.status = 0
         self.keeps_open = False
         self.headers: dict[str, str] = {}
         self.body: list[bytes] = []
-        self.bytes = 0
         self._surplus = False
+        self._is_doubtful = False
 
     def feed(self, data: bytes, *, at_end: bool) -> None:
         """Read on.
@@ -44,19 +71,63 @@ class Parsed:
             OSError: it is cut short, or no HTTP.
         """
         self.bytes += len(data)
+        self._came.append(data)
         try:
             if data:
-                self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.keeps_open = False
+                self._feed(data)
         except httptools.HttpParserError:
             self.keeps_open = False
             if not self.complete:
-                raise OSError("the answer is not HTTP") from None
+                self._read_again()
         if at_end and not self.complete:
-            if not self.status or {"content-length", "transfer-encoding"} & self.headers.keys():
-                raise OSError("the answer is cut short")
-            self.complete, self.keeps_open = True, False
+            self._end()
+        if self.complete and self.status < _INTERIM.start:
+            raise OSError(_NOT_HTTP)
+
+    def _feed(self, data: bytes) -> None:
+        if self._doubtful is not None:
+            data = self._in_order(self._doubtful + data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.keeps_open = False
+
+    def _read_again(self) -> None:
+        """Read all that came as leniently as it can be meant; what cannot is no HTTP."""
+        if self._is_doubtful:
+            raise OSError(_NOT_HTTP)
+        self._begin()
+        self._is_doubtful, self._doubtful = True, b""
+        self._parser.set_dangerous_leniencies(**dict.fromkeys(_LENIENCIES, True))
+        try:
+            self._feed(b"".join(self._came))
+        except httptools.HttpParserError:
+            if not self.complete:
+                raise OSError(_NOT_HTTP) from None
+
+    def _in_order(self, came: bytes) -> bytes:
+        """Feed heads, put in order, until one is not followed by another; return what is the body's."""
+        while not self.status:
+            if (end := _HEAD_END.search(came)) is None:
+                self._doubtful = came
+                return b""
+            self._parser.feed_data(_tidied(came[: end.start()].lstrip()))
+            came = came[end.end() :]
+        self._doubtful = None
+        return came
+
+    def _end(self) -> None:
+        """Take the connection's end for the answer's, where it can be."""
+        if "chunked" in self.headers.get("transfer-encoding", ""):
+            with contextlib.suppress(httptools.HttpParserError):
+                self._parser.feed_data(b"\r\n")  # the empty last chunk is there: only the line after it is missing
+        elif not self.status or {"content-length", "transfer-encoding"} & self.headers.keys():
+            raise OSError(_CUT_SHORT)
+        else:
+            self.complete = True
+        self.keeps_open = False
+        if not self.complete:
+            raise OSError(_CUT_SHORT)
 
     def on_message_begin(self) -> None:
         """Another answer after the one that was asked for ends the connection."""
@@ -80,8 +151,33 @@ class Parsed:
             self.body.append(body)
 
     def on_message_complete(self) -> None:
-        """See the end; what only says that the body may come is not the answer."""
-        if self.status == _CONTINUE and not self.complete:
+        """See the end; what only says that an answer will come is not the answer."""
+        if self.status in _INTERIM and self.status != _SWITCHING and not self.complete:
             self.status, self.headers = 0, {}
         elif not self._surplus:
-            self.complete, self.keeps_open = True, self._parser.should_keep_alive()
+            self.complete = True
+            self.keeps_open = not self._is_doubtful and self._parser.should_keep_alive()
+
+
+def _tidied(head: bytes) -> bytes:
+    """Return a head that says once how long the body is: in chunks, in bytes, or to the connection's end.
+
+    Lines that are no headers are left out. Of a length and chunks, chunks are meant (RFC 9112, 6.3).
+
+    Raises:
+        OSError: it gives two lengths.
+    """
+    first, *lines = _LINE_END.split(_FOLD.sub(b" ", head))
+    named = [(name.strip(), value.strip()) for name, colon, value in (line.partition(b":") for line in lines) if colon]
+    fields = [(name, value) for name, value in named if _NAME.fullmatch(name)]
+    lengths = {one.strip() for name, value in fields if name.lower() == _LENGTH for one in value.split(b",")}
+    codings = [one.strip() for name, value in fields if name.lower() == _CODING for one in value.lower().split(b",")]
+    codings = [one for one in codings if one != b"identity"]
+    if len(lengths) > 1:
+        raise OSError(_NOT_HTTP)
+    kept = [(name, value) for name, value in fields if name.lower() not in (_LENGTH, _CODING)]
+    if codings:
+        kept.append((_CODING, b", ".join(codings)))
+    elif lengths:
+        kept.append((_LENGTH, lengths.pop()))
+    return b"\r\n".join([first, *(b"%b: %b" % field for field in kept), b"", b""])

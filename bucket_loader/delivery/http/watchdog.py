@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 
@@ -16,8 +16,7 @@ class Trace:
         sent: the first byte of the request has left.
         written: the last one has.
         connection: urllib3's.
-        socket: the connection's; it outlives it while an answer is read that ends with the connection.
-        head: what was sent before the body.
+        socket: the connection's, also while it is being opened.
         deadline: when the attempt has to end, of the monotonic clock.
         expired: it was ended for that.
     """
@@ -26,7 +25,6 @@ class Trace:
     written: bool = False
     connection: Any = None
     socket: Any = None
-    head: bytes = field(default=b"", repr=False)
     deadline: float = float("inf")
     expired: bool = False
 

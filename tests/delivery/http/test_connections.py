@@ -23,6 +23,7 @@ from scripted_server import (
 )
 from urllib3.exceptions import SSLError
 
+from bucket_loader.delivery.http import connection
 from bucket_loader.delivery.http.unsent import unsent
 from bucket_loader.model.outcomes import Verdict
 
@@ -227,6 +228,54 @@ def test_a_proxy_that_is_away_was_sent_nothing(make_client):
     assert outcome.verdict is Verdict.NOT_SENT
 
 
+def test_a_proxy_that_connects_too_late_is_sent_nothing(make_client):
+    """The way through a proxy is a part of the attempt's time: over a tunnel that comes late nothing is sent."""
+    after = []
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        peer.drip(b"HTTP/1.1 200 Connected\r\n\r\n", 0.1)  # never silent for as long as the time
+        after.append(peer.socket.recv(100))
+
+    with scripted(script) as proxy:
+        began = time.monotonic()
+        outcome = make_client("https://bucket.invalid", proxy=proxy.url, timeout_s=1.0).post(BODY)
+        took_s = time.monotonic() - began
+        time.sleep(1.5)
+
+    assert (outcome.verdict, "longer than `timeout`" in outcome.message) == (Verdict.NOT_SENT, True)
+    assert took_s < 1.5
+    assert after in ([], [b""])
+
+
+def test_a_handshake_that_ends_too_late_is_sent_nothing(make_client, certificates):
+    """TLS is a part of the attempt's time: a server that is slow to begin gets no request after it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        outcome = make_client(url, ca_bundle=str(certificates["ours"]), timeout_s=0.5).post(BODY)
+        late, _ = listener.accept()
+        with late, pytest.raises(OSError, match=r"."), tls(certificates["ours"]).wrap_socket(late, server_side=True):
+            pass
+
+    assert (outcome.verdict, outcome.ambiguous) == (Verdict.NOT_SENT, False)
+
+
+def test_a_connection_that_comes_too_late_is_sent_nothing(make_client, monkeypatch):
+    """A machine that sleeps while it connects does not send what its server would take for new."""
+    real = connection.connect
+
+    def slow(*arguments):
+        made = real(*arguments)
+        time.sleep(0.5)
+        return made
+
+    monkeypatch.setattr(connection, "connect", slow)
+    with scripted(always(OK)) as server:
+        outcome = make_client(server.url, timeout_s=0.3).post(BODY)
+
+    assert (outcome.verdict, server.received) == (Verdict.NOT_SENT, [])
+
+
 def test_the_environment_is_not_used(make_client, monkeypatch, tmp_path, certificates):
     """Proxies, certificate bundles and netrc of the environment change nothing."""
     netrc = tmp_path / "netrc"
@@ -330,7 +379,27 @@ def test_surplus_bytes_are_not_the_next_answer(make_client, extra, pause_s):
     assert second in {Verdict.UNKNOWN, Verdict.REJECTED}
 
 
-@pytest.mark.parametrize("status", [101, 102, 103, 199, 204])
+@pytest.mark.parametrize("status", [102, 103, 199])
+@pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["at_once", "later"])
+def test_what_comes_before_the_answer_is_not_the_answer(make_client, status, pause_s):
+    """A server may say first that an answer will come: the one that follows is this request's, and nobody else's."""
+
+    def script(peer: Peer) -> None:
+        for answer in (OK, REFUSED):
+            peer.read()
+            peer.send(b"HTTP/1.1 %d Soon\r\n\r\n" % status)
+            peer.pause(pause_s)
+            peer.send(answer)
+
+    with scripted(script) as server:
+        client = make_client(server.url)
+        verdicts = [client.post(BODY).verdict for _ in range(2)]
+
+    assert verdicts == [Verdict.DELIVERED, Verdict.REJECTED]
+    assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize("status", [101, 204])
 @pytest.mark.parametrize("pause_s", [0.0, 0.3], ids=["at_once", "later"])
 def test_an_answer_after_an_odd_one_is_not_the_next_answer(make_client, status, pause_s):
     """After an answer that may be followed by the real one the connection is closed: answers cannot fall behind."""

@@ -115,6 +115,7 @@ HANGS = {"timeout_s": 0.6}
 SUCCESSES = [
     case("plain", OK, verdict=DELIVERED),
     case("in chunks", chunked(b'{"succ', b'ess":true}'), verdict=DELIVERED),
+    case("in chunks, closed before the last line", chunked(SUCCESS, end=b"0\r\n"), FIN, verdict=DELIVERED),
     case("until closed", until_closed(SUCCESS), FIN, verdict=DELIVERED),
     case("in two segments", OK[:-5], Pause(0.05), OK[-5:], verdict=DELIVERED),
     case("with a charset", ok(SUCCESS, content_type="application/json; charset=utf-8"), verdict=DELIVERED),
@@ -129,7 +130,38 @@ SUCCESSES = [
     case("after 100", b"HTTP/1.1 100 Continue\r\n\r\n" + OK, verdict=DELIVERED),
     case("after 100 twice", b"HTTP/1.1 100 Continue\r\n\r\n" * 2, Pause(0.05), OK, verdict=DELIVERED),
     case("compressed in name only", ok(SUCCESS, "Content-Encoding: gzip"), verdict=DELIVERED),
+    case("after 102 and 103", b"HTTP/1.1 102 P\r\n\r\nHTTP/1.1 103 E\r\nLink: x\r\n\r\n", OK, verdict=DELIVERED),
+    case("after an empty line", b"\r\n" + OK, verdict=DELIVERED),
+    case("without a reason", OK.replace(b"200 Whatever", b"200"), verdict=DELIVERED),
+    case("offers another protocol", ok(SUCCESS, "Connection: Upgrade", "Upgrade: h2,h2c"), verdict=DELIVERED),
+    case("in chunks with words", chunked(end=b'0010;a="b;c"\r\n' + SUCCESS + b"\r\n0;x\r\n\r\n"), verdict=DELIVERED),
+    case("in chunks, more headers", chunked(SUCCESS, end=b"0\r\nX-T: 1\r\nY: 2\r\n\r\n"), verdict=DELIVERED),
+    case("in chunks, said twice", chunked(SUCCESS).replace(b": chunked", b": chunked, chunked"), verdict=DELIVERED),
 ]
+
+CHUNKS = chunked(SUCCESS)
+BOTH = b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n"
+# What no server may send and some do: it is read, and the connection ends with it.
+DOUBTFUL = [
+    case("chunks and a length", CHUNKS.replace(b"Transfer-Encoding: chunked\r\n", BOTH % 16), verdict=DELIVERED),
+    case("chunks and another length", CHUNKS.replace(b"Transfer-Encoding: chunked\r\n", BOTH % 999), verdict=DELIVERED),
+    case("a length and chunks", CHUNKS.replace(b"Transfer", b"Content-Length: 16\r\nTransfer"), verdict=DELIVERED),
+    case("a length twice", ok(SUCCESS, "Content-Length: 16"), verdict=DELIVERED),
+    case("a length twice in a line", OK.replace(b": 16", b": 16, 16"), verdict=DELIVERED),
+    case("identity and a length", ok(SUCCESS, "Transfer-Encoding: identity"), verdict=DELIVERED),
+    case("lines that end in LF", OK.replace(b"\r\n", b"\n"), verdict=DELIVERED),
+    case("lines that end in LF after 100", b"HTTP/1.1 100 Continue\n\n", OK.replace(b"\r\n", b"\n"), verdict=DELIVERED),
+    case("a blank before a colon", OK.replace(b"Length:", b"Length :"), verdict=DELIVERED),
+    case("a header in two lines", ok(SUCCESS, "X: a\r\n b"), verdict=DELIVERED),
+    case("a header in two lines, in parts", OK[:-20], Pause(0.05), b"\r\nX: a\r\n b\r\n\r\n" + SUCCESS,
+         verdict=DELIVERED),
+    case("a control character", ok(SUCCESS, "X: a\x01b"), verdict=DELIVERED),
+    case("a line without a colon", ok(SUCCESS, "PHP Warning in line 3"), verdict=DELIVERED),
+    case("a header with a blank in its name", ok(SUCCESS, "X Y: 1"), verdict=DELIVERED),
+    case("a chunk with a blank", chunked(end=b"10 \r\n" + SUCCESS + b"\r\n0\r\n\r\n"), verdict=DELIVERED),
+    case("a refusal with chunks and a length", CHUNKS.replace(b"Transfer-Encoding: chunked\r\n", BOTH % 16).replace(
+        b"200 OK", b"400 No"), verdict=REJECTED),
+]  # fmt: skip
 
 NO_SUCCESSES = [
     case("says false", ok(NO), verdict=REJECTED),
@@ -161,9 +193,6 @@ NO_SUCCESSES = [
     case("is 204", b"HTTP/1.1 204 No Content\r\n\r\n", verdict=UNKNOWN),
     case("is 206", reply(206, SUCCESS), verdict=UNKNOWN),
     case("is 101", b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", verdict=UNKNOWN),
-    case("is 102", b"HTTP/1.1 102 Processing\r\n\r\n", verdict=UNKNOWN),
-    case("is 103", b"HTTP/1.1 103 Early Hints\r\n\r\n", verdict=UNKNOWN),
-    case("is 103, then 200", b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK, verdict=UNKNOWN),
 ]
 
 BROKEN = [
@@ -184,6 +213,11 @@ BROKEN = [
     case("a chunk cut short", chunked(end=b"10\r\n" + SUCCESS[:8]), FIN, verdict=UNKNOWN),
     case("a chunk of nonsense", chunked(end=b"zz\r\n" + SUCCESS + b"\r\n0\r\n\r\n"), FIN, verdict=UNKNOWN),
     case("a chunk of a terabyte", chunked(end=b"ffffffffff\r\n" + SUCCESS), FIN, verdict=UNKNOWN),
+    case("only 103", b"HTTP/1.1 103 Early Hints\r\n\r\n", FIN, verdict=UNKNOWN),
+    case("chunks but not the last", chunked(SUCCESS, end=b"0"), FIN, verdict=UNKNOWN),
+    case("half a head with a header in two lines", HEAD + b"X: a\r\n b\r\n", FIN, verdict=UNKNOWN),
+    case("two lengths in two lines", ok(SUCCESS, "Content-Length: 17"), FIN, verdict=UNKNOWN),
+    case("a length that is none", OK.replace(b": 16", b": 0x10"), FIN, verdict=UNKNOWN),
     case("two lengths", OK.replace(b": 16", b": 16, 17"), FIN, verdict=UNKNOWN),
     case("another protocol", b"SSH-2.0-OpenSSH_9.2\r\n", FIN, verdict=UNKNOWN),
     case("HTTP/0.9", SUCCESS, FIN, verdict=UNKNOWN),
@@ -197,6 +231,8 @@ BROKEN = [
 
 SLOW = [
     case("silence", Pause(60), verdict=UNKNOWN, **HANGS),
+    case("silence after 102", b"HTTP/1.1 102 Processing\r\n\r\n", Pause(60), verdict=UNKNOWN, **HANGS),
+    case("silence after 103", b"HTTP/1.1 103 Early Hints\r\n\r\n", Pause(60), verdict=UNKNOWN, **HANGS),
     case("silence after 100", b"HTTP/1.1 100 Continue\r\n\r\n", Pause(60), verdict=UNKNOWN, **HANGS),
     case("headers, then silence", HEAD + b"Content-Length: 16\r\n\r\n", Pause(60), verdict=UNKNOWN, **HANGS),
     case("a success that never closes", until_closed(SUCCESS), Pause(60), verdict=UNKNOWN, **HANGS),
@@ -280,7 +316,7 @@ REFUSALS = [
     case("503 with nonsense", reply(503, NO, "Retry-After: soon"), verdict=SERVER_ERROR),
 ]
 
-MATRIX = [*SUCCESSES, *NO_SUCCESSES, *BROKEN, *SLOW, *ENDLESS, *REDIRECTS, *REFUSALS]
+MATRIX = [*SUCCESSES, *DOUBTFUL, *NO_SUCCESSES, *BROKEN, *SLOW, *ENDLESS, *REDIRECTS, *REFUSALS]
 TRIED = [
     pytest.param(found, connection, id=f"{connection}-{found.name}".replace(" ", "_"))
     for found in MATRIX
@@ -314,6 +350,30 @@ def test_every_answer_has_one_verdict(make_client, found, connection):
     assert sent_bytes < ANSWER_BYTES_MAX + 16 * 1024 * 1024 or "100 for ever" in found.name
     assert (requests, len(server.peers)) == (1, 1)
     assert KEY not in repr(outcome)
+
+
+@pytest.mark.parametrize("found", DOUBTFUL, ids=lambda found: found.name.replace(" ", "_"))
+def test_what_is_doubtful_ends_the_connection(make_client, found):
+    """Where the next answer begins is not certain then, so the next request goes over a connection of its own."""
+    with scripted(script_of(found)) as server:
+        client = make_client(server.url)
+        verdicts = [client.post(BODY).verdict for _ in range(2)]
+
+    assert verdicts == [found.verdict] * 2
+    assert [received.connection for received in server.received] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "found", [found for found in SUCCESSES if FIN not in found.steps], ids=lambda found: found.name
+)
+def test_what_is_legal_keeps_the_connection(make_client, found):
+    """A server that answers as it may is asked again over the same connection."""
+    with scripted(script_of(found)) as server:
+        client = make_client(server.url)
+        for _ in range(2):
+            client.post(BODY)
+
+    assert len(server.peers) == 1
 
 
 def test_the_matrix_is_large_and_each_case_has_a_name():
