@@ -26,7 +26,7 @@ from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing, Tally
 from bucket_loader.delivery.transport import Pool, Transport
 from bucket_loader.delivery.worker import Worker
-from bucket_loader.model import KINDS, SYSTEM, Chunk, Clock, ahead
+from bucket_loader.model import KINDS, SYSTEM, Chunk, Clock, prefetched
 from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.reporting import ChunksUnknown, Tell
 from bucket_loader.state import ChunkRow, Ledger
@@ -149,7 +149,7 @@ def _shared(assignment: Assignment, run_wide: _RunWide, stream: PlannedStream) -
     destination, clock, pacer = assignment.destination, assignment.clock, run_wide.pacer
     pool = Pool(assignment.transport, "/bulk" if destination.api == "front" else KINDS[stream.kind].path, clock)
     # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
-    groups = ahead(_groups(_chunks(assignment, stream)), assignment.stopped, READ_AHEAD, clock)
+    groups = prefetched(_groups(_chunks(assignment, stream)), assignment.stopped, READ_AHEAD, clock)
     return Shared(
         run=assignment.plan.manifest.run,
         stream=stream.name,

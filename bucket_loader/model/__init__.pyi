@@ -99,7 +99,7 @@ from .outcomes import (
     Verdict as Verdict,
 )
 from .prefetch import (
-    ahead as ahead,
+    prefetched as prefetched,
 )
 from .rows import (
     BATCH_BYTES_MAX as BATCH_BYTES_MAX,

@@ -1,4 +1,4 @@
-"""Reading ahead: an iterator in a thread of its own, a few items before whoever takes them."""
+"""Prefetch: an iterator in a thread of its own, a few items before whoever takes them."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ _END: Final = object()
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item], stopped: threading.Event, count: int, clock: Clock = SYSTEM) -> Generator[Item]:
+def prefetched(items: Iterator[Item], stopped: threading.Event, count: int, clock: Clock = SYSTEM) -> Generator[Item]:
     """Return items that another thread takes from their iterator, until it ends or `stopped` is set.
 
     Who waits here waits in Python, where a signal is heard.

@@ -14,7 +14,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.model import ROWS_MAX, InputBatch, Rejection, ahead, ordinals_from
+from bucket_loader.model import ROWS_MAX, InputBatch, Rejection, ordinals_from, prefetched
 
 INPUT: Final = "input"
 UNREAD_MAX: Final = 50_000  # rejections; a file may hold nothing else
@@ -76,7 +76,7 @@ class BatchQuery:
             stack.callback(self.connection.unregister, INPUT)
             self.connection.register(INPUT, pa.RecordBatchReader.from_batches(self.schema, feed))
             left, result = threading.Event(), stack.enter_context(closing(self._read()))
-            found = stack.enter_context(closing(ahead(result, left, 1)))
+            found = stack.enter_context(closing(prefetched(result, left, 1)))
             stack.callback(self.connection.interrupt)
             stack.callback(left.set)
             rows = _Rows(next(found))
