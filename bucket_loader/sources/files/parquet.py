@@ -1,8 +1,8 @@
 """Parquet files: one, all that a glob matches, or a partitioned directory. Types are kept as they are."""
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import (
@@ -17,6 +17,7 @@ from bucket_loader.sources.files.columns import common_schema, with_added, with_
 from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.values.durations import parquet_texts
+from bucket_loader.sources.values.int96 import WIDEST, Moments, coarser, in_unit, int96_columns, units
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
@@ -35,20 +36,40 @@ class ParquetFiles(Files):
     def read(self) -> Reading:
         """Check every file's columns, then return the rows of one file after the other."""
         found = self.found()
-        schema = common_schema({file: _schema(file) for file in found})
-        return Reading(schema, (batch for file in found for batch in _rows(file, schema)))
+        schemas, far = {}, dict[str, str]()
+        for file in found:
+            schemas[file], int96 = _schema(file)
+            far |= {name: coarser(unit, far.get(name, unit)) for name, unit in _far(file, int96).items()}
+        schema = common_schema({file: _with_units(one, far) for file, one in schemas.items()})
+        return Reading(schema, (batch for file in found for batch in _rows(file, schema, far)))
 
 
-def _schema(file: InputFile) -> "pa.Schema":
+def _schema(file: InputFile) -> "tuple[pa.Schema, list[str]]":
+    """Return the columns of a file, and which of them hold INT96."""
     import pyarrow as pa
 
     with _opened(file) as parquet:
         schema = plain_schema(parquet.schema_arrow, file.name)
         for name in _intervals(parquet):
             schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
+        int96 = int96_columns(parquet)
     if not schema.names:
         raise SourceError(f"{file.name} has no columns", hint="look at what writes it")
-    return with_added_names(schema, file)
+    return with_added_names(schema, file), int96
+
+
+def _far(file: InputFile, int96: list[str]) -> dict[str, str]:
+    """Return the units of the columns of INT96 that nanoseconds do not hold; all of their values are looked at."""
+    if not int96:
+        return {}
+    with _opened(file, at_once=True, int96=WIDEST) as parquet:
+        return {name: unit for name, unit in units(parquet, int96).items() if unit != "ns"}
+
+
+def _with_units(schema: "pa.Schema", far: Mapping[str, str]) -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema([field.with_type(in_unit(field.type, far.get(field.name))) for field in schema])
 
 
 def _intervals(parquet: "pq.ParquetFile") -> list[str]:
@@ -67,10 +88,12 @@ def _intervals(parquet: "pq.ParquetFile") -> list[str]:
     return found
 
 
-def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:
-    with _opened(file, at_once=True) as parquet:
+def _rows(file: InputFile, schema: "pa.Schema", far: Mapping[str, str]) -> Iterator[InputBatch]:
+    with _opened(file, at_once=True) as parquet, ExitStack() as stack:
         intervals = _intervals(parquet)
-        found = parquet.iter_batches(batch_size=_rows_at_once(parquet))
+        int96 = [name for name in int96_columns(parquet) if name in far]
+        beside = [Moments(stack.enter_context(_opened(file, int96=far[name])), name) for name in int96]
+        found = (_with_moments(batch, beside) for batch in parquet.iter_batches(batch_size=_rows_at_once(parquet)))
         spelt = (_with_texts(batch, intervals) for batch in found)
         yield from counted((to_schema(with_added(batch, file), schema, file.name) for batch in spelt), file.name)
 
@@ -82,8 +105,16 @@ def _with_texts(batch: "pa.RecordBatch", intervals: Sequence[str]) -> "pa.Record
     return batch
 
 
+def _with_moments(batch: "pa.RecordBatch", columns: Sequence[Moments]) -> "pa.RecordBatch":
+    """Return a batch with columns that are read beside it."""
+    for column in columns:
+        place = batch.schema.get_field_index(column.name)
+        batch = batch.set_column(place, column.name, column.take(batch.num_rows))
+    return batch
+
+
 @contextmanager
-def _opened(file: InputFile, *, at_once: bool = False) -> "Iterator[pq.ParquetFile]":
+def _opened(file: InputFile, *, at_once: bool = False, int96: str = "ns") -> "Iterator[pq.ParquetFile]":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -91,7 +122,13 @@ def _opened(file: InputFile, *, at_once: bool = False) -> "Iterator[pq.ParquetFi
         with file.open(at_once=at_once) as stream:
             # Uncompressed pages have no other protection against a flipped bit than their checksums, where written.
             ahead = _READ_AHEAD_BYTES if isinstance(stream, io.IOBase) else _REMOTE_AHEAD_BYTES
-            parquet = pq.ParquetFile(stream, page_checksum_verification=True, pre_buffer=False, buffer_size=ahead)
+            parquet = pq.ParquetFile(
+                stream,
+                page_checksum_verification=True,
+                pre_buffer=False,
+                buffer_size=ahead,
+                coerce_int96_timestamp_unit=int96,
+            )
             with parquet:
                 yield parquet
     except (pa.ArrowException, OSError) as error:

@@ -16,11 +16,12 @@ from bucket_loader.config import IcebergSource, scheme_of
 from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
 from bucket_loader.sources.base import SourceContext, counted, extra
 from bucket_loader.sources.files.listing import filled
+from bucket_loader.sources.values.int96 import WIDEST, int96_columns, units
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyiceberg.table import DataScan, Table
+    from pyiceberg.table import DataScan, FileScanTask, Table
 
 # How the table's reader says what it lacks, and the name of that.
 _UNSUPPORTED: Final = (
@@ -62,8 +63,32 @@ class Iceberg:
             added = self._added()
             tasks = sorted(scan.plan_files(), key=lambda task: added[task.file.file_path])
             # One by one: all at once, they would be read ahead into memory, whoever waits for them.
-            read = (batch for task in tasks for batch in reader.to_record_batches([task]))
+            read = (batch for task in tasks if self._is_near(task) for batch in reader.to_record_batches([task]))
             yield from counted((to_schema(batch, schema, self._name) for batch in read), self._name)
+
+    def _is_near(self, task: "FileScanTask") -> bool:
+        """Whether the table's reader keeps all moments of a file, which it reads as nanoseconds where it has INT96.
+
+        Raises:
+            SourceError: it does not.
+        """
+        import pyarrow.parquet as pq
+        from pyiceberg.manifest import FileFormat
+
+        if task.file.file_format != FileFormat.PARQUET or "timestamp" not in str(self._scan.projection()):
+            return True
+        with (
+            self._table.io.new_input(task.file.file_path).open() as stream,
+            pq.ParquetFile(stream, coerce_int96_timestamp_unit=WIDEST) as parquet,
+        ):
+            names = int96_columns(parquet)
+            far = [name for name, unit in units(parquet, names).items() if unit != "ns"] if names else []
+        if far:
+            raise SourceError(
+                f"{self._name}: the column {far[0]!r} has moments before 1677 or after 2262 in files with INT96",
+                hint="let the engine that writes the table rewrite those files, with `timestamp_micros`",
+            )
+        return True
 
     @cached_property
     def _table(self) -> "Table":
