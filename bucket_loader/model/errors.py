@@ -18,7 +18,7 @@
     ├── AuditError                        exit 1: a run's plan and ledger do not add up
     ├── RejectedRowsError                 exit 3: finished, and some rows were rejected (only for `raise_for_status`)
     ├── PatienceError                     exit 75: the outage outlived `patience`; run again to continue
-    └── InterruptedRunError               exit 130 or 143: SIGINT or SIGTERM, drained
+    └── InterruptedRunError               exit 130, 143 or 129: SIGINT, SIGTERM or SIGHUP, drained
 
 Errors stop a run; a bad row never raises, it is a `Rejection` (see `records`). Every error carries a hint:
 what the person should do next. No message holds a key, a password or a value from a row.

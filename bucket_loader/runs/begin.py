@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bucket_loader.model import make_folder, written_whole
 from bucket_loader.planning import Plan
 from bucket_loader.runs.job import Job
-from bucket_loader.runs.plan import require_same_api
+from bucket_loader.runs.plan import FRAME, frame_of, require_same_api
 from bucket_loader.state import REJECTED, NewStream, Replay, State
 
 LETTERS_BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -16,6 +16,8 @@ def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] =
     require_same_api(planned, job, "plan again; a replay needs --remap")
     if job.file is not None:
         state.ledger.note(pipeline_file=str(job.file.absolute()))
+    if job.unnamed and any(stream.remembers for stream in planned.manifest.streams):
+        state.ledger.note(**{FRAME: frame_of(planned)})
     _keep_letters(planned, state)
     state.keep_plan(planned.manifest.run)
     manifest = planned.manifest

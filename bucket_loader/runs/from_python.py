@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.config import Pipeline, load_pipeline, pipeline_from
+from bucket_loader.config import load_pipeline, pipeline_from
 from bucket_loader.model import UsageError
 from bucket_loader.reporting import Summary, on_stderr
 from bucket_loader.runs.job import OPTIONS, make_job, read_options
@@ -32,8 +32,9 @@ def load(
         what: the path of a pipeline file; or a pandas DataFrame or pyarrow Table, which is one stream.
         destination: where to: `base_url`, `key` and the rest of the pipeline file's `destination:`. A key is given as
             it is, from wherever the caller keeps it. With a pipeline file these stand in place of the file's own.
-        name: with a DataFrame, the pipeline's and the stream's name; its memory belongs to it, so a stream that
-            remembers (`sync: append` or `changes`, which most kinds have by themselves) needs one.
+        name: with a DataFrame, the pipeline's and the stream's name; its memory belongs to it. Without one, a stream
+            that remembers (`sync: append` or `changes`, which most kinds have by themselves) is for this DataFrame
+            alone: another one is refused.
         quiet: whether to say nothing on stderr but what went wrong.
         words: with a DataFrame, a stream's words (`record`, `fields`, `key`, `where`, `sync` ...); with either, a run's
             (`as_of`, `interval`, `limit`, `full`, `state`, `allow_rejected` ...; see `RunOptions`).
@@ -52,27 +53,8 @@ def load(
         pipeline = load_pipeline(file, destination=destination)
     else:
         file = None
-        pipeline = _frame_pipeline(what, name, dict(destination or {}), words)
-    return run_job(replace(make_job(pipeline, options, on_stderr(quiet=quiet), file=file), in_host=True))
-
-
-def _frame_pipeline(
-    frame: "pd.DataFrame | pa.Table", name: str | None, destination: dict[str, Any], words: dict[str, Any]
-) -> Pipeline:
-    """Return the pipeline of a frame's one stream.
-
-    Raises:
-        UsageError: it remembers, and has no name of its own: another frame would count as the same rows.
-    """
-    called = _UNNAMED if name is None else name
-    stream = {"name": called, "source": {"type": "frame", "frame": frame}, **words}
-    pipeline = pipeline_from({"name": called, "destination": destination, "streams": [stream]})
-    (made,) = pipeline.streams
-    if name is None and made.mode.remembers:
-        raise UsageError(
-            f"load(): a DataFrame with sync={made.mode.name!r} needs a name: what was delivered is remembered under "
-            "it, and without one the rows of another DataFrame could count as known",
-            hint="give name='accounts', the same each time for the same data and another for other data; or "
-            "sync='full', which remembers nothing",
-        )
-    return pipeline
+        called = _UNNAMED if name is None else name
+        stream = {"name": called, "source": {"type": "frame", "frame": what}, **words}
+        pipeline = pipeline_from({"name": called, "destination": dict(destination or {}), "streams": [stream]})
+    job = make_job(pipeline, options, on_stderr(quiet=quiet), file=file)
+    return run_job(replace(job, in_host=True, unnamed=file is None and name is None))

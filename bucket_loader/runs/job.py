@@ -85,6 +85,7 @@ class Job:
         listener: told what happens.
         file: the pipeline file itself, for `replay` to find it by; None when there is none.
         has_key: whether the pipeline's key is real; looking at past runs needs none.
+        unnamed: whether the pipeline is a DataFrame that was given no name.
         in_host: whether the process is another program's: what a second signal does is for that one to say.
         stopped: set by a signal: drain.
         signal_number: which one.
@@ -97,6 +98,7 @@ class Job:
     listener: Listener
     file: Path | None = None
     has_key: bool = True
+    unnamed: bool = False
     in_host: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT

@@ -1,17 +1,21 @@
 """The plan of a run: made now from the sources, or made before and given; and what refuses a plan."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
-from bucket_loader.model import SYNCS, StateError, StateUnavailableError, make_folder
+from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.state import Ledger, State
+
+FRAME: Final = "frame"  # what the ledger notes of the DataFrame without a name that it remembers
 
 
 def make_plan(job: Job, state: State) -> Plan:
@@ -99,6 +103,30 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
             f"the plan {manifest.run} is out of date: another run came after it", hint="plan again, then run that plan"
         )
     return planned
+
+
+def require_same_frame(planned: Plan, ledger: Ledger) -> None:
+    """Refuse a DataFrame without a name where another one without a name has left memory.
+
+    Raises:
+        UsageError: there is such memory: rows of this one could match it.
+    """
+    known = ledger.meta(FRAME)
+    for stream in planned.manifest.streams:
+        there = known is not None or stream.name in ledger.parts()
+        if SYNCS[stream.mode].remembers and there and known != frame_of(planned):
+            raise UsageError(
+                f"another DataFrame without a name was loaded before, and with sync={stream.mode!r} what it has "
+                "delivered is remembered: rows of this one could count as known",
+                hint=f"give name='accounts', always the same one for the same data; name={stream.name!r} goes on with "
+                "what is remembered; sync='full' remembers nothing",
+            )
+
+
+def frame_of(planned: Plan) -> str:
+    """Identify the DataFrame of a plan: its values, and what is made of them."""
+    mappings = [stream.mapping for stream in planned.manifest.streams]
+    return hashlib.sha256(repr((sorted(planned.manifest.sources.items()), mappings)).encode()).hexdigest()
 
 
 def require_same_mapping(planned: Plan, ledger: Ledger) -> None:

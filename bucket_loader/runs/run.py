@@ -15,7 +15,14 @@ from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
 from bucket_loader.runs.end import end_run, has_nothing_but_held, sum_up
 from bucket_loader.runs.job import Job, opened
-from bucket_loader.runs.plan import accept_mapping, given_plan, make_plan, require_same_api, require_same_mapping
+from bucket_loader.runs.plan import (
+    accept_mapping,
+    given_plan,
+    make_plan,
+    require_same_api,
+    require_same_frame,
+    require_same_mapping,
+)
 from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.state import RunRow, State
 
@@ -74,6 +81,8 @@ def _run_new(job: Job, state: State) -> Summary:
 
 def _plan(job: Job, state: State) -> Plan:
     planned = make_plan(job, state) if job.options.plan is None else given_plan(job, state, job.options.plan)
+    if job.unnamed:
+        require_same_frame(planned, state.ledger)
     (accept_mapping if job.options.accept_mapping else require_same_mapping)(planned, state.ledger)
     return planned
 

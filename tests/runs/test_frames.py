@@ -1,4 +1,4 @@
-"""DataFrames have a name where they are remembered, and a name has one mapping."""
+"""DataFrames that are remembered are told apart by their names, and a name has one mapping."""
 
 import pandas as pd
 import pyarrow as pa
@@ -33,26 +33,32 @@ def loading(emulator, tmp_path, monkeypatch):
     "words",
     [
         {"sync": "append", "key": ["id"]},
-        {"sync": "append"},
         {},  # the kind's own mode is append
         {"record": "user", "fields": {"userId": "user"}},  # and changes
-        {
-            "record": "company",
-            "fields": {"companyId": "user"},
-            "sync": "changes",
-            "on_removed": {"attributes": {"x": 1}},
-        },
     ],
 )
 @pytest.mark.parametrize("kind", [pd.DataFrame, pa.Table])
-def test_a_frame_that_is_remembered_needs_a_name(loading, emulator, words, kind):
-    """Without one another frame could match what it left: exit 2, the hint says `name=`, and nothing is sent."""
-    what = frame("a", "b") if kind is pd.DataFrame else pa.Table.from_pandas(frame("a", "b"))
-    with pytest.raises(BucketLoaderError) as caught:
-        loading(what, **words)
+def test_a_second_frame_that_is_remembered_needs_a_name(loading, emulator, words, kind):
+    """It could match what the first one left: exit 2, the hint says `name=`; the first may come again."""
 
-    assert (caught.value.exit_code, "name=" in caught.value.hint) == (2, True)
-    assert emulator.state()["requests"] == 0
+    def of(*users):
+        return frame(*users) if kind is pd.DataFrame else pa.Table.from_pandas(frame(*users))
+
+    def refused(what, **more):
+        with pytest.raises(BucketLoaderError) as caught:
+            loading(what, **(words | more))
+        return caught.value.exit_code == 2 and "name=" in caught.value.hint
+
+    assert loading(of("a", "b"), **words).streams["dataframe"].delivered == 2
+    assert loading(of("a", "b"), **words).streams["dataframe"].unchanged == 2
+    assert refused(of("a", "c"))
+    assert refused(of("a"))
+    assert refused(of("a", "b"), where="id = '0'")
+    assert emulator.state()["requests"] == 1
+    assert loading(of("a", "c"), **words, name="dataframe").streams["dataframe"].read == 2
+    assert (
+        loading(of("x", "y"), sync="full", **{key: words[key] for key in words.keys() - {"sync", "key"}}).exit_code == 0
+    )
 
 
 def test_frames_without_a_name_all_arrive_and_those_with_names_are_apart(loading, emulator):
