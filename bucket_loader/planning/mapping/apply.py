@@ -114,14 +114,10 @@ class Mapping:
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
         failures: dict[tuple[int, int], str] = {}
         for column in self.nested:
-            texts: list[str | None] = []
-            for index, value in enumerate(nested.python_values(data.column(column.column))):
-                try:
-                    texts.append(column.spell(value))
-                except NoFormError as error:
-                    failures[column.number, index] = str(error)
-                    texts.append(None)
-            failed = [(column.number, index) in failures for index in range(data.num_rows)]
+            spelt = list(column.spelt(nested.python_values(data.column(column.column))))
+            failed = [isinstance(text, NoFormError) for text in spelt]
+            failures |= {(column.number, index): str(spelt[index]) for index, has in enumerate(failed) if has}
+            texts = [None if isinstance(text, NoFormError) else text for text in spelt]
             arrays += [pa.array(texts, pa.string()), pa.array(failed, pa.bool_())]
         return arrays, failures
 

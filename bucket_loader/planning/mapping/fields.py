@@ -1,12 +1,15 @@
 """From `fields:` to the members of a record: which values each field has, and where each of them comes from."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, Values
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import UsedColumns
-from bucket_loader.planning.mapping.members import ListOf, Member, NestedColumn, Value, constant_text
+from bucket_loader.planning.mapping.local_times import LocalTimes
+from bucket_loader.planning.mapping.members import Beside, ListOf, Member, NestedColumn, Value, constant_text
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.spec import MappingSpec
 from bucket_loader.planning.mapping.sql_text import literal
@@ -67,14 +70,21 @@ class Fields:
             used = {*self._used.by_field, *self._used.by_expression, *spec.star.exclude, *named}
             names = self._spec.schema.names
             named |= {column: FieldSpec(column=column) for column in names if column not in used}
-        taken = frozenset(named)
-        parents = frozenset(key for key, inner in named.items() if self._is_nested(inner))
         return [
-            self._nested(f"{name}.{key}", inner, taken=taken, parents=parents)
+            self._nested(f"{name}.{key}", inner, beside=self._beside(key, named, frozenset(spec.named)))
             if self._is_nested(inner)
             else self._value(f"{name}.{key}", inner)
             for key, inner in sorted(named.items())
         ]
+
+    def _beside(self, name: str, named: Mapping[str, FieldSpec], by_hand: frozenset[str]) -> Beside:
+        """Return the members beside a nested one; those above it meet nothing in it, but it meets what is in them."""
+        below = [key for key in named if key.startswith(f"{name}.")]
+        return Beside(
+            names=frozenset(named) - {name},
+            nested=frozenset(key for key in below if self._is_nested(named[key])),
+            winning=frozenset() if name in by_hand else by_hand,
+        )
 
     def _is_nested(self, spec: FieldSpec) -> bool:
         if spec.column is None or spec.type not in {None, "json"}:
@@ -87,11 +97,9 @@ class Fields:
         target: str,
         spec: FieldSpec,
         *,
-        taken: frozenset[str] = frozenset(),
-        parents: frozenset[str] = frozenset(),
+        beside: Beside | None = None,
         list_of: ListOf | None = None,
     ) -> NestedColumn:
-        name = target.partition(".")[2]
         schema, stream = self._spec.schema, self._spec.stream
         timezone = spec.timezone or stream.timezone
         kind = schema.field(spec.column).type if spec.column is not None else pa.string()
@@ -101,18 +109,21 @@ class Fields:
             target=target,
             column=spec.column or schema.names[0],
             is_text=spec.column is not None and not pa.types.is_nested(kind),
-            taken=taken - {name},
             send_nulls=stream.nulls == "send",
             list_of=list_of,
-            # One that this one is below wins nothing: `a.b` keeps `a.b.c` from `a`, not the other way round.
-            parents=frozenset(parent for parent in parents if parent.startswith(f"{name}.")),
+            beside=beside or Beside(),
             null_values=frozenset(spec.null_values or ()),
             default=spec.default,
             timezone=timezone,
-            dst=spec.dst or stream.dst,
+            local=self._local_times(kind, timezone, spec.dst or stream.dst),
         )
         self.nested.append(column)
         return column
+
+    @staticmethod
+    def _local_times(kind: pa.DataType, timezone: str | None, dst: str | None) -> LocalTimes | None:
+        holds_some = pa.types.is_nested(kind) and nested.has_local_times(kind)
+        return LocalTimes(timezone, dst) if holds_some and timezone is not None else None
 
     def _check_nested(self, target: str, spec: FieldSpec, kind: pa.DataType, timezone: str | None) -> None:
         place = f"fields.{target}"

@@ -1,12 +1,14 @@
 """What a record is spelt from: single values, and nested columns that are flattened before the SELECT."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bucket_loader.config import FieldSpec
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.forms.form import Family, Form
+from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.nested import NoFormError
 from bucket_loader.planning.mapping.sql_text import literal
 
@@ -75,6 +77,32 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """The members of an object, one of which may have the dotted name of a value that stands inside another.
+
+    Attributes:
+        names: all of them.
+        nested: those that are nested themselves; every name below them is theirs.
+        winning: those that win, being written in `fields:` while the other one came by `*`.
+    """
+
+    names: frozenset[str] = frozenset()
+    nested: frozenset[str] = frozenset()
+    winning: frozenset[str] = frozenset()
+
+    def hides(self, dotted: str) -> bool:
+        """Whether a member that wins has this name.
+
+        Raises:
+            NoFormError: one has it, and neither may hide the other.
+        """
+        others = {dotted} & self.names | {name for name in self.nested if dotted.startswith(f"{name}.")}
+        if others and not others & self.winning:
+            raise NoFormError("has a value with the dotted name of another column, and one would hide the other")
+        return bool(others)
+
+
+@dataclass(frozen=True)
 class NestedColumn:
     """A column whose values are flattened row by row before the SELECT.
 
@@ -83,28 +111,36 @@ class NestedColumn:
         target: `attributes.<name>`, or a field that takes a list.
         column: the source's column.
         is_text: whether the column holds JSON text.
-        taken: names that other fields have.
         send_nulls: whether null leaves are spelt.
         list_of: `booleans` or `texts` where the field takes a list, else None.
-        parents: names of other nested columns; what is below those is theirs.
         null_values: JSON texts that are null.
         default: what stands in for null.
         timezone: the zone of its times without one.
-        dst: which of two local times is meant.
+        beside: the other members of its object.
+        local: moves its times without a zone to UTC; None where it has none.
     """
 
     number: int
     target: str
     column: str
     is_text: bool
-    taken: frozenset[str]
     send_nulls: bool
     list_of: ListOf | None = None
-    parents: frozenset[str] = frozenset()
     null_values: frozenset[str] = frozenset()
     default: str | float | None = None
     timezone: str | None = None
-    dst: str | None = None
+    beside: Beside = field(default_factory=Beside)
+    local: LocalTimes | None = None
+
+    def spelt(self, values: Sequence[object]) -> Iterator[str | NoFormError | None]:
+        """Spell values; the reason in the place of one that has no form."""
+        if self.local is not None:
+            self.local.learn(values)
+        for value in values:
+            try:
+                yield self.spell(value)
+            except NoFormError as error:
+                yield error
 
     def spell(self, value: object) -> str | None:
         """Spell one value as finished text; None when nothing is left of it.
@@ -122,9 +158,9 @@ class NestedColumn:
             members = nested.fragment(
                 self.target.partition(".")[2],
                 parsed,
-                self._is_taken,
+                self.beside.hides,
                 send_nulls=self.send_nulls,
-                local=nested.local_clock(self.timezone, self.dst) if self.timezone is not None else None,
+                local=self.local,
             )
             return members or None
         if parsed is None:
@@ -133,9 +169,6 @@ class NestedColumn:
         if not isinstance(parsed, list) or not all(isinstance(item, member) for item in parsed):
             raise NoFormError(f"is not a list of {self.list_of}")
         return "[" + ",".join(nested.spell(item) for item in parsed) + "]"
-
-    def _is_taken(self, dotted: str) -> bool:
-        return dotted in self.taken or any(dotted.startswith(f"{parent}.") for parent in self.parents)
 
 
 Member = Value | NestedColumn

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -161,26 +160,6 @@ def _believable(value: _Date) -> _Date:
     return value
 
 
-def local_clock(timezone: str, dst: str | None) -> Local:
-    """Return what moves a zone's local time to UTC; one that is none, or is two and `dst` is not given, is refused."""
-    zone = ZoneInfo(timezone)
-
-    def moved(value: datetime) -> datetime:
-        if hasattr(value, "to_pydatetime"):  # pandas hands nanoseconds over
-            value = value.to_pydatetime(warn=False)
-        both = [value.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
-        if both[0] == both[1]:
-            return both[0]
-        right = [moment for moment in both if moment.astimezone(zone).replace(tzinfo=None) == value]
-        if len(right) == 1:
-            return right[0]
-        if dst is None:
-            raise NoFormError("holds a local time that does not exist or exists twice (clock change)")
-        return min(both) if dst == "earliest" else max(both)
-
-    return moved
-
-
 def has_local_times(kind: pa.DataType) -> bool:
     """Whether a nested type holds times without a zone."""
     if pa.types.is_timestamp(kind):
@@ -270,7 +249,7 @@ def fragment(
     Args:
         name: the attribute's name, before the dots.
         value: the nested value.
-        taken: tells the dotted names that other fields have; those win.
+        taken: tells the dotted names that other fields have and that win; raises where neither may win.
         send_nulls: whether a null leaf is spelt or left out.
         local: moves a time without a zone to UTC.
 
@@ -279,12 +258,17 @@ def fragment(
     """
     members: dict[str, str] = {}
     for dotted, leaf in flatten(name, value):
+        if leaf is None and not send_nulls:
+            continue
         if taken(dotted):
             continue
         _text(dotted)
         spelt = spell(leaf, local)
-        if spelt != "null" or send_nulls:
-            members[dotted] = spelt
+        if spelt == "null" and not send_nulls:
+            continue
+        if dotted in members:
+            raise NoFormError("has two values with one dotted name, and one would hide the other")
+        members[dotted] = spelt
         if len(members) > LEAVES_MAX:
             raise NoFormError(f"has more than {LEAVES_MAX} values")
     return ",".join(f"{json.dumps(dotted, ensure_ascii=False)}:{members[dotted]}" for dotted in sorted(members))

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from mapping_helpers import attribute, codes, flat, mapped, records
 
 from bucket_loader.model.errors import UsageError
 from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.nested import DEPTH_MAX, LEAVES_MAX
+from bucket_loader.planning.mapping.nested import DEPTH_MAX, LEAVES_MAX, NoFormError
 
 JSON = {"type": "json"}
 
@@ -101,7 +101,8 @@ def test_the_limits_of_nesting_are_exact():
     [
         (pa.array([{"x": 1, "b": "t"}]), {"a.b": "t", "a.x": 1}),
         (pa.array([[1, None, 3]]), {"a.0": 1, "a.2": 3}),
-        (pa.array([[("k", 1), ("j", 2), ("k", 3)]], pa.map_(pa.string(), pa.int64())), {"a.j": 2, "a.k": 3}),
+        (pa.array([[("k", 1), ("j", 2)]], pa.map_(pa.string(), pa.int64())), {"a.j": 2, "a.k": 1}),
+        (pa.array([[("k", 1), ("k", 3)]], pa.map_(pa.string(), pa.int64())), ["nested"]),
         (pa.array([[(1, "x")]], pa.map_(pa.int64(), pa.string())), {"a.1": "x"}),
         (pa.array([[[1], [2]]]), {"a.0.0": 1, "a.1.0": 2}),
         (pa.array([[1, 2]], pa.list_(pa.int64(), 2)), {"a.0": 1, "a.1": 2}),
@@ -137,18 +138,53 @@ def test_nanoseconds_inside_are_cut_downwards():
 
 
 def test_a_name_written_beside_wins():
-    """A named attribute and a column of that name win over what is inside a struct; no name is sent twice."""
-    columns = {"id": ["u"], "a": [{"b": 1, "c": 2, "d": {"e": 3}}], "a.b": ["flat"], "a.d": [{"e": 4, "f": 5}]}
-    (text,) = (
-        mapped(columns, {"userId": "id", "attributes": {"*": {}, "a.c": {"value": "named"}}})
-        .records["record"]
-        .to_pylist()
-    )
+    """What `fields:` names wins over what is inside a column of `*`; no name is sent twice."""
+    columns = {"id": ["u"], "a": [{"b": 1, "c": 2, "d": {"e": 3}}], "t": ["flat"], "s": [{"e": 4, "f": 5}]}
+    by_hand = {"a.b": "t", "a.c": {"value": "named"}, "a.d": "s"}
+    (text,) = mapped(columns, {"userId": "id", "attributes": {"*": {}, **by_hand}}).records["record"].to_pylist()
     pairs = []
     json.loads(text, object_pairs_hook=lambda found: pairs.extend(name for name, _ in found) or dict(found))
 
     assert json.loads(text)["attributes"] == {"a.b": "flat", "a.c": "named", "a.d.e": 4, "a.d.f": 5}
     assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize(
+    ("inside", "beside"),
+    [
+        ({"b": 1}, {"a.b": ["flat"]}),
+        ({"b": {"c": 1}}, {"a.b": [{"c": 2}]}),
+        ({"b": {"c": 1}}, {"a.b": [{"d": 2}]}),
+        ([1], {"a.0": [2]}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("names", [{"*": {}}, {"a": "a", "beside": "beside"}])
+def test_a_column_that_meets_what_is_inside_another_rejects_its_row(inside, beside, names):
+    """Neither hides the other, whether `*` brings both or both are written; a null inside meets nothing."""
+    ((name, values),) = beside.items()
+    attributes = names if "*" in names else {"a": "a", name: name}
+    nothing = [None] if isinstance(inside, list) else dict.fromkeys(inside)
+    columns = {"id": ["u", "v"], "a": pa.array([inside, nothing]), name: values * 2}
+    result = mapped(columns, {"userId": "id", "attributes": attributes})
+
+    assert codes(result) == {1: ["nested"]}
+    assert "dotted name" in result.rejections[0].reasons[0].message
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(['{"b.c":1,"b":{"c":2}}'], pa.json_()),
+        pa.array([{"b.c": 1, "b": {"c": 2}}]),
+        pa.array([[("b.c", 1), ("b.c", 2)]], pa.map_(pa.string(), pa.int64())),
+        pa.array(['{"0":[1],"0.0":1}'], pa.json_()),
+    ],
+    ids=str,
+)
+def test_two_values_with_one_dotted_name_reject_their_row(column):
+    """None of them is hidden, from JSON, structs and maps."""
+    assert flat(column) == ["nested"]
 
 
 def test_null_values_and_defaults_of_json():
@@ -206,20 +242,25 @@ TREES = st.recursive(
 
 
 def leaves(name, value):
-    """The oracle: the leaves by dotted name, the last of equal names."""
+    """The oracle: the leaves by dotted name, as often as they come."""
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {dotted: leaf for key, child in pairs for dotted, leaf in leaves(f"{name}.{key}", child).items()}
-    return {name: value}
+        return [leaf for key, child in pairs for leaf in leaves(f"{name}.{key}", child)]
+    return [(name, value)]
 
 
 @given(TREES)
 @settings(max_examples=60, deadline=None)
 def test_every_json_value_is_flattened_like_the_oracle(tree):
     """Any JSON value has the oracle's names and values, sorted by name."""
+    listed = [(name, leaf) for name, leaf in leaves("a", tree) if leaf is not None]
+    expected = dict(listed)
+    if len(expected) < len(listed):
+        with pytest.raises(NoFormError, match="one dotted name"):
+            nested.fragment("a", nested.parse(json.dumps(tree)), lambda _: False, send_nulls=False)
+        return
     text = nested.fragment("a", nested.parse(json.dumps(tree)), lambda _: False, send_nulls=False)
     found = json.loads("{" + text + "}")
-    expected = {name: leaf for name, leaf in leaves("a", tree).items() if leaf is not None}
 
     assert list(found) == sorted(expected)
     for name, leaf in expected.items():
@@ -233,6 +274,7 @@ def test_every_json_value_is_flattened_like_the_oracle(tree):
 @settings(max_examples=30, deadline=None)
 def test_a_python_value_and_its_json_text_are_spelt_alike(tree):
     """A struct column and JSON text of the same value make the same bytes, but for numbers beyond a double."""
+    assume(len({name for name, _ in leaves("a", tree)}) == len(leaves("a", tree)))
     one = nested.fragment("a", nested.parse(json.dumps(tree)), lambda _: False, send_nulls=True)
     other = nested.fragment("a", tree, lambda _: False, send_nulls=True)
 

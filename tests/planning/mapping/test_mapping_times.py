@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
-from mapping_helpers import AS_OF, AS_OF_TEXT, attribute, codes, mapped, records
+from mapping_helpers import AS_OF, AS_OF_TEXT, attribute, codes, flat, mapped, records
 from pydantic import ValidationError
 
 from bucket_loader.model.errors import UsageError
 from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.local_times import LocalTimes
 
 TIME = {"type": "timestamp"}
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # local times are the subject
@@ -91,6 +92,7 @@ def test_local_times_agree_with_an_independent_oracle(zone, data):
         words = {"timezone": zone} | ({"dst": dst} if dst else {})
         expected = [oracle(local, zone, dst) for local in locals_]
         assert expected == attribute(column, words)
+        local_times(zone, dst).learn([locals_])
         assert expected == [nested_form(local, zone, dst) for local in locals_]
     dst, form = data.draw(
         st.sampled_from([("earliest", None), ("latest", "%d.%m.%Y %H:%M:%S"), (None, "%Y%m%d%H%M%S")])
@@ -100,10 +102,13 @@ def test_local_times_agree_with_an_independent_oracle(zone, data):
     assert attribute(texts, {**TIME, **words}) == [oracle(local, zone, dst) for local in locals_]
 
 
+local_times = cache(LocalTimes)  # each has a database
+
+
 def nested_form(local, zone, dst):
     """Spell a local time as inside a nested value."""
     try:
-        return nested.spell(local, nested.local_clock(zone, dst))
+        return nested.spell(local, local_times(zone, dst))
     except nested.NoFormError:
         return "!local_time"
 
@@ -524,3 +529,55 @@ def test_an_expression_may_make_the_time():
 
     assert record["timestamp"] == "2024-01-02T00:00:00.000Z"
     assert record["attributes"] == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("word", "spelt"),
+    [
+        ("UTC", "13:45"),
+        ("utc", "13:45"),
+        ("Z", "13:45"),
+        ("GMT", "13:45"),
+        ("CEST", "11:45"),
+        ("cet", "12:45"),
+        ("PST", "21:45"),
+        ("PDT", "20:45"),
+        ("Europe/Berlin", "11:45"),
+        ("Asia/Kolkata", "08:15"),
+    ],
+)
+def test_an_abbreviation_of_a_zone_is_one_offset(word, spelt):
+    """PST in July is not PDT; a place has the offset of its day."""
+    spec = {**TIME, "format": ["%d.%m.%Y %I:%M %p (%Z)", "%Z %Y-%m-%d %H:%M", "%Y-%m-%d %H:%M %Z"]}
+    texts = [f"05.07.2024 01:45 PM ({word})", f"{word} 2024-07-05 13:45", f"2024-07-05 13:45 {word}"]
+
+    assert attribute(texts, spec) == [f'"2024-07-05T{spelt}:00.000Z"'] * 3
+
+
+@pytest.mark.parametrize("word", ["BST", "bst", "IST", "CST", "SST", "NET", "UTC+02:00", "", "X"])
+@pytest.mark.parametrize("kind", ["timestamp", "date"])
+def test_an_abbreviation_with_several_meanings_rejects_its_row(word, kind):
+    """BST is no Bangladesh, and IST may be in Ireland, Israel or India: nobody guesses."""
+    spec = {"type": kind, "format": "%Y-%m-%d %H:%M %Z", "timezone": "UTC"}
+
+    assert attribute([f"2024-07-05 13:45 {word}"], spec) == [f"!{kind}"]
+
+
+def test_an_offset_decides_over_the_word_beside_it():
+    """`+0100 (BST)`, as browsers write it, is one moment."""
+    spec = {**TIME, "format": "%Y-%m-%d %H:%M %z (%Z)"}
+
+    assert attribute(["2024-07-05 13:45 +0100 (BST)"], spec) == ['"2024-07-05T12:45:00.000Z"']
+
+
+@pytest.mark.parametrize("zone", ["America/Vancouver", "Europe/Oslo", "Asia/Kathmandu"])
+def test_one_local_time_is_one_moment_nested_or_not(zone):
+    """Both are read by one table of zones, whatever the machine's own says."""
+    times = [EPOCH.replace(year=year, month=12, day=20, hour=10) for year in (1995, 2026, 2040)]
+    at = pa.array(times, pa.timestamp("us"))
+    flat_, nested_ = (
+        attribute(at, {"timezone": zone}),
+        [flat(pa.array([[one]], pa.list_(pa.timestamp("us"))), {"timezone": zone})["a.0"] for one in at.to_pylist()],
+    )
+
+    assert flat_ == [f'"{text}"' for text in nested_]

@@ -6,6 +6,7 @@ from bucket_loader.config import FieldSpec, directives
 from bucket_loader.model import UsageError
 from bucket_loader.planning.mapping.forms.form import UNPARSED, Family, Form, Wrong, of_json
 from bucket_loader.planning.mapping.forms.numbers import NUMBER_TEXT, trimmed
+from bucket_loader.planning.mapping.forms.zone_words import with_zone_word
 from bucket_loader.planning.mapping.sql_text import literal
 
 _DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
@@ -37,7 +38,9 @@ def timestamp(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form
             form = Form(parsed=_microseconds(duckdb_type))
         case "timestamp" | "date":
             _require_timezone(spec, place, f"a {of} without a time zone")
-            form = Form(parsed=_microseconds(duckdb_type), value=_to_utc("{p}", spec), wrong=(_LOCAL_WRONG,))
+            form = Form(
+                parsed=_microseconds(duckdb_type), value=to_utc("{p}", spec.timezone, spec.dst), wrong=(_LOCAL_WRONG,)
+            )
         case "integer" | "float" | "decimal":
             if spec.unit is None:
                 raise UsageError(
@@ -100,6 +103,8 @@ def _timestamp_text(spec: FieldSpec, place: str) -> Form:
 
 
 def _read(form: str) -> str:
+    if "%Z" in directives(form):
+        return with_zone_word(form)
     read = f"try_strptime({{n}}, {literal(form)})"
     return _cut(read) if "%n" in directives(form) else f"CAST({read} AS TIMESTAMP)"
 
@@ -126,7 +131,9 @@ def _two_ways(moment: str, naive: str, spec: FieldSpec, wrong: tuple[Wrong, ...]
     unparsed = wrong[0]
     neither = Wrong("{n} IS NOT NULL AND {p}.m IS NULL AND {p}.l IS NULL", unparsed.code, unparsed.message)
     local = Wrong("{n} IS NOT NULL AND {p}.l IS NOT NULL AND {v} IS NULL", *_LOCAL_TIME)
-    return Form(parsed=parsed, value=f"coalesce({{p}}.m, {_to_utc('{p}.l', spec)})", wrong=(neither, local))
+    return Form(
+        parsed=parsed, value=f"coalesce({{p}}.m, {to_utc('{p}.l', spec.timezone, spec.dst)})", wrong=(neither, local)
+    )
 
 
 _LOCAL_TIME: Final = (
@@ -138,14 +145,14 @@ _LOCAL_TIME: Final = (
 _LOCAL_WRONG: Final = Wrong("{p} IS NOT NULL AND {v} IS NULL", *_LOCAL_TIME)
 
 
-def _to_utc(local: str, spec: FieldSpec) -> str:
+def to_utc(local: str, timezone: str | None, dst: str | None) -> str:
     """Move a local time to UTC; NULL where the clock change makes it none or two, unless `dst` decides.
 
     The offsets a day before and a day after give the two candidates; each is right when it shows the same local time.
     """
-    if spec.timezone in {None, "UTC", "Etc/UTC"}:
+    if timezone in {None, "UTC", "Etc/UTC"}:
         return local
-    zone = literal(str(spec.timezone))
+    zone = literal(str(timezone))
 
     def shown(moment: str) -> str:
         return f"timezone({zone}, timezone('UTC', {moment}))"
@@ -154,9 +161,7 @@ def _to_utc(local: str, spec: FieldSpec) -> str:
         return f"({local} - ({shown(f'({local} {day})')} - ({local} {day})))"
 
     before, after = candidate("- INTERVAL 1 DAY"), candidate("+ INTERVAL 1 DAY")
-    decided = {"earliest": f"least({before}, {after})", "latest": f"greatest({before}, {after})", None: "NULL"}[
-        spec.dst
-    ]
+    decided = {"earliest": f"least({before}, {after})", "latest": f"greatest({before}, {after})", None: "NULL"}[dst]
     first, second = f"{shown(before)} = {local}", f"{shown(after)} = {local}"
     # Outside these years the arithmetic overflows; `_YEARS` refuses such a moment as it is.
     return (
@@ -199,6 +204,8 @@ def date(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
             local = f"timezone({literal(spec.timezone or 'UTC')}, {moment})"
             return date_form(f"CAST({local} AS DATE)", ())
         case "text" if spec.format is not None:
+            if any("%Z" in directives(form) for form in spec.format):
+                return date_form(f"CAST(coalesce(NULL, {', '.join(map(_read, spec.format))}) AS DATE)", unparsed)
             return date_form(f"CAST(try_strptime({{n}}, {_listed(spec.format)}) AS DATE)", unparsed)
         case "text":
             iso = f"CASE WHEN regexp_full_match(trim({{n}}), '{_DATE}') THEN TRY_CAST(trim({{n}}) AS DATE) END"
