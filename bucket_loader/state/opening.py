@@ -16,6 +16,7 @@ from bucket_loader.state.identity import NOTES, Identity, Notes, notes_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.ledger.connecting import Server, Waiting
+from bucket_loader.state.ledger.looking import look_at_file, to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
 from bucket_loader.state.location import StatePlace
 from bucket_loader.state.state import State
@@ -39,9 +40,9 @@ def _noted(place: StatePlace, layout: StateLayout) -> Notes | None:
     """Return what a state notes of whose it is; None when there is no such state."""
     if place.ledger is not None and (database := look(Server(place.ledger), schema_of(layout.root.name))) is not None:
         with contextlib.closing(database):
-            return notes_of(Ledger(database))
-    if place.ledger is None and layout.ledger.exists():
-        with contextlib.closing(Ledger(layout.ledger)) as ledger:
+            return notes_of(to_read(database))
+    if place.ledger is None and (ledger := look_at_file(layout.ledger)) is not None:
+        with contextlib.closing(ledger):
             return notes_of(ledger)
     is_there = any(path.exists() for path in (layout.ledger, layout.snapshots, layout.plans))
     return dict.fromkeys(NOTES) if is_there else None  # its ledger is lost: opening it says so
@@ -182,9 +183,9 @@ def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
             if database is None:
                 return None
             undo.callback(database.close)
-            state = State(layout, Ledger(database), io.BytesIO(), _files(place, root))
-        elif layout.ledger.exists():
-            state = State(layout, Ledger(layout.ledger), layout.lock.open("rb"))
+            state = State(layout, to_read(database), io.BytesIO(), _files(place, root))
+        elif (ledger := look_at_file(layout.ledger)) is not None:
+            state = State(layout, ledger, io.BytesIO())
             undo.callback(state.close)
         else:
             return None

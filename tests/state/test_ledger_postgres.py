@@ -14,6 +14,7 @@ from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, s
 from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
 from bucket_loader.state.ledger import Ambiguous, Intent, Ledger
 from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting
+from bucket_loader.state.ledger.looking import to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
 
 pytestmark = pytest.mark.postgres
@@ -332,6 +333,23 @@ def test_looking_takes_nothing_away(place, ledger):
         with pytest.raises(StateError):
             reader.note(a="b")
     ledger.note(a="b")
+
+
+def test_an_older_ledger_is_looked_at_and_stays_as_it_is(place, ledger):
+    """What it lacks is read as it would be after the upgrade, which is for the next run to do."""
+    ledger.commit(RUN, [Intent(chunk(0))])
+    counts = ledger.counts(RUN)
+    ledger.close()
+    with place.other() as ask:
+        ask("DROP TABLE loaded_file")
+        ask("ALTER TABLE stream DROP COLUMN removed")
+        ask("UPDATE meta SET value = '2' WHERE name = 'schema'")
+    before = place.content()
+
+    with closing(to_read(look(Server(place.url), place.schema))) as reader:
+        assert (reader.counts(RUN), reader.loaded_files()) == (counts, {})
+        assert [row.members for row in reader.chunks(RUN, 0, "intent")] == ["0-9"]
+    assert place.content() == before
 
 
 def test_looking_makes_nothing():

@@ -51,8 +51,14 @@ class SqliteDatabase:
             if type(error) is sqlite3.DatabaseError or "decode" in str(error):
                 raise _damaged(self._path, str(error)) from None
             if isinstance(error, sqlite3.OperationalError):
-                raise _unwritable(error) from None
+                raise self._refused(error) from None
             raise
+
+    def _refused(self, error: sqlite3.OperationalError) -> StateError:
+        return StateUnavailableError(
+            f"the ledger cannot be written: {error}",
+            hint="make room on its disk, then run again: nothing was sent that is not recorded",
+        )
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -61,11 +67,29 @@ class SqliteDatabase:
         (synchronous,) = self._connection.execute("PRAGMA synchronous").fetchone()
         if synchronous != _SYNCHRONOUS_FULL:
             raise StateError("this SQLite does not sync its commits", hint="use a SQLite that honours synchronous=FULL")
-        if not self.columns("meta"):
-            if StateLayout.of_ledger(self._path).plans.exists():  # there were runs, so there was a ledger
-                raise _damaged(self._path, "it is empty; was it copied without its -wal file?")
+        if not self.has_begun():
             self.write(list(layout(self.columns)))
-        (verdict,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        self.require_sound()
+
+    def has_begun(self) -> bool:
+        """Whether anything is in it.
+
+        Raises:
+            LedgerDamagedError: nothing is, and it must be.
+        """
+        if self.columns("meta"):
+            return True
+        if StateLayout.of_ledger(self._path).plans.exists():  # there were runs, so there was a ledger
+            raise _damaged(self._path, "it is empty; was it copied without its -wal file?")
+        return False
+
+    def require_sound(self) -> None:
+        """Read through it.
+
+        Raises:
+            LedgerDamagedError: it is not what SQLite wrote.
+        """
+        ((verdict,),) = self.query("PRAGMA quick_check(1)")
         if verdict != "ok":
             raise _damaged(self._path, str(verdict))
 
@@ -99,13 +123,6 @@ class SqliteDatabase:
         """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
         with self._lock:
             self._connection.close()
-
-
-def _unwritable(error: sqlite3.OperationalError) -> StateUnavailableError:
-    return StateUnavailableError(
-        f"the ledger cannot be written: {error}",
-        hint="make room on its disk, then run again: nothing was sent that is not recorded",
-    )
 
 
 def _damaged(path: Path, what: str) -> LedgerDamagedError:
