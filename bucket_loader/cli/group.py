@@ -14,7 +14,7 @@ import click
 from bucket_loader import __version__
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.stdout import lenient_stdout, refusal
-from bucket_loader.model import BucketLoaderError, UsageError
+from bucket_loader.model import BucketLoaderError, UsageError, require_utf8
 
 EXIT_CODES = """\b
 Exit codes:
@@ -54,6 +54,8 @@ class Group(click.Group):
         with Output(asked_for(ctx.meta["words"], os.environ)) as output:
             ctx.obj = call = Call(output)
             try:
+                for number, word in enumerate(ctx.meta["words"], start=1):
+                    require_utf8(word, f"word {number} of the command line")
                 return super().invoke(ctx)
             except BucketLoaderError as error:
                 call.fail(error)

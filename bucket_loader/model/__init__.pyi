@@ -73,6 +73,8 @@ from .files import (
     Disk as Disk,
     file_digest as file_digest,
     make_folder as make_folder,
+    require_utf8 as require_utf8,
+    shown_path as shown_path,
     sync as sync,
     written_whole as written_whole,
 )

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from bucket_loader.model.errors import UsageError
+
 _UNFINISHED: Final = ".unfinished"
 
 
@@ -75,6 +77,29 @@ def sync(path: Path, disk: Disk = DISK) -> None:
         disk.sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_utf8(path: str | Path, what: str) -> None:
+    """Refuse a path, or a word of the command line, whose bytes are no UTF-8: not every library can spell it.
+
+    Args:
+        path: the path, or the word.
+        what: what it is, for the message.
+
+    Raises:
+        UsageError: they are not.
+    """
+    try:
+        os.fsencode(path).decode()
+    except UnicodeError:
+        raise UsageError(
+            f"{what} is not UTF-8", hint="rename the file or folder, or look at the terminal's encoding"
+        ) from None
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as a message can hold it: bytes that are no UTF-8 are question marks."""
+    return str(path).encode("utf-8", "replace").decode()
 
 
 def file_digest(path: Path) -> str:

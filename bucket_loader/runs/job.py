@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bucket_loader.config import Pipeline, Share, duration_s, share
 from bucket_loader.delivery import Outside
-from bucket_loader.model import InterruptedRunError, StateLockedError, UsageError
+from bucket_loader.model import InterruptedRunError, StateLockedError, UsageError, require_utf8, shown_path
 from bucket_loader.reporting import Listener, RowsRead
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
@@ -107,7 +107,9 @@ class Job:
     @property
     def state_place(self) -> StatePlace:
         """Where states lie: `--state`, or beside the pipeline file."""
-        return read_place(self.options.state, self.base / FOLDER)
+        place = read_place(self.options.state, self.base / FOLDER)
+        require_utf8(place.folder.absolute(), f"the path of the state, {shown_path(place.folder)},")
+        return place
 
     def open_state(self) -> State:
         """Open and lock this pipeline's state.
@@ -161,6 +163,7 @@ def make_job(
         destination = pipeline.destination.model_copy(update={"patience": options.patience})
         pipeline = pipeline.model_copy(update={"destination": destination})
     base = Path.cwd() if file is None else file.absolute().parent
+    require_utf8(base, f"the folder of the pipeline, {shown_path(base)},")
     return Job(pipeline, base, options, listener, file=file, has_key=has_key)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from bucket_loader.model import SourceError
+from bucket_loader.model import SourceError, require_utf8, shown_path
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.input_file import Partitions, digest_of
 
@@ -50,6 +50,7 @@ class LocalFile:
 def named(path: Path, context: SourceContext) -> LocalFile:
     """Name one path: from the pipeline file's folder where that is shorter, as a person would have written it."""
     whole = os.path.normpath(context.base.absolute() / path)
+    require_utf8(whole, f"the path of a source, {shown_path(whole)},")
     below = os.path.relpath(whole, context.base.absolute())
     return LocalFile(path, Path(min(below, whole, key=len)).as_posix())
 
