@@ -39,11 +39,11 @@ def layout_of(identity: Identity, place: StatePlace) -> StateLayout:
 def _noted(place: StatePlace, layout: StateLayout) -> Notes | None:
     """Return what a state notes of whose it is; None when there is no such state."""
     if place.ledger is not None and (database := look(Server(place.ledger), schema_of(layout.root.name))) is not None:
-        with contextlib.closing(database):
-            return notes_of(to_read(database))
-    if place.ledger is None and (ledger := look_at_file(layout.ledger)) is not None:
-        with contextlib.closing(ledger):
+        with contextlib.closing(database), contextlib.closing(to_read(database)) as ledger:
             return notes_of(ledger)
+    if place.ledger is None and (found := look_at_file(layout.ledger)) is not None:
+        with contextlib.closing(found):
+            return notes_of(found)
     is_there = any(path.exists() for path in (layout.ledger, layout.snapshots, layout.plans))
     return dict.fromkeys(NOTES) if is_there else None  # its ledger is lost: opening it says so
 
