@@ -205,7 +205,6 @@ class SourceType:
         opens: the class that reads it, as `module:Class`. Named, not imported: a pipeline over CSV never pays for
             loading pandas, and `--help` pays for nothing.
         suffixes: how its files are called, for `init`.
-        folder: the folder inside a folder that marks one, for `init`.
         place: the word that `init` writes a path under.
         library: what it is read with, where that comes with an extra.
         extra: the extra of this package that installs it.
@@ -215,7 +214,6 @@ class SourceType:
     model: type[SourceSpec]
     opens: str
     suffixes: tuple[str, ...] = ()
-    folder: str = ""
     place: str = "path"
     library: str = ""
     extra: str = ""
@@ -257,7 +255,6 @@ SOURCE_TYPES: Final = (
     SourceType(
         model=DeltaSource,
         opens="bucket_loader.sources.lakes.delta:DeltaLake",
-        folder="_delta_log",
         library="deltalake",
         extra="delta",
     ),

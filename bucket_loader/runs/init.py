@@ -25,7 +25,7 @@ from bucket_loader.config import (
     type_of_path,
 )
 from bucket_loader.model import COMPANY, EVENT, FEEDBACK, KINDS, USER, Kind, SourceError, UsageError, contract
-from bucket_loader.sources import SourceContext, open_source
+from bucket_loader.sources import SourceContext, TableFolder, open_source, table_at
 
 SAMPLE_ROWS: Final = 1_000
 
@@ -115,14 +115,19 @@ def _source(source: str) -> tuple[str, AnySource, str]:
         )
     plain = _path_of(source).lower().removesuffix(".gz").removesuffix(".zst")
     label = _label(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
-    of = _type_of(plain, source)
+    folder = None if type_of_path(plain) is not None else table_at(source, Path.cwd())
+    of = _type_of(plain, source, folder)
     words = {"type": of.name, of.place: source}
+    note = ""
+    if folder is not None and folder.metadata:
+        words[of.place] = f"{source.rstrip('/')}/{folder.metadata}"
+        note = "  # guess: the table as it is now; `table:` and `catalog:` instead read what is written to it later"
     if of.model is CsvSource:
         delimiter = _delimiter(source)
         words |= {"type": "tsv"} if delimiter == "\t" or plain.endswith(".tsv") else {}
         words |= {"delimiter": delimiter} if delimiter not in {",", "\t"} else {}
     spelt = ", ".join(f"{key}: {_scalar(value)}" for key, value in words.items())
-    return f"{{{spelt}}}", of.model.model_validate(words), label
+    return f"{{{spelt}}}{note}", of.model.model_validate(words), label
 
 
 def _path_of(source: str) -> str:
@@ -130,12 +135,11 @@ def _path_of(source: str) -> str:
     return source.partition("?")[0] if scheme_of(source) in {"http", "https"} else source
 
 
-def _type_of(plain: str, source: str) -> SourceType:
+def _type_of(plain: str, source: str, table: TableFolder | None) -> SourceType:
     if (found := type_of_path(plain)) is not None:
         return found
-    for row in SOURCE_TYPES:
-        if row.folder and Path(source, row.folder).is_dir():
-            return row
+    if table is not None:
+        return next(row for row in SOURCE_TYPES if row.name == table.kind)
     if Path(source).is_dir() or (scheme_of(source) and plain.endswith("/")):
         return type_of(ParquetSource)
     *ends, last = shown_suffixes()

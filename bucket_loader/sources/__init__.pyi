@@ -4,6 +4,10 @@ from .base import (
 from .files.csv import (
     delimiter_hint as delimiter_hint,
 )
+from .files.tables import (
+    TableFolder as TableFolder,
+    table_at as table_at,
+)
 from .query import (
     table_names as table_names,
 )

@@ -16,6 +16,7 @@ from bucket_loader.sources.base import counted
 from bucket_loader.sources.files.columns import common_schema, with_added, with_added_names
 from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
+from bucket_loader.sources.files.tables import refuse_tables
 from bucket_loader.sources.values.durations import parquet_texts
 from bucket_loader.sources.values.int96 import WIDEST, Moments, coarser, in_unit, int96_columns, units
 from bucket_loader.sources.values.types import plain_schema, to_schema
@@ -32,6 +33,20 @@ _REMOTE_AHEAD_BYTES: Final = 1024 * 1024
 
 class ParquetFiles(Files):
     """Parquet files with the same columns in each; `key=value` folders become columns of text."""
+
+    _are_files = False  # and no table's, as was seen
+
+    def found(self) -> list[InputFile]:
+        """List them.
+
+        Raises:
+            SourceError: they belong to a table.
+        """
+        found = super().found()
+        if not self._are_files:
+            refuse_tables(self._spec, self._context, found)
+            self._are_files = True
+        return found
 
     def read(self) -> Reading:
         """Check every file's columns, then return the rows of one file after the other."""
