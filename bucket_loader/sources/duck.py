@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import ROWS_MAX, InputBatch, SourceError
+from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, in_form
 from bucket_loader.sources.base import alike, counted, quoted, repeated
 from bucket_loader.sources.values.types import as_type, plain_schema
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from duckdb.sqltypes import DuckDBPyType
 
 # One thread, so that rows come in the same order every time.
 _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -21,8 +22,8 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": False,
 }
 
-# JSON, and numbers of more digits than a decimal has, whose digits a number of JSON keeps.
-_JSON: Final = frozenset({"JSON", "UHUGEINT", "BIGNUM"})
+# Numbers of more digits than a decimal has, whose digits a number of JSON keeps.
+_DIGITS: Final = frozenset({"UHUGEINT", "BIGNUM"})
 # What Arrow would get as something else: too small a number, bytes, or a time of day without its zone.
 _NOT_CARRIED: Final = frozenset({"UHUGEINT", "BIGNUM", "BIT", "TIME WITH TIME ZONE"})
 
@@ -104,20 +105,67 @@ def _at_the_seam(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema
     import pyarrow as pa
 
     given = plain_schema(_carried(relation).limit(0).to_arrow_reader(1).schema, origin)
-    json = [str(kind) in _JSON for kind in relation.types]
-    kinds = [pa.json_() if is_json else kind for is_json, kind in zip(json, given.types, strict=True)]
-    return pa.schema(list(zip(given.names, kinds, strict=True)))
+    pairs = zip(relation.types, given.types, strict=True)
+    kinds = [pa.json_() if str(of) == "JSON" else _with_digits(of, kind) for of, kind in pairs]
+    fields = map(pa.field, given.names, kinds)
+    return pa.schema([_marked(field, of) for field, of in zip(fields, relation.types, strict=True)])
+
+
+def _marked(field: "pa.Field", of: "DuckDBPyType") -> "pa.Field":
+    """Mark a column in which some values came as others before."""
+    return in_form(field, 2) if any(_holds(child, _NOT_CARRIED | {"TIME_NS"}) for child in _children(of)) else field
+
+
+def _with_digits(of: "DuckDBPyType", kind: "pa.DataType") -> "pa.DataType":
+    """Return a column's Arrow type with JSON numbers in the place of those of too many digits, at whatever depth."""
+    import pyarrow as pa
+
+    if str(of) in _DIGITS:
+        return pa.json_()
+    if not _holds(of, _DIGITS):
+        return kind
+    inner = _children(of)
+    if of.id == "struct":
+        pairs = zip(kind, inner, strict=True)
+        return pa.struct([field.with_type(_with_digits(child, field.type)) for field, child in pairs])
+    if of.id == "map":
+        return pa.map_(kind.key_type, _with_digits(inner[1], kind.item_type))
+    return pa.list_(_with_digits(inner[0], kind.field(0).type))
 
 
 def _carried(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
-    """Select as text what Arrow does not carry as it is."""
-    names = {name: quoted(name) for name in relation.columns}
-    kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
-    if not _NOT_CARRIED & set(kinds.values()):
+    """Select as text what Arrow does not carry as it is, alone or inside lists, structs and maps."""
+    kinds = list(zip(relation.columns, relation.types, strict=True))
+    if not any(_holds(kind, _NOT_CARRIED) for _, kind in kinds):
         return relation
-    shown = [f"CAST({spelt} AS VARCHAR) AS {spelt}" if kinds[name] in _NOT_CARRIED else spelt
-             for name, spelt in names.items()]  # fmt: skip
+    shown = [f"CAST({quoted(name)} AS {_carried_type(kind)}) AS {quoted(name)}" if _holds(kind, _NOT_CARRIED)
+             else quoted(name) for name, kind in kinds]  # fmt: skip
     return relation.project(", ".join(shown))
+
+
+def _carried_type(of: "DuckDBPyType") -> str:
+    """Spell a type with text in the place of what Arrow does not carry."""
+    if str(of) in _NOT_CARRIED:
+        return "VARCHAR"
+    if not _holds(of, _NOT_CARRIED):
+        return str(of)
+    inner = [_carried_type(child) for child in _children(of)]
+    if of.id == "struct":
+        names = [quoted(name) for name, _ in of.children]
+        return f"STRUCT({', '.join(map(' '.join, zip(names, inner, strict=True)))})"
+    return f"MAP({', '.join(inner)})" if of.id == "map" else f"{inner[0]}[]"
+
+
+def _holds(of: "DuckDBPyType", names: frozenset[str]) -> bool:
+    """Whether a type is one of these, or holds one at whatever depth."""
+    return str(of) in names or any(_holds(child, names) for child in _children(of))
+
+
+def _children(of: "DuckDBPyType") -> "list[DuckDBPyType]":
+    """Return the types inside a list, a struct or a map; an array's size is none."""
+    if of.id not in {"list", "array", "struct", "map"}:
+        return []
+    return [child for name, child in of.children if name != "size" or of.id == "struct"]
 
 
 def batches(relation: "duckdb.DuckDBPyRelation", origin: str) -> Iterator[InputBatch]:

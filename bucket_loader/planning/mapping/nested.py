@@ -173,7 +173,8 @@ def python_values(column: pa.Array) -> list[object]:
         values: list[object] = column.to_pylist()
     except (OverflowError, ValueError):
         values = [_python_value(scalar) for scalar in column]
-    return [_shortest(value, column.type) for value in values] if _has_short_floats(column.type) else values
+    is_json = isinstance(column.type, pa.JsonType)
+    return values if is_json or not _is_read_closely(column.type) else [_shortest(one, column.type) for one in values]
 
 
 def _python_value(scalar: pa.Scalar) -> object:
@@ -184,16 +185,18 @@ def _python_value(scalar: pa.Scalar) -> object:
     return value
 
 
-def _has_short_floats(kind: pa.DataType) -> bool:
-    if pa.types.is_float16(kind) or pa.types.is_float32(kind):
+def _is_read_closely(kind: pa.DataType) -> bool:
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind) or isinstance(kind, pa.JsonType):
         return True
-    return any(_has_short_floats(kind.field(index).type) for index in range(kind.num_fields))
+    return any(_is_read_closely(kind.field(index).type) for index in range(kind.num_fields))
 
 
 def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value of any type
-    """Write the floats of a value with their own shortest digits: as doubles they would grow a tail."""
+    """Write the floats of a value with their own shortest digits: as doubles they would grow a tail; parse its JSON."""
     if value is None or isinstance(value, Exception):
         return value
+    if isinstance(kind, pa.JsonType):
+        return parse(value)
     if pa.types.is_float16(kind) or pa.types.is_float32(kind):
         return _shortest_float(value, "e" if pa.types.is_float16(kind) else "f")
     if pa.types.is_struct(kind):

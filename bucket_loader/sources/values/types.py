@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import SourceError
 from bucket_loader.sources.base import alike
+from bucket_loader.sources.values import times_of_day
 from bucket_loader.sources.values.casting import decimal_type
 from bucket_loader.sources.values.durations import is_duration, texts
 from bucket_loader.sources.values.floats import shortest
@@ -42,9 +43,25 @@ def _inner_type(kind: "pa.DataType") -> "pa.DataType":
         return pa.float64()
     if isinstance(kind, pa.Bool8Type):
         return pa.bool_()
-    if types.is_nested(kind) and any(_inner_type(field.type) != field.type for field in _members(kind)):
+    if types.is_nested(kind) and any(_nested_type(field.type) != field.type for field in _members(kind)):
         return _with_inner_types(kind)
     return kind
+
+
+def _nested_type(kind: "pa.DataType") -> "pa.DataType":
+    """Return the type of a value inside another one, where Python reads it.
+
+    A time of day is its text there, since Python has neither 24:00:00 nor nanoseconds, and an instant is shown in
+    UTC, since a zone may have a name that Python does not know (`+0530`, `utc`, `Z`).
+    """
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_time(kind):
+        return pa.string()
+    if types.is_timestamp(kind) and kind.tz is not None:
+        return pa.timestamp(kind.unit, "UTC")
+    return _inner_type(kind)
 
 
 def _members(kind: "pa.DataType") -> "list[pa.Field]":
@@ -56,10 +73,10 @@ def _with_inner_types(kind: "pa.DataType") -> "pa.DataType":
     from pyarrow import types
 
     if types.is_struct(kind):
-        return pa.struct([field.with_type(_inner_type(field.type)) for field in kind])
+        return pa.struct([field.with_type(_nested_type(field.type)) for field in kind])
     if types.is_map(kind):
-        return pa.map_(_inner_type(kind.key_type), _inner_type(kind.item_type))
-    return pa.list_(_inner_type(kind.field(0).type))
+        return pa.map_(_nested_type(kind.key_type), _nested_type(kind.item_type))
+    return pa.list_(_nested_type(kind.field(0).type))
 
 
 def plain_schema(schema: "pa.Schema", origin: str = "the source") -> "pa.Schema":
@@ -150,13 +167,15 @@ def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
         return as_type(column.dictionary_decode(), kind)
     if is_duration(column.type):
         return texts(column)
+    if types.is_time(column.type) and types.is_string(kind):
+        return times_of_day.texts(column)
     if types.is_float16(column.type):
         return shortest(column).cast(kind)
     if isinstance(column.type, pa.Bool8Type):
         return column.storage.cast(kind)
     if isinstance(kind, pa.JsonType):
         return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
-    if types.is_nested(column.type) and _inner_type(column.type) != column.type:
+    if types.is_nested(column.type) and (_inner_type(column.type) != column.type or _holds_json(kind)):
         return _rebuilt(column, kind)
     return column.cast(kind)
 
@@ -175,6 +194,12 @@ def _rebuilt(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
         return pa.MapArray.from_arrays(offsets, keys, items, mask=column.is_null()).cast(kind)
     inner = as_type(inner, kind.field(0).type)
     return pa.ListArray.from_arrays(offsets, inner, mask=column.is_null()).cast(kind)
+
+
+def _holds_json(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return isinstance(kind, pa.JsonType) or any(_holds_json(field.type) for field in _members(kind))
 
 
 def _member(column: "pa.StructArray", name: str) -> "pa.Array":

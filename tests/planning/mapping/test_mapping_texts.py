@@ -215,3 +215,8 @@ def test_an_id_or_a_nested_text_that_is_not_utf8(kind):
     assert mapped(columns, {"userId": "id"}).records.num_rows == 3
     if kind is None:
         assert codes(mapped(columns, {"userId": "a"})) == {2: ["encoding"]}
+
+
+def test_midnight_at_the_end_of_a_day_is_a_time():
+    """24:00:00 is a time of DuckDB and PostgreSQL."""
+    assert attribute(pa.array([86_400_000_000, 0], pa.time64("us"))) == ['"24:00:00"', '"00:00:00"']

@@ -1,0 +1,80 @@
+"""Values inside lists, structs and maps have the forms that they have alone, whatever Arrow and Python can carry."""
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from bucket_loader.model.forms import form_of
+from bucket_loader.planning.mapping import nested
+from bucket_loader.sources import duck
+from bucket_loader.sources.values.types import plain_table
+
+BIG = 2**128 - 1
+
+
+def leaves(column):
+    """Give the members that a column's first value makes of a record."""
+    (value, *_) = nested.python_values(column)
+    value = nested.parse(value) if isinstance(value, str) else value
+    return json.loads("{" + nested.fragment("a", value, lambda _: False, send_nulls=False) + "}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("340282366920938463463374607431768211455::uhugeint", str(BIG)),
+        ("5::uhugeint", 5),
+        ("1234567890123456789012345678901234567890123::bignum", "1234567890123456789012345678901234567890123"),
+        ("7::bignum", 7),
+        ("'12:00:00+02'::timetz", "12:00:00+02"),
+        ("'101'::bit", "101"),
+        ("'12:34:56.123456789'::time_ns", "12:34:56.123456789"),
+        ("'24:00:00'::time", "24:00:00"),
+        ("'01:02:03.5'::time", "01:02:03.5"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("around", "name"),
+    [
+        ("[{}]", "a.0"),
+        ("array_value({})", "a.0"),
+        ("{{'x y': {}}}", "a.x y"),
+        ("map {{'k': {}}}", "a.k"),
+        ("[{{'b': map {{1: [{}]}}}}]", "a.0.b.1.0"),
+    ],
+)
+def test_duckdb_carries_into_lists_structs_and_maps_what_it_carries_alone(expression, expected, around, name):
+    """No value becomes another one inside: no -1, no bytes, no cut nanosecond, no midnight."""
+    with duck.connected() as connection:
+        relation = connection.sql(f"SELECT {around.format(expression)} AS a, 1 AS b, [1] AS c")
+        (batch,) = duck.batches(relation, "q")
+
+    assert leaves(batch.data.column("a")) == {name: expected}
+    assert [form_of(field) for field in batch.data.schema] == [1 if expression.endswith("::time") else 2, 1, 1]
+    assert batch.data.schema.types[1:] == [pa.int32(), pa.list_(pa.field("l", pa.int32()))]
+
+
+@pytest.mark.parametrize("zone", ["+0530", "utc", "Z", "+05:30", "Europe/Oslo", "Made/Up"])
+def test_an_instant_inside_a_list_needs_no_zone_that_python_knows(zone):
+    """The zone is only how an instant is shown."""
+    table = pa.table({"a": pa.array([[0]], pa.list_(pa.timestamp("us", zone)))})
+
+    assert plain_table(table)["a"].to_pylist() == [[datetime(1970, 1, 1, tzinfo=UTC)]]
+
+
+def test_a_time_of_day_inside_is_its_text_in_every_unit():
+    """Each unit has as many digits as say something."""
+    counts = {"s": 5, "ms": 5_010, "us": 5_010_000, "ns": 5_010_000_001}
+    kinds = {unit: pa.time32(unit) if unit in {"s", "ms"} else pa.time64(unit) for unit in counts}
+    table = pa.table({unit: pa.array([[counts[unit], None]], pa.list_(kind)) for unit, kind in kinds.items()})
+
+    assert plain_table(table).to_pylist() == [
+        {
+            "s": ["00:00:05", None],
+            "ms": ["00:00:05.01", None],
+            "us": ["00:00:05.01", None],
+            "ns": ["00:00:05.010000001", None],
+        }
+    ]
