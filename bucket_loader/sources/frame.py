@@ -1,6 +1,7 @@
 """A pandas DataFrame, or a pyarrow Table, as it is in memory: never changed, and nothing in it guessed."""
 
 import hashlib
+import json
 import numbers
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,8 +9,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import FrameSource
-from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, int64_array
+from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, in_form, int64_array
 from bucket_loader.sources.base import SourceContext, repeated, slices
+from bucket_loader.sources.values.scalars import python_value
 from bucket_loader.sources.values.texts import problem, shown
 from bucket_loader.sources.values.types import plain_table
 
@@ -76,8 +78,20 @@ class Frame:
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
         reasons: _Reasons = {}
-        arrays = [_arrow(name, frame.iloc[:, place], reasons) for place, name in enumerate(names)]
-        return plain_table(pa.Table.from_arrays(arrays, names=names), "the frame"), reasons
+        columns = [frame.iloc[:, place] for place in range(len(names))]
+        arrays = [_arrow(name, column, reasons) for name, column in zip(names, columns, strict=True)]
+        table = plain_table(pa.Table.from_arrays(arrays, names=names), "the frame")
+        fields = [in_form(field, 2) if _is_mixed(column, field) else field
+                  for column, field in zip(columns, table.schema, strict=True)]  # fmt: skip
+        return pa.Table.from_arrays(table.columns, schema=pa.schema(fields)), reasons
+
+
+def _is_mixed(column: "pd.Series[Any]", field: "pa.Field") -> bool:
+    """Whether a column is text for its several kinds, truth among them, which was spelt in another way before."""
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.types.is_string(field.type) and any(isinstance(value, (bool, np.bool_)) for value in column.tolist())
 
 
 class _Hashing:
@@ -144,9 +158,9 @@ def _from_objects(name: str, values: list[Any], reasons: _Reasons) -> "pa.Array"
     """Convert Python objects: of one type as that type, of several as texts; Arrow alone would round or mix some."""
     import pyarrow as pa
 
-    values = [None if _is_null(value) else value for value in values]
+    values = [None if _is_null(value) else value for value in map(python_value, values)]
     for ordinal, value in enumerate(values, start=1):
-        if reason := problem(value, name):
+        if reason := problem(value, name) or _infinite(value, name):
             reasons.setdefault(ordinal, []).append(reason)
             values[ordinal - 1] = None
     kinds = {_kind(value) for value in values if value is not None}
@@ -155,7 +169,7 @@ def _from_objects(name: str, values: list[Any], reasons: _Reasons) -> "pa.Array"
     ):
         return pa.array(values, pa.float64())
     if len(kinds) <= 1 and "big integer" not in kinds:
-        return pa.array(values)
+        return pa.array(_alike(values))
     return pa.array(_texts(name, values, reasons), pa.string())
 
 
@@ -163,13 +177,24 @@ def _kind(value: object) -> object:
     """Return what a column must have one of: a type; for times also whether they have a zone."""
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return int if -(2**63) <= int(value) < 2**63 else "big integer"
-    return (type(value), value.tzinfo is None) if isinstance(value, datetime) else type(value)
+    return (datetime, value.tzinfo is None) if isinstance(value, datetime) else type(value)
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """Make all times pandas' when one has nanoseconds, which Python's have not: Arrow would cut it to the first's."""
+    import pandas as pd
+
+    if not any(getattr(value, "nanosecond", 0) for value in values):
+        return values
+    return [value if value is None else pd.Timestamp(value) for value in values]
 
 
 def _texts(name: str, values: list[Any], reasons: _Reasons) -> list[str | None]:
     texts: list[str | None] = []
     for ordinal, value in enumerate(values, start=1):
-        if value is None or isinstance(value, (str, bool, numbers.Integral, Decimal)):
+        if isinstance(value, (bool, float)):  # as JSON Lines spells them
+            texts.append(json.dumps(value))
+        elif value is None or isinstance(value, (str, numbers.Integral, Decimal)):
             texts.append(None if value is None else str(value))
         else:
             message = f"the column has values of several types, and a {type(value).__name__} has no certain text"
@@ -179,7 +204,15 @@ def _texts(name: str, values: list[Any], reasons: _Reasons) -> list[str | None]:
 
 
 def _is_null(value: object) -> bool:
-    """Whether a value is None, NaN, NaT or NA: those that are not equal to themselves, and NA."""
+    """Whether a value is None, NaN, NaT or NA, of floats and of decimals."""
     import pandas as pd
 
+    if isinstance(value, Decimal):
+        return value.is_nan()
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124
+
+
+def _infinite(value: object, column: str) -> Reason | None:
+    if not isinstance(value, Decimal) or value.is_finite():
+        return None
+    return Reason("infinity", "the value is infinite, which JSON cannot say", column)

@@ -258,3 +258,15 @@ def test_fingerprint_sees_every_change(tmp_path):
     (tmp_path / "c.csv").write_text("a\n1\n3\n")
     (tmp_path / "c.csv").rename(file)
     assert changed()
+
+
+@pytest.mark.parametrize("nibble", [0, 15])
+def test_a_zstd_file_may_begin_with_a_skippable_frame(tmp_path, nibble):
+    """As pzstd writes it; the frame says nothing of the rows."""
+    skippable = bytes([0x50 + nibble]) + b"\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"skip"
+    frame = pa.compress(b"id,n\nu,v\n", codec="zstd", asbytes=True)
+    (tmp_path / "x.csv.zst").write_bytes(skippable + frame + skippable)
+    spec = CsvSource(type="csv", path="x.csv.zst")
+    (batch,) = open_source(spec, SourceContext(tmp_path)).read().batches
+
+    assert batch.data.to_pylist() == [{"id": "u", "n": "v"}]

@@ -15,7 +15,12 @@ from bucket_loader.sources.files.input_file import InputFile, in_order
 
 CHUNK_BYTES: Final = 1024 * 1024
 
-_MAGIC: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_MAGIC: Final = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    # A skippable frame, with which pzstd begins. Source: RFC 8878, 3.1.2
+    **{bytes([0x50 + nibble]) + b"\x2a\x4d\x18": "zstd" for nibble in range(16)},
+}
 _SUFFIXES: Final = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _OTHER_MAGIC: Final = {
     b"ARROW1": "an Arrow file",
