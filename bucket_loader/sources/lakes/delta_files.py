@@ -59,8 +59,10 @@ class DeltaFiles:
 
     def batches(self) -> "Iterator[pa.RecordBatch]":
         """Return the rows of one file after the other, oldest first."""
-        for file in sorted(self._files(), key=lambda file: (file.written, file.path)):
-            yield from self._rows(file)
+        files = sorted(self._files(), key=lambda file: (file.written, file.path))
+        store = self._store(files)
+        for file in files:
+            yield from self._rows(file, store)
 
     def _files(self) -> list[DeltaFile]:
         import pyarrow as pa
@@ -101,8 +103,8 @@ class DeltaFiles:
             for file, mask in zip(files, masks, strict=True)
         }
 
-    def _rows(self, file: DeltaFile) -> "Iterator[pa.RecordBatch]":
-        fragment = self._format.make_fragment(file.path, filesystem=self._store(file))
+    def _rows(self, file: DeltaFile, store: "FileSystem") -> "Iterator[pa.RecordBatch]":
+        fragment = self._format.make_fragment(file.path, filesystem=store)
         there = fragment.physical_schema if self._mode == "id" else None
         stored = stored_schema(self._held, self._mode, there)
         row = 0
@@ -140,12 +142,13 @@ class DeltaFiles:
             default_fragment_scan_options=dataset.ParquetFragmentScanOptions(pre_buffer=True),
         )
 
-    def _store(self, file: DeltaFile) -> "FileSystem":
+    def _store(self, files: list[DeltaFile]) -> "FileSystem":
         from deltalake.fs import DeltaStorageHandler
         from pyarrow import fs
 
-        # With its size a file in a store needs one request less.
-        return fs.PyFileSystem(DeltaStorageHandler(self._table.table_uri, self._options, {file.path: file.size}))
+        # A file in a store whose size is known needs one request less.
+        sizes = {file.path: file.size for file in files}
+        return fs.PyFileSystem(DeltaStorageHandler(self._table.table_uri, self._options, sizes))
 
 
 def _each(batch: "pa.RecordBatch") -> "Iterator[pa.RecordBatch]":
