@@ -14,7 +14,7 @@ import click
 from bucket_loader import __version__
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.stdout import lenient_stdout, refusal
-from bucket_loader.model import BucketLoaderError, UsageError, require_utf8
+from bucket_loader.model import BucketLoaderError, ThreadsError, UsageError, require_utf8
 
 EXIT_CODES = """\b
 Exit codes:
@@ -69,6 +69,8 @@ class Group(click.Group):
                     raise
                 call.fail(UsageError(error.format_message()))
             except Exception as error:
+                if str(error) == ThreadsError.REFUSED:
+                    call.fail(ThreadsError())
                 output.tell(CommandCrashed(error))
                 if not output.is_json:
                     raise

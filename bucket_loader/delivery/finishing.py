@@ -25,7 +25,6 @@ from bucket_loader.delivery.course import (
 from bucket_loader.delivery.flight import Flight, Shared
 from bucket_loader.delivery.journal import DeadLetter
 from bucket_loader.delivery.queue import Work
-from bucket_loader.delivery.transport import Connection
 from bucket_loader.model import BucketLoaderError, Chunk, Outcome, Verdict
 from bucket_loader.reporting import ChunkHeld, ChunkRetried
 from bucket_loader.state import Ambiguous, ChunkState, Concluded, Intent, SplitInto
@@ -34,11 +33,10 @@ _NOT_BEGUN = Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
 
 
 class Finishing:
-    """Brings chunks to their ends over one connection; nothing else is in flight there."""
+    """Brings chunks to their ends, one attempt after the other, each over whichever connection is open then."""
 
-    def __init__(self, shared: Shared, connection: Connection) -> None:
+    def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._connection = connection
         self._believes = True  # until a hint has proved false, for all parts
 
     def finish(self, work: Work) -> bool:
@@ -48,19 +46,29 @@ class Finishing:
     def _decided(self, work: Work) -> Step:
         shared, last = self._shared, _NOT_BEGUN
         while True:
-            if work.outcome is None:
-                slot = shared.pacer.acquire()
-                if slot is None:  # the run is stopped
-                    work.outcome = last
-                    return leave(work.history, last, _served(shared, work), shared.policy)
-                flight = Flight(shared, work, self._connection, slot)
-                flight.begin()
-                flight.end()
+            if work.outcome is None and not self._attempted(work):
+                work.outcome = last
+                return leave(work.history, last, _served(shared, work), shared.policy)
             step = step_after(shared, work)
             if not isinstance(step, Again):
                 return step
             self._wait(step, work)
             last, work.outcome = _outcome(work), None
+
+    def _attempted(self, work: Work) -> bool:
+        """Attempt a chunk once; return False when the run is stopped instead."""
+        shared = self._shared
+        connection = shared.pool.take()
+        try:
+            slot = shared.pacer.acquire()
+            if slot is None:
+                return False
+            flight = Flight(shared, work, connection, slot)
+            flight.begin()
+            flight.end()
+        finally:
+            shared.pool.give_back(connection, work.outcome)
+        return True
 
     def _wait(self, step: Again, work: Work) -> None:
         """Name an attempt that may have been applied; then wait for as long as the next has to wait."""

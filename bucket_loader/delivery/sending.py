@@ -24,7 +24,7 @@ from bucket_loader.delivery.journal import Journal
 from bucket_loader.delivery.queue import Queue
 from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing, Tally
-from bucket_loader.delivery.transport import Pool, Transport
+from bucket_loader.delivery.transport import Pool, Transport, connections_max
 from bucket_loader.delivery.worker import Worker
 from bucket_loader.model import KINDS, SYSTEM, Chunk, Clock, prefetched
 from bucket_loader.planning import Plan, PlannedStream
@@ -119,15 +119,27 @@ def _deliver_stream(assignment: Assignment, run_wide: _RunWide, stream: PlannedS
         Worker(shared, f"worker-{number}") for number in range(min(run_wide.pacer.workers, max(1, stream.records)))
     ]
     try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        _work(workers)
     finally:
         shared.pool.close()
     for worker in workers:
         if worker.crash is not None:
             raise worker.crash
+
+
+def _work(workers: Sequence[Worker]) -> None:
+    """Let workers work to the end: as many as threads can be had for, and one in this thread where there is none."""
+    started: list[Worker] = []
+    try:
+        for worker in workers:
+            if not worker.start():
+                break
+            started.append(worker)
+        if not started:
+            workers[0].work()
+    finally:
+        for worker in started:
+            worker.join()
 
 
 def _recover(assignment: Assignment, stream: PlannedStream) -> None:
@@ -147,7 +159,8 @@ def _count_before(assignment: Assignment, stream: PlannedStream) -> None:
 
 def _shared(assignment: Assignment, run_wide: _RunWide, stream: PlannedStream) -> Shared:
     destination, clock, pacer = assignment.destination, assignment.clock, run_wide.pacer
-    pool = Pool(assignment.transport, "/bulk" if destination.api == "front" else KINDS[stream.kind].path, clock)
+    endpoint = "/bulk" if destination.api == "front" else KINDS[stream.kind].path
+    pool = Pool(assignment.transport, endpoint, clock, assignment.stopped, connections_max())
     # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
     groups = prefetched(_groups(_chunks(assignment, stream)), assignment.stopped, READ_AHEAD, clock)
     return Shared(

@@ -14,7 +14,7 @@ from bucket_loader.delivery.finishing import Finishing, concluded, step_after
 from bucket_loader.delivery.flight import Flight, Shared
 from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.transport import Connection
-from bucket_loader.model import Chunk, Verdict
+from bucket_loader.model import Chunk, Outcome, Verdict
 from bucket_loader.state import Intent
 
 LOOK_S: Final = 0.05  # how often who waits for answers looks whether there is more to send
@@ -26,19 +26,24 @@ class Worker:
     def __init__(self, shared: Shared, name: str) -> None:
         self.crash: BaseException | None = None
         self._shared = shared
-        self._thread = shared.clock.threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = shared.clock.threading.Thread(target=self.work, name=name, daemon=True)
         self._waiting: deque[Work] = deque()  # intended
         self._flying: dict[Connection, Flight] = {}
 
-    def start(self) -> None:
-        """Work until the queue is empty or the run is stopped."""
-        self._thread.start()
+    def start(self) -> bool:
+        """Work in a thread of its own; return whether one can be had."""
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system's limit
+            return False
+        return True
 
     def join(self) -> None:
         """Wait for the end."""
         self._thread.join()
 
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Work until the queue is empty or the run is stopped."""
         try:
             while self._has_work():
                 self._launch()
@@ -121,7 +126,8 @@ class Worker:
     def _land(self) -> None:
         """Read the answers that have come, at least one; commit what was delivered with the next intents."""
         pool, queue = self._shared.pool, self._shared.queue
-        delivered, free = [], []
+        delivered: list[Work] = []
+        free: list[tuple[Connection, Outcome | None]] = []
         # Others may wait for the lead to take what there is room for; and a chunk that waits here is sent by this
         # worker only.
         looks = queue.leads(self) or self._waiting
@@ -130,7 +136,7 @@ class Worker:
             while landed:
                 for connection in landed:
                     work = self._flying.pop(connection).end()
-                    free.append(connection)
+                    free.append((connection, work.outcome))
                     if work.outcome is not None and work.outcome.verdict is Verdict.DELIVERED:
                         delivered.append(work)
                     else:
@@ -140,8 +146,8 @@ class Worker:
                 self._commit_delivered(delivered, len(free))
         finally:
             # Only now: a server that closes after an answer has had the time to.
-            for connection in free:
-                pool.give_back(connection)
+            for connection, outcome in free:
+                pool.give_back(connection, outcome)
 
     def _commit_delivered(self, delivered: list[Work], landed: int) -> None:
         # One commit carries the outcomes and the next intents. What shares an id waits for that commit: a crash before
@@ -156,10 +162,5 @@ class Worker:
 
     def _finish(self, work: Work) -> None:
         """Bring a chunk whose first attempt did not deliver it to its end; nothing else is in flight here."""
-        pool = self._shared.pool
-        connection = pool.take()
-        try:
-            Finishing(self._shared, connection).finish(work)
-            self._shared.queue.done(work.chunk)
-        finally:
-            pool.give_back(connection)
+        Finishing(self._shared).finish(work)
+        self._shared.queue.done(work.chunk)

@@ -57,6 +57,7 @@ from .errors import (
     StateUnavailableError as StateUnavailableError,
     StoppedError as StoppedError,
     SystemicRejectionError as SystemicRejectionError,
+    ThreadsError as ThreadsError,
     UsageError as UsageError,
 )
 from .evaluation import (
@@ -102,6 +103,7 @@ from .outcomes import (
 )
 from .prefetch import (
     prefetched as prefetched,
+    side_by_side as side_by_side,
 )
 from .rows import (
     BATCH_BYTES_MAX as BATCH_BYTES_MAX,

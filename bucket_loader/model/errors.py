@@ -155,6 +155,19 @@ class PatienceError(BucketLoaderError):
     exit_code = 75
 
 
+class ThreadsError(BucketLoaderError):
+    """The system grants no thread where at least one is needed."""
+
+    exit_code = 75
+    REFUSED: ClassVar[str] = "can't start new thread"  # Python's own words
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the system grants no further thread",
+            hint="raise the limit of processes and threads (`ulimit -u`, `pids_limit`, `TasksMax`), and run again",
+        )
+
+
 class InterruptedRunError(BucketLoaderError):
     """A signal asked the run to end; it drained, and running again continues."""
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from bucket_loader.model.clock import SYSTEM, Clock
@@ -10,6 +12,7 @@ from bucket_loader.model.clock import SYSTEM, Clock
 _END: Final = object()
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def prefetched(items: Iterator[Item], stopped: threading.Event, count: int, clock: Clock = SYSTEM) -> Generator[Item]:
@@ -28,7 +31,11 @@ def prefetched(items: Iterator[Item], stopped: threading.Event, count: int, cloc
     """
     ready = clock.queue.Queue(count)
     reader = clock.threading.Thread(target=lambda: _read(items, ready, stopped, clock), name="reader", daemon=True)
-    reader.start()
+    try:
+        reader.start()
+    except RuntimeError:  # no thread can be had
+        yield from takewhile(lambda _: not stopped.is_set(), items)
+        return
     try:
         while not stopped.is_set():
             with contextlib.suppress(clock.queue.Empty):
@@ -40,6 +47,18 @@ def prefetched(items: Iterator[Item], stopped: threading.Event, count: int, cloc
                 yield item
     finally:
         reader.join()  # nobody else is in `items` from here on
+
+
+def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], most: int) -> Iterator[Made]:
+    """Return what is made of items, in their order, several at once; one after the other where threads are wanting."""
+    futures: list[Future[Made]] = []
+    with ThreadPoolExecutor(most) as pool:
+        try:
+            futures += [pool.submit(work, item) for item in (items if len(items) > 1 else ())]
+        except RuntimeError:  # no thread can be had
+            pool.shutdown(cancel_futures=True)
+        yield from (future.result() for future in futures)
+    yield from map(work, items[len(futures) :])
 
 
 def _read(items: Iterator[Any], ready: Any, stopped: threading.Event, clock: Clock) -> None:  # noqa: ANN401  # a queue

@@ -30,7 +30,10 @@ def watched(listener: Listener, tally: Counting) -> Iterator[None]:
     if listener.period_s is not None:
         arguments = (listener, listener.period_s, tally, ended)
         thread = threading.Thread(target=_watch, args=arguments, name="progress", daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be had: nobody looks
+            thread = None
     try:
         yield
     finally:

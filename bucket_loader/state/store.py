@@ -7,7 +7,6 @@ store before the ledger names it.
 import errno
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from bucket_loader.model import (
     StateError,
     StateUnavailableError,
     make_folder,
+    side_by_side,
     written_whole,
 )
 
@@ -124,8 +124,7 @@ class StoredFiles(Files):
             with self._explained(name), self._system.open_input_stream(self._key(name), compression=None) as stream:
                 return bytes(stream.read())
 
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            yield from pool.map(one, names)
+        yield from side_by_side(one, names, _AT_ONCE)
 
     def listed(self, folder: str) -> list[Stored]:
         """List what is below a folder."""

@@ -393,9 +393,9 @@ def test_a_connection_is_lent_again_only_after_the_commit(bench, monkeypatch):
         commit(journal, entries)
         happened.extend("commit" for entry in entries if isinstance(entry, Concluded))
 
-    def giving_back(pool, connection):
+    def giving_back(pool, connection, outcome):
         happened.append("lent again")
-        give_back(pool, connection)
+        give_back(pool, connection, outcome)
 
     monkeypatch.setattr(LedgerJournal, "commit", committing)
     monkeypatch.setattr(Pool, "give_back", giving_back)

@@ -59,7 +59,7 @@ class Trial:
         self.shared = Shared(
             run="run", stream="events",
             queue=SimpleNamespace(may_postpone=lambda _: may_postpone, postpone=self.postponed.append),
-            pool=None,
+            pool=SimpleNamespace(take=lambda: self, give_back=lambda *_: None),
             journal=SimpleNamespace(commit=self.journal.extend, wait_until_held=lambda: None),
             pacer=SimpleNamespace(acquire=self._slot, release=lambda *_: None),
             service=Service(PATIENCE_S, self.clock, self.clock),
@@ -86,7 +86,7 @@ class Trial:
 
     def run(self):
         """Bring the chunk to its end."""
-        return Finishing(self.shared, self).finish(self.work)
+        return Finishing(self.shared).finish(self.work)
 
     @property
     def state(self):

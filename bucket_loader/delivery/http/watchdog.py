@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bucket_loader.model import ThreadsError
+
 
 @dataclass
 class Trace:
@@ -39,7 +41,10 @@ class Watchdog:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise ThreadsError from error
 
     def watch(self, trace: Trace) -> None:
         """Begin to watch a connection."""

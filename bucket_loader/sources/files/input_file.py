@@ -3,11 +3,10 @@
 import hashlib
 import io
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import IO, BinaryIO, Final, Protocol, cast
 from urllib.parse import unquote
 
-from bucket_loader.model import SourceError
+from bucket_loader.model import SourceError, side_by_side
 
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 # Objects asked for their state at once: what is slow is the way there and back.
@@ -80,7 +79,6 @@ def fingerprint(files: Sequence[InputFile]) -> str:
     of a big local file that also restores its modification time.
     """
     digest = hashlib.sha256()
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        for file, identity in zip(files, pool.map(lambda file: file.identity(), files), strict=True):
-            digest.update(repr((file.name, *identity)).encode())
+    for file, identity in zip(files, side_by_side(lambda file: file.identity(), files, _ASKED_AT_ONCE), strict=True):
+        digest.update(repr((file.name, *identity)).encode())
     return digest.hexdigest()
