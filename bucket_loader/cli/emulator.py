@@ -12,6 +12,13 @@ from bucket_loader.cli.options import read_document
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name to answer to beside `localhost` and loopback addresses; may be repeated.",
+)
 @click.option("--secret-key", help="The secret key to accept. [default: a random one]")
 @click.option("--publishable-key", help="The publishable key to accept. [default: a random one]")
 @click.option("--features", type=click.Path(path_type=Path), help="A file with the body of GET /features.")

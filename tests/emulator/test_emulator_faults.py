@@ -17,7 +17,7 @@ def raw(api, path="/bulk", body=b'[{"type":"user","userId":"u"}]', read_s=1.0):
     """Send one request by hand and return every byte that comes back within a time."""
     address = urlsplit(api.url)
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.endpoint.secret_key}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api.endpoint.secret_key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:

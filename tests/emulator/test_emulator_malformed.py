@@ -15,7 +15,7 @@ from emulator_api import PUBLISHABLE, SECRET
 from bucket_loader.emulator.http import server
 
 ROOT = Path(server.__file__).parents[3]
-HEAD = f"Host: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/json\r\n".encode()
+HEAD = f"Host: [::1]\r\nAuthorization: Bearer {SECRET}\r\nContent-Type: application/json\r\n".encode()
 SLOW_S = 0.4
 PROGRAM = f"""
 import sys
@@ -57,7 +57,7 @@ class Target:
 
     def state(self):
         """Return the counts."""
-        received = self.send(b"GET /_emulator/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = self.send(b"GET /_emulator/state HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n")
         return answered(received)[1]
 
 
@@ -174,10 +174,10 @@ def test_what_is_nearly_too_deep_is_taken_or_refused(target, depth):
 
     status, _ = target.post("/user", body)
 
-    answer = target.send(b"GET /_emulator/users/deep%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % depth)
+    answer = target.send(b"GET /_emulator/users/deep%d HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n" % depth)
     assert status in {200, 400}
     assert answer.startswith(b"HTTP/1.1 200" if status == 200 else b"HTTP/1.1 404")
-    look = b"GET /_emulator/timeline?kind=user&id=deep%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % depth
+    look = b"GET /_emulator/timeline?kind=user&id=deep%d HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\n\r\n" % depth
     assert target.send(look).startswith(b"HTTP/1.1 200")
     assert target.send(look.replace(b"timeline?kind=user&id=", b"search?text=")).startswith(b"HTTP/1.1 200")
 
@@ -226,9 +226,9 @@ def test_a_flood_of_head_is_a_431(target, beginning):
         b"hello there\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500,
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"CONNECT other:443 HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /features HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+        b"CONNECT other:443 HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: [::1]\r\n\r\n",
+        b"GET /features HTTP/1.1\r\nHost: [::1]\r\nX: a\x00b\r\n\r\n",
         b"POST /user HTTP/1.1\r\n" + HEAD + b"Content-Length: -5\r\n\r\n",
         b"POST /user HTTP/1.1\r\n" + HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
         b"POST /user HTTP/1.1\r\n" + HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n123456",
@@ -326,7 +326,7 @@ def test_a_thousand_connections_are_nothing_special(target):
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(target.connect()) for _ in range(1000)]
         for connection in connections[::2]:
-            connection.sendall(b"POST /user HTTP/1.1\r\nHost: x\r\n")
+            connection.sendall(b"POST /user HTTP/1.1\r\nHost: [::1]\r\n")
 
         assert target.post("/user", b'{"userId":"busy"}')[0] == 200
         assert target.memory_mb() - before_mb < 40
@@ -362,7 +362,7 @@ def test_deep_definitions_are_taken_whole_or_refused(target, depth):
         b'{"features":[{"key":"deep","targeting":{"version":1,"rules":[]},"config":{"version":1,"variants":'
         b'[{"key":"v","filter":%s,"payload":%s}]}}]}' % (filters, payload)
     )
-    head = b"PUT /_emulator/features HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    head = b"PUT /_emulator/features HTTP/1.1\r\nHost: [::1]\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 
     status = answered(target.send(head % len(body), body))[0]
 

@@ -78,7 +78,7 @@ def test_calls_in_flight_do_not_hold_up_the_end(fault):
         line = json.loads(process.stdout.readline())
         address = urlsplit(line["url"])
         with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
-            head = f"POST /user?publishableKey={line['publishable_key']} HTTP/1.1\r\nHost: x\r\n"
+            head = f"POST /user?publishableKey={line['publishable_key']} HTTP/1.1\r\nHost: localhost\r\n"
             connection.sendall(head.encode() + b"Content-Length: 2\r\n\r\n{}")
             while not struck(line["url"]):
                 time.sleep(0.01)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,6 +11,7 @@ from bucket_loader.emulator.answers import NO_CONTENT, refusal
 from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
+from bucket_loader.emulator.http.door import Door, kept_here
 from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
 from bucket_loader.emulator.store.effects import BULK
 from bucket_loader.model import KINDS
@@ -48,15 +50,18 @@ PAGE_ONLY: Final = Refuse(
 _KEY_CHARACTERS_MIN: Final = 23  # all SDKs of NODE refuse a shorter one
 
 
-def build(emulator: Emulator) -> ASGIApp:
+def build(emulator: Emulator, allow_hosts: Iterable[str] = ()) -> ASGIApp:
     """Make the app: the API, and the prefix that the real one lacks."""
-    inside = control(emulator)
+    inside, door = control(emulator), Door(allow_hosts)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         with contextlib.suppress(asyncio.CancelledError):  # the end of the emulator: the connection is cut already
-            if path.startswith(PREFIX) or (path == "/" and method in {"GET", "HEAD"}):
-                await inside(scope, receive, send)
+            looks_inside = path.startswith(PREFIX) or (path == "/" and method in {"GET", "HEAD"})
+            if (refused := door.refuse(scope, inside=looks_inside)) is not None:
+                await refused.send(send)
+            elif looks_inside:
+                await inside(scope, receive, kept_here(send))
             elif method == "OPTIONS":
                 await NO_CONTENT.send(send)
             else:

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
@@ -54,20 +54,28 @@ class Options(EmulatorOptions, total=False):
     Attributes:
         host: what to listen on.
         port: 0 for any free one.
+        allow_hosts: names beside `localhost` and loopback addresses that are answered to on loopback.
     """
 
     host: str
     port: int
+    allow_hosts: Sequence[str]
 
 
 def serve(
-    host: str = "127.0.0.1", port: int = 0, *, ends_with_stdin: bool = False, **options: Unpack[EmulatorOptions]
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    allow_hosts: Sequence[str] = (),
+    ends_with_stdin: bool = False,
+    **options: Unpack[EmulatorOptions],
 ) -> None:
     """Serve until SIGTERM or SIGINT; say where and with which keys in one line of JSON on stdout.
 
     Args:
         host: what to listen on.
         port: 0 for any free one.
+        allow_hosts: names beside `localhost` and loopback addresses that are answered to on loopback.
         ends_with_stdin: also end when stdin does, so that a child does not outlive a parent that was killed.
         options: what the emulator is made with.
 
@@ -82,12 +90,13 @@ def serve(
         # Records live long and in great number: looking at them all again and again finds no garbage.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        _Server(_config(emulator), json.dumps(announcement), ends_with_stdin=ends_with_stdin).run(sockets=[listener])
+        config = _config(emulator, allow_hosts)
+        _Server(config, json.dumps(announcement), ends_with_stdin=ends_with_stdin).run(sockets=[listener])
 
 
-def _config(emulator: Emulator) -> uvicorn.Config:
+def _config(emulator: Emulator, allow_hosts: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        build(emulator),
+        build(emulator, allow_hosts),
         http=EmulatorProtocol,
         ws="none",
         lifespan="off",
