@@ -49,7 +49,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command."""
-        from bucket_loader.reporting import CommandCrashed, CommandInterrupted, Complaint, Output, asked_for
+        from bucket_loader.reporting import CommandInterrupted, Complaint, Output, asked_for
 
         with Output(asked_for(ctx.meta["words"], os.environ)) as output:
             ctx.obj = call = Call(output)
@@ -69,15 +69,22 @@ class Group(click.Group):
                     raise
                 call.fail(UsageError(error.format_message()))
             except Exception as error:
-                if str(error) == ThreadsError.REFUSED:
-                    call.fail(ThreadsError())
-                output.tell(CommandCrashed(error))
-                if not output.is_json:
-                    raise
-                sys.exit(1)
+                _crashed(call, error)
+                raise
             finally:
                 if (why := refusal()) is not None:
                     output.tell(Complaint(f"stdout does not take what is written to it: {why}"))
+
+
+def _crashed(call: Call, error: Exception) -> None:
+    """Say what happened, and end, where it is not for a traceback to say."""
+    from bucket_loader.reporting import CommandCrashed
+
+    if str(error) == ThreadsError.REFUSED:
+        call.fail(ThreadsError())
+    call.output.tell(CommandCrashed(error))
+    if call.output.is_json:
+        sys.exit(1)
 
 
 @click.group(
