@@ -87,6 +87,7 @@ class Pool:
         self._most = math.inf  # as far as the server has shown
         self._pause_s = FURTHER_S_FIRST
         self._further_at = -math.inf
+        self._waiting = 0  # for an open connection
         self._condition = clock.threading.Condition()
 
     @property
@@ -123,7 +124,9 @@ class Pool:
             while not self._may_open():
                 if (opened := self._take_opened()) is not None:
                     return opened
+                self._waiting += 1
                 self._condition.wait(min(self._clock.look_s, FURTHER_S_FIRST))
+                self._waiting -= 1
             self._lent += 1
             connection = self._others.pop() if self._others else self._transport.connection(self._endpoint)
             self._opening.append(connection)
@@ -152,7 +155,8 @@ class Pool:
             if connection in self._opening:
                 self._opening.remove(connection)
                 self._learn(is_open=connection.is_open, outcome=outcome)
-            self._condition.notify()
+            if self._waiting:
+                self._condition.notify()
 
     def _learn(self, *, is_open: bool, outcome: Outcome | None) -> None:
         """See a connection that had to be opened: it was answered, or could not be had."""

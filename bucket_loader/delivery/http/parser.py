@@ -48,21 +48,22 @@ class Answer:
 class Parsed:
     """An answer as far as it has come; `httptools` calls the methods that begin with `on_`."""
 
+    complete = False
+    status = 0
+    keeps_open = False
+    _surplus = False
+    _is_doubtful = False
+    _doubtful: bytes | None = None  # what came of a head that is to be put in order
+
     def __init__(self) -> None:
         self.bytes = 0
         self._came: list[bytes] = []
-        self._doubtful: bytes | None = None  # what came of a head that is to be put in order
         self._begin()
 
     def _begin(self) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
-        self.complete = False
-        self.status = 0
-        self.keeps_open = False
         self.headers: dict[str, str] = {}
         self.body: list[bytes] = []
-        self._surplus = False
-        self._is_doubtful = False
 
     def feed(self, data: bytes, *, at_end: bool) -> None:
         """Read on.
@@ -79,9 +80,10 @@ class Parsed:
             self.keeps_open = False
             if not self.complete:
                 self._read_again()
-        if at_end and not self.complete:
-            self._end()
-        if self.complete and self.status < _INTERIM.start:
+        if not self.complete:
+            if at_end:
+                self._end()
+        elif self.status < _INTERIM.start:
             raise OSError(_NOT_HTTP)
 
     def _feed(self, data: bytes) -> None:
@@ -97,7 +99,7 @@ class Parsed:
         if self._is_doubtful:
             raise OSError(_NOT_HTTP)
         self._begin()
-        self._is_doubtful, self._doubtful = True, b""
+        self.status, self._is_doubtful, self._doubtful = 0, True, b""
         self._parser.set_dangerous_leniencies(**dict.fromkeys(_LENIENCIES, True))
         try:
             self._feed(b"".join(self._came))
