@@ -145,6 +145,8 @@ run_options: Final = all_of(
     click.option("--accept-mapping", is_flag=True,
                  help="Continue although the mapping of events has changed: without `key:` all rows are sent; with it, "
                       "rows whose key is known stay as they were sent."),
+    click.option("--allow-held", is_flag=True,
+                 help="Records that are held for a person do not keep the run from being done."),
     allow_rejected_option(),
     patience_option,
     click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),

@@ -30,6 +30,7 @@ from .progress import (
 )
 from .summary import (
     COLUMNS as COLUMNS,
+    HeldChunk as HeldChunk,
     Resumed as Resumed,
     Summary as Summary,
 )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS: Final = tuple(count.name for count in COUNTS if count.shown != "never")
+_RUN_AGAIN: Final = (75, 130, 143)
+_HELD_SHOWN: Final = 3  # chunks
 _ALWAYS: Final = {count.name for count in COUNTS if count.shown == "always"}
 
 
@@ -24,6 +26,16 @@ class Resumed:
 
 
 @dataclass(frozen=True)
+class HeldChunk:
+    """A chunk that waits for a person: it was sent, and whether it arrived is unknown."""
+
+    run: str
+    stream: str
+    chunk: str
+    records: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a run came to (DESIGN section 5).
 
@@ -34,6 +46,8 @@ class Summary:
         resumed: earlier runs that were finished first.
         dead_letters: the absolute path of what was rejected, None when nothing was.
         error: what ended the run early.
+        held: what this state holds for a person, of whatever run.
+        only_held: whether nothing else is pending, so that running again cannot help.
     """
 
     run: str
@@ -48,6 +62,13 @@ class Summary:
     dead_letters: str | None = None
     seconds: float = 0.0
     error: BucketLoaderError | None = field(default=None, compare=False)
+    held: tuple[HeldChunk, ...] = ()
+    only_held: bool = False
+
+    @property
+    def retry(self) -> bool:
+        """Whether running again can help."""
+        return self.exit_code in _RUN_AGAIN and not self.only_held
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
@@ -67,6 +88,10 @@ class Summary:
             "dead_letters": self.dead_letters,
             "seconds": round(self.seconds, 3),
         }
+        if self.held:
+            found["held"] = [asdict(one) for one in self.held]
+        if self.exit_code in _RUN_AGAIN:
+            found["retry"] = self.retry
         if self.error is not None:
             found["error"] = {"message": self.error.message, "hint": self.error.hint}
         return found
@@ -114,12 +139,18 @@ def next_step_after(summary: Summary) -> str:
         # Where the ledger does not lie beside it, nothing else says whose letters these are.
         whose = "" if StateLayout.of_letters(file).ledger.exists() else " --pipeline FILE"
         return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
-    if summary.status == "unfinished":
-        return (
-            "some records are held, since their answer never came: `bucket-loader status --json` names them, "
-            "`bucket-loader release` sends or drops them"
-        )
-    return ""
+    return _held_words(summary.held) if summary.only_held else ""
+
+
+def _held_words(held: tuple[HeldChunk, ...]) -> str:
+    """Return what is held, and what a person does about it."""
+    named = [f"{one.stream} {one.chunk} of run {one.run}" for one in held[:_HELD_SHOWN]]
+    more = f" and {len(held) - _HELD_SHOWN:,} chunks more" if len(held) > _HELD_SHOWN else ""
+    records = sum(one.records for one in held)
+    return (
+        f"{records:,} records are held, since their answer never came: {', '.join(named)}{more}; "
+        "`bucket-loader status --json` names them, `bucket-loader release` sends or drops them"
+    )
 
 
 def counted(summary: Summary) -> list[list[str]]:

@@ -8,11 +8,12 @@ from bucket_loader.model import (
     Counts,
     DestinationError,
     InterruptedRunError,
+    PatienceError,
     StoppedError,
     wire_now,
 )
 from bucket_loader.planning import Plan
-from bucket_loader.reporting import Resumed, Summary
+from bucket_loader.reporting import HeldChunk, Resumed, Summary
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import Ledger, RunRow, RunStatus, State
@@ -88,9 +89,37 @@ def sum_up(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -
     )
 
 
+def with_held(job: Job, state: State, summary: Summary) -> Summary:
+    """Add what the state holds for a person, of whatever run: while there is any, a run is not done.
+
+    With `--allow-held` somebody has decided that it may be: then only the rest counts.
+    """
+    ledger = state.ledger
+    rows = ledger.runs("running", "unfinished")
+    held = tuple(one for row in rows for one in _held_chunks(ledger, row.run))
+    if not held:
+        return summary
+    only_held = summary.error is None and all(has_nothing_but_held(ledger, row) for row in rows)
+    status, exit_code = summary.status, summary.exit_code
+    if only_held and job.options.allow_held and status == "unfinished":
+        status, exit_code = _verdict(job, summary.streams, None, 0)
+    elif only_held and not job.options.allow_held:
+        status, exit_code = "unfinished", PatienceError.exit_code
+    waits = only_held and exit_code == PatienceError.exit_code
+    return replace(summary, status=status, exit_code=exit_code, held=held, only_held=waits)
+
+
+def _held_chunks(ledger: Ledger, run: str) -> list[HeldChunk]:
+    names = list(ledger.counts(run))
+    return [
+        HeldChunk(run, name, row.members, row.records)
+        for position, name in enumerate(names)
+        for row in ledger.chunks(run, position, "held")
+    ]
+
+
 def _held(ledger: Ledger, run_name: str) -> int:
-    positions = range(len(ledger.counts(run_name)))
-    return sum(row.records for position in positions for row in ledger.chunks(run_name, position, "held"))
+    return sum(one.records for one in _held_chunks(ledger, run_name))
 
 
 def has_nothing_but_held(ledger: Ledger, row: RunRow) -> bool:

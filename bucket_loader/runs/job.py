@@ -44,6 +44,7 @@ class RunOptions:
         accept_changes: go on although more has changed than the file's `limits:` allow.
         accept_mapping: go on although a stream that sends its rows once is mapped in a new way: all are sent without
             `key:`, and with it what is known stays as it was sent.
+        allow_held: records that are held for a person do not keep a run from being done.
         allow_rejected: how many rejected rows, or which share of them (`"1%"`), still count as success.
         state: where the memory of runs lies: a folder, or URLs; `.bucket_loader` beside the pipeline file by default.
         wait_for_lock: how long to wait for another copy to end: seconds, or a duration such as `"10m"`.
@@ -61,6 +62,7 @@ class RunOptions:
     full: bool = False
     accept_changes: bool = False
     accept_mapping: bool = False
+    allow_held: bool = False
     allow_rejected: Share | None = field(default=None, metadata={"read": _share})
     state: Given = field(default=None, repr=False)  # a URL in it may hold a password
     wait_for_lock: float = field(default=0.0, metadata={"read": _seconds})

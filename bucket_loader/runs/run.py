@@ -13,7 +13,7 @@ from bucket_loader.planning import Plan, limits, plan_file
 from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
-from bucket_loader.runs.end import end_run, has_nothing_but_held, sum_up
+from bucket_loader.runs.end import end_run, has_nothing_but_held, sum_up, with_held
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import (
     accept_mapping,
@@ -51,7 +51,7 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
                 if resumed[-1].error is not None:
                     return replace(resumed[-1], seconds=time.monotonic() - began)
         summary = (new_run or _run_new)(job, state)
-        return sum_up(job, summary, resumed, time.monotonic() - began)
+        return with_held(job, state, sum_up(job, summary, resumed, time.monotonic() - began))
 
 
 def finish_run(job: Job, state: State, row: RunRow) -> Summary:

@@ -280,7 +280,7 @@ def test_a_quiet_run_tells_its_warnings_when_it_fails(clicks, emulator):
 
     assert result.exit_code == 75
     assert result.stderr.startswith("WARNING stream clicks: chunk 0-4 is held")
-    assert "next: some records are held" in result.stderr
+    assert "next: 5 records are held" in result.stderr
 
 
 def test_a_quiet_backfill_tells_of_every_window_that_failed(workplace):

@@ -102,7 +102,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         found = summary.as_json()
         if summary.exit_code != _DONE:
             context["ti"].xcom_push(key="return_value", value=found)
-            raise _ending(summary.exit_code, summary.status, summary.error)
+            raise _ending(summary.exit_code, summary.status, summary.error, helps=not summary.only_held)
         return found
 
     def on_kill(self) -> None:
@@ -239,11 +239,13 @@ def _no_interval(why: str) -> UsageError:
 # --- from our words to Airflow's -----------------------------------------------------------------------------------
 
 
-def _ending(exit_code: int, status: str, error: BucketLoaderError | None) -> Exception:
+def _ending(exit_code: int, status: str, error: BucketLoaderError | None, *, helps: bool = True) -> Exception:
     """Return the exception that ends a task as a run ended: skipped, failed for good, or to be tried again."""
     if exit_code == _EMPTY:
         return cast("Exception", AirflowSkipException("there was nothing to do"))
     told = f"{status}: {error}" if error is not None else status
-    if exit_code in _NO_RETRY:
+    if not helps:
+        told = f"{told}: records are held until somebody releases or drops them"
+    if exit_code in _NO_RETRY or not helps:
         return cast("Exception", AirflowFailException(f"bucket-loader: {told} (exit {exit_code}; not retried)"))
     return cast("Exception", AirflowException(f"bucket-loader: {told} (exit {exit_code}; a retry continues)"))
