@@ -391,7 +391,6 @@ def test_no_answer_brings_the_key_of_the_path_anywhere(legacy, caplog, saying):
 
     assert result.exit_code == code, result.stderr
     assert f"/{PUBLISHABLE}/user" in received[0][0]
-    assert "/:key/user" in caplog.text, "urllib3 logs the path, so the test would see the key"
     assert leaks(legacy, caplog.text, result.stdout, result.stderr) == []
 
 
