@@ -365,12 +365,12 @@ def test_a_new_connection_that_hangs_keeps_nobody_from_sending(bench, concurrenc
 
     def closes():
         if len(bucket.bodies) < 100:
-            old.add(threading.get_ident())
-        return len(bucket.bodies) >= 100 and threading.get_ident() in old
+            old.add(threading.current_thread())
+        return len(bucket.bodies) >= 100 and threading.current_thread() in old
 
     def hangs(_records):
-        if len(bucket.bodies) > 100 and threading.get_ident() not in old and not new:
-            new.append(threading.get_ident())
+        if len(bucket.bodies) > 100 and threading.current_thread() not in old and not new:
+            new.append(threading.current_thread())
             give_up_at = time.monotonic() + 20
             while len(bucket.accepted) < COUNT - 10 and time.monotonic() < give_up_at:
                 time.sleep(0.01)
