@@ -1,6 +1,5 @@
 """Chunks: what one HTTP request carries, and how its sequences are spelt as ranges."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +70,8 @@ class Chunk:
     @cached_property
     def digest(self) -> bytes:
         """The body's sha256."""
+        import hashlib  # here, since `--help` starts without it
+
         return hashlib.sha256(self.body).digest()
 
     def part(self, positions: Sequence[int]) -> "Chunk":

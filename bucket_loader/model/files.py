@@ -1,7 +1,6 @@
 """Files that survive a power cut: syncs, folders, files that are written whole; a digest to know a file again by."""
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,5 +103,7 @@ def shown_path(path: str | Path) -> str:
 
 def file_digest(path: Path) -> str:
     """Return a file's sha256, in hex."""
+    import hashlib  # here, since `--help` starts without it
+
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
