@@ -6,7 +6,7 @@ The name of an option of a run is the name of its field in `RunOptions`.
 import functools
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -28,11 +28,12 @@ class Moment(click.ParamType[datetime]):
         """Read the moment."""
         if isinstance(value, datetime):
             return value
+        from bucket_loader.model import read_time
+
         try:
-            moment = datetime.fromisoformat(str(value))
+            return read_time(str(value))
         except ValueError:
             self.fail(f"{value!r} is no time; write for example 2026-01-31 or 2026-01-31T08:00:00Z", param, ctx)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 class Place(click.ParamType[str]):

@@ -30,7 +30,6 @@ from .scalars import (
 from .sources import (
     SOURCE_TYPES as SOURCE_TYPES,
     AnySource as AnySource,
-    ArrowSource as ArrowSource,
     CsvSource as CsvSource,
     DeltaSource as DeltaSource,
     ExcelSource as ExcelSource,

@@ -30,7 +30,7 @@ CHANCE_MAX: Final = 1e-6  # bad luck must be less likely than this before a sing
 TRUST: Final = 4  # hints that are followed untried after one was right: a server may name one record at a time
 NO_TRUST: Final = -1
 _CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error", Verdict.BLOCKED: "blocked"}
-_FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
+FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,6 @@ class Served:
     may_postpone: bool = False
 
 
-def _no_wait(_attempts: int) -> float:
-    return 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a stream asks for.
@@ -102,7 +98,7 @@ class Policy:
 
     hold: bool = False
     patience_s: float = 0.0
-    backoff_s: Callable[[int], float] = _no_wait
+    backoff_s: Callable[[int], float] = lambda _attempts: 0.0
 
 
 # --- what may follow ------------------------------------------------------------------------------------------------
@@ -216,12 +212,16 @@ def next_step(
     What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
     or when the API asks for a wait that is longer than what is left of it. In the last two cases the run ends with 75.
     """  # noqa: E501  # a row of the table is a line, here and in the docs
-    attempts = history.attempts + 1
     if outcome.verdict is Verdict.DELIVERED:
-        return Delivered(attempts - history.recorded), history
+        return arrived(history), history
     history = _counted(history, outcome, served)
     step = _step(chunk, history, outcome, served, policy)
     return step, _known_after(step, history)
+
+
+def arrived(history: ChunkHistory) -> Delivered:
+    """Return the step of a chunk that was delivered, for which nothing else has to be known."""
+    return Delivered(history.attempts + 1 - history.recorded)
 
 
 def _counted(history: ChunkHistory, outcome: Outcome, served: Served) -> ChunkHistory:
@@ -230,7 +230,7 @@ def _counted(history: ChunkHistory, outcome: Outcome, served: Served) -> ChunkHi
         history,
         attempts=history.attempts + 1,
         in_a_row=history.in_a_row + 1,
-        errors=history.errors + (outcome.verdict in _FAILED),
+        errors=history.errors + (outcome.verdict in FAILED),
         began=served.when_sent if first else history.began,
         successes_before=served.when_sent if first and not history.suspected else history.successes_before,
     )
@@ -256,9 +256,8 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
         case Verdict.REJECTED | Verdict.TOO_BIG:
             return Rejected(made, reason_of(outcome))
         case _ if outcome.ambiguous and policy.hold:
-            return Held(
-                made, leave(history, outcome, served, policy).error if outcome.verdict is Verdict.MISROUTED else None
-            )
+            ends = outcome.verdict is Verdict.MISROUTED
+            return Held(made, leave(history, outcome, served, policy).error if ends else None)
         case Verdict.REFUSED_KEY | Verdict.MISROUTED:
             return leave(history, outcome, served, policy)
         case _ if served.stopped or served.out_of_patience:
@@ -292,8 +291,7 @@ def _suspicious_after(history: ChunkHistory, *, several: bool) -> int:
 
 def _suspected(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served) -> Step | None:
     """Return what is done about a chunk that met server errors so often; None when it is sent again all the same."""
-    count, made = len(chunk.sequences), history.attempts - history.recorded
-    alone = count == 1
+    alone, made = len(chunk.sequences) == 1, history.attempts - history.recorded
     # A single record ends in the dead letters for it, so chance is ruled out too: with every third request failing, six
     # failures in a row happen to one good record in a thousand.
     others_served = served.successes > history.successes_before

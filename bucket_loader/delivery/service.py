@@ -4,14 +4,13 @@ import threading
 from collections import deque
 from typing import Final
 
-from bucket_loader.delivery.course import Served
+from bucket_loader.delivery.course import FAILED, Served
 from bucket_loader.model import Clock, Outcome, Verdict
 
 _FIRSTS: Final = 100  # first attempts that the rate of server errors is taken over
 _PRIOR_RATE, _PRIOR_WEIGHT = 0.2, 5.0
 _SERVED: Final = frozenset({Verdict.DELIVERED, Verdict.REJECTED})
-_FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})
-_TELLING: Final = _SERVED | _FAILED
+_TELLING: Final = _SERVED | FAILED
 
 
 class Service:
@@ -43,24 +42,20 @@ class Service:
             self._since_s = self._clock.now_s()
             self.successes += 1
         if first and not suspected and outcome.verdict in _TELLING:
-            self.firsts.append(outcome.verdict in _FAILED)
-
-    @property
-    def out_of_patience(self) -> bool:
-        """Whether nothing was served for as long as `patience`."""
-        return self._left_s() < 0
+            self.firsts.append(outcome.verdict in FAILED)
 
     def _left_s(self) -> float:
         return self.patience_s - (self._clock.now_s() - self._since_s)
 
     def served(self, *, when_sent: int, may_postpone: bool) -> Served:
         """Return what the API did for others, for the judgement of one outcome."""
+        left_s = self._left_s()
         return Served(
             successes=self.successes,
             when_sent=when_sent,
             error_rate=(sum(list(self.firsts)) + _PRIOR_RATE * _PRIOR_WEIGHT) / (len(self.firsts) + _PRIOR_WEIGHT),
             stopped=self._stopped.is_set(),
-            out_of_patience=self.out_of_patience,
-            patience_left_s=max(0.0, self._left_s()),
+            out_of_patience=left_s < 0,
+            patience_left_s=max(0.0, left_s),
             may_postpone=may_postpone,
         )

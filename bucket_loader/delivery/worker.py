@@ -10,7 +10,8 @@ journal, a pool of connections and a clock, each given to it.
 from collections import deque
 from typing import Final
 
-from bucket_loader.delivery.finishing import Finishing, concluded, step_after
+from bucket_loader.delivery.course import arrived
+from bucket_loader.delivery.finishing import Finishing, concluded
 from bucket_loader.delivery.flight import Flight, Shared
 from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.transport import Connection
@@ -154,7 +155,7 @@ class Worker:
         # it sends these chunks again, and they must not come after newer ones.
         shared = self._shared
         following = shared.queue.take_more(self, self._more(landed), ending=len(delivered))
-        ended = [concluded(work, "delivered", step_after(shared, work)) for work in delivered]
+        ended = [concluded(work, "delivered", arrived(work.history)) for work in delivered]
         shared.journal.commit([*ended, *map(Intent, following)])
         shared.queue.done(*(work.chunk for work in delivered))
         shared.standing.judge(good=sum(len(work.chunk.sequences) for work in delivered))

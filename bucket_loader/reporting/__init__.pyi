@@ -6,7 +6,6 @@ from .events import (
     CommandFailed as CommandFailed,
     CommandInterrupted as CommandInterrupted,
     Complaint as Complaint,
-    Event as Event,
     Listener as Listener,
     Note as Note,
     PlanningEnded as PlanningEnded,

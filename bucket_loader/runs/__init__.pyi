@@ -30,7 +30,6 @@ from .inspect import (
 )
 from .job import (
     OPTIONS as OPTIONS,
-    Interval as Interval,
     Job as Job,
     RunOptions as RunOptions,
     make_job as make_job,

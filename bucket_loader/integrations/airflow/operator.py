@@ -7,7 +7,7 @@ import os
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -210,13 +210,14 @@ def _spelt(name: str, *value: object) -> str:
 def _moment(given: Any) -> datetime | None:  # noqa: ANN401  # a datetime, of Airflow's or ours, or a template's text
     if not given:
         return None
+    from bucket_loader.model import in_utc, read_time
+
     try:
-        moment = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
+        return in_utc(given) if isinstance(given, datetime) else read_time(str(given))
     except ValueError:
         raise UsageError(
             f"{str(given)!r} is no time", hint="write for example 2026-01-31, or {{ data_interval_start }}"
         ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _uses_interval(pipeline: "Pipeline", streams: tuple[str, ...]) -> bool:
