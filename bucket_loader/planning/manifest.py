@@ -29,6 +29,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
         cursor: the high-water mark that its rows reached; None where it has none, or does not move.
         files: the files that are not to be loaded again; none without `new_files:`.
         reformed: fingerprints that the mapping had with older forms of values, and what has changed since each.
+        refused: how many of its records were refused by an earlier run, with the same bytes; they are the last ones.
     """
 
     position: int
@@ -52,11 +53,17 @@ class PlannedStream(msgspec.Struct, frozen=True):
     cursor: str | None = None
     files: tuple[LoadedFile, ...] = ()
     reformed: dict[str, str] = msgspec.field(default_factory=dict)
+    refused: int = 0
 
     @property
     def records(self) -> int:
         """How many records are to be sent."""
         return self.counts.pending
+
+    @property
+    def refused_from(self) -> int:
+        """How many of them are new; each from that sequence on was refused before."""
+        return self.records - self.refused
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -83,6 +90,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 _FIRST: Final = tuple(count.name for count in PLANNED if not count.is_later)
 _LATER: Final = tuple(count.name for count in PLANNED if count.is_later)
+_SELDOM: Final = ("reformed", "refused")  # left out where there is nothing to say
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 
 
@@ -97,7 +105,7 @@ def _members(stream: PlannedStream) -> dict[str, Any]:
     for name, value in msgspec.structs.asdict(stream).items():
         if name == "counts":
             found |= {"records": stream.records} | {one: getattr(stream.counts, one) for one in _FIRST}
-        elif value or name != "reformed":  # most streams have no such values
+        elif value or name not in _SELDOM:
             found[name] = value
         if name == _BEFORE_LATER:
             found |= {one: getattr(stream.counts, one) for one in _LATER}

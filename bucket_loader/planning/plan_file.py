@@ -61,12 +61,15 @@ class Plan:
         return self.folder / stream.file
 
     def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, Sequence[bytes]]]:
-        """Yield a stream's chunks in order: their sequences and their records' bytes."""
+        """Yield a stream's chunks in order: their sequences and their records' bytes.
+
+        What is new and what was refused before never share one.
+        """
         records_max = 1 if self.manifest.bare else self.manifest.chunk_records
         first, held = 0, _Held(b"", [])
         for records in self._records(stream):
             held = held.and_then(records)
-            more = first + len(held.ends) < stream.records
+            more = first + len(held.ends) not in {stream.refused_from, stream.records}
             taken = 0
             for places in chunker.pack(
                 held.ends, records_max=records_max, bytes_max=self.manifest.chunk_bytes, more=more
@@ -76,9 +79,13 @@ class Plan:
             first, held = first + taken, held.after(taken)
 
     def _records(self, stream: PlannedStream) -> Iterator[pa.Array]:
+        """Yield the records in batches, none of which is new in part and refused before in part."""
+        left = stream.refused_from
         with _opened(self.path(stream)) as file:
             for batch in file.iter_batches(batch_size=ROW_GROUP, columns=["record"], use_threads=False):
-                yield batch.column(0)
+                pieces = (batch.column(0).slice(0, left), batch.column(0).slice(left)) if left else (batch.column(0),)
+                left = max(0, left - batch.num_rows)
+                yield from filter(len, pieces)
 
     def rows(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
         """Return some columns of some records, by sequence; reads only the row groups they are in."""

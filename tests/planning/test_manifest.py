@@ -91,6 +91,7 @@ def test_a_manifest_of_an_older_version_is_read():
     (stream,) = decoded(json.dumps(found).encode()).streams
     assert stream.counts == Counts(read=12, rejected=1, filtered=2, superseded=3, unchanged=4, pending=7)
     assert (stream.known_ids, stream.remembers_ids, stream.cursor, stream.files) == (0, False, None, ())
+    assert stream.refused_from == stream.records
 
 
 def broken(change):

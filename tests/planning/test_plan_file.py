@@ -67,7 +67,7 @@ class Maker:
 
     folder: Path
 
-    def make(self, sizes, *, chunk_records=100, chunk_bytes=10_000):
+    def make(self, sizes, *, chunk_records=100, chunk_bytes=10_000, refused=0):
         """Make a plan of one stream."""
         self.folder.mkdir(parents=True, exist_ok=True)
         records = write_stream(self.folder / "00-events.parquet", sizes)
@@ -75,7 +75,7 @@ class Maker:
             position=0, name="events", kind="event", mode="append", on_unknown="resend",
             counts=Counts(read=records, pending=records), known=0, changed=0, file="00-events.parquet",
             digest=file_digest(self.folder / "00-events.parquet"), mapping="m", shares_ids=False, remembers=True,
-            keyed=True,
+            keyed=True, refused=refused,
         )  # fmt: skip
         manifest = Manifest(
             version=plans.VERSION, run=self.folder.name, pipeline="p", created_at="now", as_of="then", interval=None,
@@ -110,6 +110,21 @@ def test_chunks_hold_every_record_once_as_its_bytes(tmp_path_factory, sizes, chu
     for numbers, some in chunks:
         assert len(numbers) == len(some) <= chunk_records
         assert sum(map(len, some)) + len(some) + 1 <= chunk_bytes or len(some) == 1
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(1, 50), st.data())
+def test_no_chunk_mixes_what_is_new_with_what_was_refused_before(tmp_path_factory, sizes, group, data):
+    """Wherever what was refused before begins, a chunk ends there; each part is cut as if it were alone."""
+    refused = data.draw(st.integers(0, sum(sizes)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plans, "ROW_GROUP", group)
+        planned, stream = Maker(tmp_path_factory.mktemp("plan") / "run").make(sizes, chunk_records=7, refused=refused)
+        found = [tuple(numbers) for numbers, _ in planned.chunks(stream)]
+
+    parts = (range(stream.refused_from), range(stream.refused_from, sum(sizes)))
+    assert stream.refused_from == sum(sizes) - refused
+    assert found == [tuple(part[first : first + 7]) for part in parts for first in range(0, len(part), 7)]
 
 
 @settings(deadline=None, max_examples=20)
