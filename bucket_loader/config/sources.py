@@ -61,6 +61,9 @@ class CsvSource(FileSource):
     type: Literal["csv", "tsv"]
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     quote: Annotated[str, Field(max_length=1)] = '"'
+    escape: str | None = Field(
+        default=None, min_length=1, max_length=1, description="makes a quote, delimiter, line break or itself plain"
+    )
     encoding: str = "utf-8"
     header: bool = True
     names: list[str] | None = None

@@ -79,10 +79,12 @@ class Reading:
     Attributes:
         schema: the input columns. Every batch has exactly these.
         batches: the rows, once, in the source's order; asked for by one thread at a time, not always the same.
+        notes: what the user should know of how it is read, a sentence each.
     """
 
     schema: "pa.Schema"
     batches: Iterator[InputBatch]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,13 @@ class Sources:
         if isinstance(stream.source, str) and stream.source in self._shared:
             return self._stage(stream.source).read(), iter(())
         label = stream.source if isinstance(stream.source, str) else stream.name
-        return self._open(label, spec, {}, stream).read(), iter(())
+        return self._noted(label, self._open(label, spec, {}, stream).read()), iter(())
+
+    def _noted(self, label: str, reading: Reading) -> Reading:
+        """Pass on what the user should know of how a source is read."""
+        for note in reading.notes:
+            self._request.note(f"{label}: {note}")
+        return reading
 
     def arrived(self, stream: Stream) -> tuple[LoadedFile, ...] | None:
         """Return the files that a stream reads for the first time; None when it reads whatever is there."""
@@ -63,7 +69,7 @@ class Sources:
             self._folder.mkdir(exist_ok=True, mode=0o700)
             source = self._open(name, self._named[name], {})
             path = self._folder / f"{len(self._staged)}.parquet"
-            self._staged[name] = stage(source.read(), path, fingerprint=self._opened[-1][2])
+            self._staged[name] = stage(self._noted(name, source.read()), path, fingerprint=self._opened[-1][2])
         return self._staged[name]
 
     def _open(self, label: str, spec: AnySource, tables: Mapping[str, Path], stream: Stream | None = None) -> Source:

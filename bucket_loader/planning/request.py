@@ -20,6 +20,10 @@ def _no_progress(_stream: str, _read: int, _rejected: int) -> None:
     """Do nothing: nobody wants to know."""
 
 
+def _untold(_note: str) -> None:
+    """Do nothing: nobody wants to know."""
+
+
 @dataclass(frozen=True)
 class PlanRequest:
     """What a plan is made from, besides the sources themselves.
@@ -40,6 +44,7 @@ class PlanRequest:
         loaded: the files that each stream has loaded, for `new_files:`.
         instead: sources that stand in for streams' own.
         progress: told how far the reading is.
+        note: told what the user should know of how a source is read.
     """
 
     pipeline: Pipeline
@@ -57,6 +62,7 @@ class PlanRequest:
     loaded: Mapping[str, frozenset[LoadedFile]] = field(default_factory=dict)
     instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
+    note: Callable[[str], None] = _untold
 
     def wanted(self) -> list[Stream]:
         """Return the streams to plan, in the order of delivery."""

@@ -23,6 +23,7 @@ def make_plan(job: Job, state: State) -> Plan:
     options = job.options
     name = new_run_name(state)
     folder = state.plans / name
+    read: list[str] = []  # told once the bars of progress are gone
     with _told_when_read(job), plan_written_to(folder):
         planned = planner.make_plan(
             PlanRequest(
@@ -40,9 +41,10 @@ def make_plan(job: Job, state: State) -> Plan:
                 cursors=state.ledger.cursors(),
                 loaded=state.ledger.loaded_files(),
                 progress=job.progress,
+                note=read.append,
             )
         )
-    for note in chain(planner.notes(planned.manifest), notes_on_forms(planned, state.ledger)):
+    for note in chain(read, planner.notes(planned.manifest), notes_on_forms(planned, state.ledger)):
         job.listener.tell(Note(note))
     return planned
 

@@ -37,11 +37,15 @@ _RATIO_MAX: Final = 1100
 _RATIO_FREE_BYTES: Final = 64 * 1024 * 1024
 
 _UTF8: Final = frozenset({"utf-8", "utf-8-sig"})
+_UTF16: Final = frozenset({"utf-16", "utf-16-le", "utf-16-be"})
 _BOM: Final = "\ufeff".encode()
 # A byte that is not UTF-8 becomes this: a NUL, which no good row holds, and the byte's number. So one look for NUL
 # finds both kinds of bad row, and the parser never meets bytes that it would have to decode.
 _MARK: Final = re.compile(r"\0\\x[0-9a-f]{2}")
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_HEAD_BYTES: Final = 64 * 1024  # of a file, to see in which order its bytes are
+_ASCII: Final = frozenset(range(0x09, 0x7F))
 
 
 def is_marked(value: str) -> bool:
@@ -133,8 +137,9 @@ def _damaged(file: InputFile, error: OSError, total: int = 0) -> SourceError:
 def as_utf8(file: InputFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     r"""Return the chunks as UTF-8 without a byte order mark.
 
-    What is not valid under a declared UTF-8 is marked, so that its row can be rejected alone. Under any other encoding
-    a byte that does not fit means that the declaration is wrong, which concerns the whole file.
+    What is not valid under a declared UTF-8 is marked, so that its row can be rejected alone. So is half a character
+    under UTF-16: databases cut texts there. Anything else that does not fit the declared encoding means that the
+    declaration is wrong, which concerns the whole file.
 
     Raises:
         SourceError: the declared encoding is not the file's.
@@ -178,24 +183,60 @@ def _marked(file: InputFile, chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield _encoded(decoder.decode(b"", final=True))
 
 
-def _encoded(text: str) -> bytes:
+def _byte(escaped: re.Match[str]) -> str:
+    return f"\0\\x{ord(escaped[0]) - 0xDC00:02x}"
+
+
+def _encoded(text: str, bad: re.Pattern[str] = _ESCAPED, mark: Callable[[re.Match[str]], str] = _byte) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        return _ESCAPED.sub(lambda match: f"\0\\x{ord(match[0]) - 0xDC00:02x}", text).encode()
+        return bad.sub(mark, text).encode()
+
+
+def _half(character: re.Match[str]) -> str:
+    return "".join(f"\0\\x{byte:02x}" for byte in ord(character[0]).to_bytes(2, "big"))
+
+
+def _check_order(file: InputFile, head: bytes, name: str) -> None:
+    """Refuse UTF-16 in the other byte order, and what is none: its delimiters and line ends are of ASCII.
+
+    Raises:
+        SourceError: the declaration is not the file's.
+    """
+    pairs = list(zip(head[::2], head[1::2], strict=False))
+    signs = {
+        "utf-16-le": sum(1 for low, high in pairs if high == 0 and low in _ASCII),
+        "utf-16-be": sum(1 for high, low in pairs if high == 0 and low in _ASCII),
+    }
+    marked = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(head[:2])
+    declared = (marked or "utf-16-le") if name == "utf-16" else name
+    likely = marked or max(signs, key=lambda order: signs[order])
+    if not any(signs.values()):
+        raise SourceError(
+            f"{file.name} is not {name}: no sign in it looks like that",
+            hint="declare the encoding it was written in, for example utf-8 or cp1252",
+        )
+    if declared != likely and (marked or not signs[declared]):
+        what = "begins with the mark of" if marked else "has no byte order mark, and looks like"
+        raise SourceError(f"{file.name} {what} {likely}", hint=f"write `encoding: {likely}`")
 
 
 def _transcoded(file: InputFile, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    name = codecs.lookup(encoding).name
+    is_utf16 = name in _UTF16
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if is_utf16 else "strict")
     consumed = pending = start = 0
     try:
         for chunk in chunks:
+            if is_utf16 and consumed == 0:
+                _check_order(file, chunk[:_HEAD_BYTES], name)
             start = consumed - pending
             consumed += len(chunk)
-            yield decoder.decode(chunk).encode()
+            yield _encoded(decoder.decode(chunk), _SURROGATE, _half)
             pending = len(decoder.getstate()[0])
         start = consumed - pending
-        yield decoder.decode(b"", final=True).encode()
+        yield _encoded(decoder.decode(b"", final=True), _SURROGATE, _half)
     except UnicodeError as error:
         offset = start + error.start if isinstance(error, UnicodeDecodeError) else start
         raise SourceError(

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -9,26 +10,25 @@ from bucket_loader.config import CsvSource
 from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, repeated
 from bucket_loader.sources.files.columns import added_columns, check_same_names
-from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser
+from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser, Parsing
 from bucket_loader.sources.files.csv_rows import Numbering
 from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
+from bucket_loader.sources.files.separator import DELIMITERS, delimiter_words, note_on
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 # Bytes that are parsed to see a header, where that is enough.
 _HEADER_BYTES: Final = 64 * 1024
-_DELIMITERS: Final = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 
 
 def delimiter_hint(header: Sequence[str]) -> str | None:
     """Guess from a header of one column that the delimiter is another one; None when nothing speaks for it."""
-    if len(header) != 1 or not any(sign in header[0] for sign in _DELIMITERS):
+    if len(header) != 1 or not any(sign in header[0] for sign in DELIMITERS):
         return None
-    sign = max(_DELIMITERS, key=header[0].count)
-    written = r"\t" if sign == "\t" else sign
-    return f'the header is one column and has {_DELIMITERS[sign]} in it: write `delimiter: "{written}"`'
+    sign = max(DELIMITERS, key=header[0].count)
+    return f"the header is one column and has {DELIMITERS[sign]} in it: write `{delimiter_words(sign)}`"
 
 
 class CsvFiles(Files):
@@ -37,7 +37,8 @@ class CsvFiles(Files):
     def __init__(self, spec: CsvSource, context: SourceContext, *, block_bytes: int = BLOCK_BYTES) -> None:
         super().__init__(spec, context)
         self._spec: CsvSource = spec
-        self._parser = Parser(spec, spec.delimiter or ("\t" if spec.type == "tsv" else ","), block_bytes)
+        self._parser = Parser(spec, block_bytes, spec.delimiter or ("\t" if spec.type == "tsv" else None))
+        self._separators: dict[str, str] = {}  # what the `sep=` lines of files say
 
     def read(self) -> Reading:
         """Check every file's header, then return the rows of one file after the other."""
@@ -50,13 +51,14 @@ class CsvFiles(Files):
         for file in found:
             check_same_names(found[0], first, file, columns[file])
         schema = pa.schema([(name, pa.string()) for name in first])
-        return Reading(schema, (batch for file in found for batch in self._rows(file, headers[file], schema)))
+        batches = (batch for file in found for batch in self._rows(file, headers[file], schema))
+        return Reading(schema, batches, tuple(note_on(self._separators)))
 
     def _header(self, file: InputFile) -> list[str]:
         small = replace(self._parser, block_bytes=min(_HEADER_BYTES, self._parser.block_bytes))
         if not self._spec.header:
             names = checked_names(file, self._spec.names or [], "names:")
-            with small.opened(file, len(names)):  # an unreadable or empty file is refused here, as with a header
+            with self._opened(file, small, len(names)):  # what is unreadable or empty is refused, as with a header
                 return names
         try:
             row = self._first_row(file, small)
@@ -65,8 +67,15 @@ class CsvFiles(Files):
         return self._names(file, row)
 
     def _first_row(self, file: InputFile, parser: Parser) -> list[str | None]:
-        with parser.opened(file) as parsing:
+        with self._opened(file, parser) as parsing:
             return [column[0].as_py() for column in next(parsing.batches).columns]
+
+    @contextmanager
+    def _opened(self, file: InputFile, parser: Parser, width: int = 0) -> Iterator[Parsing]:
+        with parser.opened(file, width) as parsing:
+            if parsing.separator is not None:
+                self._separators[file.name] = parsing.separator
+            yield parsing
 
     def _names(self, file: InputFile, row: list[str | None]) -> list[str]:
         names = self._spec.names

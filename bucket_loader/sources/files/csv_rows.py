@@ -116,6 +116,6 @@ def _rejected_text(file: InputFile, batch: "pa.RecordBatch", ordinal: int) -> Re
 
 def _reason(column: str, value: str) -> Reason:
     if is_marked(value):
-        message = "the value is not valid UTF-8; if the whole file is in another encoding, declare it"
+        message = "the value is not text in the encoding of the file; if the whole file is in another, declare it"
         return Reason("encoding", message, column)
     return Reason("nul", "the value has a NUL character in it", column)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from bucket_loader.model import SourceError
+from bucket_loader.sources.files.escapes import Escapes, line_ends
 
 
 class QuoteChecker:
@@ -13,8 +14,9 @@ class QuoteChecker:
     quote that is not doubled, and what follows must be a delimiter, a line end or the end of the file.
     """
 
-    def __init__(self, name: str, *, quote: str, delimiter: str) -> None:
+    def __init__(self, name: str, *, quote: str, delimiter: str, escapes: Escapes | None = None) -> None:
         self._name = name
+        self._escapes = escapes
         self._quote = quote.encode()
         q, d = re.escape(self._quote), re.escape(delimiter.encode())
         edge = rb"[" + d + rb"\r\n]"
@@ -31,6 +33,8 @@ class QuoteChecker:
         self._carried_bytes = 1
         self._inside = False
         self._lines = 1
+        # Lines that the file has before the first chunk.
+        self.skipped_lines = 0
         self.opened_line: int | None = None
 
     def checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -40,7 +44,7 @@ class QuoteChecker:
             SourceError: a quoted field is never closed, or is followed by something else; names the line.
         """
         for chunk in chunks:
-            self._check(chunk)
+            self._check(self._escapes.masked(chunk) if self._escapes is not None else chunk)
             yield chunk
         if self._inside and self._carried != self._quote:
             raise SourceError(
@@ -52,7 +56,7 @@ class QuoteChecker:
     def _check(self, chunk: bytes) -> None:
         if not self._inside and self._quote not in chunk:
             self._carried = chunk[-1:]
-            self._lines += _line_ends(chunk)
+            self._lines += line_ends(chunk)
             return
         data = self._carried + chunk
         self._carried_bytes = len(self._carried)
@@ -66,7 +70,7 @@ class QuoteChecker:
             self._inside = True
             self.opened_line = self._line_at(data, position)
             position = self._after_rest(data, position + 1)
-        self._lines += _line_ends(chunk)
+        self._lines += line_ends(chunk)
 
     def _after_rest(self, data: bytes, start: int) -> int:
         """Go to the end of the quoted field whose content begins at `start`, as far as this chunk has it."""
@@ -81,22 +85,19 @@ class QuoteChecker:
             self.opened_line = None
             return end + 1
         else:
-            raise self._followed(self._line_at(data, end))
+            raise self._followed(self._line_at(data, end), is_escaped=data[end - 1 : end] == b"\\")
         return len(data)
 
     def _line_at(self, data: bytes, position: int) -> int:
         # What was carried over was counted when it came.
-        return self._lines + _line_ends(data[self._carried_bytes : position])
+        return self.skipped_lines + self._lines + line_ends(data[self._carried_bytes : position])
 
-    def _followed(self, line: int) -> SourceError:
+    def _followed(self, line: int, *, is_escaped: bool) -> SourceError:
+        quote = self._quote.decode()
+        escaped = f'if this file writes \\{quote} there, write `escape: "\\\\"`; ' if is_escaped else ""
         began = "" if self.opened_line == line else f" (the field begins on line {self.opened_line})"
         return SourceError(
             f"{self._name}: on line {line} a quoted field is closed, but its field goes on{began}",
-            hint=f"inside quotes a {self._quote.decode()} is written twice; "
+            hint=f"inside quotes a {quote} is written twice; {escaped}"
             'if quotes mean nothing in this file, write `quote: ""`',
         )
-
-
-def _line_ends(data: bytes) -> int:
-    # Files end their lines with \n, \r\n or \r; whichever it is, the more frequent one counts them.
-    return max(data.count(b"\n"), data.count(b"\r"))
