@@ -1,7 +1,7 @@
 """The sources of one plan: opened, staged where several streams read them, and held against their fingerprints."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -9,8 +9,16 @@ from bucket_loader.config import AnySource, QuerySource, Stream
 from bucket_loader.model import ArrivingFiles, LoadedFile, Reading, Rejection, Source, SourceError, UsageError
 from bucket_loader.planning import cursor
 from bucket_loader.planning.cursor import Mark
+from bucket_loader.planning.mapping import asked_columns
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.sources import SourceContext, StagedSource, open_source, stage, table_names
+from bucket_loader.sources import (
+    SourceContext,
+    StagedSource,
+    asked_columns as asked_by_query,
+    open_source,
+    stage,
+    table_names,
+)
 
 
 class Sources:
@@ -78,11 +86,23 @@ class Sources:
             loaded = frozenset() if self._request.full else self._request.loaded.get(stream.name, frozenset())
         asked = _Asked(self._parameters(stream))
         self._asked[f"stream {stream.name}" if stream is not None else f"source {label}"] = asked
-        source = open_source(spec, SourceContext(self._request.base, asked, tables, loaded))
+        is_used = asked_columns(stream) if stream is not None else self._asked_of(label)
+        source = open_source(spec, SourceContext(self._request.base, asked, tables, loaded, is_used))
         if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
             self._arrived[stream.name] = source.arrivals()
         self._opened.append((label, source, source.fingerprint()))
         return source
+
+    def _asked_of(self, name: str) -> Callable[[str], bool]:
+        """Return what tells whether any stream asks for a column of a named source, itself or by its query."""
+        asking: list[Callable[[str], bool]] = []
+        for stream in self._request.wanted():
+            spec = self._request.pipeline.source_of(stream)
+            if isinstance(spec, QuerySource):
+                asking += [asked_by_query(spec.sql)] if name in table_names(spec.sql) else []
+            elif stream.source == name:
+                asking.append(asked_columns(stream))
+        return lambda column: any(asks(column) for asks in asking)
 
     def require_whole(self, stream: Stream) -> None:
         """Refuse `on_removed:` over a source that gives a part of its rows, now that its queries have been seen.

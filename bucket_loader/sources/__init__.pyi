@@ -9,6 +9,7 @@ from .files.tables import (
     table_at as table_at,
 )
 from .query import (
+    asked_columns as asked_columns,
     table_names as table_names,
 )
 from .registry import (

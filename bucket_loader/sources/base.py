@@ -1,6 +1,6 @@
 """What every source is told of the run, and how it cuts its rows to input batches."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,12 +35,14 @@ class SourceContext:
         parameters: `interval_start`, `interval_end`, `as_of`, `cursor`, as far as they are known.
         tables: the named sources that a query may use, each staged once as a Parquet file.
         loaded: the files that were loaded before, where only new ones are wanted; else None.
+        is_used: whether anybody asks for a column; a bad value in one that nobody asks for costs no row.
     """
 
     base: Path
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     tables: Mapping[str, Path] = field(default_factory=dict)
     loaded: frozenset[LoadedFile] | None = None
+    is_used: Callable[[str], bool] = lambda _: True
 
     def moment(self, name: str) -> datetime:
         """Return a parameter that is a moment, as UTC."""

@@ -28,8 +28,9 @@ _Reasons = dict[int, list[Reason]]
 class Frame:
     """A DataFrame's columns, and its index where that has a name."""
 
-    def __init__(self, spec: FrameSource, context: SourceContext) -> None:  # noqa: ARG002  # every source has both
+    def __init__(self, spec: FrameSource, context: SourceContext) -> None:
         self._frame = spec.frame
+        self._is_used = context.is_used
 
     def fingerprint(self) -> str:
         """Identify the values, by their Arrow form."""
@@ -79,7 +80,10 @@ class Frame:
         _refuse_repeated(names)
         reasons: _Reasons = {}
         columns = [frame.iloc[:, place] for place in range(len(names))]
-        arrays = [_arrow(name, column, reasons) for name, column in zip(names, columns, strict=True)]
+        arrays = [
+            _arrow(name, column, reasons if self._is_used(name) else {})
+            for name, column in zip(names, columns, strict=True)
+        ]
         table = plain_table(pa.Table.from_arrays(arrays, names=names), "the frame")
         fields = [in_form(field, 2) if _is_mixed(column, field) else field
                   for column, field in zip(columns, table.schema, strict=True)]  # fmt: skip

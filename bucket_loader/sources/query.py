@@ -4,14 +4,14 @@ import glob
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import QuerySource, sql_parameters, with_parameter_style
 from bucket_loader.model import InputBatch, Reading, SourceError
 from bucket_loader.sources import duck
-from bucket_loader.sources.base import SourceContext, quoted
+from bucket_loader.sources.base import SourceContext, folded, quoted
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import named
 from bucket_loader.sources.query_columns import mentions, visible
@@ -36,6 +36,17 @@ def table_names(sql: str) -> set[str]:
         SourceError: it is not exactly one SELECT.
     """
     return set(_tables(_tree(with_parameter_style(sql, "${}")), frozenset()))
+
+
+def asked_columns(sql: str) -> Callable[[str], bool]:
+    """Return what tells whether a query asks for a column of its tables.
+
+    Raises:
+        SourceError: it is not exactly one SELECT.
+    """
+    named = mentions(_tree(with_parameter_style(sql, "${}")))
+    names = frozenset(map(folded, named.names))
+    return lambda name: named.is_open or folded(name) in names
 
 
 def _tree(query: str) -> object:

@@ -1,13 +1,13 @@
 """The source's columns, and which of them a stream uses: those that fields name, and those that expressions do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream, Values
 from bucket_loader.model import UsageError
-from bucket_loader.planning.mapping.expressions import check_expression
+from bucket_loader.planning.mapping.expressions import check_expression, mentioned
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.spec import MappingSpec
 from bucket_loader.planning.mapping.sql_text import identifier
@@ -65,6 +65,19 @@ def used_columns(spec: MappingSpec, mistakes: Mistakes) -> UsedColumns:
     by_where = _used_by({} if spec.stream.where is None else {"where": spec.stream.where}, spec, mistakes)
     mistakes.raise_any()
     return UsedColumns(frozenset(by_field), by_expression, by_where)
+
+
+def asked_columns(stream: Stream) -> Callable[[str], bool]:
+    """Return what tells whether a stream asks for a column, before its source is opened."""
+    expressions = _expressions(stream) | ({} if stream.where is None else {"where": stream.where})
+    try:
+        mentions = frozenset(name for place, text in expressions.items() for name in mentioned(text, place))
+    except UsageError:  # compiling the stream says so
+        return lambda _: True
+    names = {*_named_by_fields(stream), *(stream.key or ()), *([stream.cursor.column] if stream.cursor else ())}
+    given = stream.fields.given().values()
+    stars = [values.star.exclude for values in given if isinstance(values, Values) and values.star is not None]
+    return lambda name: name in names or name.lower() in mentions or any(name not in excluded for excluded in stars)
 
 
 def shown(names: list[str]) -> str:

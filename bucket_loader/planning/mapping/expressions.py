@@ -71,6 +71,16 @@ def check_expression(text: str, place: str, columns: frozenset[str]) -> frozense
     return frozenset(column for name in names for column in _named(name, columns))
 
 
+def mentioned(text: str, place: str) -> frozenset[str]:
+    """Return the names in an expression that could be columns, in lower case.
+
+    Raises:
+        UsageError: it does not parse.
+    """
+    references = (node for node in _nodes(_tree(_plain(text), place)) if node.get("class") == "COLUMN_REF")
+    return frozenset(str(node["column_names"][0]).lower() for node in references)
+
+
 def _named(name: str, columns: frozenset[str]) -> set[str]:
     """Return the column that a name means: the one spelt so, else all that differ in case alone."""
     return {name} if name in columns else {column for column in columns if column.lower() == name.lower()}

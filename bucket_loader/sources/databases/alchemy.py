@@ -20,7 +20,7 @@ from bucket_loader.config import sql_parameters, with_parameters
 from bucket_loader.model import InputBatch, Reason, SourceError
 from bucket_loader.sources.base import quoted, repeated, without_rows, zoneless
 from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
-from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, given
+from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, asked, given
 from bucket_loader.sources.values.durations import iso
 from bucket_loader.sources.values.texts import problem
 
@@ -56,7 +56,7 @@ class Alchemy(Server):
             columns, batches = self._kept(query, spool)
             schema = pa.schema([(column.name, column.kind(self)) for column in columns])
             yield without_rows(schema, query.origin)
-            yield from _batches(spool, columns, schema, batches, query.origin)
+            yield from _batches(spool, columns, schema, batches, query)
 
     def _kept(self, query: SourceQuery, spool: IO[bytes]) -> "tuple[list[_Column], int]":
         from sqlalchemy import text
@@ -291,7 +291,7 @@ def _as(value: Any, kind: "pa.DataType") -> Any:  # noqa: ANN401  # a value of a
 
 
 def _batches(
-    spool: IO[bytes], columns: list[_Column], schema: "pa.Schema", count: int, origin: str
+    spool: IO[bytes], columns: list[_Column], schema: "pa.Schema", count: int, query: SourceQuery
 ) -> Iterator[InputBatch]:
     import pyarrow as pa
 
@@ -307,7 +307,7 @@ def _batches(
         ]
         batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
         raw = {name: pa.array(list(map(_shown, values))) for name, values in zip(schema.names, found, strict=True)}
-        yield from given(batch, first, origin, refused, raw if refused else {})
+        yield from given(batch, first, query.origin, asked(refused, query.is_used), raw if refused else {})
         first += len(rows)
 
 

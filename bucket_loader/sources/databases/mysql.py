@@ -23,9 +23,10 @@ from bucket_loader.sources.databases.server import (
     with_names,
     without_values,
 )
-from bucket_loader.sources.values.casting import given
+from bucket_loader.sources.values.casting import asked, given
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pymysql
 
 _Connection = Any
@@ -83,7 +84,7 @@ class MySql(Server):
                 columns = self._columns(cursor, floats)
                 schema = pa.schema([(column.name, column.kind) for column in columns])
                 yield without_rows(schema, query.origin)
-                yield from _batches(cursor, columns, schema, query.origin)
+                yield from _batches(cursor, columns, schema, query)
 
     def _begin(self, connection: _Connection, query: SourceQuery) -> None:
         with closing(connection.cursor()) as cursor:
@@ -240,13 +241,15 @@ def _streaming(connection: _Connection) -> Iterator[_Cursor]:
         cursor.close()
 
 
-def _batches(cursor: _Cursor, columns: list[Column], schema: Any, origin: str) -> Iterator[InputBatch]:  # noqa: ANN401
+def _batches(cursor: _Cursor, columns: list[Column], schema: "pa.Schema", query: SourceQuery) -> Iterator[InputBatch]:
     import pyarrow as pa
 
     first, count = 1, _FIRST_ROWS
     while rows := cursor.fetchmany(count):
         arrays, raw, refused = values(rows, columns)
-        yield from given(pa.RecordBatch.from_arrays(arrays, schema=schema), first, origin, refused, raw)
+        yield from given(
+            pa.RecordBatch.from_arrays(arrays, schema=schema), first, query.origin, asked(refused, query.is_used), raw
+        )
         first += len(rows)
         row_bytes = sum(array.nbytes for array in raw.values()) // len(rows) + 1
         count = max(1, min(_ROWS_AT_ONCE, 2 * count, BATCH_BYTES_MAX // row_bytes))

@@ -14,7 +14,7 @@ from bucket_loader.model import InputBatch, SourceError
 from bucket_loader.sources.base import Parameter, quoted, repeated, without_rows
 from bucket_loader.sources.databases.postgres_types import Column, arrays, column_of, probe, widened
 from bucket_loader.sources.databases.server import CONNECT_S, Server, SourceQuery, repeated_columns, without_values
-from bucket_loader.sources.values.casting import given
+from bucket_loader.sources.values.casting import asked, given
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,6 +84,7 @@ class Postgres(Server):
             first = 1
             for batch in _batches(connection, _wrapped(sql, columns)):
                 typed, refused = arrays(batch, columns)
+                refused = asked(refused, query.is_used)
                 raw = dict(zip(schema.names, batch.columns, strict=False))
                 yield from given(pa.RecordBatch.from_arrays(typed, schema=schema), first, query.origin, refused, raw)
                 first += batch.num_rows

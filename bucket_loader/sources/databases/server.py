@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -25,12 +25,14 @@ class SourceQuery:
         origin: what to call its rows: the table's name, or `query`.
         parameters: what is bound.
         timeout_s: how long the database may work on it; None for as long as the database itself allows.
+        is_used: whether anybody asks for a column of it.
     """
 
     sql: str
     origin: str
     parameters: Mapping[str, Parameter]
     timeout_s: float | None = None
+    is_used: Callable[[str], bool] = lambda _: True
 
 
 class Engine(Protocol):

@@ -68,7 +68,11 @@ class Database:
     def _query(self) -> SourceQuery:
         used = sorted(set(sql_parameters(self._sql, self._spec.dialect)))
         return SourceQuery(
-            self._sql, self._spec.table or "query", self._context.bound(used), self._spec.statement_timeout
+            self._sql,
+            self._spec.table or "query",
+            self._context.bound(used),
+            self._spec.statement_timeout,
+            self._context.is_used,
         )
 
 

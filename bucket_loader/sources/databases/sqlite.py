@@ -87,13 +87,15 @@ class Sqlite:
     def read(self, query: SourceQuery) -> Reading:
         """Look at all values to fix the columns' types, then return the rows."""
         bound = {name: _bound(value) for name, value in query.parameters.items()}
-        stream = self._stream(query.sql.strip().rstrip(";"), query.origin, bound)
+        stream = self._stream(query, bound)
         # The types hold in this transaction only, so it stays open between the two.
         schema = next(stream).data.schema
         return Reading(schema, stream)
 
-    def _stream(self, sql: str, origin: str, bound: Mapping[str, str | int]) -> Iterator[InputBatch]:
+    def _stream(self, query: SourceQuery, bound: Mapping[str, str | int]) -> Iterator[InputBatch]:
         import pyarrow as pa
+
+        sql = query.sql.strip().rstrip(";")
 
         with self._opened() as connection:
             # As a table in another query only a SELECT will do; the line break, because it may end in a comment.
@@ -110,8 +112,8 @@ class Sqlite:
             rows = f"WITH __rows({', '.join(f'c{place}' for place in range(count))}) AS {rows}"
             columns = self._columns(connection, rows, names, bound)
             schema = pa.schema([(column.name, column.type(self._file)) for column in columns])
-            yield without_rows(schema, origin)
-            yield from self._batches(cursor, schema, origin)
+            yield without_rows(schema, query.origin)
+            yield from self._batches(cursor, schema, query)
 
     def _columns(
         self, connection: sqlite3.Connection, rows: str, names: Sequence[str], bound: Mapping[str, str | int]
@@ -126,27 +128,28 @@ class Sqlite:
             columns += [_Column(name, *itertools.islice(values, _COUNTS)) for name in some]
         return columns
 
-    def _batches(self, cursor: sqlite3.Cursor, schema: "pa.Schema", origin: str) -> Iterator[InputBatch]:
+    def _batches(self, cursor: sqlite3.Cursor, schema: "pa.Schema", query: SourceQuery) -> Iterator[InputBatch]:
         first, count = 1, _FIRST_ROWS
         while rows := cursor.fetchmany(count):
-            batch = self._batch(rows, first, schema, origin)
+            batch = self._batch(rows, first, schema, query)
             for start, piece in slices(batch.data):
                 numbers = batch.ordinals.slice(start, piece.num_rows)
-                yield InputBatch(piece, numbers, origin, batch.unread if start == 0 else ())
+                yield InputBatch(piece, numbers, query.origin, batch.unread if start == 0 else ())
             if batch.data.num_rows == 0:
                 yield batch
             first += len(rows)
             count = max(1, min(_ROWS_AT_ONCE, 2 * count, BATCH_BYTES_MAX // (batch.data.nbytes // len(rows) + 1)))
 
-    def _batch(self, rows: list[tuple[Any, ...]], first: int, schema: "pa.Schema", origin: str) -> InputBatch:
+    def _batch(self, rows: list[tuple[Any, ...]], first: int, schema: "pa.Schema", query: SourceQuery) -> InputBatch:
         import numpy as np
         import pyarrow as pa
 
-        columns = list(zip(*rows, strict=True))
+        columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
         sound: Sequence[int] = range(len(rows))
         unread: list[Rejection] = []
         if not all(map(all_sound, columns)):
-            unread = _unsound(rows, first, schema.names, origin)
+            rows = _asked(columns, schema.names, query)
+            unread = _unsound(rows, first, schema.names, query.origin)
             bad = {rejection.origin.row - first for rejection in unread}
             sound = [index for index in sound if index not in bad]
             columns = list(zip(*(rows[index] for index in sound), strict=True)) or [()] * len(schema)
@@ -158,7 +161,7 @@ class Sqlite:
                 hint="a query must give the same rows each time; leave random values out of it",
             ) from error
         numbers = int64_array(np.array(sound, dtype=np.int64) + first)
-        return InputBatch(pa.RecordBatch.from_arrays(arrays, schema=schema), numbers, origin, unread)
+        return InputBatch(pa.RecordBatch.from_arrays(arrays, schema=schema), numbers, query.origin, unread)
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
@@ -185,6 +188,15 @@ class Sqlite:
             f"{self._file.name} cannot be queried: {error}",
             hint="the query must be one SELECT over the tables of this file; try it in the sqlite3 shell",
         )
+
+
+def _asked(columns: list[Sequence[Any]], names: list[str], query: SourceQuery) -> list[tuple[Any, ...]]:
+    """Return the rows, without the bad texts of columns that nobody asks for."""
+    kept = [
+        values if query.is_used(name) else [None if problem(value, name) else value for value in values]
+        for name, values in zip(names, columns, strict=True)
+    ]
+    return list(zip(*kept, strict=True))
 
 
 def _unsound(rows: list[tuple[Any, ...]], first: int, names: list[str], origin: str) -> list[Rejection]:

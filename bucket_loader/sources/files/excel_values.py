@@ -1,7 +1,9 @@
 """The values of a workbook's cells: their kinds, the Arrow type that holds all of a column, and their texts."""
 
+import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -9,14 +11,78 @@ if TYPE_CHECKING:
 _EXACT: Final = 2**53  # beyond it a float rounds integers
 
 
-def value_of(cell: Any) -> Any:  # noqa: ANN401
-    """Return a cell's value; a date without a time of day where its format shows none."""
-    from openpyxl.styles.numbers import is_datetime
+class Style(NamedTuple):
+    """What a cell's format makes of a number: a time, a span, a day without a time of day, or nothing of these."""
 
-    value = cell.value
-    if isinstance(value, datetime) and is_datetime(cell.number_format) == "date" and value.time() == time():
-        return value.date()
-    return value
+    is_time: bool
+    is_span: bool
+    is_day: bool
+
+
+PLAIN: Final = Style(is_time=False, is_span=False, is_day=False)
+# Texts of XML cannot hold all characters; Excel writes those as `_x000D_`, and `_x005F_` for a `_` that is none of it.
+_ESCAPE: Final = re.compile("_x([0-9A-Fa-f]{4})_")
+_FIRST_DAYS: Final = (date(1899, 12, 30), date(1899, 12, 31))  # a time of day alone has no other day
+
+
+def unescaped(text: str) -> str:
+    """Return a text without the escapes of ECMA-376 (ST_Xstring)."""
+    if "_x" not in text:
+        return text
+    found = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+    # Two escapes may be the halves of one character. A half alone stays one, and is refused as a text.
+    return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def style_of(number: int, codes: Mapping[int, str | None]) -> Style:
+    """Return what a number format makes of numbers.
+
+    Args:
+        number: the format's.
+        codes: the formats that the workbook itself has.
+    """
+    from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_datetime, is_timedelta_format
+
+    code = codes.get(number, BUILTIN_FORMATS.get(number, "General"))
+    if not is_date_format(code):
+        return PLAIN
+    return Style(is_time=True, is_span=is_timedelta_format(code), is_day=is_datetime(code) == "date")
+
+
+def from_number(value: float, style: Style, start: datetime) -> Any:  # noqa: ANN401
+    """Return what a number means in a cell of a style.
+
+    Raises:
+        OverflowError, ValueError: it is no day that Excel can show.
+    """
+    from openpyxl.utils.datetime import from_excel
+
+    return _in_style(from_excel(value, start, timedelta=style.is_span), style) if style.is_time else value
+
+
+def from_iso(text: str, style: Style) -> Any:  # noqa: ANN401
+    """Return the time that a cell of a strict workbook has as text.
+
+    Raises:
+        ValueError: it is none, or a span whose days nobody can tell from a date.
+    """
+    from openpyxl.utils.datetime import from_ISO8601
+
+    text = text.removesuffix("Z")
+    if text.startswith("P"):
+        return from_ISO8601(text)
+    if style.is_span:
+        raise ValueError(text)
+    if "T" not in text:
+        return time.fromisoformat(text) if ":" in text else date.fromisoformat(text)
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        raise ValueError(text)
+    return moment.time() if moment.date() in _FIRST_DAYS else _in_style(moment, style)
+
+
+def _in_style(value: Any, style: Style) -> Any:  # noqa: ANN401
+    return value.date() if style.is_day and isinstance(value, datetime) and value.time() == time() else value
 
 
 def kind_of(value: object) -> str:

@@ -1,70 +1,76 @@
-"""A workbook as a file: whether it is sound, which sheet is wanted, and its cells row by row."""
+"""The sheet of a workbook that is wanted, row by row: the values of its cells, and what is wrong with them."""
 
 import io
 import shutil
 import tempfile
-import warnings
 import xml.etree.ElementTree as ET
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, Any, Final
 
 from bucket_loader.config import ExcelSource
 from bucket_loader.model import SourceError
+from bucket_loader.sources.files.excel_package import Package, SheetPart, Texts, epoch, sound, text_inside
+from bucket_loader.sources.files.excel_values import PLAIN, Style, from_iso, from_number, unescaped
 from bucket_loader.sources.files.input_file import InputFile
 
-if TYPE_CHECKING:
-    import openpyxl
-
 ROWS_AT_ONCE: Final = 1024
-_OLD: Final = b"\xd0\xcf\x11\xe0"  # .xls, and workbooks with a password
-_ZIP: Final = b"PK"
-# Texts that repeat are stored once, and held in memory; a workbook that Excel wrote has far less.
-_TEXTS_BYTES_MAX: Final = 512 * 1024 * 1024
 CellRange = tuple[int, int, int, int]  # first column, first row, last column, last row
-Beside = tuple[list[CellRange], bool]  # the merged cells, and whether there are formulas
-# A row's number in the sheet, its cells with their values, and with their formulas where the sheet has any.
-Cells = tuple[int, Sequence[Any], Sequence[Any] | None]
+# What can be wrong with a cell: the code of the reason, and its message.
+FORMULA: Final = ("formula", "the cell has a formula that was never computed; save the file in Excel")
+ERROR: Final = ("excel_error", "the cell holds an error of Excel's, such as #N/A")
+UNREAD: Final = ("cell", "the cell holds what is no value of its kind; open the file in Excel and save it again")
+_DIGITS: Final = "0123456789"
 
 
-class OpenSheet(NamedTuple):
-    """A sheet that is open: its rows, and its merged cells."""
+@dataclass
+class SheetRow:
+    """A row of a sheet, from its first column to the last one with a cell.
 
-    rows: Iterator[Cells]
+    Attributes:
+        number: its number in the sheet, from 1.
+        values: the values of its cells; None where there is none.
+        wrong: what is wrong with cells, by their places.
+        mended: the places of texts that were read in another way before.
+    """
+
+    number: int
+    values: list[Any] = field(default_factory=list)
+    wrong: dict[int, tuple[str, str]] = field(default_factory=dict)
+    mended: set[int] = field(default_factory=set)
+
+
+@dataclass
+class OpenSheet:
+    """A sheet that is open.
+
+    Attributes:
+        rows: its rows; asked for once.
+        merged: its merged cells; they stand behind the rows, and so are whole when those are at their end.
+    """
+
+    rows: Iterator[SheetRow]
     merged: list[CellRange]
 
 
 @contextmanager
-def opened(file: InputFile, spec: ExcelSource, known: dict[InputFile, Beside]) -> Iterator[OpenSheet]:
-    """Open the sheet that is wanted; what lies beside its values is looked for once, and kept in `known`."""
-    with ExitStack() as stack:
-        stream = stack.enter_context(_local(file))
-        with _sound(file):
-            book = stack.enter_context(_workbook(stream, computed=True))
-            name = _sheet_name(file, spec, book)
-            if file not in known:
-                known[file] = _beside_the_values(stream, name)
-            merged, has_formulas = known[file]
-            computed, written = _unbounded(book, name), None
-            if has_formulas:
-                written = _unbounded(stack.enter_context(_workbook(stream, computed=False)), name)
-        yield OpenSheet(_numbered(file, computed, written), merged)
-
-
-@contextmanager
-def _sound(file: InputFile) -> Iterator[None]:
-    """Say that a workbook is damaged; openpyxl raises whatever its parts trip over."""
-    try:
-        # It warns of styles, and of dates that Excel cannot show; those come as errors of their cells.
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    except (zipfile.BadZipFile, ET.ParseError, KeyError, ValueError, TypeError, EOFError, OSError) as error:
-        raise SourceError(
-            f"{file.name} is not a sound Excel workbook ({type(error).__name__})",
-            hint="it may be cut short or damaged; open it in Excel and save it again",
-        ) from error
+def opened(file: InputFile, spec: ExcelSource) -> Iterator[OpenSheet]:
+    """Open the sheet that is wanted."""
+    with _local(file) as stream:
+        package = Package(file, stream)
+        try:
+            with sound(file):
+                sheet = _wanted(file, spec, package)
+                cells = _Cells(package.texts(), package.styles(), epoch(is_1904=package.epoch_1904))
+                part = package.open(sheet.part)
+            merged: list[CellRange] = []
+            with part:
+                yield OpenSheet(_soundly(file, _rows(part, cells, merged)), merged)
+        finally:
+            package.close()
 
 
 @contextmanager
@@ -72,7 +78,7 @@ def _local(file: InputFile) -> Iterator[IO[bytes]]:
     """Return a workbook that can be sought in at no cost; a big one in a store is copied first."""
     with file.open(at_once=True) as stream:
         if isinstance(stream, io.IOBase):
-            yield _checked(file, stream)
+            yield stream
             return
         with tempfile.TemporaryFile() as copy:
             try:
@@ -80,102 +86,139 @@ def _local(file: InputFile) -> Iterator[IO[bytes]]:
             except OSError as error:
                 raise file.trouble(error) or SourceError(f"{file.name} cannot be read", hint="try again") from error
             copy.seek(0)
-            yield _checked(file, copy)
+            yield copy
 
 
-def _checked(file: InputFile, stream: Any) -> IO[bytes]:  # noqa: ANN401
-    head = stream.read(4)
-    stream.seek(0)
-    if head == _OLD:
-        raise SourceError(
-            f"{file.name} is a workbook of the old kind (.xls), or has a password",
-            hint="open it in Excel and save it as .xlsx, without a password",
-        )
-    if not head.startswith(_ZIP):
-        raise SourceError(f"{file.name} is no Excel workbook", hint="write the `type:` that it has, for example csv")
-    with _sound(file), zipfile.ZipFile(stream) as archive:
-        texts = sum(
-            part.file_size for part in archive.infolist() if part.filename.lower().endswith("sharedstrings.xml")
-        )
-    if texts > _TEXTS_BYTES_MAX:
-        raise SourceError(
-            f"{file.name} has more than {_TEXTS_BYTES_MAX // 1024**2} MiB of texts", hint="export it as CSV or Parquet"
-        )
-    found: IO[bytes] = stream
-    return found
+def _wanted(file: InputFile, spec: ExcelSource, package: Package) -> SheetPart:
+    names = ", ".join(package.sheets)
+    if spec.sheet is not None:
+        if spec.sheet not in package.sheets:
+            raise SourceError(f"{file.name} has no sheet {spec.sheet!r}", hint=f"it has: {names}")
+        return package.sheets[spec.sheet]
+    shown = [sheet for sheet in package.sheets.values() if sheet.is_shown]
+    if len(shown) != 1:
+        raise SourceError(f"{file.name} has {len(shown)} sheets that are shown", hint=f"write `sheet:`, one of {names}")
+    return shown[0]
 
 
-@contextmanager
-def _workbook(stream: IO[bytes], *, computed: bool) -> "Iterator[openpyxl.Workbook]":
-    import openpyxl
-
-    book = openpyxl.load_workbook(stream, read_only=True, data_only=computed, keep_links=False)
-    try:
-        yield book
-    finally:
-        book.close()
-
-
-def _sheet_name(file: InputFile, spec: ExcelSource, book: Any) -> str:  # noqa: ANN401
-    names = [sheet.title for sheet in book.worksheets]
-    shown_names = [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"]
-    if spec.sheet is not None and spec.sheet not in names:
-        raise SourceError(f"{file.name} has no sheet {spec.sheet!r}", hint=f"it has: {', '.join(names)}")
-    if spec.sheet is None and len(shown_names) != 1:
-        raise SourceError(
-            f"{file.name} has {len(shown_names)} sheets that are shown",
-            hint=f"write `sheet:`, one of {', '.join(names)}",
-        )
-    return spec.sheet or shown_names[0]
-
-
-def _unbounded(book: Any, name: str) -> Any:  # noqa: ANN401
-    """Return a sheet to be read to its end, whatever size it says that it has."""
-    sheet = book[name]
-    sheet.reset_dimensions()
-    return sheet
-
-
-def _beside_the_values(stream: IO[bytes], name: str) -> Beside:
-    """Look for what openpyxl does not tell while it streams: which cells are merged, and whether there are formulas."""
-    from openpyxl.utils import range_boundaries
-
-    merged: list[CellRange] = []
-    has_formulas = False
-    with zipfile.ZipFile(stream) as archive, archive.open(_part_of(archive, name)) as part:
-        for _, element in ET.iterparse(part):  # noqa: S314
-            tag = element.tag.rpartition("}")[2]
-            has_formulas = has_formulas or tag == "f"
-            if tag == "mergeCell":
-                merged.append(range_boundaries(element.get("ref", "")))
-            if tag == "row":
-                element.clear()
-    return merged, has_formulas
-
-
-def _part_of(archive: zipfile.ZipFile, name: str) -> str:
-    """Find the file in the archive that holds a sheet."""
-    book = ET.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314
-    relations = ET.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
-    targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
-    for sheet in book.iter():
-        if sheet.tag.endswith("}sheet") and sheet.get("name") == name:
-            (key,) = (value for attribute, value in sheet.attrib.items() if attribute.endswith("}id"))
-            target = targets[key]
-            return target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
-    raise KeyError(name)
-
-
-def _numbered(file: InputFile, computed: Any, written: Any | None) -> Iterator[Cells]:  # noqa: ANN401
-    """Return the rows of a sheet."""
-    rows, formulas = computed.iter_rows(), written.iter_rows() if written is not None else None
-    number = 1
+def _soundly(file: InputFile, rows: Iterator[SheetRow]) -> Iterator[SheetRow]:
     while True:
-        with _sound(file):
+        with sound(file):
             some = list(islice(rows, ROWS_AT_ONCE))
-            beside = list(islice(formulas, ROWS_AT_ONCE)) if formulas is not None else [None] * len(some)
         if not some:
             return
-        for cells, formula in zip(some, beside, strict=True):
-            yield number, cells, formula
-            number += 1
+        yield from some
+
+
+def _rows(part: IO[bytes], cells: "_Cells", merged: list[CellRange]) -> Iterator[SheetRow]:
+    """Read a sheet from its beginning to its end; what was read is let go of."""
+    from openpyxl.utils import range_boundaries
+
+    number, data = 0, None
+    for event, element in ET.iterparse(part, ("start", "end")):  # noqa: S314
+        name = element.tag.rpartition("}")[2]
+        if event == "start":
+            data = element if name == "sheetData" else data
+        elif name == "row":
+            written = element.get("r")
+            before, number = number, number + 1 if written is None else int(float(written))
+            if number <= before:
+                raise ValueError("rows are not in their order")
+            yield cells.row(number, element)
+            if data is not None:
+                data.clear()
+        elif name == "mergeCell":
+            merged.append(range_boundaries(element.get("ref", "")))
+
+
+class _Cells:
+    """Reads the cells of a sheet, with what the workbook has beside it."""
+
+    def __init__(self, texts: Texts, styles: list[Style], start: datetime) -> None:
+        self._texts = texts
+        self._styles = styles
+        self._start = start
+        self._columns: dict[str, int] = {}
+
+    def row(self, number: int, element: ET.Element) -> SheetRow:
+        """Read the cells of one row."""
+        row = SheetRow(number)
+        values = row.values
+        for cell in element:
+            attributes = cell.attrib
+            reference = attributes.get("r")
+            place = len(values) if reference is None else self._place(reference.rstrip(_DIGITS))
+            if place < len(values):
+                raise ValueError("cells are not in their order")
+            values.extend([None] * (place - len(values)))
+            try:
+                values.append(self._value(row, place, cell, attributes.get("t", "n")))
+            except (ValueError, OverflowError, IndexError, KeyError):
+                values.append("".join(cell.itertext()))
+                row.wrong[place] = UNREAD
+        return row
+
+    def _place(self, letters: str) -> int:
+        if letters not in self._columns:
+            from openpyxl.utils import column_index_from_string
+
+            self._columns[letters] = column_index_from_string(letters) - 1
+        return self._columns[letters]
+
+    def _value(self, row: SheetRow, place: int, cell: ET.Element, kind: str) -> Any:  # noqa: ANN401
+        text, has_formula = None, False
+        for child in cell:
+            name = child.tag.rpartition("}")[2]
+            if name == "v":
+                text = child.text or ""
+            elif name == "f":
+                has_formula = True
+            elif name == "is" and kind == "inlineStr":
+                return self._text(row, place, text_inside(child))
+        if not text:
+            if has_formula and (kind != "str" or text is None):
+                row.wrong[place] = FORMULA
+            # Excel computes to an empty text; what no formula has computed is an empty cell.
+            return "" if has_formula and kind == "str" and text is not None else None
+        return self._written(row, place, kind, text, cell)
+
+    def _written(self, row: SheetRow, place: int, kind: str, text: str, cell: ET.Element) -> Any:  # noqa: ANN401
+        match kind:
+            case "n":
+                return self._number(row, place, text, self._style(cell))
+            case "s":
+                index = int(text)
+                if index in self._texts.mended:
+                    row.mended.add(place)
+                return self._texts.texts[index]
+            case "str":
+                return self._text(row, place, text)
+            case "b":
+                return bool(int(text))
+            case "d":
+                return from_iso(text, self._style(cell))
+            case "e":
+                row.wrong[place] = ERROR
+                return text
+            case _:
+                raise ValueError(kind)
+
+    def _number(self, row: SheetRow, place: int, text: str, style: Style) -> Any:  # noqa: ANN401
+        value = float(text) if "." in text or "e" in text or "E" in text else int(text)
+        if style is PLAIN:
+            return value
+        try:
+            return from_number(value, style, self._start)
+        except (OverflowError, ValueError):  # Excel shows ##### for a day that it cannot count to
+            row.wrong[place] = ERROR
+            return text
+
+    def _style(self, cell: ET.Element) -> Style:
+        index = cell.get("s")
+        return self._styles[int(index)] if index is not None and self._styles else PLAIN
+
+    def _text(self, row: SheetRow, place: int, written: str) -> str:
+        text = unescaped(written)
+        if text != written:
+            row.mended.add(place)
+        return text

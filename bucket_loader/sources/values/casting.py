@@ -1,6 +1,6 @@
 """Texts brought to types without changing a value: a row whose value does not fit is rejected, with its reason."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_array
@@ -15,6 +15,15 @@ Refused = dict[int, list[Reason]]
 
 # Significant digits that the widest decimal holds which all that comes after can compute with.
 DECIMAL_DIGITS_MAX = 38
+
+
+def asked(refused: Refused, is_used: Callable[[str], bool]) -> Refused:
+    """Return the rows that cannot be given for a column that somebody asks for; in the others the bad value is null."""
+    found = {
+        place: [reason for reason in reasons if reason.field is None or is_used(reason.field)]
+        for place, reasons in refused.items()
+    }
+    return {place: reasons for place, reasons in found.items() if reasons}
 
 
 def decimal_type(digits: int, scale: int) -> "pa.DataType":
