@@ -20,6 +20,7 @@ from .chunks import (
 from .clock import (
     SYSTEM as SYSTEM,
     Clock as Clock,
+    now_s as now_s,
 )
 from .contract import (
     ERROR_CODES as ERROR_CODES,

@@ -21,6 +21,10 @@ def deliver_run(job: Job, state: State, planned: Plan) -> Summary:
             deliver(assignment)
     except BucketLoaderError as failure:
         error = failure
+    except OSError:
+        error = state.lost()  # the files of the plan went with it
+        if error is None:
+            raise
     if error is None and job.stopped.is_set():
         error = InterruptedRunError(job.signal_number)
     tally = assignment.tally

@@ -1,7 +1,7 @@
 """How a run ends: what is finished is settled, and a status and an exit code say how it went."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from bucket_loader.model import (
     BucketLoaderError,
@@ -9,6 +9,8 @@ from bucket_loader.model import (
     DestinationError,
     InterruptedRunError,
     PatienceError,
+    StateError,
+    StateLockedError,
     StoppedError,
     wire_now,
 )
@@ -22,7 +24,16 @@ EMPTY_EXIT_CODE: Final = 99
 
 
 def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
-    """Settle what is finished, and say how the run ended."""
+    """Settle what is finished, and say how the run ended; of a state that was lost meanwhile only say it."""
+    try:
+        return _ended(job, state, planned, error)
+    except StateError:
+        if (lost := state.lost()) is None:
+            raise
+    return _ended_without_state(job, state, planned, lost)
+
+
+def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
     run_name, ledger = planned.manifest.run, state.ledger
     streams = ledger.counts(run_name)
     left = sum(counts.pending for counts in streams.values())
@@ -35,16 +46,36 @@ def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | No
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=wire_now())
-    letters = state.dead_letters(run_name)
+    return _summary(job, state, planned, _Ending(status, exit_code, streams, error))
+
+
+def _ended_without_state(job: Job, state: State, planned: Plan, lost: StateError) -> Summary:
+    """Say how a run ended that lost its state: who took that sends again what was in flight here."""
+    streams = {
+        name: replace(counts, possibly_duplicated=counts.possibly_duplicated + counts.unknown)
+        for name, counts in state.ledger.counts(planned.manifest.run).items()
+    }
+    status = "unfinished" if lost.exit_code == StateLockedError.exit_code else "failed"
+    return _summary(job, state, planned, _Ending(status, lost.exit_code, streams, lost))
+
+
+class _Ending(NamedTuple):
+    """How a run ended, and where its rows are."""
+
+    status: str
+    exit_code: int
+    streams: dict[str, Counts]
+    error: BucketLoaderError | None
+
+
+def _summary(job: Job, state: State, planned: Plan, ending: _Ending) -> Summary:
+    letters = state.dead_letters(planned.manifest.run)
     return Summary(
-        run=run_name,
+        run=planned.manifest.run,
         pipeline=job.pipeline.name,
-        status=status,
-        exit_code=exit_code,
         as_of=planned.manifest.as_of,
-        streams=streams,
         dead_letters=str(letters.absolute()) if letters.exists() else None,
-        error=error,
+        **ending._asdict(),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bucket_loader.config import Pipeline, Share, duration_s, share
 from bucket_loader.delivery import Outside
-from bucket_loader.model import InterruptedRunError, StateLockedError, UsageError, require_utf8, shown_path
+from bucket_loader.model import InterruptedRunError, StateError, StateLockedError, UsageError, require_utf8, shown_path
 from bucket_loader.reporting import Listener, RowsRead
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
@@ -171,10 +171,18 @@ def make_job(
 
 @contextmanager
 def opened(job: Job) -> Iterator[State]:
-    """Open and lock the job's state, and close it at the end."""
+    """Open and lock the job's state, and close it at the end.
+
+    Raises:
+        StateError: it was lost meanwhile, whatever went wrong then.
+    """
     state = job.open_state()
     try:
         yield state
+    except (OSError, StateError):
+        if (lost := state.lost()) is not None:
+            raise lost from None
+        raise
     finally:
         state.close()
 

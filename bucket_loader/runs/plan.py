@@ -24,6 +24,8 @@ def make_plan(job: Job, state: State) -> Plan:
     name = new_run_name(state)
     folder = state.plans / name
     read: list[str] = []  # told once the bars of progress are gone
+    if (lost := state.lost()) is not None:
+        raise lost  # nothing is left behind where others would take it for a damaged state
     with _told_when_read(job), plan_written_to(folder):
         planned = planner.make_plan(
             PlanRequest(

@@ -32,7 +32,7 @@ def settle_run(state: State, planned: Plan) -> None:
     except OSError as error:
         raise StateUnavailableError(
             f"the memory of what was delivered cannot be written to {state.snapshots}: {error.strerror or error}",
-            hint="make room on its disk, then run again: the ledger knows what was delivered, nothing is sent twice",
+            hint="make room on its disk, then run again: the ledger knows what was delivered",
         ) from None
 
 

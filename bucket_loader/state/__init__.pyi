@@ -31,6 +31,9 @@ from .ledger import (
 from .ledger.connecting import (
     Waiting as Waiting,
 )
+from .ledger.looking import (
+    look_at_file as look_at_file,
+)
 from .location import (
     Given as Given,
     StatePlace as StatePlace,

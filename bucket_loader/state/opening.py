@@ -1,17 +1,16 @@
 """Opening a state: where it lies, that only one run uses it at a time, and whose it is."""
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import secrets
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from bucket_loader.config import Pipeline
-from bucket_loader.model import StateError, StateLockedError, make_folder, sync
+from bucket_loader.model import StateError, make_folder, sync
+from bucket_loader.state.file_system import require_local
 from bucket_loader.state.identity import NOTES, Identity, Notes, notes_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger
@@ -19,6 +18,7 @@ from bucket_loader.state.ledger.connecting import Server, Waiting
 from bucket_loader.state.ledger.looking import look_at_file, to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
 from bucket_loader.state.location import StatePlace
+from bucket_loader.state.lock import Lock
 from bucket_loader.state.state import State
 from bucket_loader.state.store import Files, stored
 
@@ -69,7 +69,8 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
     """Open and lock a pipeline's state, and hold it against the key.
 
     Raises:
-        StateError: one is expected and there is none; the key is another one; the ledger is damaged.
+        StateError: one is expected and there is none; the key is another one; the ledger is damaged; it would lie
+            where nothing keeps two runs apart.
         StateLockedError: another copy is running on it.
     """
     wanted, identity = wanted or Wanted(), Identity.of(pipeline)
@@ -77,16 +78,18 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
     root = layout.root
     if wanted.expect and place.ledger is None and not layout.ledger.exists():
         raise _not_there(str(root))
+    if place.ledger is None:
+        require_local(root)
     try:
         make_folder(root)
-        lock = layout.lock.open("ab")
+        lock = Lock(layout.lock, is_needed=place.ledger is None)
     except OSError as error:
         raise StateError(
             f"cannot write the state at {root}: {error.strerror}", hint="give a writable folder with --state"
         ) from None
     with contextlib.ExitStack() as undo:
         undo.callback(lock.close)
-        _take(lock, root, wanted.waiting)
+        lock.take(wanted.waiting)
         for folder in (root.parent, root, *(path for path in root.iterdir() if path.is_dir())):
             sync(folder)  # names that a death may have left unsynced
         ledger = Ledger(layout.ledger) if place.ledger is None else _ledger_of(place.ledger, layout, wanted)
@@ -192,23 +195,6 @@ def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
         identity.require_mine(notes_of(state.ledger), str(root))
         undo.pop_all()
     return state
-
-
-def _take(lock: IO[bytes], root: Path, waiting: Waiting) -> None:
-    ends = time.monotonic() + waiting.lock_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() >= ends or waiting.is_stopped():
-                raise StateLockedError(
-                    f"another copy is running on {root}",
-                    hint="wait for it and run again, or wait with --wait-for-lock 10m; the lock goes with its process, "
-                    "there is nothing to remove",
-                ) from None
-        else:
-            return
-        waiting.sleep(min(1.0, max(0.0, ends - time.monotonic())))
 
 
 def _check_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:

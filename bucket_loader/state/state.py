@@ -4,13 +4,20 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest, make_folder, written_whole
 from bucket_loader.state import snapshots
 from bucket_loader.state.layout import MANIFEST, StateLayout
 from bucket_loader.state.ledger import Ledger, SnapshotFile
 from bucket_loader.state.store import Files
+
+
+class Closable(Protocol):
+    """What is closed with a state."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 class State:
@@ -20,7 +27,7 @@ class State:
         self,
         layout: StateLayout,
         ledger: Ledger,
-        lock: IO[bytes],
+        lock: Closable,
         files: Files | None = None,
         disk: Disk = DISK,
     ) -> None:
@@ -186,6 +193,16 @@ class State:
 
     def _stored_letters(self, run: str) -> list[str]:
         return [one.name for one in self.files.listed(self.layout.stored_letters(run))]
+
+    def lost(self) -> StateError | None:
+        """Look whether this process still has the state; return what took it away."""
+        try:
+            self.ledger.database.wait_until_held()
+        except StateUnavailableError:
+            return None  # for now
+        except StateError as error:
+            return error
+        return None
 
     def close(self) -> None:
         """Close the ledger and let the next run in."""

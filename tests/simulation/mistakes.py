@@ -18,7 +18,7 @@ from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.runs import deliver as delivering, end, settle
 from bucket_loader.state import dead_letters
-from bucket_loader.state.ledger import Ledger, ledger
+from bucket_loader.state.ledger import Ledger, ledger, owning
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
 
@@ -454,3 +454,9 @@ def too_big_rejected_whole() -> Any:
         return step
 
     return deciding(change)
+
+
+@mistake
+def owner_not_compared() -> Any:
+    """A commit does not ask whether another copy has taken the state."""
+    return [(owning.FileOwner, "require_epoch", lambda *_: None)]

@@ -28,7 +28,7 @@ from virtual import Clock, ViolationError, World
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import Outside, course
 from bucket_loader.delivery.http import pacing
-from bucket_loader.model.errors import BucketLoaderError, StateUnavailableError
+from bucket_loader.model.errors import BucketLoaderError, StateLockedError, StateUnavailableError
 from bucket_loader.model.files import DISK, Disk
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.summary import Summary
@@ -47,6 +47,7 @@ AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK = 3
 PATIENCE_S = 60
 PROCESSES_MAX = 9
+STOLEN_SHARE = 0.1  # of the processes, from whom another copy takes the state
 QUIET = on_stderr(quiet=True)
 
 
@@ -241,8 +242,12 @@ class Simulation:
         self.server.weather = Weather(latency_s=rng.choice([0.0, 0.1])) if calm else self.weather()
         signal_at = None if calm or rng.random() < 0.8 else self.now + rng.uniform(0, 6)
         self.story.append(f"process: dies_at={dies_at} signal_at={signal_at} calm={calm} {self.server.weather}")
+        self.thief = Thief(self.folder / "ledger.db")
+        if not calm and rng.random() < STOLEN_SHARE:
+            self.thief.come(world, self.now + rng.uniform(0, 4))
         outcome = world.run(lambda: self._live(world, signal_at))
         self.now = world.now
+        self.thief.go()
         self.server.end()
         if world.died:
             self.disk.die()
@@ -275,6 +280,11 @@ class Simulation:
     def _judge_end(self, outcome: Summary | BucketLoaderError, *, calm: bool) -> bool:
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
             intents = reader.execute("SELECT count(*) FROM chunk WHERE state = 'intent'").fetchone()[0]
+        error = outcome if isinstance(outcome, BucketLoaderError) else outcome.error
+        if isinstance(error, StateLockedError):
+            _require(self.thief.left is not None, f"nobody took the state: {error!r}")
+            self._check_memory()
+            return False
         if isinstance(outcome, BucketLoaderError):
             _require(isinstance(outcome, StateUnavailableError) and self.disk.full, f"an error: {outcome!r}")
             return False
@@ -438,6 +448,42 @@ class Simulated(Job):
         clock = self.outside.clock
         ledger = Ledger(SqliteDatabase(self.base / "ledger.db", clock, connect), clock)
         return State(StateLayout(self.base), ledger, io.BytesIO(), disk=self.disk or DISK)
+
+
+class Thief:
+    """Another copy, which takes the state while the process lives; what is committed after that is not its to commit.
+
+    Attributes:
+        left: what the ledger held when it was taken; None while it is the process's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.left: list[Any] | None = None
+        self._path = path
+
+    def come(self, world: World, when: float) -> None:
+        """Take the state at a time, or as soon after it as nothing is being committed."""
+
+        def take() -> None:
+            with closing(sqlite3.connect(self._path, isolation_level=None, timeout=0)) as other:
+                try:
+                    other.execute("UPDATE owner SET epoch = epoch + 1, token = 'another'")
+                except sqlite3.OperationalError:
+                    world.at(world.now + 0.01, take)
+                else:
+                    self.left = self._seen(other)
+
+        world.at(when, take)
+
+    def go(self) -> None:
+        """Hold what the process left against what it may commit."""
+        if self.left is not None:
+            with closing(sqlite3.connect(self._path)) as reader:
+                _require(self._seen(reader) == self.left, "it committed after another had taken the state")
+
+    @staticmethod
+    def _seen(connection: sqlite3.Connection) -> list[Any]:
+        return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("run", "stream", "chunk")]
 
 
 # --- the process's surroundings ------------------------------------------------------------------------------------

@@ -251,8 +251,10 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def acquire(self) -> bool:
+    def acquire(self, *, blocking: bool = True) -> bool:
         """Take it."""
+        if self._held and not blocking:
+            return False
         if self._world.rng.random() < SWITCH_SHARE:
             self._world.pause()
         while self._held:

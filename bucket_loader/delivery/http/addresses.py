@@ -9,10 +9,11 @@ import os
 import select
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 from typing import Any, Final, TypeAlias
+
+from bucket_loader.model import now_s
 
 BESIDE_S: Final = 0.25  # after which the next address is tried beside those that have not answered
 _TOO_LATE: Final = "connecting takes too long"
@@ -26,7 +27,7 @@ def connect(host: str, port: int, deadline: float, options: Sequence[tuple[int, 
     Args:
         host: its name, or an address.
         port: its port.
-        deadline: when it is too late, of the monotonic clock.
+        deadline: when it is too late, of the clock of `now_s`.
         options: of the socket.
 
     Raises:
@@ -48,14 +49,14 @@ class _Race:
     def __init__(self, addresses: list[Address], deadline: float) -> None:
         self._addresses = addresses
         self._deadline = deadline
-        self._next_at = time.monotonic()
+        self._next_at = now_s()
         self._poll = select.poll()
         self._under_way: dict[int, socket.socket] = {}
         self._error: OSError = TimeoutError(_TOO_LATE)
 
     def run(self) -> socket.socket:
         while True:
-            now = time.monotonic()
+            now = now_s()
             if now >= self._deadline:
                 raise TimeoutError(_TOO_LATE)
             if self._addresses and (now >= self._next_at or not self._under_way):
@@ -97,7 +98,7 @@ class _Race:
         return None
 
     def _failed(self, error: OSError) -> None:
-        self._error, self._next_at = error, time.monotonic()
+        self._error, self._next_at = error, now_s()
 
     def close(self) -> None:
         for made in self._under_way.values():
@@ -131,7 +132,7 @@ class _Lookup:
             self.run()
 
     def result(self, deadline: float) -> list[Address]:
-        if not self._ended.wait(deadline - time.monotonic()):
+        if not self._ended.wait(deadline - now_s()):
             raise TimeoutError("the lookup of the host takes too long")
         if self._error is not None:
             raise OSError(*self._error.args)

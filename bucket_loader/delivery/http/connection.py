@@ -9,7 +9,6 @@ left this machine.
 import contextlib
 import http.client
 import ssl
-import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from bucket_loader.delivery.http.addresses import connect
 from bucket_loader.delivery.http.parser import Answer, Parsed
 from bucket_loader.delivery.http.watchdog import Trace, Watchdog
+from bucket_loader.model import now_s
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 CONNECT_S_MAX: Final = 10.0
@@ -122,7 +122,7 @@ class Connection:
         trace, is_kept = self.trace, self.is_connected
         if not is_kept:
             self.disconnect()  # what may still come over it must not be taken for this one's answer
-        trace.deadline = time.monotonic() + self._route.timeout_s
+        trace.deadline = now_s() + self._route.timeout_s
         trace.sent = trace.written = trace.expired = False
         self._answer, self._busy, self._parsed = None, True, Parsed()
         try:
@@ -135,15 +135,22 @@ class Connection:
 
     def _write(self, head: tuple[bytes, bytes], body: bytes | None) -> None:
         trace = self.trace
-        if trace.expired or time.monotonic() > trace.deadline:
-            trace.expired = True
+        if _is_late(trace):
             raise OSError(_TOO_LATE_TO_SEND)
         trace.sent = True
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the answer may have come before
-            trace.socket.sendall(head[0] if body is None else b"%b%d%b" % (head[0], len(body), head[1]))
+            self._send_all(head[0] if body is None else b"%b%d%b" % (head[0], len(body), head[1]))
             if body is not None:
-                trace.socket.sendall(body)
+                self._send_all(body)
             trace.written = True
+
+    def _send_all(self, data: bytes) -> None:
+        """Send all of it, but nothing more once it is too late: the machine may have slept since the last piece."""
+        left = memoryview(data)
+        while left:
+            if _is_late(self.trace):
+                raise OSError(_TOO_LATE)
+            left = left[self.trace.socket.send(left) :]
 
     def receive(self) -> Answer:
         """Return the answer to what was sent, once all of it is there.
@@ -275,10 +282,13 @@ def _headers(route: Route) -> dict[str, str]:
 def _check(received: int, trace: Trace) -> None:
     if received > ANSWER_BYTES_MAX:
         raise OSError("the answer is too long")
-    if time.monotonic() > trace.deadline:
-        trace.expired = True
-    if trace.expired:
+    if _is_late(trace):
         raise OSError(_TOO_LATE)
+
+
+def _is_late(trace: Trace) -> bool:
+    trace.expired = trace.expired or now_s() > trace.deadline
+    return trace.expired
 
 
 # --- connections that tell what they do ----------------------------------------------------------------------------
@@ -313,7 +323,7 @@ def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str 
 
     class Traced(connection):  # type: ignore[misc]
         def _new_conn(self) -> Any:  # noqa: ANN401  # urllib3's own signature
-            deadline = min(trace.deadline, time.monotonic() + self.timeout)
+            deadline = min(trace.deadline, now_s() + self.timeout)
             made = connect(self._dns_host.strip("[]"), self.port, deadline, self.socket_options or ())
             made.settimeout(self.timeout)
             trace.socket = made  # the watchdog ends a proxy or a handshake that takes too long

@@ -3,11 +3,10 @@
 import contextlib
 import socket
 import threading
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bucket_loader.model import ThreadsError
+from bucket_loader.model import ThreadsError, now_s
 
 
 @dataclass
@@ -19,7 +18,7 @@ class Trace:
         written: the last one has.
         connection: urllib3's.
         socket: the connection's, also while it is being opened.
-        deadline: when the attempt has to end, of the monotonic clock.
+        deadline: when the attempt has to end, of the clock of `now_s`.
         expired: it was ended for that.
     """
 
@@ -63,7 +62,7 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._stopped.wait(self.PERIOD_S):
-            now = time.monotonic()
+            now = now_s()
             with self._lock:
                 late = [trace for trace in self._traces if trace.deadline < now]
             for trace in late:

@@ -7,7 +7,7 @@ from typing import Final
 
 from bucket_loader.model import UsageError
 from bucket_loader.runs.job import Job
-from bucket_loader.state import Entry, Ledger, StateLayout, dead_letters, look_at_state
+from bucket_loader.state import Entry, StateLayout, dead_letters, look_at_file, look_at_state
 
 _PLANNING: Final = "p"  # what planning rejected is numbered `p0`, `p1` ..., and made no record
 
@@ -72,9 +72,9 @@ def pipeline_file_of(file: Path) -> Path:
     """
     path = StateLayout.of_letters(file).ledger
     hint = "say which pipeline it is of: --pipeline nightly.yaml"
-    if not path.exists():
+    if (ledger := look_at_file(path)) is None:
         raise UsageError(f"{file} does not lie in a pipeline's state", hint=hint)
-    with closing(Ledger(path)) as ledger:
+    with closing(ledger):
         known = ledger.meta("pipeline_file")
     if known is None or not Path(known).exists():
         raise UsageError(f"the pipeline file of {file} is not known, or has moved", hint=hint)

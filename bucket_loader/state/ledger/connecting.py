@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import StateError, StateUnavailableError, UsageError
+from bucket_loader.model import StateError, StateUnavailableError, UsageError, now_s
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -62,9 +62,9 @@ class Waiting:
         self.stopped.wait(seconds)
 
     def is_over(self, began: float) -> bool:
-        """Whether a server that is away since then (monotonic) is waited for no longer; a signal shortens it."""
+        """Whether a server that is away since then (`now_s`) is waited for no longer; a signal shortens it."""
         longest = min(self.reconnect_s, _STOPPED_S) if self.stopped.is_set() else self.reconnect_s
-        return time.monotonic() - began >= longest
+        return now_s() - began >= longest
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ class Server:
             StateError: it refuses us, or does not sync its commits.
             StateUnavailableError: it cannot be reached.
         """
-        ends = time.monotonic() + (FIRST_S if tries_s is None else tries_s)
+        ends = now_s() + (FIRST_S if tries_s is None else tries_s)
         while True:
             try:
                 return self._connected(schema, writes=writes)
             except StateUnavailableError:
-                if time.monotonic() >= ends:
+                if now_s() >= ends:
                     raise
             time.sleep(0.25)
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
-from bucket_loader.model import PLANNED
+from bucket_loader.model import PLANNED, StateError
 
 Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
-# Version 4 had six counts of planning; each new one is a version, and so is any other change.
-_VERSION: Final = 4 + len(PLANNED) - 6
+# Version 5 had six counts of planning, and an owner in a file; each new count is a version, and so is any other change.
+_VERSION: Final = 5 + len(PLANNED) - 6
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
 _FIRST: Final = {count.name: "INTEGER NOT NULL" for count in PLANNED if not count.is_later}
@@ -34,11 +34,18 @@ class Database(Protocol):
     def name(self) -> str:
         """What to call it in a message; without a password."""
 
+    @property
+    def lost(self) -> StateError | None:
+        """What took it away from this process, for good: nothing is committed any more, but it may be read."""
+
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Return the rows of a SELECT."""
 
     def write(self, statements: Sequence[Statement]) -> None:
-        """Commit statements as one transaction; returns only when it is durable, and raises only when it is not."""
+        """Commit statements as one transaction; returns only when it is durable, and raises only when it is not.
+
+        Every transaction makes sure that this process still owns it.
+        """
 
     def columns(self, table: str) -> set[str]:
         """Return the names of a table's columns; none when there is no such table."""

@@ -7,23 +7,31 @@ reconnects takes it again, and goes on only where nobody else was here meanwhile
   both, so that a connection that no longer owns the state cannot commit, whatever it believes.
 - `owner.token` is written anew by every transaction. After a break it tells whether the last one was applied: it is
   neither done twice nor lost.
+
+Who owns the state asks the server every few seconds. Where the server, by its own clock, has not been asked for
+`LEASE_S`, whoever waits for the lock ends that session: a machine that sleeps, or is cut off behind something that
+keeps its connection, owns nothing. When it wakes, it asks before it sends.
 """
 
 import hashlib
+import os
 import select
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final, NoReturn
 
-from bucket_loader.model import StateError, StateLockedError, StateUnavailableError
-from bucket_loader.state.ledger.connecting import FIRST_S, LATER_STATES, SCHEMA_BYTES_MAX, Server, Waiting
+from bucket_loader.model import StateError, StateLockedError, StateUnavailableError, now_s
+from bucket_loader.state.ledger.connecting import FIRST_S, LATER_STATES, LEASE_S, SCHEMA_BYTES_MAX, Server, Waiting
 from bucket_loader.state.ledger.database import Row, Statement, layout
 from bucket_loader.state.ledger.postgres_sql import MORE, spelt
 
 _LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
+_ASKS_AFTER_S: Final = 12.0  # without an answer: then it is asked before a request is sent
 _TRIES_EVERY_S: Final = 0.25
 _DYING_S: Final = 1.0  # what the server may take to notice that a process has ended
 _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
@@ -31,6 +39,16 @@ _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _FENCE: Final = """
     UPDATE owner SET token = CASE WHEN epoch = %s AND backend = pg_backend_pid() THEN %s END
 """
+# By the server's clock alone. Sessions of another user are left alone: they may not be ended.
+_END_OVERDUE: Final = """
+    SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (l.classid::bigint << 32) | l.objid::bigint = %s
+      AND a.usename = session_user AND a.state LIKE 'idle%%'
+      AND clock_timestamp() - a.state_change > make_interval(secs => %s)
+"""
+_open: "Final[weakref.WeakSet[PostgresDatabase]]" = weakref.WeakSet()
 
 
 class PostgresDatabase:
@@ -40,12 +58,15 @@ class PostgresDatabase:
         self._server, self._schema, self._waiting = server, schema, waiting
         self._lock = threading.RLock()
         self._lost: StateError | None = None
+        self._process = os.getpid()
+        self._heard_s = now_s()  # of the last answer: when it was asked for
         self._owns = False
         self._epoch = 0
         self._token = self._pending = ""  # of the last transaction that was applied, and of the last that was tried
         self._backend: tuple[int, Any] = (0, None)
         self._closed = threading.Event()
         self._connection = server.connect(schema, writes=not looks_only)
+        _open.add(self)
         if not looks_only:
             self._take_at_last()
             threading.Thread(target=self._look, name="ledger", daemon=True).start()
@@ -55,27 +76,43 @@ class PostgresDatabase:
         """The server, its database and the schema."""
         return f"{self._server.name}, schema {self._schema!r}"
 
+    @property
+    def lost(self) -> StateError | None:
+        """What took the state away."""
+        return self._lost
+
     # --- the seam ------------------------------------------------------------------------------------------------
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Return the rows of a SELECT; after a break, of a new connection."""
+        self._require_process()
         with self._lock, self._explained():
-            self._require_mine()
+            self._require_open()
             while True:
+                asked_s = now_s()
                 try:
-                    return self._connection.execute(spelt(statement), parameters).fetchall()
+                    rows = self._connection.execute(spelt(statement), parameters).fetchall()
                 except self._server.errors.OperationalError as error:
+                    if self._lost is not None:
+                        raise self._lost from None
                     self._survive(error)
+                else:
+                    self._heard_s = asked_s
+                    return rows
 
     def write(self, statements: Sequence[Statement]) -> None:
         """Commit statements as one transaction, once, whatever breaks meanwhile."""
+        self._require_process()
         with self._lock, self._explained():
-            self._require_mine()
+            self._require_open()
+            if self._lost is not None:
+                raise self._lost
             self._pending = token_hex(8)
             while self._token != self._pending:
+                asked_s = now_s()
                 try:
                     self._commit(self._pending, statements)
-                    self._token = self._pending
+                    self._token, self._heard_s = self._pending, asked_s
                 except self._server.errors.OperationalError as error:
                     if error.sqlstate is None:
                         # No answer of the server: a session that ended between COMMIT and its answer may look alive.
@@ -108,14 +145,18 @@ class PostgresDatabase:
     def wait_until_held(self) -> None:
         """Return while the connection, and with it the lock, stands; else reconnect, or raise what stands in the way.
 
-        A request that is tried again asks this first: it must not go out when another may own the state by now.
+        A request asks this first: it must not go out when another may own the state by now. A connection that was not
+        heard of for long, since the machine slept or the process was stopped, may only seem to stand.
         """
-        if self._lost is None and not self._is_gone():
-            return
-        self.query("SELECT 1")
+        if self._lost is not None:
+            raise self._lost
+        if self._is_gone() or now_s() - self._heard_s > _ASKS_AFTER_S:
+            self.query("SELECT 1")
 
     def close(self) -> None:
         """Close the connection: the lock goes with it."""
+        if os.getpid() != self._process:
+            return  # it is not a fork's to close
         self._closed.set()
         with self._lock:
             self._connection.close()
@@ -124,14 +165,14 @@ class PostgresDatabase:
 
     def _take_at_last(self) -> None:
         """Become the owner, also where the server restarts in between."""
-        began = time.monotonic()
+        began = now_s()
         try:
             while True:
                 try:
                     with self._explained():
                         return self._take()
                 except StateUnavailableError:
-                    if time.monotonic() - began >= FIRST_S or not (self._connection.closed or self._is_gone()):
+                    if now_s() - began >= FIRST_S or not (self._connection.closed or self._is_gone()):
                         raise
                 self._connection.close()
                 self._connection = self._server.connect(self._schema, writes=True)
@@ -141,13 +182,14 @@ class PostgresDatabase:
 
     def _take(self) -> None:
         """Lock the state, lay it out when it is new, and become its owner."""
-        waits_until = time.monotonic() + max(self._waiting.lock_s, _DYING_S)
+        waits_until = now_s() + max(self._waiting.lock_s, _DYING_S)
         while not self._locked():
-            if time.monotonic() >= waits_until or self._waiting.is_stopped():
+            if now_s() >= waits_until or self._waiting.is_stopped():
                 raise StateLockedError(
                     f"another copy is running on {self.name}",
                     hint="wait for it and run again, or use --wait-for-lock; the lock goes with its connection",
                 )
+            self._connection.execute(_END_OVERDUE, (self._lock_key, LEASE_S))
             self._waiting.sleep(_TRIES_EVERY_S)
         if not self.columns("owner"):
             self._lay_out()
@@ -159,9 +201,12 @@ class PostgresDatabase:
         self._epoch, self._owns = epoch, True
         self._know_backend()
 
+    @property
+    def _lock_key(self) -> int:
+        return int.from_bytes(hashlib.sha256(self._schema.encode()).digest()[:8], "big", signed=True)
+
     def _locked(self) -> bool:
-        key = int.from_bytes(hashlib.sha256(self._schema.encode()).digest()[:8], "big", signed=True)
-        ((locked,),) = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchall()
+        ((locked,),) = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._lock_key,)).fetchall()
         return bool(locked)
 
     def _lay_out(self) -> None:
@@ -178,9 +223,20 @@ class PostgresDatabase:
         ).fetchall()
         self._backend = pid, began
 
-    def _require_mine(self) -> None:
-        if self._lost is not None:
-            raise self._lost
+    def _require_process(self) -> None:
+        """Refuse a fork of the process that opened it; before the lock, which nobody would let go of there."""
+        if os.getpid() != self._process:
+            raise StateLockedError(
+                f"the ledger ({self.name}) was opened by another process, and this one is a fork of it",
+                hint="nothing is sent from a fork; open the state anew in it, when the other process has ended",
+            )
+
+    def let_go_in_fork(self) -> None:
+        """Let go of the connection in a fork of the process: the lock must not live on with it."""
+        with suppress(self._server.errors.Error, OSError), Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), self._connection.fileno(), inheritable=False)
+
+    def _require_open(self) -> None:
         if self._closed.is_set():  # and it does not reconnect for a worker that was left behind by a host's Ctrl-C
             raise StateUnavailableError(f"the ledger ({self.name}) is closed", hint="run the same command again")
 
@@ -220,7 +276,7 @@ class PostgresDatabase:
             raise error
         if not self._owns:
             raise StateUnavailableError(f"the connection to {self._server.name} broke", hint="run it again") from None
-        began, why = time.monotonic(), self._server.scrubbed(error)
+        began, why = now_s(), self._server.scrubbed(error)
         while True:
             with suppress(self._server.errors.Error):
                 self._connection.close()
@@ -237,7 +293,7 @@ class PostgresDatabase:
                 why = self._server.scrubbed(failure)
             if self._closed.is_set() or self._waiting.is_over(began):
                 self._lose(StateUnavailableError(
-                    f"the ledger ({self.name}) was out of reach for {time.monotonic() - began:.0f} s: {why}",
+                    f"the ledger ({self.name}) was out of reach for {now_s() - began:.0f} s: {why}",
                     hint="nothing was sent that is not recorded: run the same command again when the server is back",
                 ))  # fmt: skip
             time.sleep(_TRIES_EVERY_S)
@@ -298,6 +354,14 @@ class PostgresDatabase:
             if state.startswith("42501"):
                 raise self._server.forbidden(error, self._schema) from None
             raise
+
+
+def _let_go_in_fork() -> None:
+    for database in list(_open):
+        database.let_go_in_fork()
+
+
+os.register_at_fork(after_in_child=_let_go_in_fork)
 
 
 def schema_of(identity: str) -> str:

@@ -1,5 +1,6 @@
 """A ledger in a file: SQLite, each commit synced to its disk."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +10,7 @@ from typing import Final
 from bucket_loader.model import SYSTEM, Clock, LedgerDamagedError, StateError, StateUnavailableError
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger.database import Row, Statement, layout
+from bucket_loader.state.ledger.owning import FileOwner
 
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
@@ -16,14 +18,19 @@ Connect = Callable[..., sqlite3.Connection]
 
 
 class SqliteDatabase:
-    """A file; `synchronous=FULL`: what was committed survives a power cut. The state's lock keeps others away."""
+    """A file; `synchronous=FULL`: what was committed survives a power cut.
+
+    The state's lock keeps others away; where it does not, the owner that stands in the file does.
+    """
+
+    _owner: FileOwner | None = None  # who only reads is none
 
     def __init__(self, path: Path, clock: Clock = SYSTEM, connect: Connect | None = None) -> None:
         self._lock = clock.threading.Lock()
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with suppress(OSError):  # SQLite says why it cannot be made
-            path.touch(mode=0o600)  # the files that SQLite puts beside it are as private as this one
+        _make(path)
+        owner = FileOwner(path)
         with self._explained():
             self._connection = (connect or sqlite3.connect)(
                 path, isolation_level=None, check_same_thread=False, timeout=LOCKED_S_MAX
@@ -31,9 +38,17 @@ class SqliteDatabase:
         try:
             with self._explained():
                 self._prepare()
+                self.write([], owner.take)
+            self._owner = owner
+            owner.require_file()  # it was not exchanged while it was opened
         except BaseException:
             self._connection.close()
             raise
+
+    @property
+    def lost(self) -> StateError | None:
+        """What took the file away."""
+        return None if self._owner is None else self._owner.lost
 
     @property
     def name(self) -> str:
@@ -55,10 +70,12 @@ class SqliteDatabase:
             raise
 
     def _refused(self, error: sqlite3.OperationalError) -> StateError:
-        return StateUnavailableError(
-            f"the ledger cannot be written: {error}",
-            hint="make room on its disk, then run again: nothing was sent that is not recorded",
+        hint = (
+            "something else has it open, or its file system does not lock: close that, or give another --state"
+            if "locked" in str(error)
+            else "make room on its disk, then run again: nothing was sent that is not recorded"
         )
+        return StateUnavailableError(f"the ledger cannot be written: {error}", hint=hint)
 
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -98,11 +115,22 @@ class SqliteDatabase:
         with self._lock, self._explained():
             return self._connection.execute(statement, parameters).fetchall()
 
-    def write(self, statements: Sequence[Statement]) -> None:
-        """Commit statements as one transaction: nothing is left half done."""
+    def write(self, statements: Sequence[Statement], first: Callable[[sqlite3.Connection], None] | None = None) -> None:
+        """Commit statements as one transaction: nothing is left half done.
+
+        Args:
+            statements: what is committed.
+            first: done in the same transaction before them, by who is not the owner yet.
+        """
+        owner = self._owner
+        if owner is not None:
+            owner.require_file()  # before it waits: in a fork there is nobody who would let go of the lock
+            first = owner.require_epoch
         with self._lock, self._explained():
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
+                if first is not None:
+                    first(self._connection)
                 for statement, parameters in statements:
                     self._connection.execute(statement, parameters)
                 self._connection.execute("COMMIT")
@@ -111,18 +139,38 @@ class SqliteDatabase:
                     with suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
                 raise
+            if owner is not None:
+                owner.require_file()  # last: a commit to a file that nobody finds again is none
 
     def columns(self, table: str) -> set[str]:
         """Return the names of a table's columns."""
         return {str(name) for _, name, *_ in self.query(f"PRAGMA table_info({table})")}
 
     def wait_until_held(self) -> None:
-        """Return: the lock goes with the process."""
+        """Return while the file is ours; raise when it is lost."""
+        if (owner := self._owner) is None:
+            return
+        owner.require_file()
+        if self._lock.acquire(blocking=False):  # a commit under way asks the same
+            try:
+                with self._explained():
+                    owner.require_epoch(self._connection)
+            finally:
+                self._lock.release()
 
     def close(self) -> None:
         """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
         with self._lock:
             self._connection.close()
+
+
+def _make(path: Path) -> None:
+    """Make the file, for its owner alone, as those that SQLite puts beside it are then.
+
+    One that is there is not opened: closing it would take away the locks that SQLite has on it in this process.
+    """
+    with suppress(OSError):  # SQLite says why it cannot be made
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def _damaged(path: Path, what: str) -> LedgerDamagedError:
