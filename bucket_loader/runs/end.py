@@ -50,12 +50,14 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
 
 
 def _ended_without_state(job: Job, state: State, planned: Plan, lost: StateError) -> Summary:
-    """Say how a run ended that lost its state: who took that sends again what was in flight here."""
-    streams = {
-        name: replace(counts, possibly_duplicated=counts.possibly_duplicated + counts.unknown)
-        for name, counts in state.ledger.counts(planned.manifest.run).items()
-    }
-    status = "unfinished" if lost.exit_code == StateLockedError.exit_code else "failed"
+    """Say how a run ended that lost its state."""
+    streams, status = state.ledger.counts(planned.manifest.run), "failed"
+    if isinstance(lost, StateLockedError):  # who has it now sends again what was in flight here
+        status = "unfinished"
+        streams = {
+            name: replace(counts, possibly_duplicated=counts.possibly_duplicated + counts.unknown)
+            for name, counts in streams.items()
+        }
     return _summary(job, state, planned, _Ending(status, lost.exit_code, streams, lost))
 
 

@@ -43,7 +43,7 @@ def require_local(folder: Path) -> None:
         StateError: it does.
     """
     there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-    if (kind := _shared_kind(there)) is not None:
+    if (kind := shared_kind(there)) is not None:
         raise StateError(
             f"the state at {folder} lies on {kind}, a file system that several machines may share: nothing there keeps "
             "two runs apart for certain",
@@ -52,9 +52,9 @@ def require_local(folder: Path) -> None:
         )
 
 
-def _shared_kind(path: Path) -> str | None:
+def shared_kind(path: Path) -> str | None:
     """Return what the shared file system is called that a path lies on; None where it is not known to be one."""
-    kind, source = mounted(path)
+    kind, source = _mounted(path)
     program = kind.removeprefix("fuse.") if kind.startswith("fuse.") else source.rpartition("/")[2]
     is_fuse = kind == "fuse" or kind.startswith("fuse.")
     if kind in _SHARED or (is_fuse and program.lower().startswith(_SHARED_FUSE)):
@@ -62,10 +62,10 @@ def _shared_kind(path: Path) -> str | None:
     return _NUMBERS.get(_number(path))
 
 
-def mounted(path: Path, mounts: Path = _MOUNTS) -> tuple[str, str]:
+def _mounted(path: Path) -> tuple[str, str]:
     """Return the type and the source of what is mounted where a path lies; empty where nobody knows."""
     best: tuple[int, str, str] = (-1, "", "")
-    for point, kind, source in _mounts(mounts):
+    for point, kind, source in _mounts():
         depth = len(point.parts)
         if depth >= best[0] and path.is_relative_to(point):  # of two at one place the later one hides the other
             best = depth, kind, source
@@ -74,14 +74,14 @@ def mounted(path: Path, mounts: Path = _MOUNTS) -> tuple[str, str]:
 
 def name_of(path: Path) -> str:
     """Return what to call the file system that a path lies on, in a message."""
-    kind, _ = mounted(path.resolve())
+    kind, _ = _mounted(path.resolve())
     return f"its file system ({kind})" if kind else "its file system"
 
 
-def _mounts(mounts: Path) -> Iterator[tuple[Path, str, str]]:
+def _mounts() -> Iterator[tuple[Path, str, str]]:
     """Return where something is mounted, its type and its source, in the order in which it was."""
     try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+        lines = _MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:

@@ -1,5 +1,8 @@
 """A ledger on PostgreSQL: connections that break, servers that restart, copies that take over, and what none may do."""
 
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +15,7 @@ import servers
 from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, seen
 
 from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
-from bucket_loader.state.ledger import Ambiguous, Intent, Ledger
+from bucket_loader.state.ledger import Ambiguous, Intent, Ledger, postgres
 from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting
 from bucket_loader.state.ledger.looking import to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
@@ -177,6 +180,79 @@ def test_a_second_copy_can_wait(place, ledger):
     threading.Timer(0.3, ledger.close).start()
     with closing(place.open(Waiting(lock_s=20.0))) as second:
         assert [row.run for row in second.runs()] == [RUN]
+
+
+def test_an_owner_that_the_server_has_not_heard_of_for_long_is_taken_over(place, monkeypatch):
+    """By the server's clock alone: its machine sleeps, or was cut off where something keeps its connection open."""
+    monkeypatch.setattr(postgres, "LEASE_S", 0.6)
+    monkeypatch.setattr(postgres, "_LOOKS_EVERY_S", 0.1)
+    with closing(place.open()) as awake:
+        time.sleep(1.0)
+        with pytest.raises(StateLockedError, match="another copy is running"):
+            place.open()
+        awake.note(still="mine")
+    monkeypatch.setattr(postgres, "_LOOKS_EVERY_S", 1_000.0)
+    with closing(place.open()) as asleep:
+        time.sleep(1.0)
+        with closing(place.open()) as second:
+            begin(second)
+            with pytest.raises(StateLockedError, match="taken over"):
+                asleep.note(still="mine")
+
+
+def test_who_was_not_answered_for_long_asks_before_a_request_is_sent(place, ledger, monkeypatch):
+    """A process that was stopped, or slept, may hold a connection that only seems to stand."""
+    with place.other() as ask:
+        ask("UPDATE owner SET epoch = epoch + 1")
+        ask("SELECT pg_terminate_backend(CAST(backend AS int)) FROM owner")
+    monkeypatch.setattr(ledger.database, "_is_gone", lambda: False)
+    ledger.database.wait_until_held()  # just heard of
+    ledger.database._heard_s -= 1_000.0
+    monkeypatch.undo()
+
+    with pytest.raises(StateLockedError, match="taken over"):
+        ledger.database.wait_until_held()
+    with pytest.raises(StateLockedError):
+        begin(ledger, "20260101T000000001Z")
+    assert [row.run for row in ledger.runs()] == [RUN]  # what is there can be told still
+
+
+FORKS = """
+import os, sys, time
+from ledgers import RUN, OnServer, begin, chunk
+from bucket_loader.model.errors import StateLockedError
+from bucket_loader.state.ledger import Intent
+ledger = OnServer(sys.argv[1], sys.argv[2]).open()
+begin(ledger)
+child = os.fork()
+if child == 0:
+    os.close(1)
+    try:
+        ledger.commit(RUN, [Intent(chunk(10))])
+    except StateLockedError as error:
+        ledger.close()
+        time.sleep(60 if "fork" in str(error) else 0)
+    os._exit(0)
+time.sleep(0.3)
+ledger.commit(RUN, [Intent(chunk(20))])
+print(child, flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_lock_ends_with_a_killed_run_also_when_its_fork_lives_on(place):
+    """The fork has let go of the connection, without a word to the server; it commits nothing, and keeps nobody out."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", FORKS, place.url, place.schema]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as run:
+        child = int(run.stdout.readline())
+        run.kill()
+        run.wait()
+        try:
+            with closing(place.open()) as second:
+                assert [row.members for row in second.chunks(RUN, 0, "intent")] == ["20-29"]
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_states_of_two_pipelines_do_not_mix(place, ledger):

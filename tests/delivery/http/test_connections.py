@@ -1,8 +1,10 @@
 """How the sender connects: TLS, proxies, names, connections that are kept, and what it must not take for an answer."""
 
+import contextlib
 import select
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -461,3 +463,30 @@ def test_a_read_keeps_the_answer(make_client):
 
     assert (outcome.verdict, body) == (Verdict.DELIVERED, b'{"success":true,"features":[]}')
     assert (posted.verdict, len(server.peers)) == (Verdict.DELIVERED, 1)
+
+
+@pytest.mark.parametrize("when", ["while it is sent", "while it is answered"])
+def test_a_machine_that_sleeps_sends_nothing_after_its_deadline(make_client, monkeypatch, when):
+    """The time of an attempt goes on while the machine sleeps; what is left of the body is looked at piece by piece."""
+    slept, body, clock_gettime = threading.Event(), b"x" * 30_000_000, time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda which: clock_gettime(which) + 3_600 * slept.is_set())
+    arrived: list[int] = []
+
+    def script(peer: Peer) -> None:
+        peer.read_head()
+        while when == "while it is answered" and len(peer._buffer) < len(body):
+            peer._more()
+        slept.set()
+        with contextlib.suppress(GoneError):
+            while True:
+                peer._more()
+                arrived[:] = [len(peer._buffer)]
+
+    with scripted(script) as server:
+        began = time.monotonic()
+        outcome = make_client(server.url, timeout_s=30.0).post(body)
+        took_s = time.monotonic() - began
+
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert took_s < 30 / 2
+    assert when == "while it is answered" or sum(arrived) < len(body)
