@@ -15,7 +15,7 @@ from bucket_loader.model import KINDS
 @click.argument("source")
 @click.option(
     "--record",
-    type=click.Choice([kind.name for kind in KINDS.values() if kind.is_guessed]),
+    type=click.Choice(list(KINDS)),
     help="What a row is. [default: guessed]",
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")

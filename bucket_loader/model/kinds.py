@@ -22,7 +22,6 @@ class Kind:
         ids: the fields that identify a record, the subject's own first; none where each record is something new.
         syncs: the sync modes that fit; the first is taken where none is written.
         is_legacy: whether the legacy APIs take it too. Source: S2, S4.
-        is_guessed: whether `init` may take a source's rows for it.
         answer_id: the member of the API's answer that names the record; None where there is none.
     """
 
@@ -34,7 +33,6 @@ class Kind:
     ids: tuple[str, ...] = ()
     syncs: tuple[Sync, ...]
     is_legacy: bool = True
-    is_guessed: bool = True
     answer_id: str | None = None
 
     @property
@@ -96,7 +94,6 @@ FEATURE_EVENT: Final = Kind(
     does="Tell of evaluations and checks",
     syncs=(APPEND, FULL),
     is_legacy=False,
-    is_guessed=False,
 )
 
 # Streams are delivered in this order, so that an event finds its user and company (DESIGN: "order").

@@ -29,6 +29,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
         cursor: the high-water mark that its rows reached; None where it has none, or does not move.
         files: the files that are not to be loaded again; none without `new_files:`.
         reformed: fingerprints that the mapping had with older forms of values, and what has changed since each.
+        is_rekeyed: whether such a form touches its `key:`, so that rows are not known again.
         refused: how many of its records were refused by an earlier run, with the same bytes; they are the last ones.
     """
 
@@ -54,6 +55,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
     files: tuple[LoadedFile, ...] = ()
     reformed: dict[str, str] = msgspec.field(default_factory=dict)
     refused: int = 0
+    is_rekeyed: bool = False
 
     @property
     def records(self) -> int:
@@ -90,7 +92,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 _FIRST: Final = tuple(count.name for count in PLANNED if not count.is_later)
 _LATER: Final = tuple(count.name for count in PLANNED if count.is_later)
-_SELDOM: Final = ("reformed", "refused")  # left out where there is nothing to say
+_SELDOM: Final = ("reformed", "refused", "is_rekeyed")  # left out where there is nothing to say
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 
 

@@ -71,6 +71,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         cursor=read.mark,
         files=read.files,
         reformed=_reformed(stream, request.pipeline.hmac_key, read),
+        is_rekeyed=read.is_rekeyed,
     )
 
 

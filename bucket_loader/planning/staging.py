@@ -67,6 +67,7 @@ class Read:
         mark: the high-water mark, spelt; None where it has none, or does not move.
         files: the files that are not to be loaded again.
         changed_forms: the forms of its values that have changed: in which version of forms, and what.
+        is_rekeyed: whether a changed form touches its `key:`.
     """
 
     schema: pa.Schema | None = None
@@ -76,6 +77,7 @@ class Read:
     mark: str | None = None
     files: tuple[LoadedFile, ...] = ()
     changed_forms: tuple[tuple[int, str], ...] = ()
+    is_rekeyed: bool = False
 
 
 class Rejected:
@@ -124,6 +126,7 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
         mark=cursor.spelt(water.mark) if water is not None and moves else None,
         files=(arrived or ()) if moves else (),
         changed_forms=mapping.changed_forms,
+        is_rekeyed=mapping.is_rekeyed,
     )
 
 

@@ -24,7 +24,18 @@ from bucket_loader.config import (
     type_of,
     type_of_path,
 )
-from bucket_loader.model import COMPANY, EVENT, FEEDBACK, KINDS, USER, Kind, SourceError, UsageError, contract
+from bucket_loader.model import (
+    COMPANY,
+    EVENT,
+    FEATURE_EVENT,
+    FEEDBACK,
+    KINDS,
+    USER,
+    Kind,
+    SourceError,
+    UsageError,
+    contract,
+)
 from bucket_loader.sources import SourceContext, TableFolder, open_source, table_at
 
 SAMPLE_ROWS: Final = 1_000
@@ -36,6 +47,10 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "event": (r"event(_?name)?", r"action", r"feature(_?name)?", r"activity"),
     "score": (r"score", r"rating", r"satisfaction(_?score)?", r"csat", r"stars"),
     "comment": (r"comment", r"feedback(_?text)?", r"message", r"text", r"review"),
+    "action": (r"action", r"check_?type"),
+    "key": (r"(feature|flag)_?(key|name|id)", r"key", r"feature", r"flag"),
+    "evalResult": (r"eval_?result", r"result", r"(is_?)?enabled", r"value"),
+    "targetingVersion": (r"(targeting_?)?version",),
     "timestamp": (r"timestamp", r"occurred_?at", r"event_?time", r"time", r"at", r"date", r".*_at", r".*_date"),
 }
 _TIMESTAMP_FORMS: Final = (
@@ -204,15 +219,16 @@ def _find(columns: list[Column], field: str) -> Column | None:
 
 def _stream(label: str, words: str, kind: Kind, columns: list[Column]) -> Iterator[str]:
     yield f"  - name: {_scalar(label)}"
-    guessed = ", ".join(each.name for each in KINDS.values() if each.is_guessed)
-    yield f"    record: {kind.name}  # guess; one of {guessed}"
+    yield f"    record: {kind.name}  # guess; one of {', '.join(KINDS)}"
     yield f"    source: {words}"
     used: set[str] = set()
     lines = list(_field_lines(kind, columns, used))
     if not kind.ordered:
         identity = _identity(columns, used)
+        if identity is None and kind is FEATURE_EVENT:  # which needs one: it has no time that tells two apart
+            identity = ", ".join(_scalar(column.name) for column in columns)
         yield (
-            f"    key: [{_scalar(identity)}]  # guess: what tells two rows apart; each is sent once, ever"
+            f"    key: [{identity}]  # guess: what tells two rows apart; each is sent once, ever"
             if identity
             else "    # key: [column]  # what tells two rows apart; without it the whole content does"
         )
@@ -229,7 +245,7 @@ def _identity(columns: list[Column], used: set[str]) -> str | None:
     for column in columns:
         distinct = len(set(map(str, column.values))) == len(column.values) and not column.nulls
         if column.name not in used and distinct and re.fullmatch(r".*_?id", column.name.lower()):
-            return column.name
+            return _scalar(column.name)
     return None
 
 
@@ -239,29 +255,48 @@ def _quoted(name: str) -> str:
 
 def _field_lines(kind: Kind, columns: list[Column], used: set[str]) -> Iterator[str]:
     rules = contract.rules(kind.name)
-    for field in kind.ids or [name for name in _NAMES if name in rules]:
+    for field in kind.ids or [name for name in _NAMES if name in rules and (name != "key" or rules[name].required)]:
         column = _find([column for column in columns if column.name not in used], field)
         company = _find(columns, "companyId")
-        if column is None and field == "userId" and kind is not USER and company is not None:
-            expression = json.dumps(f"'account:' || {_quoted(company.name)}")
-            yield f"      userId: {{sql: {expression}}}  # guess: there is no user here; one stands for each company"
-        elif column is None and rules[field].required:
-            left = [column for column in columns if column.name not in used] or columns
-            column = next((column for column in left if column.name.lower().endswith("id")), left[0])
-            yield f"      {field}: {_scalar(column.name)}  # guess, and a poor one: no column is called like it"
-        elif column is not None:
-            yield f"      {field}: {_spec(column, needs_type=field == 'timestamp')}  # guess"
         if column is not None:
             used.add(column.name)
+            yield f"      {field}: {_spec(column, needs_type=field == 'timestamp')}  # guess"
+        elif field == "userId" and kind is not USER and company is not None:
+            expression = json.dumps(f"'account:' || {_quoted(company.name)}")
+            yield f"      userId: {{sql: {expression}}}  # guess: there is no user here; one stands for each company"
+        elif rules[field].required:
+            yield _poor_guess(field, columns, used)
     if any("key" in group for group in contract.ONE_OF[kind.name]):
         yield "      key: {value: my-feature}  # the feature it is about: a column, or its key in Bucket"
-    if "attributes" not in rules:
-        return
+    if "evalContext" in rules:
+        yield _context_line(columns, used)
+    if "attributes" in rules:
+        yield from _attribute_lines(columns, used)
+
+
+def _poor_guess(field: str, columns: list[Column], used: set[str]) -> str:
+    if field == "action":  # a constant will do
+        return "      action: {value: check}  # guess: no column is called like it; or evaluate"
+    left = [column for column in columns if column.name not in used] or columns
+    column = next((column for column in left if column.name.lower().endswith("id")), left[0])
+    used.add(column.name)
+    return f"      {field}: {_scalar(column.name)}  # guess, and a poor one: no column is called like it"
+
+
+def _attribute_lines(columns: list[Column], used: set[str]) -> Iterator[str]:
     yield "      attributes:"
     yield '        "*": {}  # every column not named here, as it is'
     for column in columns:
         if column.name not in used and (spec := _spec(column, needs_type=False)) != _scalar(column.name):
             yield f"        {_scalar(column.name)}: {spec}  # guess"
+
+
+def _context_line(columns: list[Column], used: set[str]) -> str:
+    """Return the line that says for whom a feature was asked."""
+    found = {name: _find(columns, f"{name}Id") for name in ("user", "company")}
+    used |= {column.name for column in found.values() if column is not None}
+    about = ", ".join(f"{name}.id: {_scalar(column.name)}" for name, column in found.items() if column is not None)
+    return f"      {'' if about else '# '}evalContext: {{{about or 'user.id: column'}}}  # guess: whom it was asked for"
 
 
 def _spec(column: Column, *, needs_type: bool) -> str:

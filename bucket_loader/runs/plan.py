@@ -136,7 +136,8 @@ def frame_of(planned: Plan) -> str:
 def require_same_mapping(planned: Plan, ledger: Ledger) -> None:
     """Refuse a mapping that is not the one that a stream's memory was made with, where rows are sent once.
 
-    Without `key:` the content is the identity, so all rows would be sent again. With it, rows whose key is known would
+    Without `key:` the content is the identity, so all rows would be sent again; so they would where the form of a value
+    in `key:` has changed. With it, rows whose key is known would
     not be sent, although they are now mapped to other records; a frame or file of other data looks just so.
 
     Raises:
@@ -151,7 +152,7 @@ def require_same_mapping(planned: Plan, ledger: Ledger) -> None:
         form = stream.reformed.get(known or "")
         if stream.keyed and stream.counts.unchanged and form is None:
             raise _keys_known(stream)
-        if not stream.keyed and stream.records:
+        if stream.records and (not stream.keyed or (form is not None and stream.is_rekeyed)):
             raise _changed_mapping(stream, form)
 
 
@@ -184,7 +185,7 @@ def _changed_mapping(stream: PlannedStream, form: str | None) -> StateError:
         )
     return StateError(
         f"stream {stream.name!r}: this version of bucket-loader sends some of its values in another form ({form}), and "
-        f"without `key:` that makes rows new that were delivered: {sent}",
+        f"{'in `key:`' if stream.keyed else 'without `key:`'} that makes rows new that were delivered: {sent}",
         hint="`bucket-loader plan --show 5` shows them; send them with --accept-mapping",
     )
 

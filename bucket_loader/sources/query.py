@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import QuerySource, sql_parameters, with_parameter_style
-from bucket_loader.model import InputBatch, Reading, SourceError
+from bucket_loader.model import InputBatch, Reading, SourceError, form_of, in_form
 from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext, folded, quoted
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import named
-from bucket_loader.sources.query_columns import mentions, visible
-from bucket_loader.sources.staged import INTERNAL, kept_fingerprint
+from bucket_loader.sources.query_columns import coming_from, mentions, visible
+from bucket_loader.sources.staged import INTERNAL, kept_fingerprint, kept_schema
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 ORIGIN: Final = "query"
 
@@ -100,7 +101,19 @@ class Query:
         duck.one_select(self._sql)
         with self._opened() as relation:
             schema = duck.arrow_schema(relation, "the query")
-        return Reading(schema, self._batches())
+        return Reading(self._marked(schema), self._batches())
+
+    def _marked(self, schema: "pa.Schema") -> "pa.Schema":
+        """Mark the columns that come from columns which are read in another way than before."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # `schema` of a staged file is Parquet's; what is kept beside it has the marks.
+        kept = [field for path in self._context.tables.values() for field in kept_schema(path) or pq.read_schema(path)]
+        newest = max(map(form_of, kept), default=1)
+        names = frozenset(folded(field.name) for field in kept if form_of(field) > 1)
+        marked = coming_from(_tree(self._sql), schema.names, names)
+        return pa.schema([in_form(field, newest) if field.name in marked else field for field in schema])
 
     def _batches(self) -> Iterator[InputBatch]:
         with self._opened() as relation:

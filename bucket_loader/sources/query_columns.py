@@ -4,7 +4,7 @@ DuckDB takes `Email` and `email` for one name, and calls the second one `email_1
 one that it names exactly, or none of them when it names none; whatever could mean more than one is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,42 @@ def visible(table: str, schema: "pa.Schema", named: Mentions) -> dict[int, str]:
             raise _refused(f"{table} has the names {' and '.join(map(repr, members))} inside of {field.name!r}")
         hidden.add(field.name)
     return {place: name for place, name in enumerate(schema.names) if name not in hidden}
+
+
+def coming_from(tree: object, outputs: Sequence[str], columns: frozenset[str]) -> set[str]:
+    """Return the columns of a query's result that come from some columns of its tables; all, where nobody could say.
+
+    Args:
+        tree: the parsed query.
+        outputs: the columns that it gives.
+        columns: of the tables, folded.
+    """
+    nodes = [node for node in _nodes(tree) if "select_list" in node]
+    if not columns or not _names(tree, columns):
+        return set()
+    if len(nodes) != 1 or _names([part for word, part in nodes[0].items() if word != "select_list"], columns):
+        return set(outputs)
+    items = nodes[0]["select_list"]
+    if not any(node.get("class") == "STAR" for node in _nodes(items)):
+        return {output for output, item in zip(outputs, items, strict=True) if _names(item, columns)}
+    named = [item for item in items if item.get("class") != "STAR"]
+    if any(_names(item, columns) and not _output(item) for item in named) or any(
+        item.get("replace_list") or item.get("rename_list") or item.get("expr") for item in items
+    ):
+        return set(outputs)
+    made = {_output(item): bool(_names(item, columns)) for item in named}
+    return {output for output in outputs if made.get(output, folded(output) in columns)}
+
+
+def _names(tree: object, columns: frozenset[str]) -> bool:
+    named = mentions(tree)
+    starred = any(map(_takes_unnamed, _nodes(tree)))
+    return starred or any(folded(name) in columns for name in named.names)
+
+
+def _output(item: dict[str, Any]) -> str:
+    """Return the name that an item of a SELECT gives its value; empty where DuckDB makes one up."""
+    return str(item.get("alias") or (item["column_names"][-1] if item.get("class") == "COLUMN_REF" else ""))
 
 
 def _refused(what: str) -> SourceError:

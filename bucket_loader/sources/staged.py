@@ -78,11 +78,8 @@ class StagedSource:
 
     def read(self) -> Reading:
         """Return the batches again."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        metadata = pq.read_metadata(self.path).metadata
-        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(metadata[_SCHEMA_KEY])))
+        schema = kept_schema(self.path)
+        assert schema is not None  # noqa: S101  # `stage` wrote the file
         return Reading(schema, self._batches(schema))
 
     def unread(self) -> Iterator[Rejection]:
@@ -120,6 +117,15 @@ def kept_fingerprint(path: Path) -> str | None:
 
     kept = (pq.read_metadata(path).metadata or {}).get(_FINGERPRINT_KEY)
     return None if kept is None else kept.decode()
+
+
+def kept_schema(path: Path) -> "pa.Schema | None":
+    """Return the columns kept in a staged file, as the source gave them; None when it is any other Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kept = (pq.read_metadata(path).metadata or {}).get(_SCHEMA_KEY)
+    return None if kept is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(kept)))
 
 
 def _private(path: Path) -> IO[Any]:

@@ -73,3 +73,24 @@ def test_what_is_compared_says_how_much_goes_out_once_more(workplace):
     assert (limited.exit_code, first.exit_code, second.exit_code) == (4, 0, 0)
     assert "1 of 1 known records go out once more" in first.stderr
     assert "once more" not in second.stderr
+
+
+def test_a_changed_form_in_a_key_sends_no_history_again(workplace, emulator):
+    """A row is known by its key, so that one in another form makes it new: exit 2 until it is accepted."""
+    keyed = EVENTS.replace("  fields:", "  key: [share]\n  fields:")
+    delivered_before(workplace, keyed)
+    refused, accepted, again = workplace.run(), workplace.run("--accept-mapping"), workplace.run()
+
+    assert [result.exit_code for result in (refused, accepted, again)] == [2, 0, 0]
+    assert "another form (a decimal below 1" in refused.stderr
+    assert "in `key:`" in refused.stderr
+    assert emulator.state()["events"] == 2
+
+
+def test_a_changed_form_beside_a_key_that_has_not_changed_stops_nothing(workplace):
+    """The key is as it was: what is known stays known, and what is new is sent."""
+    keyed = EVENTS.replace("  fields:", "  key: [id]\n  fields:")
+    delivered_before(workplace, keyed)
+    summary = workplace.run().summary
+
+    assert (summary["exit_code"], summary["streams"]["s"]["unchanged"]) == (0, 1)

@@ -5,6 +5,7 @@ import sqlite3
 import uuid
 from contextlib import closing
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -14,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.databases.address import Address
-from bucket_loader.sources.databases.alchemy import Alchemy, _Column, _escaped, _plain
+from bucket_loader.sources.databases.alchemy import Alchemy, _Column, _escaped, _plain, padded_places, unpadded
 from bucket_loader.sources.databases.server import SourceQuery
 
 AT = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
@@ -183,3 +184,12 @@ def test_alchemy_errors_of_a_driver(tmp_path, file, monkeypatch, said, kind):
 
     assert type(refused.value) is kind
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_blanks_that_fill_a_char_up():
+    """Where a driver's description says CHAR, as Oracle's does, its blanks at the end are no part of a value."""
+    kinds = [SimpleNamespace(name="DB_TYPE_CHAR"), SimpleNamespace(name="DB_TYPE_VARCHAR"), str, None]
+    places = padded_places(kinds)
+
+    assert list(unpadded(("a  ", "b  ", "c  ", None), places)) == ["a", "b  ", "c  ", None]
+    assert unpadded(("a  ",), padded_places([str])) == ("a  ",)

@@ -218,3 +218,16 @@ def test_mariadb_sees_one_snapshot(tmp_path):
     in_mariadb("DELETE FROM live WHERE x > 40000")
 
     assert first + sum(batch.data.num_rows for batch in batches) == 50_000
+
+
+def test_mariadb_does_not_fill_a_char_up(tmp_path):
+    """CHAR(n) has no blanks at its end, also on a server whose sql_mode would show them."""
+    in_mariadb(
+        "CREATE OR REPLACE TABLE c (x char(5), y varchar(5))",
+        "INSERT INTO c VALUES ('a', 'b ')",
+        "SET GLOBAL sql_mode = CONCAT(@@sql_mode, ',PAD_CHAR_TO_FULL_LENGTH')",
+    )
+    try:
+        assert Read(source(tmp_path, table="c")).rows == [{"x": "a", "y": "b "}]
+    finally:
+        in_mariadb("SET GLOBAL sql_mode = REPLACE(@@sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', '')")

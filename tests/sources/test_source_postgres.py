@@ -15,6 +15,7 @@ from servers import PASSWORD, free_port, in_postgres, postgres, postgres_url
 from source_helpers import Read, sql_source
 
 from bucket_loader.model.errors import SourceError, SourceUnavailableError, UsageError
+from bucket_loader.model.forms import form_of
 from bucket_loader.model.rows import ROWS_MAX
 
 pytestmark = pytest.mark.postgres
@@ -444,3 +445,21 @@ def test_postgres_through_the_command_line(workplace, emulator):
 
     (item,) = emulator.journal()
     assert (item["item"]["companyId"], json.dumps(item["item"]["attributes"])) == ("007", '{"price": 1.1}')
+
+
+def test_the_blanks_that_fill_a_char_up(tmp_path):
+    """CHAR(n) has no blanks at its end, alone, in a domain, an array and a composite; those of a text stay."""
+    in_postgres(
+        "create domain code as char(5)",
+        "create type pair as (a char(4), b text)",
+        'create table padded (id char(8), d code, many char(3)[], pair pair, pairs pair[], v varchar(5), o "char")',
+        "insert into padded values ('u1', ' x', '{a,b}', row('z', 'y '), array[row('z', 'y ')::pair], 'w ', 'k'), "
+        "('', null, null, null, '{}', ' ', null)",
+    )
+    found = read(tmp_path, "select * from padded")
+    marked = [field.name for field in found.schema if form_of(field) > 1]
+    y = {"a": "z", "b": "y "}
+
+    assert found.rows[0] == {"id": "u1", "d": " x", "many": ["a", "b"], "pair": y, "pairs": [y], "v": "w ", "o": "k"}
+    assert [found.rows[1][name] for name in ("id", "d", "many", "pairs", "v")] == ["", None, None, [], " "]
+    assert marked == ["id", "d", "many", "pair", "pairs"]

@@ -2,10 +2,13 @@
 
 import datetime as dt
 
+import pyarrow as pa
 import pytest
 from source_helpers import Read, csv_source, query_source
 
 from bucket_loader.model.errors import SourceError, UsageError
+from bucket_loader.model.forms import form_of, in_form
+from bucket_loader.model.rows import InputBatch, Reading
 from bucket_loader.sources.query import table_names
 from bucket_loader.sources.staged import stage
 
@@ -159,3 +162,34 @@ def test_fingerprint(tmp_path, tables):
     changed = csv_source(tmp_path, "id,n,time\nz,1,2\n", name="usage.csv")
     stage(changed.read(), tables["usage"], fingerprint=changed.fingerprint())
     assert source.fingerprint() not in seen
+
+
+@pytest.mark.parametrize(
+    ("sql", "marked"),
+    [
+        ("select a, b from t", {"a"}),
+        ("select A as x, b from t", {"x"}),
+        ("select * from t", {"a"}),
+        ("select *, upper(a) as c, b as d from t", {"a", "c"}),
+        ("select * exclude (a) from t", set()),
+        ("select *, upper(a) from t", {"a", "b", "upper(a)"}),
+        ("select * replace (b as a) from t", {"a", "b"}),
+        ("select upper(a), b from t", {"upper(a)"}),
+        ("select t.a, t.b from t join t as u using (b)", {"a"}),
+        ("select max(b) as m from t group by a", {"m"}),
+        ("select b from t", set()),
+        ("select 1 as a from t", set()),
+        ("with c as (select a as b from t) select b from c", {"b"}),
+        ("select b from (select * from t)", {"b"}),
+        ("select b from t union all select a from t", {"b"}),
+    ],
+)
+def test_a_changed_form_goes_through_a_query(tmp_path, sql, marked):
+    """The columns that come from one that is read in a new way are marked; all, where nobody could tell."""
+    schema = pa.schema([in_form(pa.field("a", pa.string()), 2), pa.field("b", pa.string())])
+    batch = pa.RecordBatch.from_arrays([pa.array(["x"]), pa.array(["y"])], schema=schema)
+    numbered = InputBatch(batch, pa.array([1], pa.int64()), "t")
+    stage(Reading(schema, iter([numbered])), tmp_path / "t.parquet", fingerprint="f")
+    read = Read(query_source(tmp_path, sql, {"t": tmp_path / "t.parquet"}))
+
+    assert {field.name for field in read.schema if form_of(field) > 1} == marked

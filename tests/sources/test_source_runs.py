@@ -114,3 +114,24 @@ def test_init_knows_the_formats(workplace, monkeypatch):
         assert (written.exit_code, f"type: {kind}" in written.stdout) == (0, True)
         workplace.write("pipeline.yaml", written.stdout)
         assert workplace.command("plan").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("export", "key"),
+    [
+        (
+            "flag,user_id,enabled,version\nhuddle,u1,true,1\nhuddle,u2,false,1\n",
+            "flag, user_id, enabled, version",
+        ),
+        ("feature,result,check_id,action\nhuddle,yes,1,evaluate\nhuddle,no,2,check\n", "check_id"),
+    ],
+)
+def test_init_writes_a_pipeline_of_feature_events(workplace, monkeypatch, export, key):
+    """`--record feature_event` gives one that runs, with a `key:` that is not the user alone."""
+    workplace.write("flags.csv", export)
+    monkeypatch.chdir(workplace.folder)
+    written = workplace.command_of("init", "flags.csv", "--record", "feature_event")
+    workplace.write("pipeline.yaml", written.stdout)
+
+    assert f"key: [{key}]" in written.stdout
+    assert workplace.run().summary["streams"]["flags"]["delivered"] == 2

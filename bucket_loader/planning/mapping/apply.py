@@ -50,6 +50,7 @@ class Mapping:
         masks: how many masks there are.
         subject: the field without which a row has no subject; None where nobody asks for subjects.
         changed_forms: the forms of its values that have changed: in which version of forms, and what.
+        is_rekeyed: whether a changed form touches its `key:`.
     """
 
     query: BatchQuery
@@ -60,6 +61,7 @@ class Mapping:
     masks: int
     subject: str | None = None
     changed_forms: tuple[tuple[int, str], ...] = ()
+    is_rekeyed: bool = False
 
     def over(self, batches: Iterable[InputBatch]) -> Iterator[tuple[InputBatch, Mapped]]:
         """Map batches, in order; they are read a few ahead, one at a time, in whatever thread.

@@ -14,7 +14,9 @@ import pyarrow as pa
 from bucket_loader.config import FieldSpec, directives
 from bucket_loader.model import form_of
 from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.forms.form import family
 from bucket_loader.planning.mapping.forms.numbers import is_fraction
+from bucket_loader.planning.mapping.null_times import TIMES, null_times
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,15 @@ class Formed:
         spec: what the pipeline file says of it; its zone may be the stream's.
         field: its column at the seam; None for an expression or a constant.
         duckdb_type: the type of a single value; empty for a nested column.
+        beneath: the columns that its expression names.
+        is_key: whether it stands in `key:`, so that a row is known again by it.
     """
 
     spec: FieldSpec
     field: pa.Field | None
     duckdb_type: str = ""
+    beneath: tuple[pa.Field, ...] = ()
+    is_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,22 @@ def _has_local_times_inside(formed: Formed) -> bool:
 
 
 def _is_read_anew(formed: Formed) -> bool:
-    return form_of(formed.field) > 1
+    return any(form_of(field) > 1 for field in (formed.field, *formed.beneath))
+
+
+def _has_null_times(formed: Formed) -> bool:
+    listed, of = formed.spec.null_values or [], family(formed.duckdb_type)
+    if not listed or of not in TIMES:
+        return False
+    found = null_times(listed, of, "UTC")
+    return bool({*found.texts, *found.local} - {*listed})
 
 
 CHANGED: Final = (
     ChangedForm(2, "a decimal below 1 keeps the zero before its point", lambda formed: is_fraction(formed.duckdb_type)),
     ChangedForm(2, "`%Z` reads an abbreviation as one offset", _has_zone_words),
     ChangedForm(2, "nested times are read by the zones of all other times", _has_local_times_inside),
+    ChangedForm(2, "`null_values:` knows a time in every spelling", _has_null_times),
     ChangedForm(2, "the source reads the values of a column in a new way", _is_read_anew),
 )
 

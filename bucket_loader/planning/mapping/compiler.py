@@ -75,4 +75,5 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,
         changed_forms=changed_forms([*forming.seen, *fields.seen()]),
+        is_rekeyed=bool(changed_forms(one for one in forming.seen if one.is_key)),
     )

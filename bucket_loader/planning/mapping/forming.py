@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, form_of
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import named_columns, shown
+from bucket_loader.planning.mapping.expressions import mentioned
 from bucket_loader.planning.mapping.forms.form import Family, Form, family
 from bucket_loader.planning.mapping.forms.numbers import boolean, integer
 from bucket_loader.planning.mapping.forms.texts import identity, string
@@ -19,6 +21,8 @@ from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.query import INPUT
 from bucket_loader.planning.mapping.spec import MappingSpec
 from bucket_loader.planning.mapping.sql_text import literal
+
+_KEY: Final = "key."
 
 
 def input_schema(spec: MappingSpec, columns: Sequence[int], nested: Sequence[NestedColumn]) -> pa.Schema:
@@ -66,8 +70,10 @@ class Forming:
             try:
                 duckdb_type = self._type(value.base, f"fields.{value.target}") if value.guarded else next(types)
                 of = family(duckdb_type)
-                self.seen.append(Formed(value.spec, self._column(value), duckdb_type))
-                formed.append(replace(value, family=of, form=self._form(value, of, duckdb_type)))
+                self.seen.append(self._seen(value, duckdb_type))
+                formed.append(
+                    replace(value, family=of, form=self._form(value, of, duckdb_type), zone=self._zone(value))
+                )
                 self._check_default(value, of, duckdb_type)
             except UsageError as error:
                 self.mistakes.note(error)
@@ -76,6 +82,25 @@ class Forming:
         self.connection.unregister(INPUT)
         self.mistakes.raise_any()
         return formed
+
+    def _seen(self, value: Value, duckdb_type: str) -> Formed:
+        is_key = value.target.startswith(_KEY)
+        return Formed(value.spec, self._column(value), duckdb_type, self._beneath(value), is_key)
+
+    def _beneath(self, value: Value) -> tuple[pa.Field, ...]:
+        """Return the columns that an expression names and that are read in a new way."""
+        marked = [field for field in self.spec.schema if form_of(field) > 1]
+        if not marked or value.spec.sql is None:
+            return ()
+        names = mentioned(value.spec.sql, f"fields.{value.target}")
+        return tuple(field for field in marked if field.name.lower() in names)
+
+    def _zone(self, value: Value) -> str:
+        """Return the zone that a column's moments have in the source; UTC where DuckDB does not know it."""
+        field = self._column(value) if value.spec.null_values else None
+        zone = str(getattr(field.type, "tz", None) or "UTC") if field is not None else "UTC"
+        is_named = zone[0] not in "+-"
+        return zone if not is_named or self._works(f"timezone({literal(zone)}, TIMESTAMPTZ '2000-01-01')") else "UTC"
 
     def _column(self, value: Value) -> pa.Field | None:
         return None if value.spec.column is None else self.spec.schema.field(value.spec.column)
@@ -113,7 +138,7 @@ class Forming:
 
     def _form(self, value: Value, of: Family, duckdb_type: str) -> Form:
         spec, place = value.spec, f"fields.{value.target}"
-        if value.target.startswith("key."):
+        if value.target.startswith(_KEY):
             # Whole: two events of one millisecond are two.
             whole = Form(value="CAST({p} AS VARCHAR)")
             return whole if of in {"timestamp", "zoned"} else string(of, duckdb_type, spec, place)

@@ -10,6 +10,7 @@ from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.forms.form import Family, Form
 from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.null_times import TIMES, null_times
 from bucket_loader.planning.mapping.sql_text import literal
 
 ListOf = Literal["booleans", "texts"]  # the lists of a feature event
@@ -27,6 +28,7 @@ class Value:
         guarded: whether the base is an expression that may fail for a row.
         family: the type it has at its base.
         form: how it goes on.
+        zone: the zone that its source shows moments in.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Value:
     guarded: bool
     family: Family = "null"
     form: Form = field(default_factory=Form)
+    zone: str = "UTC"
 
     def fill(self, template: str) -> str:
         """Put this value's names into a template of its form."""
@@ -55,7 +58,9 @@ class Value:
         found = f"s{self.number}.v" if self.guarded else f"s{self.number}"
         if self.family == "float":
             found = f"CASE WHEN NOT isnan({found}) THEN {found} END"
-        if self.spec.null_values:
+        if self.spec.null_values and self.family in TIMES:
+            found = self._without_null_times(found, self.spec.null_values)
+        elif self.spec.null_values:
             listed = ", ".join(map(literal, self.spec.null_values))
             text = f"CAST({found} AS VARCHAR)"
             if self.family == "decimal":  # DuckDB writes a fraction without its zero: .50
@@ -70,6 +75,15 @@ class Value:
         if self.spec.default is not None:
             found = f"coalesce({found}, {self._default(found)})"
         return found
+
+    def _without_null_times(self, found: str, listed: list[str]) -> str:
+        times = null_times(listed, self.family, self.zone)
+        texts = ", ".join(map(literal, [*listed, *times.texts]))
+        is_null = f"CAST({found} AS VARCHAR) IN ({texts})"
+        if times.local:
+            local = ", ".join(map(literal, times.local))
+            is_null += f" OR CAST(timezone({literal(self.zone)}, {found}) AS VARCHAR) IN ({local})"
+        return f"CASE WHEN {is_null} THEN NULL ELSE {found} END"
 
     def _default(self, found: str) -> str:
         text = constant_text(self.spec.default)

@@ -74,10 +74,11 @@ class Alchemy(Server):
             result = streamed.execute(text(_escaped(sql)).bindparams(**bound))
             keys = list(result.keys())
             repeated_columns(self, repeated(keys))
+            padded = padded_places([of for _, of, *_ in result.cursor.description])
             columns = [_Column(key) for key in keys]
             batches = 0
             for rows in result.partitions(_ROWS_AT_ONCE):
-                plain = [tuple(map(_plain, row)) for row in rows]
+                plain = [tuple(map(_plain, unpadded(row, padded))) for row in rows]
                 for column, values in zip(columns, zip(*plain, strict=True), strict=True):
                     column.see(values)
                 pickle.dump(plain, spool, pickle.HIGHEST_PROTOCOL)
@@ -161,6 +162,19 @@ def _escaped(sql: str) -> str:
     return "".join(f":{part}" if place % 2 else part for place, part in enumerate(parts))
 
 
+def padded_places(kinds: Sequence[object]) -> frozenset[int]:
+    """Return the places of the columns that are CHAR(n), of the drivers whose description says so: Oracle's."""
+    return frozenset(place for place, kind in enumerate(kinds) if getattr(kind, "name", None) in _PADDED)
+
+
+def unpadded(row: Sequence[Any], places: frozenset[int]) -> Sequence[Any]:
+    """Return a row without the blanks that fill a CHAR(n) up."""
+    if not places:
+        return row
+    return [value.rstrip(" ") if place in places and isinstance(value, str) else value
+            for place, value in enumerate(row)]  # fmt: skip
+
+
 def _plain(value: object) -> object:
     """Return a value that Arrow knows; dictionaries and lists as JSON text."""
     if isinstance(value, (bytearray, memoryview)):
@@ -199,6 +213,7 @@ _KINDS: Final[tuple[tuple[type, str], ...]] = (
     (str, "text"),
 )
 _NUMBERS: Final = frozenset({"integer", "float", "decimal"})
+_PADDED: Final = frozenset({"DB_TYPE_CHAR", "DB_TYPE_NCHAR"})
 
 
 @dataclass

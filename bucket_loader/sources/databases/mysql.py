@@ -89,9 +89,10 @@ class MySql(Server):
     def _begin(self, connection: _Connection, query: SourceQuery) -> None:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SET SESSION time_zone = '+00:00'")
-            # So that texts end where we think they do.
+            # So that texts end where we think they do, in the query and in a CHAR.
             cursor.execute(
-                "SET SESSION sql_mode = REPLACE(REPLACE(@@sql_mode, 'ANSI_QUOTES', ''), 'NO_BACKSLASH_ESCAPES', '')"
+                "SET SESSION sql_mode = REPLACE(REPLACE(REPLACE(@@sql_mode, 'ANSI_QUOTES', ''), "
+                "'NO_BACKSLASH_ESCAPES', ''), 'PAD_CHAR_TO_FULL_LENGTH', '')"
             )
             cursor.execute(f"SET SESSION net_write_timeout = {_WRITE_S}")
             if query.timeout_s is not None:

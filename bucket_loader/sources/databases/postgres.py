@@ -79,7 +79,7 @@ class Postgres(Server):
                 self._begin(cursor, query)
                 sql = self._with_parameters(cursor, sql, query)
                 columns = self._columns(cursor, sql)
-            schema = pa.schema([(column.name, column.kind) for column in columns])
+            schema = pa.schema([column.field for column in columns])
             yield without_rows(schema, query.origin)
             first = 1
             for batch in _batches(connection, _wrapped(sql, columns)):

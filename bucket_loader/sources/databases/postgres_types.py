@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import Reason
+from bucket_loader.model import Reason, in_form
 from bucket_loader.sources.base import quoted
 from bucket_loader.sources.databases.server import Server
 from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, decimal_type, typed, without
@@ -20,6 +20,7 @@ _TYPE: Final = b"POSTGRESQL:type"
 _TYPMOD: Final = b"POSTGRESQL:typmod"
 _TEXT_OF: Final = {"inet": "abbrev({})"}  # its cast adds `/32`, which its own text does not have
 _CAST: Final = {"oid": "bigint", "xid": "text", "cid": "text", "money": "numeric(24,4)", "interval": "text"}
+_PADDED: Final = "bpchar"
 _MONEY: Final = (24, 4)
 
 
@@ -35,6 +36,7 @@ class Column:
         unmeasured: whether nothing says how many digits that numeric has.
         refused_if: SQL that is true where a row cannot be given.
         reason: why not.
+        padded: whether it is, or holds, CHAR(n), whose blanks at the end are no part of a value.
     """
 
     name: str
@@ -44,6 +46,15 @@ class Column:
     unmeasured: bool = False
     refused_if: str | None = None
     reason: str = ""
+    padded: bool = False
+
+    @property
+    def field(self) -> "pa.Field":
+        """The column at the seam; marked where its values came with other blanks before."""
+        import pyarrow as pa
+
+        field = pa.field(self.name, self.kind)
+        return in_form(field, 2) if self.padded else field
 
     @property
     def plain(self) -> bool:
@@ -76,7 +87,7 @@ def column_of(field: "pa.Field", server: Server) -> Column:
         return _nested(field, server)
     if isinstance(kind, pa.OpaqueType):
         return Column(field.name, pa.string(), _TEXT_OF.get(of, "{}::text").format(name))
-    return Column(field.name, kind, name)
+    return Column(field.name, kind, name, padded=of == _PADDED)
 
 
 def _hint(name: str) -> str:
@@ -122,7 +133,33 @@ def _nested(field: "pa.Field", server: Server) -> Column:
         reason = "holds an array of arrays, or one that does not begin at 1; to_jsonb() in the query keeps it"
         selected = f"CASE WHEN {bad} THEN NULL ELSE {name} END"
     refused_if = f"coalesce({bad}, false)" if bad else None
-    return Column(field.name, kind, selected, refused_if=refused_if, reason=reason)
+    padded = not isinstance(kind, pa.JsonType) and _holds_padded(field)
+    return Column(field.name, kind, selected, refused_if=refused_if, reason=reason, padded=padded)
+
+
+def _holds_padded(field: "pa.Field") -> bool:
+    inner = (field.type.field(place) for place in range(field.type.num_fields))
+    return (field.metadata or {}).get(_TYPE) == _PADDED.encode() or any(map(_holds_padded, inner))
+
+
+def _unpadded(array: "pa.Array", kind: "pa.DataType") -> "pa.Array":
+    """Take the blanks at the end off the texts of CHAR(n), at whatever depth; the driver says which they are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(kind):
+        return pc.utf8_rtrim(array, " ")
+    inner = [kind.field(place) for place in range(kind.num_fields)]
+    if not any(map(_holds_padded, inner)):
+        return array
+    if pa.types.is_struct(kind):
+        members = [
+            _unpadded(array.field(place), one.type) if _holds_padded(one) else array.field(place)
+            for place, one in enumerate(inner)
+        ]
+        return pa.StructArray.from_arrays(members, fields=inner, mask=array.is_null())
+    values = _unpadded(array.values, inner[0].type)
+    return pa.ListArray.from_arrays(array.offsets, values, type=kind, mask=array.is_null())
 
 
 def _leaves(kind: "pa.DataType") -> "list[pa.DataType]":
@@ -182,7 +219,7 @@ def arrays(batch: "pa.RecordBatch", columns: Sequence[Column]) -> "tuple[list[pa
                 if isinstance(column.kind, pa.BaseExtensionType)
                 else values.cast(column.kind)
             )
-        done.append(values)
+        done.append(_unpadded(values, column.kind) if column.padded else values)
         if column.refused_if:
             _note(refused, _true(batch.column(next(flags))), Reason("nested", column.reason, column.name))
     return done, refused

@@ -49,6 +49,40 @@ def test_an_expression_is_touched_by_the_type_that_it_gives():
     assert not text
 
 
+@pytest.mark.parametrize("name", ["n", "N"])
+def test_an_expression_is_touched_by_a_column_that_is_read_in_a_new_way(name):
+    """Whatever it makes of the column: its value was another one before."""
+    schema = pa.schema([pa.field("id", pa.string()), in_form(pa.field("n", pa.string()), 2)])
+    over, beside = (
+        compiled(schema, {"userId": "id", "attributes": {"a": {"sql": sql}}}).changed_forms
+        for sql in (f"length({name})", "length(id)")
+    )
+
+    assert over
+    assert not beside
+
+
+def test_a_key_of_a_changed_form_is_noted():
+    """Only where the column of the form stands in `key:` itself."""
+    schema = pa.schema([pa.field("id", pa.string()), in_form(pa.field("n", pa.string()), 2)])
+    fields = {"userId": "id", "event": {"value": "e"}, "attributes": {"a": "n"}}
+    by_n, by_id = (compiled(schema, fields, record="event", key=[column]) for column in ("n", "id"))
+
+    assert (by_n.is_rekeyed, by_id.is_rekeyed) == (True, False)
+    assert by_n.changed_forms
+    assert by_id.changed_forms
+
+
+@pytest.mark.parametrize(("listed", "touched"), [("2024-01-01 00:00:00", False), ("2024-01-01", True), ("-", False)])
+def test_null_values_that_know_more_times_than_before(listed, touched):
+    """A text that was no time of the column before is one now; one that was, or is none, changes nothing."""
+    schema = pa.schema([("id", pa.string()), ("t", pa.timestamp("us"))])
+    spec = {"column": "t", "null_values": [listed]}
+    forms = compiled(schema, {"userId": "id", "attributes": {"a": spec}}, timezone="UTC").changed_forms
+
+    assert bool(forms) == touched
+
+
 def test_the_fingerprint_of_the_first_forms_is_what_it_was():
     """The version is in the fingerprint where it is another than the first."""
     stream = stream_of({"userId": "id"})

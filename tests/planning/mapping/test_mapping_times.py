@@ -1,7 +1,7 @@
 """Moments: UTC with milliseconds on the wire, and no time is guessed."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -581,3 +581,48 @@ def test_one_local_time_is_one_moment_nested_or_not(zone):
     )
 
     assert flat_ == [f'"{text}"' for text in nested_]
+
+
+JANUARY, OSLO = datetime(2024, 1, 1, tzinfo=UTC), "Europe/Oslo"
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed", "is_null"),
+    [
+        (pa.timestamp("us"), "2024-01-01 00:00:00", True),
+        (pa.timestamp("ns"), "2024-01-01T00:00:00.000", True),
+        (pa.timestamp("s"), "2024-01-01", True),
+        (pa.timestamp("ms"), "2024-01-01T00:00Z", False),  # a local time names no moment
+        (pa.timestamp("us", "UTC"), "2024-01-01T00:00:00Z", True),
+        (pa.timestamp("us", "UTC"), "2024-01-01 00:00:00+00:00", True),
+        (pa.timestamp("us", "UTC"), "2024-01-01 00:00:00+00", True),
+        (pa.timestamp("ns", "UTC"), "2024-01-01 00:00:00", True),
+        (pa.timestamp("us", "UTC"), "2024-01-01T02:00:00+0200", True),
+        (pa.timestamp("us", OSLO), "2024-01-01 01:00:00+01:00", True),
+        (pa.timestamp("us", OSLO), "2024-01-01T01:00:00", True),
+        (pa.timestamp("us", OSLO), "2024-01-01", False),
+        (pa.timestamp("us", "+05:30"), "2024-01-01 05:30:00", True),
+        (pa.timestamp("us", "+05:30"), "2024-01-01 00:00:00", False),
+        (pa.date32(), "2024-01-01", True),
+        (pa.date32(), "2024-01-01 00:00:00", True),
+        (pa.date32(), "2024-01-01T08:00", False),
+    ],
+)
+@pytest.mark.parametrize("words", [{}, {"type": "string"}, {"default": "2000-01-01"}])
+def test_null_values_name_a_time_as_the_source_shows_it(kind, listed, is_null, words):
+    """`T` or a blank, fractions or none, `Z` or an offset, in the zone that the column has: the same time."""
+    value = JANUARY.date() if pa.types.is_date(kind) else JANUARY if kind.tz else JANUARY.replace(tzinfo=None)
+    spec = {"null_values": ["-", listed], "timezone": "UTC", **words}
+    (spelt,) = attribute(pa.array([value], kind), spec)
+
+    assert is_null == (spelt is None or "2000" in spelt)
+
+
+def test_null_values_of_times_of_day_and_of_nanoseconds():
+    """Seconds and zeros at the end need not be written; every digit that there is counts."""
+    clock = pa.array([time(8, 30), time(8, 30, 1)])
+    moments = pa.array([1, 1000, 2**62], pa.timestamp("ns", "UTC"))
+    listed = ["1970-01-01T00:00:00.000001000Z", "1970-01-01 01:00:00.000000001+01"]
+
+    assert attribute(clock, {"null_values": ["08:30"]}) == [None, '"08:30:01"']
+    assert [one is None for one in attribute(moments, {"null_values": listed})] == [True, True, False]
