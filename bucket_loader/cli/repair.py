@@ -1,6 +1,8 @@
 """Commands with which a person decides: `replay`, `abandon`, `release`, `prune`."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +18,10 @@ from bucket_loader.cli.options import (
     state_options,
     wait_option,
 )
+from bucket_loader.model import UsageError
+
+if TYPE_CHECKING:
+    from bucket_loader.runs import Chosen
 
 
 @main.command()
@@ -79,30 +85,52 @@ def abandon(call: Call, /, pipeline: Path, run_name: str, **words: object) -> No
 
 @main.command()
 @pipeline_argument
-@run_argument
-@click.option("--chunk", "members", help="Only this chunk, as `status --json` names it.")
+@click.argument("run_name", metavar="[RUN]", required=False)
+@click.option("--all", "every_run", is_flag=True, help="What every run holds.")
+@click.option(
+    "--older-than", metavar="DURATION", help="With --all: only what has been held for so long, for example 2d."
+)
+@click.option("--chunk", "members", help="Only this chunk of RUN, as `status --json` names it.")
 @click.option(
     "--drop", is_flag=True, help="Do not send them. They go to the dead letters, and no later plan sends them."
 )
+@click.option("--dry-run", is_flag=True, help="Only show them; decide nothing.")
 @wait_option
 @state_options
 @click.pass_obj
-def release(call: Call, /, *, pipeline: Path, run_name: str, members: str | None, drop: bool, **words: object) -> None:
-    """Decide about the records that RUN holds: the next run sends them, or they are dropped.
+def release(call: Call, /, *, pipeline: Path, drop: bool, dry_run: bool, **words: object) -> None:
+    """Decide about the records that RUN, or every run, holds: the next run sends them, or they are dropped.
 
-    These records were sent and got no answer, and their stream says `on_unknown: hold`.
+    These records were sent and got no answer, and their stream says `on_unknown: hold`. They are listed on stderr with
+    what you need to look them up in Bucket.
 
     \b
     Examples:
-      bucket-loader release events.yaml 20260101T030000000Z
+      bucket-loader release events.yaml --all --dry-run
+      bucket-loader release events.yaml --all --older-than 2d
       bucket-loader release events.yaml 20260101T030000000Z --chunk 1700-1799 --drop
     """
     from bucket_loader.runs import release_held
 
     job = call.job(pipeline, words, needs_key=False)
-    records = release_held(job, run_name, members=members, drop=drop)
-    call.say(f"{records:,} records are {'dropped' if drop else 'sent again by the next run'}")
-    call.answer({"run": run_name, "records": records, "dropped": drop})
+    found = release_held(job, _chosen(words), drop=drop, dry_run=dry_run)
+    end = "are held" if dry_run else "are dropped" if drop else "are sent again by the next run"
+    call.say(f"{found['records']:,} records {end}")
+    call.answer(found)
+
+
+def _chosen(words: Mapping[str, Any]) -> "Chosen":
+    from bucket_loader.runs import Chosen, read_duration_s
+
+    run_name, every_run, older_than = words["run_name"], words["every_run"], words["older_than"]
+    if every_run == (run_name is not None):
+        raise UsageError("release what?", hint="name one run (`bucket-loader status` lists them), or give --all")
+    if every_run and words["members"] is not None:
+        raise UsageError("--chunk does not go with --all", hint="name the run that the chunk is of")
+    if older_than is not None and not every_run:
+        raise UsageError("--older-than goes with --all", hint="a run that you name is released whatever its age")
+    older_than_s = None if older_than is None else read_duration_s(older_than, "older_than", spelt)
+    return Chosen(run_name, words["members"], older_than_s)
 
 
 @main.command()

@@ -29,6 +29,7 @@ SUSPECTED_EARLIER: Final = 2  # fewer for a part of a chunk that was suspected
 CHANCE_MAX: Final = 1e-6  # bad luck must be less likely than this before a single record is blamed
 TRUST: Final = 4  # hints that are followed untried after one was right: a server may name one record at a time
 NO_TRUST: Final = -1
+THROTTLED_PART: Final = 0.1  # of the wait after an error, for a 429 that names no time: the pacing sees to the rate
 _CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error", Verdict.BLOCKED: "blocked"}
 FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
 
@@ -275,6 +276,8 @@ def _again(history: ChunkHistory, outcome: Outcome, served: Served, policy: Poli
         return leave(history, outcome, served, policy)
     backoff_s = policy.backoff_s(history.in_a_row)
     asked_s = outcome.asked_s
+    if asked_s is None and outcome.verdict is Verdict.THROTTLED:
+        backoff_s *= THROTTLED_PART
     wait_s, spread_s = (backoff_s / 2, backoff_s / 2) if asked_s is None else (asked_s, backoff_s / 10)
     return Again(history.attempts - history.recorded, wait_s, spread_s, ambiguous=outcome.ambiguous)
 

@@ -42,7 +42,6 @@ from .job import (
 from .lifecycle import (
     abandon_run as abandon_run,
     prune_state as prune_state,
-    release_held as release_held,
 )
 from .receipts import (
     interval_receipts as interval_receipts,
@@ -52,6 +51,10 @@ from .rehearse import (
     rehearsed as rehearsed,
     tell_rehearsed as tell_rehearsed,
     wait_for_a_person as wait_for_a_person,
+)
+from .release import (
+    Chosen as Chosen,
+    release_held as release_held,
 )
 from .replay.letters import (
     pipeline_file_of as pipeline_file_of,

@@ -1,16 +1,15 @@
-"""The ends of a run that a person decides: abandon what is unfinished, release what is held, prune what is old."""
+"""The ends of a run that a person decides: abandon what is unfinished, prune what is old."""
 
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bucket_loader.delivery import rejections
-from bucket_loader.model import Counts, Reason, StateError, StateUnavailableError, UsageError, wire_now
+from bucket_loader.model import Counts, StateError, StateUnavailableError, UsageError, wire_now
 from bucket_loader.planning import plan_file
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.settle import settle_run
-from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters
+from bucket_loader.state import RunRow, State
 
 
 def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
@@ -33,44 +32,6 @@ def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
             )
         state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=wire_now())
         return state.ledger.counts(run_name)
-
-
-def release_held(job: Job, run_name: str, *, members: str | None, drop: bool) -> int:
-    """Decide over held unknowns: send them again with the next `run`, or drop them; return how many records there were.
-
-    What is dropped goes to the dead letters first: it may have been applied, and nobody will send it again by itself.
-    """
-    with opened(job) as state:
-        row = find_run(state, run_name)
-        positions = range(len(state.ledger.counts(run_name)))
-        held = [chunk for position in positions for chunk in state.ledger.chunks(run_name, position, "held")]
-        held = [chunk for chunk in held if members in {None, chunk.members}]
-        if not held:
-            raise UsageError(
-                f"run {run_name} holds no unknown" + (f" {members}" if members else ""),
-                hint="`bucket-loader status --json` lists them under `unknown`",
-            )
-        if drop:
-            _bury(state, run_name, held)
-        state.ledger.release(run_name, members, state="dropped" if drop else "queued")
-        left = sum(counts.pending for counts in state.ledger.counts(run_name).values())
-        if left:
-            state.ledger.end_run(run_name, "unfinished", exit_code=75, ended_at=row.ended_at or wire_now())
-        else:
-            state.ledger.end_run(run_name, "rejected", exit_code=3, ended_at=wire_now())
-        return sum(chunk.records for chunk in held)
-
-
-def _bury(state: State, run_name: str, held: list[ChunkRow]) -> None:
-    planned = plan_file.read(state.plan_folder(run_name), verify=False)
-    letters = DeadLetters(state.fetch_letters(run_name), state.letters_kept(run_name))
-    reason = Reason("unknown", "was sent, its answer never came, and a person dropped it; it may have been applied")
-    for chunk in held:
-        stream = planned.manifest.streams[chunk.stream]
-        letters.append(
-            dead_letters.entry(rejection, run=run_name, stream=stream.name, number=str(rejection.sequence))
-            for rejection in rejections(planned, stream, chunk.sequences, reason)
-        )
 
 
 def find_run(state: State, run_name: str) -> RunRow:

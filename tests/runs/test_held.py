@@ -1,6 +1,8 @@
 """What is held for a person is not done: a run says so until somebody decides."""
 
 import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -66,3 +68,77 @@ def test_what_was_released_is_held_no_longer(held):
 
     assert result.exit_code == 0
     assert "held" not in result.summary
+
+
+# --- many at once --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held_twice(held, emulator):
+    """Two runs that hold a chunk each; the first ended three days ago."""
+    first = names(held)[0]
+    held.write("others.csv", "id,user,at\n")
+    held.write("events.csv", "id,user,at\n7,u7,2025-01-03T00:00:00Z\n8,u8\x1b[31m,2025-01-03T00:00:00Z\n")
+    emulator.faults({"kind": "cut_after"})
+    held.run()
+    emulator.faults()
+    (ledger,) = held.folder.glob(".bucket_loader/*/ledger.db")
+    with sqlite3.connect(ledger) as database:
+        long_ago = (datetime.now(UTC) - timedelta(days=3)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        database.execute("UPDATE run SET ended_at = ? WHERE run = ?", (long_ago, first))
+    database.close()
+    assert len(names(held)) == 2
+    return held
+
+
+def names(workplace):
+    """Return the runs that hold something, oldest first."""
+    runs = json.loads(workplace.command("status", "--json").stdout)["runs"]
+    return [run["run"] for run in reversed(runs) if run["unknown"]]
+
+
+def test_many_are_released_at_once_by_their_age(held_twice):
+    """`--all --older-than 2d` takes what has been held for two days, of every run, and leaves the rest held."""
+    first, second = names(held_twice)
+
+    released = json.loads(held_twice.command("release", "--all", "--older-than", "2d", "--json").stdout)
+
+    assert [(one["run"], one["stream"], one["chunk"], one["records"]) for one in released["held"]] == [
+        (first, "events", "0-4", 5)
+    ]
+    again = held_twice.run("--json")
+    assert [(one["run"], one["streams"]["events"]["delivered"]) for one in again.summary["resumed"]] == [(first, 5)]
+    assert [one["run"] for one in again.summary["held"]] == [second]
+
+
+def test_what_is_released_can_be_looked_up(held_twice):
+    """Each record is listed by event, ids, time and chunk, for people alone, and a dry run decides nothing."""
+    shown = held_twice.command("release", "--all", "--dry-run", "--json")
+    logged = held_twice.command("release", "--all", "--dry-run", "--log-format", "json")
+    row = next(line for line in shown.stderr.splitlines() if " u3 " in line).split()
+    assert (row[0], row[1], row[3], row[4], row[5]) == ("events", "0-4", "did", "u3", "2025-01-01T00:00:00.000Z")
+    assert "\x1b" not in shown.stderr
+    assert "u3" not in shown.stdout + logged.stderr + logged.stdout
+    assert len(names(held_twice)) == 2
+
+
+def test_all_can_be_dropped(held_twice):
+    """With `--drop` the rows of every run go to dead letters, and the next run is done."""
+    runs = names(held_twice)
+    held_twice.command("release", "--all", "--drop")
+
+    letters = [path.read_text("utf-8") for path in sorted(held_twice.folder.glob(".bucket_loader/*/dead_letters/*"))]
+    assert [text.count("\n") for text in letters] == [5, 2]
+    assert names(held_twice) == []
+    assert held_twice.run().exit_code == 0
+    assert held_twice.command("release", "--all").exit_code == 0, "nothing is left, which is no mistake"
+    assert len(runs) == 2
+
+
+@pytest.mark.parametrize("words", [(), ("RUN", "--all"), ("--all", "--chunk", "0-4"), ("RUN", "--older-than", "2d")])
+def test_what_to_release_is_said_in_one_way(held, words):
+    """One run, or all; anything else is exit 2 with a hint."""
+    result = held.command("release", *words)
+
+    assert result.exit_code == 2
+    assert "hint" in result.stderr

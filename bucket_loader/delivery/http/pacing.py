@@ -7,6 +7,7 @@ An API sets one of two limits, and never says which: so many requests a second (
   is tried for a second; the gap is halved until it closes; then the good rate is held for a while, and what lies above
   it is tried, in steps that begin at one per cent and double. So a limit that stays costs a few 429s in a thousand, and
   one that rises fourfold is found in fifteen seconds. A refusal of what had held leads down, by doubling steps too.
+  Refusals that have nothing to do with the rate are told from a limit's by trying twice the rate, and then allowed for.
 - `Concurrency` grows while latency stays. Latency that has risen by half over what it was without a queue means that
   requests wait for each other: down to a little less than what the server has in the works (slots x base / latency),
   so that its queue empties, and the base is measured anew. Latency that stays up all the same is not our doing.
@@ -190,13 +191,14 @@ class Pacer:
         The least that it can ask for is taken back when it has served what was sent later: it meant that request.
         """
         asked_s = outcome.asked_s or 0.0
+        asks = asked_s > 0
         if asked_s > RETRY_AFTER_S_LEAST:
             self._paused_until = max(self._paused_until, now + asked_s)
         elif self._served_at > slot.at:
             asked_s = 0.0
         elif asked_s:
             self._hinted_until, self._hinted_of = now + asked_s, slot.at
-        if self._adaptive and not self._outage() and self._rate.refused(slot, now, asked_s):
+        if self._adaptive and not self._outage() and self._rate.refused(slot, now, asked_s, asks=asks):
             self._next_at = now + self._rate.period_s
 
     def _failed(self, outcome: Outcome, now: float) -> None:

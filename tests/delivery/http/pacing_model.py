@@ -156,6 +156,7 @@ class Server:
         burst: requests that may come at once.
         asks: the least Retry-After of a 429, in seconds; None when it carries none.
         errors: the share of requests that are answered with 500.
+        by_chance: the share of requests that are answered with 429 whatever the rate.
         trouble: gives the answer and its seconds during an outage, None at other times.
         workers: requests that are worked on at once, when more wait in a queue.
         looks_at: gives when a request that comes at a moment is first looked at.
@@ -166,6 +167,7 @@ class Server:
     burst: float = 5.0
     asks: float | None = None
     errors: float = 0.0
+    by_chance: float = 0.0
     trouble: Callable[[float], tuple[Outcome, float] | None] = lambda _now: None
     workers: int | None = None
     looks_at: Callable[[float], float] = lambda now: now
@@ -181,6 +183,8 @@ class Server:
             return troubled
         seen = self.looks_at(now)
         latency = self.latency() + seen - now
+        if self.by_chance and self.chance.random() < self.by_chance:
+            return Outcome(Verdict.THROTTLED, 429, retry_after_s=self.asks), latency
         if self.limit is not None and (wait_s := self._refuses(seen, self.limit(now))) > 0:
             asked = None if self.asks is None else max(self.asks, float(math.ceil(wait_s)))
             return Outcome(Verdict.THROTTLED, 429, retry_after_s=asked), latency

@@ -179,3 +179,43 @@ def test_a_server_that_stalls_now_and_then_is_used_all_the_same():
 
     assert found.per_s(15, 40) >= 0.9 * 200
     assert found.share(Verdict.THROTTLED, 15, 40) < 0.02
+
+
+BY_CHANCE = (0.02, 0.05, 0.1, 0.2)
+
+
+@pytest.mark.parametrize(("share", "latency_s", "asked"),
+                         list(product(BY_CHANCE, (0.02, 0.08, 0.5), ASKED)) if ALL else
+                         [(0.02, 0.08, None), (0.2, 0.08, None), (0.1, 0.5, 0.0)])  # fmt: skip
+def test_refusals_that_have_nothing_to_do_with_the_rate_cost_little(share, latency_s, asked):
+    """Where 2 to 20 % are refused by chance and nothing else, at least 80 % of what is admitted is used."""
+    without = run(Server(always(latency_s)), 15)
+    found = run(Server(always(latency_s), by_chance=share, asks=asked), 60 if latency_s > 0.1 else 25)
+
+    end = found.world.now - 600
+    assert found.per_s(end - 5, end) >= 0.8 * (1 - share) * without.per_s(10, 15)
+    assert found.gave_up == []
+
+
+@pytest.mark.parametrize(("rate", "burst", "share", "asked"),
+                         list(product((60, 200), (5, 20), BY_CHANCE, ASKED)) +
+                         list(product((20,), (5, 20), BY_CHANCE[1:], ASKED)) if ALL else
+                         [(200, 5, 0.2, 0.0), (60, 20, 0.02, None)])  # fmt: skip
+def test_a_hidden_rate_is_found_beside_refusals_by_chance(rate, burst, share, asked):
+    """A limit is used to 80 % of what chance leaves of it, without many refusals of its own."""
+    server = Server(always(0.08), limit=lambda _now: rate, burst=burst, asks=asked, by_chance=share)
+    found = run(server, 100 if rate < 100 else 60)
+
+    assert found.per_s(40, found.world.now - 600) >= 0.8 * (1 - share) * rate
+    assert found.share(Verdict.THROTTLED, 40, 60) < share + 0.3
+
+
+def test_refusals_by_chance_that_end_are_forgotten():
+    """Afterwards a limit costs a few 429s as before."""
+    server = Server(always(0.08), limit=lambda _now: 60)
+    answer = server.answer
+    server.answer = lambda now: (setattr(server, "by_chance", 0.1 if now < 30 else 0.0), answer(now))[1]
+    found = run(server, 150)
+
+    assert found.per_s(130, 150) >= 0.9 * 60
+    assert found.share(Verdict.THROTTLED, 130, 150) < 0.05
