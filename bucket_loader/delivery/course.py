@@ -274,11 +274,9 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
 def _again(history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Again | Left:
     if _asks_for_too_long(outcome, served):
         return leave(history, outcome, served, policy)
+    asked_s, part = outcome.asked_s, THROTTLED_PART if outcome.verdict is Verdict.THROTTLED else 1.0
     backoff_s = policy.backoff_s(history.in_a_row)
-    asked_s = outcome.asked_s
-    if asked_s is None and outcome.verdict is Verdict.THROTTLED:
-        backoff_s *= THROTTLED_PART
-    wait_s, spread_s = (backoff_s / 2, backoff_s / 2) if asked_s is None else (asked_s, backoff_s / 10)
+    wait_s, spread_s = (backoff_s * part / 2,) * 2 if asked_s is None else (asked_s, backoff_s / 10)
     return Again(history.attempts - history.recorded, wait_s, spread_s, ambiguous=outcome.ambiguous)
 
 
