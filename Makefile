@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .PHONY: help demo test test-all test-newest newest environments airflow clients check lint types format simulation \
-	rehearsals kills cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order bench constraints clean
+	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
+	constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
@@ -101,7 +102,7 @@ COUNT ?= 100
 KEYS ?= 100000
 REHEARSE := $(BIN)/python -m pytest -s -n 0
 
-rehearsals: kills cursorkills pgkills week copies syscalls diskfaults powerloss sigterms order
+rehearsals: kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order
 
 kills: $(READY)
 	@BUCKET_LOADER_KILLS=$(KILLS) $(REHEARSE) tests/rehearsals/test_kills.py
@@ -120,6 +121,9 @@ copies: $(READY)
 
 syscalls: $(READY)
 	@BUCKET_LOADER_SYSCALLS=0 $(REHEARSE) tests/rehearsals/test_syscalls.py
+
+loststates: $(READY)
+	@BUCKET_LOADER_LOST_STATES=$(COUNT) BUCKET_LOADER_LOST_POINTS=0 $(REHEARSE) tests/rehearsals/test_lost_states.py
 
 diskfaults: $(READY)
 	@BUCKET_LOADER_DISK_FAULTS=0 $(REHEARSE) tests/rehearsals/test_disk_faults.py

@@ -98,9 +98,9 @@ class Summary:
 
     @property
     def letters(self) -> list[Path]:
-        """The files of what was rejected: of the run, and of the runs that it finished first."""
+        """The files of what was rejected that are there: of the run, and of the runs that it finished first."""
         files = [self.dead_letters, *(one.dead_letters for one in self.resumed)]
-        return [Path(file) for file in files if file is not None]
+        return [Path(file) for file in files if file is not None and Path(file).exists()]
 
     def raise_for_status(self) -> None:
         """Raise what ended the run early, or that rows were rejected; do nothing when all was delivered.

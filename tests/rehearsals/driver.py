@@ -142,6 +142,12 @@ class Child:
             self.code = int(self.starter.ask(wait=self.pid))
         return self.code
 
+    def stopped(self) -> bool:
+        """Whether it stands still."""
+        if self.ended():
+            return False
+        return Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(") ")[2].startswith("T")
+
     def kill(self) -> bool:
         """Kill it; gives whether it was still alive."""
         self.send(signal.SIGKILL)
@@ -343,6 +349,14 @@ class Load:
             assert time.monotonic() < end, "no request came"
             time.sleep(0.004)
 
+    def lose_lock(self, _child: Child) -> None:
+        """Take the lock away from a run, which goes on."""
+        (self.state / "lock").unlink(missing_ok=True)
+
+    def keep_told(self) -> Path:
+        """Put what the last command says where the next does not write; gives where."""
+        return (self.folder / "stdout").rename(self.folder / "stdout.before")
+
     # --- looking at what is left
 
     def calls(self) -> list[str]:
@@ -362,7 +376,7 @@ class Load:
     @property
     def state(self) -> Path | None:
         """The folder of the state, once it is there."""
-        return next((path.parent for path in self.folder.glob(".bucket_loader/*/lock")), None)
+        return next((path.parent for path in self.folder.glob(".bucket_loader/*/ledger.db")), None)
 
     def asked(self, query: str) -> list[tuple[Any, ...]]:
         """Ask a copy of the ledger: opening the ledger itself would already begin to recover it."""

@@ -12,7 +12,7 @@ from typing import Any
 HERE = Path(__file__).parent
 
 WRITES, SYNCS, SENDS, RECEIVES, NAMES = 1, 2, 4, 8, 16  # what is counted; the same as in shim.c
-COUNTS, KILLS, NO_SPACE, IO_ERROR, TEARS = range(5)  # what is done
+COUNTS, KILLS, NO_SPACE, IO_ERROR, TEARS, STOPS = range(6)  # what is done
 
 
 def shim(folder: Path) -> Path:
@@ -40,7 +40,8 @@ class Harm:
 
     Attributes:
         shim: the library; the starter has it preloaded.
-        action: one of `COUNTS`, `KILLS` (before the call), `NO_SPACE`, `IO_ERROR`, `TEARS` (half of it, then dead).
+        action: one of `COUNTS`, `KILLS` (before the call), `NO_SPACE`, `IO_ERROR`, `TEARS` (half of it, then dead),
+            `STOPS` (before the call, until it is continued).
         first: the first call that is harmed, from 1, among those that are counted.
         last: the last one.
         classes: which calls are counted.

@@ -1,16 +1,21 @@
 """Kills that a load survives: at random moments, until its first run has ended, counted and held against it."""
 
+import json
 import random
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from driver import FAULTS, SEED, Bucket, Load, bucket
-from invariants import at_every_moment, finished
+from driver import FAULTS, SEED, Bucket, Child, Load, bucket
+from invariants import at_every_moment, conserved, finished
 
 STARTING = 0.15  # the share of kills that hit the start, the planning, or the first moments of the ledger
 STARTING_S_MAX = 0.5
+TAKEN_OVER = 0.12  # the share of kills instead of which the run loses its lock, and another copy is started
+ENOUGH = 100  # kills, among which some runs lose their lock
+LOST = 75
 ENDED = {"succeeded", "rejected"}  # the next run plans anew what was refused, and would be killed in that for ever
 
 
@@ -31,6 +36,7 @@ class Killing:
     before: Callable[[Load, random.Random], None] = lambda _load, _dice: None
     after: Callable[[Load, random.Random], None] = lambda _load, _dice: None
     kills: int = 0
+    taken_over: int = 0
     loads: int = 0
     in_doubt: list[int] = field(default_factory=list)
     records: int = 0
@@ -43,31 +49,57 @@ class Killing:
     def row(self) -> str:
         """Return its line of the table."""
         mean = sum(self.in_doubt) / max(1, len(self.in_doubt))
-        return (f"{self.concurrency:>11} {self.kills:>6} {self.loads:>6} {self.records:>9,} {self.requests:>9,} "
+        begun = f"{self.concurrency:>11} {self.kills:>6} {self.taken_over:>6} {self.loads:>6}"
+        return (f"{begun} {self.records:>9,} {self.requests:>9,} "
                 f"{self.repeated:>9,} {self.named:>7,} {mean:>7.1f} / {max(self.in_doubt, default=0):<3} "
                 f"{len(self.violations):>11} {self.seconds:>6.0f} s")  # fmt: skip
 
 
-TITLE = "concurrency  kills  loads  accepted  requests  repeated   named  in doubt/max  violations     time"
+TITLE = "concurrency  kills  taken  loads  accepted  requests  repeated   named  in doubt/max  violations     time"
 
 
 def _kill_while_it_loads(load: Load, killing: Killing, dice: random.Random) -> int:
     """Kill a load until its first run has come to an end, or until there were enough kills; gives its exit code."""
+    child = None
     while killing.kills < killing.until and not any(status in ENDED for _, status in load.runs()):
-        child = load.start()
+        child = child or load.start()
         if dice.random() < STARTING:
             time.sleep(dice.uniform(0, STARTING_S_MAX))
         else:
             load.wait_for_requests(dice.randrange(1, killing.requests_max), child)
             time.sleep(dice.uniform(0, 0.03))
+        if load.runs() and dice.random() < TAKEN_OVER:
+            child = _taken_over(load, child, killing)
+            continue
         killing.before(load, dice)
         if not child.kill():
             return child.wait()
+        child = None
         killing.kills += 1
         load.bucket.settled()
         killing.after(load, dice)
         killing.in_doubt.append(at_every_moment(load).in_flight)
+    if child is not None:
+        child.wait()
     return load.run()
+
+
+def _taken_over(load: Load, first: Child, killing: Killing) -> Child:
+    """Let a run lose its lock and start another copy; gives that one, and holds the first to its words."""
+    load.lose_lock(first)
+    told = load.keep_told()
+    second = load.start()
+    load.wait_for_requests(1, second)
+    first.send(signal.SIGCONT)
+    if first.wait() == LOST:
+        words = json.loads(told.read_text("utf-8").splitlines()[-1])
+        assert "another copy" in words["error"]["message"], words
+        if "streams" in words:
+            conserved(words)
+            killing.taken_over += 1
+    else:
+        assert first.code in {0, 3}, f"exit {first.code}: {load.stderr()[-2000:]}"  # it had just ended
+    return second
 
 
 def kill_often(url: str, killing: Killing, folder: Path, make: Callable[[Path, Bucket], Load]) -> Killing:
@@ -94,7 +126,9 @@ def kill_often(url: str, killing: Killing, folder: Path, make: Callable[[Path, B
 
 def nothing_is_wrong(found: list[Killing], kills: int) -> None:
     """Hold the kills of all concurrencies against what is promised."""
-    assert [one for killing in found for one in killing.violations] == []
+    violations = [one for killing in found for one in killing.violations]
+    assert violations == [], "\n".join(violations)
     assert sum(killing.kills for killing in found) >= kills
+    assert kills < ENOUGH or sum(killing.taken_over for killing in found)
     assert all(max(killing.in_doubt, default=0) <= killing.concurrency for killing in found)
     assert all(killing.repeated <= killing.named for killing in found)

@@ -1,6 +1,7 @@
 """A load whose state lies where no worker's disk is: a ledger on PostgreSQL, files in a store."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import stores
-from driver import Load, name_of
+from driver import Child, Load, name_of
 from pyarrow import fs, parquet
 from servers import postgres_url
 
@@ -55,6 +56,11 @@ class Remote(Load):
                     return []
             except psycopg.OperationalError:
                 time.sleep(0.1)
+
+    def lose_lock(self, child: Child) -> None:
+        """Let a run stand still, and end its session: what keeps others out is gone, and it does not know."""
+        child.send(signal.SIGSTOP)
+        self.asked("SELECT pg_terminate_backend(backend::int) FROM owner")
 
     def _objects(self, folder: str) -> Iterator[str]:
         selector = fs.FileSelector(f"{stores.BUCKET}/states", recursive=True, allow_not_found=True)

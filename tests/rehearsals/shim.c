@@ -1,6 +1,6 @@
 /*
  * Stands between the loader and the C library (LD_PRELOAD), counts the calls that touch a disk or the network, and does
- * harm at the ones it is told: kills the process before the call, lets it fail, tears it in half. strace can inject the
+ * harm at the ones it is told: kills or stops the process before the call, lets it fail, tears it in half. strace can inject the
  * same, but counts every thread by itself, so a worker's third write is never reached once the main thread had its own.
  *
  * Until it is armed it does nothing. What is counted: calls on files below `root`, on sockets, and on pipes never.
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum { WRITE = 1, SYNC = 2, SEND = 4, RECEIVE = 8, NAME = 16 };
-enum { COUNT = 0, KILL = 1, NO_SPACE = 2, IO_ERROR = 3, TEAR = 4 };
+enum { COUNT = 0, KILL = 1, NO_SPACE = 2, IO_ERROR = 3, TEAR = 4, STOP = 5 };
 
 static struct {
     int armed, classes, action, log;
@@ -63,6 +63,10 @@ static int met(int class, const char *name, const char *place, long long offset,
     }
     if (harmed && order.action == KILL)
         syscall(SYS_kill, getpid(), SIGKILL);
+    if (harmed && order.action == STOP) { /* until somebody lets it go on */
+        syscall(SYS_kill, getpid(), SIGSTOP);
+        return COUNT;
+    }
     return harmed ? order.action : COUNT;
 }
 
