@@ -22,7 +22,8 @@ from bucket_loader.model import KINDS
 def init(source: str, record: str | None, name: str | None) -> None:
     """Print a first pipeline file for SOURCE: a file of any kind, or a database URL with #table.
 
-    It looks at the first rows, and marks what is a guess as one.
+    It looks at the first rows, and marks what is a guess as one. Where something stands in the way, the file is
+    printed all the same, with the problem marked in it, and the exit code is 2.
 
     \b
     Examples:
@@ -31,7 +32,10 @@ def init(source: str, record: str | None, name: str | None) -> None:
     """
     from bucket_loader.runs import first_pipeline
 
-    click.echo(first_pipeline(source, record=record, name=name), nl=False)
+    first = first_pipeline(source, record=record, name=name)
+    click.echo(first.text, nl=False)
+    if first.problem is not None:
+        raise first.problem
 
 
 @main.command()

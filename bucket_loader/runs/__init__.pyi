@@ -16,7 +16,7 @@ from .features import (
 from .from_python import (
     load as load,
 )
-from .init import (
+from .init.first import (
     first_pipeline as first_pipeline,
 )
 from .inspect import (

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,12 +74,8 @@ def check_job(job: Job) -> dict[str, Any]:
     Raises:
         BucketLoaderError: the first thing that stands in the way of a run.
     """
-    with TemporaryDirectory(prefix="bucket_loader-") as folder:
-        limit = min(job.options.limit or CHECKED_ROWS, CHECKED_ROWS)
-        options = replace(job.options, state=Path(folder), limit=limit, expect_state=False)
-        looking = replace(job, options=options)
-        with opened(looking) as state:
-            planned = make_plan(looking, state)
+    limit = min(job.options.limit or CHECKED_ROWS, CHECKED_ROWS)
+    with planned_sample(job, limit) as planned:
         streams = counts_of(planned)
         job.listener.tell(Note(f"the first {limit:,} rows of each stream:"))
         tell_plan(job.listener, planned, streams, show=1)
@@ -90,6 +86,17 @@ def check_job(job: Job) -> dict[str, Any]:
     answer = try_key(job.pipeline.destination)
     job.listener.tell(Note(f"{job.pipeline.destination.base_url}: {answer}"))
     return {key: found[key] for key in ("pipeline", "streams")} | {"destination": answer, "warnings": warnings}
+
+
+@contextmanager
+def planned_sample(job: Job, limit: int) -> Iterator[Plan]:
+    """Plan the first rows of each stream against no memory; nothing of it is left at the end."""
+    with TemporaryDirectory(prefix="bucket_loader-") as folder:
+        options = replace(job.options, state=Path(folder), limit=limit, expect_state=False)
+        looking = replace(job, options=options)
+        with opened(looking) as state:
+            planned = make_plan(looking, state)
+        yield planned
 
 
 # The API's documents ask that ids and attributes hold no personal data. Source: S1, S2.

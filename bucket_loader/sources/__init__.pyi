@@ -4,6 +4,12 @@ from .base import (
 from .files.csv import (
     delimiter_hint as delimiter_hint,
 )
+from .files.csv_look import (
+    csv_words as csv_words,
+)
+from .files.input_file import (
+    NothingFoundError as NothingFoundError,
+)
 from .files.tables import (
     TableFolder as TableFolder,
     table_at as table_at,

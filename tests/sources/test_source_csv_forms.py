@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from source_helpers import Read, csv_source, read_csv
@@ -12,6 +13,7 @@ from workplace import COMPANIES
 from bucket_loader.config.sources import CsvSource
 from bucket_loader.model.errors import SourceError
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.files.csv_look import csv_words
 from bucket_loader.sources.registry import open_source
 
 ROWS = [{"a": "1", "b": "x"}, {"a": "2", "b": "y"}]
@@ -229,3 +231,56 @@ def test_utf16_in_another_order_than_declared_is_refused(tmp_path, written, decl
         read_csv(tmp_path, f"{mark}a,b\n1,2\n".encode(written), encoding=declared, header=False, names=["a"])
 
     assert hint in refused.value.hint
+
+
+# --- what a file's own text says -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("x.csv", bytes),
+        ("x.csv.gz", gzip.compress),
+        ("x.csv.zst", lambda data: pa.compress(data, codec="zstd", asbytes=True)),
+    ],
+)
+@pytest.mark.parametrize("sign", [",", ";", "|", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_a_file_is_looked_into_as_it_is_read(tmp_path, name, pack, sign, encoding):
+    """Its delimiter and encoding are those of its text, decompressed; commas in texts are none."""
+    rows = [("user_id", "First, last"), ("1", "Ångström, Ü"), ("2", "b, c, d, e"), ("3", "x")]
+    text = "\r\n".join(f'{one}{sign}"{two}"' for one, two in rows)
+    (tmp_path / name).write_bytes(pack(text.encode(encoding)))
+
+    words = csv_words(CsvSource(type="csv", path=name), SourceContext(tmp_path))
+
+    assert words.get("delimiter", ",") == sign
+    assert words.get("encoding", "utf-8") == encoding.removesuffix("-sig")
+    spec = CsvSource(type="csv", path=name, **words)
+    assert Read(open_source(spec, SourceContext(tmp_path))).rows == [
+        {"user_id": one, "First, last": two} for one, two in rows[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("sep=;\nuser_id;name\n1;a,b\n", {"delimiter": ";"}),
+        ('user_id,name\n1,"say \\"no\\", ok"\n2,x\n', {"escape": "\\"}),
+        ('user_id,name\n1,"C:\\"\n2,"D:\\"\n', {}),
+        ("user_id\n1\n2\n", {}),
+        ("user_id;at\n1;1,5\n2;2,5\n", {"delimiter": ";"}),
+        ("a,b;c\n1,2;3\n4,5;6\n", {}),
+        ("", {}),
+        ("a;b", {"delimiter": ";"}),
+    ],
+)
+def test_separators_and_escapes_are_seen(tmp_path, data, words):
+    """Each is only there where the text speaks for it."""
+    (tmp_path / "x.csv").write_text(data)
+
+    if not data:
+        with pytest.raises(SourceError, match="is empty"):
+            csv_words(CsvSource(type="csv", path="x.csv"), SourceContext(tmp_path))
+        return
+    assert csv_words(CsvSource(type="csv", path="x.csv"), SourceContext(tmp_path)) == words

@@ -12,7 +12,7 @@ from stores import BUCKET, s3
 
 from bucket_loader.config.sources import ParquetSource
 from bucket_loader.model.errors import SourceError
-from bucket_loader.runs.init import first_pipeline
+from bucket_loader.runs.init.first import first_pipeline
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.tables import table_at
 from bucket_loader.sources.registry import open_source
@@ -78,8 +78,8 @@ def test_init_sees_a_table(tmp_path, monkeypatch):
     for number in (2, 10, 9):
         (tmp_path / f"h/metadata/v{number}.metadata.json").touch()
 
-    assert "source: {type: delta, path: t/}" in first_pipeline("t/", record=None, name=None)
-    text = first_pipeline(str(folder), record=None, name=None)
+    assert "source: {type: delta, path: t/}" in first_pipeline("t/", record=None, name=None).text
+    text = first_pipeline(str(folder), record=None, name=None).text
     assert f'type: iceberg, metadata: "{newest}"}}  # guess' in text
     assert table_at("h", tmp_path).metadata == "metadata/v10.metadata.json"
 
@@ -101,7 +101,7 @@ def test_tables_in_a_store(tmp_path, monkeypatch):
                 open_source(spec, SourceContext(tmp_path)).read()
 
         for path in ("t", "t/"):
-            text = first_pipeline(f"s3://{BUCKET}/lake/{path}", record=None, name=None)
+            text = first_pipeline(f"s3://{BUCKET}/lake/{path}", record=None, name=None).text
             assert f'source: {{type: delta, path: "s3://{BUCKET}/lake/{path}"}}' in text
         assert table_at(f"s3://{BUCKET}/lake/i", tmp_path).kind == "iceberg"
         assert table_at(f"s3://{BUCKET}/lake", tmp_path) is None

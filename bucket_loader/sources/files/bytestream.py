@@ -67,9 +67,12 @@ def codec_of(file: InputFile, head: bytes, declared: str) -> str | None:
     found = next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
     by_name = _SUFFIXES.get(PurePosixPath(file.name).suffix.lower())
     if other := next((what for magic, what in _OTHER_MAGIC.items() if head.startswith(magic)), None):
+        is_compressed = other.startswith("compressed")
         raise SourceError(
             f"{file.name} is {other}, not CSV or JSON Lines",
-            hint="unpack it, or read it with the `type:` that it has: parquet, arrow, excel",
+            hint="unpack it; gzip and zstd are read as they are"
+            if is_compressed
+            else "unpack it, or read it with the `type:` that it has: parquet, arrow, excel",
         )
     expected = by_name if declared == "auto" else {"none": None}.get(declared, declared)
     if head and found != expected:
