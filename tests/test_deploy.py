@@ -23,11 +23,20 @@ from workplace import COMPANIES
 from bucket_loader.cli import commands as cli
 from bucket_loader.config.destination import Destination
 from bucket_loader.model import errors
+from bucket_loader.runs import end
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-LOOK_FIRST = {1, 2, 3, 4, 5}
+LOOK_FIRST = {1, 2, 3, 4, 5, 6}
 """Exit codes after which running again cannot help."""
+
+HELD = """
+- name: events
+  record: event
+  source: {type: csv, path: events.csv}
+  on_unknown: hold
+  fields: {userId: user, event: {value: did}, timestamp: {column: at, timezone: UTC}}
+"""
 
 
 def understood(words):
@@ -48,7 +57,7 @@ def test_the_exit_codes_that_end_it_are_those_of_the_errors():
     """What is not in this set is 75, or a signal."""
     codes = {one.exit_code for one in all_errors()}
 
-    assert codes == LOOK_FIRST | {75}
+    assert codes | {end.HELD_EXIT_CODE} == LOOK_FIRST | {75}
 
 
 @pytest.fixture
@@ -138,6 +147,33 @@ def test_the_service_starts_the_pipeline_with_its_credential(companies):
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stderr.splitlines()[-1])["event"] == "summary"
     assert understood(shlex.split(after.lstrip("-"))[1:]).params["quiet"]
+
+
+def started(place):
+    """Start the service as systemd does, and return whether systemd would start it again, and its exit code."""
+    (place.folder / "bucket-secret-key").write_text(f"{place.key}\n")
+    service = unit("bucket-loader@.service")
+    words = shlex.split(here(service["ExecStart"][0], place).replace("%i", "nightly"))
+    variables = dict(pair.split("=") for pair in here(service["Environment"][0], place).split())
+    variables |= {"CREDENTIALS_DIRECTORY": str(place.folder), "PATH": "/bin:/usr/bin"}
+    code = run_line(shlex.join(word.replace("$$", "$") for word in words), variables, place).returncode
+    return code != 0 and str(code) not in service["RestartPreventExitStatus"][0].split(), code
+
+
+def test_what_is_held_does_not_start_a_service_or_a_pod_again(companies, emulator):
+    """An outage does; records that wait for a person fail the unit and the job at once, until they are released."""
+    companies.write("events.csv", "user,at\nu1,2025-01-01T00:00:00Z\n")
+    companies.pipeline(HELD).rename(companies.folder / "nightly.yaml")
+    emulator.faults({"kind": "status", "status": 429})
+    outage = started(companies)
+    emulator.faults({"kind": "cut_after"})
+    held = started(companies)
+    _, job, pod = cronjob()
+
+    assert outage == (True, 75)
+    assert held == (False, 6)
+    assert 6 in job["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
+    assert "--exit-6-when-held" in pod["containers"][0]["args"]
 
 
 def test_the_service_runs_again_after_75_alone_and_has_time_to_drain():

@@ -148,6 +148,9 @@ run_options: Final = all_of(
                       "rows whose key is known stay as they were sent."),
     click.option("--allow-held", is_flag=True,
                  help="Records that are held for a person do not keep the run from being done."),
+    click.option("--exit-6-when-held", is_flag=True,
+                 help="Exit 6 instead of 75 when only records that are held for a person are left: running again "
+                      "cannot help."),
     allow_rejected_option(),
     patience_option,
     click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),

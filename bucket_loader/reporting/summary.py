@@ -90,7 +90,7 @@ class Summary:
         }
         if self.held:
             found["held"] = [asdict(one) for one in self.held]
-        if self.exit_code in _RUN_AGAIN:
+        if self.exit_code in _RUN_AGAIN or self.only_held:
             found["retry"] = self.retry
         if self.error is not None:
             found["error"] = {"message": self.error.message, "hint": self.error.hint}

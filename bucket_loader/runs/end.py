@@ -21,6 +21,7 @@ from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import Ledger, RunRow, RunStatus, State
 
 EMPTY_EXIT_CODE: Final = 99
+HELD_EXIT_CODE: Final = 6
 
 
 def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
@@ -125,7 +126,8 @@ def sum_up(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -
 def with_held(job: Job, state: State, summary: Summary) -> Summary:
     """Add what the state holds for a person, of whatever run: while there is any, a run is not done.
 
-    With `--allow-held` somebody has decided that it may be: then only the rest counts.
+    With `--allow-held` somebody has decided that it may be: then only the rest counts. A scheduler that knows exit
+    codes alone asks for one of its own, since 75 means that running again may help.
     """
     ledger = state.ledger
     rows = ledger.runs("running", "unfinished")
@@ -139,6 +141,8 @@ def with_held(job: Job, state: State, summary: Summary) -> Summary:
     elif only_held and not job.options.allow_held:
         status, exit_code = "unfinished", PatienceError.exit_code
     waits = only_held and exit_code == PatienceError.exit_code
+    if waits and job.options.exit_6_when_held:
+        exit_code = HELD_EXIT_CODE
     return replace(summary, status=status, exit_code=exit_code, held=held, only_held=waits)
 
 

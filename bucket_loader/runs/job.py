@@ -50,6 +50,7 @@ class RunOptions:
         wait_for_lock: how long to wait for another copy to end: seconds, or a duration such as `"10m"`.
         expect_state: refuse to start without the state of an earlier run.
         key_rotated: accept that the key is not the one of earlier runs.
+        exit_6_when_held: end with exit code 6 instead of 75 when only records that are held for a person are left.
         exit_99_when_empty: end with exit code 99 when there was nothing to do.
         plan: send exactly this plan: the folder that `plan` named.
         patience: how long an outage is waited out: seconds, or a duration; the pipeline file's by default.
@@ -68,6 +69,7 @@ class RunOptions:
     wait_for_lock: float = field(default=0.0, metadata={"read": _seconds})
     expect_state: bool = False
     key_rotated: bool = False
+    exit_6_when_held: bool = False
     exit_99_when_empty: bool = False
     plan: Path | None = None
     patience: float | None = field(default=None, metadata={"read": _seconds})

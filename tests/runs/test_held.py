@@ -49,6 +49,16 @@ def test_a_later_run_is_not_done_while_something_is_held(held):
     assert "bucket-loader release" in result.stderr
 
 
+def test_a_scheduler_that_knows_exit_codes_alone_can_ask_for_one(held):
+    """With `--exit-6-when-held` it is 6, since 75 is started again; not for who has decided, and for nothing else."""
+    asked = held.run("--exit-6-when-held")
+    allowed = held.run("--exit-6-when-held", "--allow-held")
+
+    assert (asked.exit_code, asked.summary["exit_code"], asked.summary["retry"]) == (6, 6, False)
+    assert asked.summary["status"] == "unfinished"
+    assert allowed.exit_code == 0
+
+
 def test_who_has_decided_may_go_on(held):
     """With `--allow-held` only the rest counts; rejected rows still do."""
     held.write("others.csv", "id,user,at\nx,u9,2025-01-02T00:00:00Z\n")
