@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from bucket_loader.delivery import Assignment, LedgerJournal, Tally, deliver
-from bucket_loader.model import BucketLoaderError, InterruptedRunError, give_memory_back
+from bucket_loader.model import BucketLoaderError, InterruptedRunError, StateError, give_memory_back
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
 from bucket_loader.runs.end import end_run
 from bucket_loader.runs.job import Job
-from bucket_loader.state import DeadLetters, State
+from bucket_loader.state import MANIFEST, DeadLetters, State
 
 
 def deliver_run(job: Job, state: State, planned: Plan) -> Summary:
@@ -22,13 +22,23 @@ def deliver_run(job: Job, state: State, planned: Plan) -> Summary:
     except BucketLoaderError as failure:
         error = failure
     except OSError:
-        error = state.lost()  # the files of the plan went with it
+        error = state.lost() or _removed(planned)
         if error is None:
             raise
     if error is None and job.stopped.is_set():
         error = InterruptedRunError(job.signal_number)
     tally = assignment.tally
     return replace(end_run(job, state, planned, error), requests=tally.requests, retries=tally.retries)
+
+
+def _removed(planned: Plan) -> StateError | None:
+    """Return what to say where the files of the plan are gone: the ledger, which lies elsewhere, is not."""
+    if (planned.folder / MANIFEST).exists():
+        return None
+    return StateError(
+        f"the plan at {planned.folder} was removed while the run was using it",
+        hint="run the same command again: from a store the plan is fetched; without one, it says how to close the run",
+    )
 
 
 def _assignment(job: Job, state: State, planned: Plan) -> Assignment:

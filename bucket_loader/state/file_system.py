@@ -35,6 +35,10 @@ _NUMBERS: Final = {
     0xBACBACBC: "vmhgfs", 0x19830326: "beegfs", 0x20030528: "orangefs",
 }  # fmt: skip
 
+ELSEWHERE: Final = (
+    "give a folder on a disk of this machine with --state, or keep the ledger on PostgreSQL: --state postgresql://..."
+)
+
 
 def require_local(folder: Path) -> None:
     """Refuse a folder that lies on a file system which several machines share, where that can be seen.

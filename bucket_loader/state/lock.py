@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from bucket_loader.model import StateError, StateLockedError, now_s
-from bucket_loader.state.file_system import name_of
+from bucket_loader.state.file_system import ELSEWHERE, name_of
 from bucket_loader.state.ledger.connecting import Waiting
 
 _BUSY: Final = (errno.EAGAIN, errno.EACCES)
@@ -62,8 +62,7 @@ class Lock:
                     return True
                 raise StateError(
                     f"the state at {self._path.parent} cannot be locked: {name_of(self._path)} says: {error.strerror}",
-                    hint="give a folder on a disk of this machine with --state, or keep the ledger on PostgreSQL: "
-                    "--state postgresql://...",
+                    hint=ELSEWHERE,
                 ) from None
             if _is_at(self._file, self._path):
                 return True

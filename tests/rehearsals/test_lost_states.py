@@ -18,6 +18,7 @@ from driver import FAULTS, SEED, Load, bucket, lanes, often, tell
 from harm import STOPS
 from invariants import at_every_moment, finished
 from points import FAULTS as FEW_FAULTS, SMALL, calls_of, kind_of, some
+from remote import Remote
 
 pytestmark = pytest.mark.rehearsal
 STATES = often("BUCKET_LOADER_LOST_STATES", 6)
@@ -110,6 +111,28 @@ def test_a_run_whose_state_is_taken_away_stops_soon(tmp_path, forks, endpoints):
     )  # fmt: skip
 
     assert violations == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("stored", [True, False], ids=["a store", "no store"])
+def test_a_folder_beside_a_ledger_on_a_server_may_go(tmp_path, forks, endpoints, store, stored):
+    """The plan is gone, the ledger is not: no traceback, and with a store the next run brings all home."""
+    with bucket(endpoints[0].url) as it:
+        load = Remote(tmp_path / "load", it, forks, chunk=5, concurrency=4, refused=0, store=store, **SIZE)
+        if not stored:
+            load.environment["BUCKET_LOADER_STATE"] = load.environment["BUCKET_LOADER_STATE"].split()[0]
+        it.faults({"kind": "latency", "seconds": 0.02})
+        child = load.start()
+        load.wait_for_requests(3, child)
+        remove(load.folder / ".bucket_loader")
+        code = child.wait()
+        words = said(load, 0)
+        again = load.run()
+
+        assert code in {TAKEN, *ENDED}, words
+        assert code in ENDED or "was removed while the run was using it" in words
+        assert again == (GONE if code == TAKEN and not stored else 0), load.stderr()
+        assert again == GONE or it.accepted().keys() == load.everything()[0]
 
 
 def one_point(place: Path, url: str, tools, point: tuple[int, bool]) -> Lost:

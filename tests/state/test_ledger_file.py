@@ -168,6 +168,21 @@ def test_a_lock_of_another_program_is_not_damage(ledger, path, monkeypatch):
     assert StateUnavailableError.exit_code == 75
 
 
+@pytest.mark.parametrize("code", ["SQLITE_IOERR_LOCK", "SQLITE_IOERR_SHMMAP"])
+def test_a_file_system_on_which_sqlite_cannot_lock_is_named(path, code):
+    """It is exit 2, which no later attempt mends, and nobody is told to make room."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = code
+
+    def refused(*_arguments, **_options):
+        raise error
+
+    with pytest.raises(StateError, match="file system") as told:
+        sqlite.SqliteDatabase(path, connect=refused)
+
+    assert told.value.exit_code == 2
+
+
 def test_a_ledger_that_cannot_be_opened_is_not_damage(path):
     """A path that SQLite cannot open is not called damaged."""
     path.mkdir(parents=True)

@@ -217,6 +217,17 @@ def test_who_was_not_answered_for_long_asks_before_a_request_is_sent(place, ledg
     assert [row.run for row in ledger.runs()] == [RUN]  # what is there can be told still
 
 
+def test_a_schema_that_is_dropped_under_its_owner_is_named(place, ledger):
+    """The state is gone for this run, for good, as a folder that was removed: exit 2, and no traceback."""
+    with place.other() as ask:
+        ask(f'DROP SCHEMA "{place.schema}" CASCADE')
+    for _ in range(2):
+        with pytest.raises(StateError, match="was removed while") as told:
+            ledger.commit(RUN, [Intent(chunk(0))])
+
+    assert told.value.exit_code == 2
+
+
 FORKS = """
 import os, sys, time
 from ledgers import RUN, OnServer, begin, chunk

@@ -31,6 +31,7 @@ _SESSION: Final = {
 }
 # Classes of SQLSTATE: the connection, the server's resources, its operator, a server that only reads.
 LATER_STATES: Final = ("08", "25006", "53", "57", "58", "40")
+GONE_STATES: Final = ("42P01", "3F000")  # a table, or a schema, is not there
 # What a server says when trying again is of no use.
 _NEVER: Final = ("authentication failed", "does not exist", "pg_hba.conf", "no password", "certificate", "permission")
 

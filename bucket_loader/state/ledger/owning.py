@@ -46,13 +46,18 @@ class FileOwner:
         connection.execute(_FIRST)
         ((self._epoch,),) = connection.execute(_TAKE, (self._token,)).fetchall()
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the owner."""
+        return os.getpid() != self._process
+
     def require_process(self) -> None:
         """Refuse a fork of the owner.
 
         Raises:
             StateLockedError: this process is one.
         """
-        if os.getpid() != self._process:
+        if self.is_forked:
             raise StateLockedError(
                 f"the ledger {self._path} was opened by another process, and this one is a fork of it",
                 hint="nothing is sent from a fork; open the state anew in it, when the other process has ended",

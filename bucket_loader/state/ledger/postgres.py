@@ -26,9 +26,17 @@ from secrets import token_hex
 from typing import Any, Final, NoReturn
 
 from bucket_loader.model import StateError, StateLockedError, StateUnavailableError, now_s
-from bucket_loader.state.ledger.connecting import FIRST_S, LATER_STATES, LEASE_S, SCHEMA_BYTES_MAX, Server, Waiting
+from bucket_loader.state.ledger.connecting import (
+    FIRST_S,
+    GONE_STATES,
+    LATER_STATES,
+    LEASE_S,
+    SCHEMA_BYTES_MAX,
+    Server,
+    Waiting,
+)
 from bucket_loader.state.ledger.database import Row, Statement, layout
-from bucket_loader.state.ledger.postgres_sql import MORE, spelt
+from bucket_loader.state.ledger.postgres_sql import END_OVERDUE, MORE, spelt
 
 _LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
 _ASKS_AFTER_S: Final = 12.0  # without an answer: then it is asked before a request is sent
@@ -38,15 +46,6 @@ _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 # A null token is refused by its column, and with it the transaction.
 _FENCE: Final = """
     UPDATE owner SET token = CASE WHEN epoch = %s AND backend = pg_backend_pid() THEN %s END
-"""
-# By the server's clock alone. Sessions of another user are left alone: they may not be ended.
-_END_OVERDUE: Final = """
-    SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (l.classid::bigint << 32) | l.objid::bigint = %s
-      AND a.usename = session_user AND a.state LIKE 'idle%%'
-      AND clock_timestamp() - a.state_change > make_interval(secs => %s)
 """
 _open: "Final[weakref.WeakSet[PostgresDatabase]]" = weakref.WeakSet()
 
@@ -189,7 +188,7 @@ class PostgresDatabase:
                     f"another copy is running on {self.name}",
                     hint="wait for it and run again, or use --wait-for-lock; the lock goes with its connection",
                 )
-            self._connection.execute(_END_OVERDUE, (self._lock_key, LEASE_S))
+            self._connection.execute(END_OVERDUE, (self._lock_key, LEASE_S))
             self._waiting.sleep(_TRIES_EVERY_S)
         if not self.columns("owner"):
             self._lay_out()
@@ -346,6 +345,12 @@ class PostgresDatabase:
             ))  # fmt: skip
         except errors.Error as error:
             state = error.sqlstate or ""
+            if state in GONE_STATES and self._owns:
+                self._lose(StateError(
+                    f"the state in {self.name} was removed while this run was using it",
+                    hint="nothing more is sent from here. Restore the schema: it knows what was sent. A run without it "
+                    "sends all of that again; `--expect-state` refuses that",
+                ))  # fmt: skip
             if state.startswith(LATER_STATES) or (isinstance(error, errors.OperationalError) and not state):
                 raise StateUnavailableError(
                     f"the ledger ({self.name}) cannot be written: {self._server.scrubbed(error)}",

@@ -26,6 +26,16 @@ _OWNER: Final = """
 """
 MORE: Final = (_CHUNK_NAME, _OWNER, "INSERT INTO owner VALUES (1, 0, 0, '') ON CONFLICT DO NOTHING")
 
+# By the server's clock alone. Sessions of another user are left alone: they may not be ended.
+END_OVERDUE: Final = """
+    SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (l.classid::bigint << 32) | l.objid::bigint = %s
+      AND a.usename = session_user AND a.state LIKE 'idle%%'
+      AND clock_timestamp() - a.state_change > make_interval(secs => %s)
+"""
+
 
 @cache
 def spelt(statement: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.model import SYSTEM, Clock, LedgerDamagedError, StateError, StateUnavailableError
+from bucket_loader.state.file_system import ELSEWHERE, name_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger.database import Row, Statement, layout
 from bucket_loader.state.ledger.owning import FileOwner
@@ -70,6 +71,13 @@ class SqliteDatabase:
             raise
 
     def _refused(self, error: sqlite3.OperationalError) -> StateError:
+        code: str = getattr(error, "sqlite_errorname", "")
+        if code.startswith("SQLITE_IOERR_") and ("LOCK" in code or "SHM" in code):
+            return StateError(
+                f"the ledger {self._path} cannot lie there: {name_of(self._path)} does not lock, or has no memory that "
+                f"processes share: {error} ({code})",
+                hint=ELSEWHERE,
+            )
         hint = (
             "something else has it open, or its file system does not lock: close that, or give another --state"
             if "locked" in str(error)
@@ -112,6 +120,8 @@ class SqliteDatabase:
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Return the rows of a SELECT."""
+        if self._owner is not None:
+            self._owner.require_process()  # SQLite may not be used across a fork
         with self._lock, self._explained():
             return self._connection.execute(statement, parameters).fetchall()
 
@@ -160,6 +170,8 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
+        if self._owner is not None and self._owner.is_forked:
+            return  # it is not a fork's to close
         with self._lock:
             self._connection.close()
 
