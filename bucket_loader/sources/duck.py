@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, in_form
 from bucket_loader.sources.base import alike, counted, quoted, repeated
-from bucket_loader.sources.values.types import as_type, plain_schema
+from bucket_loader.sources.values.durations import of_duckdb
+from bucket_loader.sources.values.types import as_type, lists, plain_schema
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +27,9 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
 _DIGITS: Final = frozenset({"UHUGEINT", "BIGNUM"})
 # What Arrow would get as something else: too small a number, bytes, or a time of day without its zone.
 _NOT_CARRIED: Final = frozenset({"UHUGEINT", "BIGNUM", "BIT", "TIME WITH TIME ZONE"})
+# And a span of time, whose microseconds Arrow counts as nanoseconds: beyond 292 years they would become others.
+_SPANS: Final = frozenset({"INTERVAL"})
+_AS_TEXT: Final = _NOT_CARRIED | _SPANS
 
 
 def connected(file: Path | None = None, *, spill: str | None = None) -> "duckdb.DuckDBPyConnection":
@@ -136,18 +140,18 @@ def _with_digits(of: "DuckDBPyType", kind: "pa.DataType") -> "pa.DataType":
 def _carried(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
     """Select as text what Arrow does not carry as it is, alone or inside lists, structs and maps."""
     kinds = list(zip(relation.columns, relation.types, strict=True))
-    if not any(_holds(kind, _NOT_CARRIED) for _, kind in kinds):
+    if not any(_holds(kind, _AS_TEXT) for _, kind in kinds):
         return relation
-    shown = [f"CAST({quoted(name)} AS {_carried_type(kind)}) AS {quoted(name)}" if _holds(kind, _NOT_CARRIED)
+    shown = [f"CAST({quoted(name)} AS {_carried_type(kind)}) AS {quoted(name)}" if _holds(kind, _AS_TEXT)
              else quoted(name) for name, kind in kinds]  # fmt: skip
     return relation.project(", ".join(shown))
 
 
 def _carried_type(of: "DuckDBPyType") -> str:
     """Spell a type with text in the place of what Arrow does not carry."""
-    if str(of) in _NOT_CARRIED:
+    if str(of) in _AS_TEXT:
         return "VARCHAR"
-    if not _holds(of, _NOT_CARRIED):
+    if not _holds(of, _AS_TEXT):
         return str(of)
     inner = [_carried_type(child) for child in _children(of)]
     if of.id == "struct":
@@ -175,6 +179,27 @@ def batches(relation: "duckdb.DuckDBPyRelation", origin: str) -> Iterator[InputB
     schema = _at_the_seam(relation, origin)
     reader: Any = _carried(relation).to_arrow_reader(ROWS_MAX)
     with reader:
-        plain = (pa.RecordBatch.from_arrays(list(map(as_type, batch.columns, schema.types)), schema=schema)
-                 for batch in reader)  # fmt: skip
+        spelt = (map(_with_iso, batch.columns, relation.types) for batch in reader)
+        plain = (pa.RecordBatch.from_arrays(list(map(as_type, columns, schema.types)), schema=schema)
+                 for columns in spelt)  # fmt: skip
         yield from counted(plain, origin)
+
+
+def _with_iso(column: "pa.Array", of: "DuckDBPyType") -> "pa.Array":
+    """Spell the intervals of a column, which come as DuckDB's text, as ISO 8601, at whatever depth."""
+    import pyarrow as pa
+
+    if str(of) == "INTERVAL":
+        return of_duckdb(column)
+    if not _holds(of, _SPANS):
+        return column
+    inner = _children(of)
+    if of.id == "struct":
+        members = [_with_iso(column.field(place), child) for place, child in enumerate(inner)]
+        fields = [column.type.field(place) for place in range(column.type.num_fields)]
+        return pa.StructArray.from_arrays(members, fields=fields, mask=column.is_null())
+    offsets, whole = lists(column)
+    if of.id == "map":
+        keys, items = (_with_iso(whole.field(place), child) for place, child in enumerate(inner))
+        return pa.MapArray.from_arrays(offsets, keys, items, mask=column.is_null())
+    return pa.ListArray.from_arrays(offsets, _with_iso(whole, inner[0]), mask=column.is_null())

@@ -1,18 +1,15 @@
 """A pandas DataFrame, or a pyarrow Table, as it is in memory: never changed, and nothing in it guessed."""
 
 import hashlib
-import json
-import numbers
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import FrameSource
 from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, in_form, int64_array
 from bucket_loader.sources.base import SourceContext, repeated, slices
-from bucket_loader.sources.values.scalars import python_value
-from bucket_loader.sources.values.texts import problem, shown
+from bucket_loader.sources.values.objects import Converted, Reasons, converted
+from bucket_loader.sources.values.scalars import is_null
+from bucket_loader.sources.values.texts import shown
 from bucket_loader.sources.values.types import plain_table
 
 if TYPE_CHECKING:
@@ -20,9 +17,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ORIGIN: Final = "frame"
-# Beyond this a float rounds integers.
-_EXACT: Final = 2**53
-_Reasons = dict[int, list[Reason]]
 
 
 class Frame:
@@ -48,14 +42,14 @@ class Frame:
         table, reasons = self._table()
         return Reading(table.schema, self._batches(table, reasons))
 
-    def _batches(self, table: "pa.Table", reasons: _Reasons) -> Iterator[InputBatch]:
+    def _batches(self, table: "pa.Table", reasons: Reasons) -> Iterator[InputBatch]:
         first = 1
         for batch in table.to_batches():
             for start, piece in slices(batch):
                 yield self._batch(piece, first + start, reasons)
             first += batch.num_rows
 
-    def _batch(self, piece: "pa.RecordBatch", first: int, reasons: _Reasons) -> InputBatch:
+    def _batch(self, piece: "pa.RecordBatch", first: int, reasons: Reasons) -> InputBatch:
         import numpy as np
 
         here = [index for index in range(piece.num_rows) if first + index in reasons] if reasons else []
@@ -66,10 +60,10 @@ class Frame:
 
     def _rejection(self, names: Sequence[str], ordinal: int, reasons: list[Reason]) -> Rejection:
         values = _with_index(self._frame).iloc[ordinal - 1].tolist()
-        row = {name: None if _is_null(value) else value for name, value in zip(names, values, strict=True)}
+        row = {name: None if is_null(value) else value for name, value in zip(names, values, strict=True)}
         return Rejection("read", Origin(ORIGIN, ordinal), tuple(reasons), shown(row))
 
-    def _table(self) -> "tuple[pa.Table, _Reasons]":
+    def _table(self) -> "tuple[pa.Table, Reasons]":
         import pyarrow as pa
 
         if isinstance(self._frame, pa.Table):
@@ -78,24 +72,16 @@ class Frame:
         frame = _with_index(self._frame)
         names = [str(name) for name in frame.columns]
         _refuse_repeated(names)
-        reasons: _Reasons = {}
+        reasons: Reasons = {}
         columns = [frame.iloc[:, place] for place in range(len(names))]
-        arrays = [
+        found = [
             _arrow(name, column, reasons if self._is_used(name) else {})
             for name, column in zip(names, columns, strict=True)
         ]
-        table = plain_table(pa.Table.from_arrays(arrays, names=names), "the frame")
-        fields = [in_form(field, 2) if _is_mixed(column, field) else field
-                  for column, field in zip(columns, table.schema, strict=True)]  # fmt: skip
+        table = plain_table(pa.Table.from_arrays([one.array for one in found], names=names), "the frame")
+        fields = [in_form(field, 2) if one.is_reformed else field
+                  for one, field in zip(found, table.schema, strict=True)]  # fmt: skip
         return pa.Table.from_arrays(table.columns, schema=pa.schema(fields)), reasons
-
-
-def _is_mixed(column: "pd.Series[Any]", field: "pa.Field") -> bool:
-    """Whether a column is text for its several kinds, truth among them, which was spelt in another way before."""
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.types.is_string(field.type) and any(isinstance(value, (bool, np.bool_)) for value in column.tolist())
 
 
 class _Hashing:
@@ -141,7 +127,7 @@ def _refuse_repeated(names: list[str]) -> None:
         )
 
 
-def _arrow(name: str, series: "pd.Series[Any]", reasons: _Reasons) -> "pa.Array | pa.ChunkedArray":
+def _arrow(name: str, series: "pd.Series[Any]", reasons: Reasons) -> Converted:
     import pandas as pd
     import pyarrow as pa
 
@@ -149,74 +135,10 @@ def _arrow(name: str, series: "pd.Series[Any]", reasons: _Reasons) -> "pa.Array 
         series = series.astype(object)
     try:
         if series.dtype != object:
-            return pa.Array.from_pandas(series)
-        return _from_objects(name, series.tolist(), reasons)
+            return Converted(pa.Array.from_pandas(series))
+        return converted(name, series.tolist(), reasons)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise SourceError(
             f"the column {name!r} ({series.dtype}) has values that Arrow has no type for",
             hint="convert it before, for example with `.astype(str)`",
         ) from error
-
-
-def _from_objects(name: str, values: list[Any], reasons: _Reasons) -> "pa.Array":
-    """Convert Python objects: of one type as that type, of several as texts; Arrow alone would round or mix some."""
-    import pyarrow as pa
-
-    values = [None if _is_null(value) else value for value in map(python_value, values)]
-    for ordinal, value in enumerate(values, start=1):
-        if reason := problem(value, name) or _infinite(value, name):
-            reasons.setdefault(ordinal, []).append(reason)
-            values[ordinal - 1] = None
-    kinds = {_kind(value) for value in values if value is not None}
-    if kinds == {int, float} and all(
-        abs(int(value)) <= _EXACT for value in values if isinstance(value, numbers.Integral)
-    ):
-        return pa.array(values, pa.float64())
-    if len(kinds) <= 1 and "big integer" not in kinds:
-        return pa.array(_alike(values))
-    return pa.array(_texts(name, values, reasons), pa.string())
-
-
-def _kind(value: object) -> object:
-    """Return what a column must have one of: a type; for times also whether they have a zone."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int if -(2**63) <= int(value) < 2**63 else "big integer"
-    return (datetime, value.tzinfo is None) if isinstance(value, datetime) else type(value)
-
-
-def _alike(values: list[Any]) -> list[Any]:
-    """Make all times pandas' when one has nanoseconds, which Python's have not: Arrow would cut it to the first's."""
-    import pandas as pd
-
-    if not any(getattr(value, "nanosecond", 0) for value in values):
-        return values
-    return [value if value is None else pd.Timestamp(value) for value in values]
-
-
-def _texts(name: str, values: list[Any], reasons: _Reasons) -> list[str | None]:
-    texts: list[str | None] = []
-    for ordinal, value in enumerate(values, start=1):
-        if isinstance(value, (bool, float)):  # as JSON Lines spells them
-            texts.append(json.dumps(value))
-        elif value is None or isinstance(value, (str, numbers.Integral, Decimal)):
-            texts.append(None if value is None else str(value))
-        else:
-            message = f"the column has values of several types, and a {type(value).__name__} has no certain text"
-            reasons.setdefault(ordinal, []).append(Reason("type", message, name))
-            texts.append(None)
-    return texts
-
-
-def _is_null(value: object) -> bool:
-    """Whether a value is None, NaN, NaT or NA, of floats and of decimals."""
-    import pandas as pd
-
-    if isinstance(value, Decimal):
-        return value.is_nan()
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)  # noqa: PLR0124
-
-
-def _infinite(value: object, column: str) -> Reason | None:
-    if not isinstance(value, Decimal) or value.is_finite():
-        return None
-    return Reason("infinity", "the value is infinite, which JSON cannot say", column)

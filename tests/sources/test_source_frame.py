@@ -2,17 +2,20 @@
 
 import datetime as dt
 import decimal
+import json
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from source_helpers import Read
+from source_helpers import Read, jsonl_source
 
 from bucket_loader.config.sources import FrameSource
+from bucket_loader.config.stream import Stream
 from bucket_loader.model.errors import SourceError
 from bucket_loader.model.forms import form_of
 from bucket_loader.model.rows import ROWS_MAX
+from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
 
@@ -50,7 +53,7 @@ def test_nulls_are_null(source):
         ([1, "00123", True, decimal.Decimal("1.10")], pa.string(), ["1", "00123", "true", "1.10"]),
         ([1, 2.5, None], pa.float64(), [1.0, 2.5, None]),
         ([np.int64(1), 2], pa.int64(), [1, 2]),
-        ([2**70, 1], pa.string(), [str(2**70), "1"]),
+        ([2**70, 1], pa.decimal128(22, 0), [decimal.Decimal(2**70), decimal.Decimal(1)]),
         ([1, float("nan")], pa.int64(), [1, None]),
         ([{"a": 1}, None], pa.struct([("a", pa.int64())]), None),
         ([dt.date(2026, 1, 1)], pa.date32(), None),
@@ -150,7 +153,7 @@ def test_arrow_tables(source):
     assert source(table).fingerprint() != source(table.slice(1)).fingerprint()
 
 
-TRUE = np.array([True])[0]
+TRUE, NAN, EMPTY = np.array([True])[0], decimal.Decimal("NaN"), dict.fromkeys("abc")
 DAYS = [dt.datetime(2024, 1, day) for day in (1, 2)]  # noqa: DTZ001  # local times are the subject
 
 
@@ -168,7 +171,9 @@ DAYS = [dt.datetime(2024, 1, day) for day in (1, 2)]  # noqa: DTZ001  # local ti
         ([pd.Timedelta(1, "s"), dt.timedelta(seconds=2)], ["PT1S", "PT2S"]),
         ([decimal.Decimal("NaN"), decimal.Decimal("1.5")], [None, decimal.Decimal("1.5")]),
         ([TRUE, "x", np.float64(1.5), np.int64(7)], ["true", "x", "1.5", "7"]),
-        ([9007199254740993, 0.5], ["9007199254740993", "0.5"]),
+        ([np.array(1.5), 2.5], [1.5, 2.5]),
+        ([{"a": np.float32(0.1), "b": TRUE, "c": NAN}, {"a": pd.NA}], [{"a": 0.1, "b": True, "c": None}, EMPTY]),
+        ([np.array([1, None, NAN], dtype=object), np.array([[np.int64(2)]])], ["[1, null, null]", "[[2]]"]),
     ],
     ids=str,
 )
@@ -185,6 +190,96 @@ def test_a_column_of_several_kinds_with_truth_among_them_is_marked_as_of_another
     frame = pd.DataFrame({"a": pd.Series([True, "x"]), "b": pd.Series(["y", "x"], dtype=object), "c": [True, False]})
 
     assert [form_of(field) for field in source(frame).read().schema] == [2, 1, 1]
+
+
+JSON_LINES = [
+    [1, decimal.Decimal("1.50")],
+    [2**53 + 1, 0.5],
+    [2**63, 3],
+    [2**200, 3, decimal.Decimal(100)],
+    [decimal.Decimal("0.1"), 0.1, -(2**64)],
+    [True, 1.5, "x", 7],
+    [[1, True], ["x", {"a": 1.5}], []],
+    [{"a": 2**70}, {"a": 1}],
+    [{"a": 1}, {"a": "x", "b": None}, {"a": [decimal.Decimal("1.10"), 2**60]}],
+    [None, 1.5, 1],
+]
+
+
+@pytest.mark.parametrize("values", JSON_LINES, ids=str)
+def test_a_column_has_the_forms_of_json_lines(source, tmp_path, values):
+    """What is a number there is one here, and what is text is text: the records are the same."""
+    frame = pd.DataFrame({"id": [str(place) for place in range(len(values))], "a": pd.Series(values, dtype=object)})
+    lines = [f'{{"id": "{place}", "a": {as_json(value)}}}\n' for place, value in enumerate(values)]
+    ours, theirs = (records_of(one.read()) for one in (source(frame), jsonl_source(tmp_path, "".join(lines))))
+
+    assert ours == theirs
+    assert len(ours) == len(values)
+
+
+def as_json(value):
+    """Spell a value as JSON, decimals with all digits."""
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f'"{key}": {as_json(child)}' for key, child in value.items()) + "}"
+    return f"[{', '.join(map(as_json, value))}]" if isinstance(value, list) else json.dumps(value)
+
+
+def records_of(reading):
+    """Map a reading to records."""
+    fields = {"userId": "id", "attributes": "*"}
+    stream = Stream.model_validate({"name": "s", "record": "user", "source": "x", "fields": fields})
+    as_of = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    mapping = compile_mapping(stream, reading.schema, as_of=as_of, record_bytes_max=500_000)
+    return [record for _, mapped in mapping.over(reading.batches) for record in mapped.records["record"].to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("values", "marked"),
+    [
+        ([1, decimal.Decimal("1.5")], True),
+        ([2**63, 3], True),
+        ([2**63, 2**64], False),
+        ([1, 1.5], False),
+        ([2**60, "x"], False),
+        ([[1, True]], False),
+    ],
+    ids=str,
+)
+def test_numbers_that_were_texts_are_marked_as_of_another_form(source, values, marked):
+    """A number of 64 bits among bigger ones, or beside a decimal, was sent as a text."""
+    (field,) = source(pd.DataFrame({"a": pd.Series(values, dtype=object)})).read().schema
+
+    assert (form_of(field) > 1) == marked
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (np.timedelta64(10**15, "s"), "range"),
+        (np.datetime64("30000-01-01"), "range"),
+        (np.timedelta64(1, "Y"), "range"),
+        ([decimal.Decimal("1.5"), decimal.Decimal("-Infinity")], "infinity"),
+        ({"a": {"b": decimal.Decimal("Infinity")}}, "infinity"),
+    ],
+    ids=str,
+)
+def test_one_value_that_cannot_be_sent_costs_one_row(source, value, code):
+    """A time beyond what pandas holds, and an infinite decimal inside a list: the column is read."""
+    values = pd.Series([None, value, None], dtype=object)
+    (batch,) = source(pd.DataFrame({"a": values, "b": [1, 2, 3]})).read().batches
+
+    assert batch.data["b"].to_pylist() == [1, 3]
+    assert [one.reasons[0].code for one in batch.unread] == [code]
+
+
+def test_an_infinite_float_in_a_column_of_texts_rejects_its_row(source):
+    """It has no text in JSON Lines; NaN is null."""
+    values = pd.Series(["x", float("inf"), True, float("nan"), np.float32("-inf")], dtype=object)
+    read = Read(source(pd.DataFrame({"a": values})))
+
+    assert (read.column("a"), read.codes) == (["x", "true", None], [(2, "infinity", "a"), (5, "infinity", "a")])
 
 
 def test_an_infinite_decimal_rejects_its_row(source):

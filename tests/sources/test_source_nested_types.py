@@ -56,6 +56,38 @@ def test_duckdb_carries_into_lists_structs_and_maps_what_it_carries_alone(expres
     assert batch.data.schema.types[1:] == [pa.int32(), pa.list_(pa.field("l", pa.int32()))]
 
 
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        ("to_microseconds(9223372036854775807)", "PT2562047788H54.775807S"),
+        ("to_microseconds(-9223372036854775808)", "PT-2562047788H-54.775808S"),
+        ("interval '-290000 years 13 months -2 days -1 seconds'", "P-289998Y-11M-2DT-1S"),
+        ("interval '2000000000 days 25:00:00.5'", "P2000000000DT25H0.5S"),
+        ("interval '0 days'", "PT0S"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("around", "name"),
+    [
+        ("[{}]", "a.0"),
+        ("array_value({})", "a.0"),
+        ("{{'x': {}}}", "a.x"),
+        ("map {{'k': {}}}", "a.k"),
+        ("[{{'b': [{}]}}]", "a.0.b.0"),
+    ],
+)
+def test_an_interval_of_duckdb_of_any_length(interval, expected, around, name):
+    """Alone and inside, where Arrow would count its nanoseconds, and end at 292 years."""
+    with duck.connected() as connection:
+        relation = connection.sql(f"FROM (VALUES ({around.format(interval)}, {interval}), (NULL, NULL)) AS t(a, b)")
+        (batch,) = duck.batches(relation, "q")
+
+    assert leaves(batch.data.column("a")) == {name: expected}
+    assert batch.data.column("b").to_pylist() == [expected, None]
+    assert batch.data.column("a").null_count == 1
+    assert [form_of(field) for field in batch.data.schema] == [1, 1]
+
+
 @pytest.mark.parametrize("zone", ["+0530", "utc", "Z", "+05:30", "Europe/Oslo", "Made/Up"])
 def test_an_instant_inside_a_list_needs_no_zone_that_python_knows(zone):
     """The zone is only how an instant is shown."""

@@ -3,6 +3,7 @@
 Nothing is carried between months, days and time: a month has no certain days, and a day no certain hours.
 """
 
+import re
 import struct
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000_000  # nanoseconds
 _UNITS: Final = {"s": _SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_PART: Final = re.compile(r"(-?\d+) (year|month|day)")
+_CLOCK: Final = re.compile(r"(-?)(\d+):(\d\d):(\d\d)(?:[.](\d{1,6}))?")
 PARQUET_BYTES: Final = 12  # months, days and milliseconds. Source: Parquet's LogicalTypes, INTERVAL
 
 
@@ -53,6 +56,23 @@ def texts(column: "pa.Array") -> "pa.Array":
     else:
         spans = iter(column.to_pylist())
     return pa.array([None if span is None else iso(*span) for span in spans], pa.string())
+
+
+def of_duckdb(column: "pa.Array") -> "pa.Array":
+    """Return the texts of intervals as DuckDB spells them: `1 year -2 days 00:00:01.5`."""
+    import pyarrow as pa
+
+    return pa.array([None if text is None else _of_duckdb(text) for text in column.to_pylist()], pa.string())
+
+
+def _of_duckdb(text: str) -> str:
+    found = {unit: int(count) for count, unit in _PART.findall(text)}
+    clock = _CLOCK.search(text)
+    microseconds = 0
+    if clock is not None:
+        seconds = (int(clock[2]) * 60 + int(clock[3])) * 60 + int(clock[4])
+        microseconds = (seconds * 1_000_000 + int((clock[5] or "").ljust(6, "0"))) * (-1 if clock[1] else 1)
+    return iso(12 * found.get("year", 0) + found.get("month", 0), found.get("day", 0), microseconds * 1_000)
 
 
 def parquet_texts(column: "pa.Array") -> "pa.Array":

@@ -188,7 +188,7 @@ def _rebuilt(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
     if types.is_struct(column.type) and types.is_struct(kind):
         members = [as_type(_member(column, field.name), field.type) for field in kind]
         return pa.StructArray.from_arrays(members, fields=list(kind), mask=column.is_null())
-    offsets, inner = _lists(column)
+    offsets, inner = lists(column)
     if types.is_map(kind):
         keys, items = as_type(inner.field(0), kind.key_type), as_type(inner.field(1), kind.item_type)
         return pa.MapArray.from_arrays(offsets, keys, items, mask=column.is_null()).cast(kind)
@@ -211,7 +211,7 @@ def _member(column: "pa.StructArray", name: str) -> "pa.Array":
     return column.field(place)
 
 
-def _lists(column: "pa.Array") -> "tuple[pa.Array, pa.Array]":
+def lists(column: "pa.Array") -> "tuple[pa.Array, pa.Array]":
     """Return where each list begins, and all that is in them one after the other."""
     import numpy as np
     import pyarrow as pa
