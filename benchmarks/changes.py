@@ -90,7 +90,7 @@ from pathlib import Path
 from bucket_loader.model.syncs import CHANGES
 from bucket_loader.state import snapshots
 part, selected = map(Path, sys.argv[1:])
-found = snapshots.compare(part, [part], selected, mode=CHANGES, identity="key")
+found = snapshots.compare(part, snapshots.Known([part]), selected, mode=CHANGES, identity="key")
 assert found.counts.pending == 0, "what was remembered differs from itself"
 """
 

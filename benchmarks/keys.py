@@ -34,7 +34,9 @@ def main() -> None:
         _make(memory, "'k' || i", 0, count // 2)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         began, cpu = time.monotonic(), time.process_time()
-        counts = snapshots.compare(staged, [memory], folder / "selected", mode=APPEND, identity="key").counts
+        counts = snapshots.compare(
+            staged, snapshots.Known([memory]), folder / "selected", mode=APPEND, identity="key"
+        ).counts
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if counts.superseded != count // 20:

@@ -111,6 +111,12 @@ def allow_rejected_option(what: str = "rejected rows still count as success (exi
     return click.option("--allow-rejected", metavar="N|%", help=f"This many {what}.")
 
 
+retry_option: Final = click.option(
+    "--retry-refused/--no-retry-refused", default=None,
+    help="Whether to send rows again that were refused before and have not changed. [default: once a day]",
+)  # fmt: skip
+
+
 # Every command has these that works on a state; it begins with the libraries that all of them use.
 state_options: Final = all_of(
     click.option("--state", type=Place(), multiple=True, envvar="BUCKET_LOADER_STATE", metavar="PLACE",

@@ -14,6 +14,7 @@ from bucket_loader.cli.options import (
     patience_option,
     pipeline_argument,
     plan_options,
+    retry_option,
     run_options,
     state_options,
     streams_option,
@@ -26,6 +27,7 @@ from bucket_loader.cli.options import (
 @click.option("--plan", type=click.Path(path_type=Path), help="Send exactly this plan: the folder that `plan` named.")
 @plan_options
 @run_options
+@retry_option
 @wait_option
 @state_options
 @metrics_option
@@ -89,6 +91,7 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
     "--show", type=click.IntRange(min=0), default=0, help="Print this many records of each stream, on stderr."
 )
 @plan_options
+@retry_option
 @wait_option
 @state_options
 @click.pass_obj

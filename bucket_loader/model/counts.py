@@ -53,6 +53,7 @@ class Counts:
         "Rows and records that were rejected; they are in the dead letters",
         side="out", column=2, chunks="c.state IN ('rejected', 'dropped')", shown="always",
     )  # fmt: skip
+    refused_before: int = _count("Rejected rows that were refused before and not sent again", column=7)
     unchanged: int = _count("Rows that were known already", side="out", column=5)
     superseded: int = _count("Rows that a later row of the same key replaced", side="out", column=4)
     filtered: int = _count("Rows that `where:` left out", side="out", column=3)

@@ -3,12 +3,14 @@ from . import (
     limits as limits,
     plan_file as plan_file,
     planner as planner,
+    refused as refused,
 )
 from .manifest import (
     PlannedStream as PlannedStream,
 )
 from .plan_file import (
     REMOVED as REMOVED,
+    Piece as Piece,
     Plan as Plan,
 )
 from .request import (

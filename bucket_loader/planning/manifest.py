@@ -9,6 +9,22 @@ from bucket_loader.model import PLANNED, Api, Counts, LoadedFile, RecordKind
 VERSION: Final = 1
 
 
+class RefusedBefore(msgspec.Struct, frozen=True):
+    """What is known of the rows of a stream that an earlier run saw refused, with the same bytes.
+
+    Attributes:
+        run: the first of the runs that saw one of them refused.
+        day: the day of that run's plan.
+        file: the Parquet file of those that are not sent again now, beside the manifest; None when all are.
+        digest: that file's sha256.
+    """
+
+    run: str
+    day: str
+    file: str | None = None
+    digest: str | None = None
+
+
 class PlannedStream(msgspec.Struct, frozen=True):
     """One stream of a plan.
 
@@ -31,6 +47,8 @@ class PlannedStream(msgspec.Struct, frozen=True):
         reformed: fingerprints that the mapping had with older forms of values, and what has changed since each.
         is_rekeyed: whether such a form touches its `key:`, so that rows are not known again.
         refused: how many of its records were refused by an earlier run, with the same bytes; they are the last ones.
+        known_refused: what is known of them, and of those that are not sent; None when there is none of either.
+        times: whether each record has a time of its own, so that none has the plan's.
     """
 
     position: int
@@ -56,6 +74,8 @@ class PlannedStream(msgspec.Struct, frozen=True):
     reformed: dict[str, str] = msgspec.field(default_factory=dict)
     refused: int = 0
     is_rekeyed: bool = False
+    known_refused: RefusedBefore | None = None
+    times: bool = False
 
     @property
     def records(self) -> int:
@@ -85,6 +105,11 @@ class Manifest(msgspec.Struct, frozen=True):
     api: Api = "front"
 
     @property
+    def day(self) -> str:
+        """The day on which the plan was made, in UTC."""
+        return self.created_at[:10]
+
+    @property
     def bare(self) -> bool:
         """Whether each record is a request of its own, and its body."""
         return self.api != "front"
@@ -92,7 +117,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
 _FIRST: Final = tuple(count.name for count in PLANNED if not count.is_later)
 _LATER: Final = tuple(count.name for count in PLANNED if count.is_later)
-_SELDOM: Final = ("reformed", "refused", "is_rekeyed")  # left out where there is nothing to say
+# Left out where there is nothing to say: plans without them are the same bytes in every version.
+_SELDOM: Final = ("reformed", "refused", "is_rekeyed", "refused_before", "known_refused", "times")
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 
 
@@ -110,7 +136,8 @@ def _members(stream: PlannedStream) -> dict[str, Any]:
         elif value or name not in _SELDOM:
             found[name] = value
         if name == _BEFORE_LATER:
-            found |= {one: getattr(stream.counts, one) for one in _LATER}
+            later = {one: getattr(stream.counts, one) for one in _LATER}
+            found |= {one: value for one, value in later.items() if value or one not in _SELDOM}
     return found
 
 

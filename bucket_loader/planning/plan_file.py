@@ -1,8 +1,9 @@
 """The plan on disk: every record to send, in order, with the rows they were made from, and a manifest over it all.
 
-    plans/<run>/manifest.json        counts, the as-of time, fingerprints, the digest of each file
-    plans/<run>/00-companies.parquet one row a record: ordinal, source, key, content, record, row
-    plans/<run>/rejected.jsonl       rows that planning rejected, as dead letters
+    plans/<run>/manifest.json                 counts, the as-of time, fingerprints, the digest of each file
+    plans/<run>/00-companies.parquet          one row a record: ordinal, source, key, content, record, row
+    plans/<run>/00-companies.refused.parquet  rows that were refused before and are not sent again
+    plans/<run>/rejected.jsonl                rows that planning rejected, as dead letters
 
 A record's sequence is its place in its stream's file. The manifest is written last: a plan without one does not exist.
 """
@@ -11,7 +12,9 @@ import hashlib
 import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +43,10 @@ if TYPE_CHECKING:
     from bucket_loader.model import Numbers
 
 ROW_GROUP: Final = 16_384  # records; what one random access has to read
+WAITING: Final = pa.schema([
+    ("ordinal", pa.int64()), ("source", pa.string()), ("key", pa.binary(16)), ("content", pa.binary(16)),
+    ("run", pa.string()), ("day", pa.string()),
+])  # fmt: skip
 REMOVED: Final = "(removed)"  # the source of a record that no row was read for; its row is 0
 _PARQUET: Final[dict[str, Any]] = {
     "compression": "zstd",
@@ -59,6 +66,14 @@ class Plan:
     def path(self, stream: PlannedStream) -> Path:
         """Return the file of a stream's records."""
         return self.folder / stream.file
+
+    def unsound(self, stream: PlannedStream) -> list[str]:
+        """Return which of a stream's files are missing, or not what was planned."""
+        files = {stream.file: stream.digest}
+        if (known := stream.known_refused) is not None and known.file is not None:
+            files[known.file] = known.digest or ""
+        paths = {self.folder / file: digest for file, digest in files.items()}
+        return [path.name for path, digest in paths.items() if not path.exists() or file_digest(path) != digest]
 
     def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, Sequence[bytes]]]:
         """Yield a stream's chunks in order: their sequences and their records' bytes.
@@ -91,31 +106,26 @@ class Plan:
         """Return some columns of some records, by sequence; reads only the row groups they are in."""
         if not sequences:
             return []
-        table = self._take(stream, sequences, columns)
+        table = self.table(stream, sequences, columns)
         found: list[dict[str, Any]] = table.to_pylist()
         return found
 
     def inputs(self, stream: PlannedStream, sequences: Sequence[int]) -> list[pa.RecordBatch]:
         """Return the input rows that records were made from, one batch of one row each."""
-        rows = self._take(stream, sequences, ["row"]).column(0).combine_chunks()
+        rows = self.table(stream, sequences, ["row"]).column(0).combine_chunks()
         struct = pa.RecordBatch.from_struct_array(rows)
         return [struct.slice(index, 1) for index in range(struct.num_rows)]
 
-    def _take(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> pa.Table:
-        with _opened(self.path(stream)) as file:
-            starts, start = [], 0
-            for group in range(file.num_row_groups):
-                starts.append(start)
-                start += file.metadata.row_group(group).num_rows
-            wanted: dict[int, list[int]] = {}
-            for sequence in sequences:
-                group = max(index for index, first in enumerate(starts) if first <= sequence)
-                wanted.setdefault(group, []).append(sequence - starts[group])
-            tables = [
-                file.read_row_group(group, columns=columns, use_threads=False).take(offsets)
-                for group, offsets in sorted(wanted.items())
-            ]
-            return pa.concat_tables(tables)
+    def table(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> pa.Table:
+        """Return some columns of some records, by sequence, as Arrow has them."""
+        return taken(self.path(stream), sequences, columns)
+
+    def waiting(self, stream: PlannedStream) -> pa.Table:
+        """Return what was refused before and is not sent again: `ordinal`, `source`, `key`, `content`, `run`, `day`."""
+        known = stream.known_refused
+        if known is None or known.file is None:
+            return WAITING.empty_table()
+        return pq.read_table(self.folder / known.file, schema=WAITING, use_threads=False, pre_buffer=False)
 
     def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield every record's `key` and `content`, in order; and the `record` itself."""
@@ -220,31 +230,85 @@ def _nullable(field: pa.Field) -> pa.Field:
     return pa.field(field.name, kind)
 
 
-def select(staged: Path, selected: Path, final: Path, after: Path | None = None) -> None:
-    """Copy the selected rows of a staged file, in order, each with its final key.
+def taken(file: Path, places: Sequence[int], columns: list[str]) -> pa.Table:
+    """Return some columns of the rows at some ascending places of a file; reads only the row groups they are in."""
+    with _opened(file) as opened:
+        starts = np.cumsum([0, *(opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups))])
+        wanted = np.asarray(places, np.int64)
+        bounds = np.searchsorted(wanted, starts)
+        tables = [
+            opened.read_row_group(group, columns=columns, use_threads=False).take(
+                int64_array(wanted[first:last] - starts[group])
+            )
+            for group, (first, last) in enumerate(pairwise(bounds.tolist()))
+            if first < last
+        ]
+        return pa.concat_tables(tables) if tables else opened.schema_arrow.empty_table().select(columns)
 
-    Args:
-        staged: what a `StreamWriter` wrote, N rows.
-        selected: Parquet with `position` (ascending, of `staged`) and `key`.
-        final: the file to write.
-        after: what else goes there, whole, behind them: another of the same columns, if it is there.
+
+@dataclass(frozen=True)
+class Piece:
+    """Some records of a staged file.
+
+    Attributes:
+        file: what a `StreamWriter` wrote.
+        chosen: which: `position` (ascending) and the final `key`; a Parquet file, or a table. None is all, as they are.
     """
-    with _opened(staged) as source, _opened(selected) as chosen:
-        positions = _Positions(chosen)
-        with pq.ParquetWriter(final, source.schema_arrow, **_PARQUET) as writer:
+
+    file: Path
+    chosen: Path | pa.Table | None = None
+
+    @property
+    def table(self) -> pa.Table:
+        """What is chosen, where that is a table."""
+        assert isinstance(self.chosen, pa.Table)  # noqa: S101  # narrows the type
+        return self.chosen
+
+    def read(self, columns: list[str] | None = None) -> "Iterator[tuple[Numbers, pa.Table]]":
+        """Yield their positions and the records; a row group of which nothing is chosen is not even read."""
+        with _opened(self.file) as source, _positions_of(self.chosen) as positions:
             first = 0
             for group in range(source.num_row_groups):
                 count = source.metadata.row_group(group).num_rows
-                taken, keys = positions.below(first + count)
-                if len(taken):  # a group of which nothing is sent is not even read
-                    rows = source.read_row_group(group, use_threads=False).take(int64_array(taken - first))
-                    index = rows.schema.get_field_index("key")
-                    writer.write_table(rows.set_column(index, rows.schema.field(index), keys), row_group_size=ROW_GROUP)
+                wanted, keys = np.arange(first, first + count), None
+                if positions is not None:
+                    wanted, keys = positions.below(first + count)
+                if len(wanted):
+                    rows = source.read_row_group(group, columns=columns, use_threads=False)
+                    if keys is not None:
+                        rows = rows.take(int64_array(wanted - first))
+                        index = rows.schema.get_field_index("key")
+                        rows = rows.set_column(index, rows.schema.field(index), keys) if index >= 0 else rows
+                    yield wanted, rows
                 first += count
-            if after is not None and after.exists():
-                with _opened(after) as more:
-                    for batch in more.iter_batches(batch_size=ROW_GROUP, use_threads=False):
-                        writer.write_batch(batch)
+
+
+@contextmanager
+def _positions_of(chosen: Path | pa.Table | None) -> "Iterator[_Positions | None]":
+    if isinstance(chosen, Path):
+        with _opened(chosen) as file:
+            yield _Positions(file.iter_batches(batch_size=65_536, use_threads=False))
+    else:
+        yield None if chosen is None else _Positions(iter(chosen.to_batches()))
+
+
+def assemble(final: Path, pieces: Sequence[Piece]) -> None:
+    """Write a plan's file: the records of the pieces, one piece behind the other."""
+    with _opened(pieces[0].file) as file:
+        schema = file.schema_arrow
+    with pq.ParquetWriter(final, schema, **_PARQUET) as writer:
+        for piece in pieces:
+            for _, rows in piece.read():
+                writer.write_table(rows, row_group_size=ROW_GROUP)
+
+
+def write_waiting(path: Path, pieces: Sequence[Piece]) -> None:
+    """Write which rows were refused before and are not sent again, from tables that hold `WAITING`'s words."""
+    with pq.ParquetWriter(path, WAITING, compression="zstd", use_dictionary=["source", "run", "day"]) as writer:
+        for piece in pieces:
+            rows = taken(piece.file, piece.table["position"].to_numpy(), ["ordinal", "source"])
+            columns = {name: (rows if name in rows.column_names else piece.table)[name] for name in WAITING.names}
+            writer.write_table(pa.table(columns).cast(WAITING))
 
 
 def count(records: Path) -> int:
@@ -255,8 +319,8 @@ def count(records: Path) -> int:
 class _Positions:
     """Ascending positions and their keys, taken up to a bound at a time."""
 
-    def __init__(self, chosen: pq.ParquetFile) -> None:
-        self._batches = chosen.iter_batches(batch_size=65_536, use_threads=False)
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
         self._held: deque[pa.RecordBatch] = deque()
 
     def below(self, bound: int) -> tuple["Numbers", pa.Array]:
@@ -308,12 +372,11 @@ def read(folder: Path, *, verify: bool) -> Plan:
         raise StateError(f"the plan at {folder} is of version {manifest.version}", hint=f"this one reads {VERSION}")
     plan = Plan(folder, manifest)
     if verify:
-        for stream in manifest.streams:
-            if not plan.path(stream).exists() or file_digest(plan.path(stream)) != stream.digest:
-                raise StateError(
-                    f"the plan's file {plan.path(stream)} is not what was planned",
-                    hint="`bucket-loader abandon RUN` closes the run; the next plan decides again",
-                )
+        for file in (file for stream in manifest.streams for file in plan.unsound(stream)):
+            raise StateError(
+                f"the plan's file {plan.folder / file} is not what was planned",
+                hint="`bucket-loader abandon RUN` closes the run; the next plan decides again",
+            )
     return plan
 
 

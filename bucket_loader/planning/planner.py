@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from bucket_loader.config import Stream, mapping_fingerprint
-from bucket_loader.model import BucketLoaderError, file_digest, wire_now, wire_timestamp
+from bucket_loader.model import BucketLoaderError, file_digest, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.compact import compact
 from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream
@@ -47,7 +47,8 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
     if read.schema is None:
         StreamWriter(staged.path, pa.schema([("file", pa.string())])).close()
     removed = add_removals(request, read, rejected, staged)
-    compared = compact(request, stream, read, staged, final)
+    compacted = compact(request, stream, read, staged, final)
+    compared = compacted.compared
     counts = read.counts + removed.counts + compared.counts
     return PlannedStream(
         position=position,
@@ -72,7 +73,15 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         files=read.files,
         reformed=_reformed(stream, request.pipeline.hmac_key, read),
         is_rekeyed=read.is_rekeyed,
+        refused=compacted.refused,
+        known_refused=compacted.known,
+        times=_has_times(stream),
     )
+
+
+def _has_times(stream: Stream) -> bool:
+    """Whether no record has the plan's time; asked of what is not hashed when it is planned."""
+    return not stream.mode.remembers and not stream.ordered and "timestamp" in stream.fields.given()
 
 
 def _version(read: Read) -> int:
@@ -113,7 +122,7 @@ def _manifest(request: PlanRequest, sources: Sources, streams: list[PlannedStrea
         version=VERSION,
         run=request.run,
         pipeline=request.pipeline.name,
-        created_at=wire_now(),
+        created_at=request.made_at,
         as_of=wire_timestamp(request.as_of),
         interval=interval,
         after=request.after,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bucket_loader.config import Pipeline, Stream
-from bucket_loader.model import LoadedFile, Source
+from bucket_loader.model import LoadedFile, Source, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
 from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping
 
@@ -42,6 +42,9 @@ class PlanRequest:
         memory: each stream's files of memory, oldest first.
         cursors: the streams' high-water marks, spelt, as far as there are any.
         loaded: the files that each stream has loaded, for `new_files:`.
+        refusals: the files of what the API has refused of each stream.
+        retry: whether that is sent again: always, never, or once a day (None).
+        made_at: when the plan is made, spelt.
         instead: sources that stand in for streams' own.
         progress: told how far the reading is.
         note: told what the user should know of how a source is read.
@@ -60,6 +63,9 @@ class PlanRequest:
     memory: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     cursors: Mapping[str, str] = field(default_factory=dict)
     loaded: Mapping[str, frozenset[LoadedFile]] = field(default_factory=dict)
+    refusals: Mapping[str, Path] = field(default_factory=dict)
+    retry: bool | None = None
+    made_at: str = field(default_factory=wire_now)
     instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
     note: Callable[[str], None] = _untold
@@ -82,6 +88,7 @@ class PlanRequest:
             record_bytes_max=destination.chunk.bytes - BRACKETS_BYTES,
             api=destination.api,
             hash_key=self.pipeline.hmac_key,
+            hashed=stream.name in self.refusals,
         )
 
     def is_whole(self, stream: Stream) -> bool:

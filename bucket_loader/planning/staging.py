@@ -54,6 +54,11 @@ class Staged:
         """Which of the records are sent."""
         return self.path.with_suffix(".selected")
 
+    def clear(self) -> None:
+        """Remove all of them."""
+        for path in (self.path, self.selected, snapshots.refused_beside(self.selected), self.removals):
+            path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True)
 class Read:

@@ -30,6 +30,7 @@ from .progress import (
 from .summary import (
     COLUMNS as COLUMNS,
     HeldChunk as HeldChunk,
+    RefusedRows as RefusedRows,
     Resumed as Resumed,
     Summary as Summary,
 )

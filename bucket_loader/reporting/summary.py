@@ -36,6 +36,34 @@ class HeldChunk:
 
 
 @dataclass(frozen=True)
+class RefusedRows:
+    """Rows of a plan that an earlier run saw refused, with the same bytes.
+
+    Attributes:
+        stream: their stream.
+        again: how many are sent once more, after all that is new.
+        waiting: how many are not; they count as rejected.
+        run: the first run that saw one of them refused.
+        day: the day of that run's plan.
+    """
+
+    stream: str
+    again: int
+    waiting: int
+    run: str
+    day: str
+
+    @property
+    def text(self) -> str:
+        """The line that a person reads."""
+        since = f"were refused before, first on {self.day} by run {self.run}"
+        again = f"{self.again:,} are sent once more, after all that is new"
+        waiting = f"{self.waiting:,} are not sent again now and count as rejected (once a day, or with --retry-refused)"
+        said = [text for count, text in ((self.again, again), (self.waiting, waiting)) if count]
+        return f"{self.stream}: {self.again + self.waiting:,} rows {since}; {', '.join(said)}"
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a run came to (DESIGN section 5).
 
@@ -48,6 +76,7 @@ class Summary:
         error: what ended the run early.
         held: what this state holds for a person, of whatever run.
         only_held: whether nothing else is pending, so that running again cannot help.
+        refused: rows that earlier runs saw refused, by stream.
     """
 
     run: str
@@ -64,6 +93,7 @@ class Summary:
     error: BucketLoaderError | None = field(default=None, compare=False)
     held: tuple[HeldChunk, ...] = ()
     only_held: bool = False
+    refused: tuple[RefusedRows, ...] = ()
 
     @property
     def retry(self) -> bool:
@@ -90,6 +120,8 @@ class Summary:
         }
         if self.held:
             found["held"] = [asdict(one) for one in self.held]
+        if self.refused:
+            found["refused_before"] = [asdict(one) for one in self.refused]
         if self.exit_code in _RUN_AGAIN or self.only_held:
             found["retry"] = self.retry
         if self.error is not None:
@@ -111,7 +143,8 @@ class Summary:
         if self.error is not None:
             raise self.error
         if self.exit_code == RejectedRowsError.exit_code:
-            raise RejectedRowsError("some rows were rejected", hint=f"they and why: {self.dead_letters}")
+            why = f"they and why: {self.dead_letters}" if self.dead_letters else _refused_words(self)
+            raise RejectedRowsError("some rows were rejected", hint=why)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the counts as a DataFrame: one row a stream."""
@@ -139,7 +172,18 @@ def next_step_after(summary: Summary) -> str:
         # Where the ledger does not lie beside it, nothing else says whose letters these are.
         whose = "" if StateLayout.of_letters(file).ledger.exists() else " --pipeline FILE"
         return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
+    if summary.status == "rejected" and summary.refused:
+        return _refused_words(summary)
     return _held_words(summary.held) if summary.only_held else ""
+
+
+def _refused_words(summary: Summary) -> str:
+    """Return what a person does about rows that were refused before."""
+    runs = ", ".join(dict.fromkeys(one.run for one in summary.refused))
+    return (
+        f"the dead letters of run {runs} say why they were refused; mend the rows or `fields:`, and what changed is "
+        "sent at once; or send them again as they are with --retry-refused"
+    )
 
 
 def _held_words(held: tuple[HeldChunk, ...]) -> str:

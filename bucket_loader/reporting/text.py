@@ -135,6 +135,8 @@ class TextListener:
         header, *rows = counted(summary)
         for number, line in enumerate(aligned(header, rows, self.console.width) if rows else ()):
             self._line(line, style="bold" if number == 0 else None)
+        for refused in summary.refused:
+            self._line(refused.text)
         self._line(ending(summary))
         twice = sum(counts.possibly_duplicated for counts in summary.streams.values())
         if twice:

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from bucket_loader.model import AuditError, Chunk, StateError, UsageError, file_digest
+from bucket_loader.model import AuditError, Chunk, StateError, UsageError
 from bucket_loader.planning import Plan, PlannedStream, plan_file
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.lifecycle import find_run
+from bucket_loader.runs.refusals import waiting_findings
 from bucket_loader.state import ChunkRow, Ledger, RunRow, State, look_at_state
 
 FINDINGS_MAX: Final = 20
@@ -84,7 +85,7 @@ def audit_memory(job: Job) -> dict[str, int]:
         return {"files": 0, "rows": 0}
     with closing(state):
         unsound = state.unsound_memory()
-        files = [file for files in state.ledger.parts().values() for file in files]
+        files = [file for files in state.ledger.files().values() for file in files]
         place = state.files.url(state.layout.name(state.snapshots)) or state.snapshots
     if unsound:
         lines = "\n  ".join(unsound)
@@ -104,12 +105,13 @@ def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:
         if stream.name not in counts:
             yield f"stream {stream.name!r}: the ledger does not know it"
             continue
-        if not planned.path(stream).exists() or file_digest(planned.path(stream)) != stream.digest:
-            yield f"stream {stream.name!r}: the plan's file {stream.file} is not what was planned"
+        if unsound := planned.unsound(stream):
+            yield f"stream {stream.name!r}: the plan's file {unsound[0]} is not what was planned"
             continue
         if not counts[stream.name].conserved():
             yield f"stream {stream.name!r}: its rows do not add up: {counts[stream.name]}"
         yield from _same_counts(state.ledger, row.run, stream)
+        yield from waiting_findings(state, planned, stream)
         yield from _chunk_findings(planned, stream, _rows(state.ledger, row.run, stream))
 
 

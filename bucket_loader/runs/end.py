@@ -15,7 +15,7 @@ from bucket_loader.model import (
     wire_now,
 )
 from bucket_loader.planning import Plan
-from bucket_loader.reporting import HeldChunk, Resumed, Summary
+from bucket_loader.reporting import HeldChunk, RefusedRows, Resumed, Summary
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import Ledger, RunRow, RunStatus, State
@@ -43,7 +43,7 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
     closed = left == 0 or isinstance(error, StoppedError)
     only_held = left == _held(ledger, run_name)
     if closed or (error is None and only_held):
-        settle_run(state, planned)
+        settle_run(state, planned, stopped=isinstance(error, StoppedError))
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=wire_now())
@@ -78,7 +78,17 @@ def _summary(job: Job, state: State, planned: Plan, ending: _Ending) -> Summary:
         pipeline=job.pipeline.name,
         as_of=planned.manifest.as_of,
         dead_letters=str(letters.absolute()) if letters.exists() else None,
+        refused=refused_rows(planned, ending.streams),
         **ending._asdict(),
+    )
+
+
+def refused_rows(planned: Plan, streams: dict[str, Counts]) -> tuple[RefusedRows, ...]:
+    """Return what is known of the rows of a plan that were refused before, by stream."""
+    return tuple(
+        RefusedRows(stream.name, stream.refused, streams[stream.name].refused_before, known.run, known.day)
+        for stream in planned.manifest.streams
+        if (known := stream.known_refused) is not None
     )
 
 

@@ -14,6 +14,7 @@ from bucket_loader.model import Api, Counts, Verdict
 from bucket_loader.planning import Plan, cursor
 from bucket_loader.reporting import COLUMNS, Listener, Note, PlanRejected, RecordShown, StreamPlanned, Table
 from bucket_loader.runs import features
+from bucket_loader.runs.end import refused_rows
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.state import REJECTED, RunRow, State, look_at_state
@@ -48,6 +49,8 @@ def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, 
         listener.tell(StreamPlanned(stream.name, stream.kind, stream.mode, streams[stream.name]))
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
             listener.tell(RecordShown(row["record"]))
+    for refused in refused_rows(planned, streams):
+        listener.tell(Note(refused.text))
     rejected = planned.folder / REJECTED
     if rejected.exists():
         listener.tell(PlanRejected(rejected))
@@ -55,6 +58,7 @@ def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, 
 
 def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
     """Return a plan's counts as `--json` prints them."""
+    refused = [asdict(one) for one in refused_rows(planned, streams)]
     return {
         "run": planned.manifest.run,
         "pipeline": planned.manifest.pipeline,
@@ -62,7 +66,7 @@ def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
         "plan": str(planned.folder.absolute()),
         "digest": planned.digest(),
         "streams": {name: asdict(counts) for name, counts in streams.items()},
-    }
+    } | ({"refused_before": refused} if refused else {})
 
 
 # --- check ---------------------------------------------------------------------------------------------------------

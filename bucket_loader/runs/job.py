@@ -48,6 +48,8 @@ class RunOptions:
         allow_rejected: how many rejected rows, or which share of them (`"1%"`), still count as success.
         state: where the memory of runs lies: a folder, or URLs; `.bucket_loader` beside the pipeline file by default.
         wait_for_lock: how long to wait for another copy to end: seconds, or a duration such as `"10m"`.
+        retry_refused: whether rows that the API has refused before, with the same bytes, are sent again: always, never,
+            or, when neither is said, once a day.
         expect_state: refuse to start without the state of an earlier run.
         key_rotated: accept that the key is not the one of earlier runs.
         exit_6_when_held: end with exit code 6 instead of 75 when only records that are held for a person are left.
@@ -65,6 +67,7 @@ class RunOptions:
     accept_mapping: bool = False
     allow_held: bool = False
     allow_rejected: Share | None = field(default=None, metadata={"read": _share})
+    retry_refused: bool | None = None
     state: Given = field(default=None, repr=False)  # a URL in it may hold a password
     wait_for_lock: float = field(default=0.0, metadata={"read": _seconds})
     expect_state: bool = False

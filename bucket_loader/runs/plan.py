@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder
+from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder, wire_now
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.job import Job, RunOptions
@@ -42,6 +42,9 @@ def make_plan(job: Job, state: State) -> Plan:
                 memory=state.memory(),
                 cursors=state.ledger.cursors(),
                 loaded=state.ledger.loaded_files(),
+                made_at=wire_now(),
+                refusals=state.refusals(),
+                retry=options.retry_refused,
                 progress=job.progress,
                 note=read.append,
             )

@@ -15,20 +15,26 @@ import pyarrow.compute as pc
 from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
+from bucket_loader.runs.refusals import keep_refusals
 from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED = 1, 2
 
 
-def settle_run(state: State, planned: Plan) -> None:
-    """Move each stream's memory over what was delivered, and claim what may have been.
+def settle_run(state: State, planned: Plan, *, stopped: bool = False) -> None:
+    """Move each stream's memory over what was delivered and refused, and claim what may have been delivered.
+
+    Args:
+        state: where it is remembered.
+        planned: the run's plan.
+        stopped: whether the run was stopped as a whole, by a limit or since all was refused.
 
     Raises:
         StateUnavailableError: the disk refuses; settling again does it.
     """
     try:
-        _settle_streams(state, planned)
+        _settle_streams(state, planned, stopped=stopped)
     except OSError as error:
         raise StateUnavailableError(
             f"the memory of what was delivered cannot be written to {state.snapshots}: {error.strerror or error}",
@@ -36,7 +42,7 @@ def settle_run(state: State, planned: Plan) -> None:
         ) from None
 
 
-def _settle_streams(state: State, planned: Plan) -> None:
+def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
     ledger, manifest = state.ledger, planned.manifest
     unsettled = ledger.unsettled(manifest.run)
     for stream in manifest.streams:
@@ -47,6 +53,9 @@ def _settle_streams(state: State, planned: Plan) -> None:
         part, fates = None, _fates(ledger, manifest.run, stream)
         if stream.remembers and stream.records:
             part = _write_part(state, planned, stream, fates)
+        before, refused = ledger.refusals().get(stream.name), None
+        if before is not None or stream.records:
+            refused = keep_refusals(state, planned, stream, fates == _DELIVERED, stopped=stopped)
         moves = stream.cursor is not None or bool(stream.files)
         whole = moves and not _unsent(ledger, manifest.run, stream)
         ledger.settle(
@@ -57,7 +66,10 @@ def _settle_streams(state: State, planned: Plan) -> None:
             mark=_mark(ledger, stream) if whole else None,
             loaded=stream.files if whole else (),
             sent=digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
+            refused=refused,
         )
+        if before is not None and refused is not None:
+            state.forget_parts([before.file])
         _merge_memory(state, stream.name, manifest.run)
 
 

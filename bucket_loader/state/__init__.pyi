@@ -1,5 +1,6 @@
 from . import (
     dead_letters as dead_letters,
+    refusals as refusals,
     snapshots as snapshots,
 )
 from .dead_letters import (
@@ -12,7 +13,9 @@ from .layout import (
     StateLayout as StateLayout,
     merged_file as merged_file,
     records_file as records_file,
+    refusals_file as refusals_file,
     snapshot_file as snapshot_file,
+    waiting_file as waiting_file,
 )
 from .ledger import (
     Ambiguous as Ambiguous,

@@ -105,6 +105,16 @@ def snapshot_file(position: int, stream: str, run: str) -> str:
     return f"{records_file(position, stream).removesuffix(_SNAPSHOT)}-{run}{_SNAPSHOT}"
 
 
+def refusals_file(position: int, stream: str, run: str) -> str:
+    """Name the file of what the API has refused of a stream, as of a run."""
+    return f"{snapshot_file(position, stream, run).removesuffix(_SNAPSHOT)}-refused{_SNAPSHOT}"
+
+
+def waiting_file(records: str) -> str:
+    """Name the file of a plan's rows that were refused before and are not sent, beside that of its records."""
+    return f"{records.removesuffix(_SNAPSHOT)}.refused{_SNAPSHOT}"
+
+
 def merged_file(last: str) -> str:
     """Name the file that stands for several files of memory, the last of which is given."""
     return f"{last.removesuffix(_SNAPSHOT)}-merged{_SNAPSHOT}"

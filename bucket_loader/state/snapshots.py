@@ -9,7 +9,6 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
@@ -21,14 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bucket_loader.model import DISK, Counts, Disk, Sync, written_whole
+from bucket_loader.state.duck import one_row, own_database, quoted
 
 PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16))])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
 PRESENT_SCHEMA: Final = pa.schema([("subject", pa.binary(16))])
 PARTS_MAX: Final = 8  # more are merged into one when the stream settles
 REMOVED: Final = md5(b"removed", usedforsecurity=False).digest()  # the content of a row that was told to be gone
-_MEMORY: Final = "256MB"
-_THREADS: Final = 2  # each needs its share of that memory
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Compared:
     Attributes:
         counts: rows that a later row of the same key replaces, rows that the memory already holds, and rows to send.
         known: keys that the memory held before, without those that count as removed.
-        changed: rows to send whose key was known with another content.
+        changed: rows to send whose key was known with another content; without those that were refused before.
         renumbered: rows whose final key is not the staged one: equal rows after the first.
     """
 
@@ -48,12 +46,25 @@ class Compared:
     renumbered: int = 0
 
 
-Identity = Literal["key", "content"]
+Identity = Literal["key", "content", "row"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a stream's records: files with `key` and `content`.
+
+    Attributes:
+        memory: what was delivered, or may have been: the stream's parts, oldest first.
+        refused: what was refused.
+    """
+
+    memory: Sequence[Path] = ()
+    refused: Path | None = None
 
 
 def compare(
     staged: Path,
-    memory: Sequence[Path],
+    known: Known,
     selected: Path,
     *,
     mode: Sync,
@@ -63,22 +74,43 @@ def compare(
 
     Args:
         staged: a Parquet file with `key` and `content`, N rows; a row's position is its place in the file.
-        memory: the stream's parts, oldest first; none when everything is to be sent.
-        selected: where to write the rows to send.
+        known: what is known of them.
+        selected: where to write the rows to send: `position` and `key`; and beside it, at `refused_beside`, those of
+            them that are known as refused, with what is known.
         mode: whether the memory is asked, and whether it is asked for the content too, or for the key alone.
-        identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one.
+        identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one; `row`
+            keeps all.
     """
     same = "ANTI JOIN memory m ON m.key = k.key" if mode.remembers else ""
     same += " AND m.content = k.content" if mode.compares else ""
-    ranges = _key_ranges([staged, *memory])
-    with _connection(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:
-        rows = _Rows(connection, staged, memory, identity, same)
+    ranges = _key_ranges([staged, *known.memory])
+    with own_database(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:
+        if known.refused is not None:
+            connection.execute(f"CREATE TABLE refused AS FROM ({_shown(known.refused)})")
+        rows = _Rows(connection, staged, known, identity, same)
         sums, sent = rows.at_once() if len(ranges) == 1 else rows.by_range(ranges, Path(name))
+        if known.refused is not None:
+            found = f"SELECT s.position, {_BLOBS}, run, day, tried FROM {sent} s JOIN refused k USING (key, content)"
+            _write(connection, f"{found} ORDER BY s.position", refused_beside(selected))
+            sent = f"(FROM {sent} ANTI JOIN refused USING (key, content))"
         _write(connection, f"SELECT position, CAST(key AS BLOB) AS key FROM {sent} ORDER BY position", selected)
     counts = Counts(
         superseded=sums["total"] - sums["kept"], unchanged=sums["kept"] - sums["sent"], pending=sums["sent"]
     )
     return Compared(counts, sums["known"], sums["changed"], sums["renumbered"])
+
+
+def refused_beside(selected: Path) -> Path:
+    """Return the file of the rows that are known as refused, beside that of the rows to send."""
+    return selected.with_suffix(".refused")
+
+
+_BLOBS: Final = "CAST(k.key AS BLOB) AS key, CAST(k.content AS BLOB) AS content"
+
+
+def _shown(refused: Path) -> str:
+    hashes = "CAST(key AS UUID) AS key, CAST(content AS UUID) AS content"
+    return f"SELECT {hashes}, run, day, tried FROM read_parquet({quoted(refused)})"
 
 
 @dataclass(frozen=True)
@@ -87,13 +119,13 @@ class _Rows:
 
     connection: duckdb.DuckDBPyConnection
     staged: Path
-    memory: Sequence[Path]
+    known: Known
     identity: Identity
     same: str
 
     def at_once(self) -> tuple[Counter[str], str]:
         sums = self._kept("true")
-        return sums + _send(self.connection, "kept", self.same), "sent"
+        return sums + self._send("kept"), "sent"
 
     def by_range(self, ranges: Sequence[str], pieces: Path) -> tuple[Counter[str], str]:
         sums: Counter[str] = Counter()
@@ -101,26 +133,42 @@ class _Rows:
             sums += self._kept(keys)
             # A key that was renumbered belongs to another range.
             _write(self.connection, "FROM kept WHERE renumbered", pieces / f"again-{number}.parquet")
-            sums += _send(self.connection, "(FROM kept WHERE NOT renumbered)", self.same)
+            sums += self._send("(FROM kept WHERE NOT renumbered)")
             _write(self.connection, "FROM sent", pieces / f"sent-{number}.parquet")
         for number, keys in enumerate(ranges if sums["renumbered"] else []):
-            _remember(self.connection, self.memory, keys)
-            again = f"(FROM read_parquet({_quoted(pieces / 'again-*.parquet')}) WHERE {keys})"
-            sums += _send(self.connection, again, self.same)
+            _remember(self.connection, self.known.memory, keys)
+            again = f"(FROM read_parquet({quoted(pieces / 'again-*.parquet')}) WHERE {keys})"
+            sums += self._send(again)
             _write(self.connection, "FROM sent", pieces / f"sent-again-{number}.parquet")
-        return sums, f"read_parquet({_quoted(pieces / 'sent-*.parquet')})"
+        return sums, f"read_parquet({quoted(pieces / 'sent-*.parquet')})"
 
     def _kept(self, keys: str) -> Counter[str]:
         _show_staged(self.connection, self.staged, keys)
-        _remember(self.connection, self.memory, keys)
+        _remember(self.connection, self.known.memory, keys)
         sums = _keep(self.connection, self.identity)
-        (known,) = _row(self.connection, "SELECT count(*) FROM living")
+        (known,) = one_row(self.connection, "SELECT count(*) FROM living")
         return sums + Counter(known=known)
+
+    def _send(self, kept: str) -> Counter[str]:
+        """Choose those that the memory does not hold."""
+        content, new = ("", "sent") if self.known.refused is None else (", k.content", _NEW)
+        self.connection.execute(
+            f"CREATE OR REPLACE TABLE sent AS SELECT k.position, k.key{content} FROM {kept} k {self.same}"
+        )
+        sent, changed = one_row(
+            self.connection,
+            f"SELECT (SELECT count(*) FROM sent), (SELECT count(*) FROM living SEMI JOIN {new} USING (key))",
+        )
+        return Counter(sent=sent, changed=changed)
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, identity: Identity) -> Counter[str]:
     """Show the rows that each stand for a key."""
-    total, keys = _row(connection, "SELECT count(*), (SELECT count(*) FROM (SELECT key FROM staged GROUP BY key)) "
+    if identity == "row":
+        connection.execute(_KEEP_ALL)
+        (total,) = one_row(connection, "SELECT count(*) FROM staged")
+        return Counter(total=total, kept=total)
+    total, keys = one_row(connection, "SELECT count(*), (SELECT count(*) FROM (SELECT key FROM staged GROUP BY key)) "
                                    "FROM staged")  # fmt: skip
     if keys == total:
         connection.execute(_KEEP_ALL)
@@ -129,21 +177,15 @@ def _keep(connection: duckdb.DuckDBPyConnection, identity: Identity) -> Counter[
     else:
         connection.execute(_NUMBER_EQUALS)
         connection.execute("CREATE OR REPLACE VIEW kept AS FROM numbered")
-    (renumbered,) = _row(connection, "SELECT count(*) FROM kept WHERE renumbered")
+    (renumbered,) = one_row(connection, "SELECT count(*) FROM kept WHERE renumbered")
     return Counter(total=total, kept=keys if identity == "key" else total, renumbered=renumbered)
 
 
-def _send(connection: duckdb.DuckDBPyConnection, kept: str, same: str) -> Counter[str]:
-    """Choose those that the memory does not hold."""
-    connection.execute(f"CREATE OR REPLACE TABLE sent AS SELECT k.position, k.key FROM {kept} k {same}")
-    sent, changed = _row(
-        connection, "SELECT (SELECT count(*) FROM sent), (SELECT count(*) FROM living SEMI JOIN sent USING (key))"
-    )
-    return Counter(sent=sent, changed=changed)
+_NEW: Final = "(FROM sent ANTI JOIN refused USING (key, content))"
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    connection.execute(f"COPY ({query}) TO {_quoted(path)} (FORMAT parquet)")
+    connection.execute(f"COPY ({query}) TO {quoted(path)} (FORMAT parquet)")
 
 
 _ROWS_AT_ONCE: Final = 16_000_000  # of the plan and the memory together; what fits into that memory
@@ -214,21 +256,21 @@ def find_removed(staged: Path, present: Path, memory: Sequence[Path], found: Pat
         subject: SQL that gives a subject from `ids`. A company may have many keys, one with each user; as long as one
             of its rows is there, none of them counts as removed.
     """
-    with _connection(found.parent) as connection:
+    with own_database(found.parent) as connection:
         _show_staged(connection, staged)
         _remember(connection, memory)
         connection.execute(f"CREATE VIEW present AS SELECT CAST(subject AS UUID) AS subject "
-                           f"FROM read_parquet({_quoted(present)})")  # fmt: skip
+                           f"FROM read_parquet({quoted(present)})")  # fmt: skip
         connection.execute(
             "CREATE TABLE missing AS SELECT part, row FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
         )
         connection.execute("CREATE TABLE candidates AS SELECT key, ids FROM parts SEMI JOIN missing USING (part, row)")
-        (rows,) = _row(
+        (rows,) = one_row(
             connection,
             f"COPY (SELECT CAST(key AS BLOB) AS key, ids FROM candidates c ANTI JOIN present p "
-            f"ON CAST({subject} AS UUID) = p.subject ORDER BY c.key) TO {_quoted(found)} (FORMAT parquet)",
+            f"ON CAST({subject} AS UUID) = p.subject ORDER BY c.key) TO {quoted(found)} (FORMAT parquet)",
         )
-        known, known_ids = _row(connection, "SELECT count(*), count(ids) FROM living")
+        known, known_ids = one_row(connection, "SELECT count(*), count(ids) FROM living")
     return Removed(Counts(removed=rows), known_ids, known - known_ids)
 
 
@@ -236,7 +278,7 @@ def _show_staged(connection: duckdb.DuckDBPyConnection, staged: Path, keys: str 
     """Show the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer to 16 bytes."""
     connection.execute(
         "CREATE OR REPLACE VIEW staged AS FROM (SELECT file_row_number AS position, CAST(key AS UUID) AS key, "
-        f"CAST(content AS UUID) AS content FROM read_parquet({_quoted(staged)}, file_row_number = true)) WHERE {keys}"
+        f"CAST(content AS UUID) AS content FROM read_parquet({quoted(staged)}, file_row_number = true)) WHERE {keys}"
     )
 
 
@@ -247,7 +289,7 @@ def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path], key
         connection.execute(
             f"CREATE OR REPLACE VIEW part{number} AS FROM (SELECT CAST(key AS UUID) AS key, "
             f"CAST(content AS UUID) AS content, {ids} AS ids, {number} AS part, file_row_number AS row "
-            f"FROM read_parquet({_quoted(path)}, file_row_number = true)) WHERE {keys}"
+            f"FROM read_parquet({quoted(path)}, file_row_number = true)) WHERE {keys}"
         )
     parts = [f"FROM part{number}" for number in range(len(memory))]
     # The newest part that names a key speaks for it, also when it says "claimed" (null).
@@ -310,40 +352,5 @@ def merge(parts: Sequence[Path], merged: Path) -> int:
             _remember(connection, parts, keys)
             yield from (batch.cast(schema) for batch in connection.sql(query).to_arrow_reader(_BATCH_ROWS))
 
-    with _connection(merged.parent) as connection:
+    with own_database(merged.parent) as connection:
         return write_part(merged, batches(connection), schema)
-
-
-@contextmanager
-def _connection(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a database of its own.
-
-    Raises:
-        OSError: the disk refuses.
-    """
-    connection = duckdb.connect(
-        config={
-            "memory_limit": _MEMORY,
-            "threads": _THREADS,
-            "temp_directory": str(temporary / "spill"),
-            "preserve_insertion_order": "false",
-        }
-    )
-    with connection:
-        # The right side of a join goes into the hash table, as it is written: the left one may hold ids.
-        connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-        connection.execute("SET enable_progress_bar = false")  # a notebook would show it
-        try:
-            yield connection
-        except duckdb.IOException as error:
-            raise OSError(str(error).splitlines()[0]) from None
-
-
-def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
-    row = connection.execute(query).fetchone()
-    assert row is not None  # noqa: S101  # an aggregate has one row
-    return tuple(row)
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

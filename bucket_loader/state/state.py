@@ -102,6 +102,23 @@ class State:
         """
         return [self._as_written(stream, file) for file in self.ledger.parts().get(stream, [])]
 
+    def refusals(self) -> dict[str, Path]:
+        """Return the file of what the API has refused of each stream, fetched where this disk lacks it.
+
+        Raises:
+            StateError: one is missing, or is not what was written.
+        """
+        return {stream: self._as_written(stream, file) for stream, file in self.ledger.refusals().items()}
+
+    def refusals_of(self, stream: str) -> Path | None:
+        """Return the file of what the API has refused of a stream; None where that is nothing.
+
+        Raises:
+            StateError: it is missing, or is not what was written.
+        """
+        file = self.ledger.refusals().get(stream)
+        return self._as_written(stream, file) if file is not None else None
+
     def _as_written(self, stream: str, file: SnapshotFile) -> Path:
         """Return a file of memory that is what the ledger has noted; with a store, of its copy there."""
         path = self.layout.snapshot(file.file)
@@ -124,9 +141,9 @@ class State:
 
     def unsound_memory(self) -> list[str]:
         """Read all that is remembered, on this disk and in the store; return which files are not what was written."""
-        named = [(stream, file) for stream, files in self.ledger.parts().items() for file in files]
+        named = [(stream, file) for stream, files in self.ledger.files().items() for file in files]
         found = [(stream, file) for stream, file in named if not self._is_sound(file)]
-        left = self.ledger.parts()  # a run may have merged some meanwhile
+        left = self.ledger.files()  # a run may have merged some meanwhile
         return [f"{file.file} of stream {stream!r}" for stream, file in found if file in left.get(stream, [])]
 
     def _is_sound(self, file: SnapshotFile) -> bool:

@@ -168,7 +168,7 @@ def test_selecting_keeps_the_chosen_with_their_final_keys(tmp_path_factory, size
         final_keys = [hashed(f"final{position}") for position in chosen]
         positions = pa.table({"position": pa.array(chosen, pa.int64()), "key": pa.array(final_keys, pa.binary())})
         pq.write_table(positions, folder / "selected", row_group_size=3)
-        plans.select(folder / "staged", folder / "selected", folder / "final")
+        plans.assemble(folder / "final", [plans.Piece(folder / "staged", folder / "selected")])
     staged, final = pq.read_table(folder / "staged"), pq.read_table(folder / "final")
 
     assert final["key"].to_pylist() == final_keys

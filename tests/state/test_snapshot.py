@@ -73,7 +73,9 @@ def found(folder, rows, memory, mode, identity):
     """Let the loader decide the same."""
     parts = [part_file(folder / f"part-{number}.parquet", part) for number, part in enumerate(memory)]
     staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
-    result = snapshot.compare(staged, parts, folder / "selected.parquet", mode=SYNCS[mode], identity=identity)
+    result = snapshot.compare(
+        staged, snapshot.Known(parts), folder / "selected.parquet", mode=SYNCS[mode], identity=identity
+    )
     table = pq.read_table(folder / "selected.parquet")
     assert result.counts.pending == len(table)
     return {
@@ -135,8 +137,8 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
     for mode in ("changes", "append"):
         (folder / mode).mkdir()
         staged = staged_file(folder / mode / "staged.parquet", rows)
-        several = snapshot.compare(staged, parts, folder / mode / "a", mode=SYNCS[mode], identity="key")
-        one = snapshot.compare(staged, [merged], folder / mode / "b", mode=SYNCS[mode], identity="key")
+        several = snapshot.compare(staged, snapshot.Known(parts), folder / mode / "a", mode=SYNCS[mode], identity="key")
+        one = snapshot.compare(staged, snapshot.Known([merged]), folder / mode / "b", mode=SYNCS[mode], identity="key")
         assert pq.read_table(folder / mode / "a") == pq.read_table(folder / mode / "b")
         assert several == one
 
@@ -182,7 +184,7 @@ def test_many_rows_in_odd_groups(tmp_path):
     """Positions are places in the file, however it is cut into groups, and selected ones ascend."""
     rows = [(hashed(number % 20_000), hashed(number)) for number in range(50_001)]
     staged = staged_file(tmp_path / "staged.parquet", rows, row_group_size=1_237)
-    result = snapshot.compare(staged, [], tmp_path / "selected", mode=CHANGES, identity="key")
+    result = snapshot.compare(staged, snapshot.Known(), tmp_path / "selected", mode=CHANGES, identity="key")
 
     assert pq.read_table(tmp_path / "selected")["position"].to_pylist() == list(range(30_001, 50_001))
     assert result.counts.superseded == 30_001

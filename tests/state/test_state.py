@@ -354,3 +354,17 @@ def test_a_second_copy_waits_as_long_as_it_is_told(workplace):
 
     assert codes == [75, 75]
     assert workplace.run("--wait-for-lock", "20s").exit_code == 0
+
+
+def test_what_was_refused_is_remembered_in_the_store(pod, emulator, s3):
+    """A worker on a new disk knows it; a copy there that is not what was written stops the run."""
+    emulator.faults({"kind": "poison", "match": '"u7"', "status": 400})
+    assert pod.run().exit_code == 3
+    result = pod.run()
+    (stored,) = [path for path in objects(s3, pod, "snapshots/") if path.endswith("-refused.parquet")]
+
+    assert (result.summary["streams"]["events"]["refused_before"], result.exit_code) == (1, 3)
+    assert json.loads(pod.command("audit", result.summary["run"], "--json").stdout)["sound"]
+    with s3.files.open_output_stream(stored) as stream:
+        stream.write(b"something else")
+    assert pod.run().exit_code == 2

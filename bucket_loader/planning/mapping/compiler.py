@@ -29,6 +29,7 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
     record_bytes_max: int,
     api: Api = "front",
     hash_key: bytes | None = None,
+    hashed: bool = False,
 ) -> Mapping:
     """Compile a stream's fields against a source's columns.
 
@@ -39,11 +40,12 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
         record_bytes_max: bytes of UTF-8 that one record may have (a chunk's, less its brackets).
         api: the one that the records are for.
         hash_key: what `hash: hmac` is keyed with.
+        hashed: whether a stream that remembers nothing has to hash its records as well.
 
     Raises:
         UsageError: columns are missing (all are named), or a value has no form (all are named).
     """
-    return _compiled(MappingSpec(stream, schema, as_of, api), record_bytes_max, hash_key)
+    return _compiled(MappingSpec(stream, schema, as_of, api, hashed), record_bytes_max, hash_key)
 
 
 def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) -> Mapping:

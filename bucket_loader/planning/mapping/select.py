@@ -61,8 +61,8 @@ class Select:
 
     @property
     def _compares(self) -> bool:
-        """Whether anybody asks what a record holds, besides whose it is: the comparison, or a receipt."""
-        return self.spec.stream.mode.remembers
+        """Whether anybody asks what a record holds, besides whose it is: the comparison, a receipt, the refusals."""
+        return self.spec.stream.mode.remembers or self.spec.hashed
 
     @property
     def _is_content(self) -> bool:

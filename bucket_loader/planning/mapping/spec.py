@@ -19,12 +19,14 @@ class MappingSpec:
         schema: the source's columns.
         as_of: the run's time.
         api: the one that the records are for.
+        hashed: whether a stream that remembers nothing has to hash its records as well.
     """
 
     stream: Stream
     schema: pa.Schema
     as_of: datetime
     api: Api
+    hashed: bool = False
 
     @cached_property
     def rules(self) -> dict[str, FieldRule]:

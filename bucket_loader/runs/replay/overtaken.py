@@ -85,5 +85,5 @@ def select_records(source: Path, sequences: Sequence[int], keys: pa.Array, final
     """Write the records of a plan that stand at some sequences as a plan's file of their own."""
     selected = final.with_suffix(".selected")
     pq.write_table(pa.table([pa.array(sequences, pa.int64()), keys], schema=_SELECTED), selected)
-    plan_file.select(source, selected, final)
+    plan_file.assemble(final, [plan_file.Piece(source, selected)])
     selected.unlink()

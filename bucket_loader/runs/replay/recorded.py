@@ -81,6 +81,8 @@ def _recorded_stream(
         known_ids=0,
         without_ids=0,
         nameless=0,
+        refused=0,
+        known_refused=None,
         file=final.name,
         digest=file_digest(final),
     )

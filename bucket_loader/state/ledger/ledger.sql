@@ -77,6 +77,15 @@ CREATE TABLE IF NOT EXISTS memory (
     PRIMARY KEY (stream, number)
 ) WITHOUT ROWID;
 
+-- What the API has refused of a stream: a file each, written anew.
+CREATE TABLE IF NOT EXISTS refused (
+    stream  TEXT PRIMARY KEY,
+    file    TEXT NOT NULL,
+    rows    INTEGER NOT NULL,
+    run     TEXT NOT NULL,
+    digest  TEXT                                     -- sha256 of the file
+) WITHOUT ROWID;
+
 -- Up to where a stream has read its source; moved when its plan is settled and nothing of it is left unsent.
 CREATE TABLE IF NOT EXISTS cursor (
     stream  TEXT PRIMARY KEY,

@@ -11,6 +11,10 @@ _ADD_PART = """
     INSERT INTO memory (stream, number, file, rows, run, digest)
     SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ? FROM memory WHERE stream = ?
 """
+_REFUSED = """
+    INSERT INTO refused VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE
+    SET file = excluded.file, rows = excluded.rows, run = excluded.run, digest = excluded.digest
+"""
 _MARK = (
     "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (stream) DO UPDATE SET mark = excluded.mark, run = excluded.run"
 )
@@ -59,6 +63,18 @@ class Memory:
             found.setdefault(str(stream), []).append(SnapshotFile(*part))
         return found
 
+    def refusals(self) -> dict[str, SnapshotFile]:
+        """Return the file of what the API has refused of each stream; none where it is nothing."""
+        rows = self._query("SELECT stream, file, rows, digest FROM refused")
+        return {str(stream): SnapshotFile(*file) for stream, *file in rows}
+
+    def files(self) -> dict[str, list[SnapshotFile]]:
+        """Return all files in which something is remembered of each stream."""
+        found = self.parts()
+        for stream, file in self.refusals().items():
+            found.setdefault(stream, []).append(file)
+        return found
+
     def cursors(self) -> dict[str, str]:
         """Return each stream's high-water mark, as it is spelt."""
         return {str(stream): str(mark) for stream, mark in self._query("SELECT stream, mark FROM cursor")}
@@ -73,6 +89,7 @@ class Memory:
     def settle(  # noqa: PLR0913  # what moves, moves in one commit
         self, run: str, position: int, *, stream: str, part: SnapshotFile | tuple[str, int] | None,
         mark: str | None = None, loaded: Sequence[LoadedFile] = (), sent: str | None = None,
+        refused: SnapshotFile | None = None,
     ) -> None:  # fmt: skip
         """Commit that a stream's memory holds what this run delivered.
 
@@ -84,6 +101,8 @@ class Memory:
             mark: the new high-water mark, where it moves.
             loaded: files that are not to be loaded again.
             sent: the digest of what was delivered; None for nothing.
+            refused: the new file of what was refused, without rows where that is nothing any more; None where it is
+                as it was.
         """
         statements: list[Statement] = [
             ("UPDATE stream SET settled = 1, sent = ? WHERE run = ? AND position = ?", (sent, run, position))
@@ -98,6 +117,10 @@ class Memory:
         if part is not None:
             file, rows, digest = SnapshotFile(*part)
             statements.append((_ADD_PART, (stream, file, rows, run, digest, stream)))
+        if refused is not None and refused.rows:
+            statements.append((_REFUSED, (stream, refused.file, refused.rows, run, refused.digest)))
+        elif refused is not None:
+            statements.append(("DELETE FROM refused WHERE stream = ?", (stream,)))
         self._write(statements)
 
     def replace_memory(

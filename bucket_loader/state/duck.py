@@ -1,0 +1,48 @@
+"""A DuckDB of its own for what joins hashes: little memory, and errors of its disk as the disk's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+_MEMORY: Final = "256MB"
+_THREADS: Final = 2  # each needs its share of that memory
+
+
+@contextmanager
+def own_database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database that is thrown away; where it needs room, it takes a folder beside what it writes.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    connection = duckdb.connect(
+        config={
+            "memory_limit": _MEMORY,
+            "threads": _THREADS,
+            "temp_directory": str(temporary / "spill"),
+            "preserve_insertion_order": "false",
+        }
+    )
+    with connection:
+        # The right side of a join goes into the hash table, as it is written: the left one may hold ids.
+        connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+        connection.execute("SET enable_progress_bar = false")  # a notebook would show it
+        try:
+            yield connection
+        except duckdb.IOException as error:
+            raise OSError(str(error).splitlines()[0]) from None
+
+
+def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    """Return the numbers of a query that has one row."""
+    row = connection.execute(query).fetchone()
+    assert row is not None  # noqa: S101  # an aggregate has one row
+    return tuple(row)
+
+
+def quoted(path: Path) -> str:
+    """Return a path as SQL spells it."""
+    return "'" + str(path).replace("'", "''") + "'"
