@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 .PHONY: help demo test test-all test-newest newest environments airflow clients check lint types format simulation \
 	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
-	constraints clean
+	values constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
@@ -19,6 +19,7 @@ help:
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
+	@echo "make values       random tables of every type through every source (SEEDS=500)"
 	@echo "make kills        kill -9 a thousand times (KILLS=1000); docs/rehearsals.md has the others:"
 	@echo "                  cursorkills, pgkills, week, copies, syscalls, ...; 'make rehearsals' does them all"
 	@echo "make bench        the loader beside its peers, as ratios in one run (BENCH='--rounds 1' for options)"
@@ -143,6 +144,9 @@ bench: $(READY)
 simulation: $(READY)
 	@$(BIN)/python tests/simulation/simulate.py --seeds $(or $(SEEDS),50000)
 	@$(BIN)/python tests/simulation/simulate.py --mistakes
+
+values: $(READY)
+	@$(BIN)/python tests/sources/agree.py --seeds $(or $(SEEDS),500)
 
 # It adds and removes; `make constraints UPGRADE=1` takes the newest of everything.
 constraints: $(BIN)/uv

@@ -23,8 +23,8 @@ _CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": False,
 }
 
-# Numbers of more digits than a decimal has, whose digits a number of JSON keeps.
-_DIGITS: Final = frozenset({"UHUGEINT", "BIGNUM"})
+# What comes as text that is JSON: documents, and numbers of more digits than a decimal has.
+_JSON: Final = frozenset({"JSON", "UHUGEINT", "BIGNUM"})
 # What Arrow would get as something else: too small a number, bytes, or a time of day without its zone.
 _NOT_CARRIED: Final = frozenset({"UHUGEINT", "BIGNUM", "BIT", "TIME WITH TIME ZONE"})
 # And a span of time, whose microseconds Arrow counts as nanoseconds: beyond 292 years they would become others.
@@ -109,32 +109,32 @@ def _at_the_seam(relation: "duckdb.DuckDBPyRelation", origin: str) -> "pa.Schema
     import pyarrow as pa
 
     given = plain_schema(_carried(relation).limit(0).to_arrow_reader(1).schema, origin)
-    pairs = zip(relation.types, given.types, strict=True)
-    kinds = [pa.json_() if str(of) == "JSON" else _with_digits(of, kind) for of, kind in pairs]
+    kinds = map(_with_json, relation.types, given.types)
     fields = map(pa.field, given.names, kinds)
     return pa.schema([_marked(field, of) for field, of in zip(fields, relation.types, strict=True)])
 
 
 def _marked(field: "pa.Field", of: "DuckDBPyType") -> "pa.Field":
     """Mark a column in which some values came as others before."""
-    return in_form(field, 2) if any(_holds(child, _NOT_CARRIED | {"TIME_NS"}) for child in _children(of)) else field
+    anew = _NOT_CARRIED | {"TIME_NS", "JSON"}
+    return in_form(field, 2) if any(_holds(child, anew) for child in _children(of)) else field
 
 
-def _with_digits(of: "DuckDBPyType", kind: "pa.DataType") -> "pa.DataType":
-    """Return a column's Arrow type with JSON numbers in the place of those of too many digits, at whatever depth."""
+def _with_json(of: "DuckDBPyType", kind: "pa.DataType") -> "pa.DataType":
+    """Return a column's Arrow type with JSON in the place of its text, at whatever depth."""
     import pyarrow as pa
 
-    if str(of) in _DIGITS:
+    if str(of) in _JSON:
         return pa.json_()
-    if not _holds(of, _DIGITS):
+    if not _holds(of, _JSON):
         return kind
     inner = _children(of)
     if of.id == "struct":
         pairs = zip(kind, inner, strict=True)
-        return pa.struct([field.with_type(_with_digits(child, field.type)) for field, child in pairs])
+        return pa.struct([field.with_type(_with_json(child, field.type)) for field, child in pairs])
     if of.id == "map":
-        return pa.map_(kind.key_type, _with_digits(inner[1], kind.item_type))
-    return pa.list_(_with_digits(inner[0], kind.field(0).type))
+        return pa.map_(_with_json(inner[0], kind.key_type), _with_json(inner[1], kind.item_type))
+    return pa.list_(_with_json(inner[0], kind.field(0).type))
 
 
 def _carried(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":

@@ -74,6 +74,21 @@ def test_damaged(tmp_path):
             assert pa.Table.from_batches([batch.data]).combine_chunks().nbytes >= 0
 
 
+def test_the_end_of_a_day_is_a_time_and_what_is_beyond_it_is_none(tmp_path):
+    """24:00:00 is read, alone and inside of a value; a file with a later one is damaged."""
+    for count, is_read in ((86_400, True), (86_401, False), (-1, False)):
+        times = pa.array([5, count], pa.int32()).view(pa.time32("s"))
+        written(
+            tmp_path, pa.table({"t": times, "s": pa.StructArray.from_arrays([times, pa.array([[1], [2]])], ["t", "l"])})
+        )
+        if is_read:
+            found = Read(arrow_source(tmp_path, "a.arrow")).column("s")
+            assert found == [{"t": "00:00:05", "l": [1]}, {"t": "24:00:00", "l": [2]}]
+        else:
+            with pytest.raises(SourceError, match="not a sound Arrow file"):
+                list(arrow_source(tmp_path, "a.arrow").read().batches)
+
+
 def test_repeated_and_other_columns(tmp_path):
     """A name that repeats, and files whose columns differ, are refused before any row."""
     written(tmp_path, pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]))

@@ -289,3 +289,11 @@ def test_an_infinite_decimal_rejects_its_row(source):
 
     assert batch.data["a"].to_pylist() == [decimal.Decimal(1)]
     assert [one.reasons[0].code for one in batch.unread] == ["infinity"]
+
+
+def test_text_that_is_no_utf8_in_a_column_of_arrow_is_handed_on(source):
+    """The mapping rejects its row; to look at the column is no traceback."""
+    sick = pa.array([b"ok", b"\xed\xb2\x80"], pa.binary()).cast(pa.string(), safe=False)
+    (batch,) = source(pd.DataFrame({"a": pd.Series(pd.arrays.ArrowExtensionArray(sick))})).read().batches
+
+    assert batch.data.num_rows == 2

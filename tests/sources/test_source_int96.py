@@ -60,8 +60,20 @@ def test_a_column_keeps_its_nanoseconds_where_they_hold_all_of_it(tmp_path):
     assert both.column("at") == [NEAR, FAR[0]]
 
 
+def test_a_moment_beyond_nanoseconds_beside_json(tmp_path):
+    """What stands beside it in a struct is read as it is."""
+    documents = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"n": 1}', "[2]"]))
+    moments = pa.array([FAR[0], FAR[-1]], pa.timestamp("us"))
+    table = pa.table({"s": pa.StructArray.from_arrays([documents, moments], ["doc", "at"])})
+    pq.write_table(table, tmp_path / "t.parquet", use_deprecated_int96_timestamps=True)
+
+    found = Read(parquet_source(tmp_path, "t.parquet")).column("s")
+
+    assert found == [{"doc": '{"n": 1}', "at": FAR[0]}, {"doc": "[2]", "at": FAR[-1]}]
+
+
 def test_a_moment_beyond_microseconds(tmp_path):
-    """It is read as milliseconds, and rejected like any year beyond 9998; its neighbours arrive."""
+    """It is read as milliseconds, and rejected like any year beyond 9999; its neighbours arrive."""
     seconds = pa.array([400_000 * 31_556_952, 0], pa.timestamp("s"))
     table = pa.table({"user_id": ["a", "b"], "at": seconds.cast(pa.timestamp("ms"))})
     pq.write_table(table, tmp_path / "t.parquet", use_deprecated_int96_timestamps=True)

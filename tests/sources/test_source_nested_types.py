@@ -2,13 +2,19 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from source_helpers import query_source
 
+from bucket_loader.config.sources import FrameSource
 from bucket_loader.model.forms import form_of
 from bucket_loader.planning.mapping import nested
 from bucket_loader.sources import duck
+from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.registry import open_source
+from bucket_loader.sources.staged import stage
 from bucket_loader.sources.values.types import plain_table
 
 BIG = 2**128 - 1
@@ -33,6 +39,8 @@ def leaves(column):
         ("'12:34:56.123456789'::time_ns", "12:34:56.123456789"),
         ("'24:00:00'::time", "24:00:00"),
         ("'01:02:03.5'::time", "01:02:03.5"),
+        ("'1.10'::json", 1.1),
+        ("""'"00123"'::json""", "00123"),
     ],
 )
 @pytest.mark.parametrize(
@@ -86,6 +94,32 @@ def test_an_interval_of_duckdb_of_any_length(interval, expected, around, name):
     assert batch.data.column("b").to_pylist() == [expected, None]
     assert batch.data.column("a").null_count == 1
     assert [form_of(field) for field in batch.data.schema] == [1, 1]
+
+
+def test_json_inside_of_a_value_is_flattened_as_it_is_alone():
+    """Whatever the depth, and as a key of a map it is the text that it spells."""
+    with duck.connected() as connection:
+        documents = """[json('{"n": [1.10, null], "t": {"b": true}}')]"""
+        keys = """map {json('"k"'): json('[]'), json('7'): json('8')}"""
+        made = f"{{'x': {documents}, 'm': {keys}}}"
+        (batch,) = duck.batches(connection.sql(f"SELECT {made} AS a"), "q")
+
+    assert leaves(batch.data.column("a")) == {"a.x.0.n.0": 1.1, "a.x.0.t.b": True, "a.m.7": 8}
+    assert form_of(batch.data.schema.field("a")) == 2
+
+
+def test_decimals_of_more_than_38_digits_inside_of_a_value_keep_their_digits_through_a_query(tmp_path):
+    """DuckDB would read them from the kept file as doubles."""
+    digits = "12345678901234567890123456789012345678901.5"
+    table = pa.table(
+        {"id": ["a"], "a": pa.array([[{"d": Decimal(digits)}]], pa.list_(pa.struct({"d": pa.decimal256(50, 2)})))}
+    )
+    source = open_source(FrameSource(frame=table), SourceContext(tmp_path))
+    kept = stage(source.read(), tmp_path / "kept.parquet", fingerprint="")
+
+    for reading in (source.read(), query_source(tmp_path, "select * from kept", {"kept": kept.path}).read()):
+        (batch,) = reading.batches
+        assert leaves(batch.data.column("a")) == {"a.0.d": digits}
 
 
 @pytest.mark.parametrize("zone", ["+0530", "utc", "Z", "+05:30", "Europe/Oslo", "Made/Up"])

@@ -223,6 +223,8 @@ def _legible(column: pa.Array) -> pa.Array:
     try:
         column.to_pylist()
     except (OverflowError, ValueError):
+        if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+            column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # Arrow does not know every zone (`utc`)
         if pa.types.is_temporal(column.type):
             return column.cast(pa.string())
         is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)

@@ -57,6 +57,10 @@ def _has_local_times_inside(formed: Formed) -> bool:
     return pa.types.is_nested(formed.field.type) and nested.has_local_times(formed.field.type)
 
 
+def _has_float_keys(formed: Formed) -> bool:
+    return formed.field is not None and nested.has_float_keys(formed.field.type)
+
+
 def _is_read_anew(formed: Formed) -> bool:
     return any(form_of(field) > 1 for field in (formed.field, *formed.beneath))
 
@@ -74,6 +78,7 @@ CHANGED: Final = (
     ChangedForm(2, "`%Z` reads an abbreviation as one offset", _has_zone_words),
     ChangedForm(2, "nested times are read by the zones of all other times", _has_local_times_inside),
     ChangedForm(2, "`null_values:` knows a time in every spelling", _has_null_times),
+    ChangedForm(2, "floats that are keys of maps have their shortest digits", _has_float_keys),
     ChangedForm(2, "the source reads the values of a column in a new way", _is_read_anew),
 )
 

@@ -17,7 +17,7 @@ class LocalTimes:
 
     def __init__(self, timezone: str, dst: str | None) -> None:
         self._statement = f"SELECT l, {to_utc('l', timezone, dst)} FROM times"
-        self._known: dict[datetime, datetime | None] = {}
+        self._known: dict[datetime, datetime | str | None] = {}
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -31,7 +31,7 @@ class LocalTimes:
         """Return a local time in UTC.
 
         Raises:
-            NoFormError: it does not exist, or exists twice and `dst` does not decide.
+            NoFormError: it does not exist, or exists twice and `dst` does not decide; or it is beyond the year 9999.
         """
         value = _plain(value)
         if value not in self._known:
@@ -39,9 +39,11 @@ class LocalTimes:
         moment = self._known[value]
         if moment is None:
             raise NoFormError("holds a local time that does not exist or exists twice (clock change)")
+        if not isinstance(moment, datetime):  # DuckDB hands over as text what Python cannot hold
+            raise NoFormError("holds a time whose year is not between 1000 and 9999")
         return moment.replace(tzinfo=UTC)
 
-    def _moved(self, values: set[datetime]) -> dict[datetime, datetime | None]:
+    def _moved(self, values: set[datetime]) -> dict[datetime, datetime | str | None]:
         if not values:
             return {}
         times = self._connection.from_arrow(pa.table({"l": pa.array(list(values), pa.timestamp("us"))}))
@@ -56,7 +58,7 @@ def _plain(value: datetime) -> datetime:
 
 
 def _local_times(value: object) -> Iterator[datetime]:
-    """Return the times without a zone in a nested value; the keys of maps are none."""
+    """Return the times without a zone in a nested value, also those that are keys of maps."""
     if isinstance(value, datetime) and value.tzinfo is None:
         yield value
     elif isinstance(value, Mapping):

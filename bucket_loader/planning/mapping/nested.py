@@ -46,21 +46,21 @@ class NoFormError(ValueError):
     """A nested value has no form on the wire; the row is rejected, the run goes on."""
 
 
-def flatten(name: str, value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
+def flatten(name: str, value: object, local: Local | None = None, depth: int = 0) -> Iterator[tuple[str, object]]:
     """Return the leaves of a value with their dotted names; an empty list or mapping has none.
 
     Raises:
-        NoFormError: it is nested deeper than `DEPTH_MAX`.
+        NoFormError: it is nested deeper than `DEPTH_MAX`, or a key has no form.
     """
     if depth > DEPTH_MAX:
         raise NoFormError("is nested too deeply")
     if isinstance(value, Mapping):
         for key, child in value.items():
-            yield from flatten(f"{name}.{_key(key)}", child, depth + 1)
+            yield from flatten(f"{name}.{_key(key, local)}", child, local, depth + 1)
     elif isinstance(value, (list, tuple)):
         pairs = _map_entries(value)
         for key, child in pairs if pairs is not None else enumerate(value):
-            yield from flatten(f"{name}.{_key(key)}", child, depth + 1)
+            yield from flatten(f"{name}.{_key(key, local)}", child, local, depth + 1)
     else:
         yield name, value
 
@@ -70,8 +70,8 @@ def _map_entries(value: list[Any] | tuple[Any, ...]) -> list[tuple[Any, Any]] | 
     return list(value) if value and all(isinstance(item, tuple) and len(item) == 2 for item in value) else None  # noqa: PLR2004
 
 
-def _key(key: object) -> str:
-    return key if isinstance(key, str) else spell(key).strip('"')
+def _key(key: object, local: Local | None) -> str:
+    return key if isinstance(key, str) else spell(key, local).strip('"')
 
 
 def spell(value: object, local: Local | None = None) -> str:  # noqa: C901  # a table of types
@@ -150,13 +150,13 @@ def _datetime(value: datetime, local: Local | None) -> str:
     try:
         moment = _believable(local(value) if value.tzinfo is None and local is not None else value.astimezone(UTC))
     except OverflowError:
-        raise NoFormError(f"holds a time whose year is not between {YEAR_MIN} and 9998") from None
+        raise NoFormError(f"holds a time whose year is not between {YEAR_MIN} and 9999") from None
     return f'"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"'
 
 
 def _believable(value: _Date) -> _Date:
     if value.year < YEAR_MIN:
-        raise NoFormError(f"holds a time whose year is less than {YEAR_MIN}")
+        raise NoFormError(f"holds a time whose year is not between {YEAR_MIN} and 9999")
     return value
 
 
@@ -165,6 +165,13 @@ def has_local_times(kind: pa.DataType) -> bool:
     if pa.types.is_timestamp(kind):
         return kind.tz is None
     return any(has_local_times(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def has_float_keys(kind: pa.DataType) -> bool:
+    """Whether a type holds maps whose keys are floats of 32 bits."""
+    if pa.types.is_map(kind) and pa.types.is_float32(kind.key_type):
+        return True
+    return any(has_float_keys(kind.field(index).type) for index in range(kind.num_fields))
 
 
 def python_values(column: pa.Array) -> list[object]:
@@ -181,7 +188,7 @@ def _python_value(scalar: pa.Scalar) -> object:
     try:
         value: object = scalar.as_py()
     except (OverflowError, ValueError):
-        return NoFormError("holds a time or date beyond the year 9999")
+        return NoFormError("holds a time or date whose year is not between 1000 and 9999")
     return value
 
 
@@ -202,7 +209,7 @@ def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value 
     if pa.types.is_struct(kind):
         return {name: _shortest(child, kind.field(name).type) for name, child in value.items()}
     if pa.types.is_map(kind):
-        return [(key, _shortest(child, kind.item_type)) for key, child in value]
+        return [(_shortest(key, kind.key_type), _shortest(child, kind.item_type)) for key, child in value]
     if pa.types.is_nested(kind) and kind.num_fields == 1:
         return [_shortest(child, kind.field(0).type) for child in value]
     return value
@@ -260,7 +267,7 @@ def fragment(
         NoFormError: a leaf has no form, or there are too many.
     """
     members: dict[str, str] = {}
-    for dotted, leaf in flatten(name, value):
+    for dotted, leaf in flatten(name, value, local):
         if leaf is None and not send_nulls:
             continue
         if taken(dotted):

@@ -10,6 +10,7 @@ from bucket_loader.sources.base import counted
 from bucket_loader.sources.files.columns import common_schema, with_added, with_added_names
 from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.listing import Files
+from bucket_loader.sources.values import times_of_day
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _FILE_MAGIC: Final = b"ARROW1"
 _OLD_FEATHER: Final = b"FEA1"
 # What a writer puts behind the last batch of a stream. Readers do without it, and so take a short stream for a whole.
 _END_OF_STREAM: Final = b"\xff\xff\xff\xff\0\0\0\0"
+# What Arrow says of a value, and not of where the values are.
+_OF_A_VALUE: Final = ("UTF8", "is not within the acceptable range")
 
 
 class ArrowFiles(Files):
@@ -45,16 +48,33 @@ def _rows(file: InputFile, schema: "pa.Schema") -> Iterator[InputBatch]:
 
 def _validated(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     """Hold every offset and length against the data: Arrow takes them as they are written, wherever they lead."""
+    for column in batch.columns:
+        _validate(column)
+    return batch
+
+
+def _validate(column: "pa.Array") -> None:
     import pyarrow as pa
 
-    for column in batch.columns:
-        try:
-            column.validate(full=True)
-        except pa.ArrowInvalid as error:
-            # Offsets come first. Text that is not UTF-8 concerns its row alone, and is refused with it.
-            if "UTF8" not in str(error):
-                raise
-    return batch
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        # Its own offsets come first. Text that is not UTF-8 concerns its row alone, and 24:00:00 is a time of day.
+        of_a_value = any(words in str(error) for words in _OF_A_VALUE)
+        if not of_a_value or (pa.types.is_time(column.type) and not times_of_day.are_within_a_day(column)):
+            raise
+        for child in _children(column):  # those behind the first such value have not been looked at
+            _validate(child)
+
+
+def _children(column: "pa.Array") -> "list[pa.Array]":
+    from pyarrow import types
+
+    if types.is_struct(column.type):
+        return [column.field(place) for place in range(column.type.num_fields)]
+    if types.is_map(column.type):
+        return [column.keys, column.items]
+    return [column.values] if types.is_nested(column.type) or types.is_run_end_encoded(column.type) else []
 
 
 @contextmanager

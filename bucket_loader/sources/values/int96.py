@@ -87,7 +87,7 @@ class Moments:
 
         self.name = name
         self._batches = parquet.iter_batches(columns=[name])
-        self._left: pa.Array = pa.array([], parquet.schema_arrow.field(name).type)
+        self._left: pa.Array = pa.nulls(0, parquet.schema_arrow.field(name).type)
 
     def take(self, count: int) -> "pa.Array":
         """Return the next values."""

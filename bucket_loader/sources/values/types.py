@@ -23,18 +23,13 @@ def plain_type(kind: "pa.DataType") -> "pa.DataType":
     Dictionaries, views and runs hold the same values, durations are their text, a half float is a float with the same
     digits, and a decimal of more digits than can be computed with is a number of JSON.
     """
-    from pyarrow import types
-
-    return decimal_type(kind.precision, kind.scale) if types.is_decimal256(kind) else _inner_type(kind)
-
-
-def _inner_type(kind: "pa.DataType") -> "pa.DataType":
-    """Return the type of a value, which may stand inside another one: there a decimal has any number of digits."""
     import pyarrow as pa
     from pyarrow import types
 
+    if types.is_decimal256(kind):
+        return decimal_type(kind.precision, kind.scale)
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
-        return _inner_type(kind.value_type)
+        return plain_type(kind.value_type)
     if types.is_string_view(kind) or is_duration(kind):
         return pa.string()
     if types.is_binary_view(kind):
@@ -61,7 +56,7 @@ def _nested_type(kind: "pa.DataType") -> "pa.DataType":
         return pa.string()
     if types.is_timestamp(kind) and kind.tz is not None:
         return pa.timestamp(kind.unit, "UTC")
-    return _inner_type(kind)
+    return plain_type(kind)
 
 
 def _members(kind: "pa.DataType") -> "list[pa.Field]":
@@ -175,7 +170,7 @@ def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
         return column.storage.cast(kind)
     if isinstance(kind, pa.JsonType):
         return pa.ExtensionArray.from_storage(kind, column.cast(pa.string()))
-    if types.is_nested(column.type) and (_inner_type(column.type) != column.type or _holds_json(kind)):
+    if types.is_nested(column.type) and (plain_type(column.type) != column.type or _holds_json(kind)):
         return _rebuilt(column, kind)
     return column.cast(kind)
 

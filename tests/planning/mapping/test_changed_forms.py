@@ -24,6 +24,8 @@ LOCAL = pa.timestamp("us")
         (pa.field("a", pa.list_(LOCAL)), {}, {"timezone": "Europe/Oslo"}, True),
         (pa.field("a", pa.list_(LOCAL)), {}, {"timezone": "UTC"}, False),
         (pa.field("a", pa.list_(pa.timestamp("us", "UTC"))), {}, {"timezone": "Europe/Oslo"}, False),
+        (pa.field("a", pa.list_(pa.map_(pa.float32(), pa.string()))), {}, {}, True),
+        (pa.field("a", pa.map_(pa.float64(), pa.float32())), {}, {}, False),
     ],
     ids=str,
 )

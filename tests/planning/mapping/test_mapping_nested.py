@@ -111,6 +111,7 @@ def test_the_limits_of_nesting_are_exact():
         (pa.array([[0.1, 16777216.0]], pa.list_(pa.float32())), {"a.0": 0.1, "a.1": 16777216}),
         (pa.array([{"x": [{"y": 0.3}]}], pa.struct({"x": pa.list_(pa.struct({"y": pa.float32()}))})), {"a.x.0.y": 0.3}),
         (pa.array([[("k", 0.7)]], pa.map_(pa.string(), pa.float32())), {"a.k": 0.7}),
+        (pa.array([[(0.1, "x")]], pa.map_(pa.float32(), pa.string())), {"a.0.1": "x"}),
         (pa.array([{"x": float("nan"), "y": None}]), {}),
         (pa.array([{"x": float("inf")}]), ["nested"]),
         (pa.array([[b"x"]]), ["nested"]),
@@ -128,6 +129,15 @@ def test_the_limits_of_nesting_are_exact():
 def test_nested_columns_are_flattened(column, members):
     """Structs, lists and maps become dotted names; a leaf without a form rejects its row."""
     assert flat(column) == members
+
+
+def test_times_that_are_keys_of_a_map_are_read_in_the_zone_of_the_stream():
+    """A key has the form that the same value has anywhere else."""
+    noon = [[(dt.datetime(2024, 7, 1, 12), 1)]]  # noqa: DTZ001
+    columns = {"id": ["u"], "a": pa.array(noon, pa.map_(pa.timestamp("us"), pa.int64()))}
+    (text,) = mapped(columns, {"userId": "id", "attributes": "*"}, timezone="Europe/Oslo").records["record"].to_pylist()
+
+    assert json.loads(text)["attributes"] == {"a.2024-07-01T10:00:00.000Z": 1}
 
 
 def test_nanoseconds_inside_are_cut_downwards():

@@ -402,3 +402,9 @@ def test_a_nested_number_beyond_reason_has_no_form(value):
     """A few characters of JSON must not become a gigabyte of zeros."""
     with pytest.raises(NoFormError):
         nested.spell(value)
+
+
+@pytest.mark.parametrize("type_", ["number", "integer", "boolean", "string", "date", "timestamp"])
+def test_a_column_of_nothing_but_nulls_has_every_type(type_):
+    """A DataFrame or a Parquet file says nothing of what such a column would hold."""
+    assert attribute(pa.nulls(2), {"type": type_}) == [None, None]

@@ -35,6 +35,6 @@ def typed(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
 
 
 def _number(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
-    if of not in {"integer", "float", "decimal"}:
+    if of not in {"integer", "float", "decimal", "null"}:
         raise UsageError(f"{place}: a {of} cannot be read as a number", hint="use `sql:` to convert it")
     return natural(of, duckdb_type, spec, place)
