@@ -404,6 +404,16 @@ def test_a_moment_beyond_belief_rejects_its_row_alone(unit, zone):
         assert attribute(column, timezone="UTC")[3] == "!year"
 
 
+@pytest.mark.parametrize("zone", ["utc", "+0530", "Z", "Made/Up"])
+def test_a_rejected_row_is_shown_whatever_the_name_of_its_zone(zone):
+    """Neither Python nor Arrow knows these names; the row is a rejection, and no traceback."""
+    column = pa.array([0, 2**50], pa.timestamp("s", zone))
+    result = mapped({"id": ["", "b"], "a": column}, {"userId": "id", "attributes": "*"})
+
+    assert codes(result) == {1: ["blank"], 2: ["year"]}
+    assert result.rejections[0].row == {"id": "", "a": "1970-01-01 00:00:00Z"}
+
+
 @pytest.mark.parametrize(
     ("zone", "spelt"),
     [
