@@ -134,8 +134,23 @@ BATCH_BYTES_MAX = 16 * 1024 * 1024
 
 def row_as_json(batch: "pa.RecordBatch", index: int) -> dict[str, Any]:
     """Return one row as JSON can hold it, for a person to find it again: what JSON lacks is spelt as text."""
-    row: dict[str, Any] = batch.slice(index, 1).to_pylist()[0]
-    return {name: _plain(value) for name, value in row.items()}
+    row = batch.slice(index, 1)
+    return {name: _plain(_value(column)) for name, column in zip(row.schema.names, row.columns, strict=True)}
+
+
+def _value(column: "pa.Array") -> Any:  # noqa: ANN401  # any value of a row
+    """Return the one value of a column; in Arrow's spelling where Python has none: beyond 9999, in a zone `utc`."""
+    import pyarrow as pa
+
+    try:
+        return column[0].as_py()
+    except (OverflowError, ValueError):
+        if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+            column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # Arrow does not know every zone, either
+        if pa.types.is_temporal(column.type):
+            return column.cast(pa.string())[0].as_py()
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        return column.cast(pa.large_binary())[0].as_py() if is_text else "(cannot be shown)"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # any value of a row

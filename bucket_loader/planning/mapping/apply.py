@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -110,7 +109,9 @@ class Mapping:
 
     def _refused_text(self, batch: InputBatch, row: int, column: str) -> Rejection:
         reason = Reason("encoding", f"column {column!r} holds text that is not UTF-8", column)
-        return Rejection("map", Origin(batch.source, batch.ordinals[row].as_py()), (reason,), _row(batch.data, row))
+        return Rejection(
+            "map", Origin(batch.source, batch.ordinals[row].as_py()), (reason,), row_as_json(batch.data, row)
+        )
 
     def _input(self, data: pa.RecordBatch) -> tuple[list[pa.Array], dict[tuple[int, int], str]]:
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
@@ -175,7 +176,7 @@ class Mapping:
                 stage=stage,
                 origin=Origin(batch.source, batch.ordinals[row].as_py()),
                 reasons=tuple(self._reason(check, row, failures) for check in found),
-                row=_row(batch.data, row),
+                row=row_as_json(batch.data, row),
             )
 
     def _reason(self, check: Check, row: int, failures: dict[tuple[int, int], str]) -> Reason:
@@ -207,29 +208,6 @@ def _within_duckdb(column: pa.Array) -> pa.Array:
     numbers = pc.min_element_wise(pc.max_element_wise(column.cast(pa.int64()), -limit, skip_nulls=False), limit,
                                   skip_nulls=False)  # fmt: skip
     return numbers.cast(column.type)
-
-
-def _row(batch: pa.RecordBatch, index: int) -> dict[str, Any]:
-    """Return a rejected row; its times and dates as Arrow's text where Python's end before them (the year 9999)."""
-    try:
-        return row_as_json(batch, index)
-    except (OverflowError, ValueError):
-        row = batch.slice(index, 1)
-        columns = [_legible(column) for column in row.columns]
-        return row_as_json(pa.RecordBatch.from_arrays(columns, row.schema.names), 0)
-
-
-def _legible(column: pa.Array) -> pa.Array:
-    try:
-        column.to_pylist()
-    except (OverflowError, ValueError):
-        if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-            column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # Arrow does not know every zone (`utc`)
-        if pa.types.is_temporal(column.type):
-            return column.cast(pa.string())
-        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        return column.cast(pa.large_binary()) if is_text else pa.array(["(cannot be shown)"])
-    return column
 
 
 def _is_sound(column: pa.Array) -> bool:
