@@ -137,6 +137,18 @@ def test_cells_that_are_no_values(tmp_path, cell, code):
     assert read.unread[0].row["x"] in cell
 
 
+def test_rows_of_anchors_are_no_rows(tmp_path):
+    """The anchor of a control stands behind the rows, and has a `row` of another namespace."""
+    source = of_cells(tmp_path, text_cell("A2", "u1"))
+    anchor = '<controls><anchor xmlns:d="urn:d"><d:from><d:row>7</d:row></d:from></anchor></controls></worksheet>'
+    rewritten(
+        tmp_path / "a.xlsx",
+        lambda name, text: (name, text.replace("</worksheet>", anchor) if name.endswith("sheet1.xml") else text),
+    )
+
+    assert Read(source).rows == [{"id": "u1", "x": None}]
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -114,21 +114,39 @@ def _rows(part: IO[bytes], cells: "_Cells", merged: list[CellRange]) -> Iterator
     """Read a sheet from its beginning to its end; what was read is let go of."""
     from openpyxl.utils import range_boundaries
 
-    number, data = 0, None
-    for event, element in ET.iterparse(part, ("start", "end")):  # noqa: S314
-        name = element.tag.rpartition("}")[2]
-        if event == "start":
-            data = element if name == "sheetData" else data
-        elif name == "row":
-            written = element.get("r")
-            before, number = number, number + 1 if written is None else int(float(written))
-            if number <= before:
-                raise ValueError("rows are not in their order")
-            yield cells.row(number, element)
-            if data is not None:
-                data.clear()
+    number, data, row, names = 0, None, None, _Names()
+    row_tag = ""  # in the sheet's own namespace: the anchor of a picture has a `row`, too
+    # Where an element starts, the one before it is whole; the events of its end are as many again.
+    for _, element in ET.iterparse(part, ("start",)):  # noqa: S314
+        if element.tag == row_tag:
+            if row is not None and data is not None:
+                yield cells.row(number, row)
+                data.remove(row)
+            number, row = _next_number(number, element), element
+            continue
+        name = names[element.tag]
+        if name == "sheetData":
+            data, row_tag = element, f"{element.tag.removesuffix(name)}row"
         elif name == "mergeCell":
             merged.append(range_boundaries(element.get("ref", "")))
+    if row is not None:
+        yield cells.row(number, row)
+
+
+def _next_number(before: int, row: ET.Element) -> int:
+    written = row.get("r")
+    number = before + 1 if written is None else int(float(written))
+    if number <= before:
+        raise ValueError("rows are not in their order")
+    return number
+
+
+class _Names(dict[str, str]):
+    """The names of elements without their namespaces."""
+
+    def __missing__(self, tag: str) -> str:
+        self[tag] = tag.rpartition("}")[2]
+        return self[tag]
 
 
 class _Cells:
@@ -139,6 +157,7 @@ class _Cells:
         self._styles = styles
         self._start = start
         self._columns: dict[str, int] = {}
+        self._names = _Names()
 
     def row(self, number: int, element: ET.Element) -> SheetRow:
         """Read the cells of one row."""
@@ -168,7 +187,7 @@ class _Cells:
     def _value(self, row: SheetRow, place: int, cell: ET.Element, kind: str) -> Any:  # noqa: ANN401
         text, has_formula = None, False
         for child in cell:
-            name = child.tag.rpartition("}")[2]
+            name = self._names[child.tag]
             if name == "v":
                 text = child.text or ""
             elif name == "f":
