@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from bucket_loader.planning import Plan, plan_file
 from bucket_loader.reporting import Note, RecordShown
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.lifecycle import find_run
-from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters
+from bucket_loader.state import ChunkRow, DeadLetters, RunRow, State, dead_letters, look_at_state
 
 _COLUMNS: Final = ("stream", "chunk", "held since", "event", "userId", "companyId", "timestamp")
 _WHAT: Final = ("event", "key", "featureId")  # what says what happened; which of them, is the kind's matter
@@ -50,7 +51,7 @@ def release_held(job: Job, chosen: Chosen, *, drop: bool, dry_run: bool = False)
         UsageError: the run that was named holds none.
         StateError: the plan is lost whose rows are to be dropped.
     """
-    with opened(job) as state:
+    with _looked_at(job) if dry_run else opened(job) as state:
         found = list(_held(state, chosen, needs_plan=drop))
         if chosen.run is not None and not found:
             raise UsageError(
@@ -66,6 +67,20 @@ def release_held(job: Job, chosen: Chosen, *, drop: bool, dry_run: bool = False)
         held = [entry for one in found for entry in _as_json(state, one)]
     records = sum(entry["records"] for entry in held)
     return {"run": chosen.run, "records": records, "dropped": drop, "dry_run": dry_run, "held": held}
+
+
+@contextmanager
+def _looked_at(job: Job) -> Iterator[State]:
+    """Look at the job's state, and change nothing.
+
+    Raises:
+        UsageError: there is none.
+    """
+    state = look_at_state(job.pipeline, job.state_place)
+    if state is None:
+        raise UsageError("nothing is held", hint="there is no state yet; `run` makes it")
+    with closing(state):
+        yield state
 
 
 def _held(state: State, chosen: Chosen, *, needs_plan: bool) -> Iterator[Held]:

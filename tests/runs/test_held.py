@@ -1,5 +1,6 @@
 """What is held for a person is not done: a run says so until somebody decides."""
 
+import fcntl
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,18 @@ def test_what_is_released_can_be_looked_up(held_twice):
     assert "\x1b" not in shown.stderr
     assert "u3" not in shown.stdout + logged.stderr + logged.stdout
     assert len(names(held_twice)) == 2
+
+
+def test_a_dry_run_looks_where_nothing_can_be_written(held_twice):
+    """It takes no lock, so that it works beside a run, and on a disk that is read-only."""
+    (lock,) = held_twice.folder.glob(".bucket_loader/*/lock")
+    with lock.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        shown = held_twice.command("release", "--all", "--dry-run", "--json")
+        decided = held_twice.command("release", "--all")
+
+    assert (shown.exit_code, json.loads(shown.stdout)["records"]) == (0, 7)
+    assert decided.exit_code == 75
 
 
 def test_all_can_be_dropped(held_twice):

@@ -1,13 +1,17 @@
 """Files in a store and over https: found, read, known again, and refused with the right code."""
 
+import contextlib
 import datetime as dt
 import gc
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -333,6 +337,28 @@ def test_pages_that_cannot_be_read(server, page, code, what):
         over_http(server, "/x.csv?token=s3cret").read()
 
     assert (refused.value.exit_code, "s3cret" in str(refused.value)) == (code, False)
+
+
+def test_a_proxy_that_asks_for_a_password_is_not_tried_again(monkeypatch):
+    """A 407 is a mistake in the settings, and the message says which."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def refuse():
+            with contextlib.suppress(OSError):  # shut down: the test is over
+                while True:
+                    with proxy.accept()[0] as connection:
+                        connection.recv(65536)
+                        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        with pytest.raises(SourceError, match="asks for a user and a password") as raised:
+            over_http(SimpleNamespace(url="https://bucket.example"), "/accounts.csv").read()
+        proxy.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+    assert (raised.value.exit_code, "https_proxy" in raised.value.hint) == (2, True)
 
 
 def test_a_redirect_is_followed(server):

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import IO, BinaryIO, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from bucket_loader.model import SourceError, SourceUnavailableError
+from bucket_loader.model import BucketLoaderError, SourceError, SourceUnavailableError
 from bucket_loader.sources.files.input_file import Partitions, digest_of
 
 _READ_BYTES: Final = 1024 * 1024
 _TIMEOUT_S: Final = 60
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_PROXY_REFUSAL: Final = "Tunnel connection failed: 407"  # the standard library's words, in front of the proxy's
 # Answers that a later attempt may better.
 _LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -103,14 +104,21 @@ class HttpFile:
                 "no user or password is ever sent, so what needs one has to be signed",
             ) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                raise SourceError(
-                    f"{self.name} cannot be read: the server's certificate is not trusted",
-                    hint="a private authority's file goes into SSL_CERT_FILE",
-                ) from None
-            raise self._unreachable("cannot be reached") from None
+            raise self._no_answer(getattr(error, "reason", error)) from None
         return answer
+
+    def _no_answer(self, reason: object) -> BucketLoaderError:
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return SourceError(
+                f"{self.name} cannot be read: the server's certificate is not trusted: {reason.verify_message}",
+                hint="a private authority's file goes into SSL_CERT_FILE",
+            )
+        if _PROXY_REFUSAL in str(reason):
+            return SourceError(
+                f"{self.name} cannot be read: the proxy asks for a user and a password (407)",
+                hint="write both into the variable https_proxy: http://user:password@host:3128",
+            )
+        return self._unreachable("cannot be reached")
 
     def _unreachable(self, what: str) -> SourceUnavailableError:
         return SourceUnavailableError(f"{self.name} {what}", hint="look at the network and the server; then run again")
