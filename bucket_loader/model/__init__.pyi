@@ -120,6 +120,10 @@ from .rows import (
     Stage as Stage,
     row_as_json as row_as_json,
 )
+from .sql_text import (
+    identifier as identifier,
+    literal as literal,
+)
 from .syncs import (
     SYNCS as SYNCS,
     Sync as Sync,

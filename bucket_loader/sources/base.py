@@ -148,11 +148,6 @@ def alike(names: Iterable[str]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def quoted(name: str) -> str:
-    """Spell an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def extra(model: type[SourceSpec]) -> None:
     """Require the library of a source type, which comes with an extra.
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, in_form
-from bucket_loader.sources.base import alike, counted, quoted, repeated
+from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, identifier, in_form, literal
+from bucket_loader.sources.base import alike, counted, repeated
 from bucket_loader.sources.values.durations import of_duckdb
 from bucket_loader.sources.values.types import as_type, lists, plain_schema
 
@@ -48,11 +48,6 @@ def lock_down(connection: "duckdb.DuckDBPyConnection", paths: Iterator[str] | tu
     connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def literal(text: str) -> str:
-    """Spell a text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def one_select(sql: str) -> None:
@@ -142,8 +137,8 @@ def _carried(relation: "duckdb.DuckDBPyRelation") -> "duckdb.DuckDBPyRelation":
     kinds = list(zip(relation.columns, relation.types, strict=True))
     if not any(_holds(kind, _AS_TEXT) for _, kind in kinds):
         return relation
-    shown = [f"CAST({quoted(name)} AS {_carried_type(kind)}) AS {quoted(name)}" if _holds(kind, _AS_TEXT)
-             else quoted(name) for name, kind in kinds]  # fmt: skip
+    shown = [f"CAST({identifier(name)} AS {_carried_type(kind)}) AS {identifier(name)}" if _holds(kind, _AS_TEXT)
+             else identifier(name) for name, kind in kinds]  # fmt: skip
     return relation.project(", ".join(shown))
 
 
@@ -155,7 +150,7 @@ def _carried_type(of: "DuckDBPyType") -> str:
         return str(of)
     inner = [_carried_type(child) for child in _children(of)]
     if of.id == "struct":
-        names = [quoted(name) for name, _ in of.children]
+        names = [identifier(name) for name, _ in of.children]
         return f"STRUCT({', '.join(map(' '.join, zip(names, inner, strict=True)))})"
     return f"MAP({', '.join(inner)})" if of.id == "map" else f"{inner[0]}[]"
 

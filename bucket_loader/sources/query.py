@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import QuerySource, sql_parameters, with_parameter_style
-from bucket_loader.model import InputBatch, Reading, SourceError, form_of, in_form
+from bucket_loader.model import InputBatch, Reading, SourceError, form_of, identifier, in_form, literal
 from bucket_loader.sources import duck
-from bucket_loader.sources.base import SourceContext, folded, quoted
+from bucket_loader.sources.base import SourceContext, folded
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import named
 from bucket_loader.sources.query_columns import coming_from, mentions, visible
@@ -151,9 +151,9 @@ class Query:
             schema = pq.read_schema(self._context.tables[name])
             places = ", ".join(f"c{place}" for place in range(len(schema)))
             kept = pa.schema([field for field in schema if field.name not in INTERNAL])
-            shown = [f"c{place} AS {quoted(column)}" for place, column in visible(name, kept, named).items()]
+            shown = [f"c{place} AS {identifier(column)}" for place, column in visible(name, kept, named).items()]
             connection.execute(
-                f"CREATE VIEW {quoted(name)} AS SELECT {', '.join(shown) or 'NULL'} "
-                f"FROM read_parquet({duck.literal(pattern)}, hive_partitioning = false) AS t({places})"
+                f"CREATE VIEW {identifier(name)} AS SELECT {', '.join(shown) or 'NULL'} "
+                f"FROM read_parquet({literal(pattern)}, hive_partitioning = false) AS t({places})"
             )
         duck.lock_down(connection, (*patterns.values(), *map(str, self._context.tables.values())))

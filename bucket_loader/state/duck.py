@@ -7,6 +7,8 @@ from typing import Final
 
 import duckdb
 
+from bucket_loader.model import literal
+
 _MEMORY: Final = "256MB"
 _THREADS: Final = 2  # each needs its share of that memory
 
@@ -45,4 +47,4 @@ def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...
 
 def quoted(path: Path) -> str:
     """Return a path as SQL spells it."""
-    return "'" + str(path).replace("'", "''") + "'"
+    return literal(str(path))

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import closing
+from decimal import Decimal
 
 import duckdb
 import numpy as np
@@ -164,3 +165,18 @@ def test_a_half_float_that_is_no_number(tmp_path):
     infinite, nothing, tiny = Read(from_memory(tmp_path, pa.table({"x": column}))).column("x")
 
     assert (infinite, math.isnan(nothing), tiny) == (math.inf, True, 6e-08)
+
+
+def test_a_struct_without_members_is_nothing_and_decimals_have_all_their_digits(tmp_path):
+    """Parquet can write neither, and so no plan could be kept."""
+    hundreds = pa.array([Decimal(1200), None], pa.decimal128(5, -2))
+    nothing = pa.array([{}, None], pa.struct([]))
+    table = pa.table({"h": hundreds, "hs": in_struct(hundreds), "n": nothing, "ns": in_struct(nothing)})
+
+    read = Read(from_arrow(tmp_path, table))
+
+    assert read.rows == [
+        {"h": 1200, "hs": {"v": 1200}, "n": None, "ns": {"v": None}},
+        {"h": None, "hs": None, "n": None, "ns": None},
+    ]
+    pq.write_table(pa.Table.from_batches([batch.data for batch in read.batches]), tmp_path / "kept.parquet")

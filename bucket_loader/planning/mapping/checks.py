@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bucket_loader.model import FieldRule, Reason, Stage, contract
+from bucket_loader.model import FieldRule, Reason, Stage, contract, literal
 from bucket_loader.planning.mapping.forms.form import Wrong
 from bucket_loader.planning.mapping.forms.numbers import INTEGER_MAX
 from bucket_loader.planning.mapping.forms.texts import BLANK, BLANK_MESSAGE
 from bucket_loader.planning.mapping.members import Member, NestedColumn, Value
 from bucket_loader.planning.mapping.spec import MappingSpec
-from bucket_loader.planning.mapping.sql_text import literal
 
 BITS: Final = 62  # checks in one mask: a BIGINT without its sign
 # Record timestamps before this are a unit mistaken, not history (DESIGN: small decisions).

@@ -6,11 +6,10 @@ from difflib import get_close_matches
 from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream, Values
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, identifier
 from bucket_loader.planning.mapping.expressions import check_expression, mentioned
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.spec import MappingSpec
-from bucket_loader.planning.mapping.sql_text import identifier
 from bucket_loader.sources import members_alike
 
 SHOWN_COLUMNS: Final = 40

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, Values
+from bucket_loader.model import literal
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import UsedColumns
@@ -12,7 +13,6 @@ from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.members import Beside, ListOf, Member, NestedColumn, Value, constant_text
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.spec import MappingSpec
-from bucket_loader.planning.mapping.sql_text import literal
 
 
 class Fields:

@@ -7,7 +7,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.model import UsageError, form_of
+from bucket_loader.model import UsageError, form_of, literal
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import named_columns, shown
 from bucket_loader.planning.mapping.expressions import mentioned
@@ -20,7 +20,6 @@ from bucket_loader.planning.mapping.members import NestedColumn, Value, constant
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.query import INPUT
 from bucket_loader.planning.mapping.spec import MappingSpec
-from bucket_loader.planning.mapping.sql_text import literal
 
 _KEY: Final = "key."
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bucket_loader.config import FieldSpec
+from bucket_loader.model import literal
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.forms.form import Family, Form
 from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.nested import NoFormError
 from bucket_loader.planning.mapping.null_times import TIMES, null_times
-from bucket_loader.planning.mapping.sql_text import literal
 
 ListOf = Literal["booleans", "texts"]  # the lists of a feature event
 

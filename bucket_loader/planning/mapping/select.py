@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.model import contract, wire_timestamp
+from bucket_loader.model import contract, literal, wire_timestamp
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.columns import named_columns
 from bucket_loader.planning.mapping.members import Member, NestedColumn, Value
 from bucket_loader.planning.mapping.spec import MappingSpec
-from bucket_loader.planning.mapping.sql_text import literal
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ class Select:
         return [member for field in self.members.values() for member in field if isinstance(member, NestedColumn)]
 
     def _objects(self) -> list[str]:
-        return [name for name in ("attributes", "evalContext") if name in self.members]
+        rules = contract.rules(self.spec.stream.record)
+        return [name for name, rule in rules.items() if rule.form == "values" and name in self.members]
 
     def _object(self, name: str) -> str:
         """Spell an object's members, commas between them; empty when all are null."""

@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import types
 
-from bucket_loader.model import FEATURE_EVENT, KINDS, USER, FieldRule, Kind, contract
+from bucket_loader.model import FEATURE_EVENT, KINDS, USER, FieldRule, Kind, contract, identifier
 from bucket_loader.runs.init.evidence import Column, family
 from bucket_loader.runs.init.guess import Guess, quoted, scalar, spelt
 from bucket_loader.runs.init.roles import FIELD_NAMES, field_column, key_column, poor_column
@@ -64,7 +64,7 @@ def _holds_local_time(kind: pa.DataType) -> bool:
 
 
 def _sql_name(name: str) -> str:
-    return scalar(name) if scalar(name) == name and "." not in name else '"' + name.replace('"', '""') + '"'
+    return scalar(name) if scalar(name) == name and "." not in name else identifier(name)
 
 
 def _key(writing: Writing) -> Iterator[str]:

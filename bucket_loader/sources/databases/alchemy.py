@@ -17,8 +17,8 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import sql_parameters, with_parameters
-from bucket_loader.model import InputBatch, Reason, SourceError
-from bucket_loader.sources.base import quoted, repeated, without_rows, zoneless
+from bucket_loader.model import InputBatch, Reason, SourceError, identifier
+from bucket_loader.sources.base import repeated, without_rows, zoneless
 from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, asked, given
 from bucket_loader.sources.values.durations import iso
@@ -41,7 +41,7 @@ _LATER: Final = (
 class Alchemy(Server):
     """A database that SQLAlchemy has a dialect for."""
 
-    quoted = staticmethod(quoted)
+    quoted = staticmethod(identifier)
 
     def fingerprint(self) -> str:
         """Return the database's place, without who asks."""

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bucket_loader.config import with_parameter_style
-from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError
+from bucket_loader.model import InputBatch, Reading, SourceError, SourceUnavailableError, identifier
 from bucket_loader.sources import duck
-from bucket_loader.sources.base import quoted
 from bucket_loader.sources.databases.server import SourceQuery
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import LocalFile, log_of, open_file
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 class DuckDb:
     """A DuckDB file."""
 
-    quoted = staticmethod(quoted)
+    quoted = staticmethod(identifier)
 
     def __init__(self, file: LocalFile) -> None:
         self._file = file

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import with_parameters
-from bucket_loader.model import InputBatch, SourceError
-from bucket_loader.sources.base import Parameter, quoted, repeated, without_rows
+from bucket_loader.model import InputBatch, SourceError, identifier
+from bucket_loader.sources.base import Parameter, repeated, without_rows
 from bucket_loader.sources.databases.postgres_types import Column, arrays, column_of, probe, widened
 from bucket_loader.sources.databases.server import CONNECT_S, Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import asked, given
@@ -67,7 +67,7 @@ _TYPES: Final = {datetime: "timestamptz", date: "date", int: "bigint", str: "tex
 class Postgres(Server):
     """A PostgreSQL server."""
 
-    quoted = staticmethod(quoted)
+    quoted = staticmethod(identifier)
 
     def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
         """Fix the columns' types, then stream the rows of the same snapshot."""
@@ -196,8 +196,8 @@ def _wrapped(sql: str, columns: list[Column]) -> str:
     """Select what the driver can carry, where it cannot carry a column as it is."""
     if all(column.plain for column in columns):
         return sql
-    shown = [f"{column.selected} AS {quoted(column.name)}" for column in columns]
-    shown += [f"{column.refused_if} AS {quoted(f'__refused_{place}')}"
+    shown = [f"{column.selected} AS {identifier(column.name)}" for column in columns]
+    shown += [f"{column.refused_if} AS {identifier(f'__refused_{place}')}"
               for place, column in enumerate(columns) if column.refused_if]  # fmt: skip
     return f"SELECT {', '.join(shown)} FROM ({sql}\n) AS __rows"
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import Reason, in_form
-from bucket_loader.sources.base import quoted
+from bucket_loader.model import Reason, identifier, in_form
 from bucket_loader.sources.databases.server import Server
 from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, decimal_type, typed, without
 
@@ -59,7 +58,7 @@ class Column:
     @property
     def plain(self) -> bool:
         """Whether the query's own column will do."""
-        return self.selected == quoted(self.name) and self.refused_if is None
+        return self.selected == identifier(self.name) and self.refused_if is None
 
 
 def column_of(field: "pa.Field", server: Server) -> Column:
@@ -70,7 +69,7 @@ def column_of(field: "pa.Field", server: Server) -> Column:
     """
     import pyarrow as pa
 
-    name, kind, of = quoted(field.name), field.type, (field.metadata or {}).get(_TYPE, b"").decode()
+    name, kind, of = identifier(field.name), field.type, (field.metadata or {}).get(_TYPE, b"").decode()
     if of == "numeric":
         return _numeric(field)
     if of == "money":
@@ -99,17 +98,17 @@ def _numeric(field: "pa.Field") -> Column:
 
     typmod = int((field.metadata or {}).get(_TYPMOD, b"-1")) - 4
     if typmod < 0:
-        return Column(field.name, pa.string(), quoted(field.name), numeric=True, unmeasured=True)
+        return Column(field.name, pa.string(), identifier(field.name), numeric=True, unmeasured=True)
     # Source: PostgreSQL's numeric.c: 16 bits of precision, 11 of a signed scale.
     digits, scale = typmod >> 16 & 0xFFFF, (typmod & 0x7FF ^ 0x400) - 0x400
     kind = decimal_type(digits - min(scale, 0), max(scale, 0))
-    return Column(field.name, kind, quoted(field.name), numeric=True)
+    return Column(field.name, kind, identifier(field.name), numeric=True)
 
 
 def _nested(field: "pa.Field", server: Server) -> Column:
     import pyarrow as pa
 
-    name, leaves = quoted(field.name), list(_leaves(field.type))
+    name, leaves = identifier(field.name), list(_leaves(field.type))
     bad, reason, selected, kind = "", "", name, field.type
     if any((isinstance(leaf, pa.BaseExtensionType) and not isinstance(leaf, pa.UuidType)) or _is_interval(leaf)
            for leaf in leaves):  # fmt: skip
@@ -181,7 +180,7 @@ def probe(rows: str, columns: Sequence[Column]) -> str:
     asked = []
     for column in columns:
         if column.unmeasured:
-            name = quoted(column.name)
+            name = identifier(column.name)
             # NaN and infinity have no scale.
             finite = f"FILTER (WHERE scale({name}) IS NOT NULL)"
             asked += [f"length(trunc(max(abs({name})) {finite})::text)", f"max(scale(trim_scale({name})))"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from bucket_loader.config import with_parameters
-from bucket_loader.model import InputBatch, SourceError
+from bucket_loader.model import InputBatch, SourceError, identifier
 from bucket_loader.sources.base import Parameter, repeated, without_rows
 from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import given
@@ -30,7 +30,7 @@ class Snowflake(Server):
     def quoted(name: str) -> str:
         """Spell an identifier: a plain one as it is, since Snowflake itself writes it in capitals."""
         plain = name.isascii() and name.replace("_", "a").replace("$", "a").isalnum() and not name[0].isdigit()
-        return name if plain else '"' + name.replace('"', '""') + '"'
+        return name if plain else identifier(name)
 
     def stream(self, query: SourceQuery) -> Iterator[InputBatch]:
         """Run the query; its columns are known before the first row."""

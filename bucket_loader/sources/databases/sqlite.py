@@ -17,9 +17,10 @@ from bucket_loader.model import (
     Rejection,
     SourceError,
     SourceUnavailableError,
+    identifier,
     int64_array,
 )
-from bucket_loader.sources.base import Parameter, quoted, repeated, slices, without_rows
+from bucket_loader.sources.base import Parameter, repeated, slices, without_rows
 from bucket_loader.sources.databases.server import SourceQuery
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import LocalFile, log_of, open_file
@@ -75,7 +76,7 @@ class _Column:
 class Sqlite:
     """An SQLite file, read in one transaction, so that both passes over it see the same."""
 
-    quoted = staticmethod(quoted)
+    quoted = staticmethod(identifier)
 
     def __init__(self, file: LocalFile) -> None:
         self._file = file

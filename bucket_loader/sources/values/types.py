@@ -21,13 +21,14 @@ def plain_type(kind: "pa.DataType") -> "pa.DataType":
     """Return the type that a column has at the seam.
 
     Dictionaries, views and runs hold the same values, durations are their text, a half float is a float with the same
-    digits, and a decimal of more digits than can be computed with is a number of JSON.
+    digits, and a decimal of more digits than can be computed with is a number of JSON. A decimal whose last digits are
+    left out has them, and a struct without members is nothing.
     """
     import pyarrow as pa
     from pyarrow import types
 
-    if types.is_decimal256(kind):
-        return decimal_type(kind.precision, kind.scale)
+    if types.is_decimal256(kind) or (types.is_decimal(kind) and kind.scale < 0):
+        return decimal_type(kind.precision + max(-kind.scale, 0), max(kind.scale, 0))
     if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
         return plain_type(kind.value_type)
     if types.is_string_view(kind) or is_duration(kind):
@@ -38,6 +39,8 @@ def plain_type(kind: "pa.DataType") -> "pa.DataType":
         return pa.float64()
     if isinstance(kind, pa.Bool8Type):
         return pa.bool_()
+    if types.is_struct(kind) and kind.num_fields == 0:
+        return pa.null()
     if types.is_nested(kind) and any(_nested_type(field.type) != field.type for field in _members(kind)):
         return _with_inner_types(kind)
     return kind
@@ -180,6 +183,8 @@ def _rebuilt(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
     import pyarrow as pa
     from pyarrow import types
 
+    if types.is_null(kind):
+        return pa.nulls(len(column))
     if types.is_struct(column.type) and types.is_struct(kind):
         members = [as_type(_member(column, field.name), field.type) for field in kind]
         return pa.StructArray.from_arrays(members, fields=list(kind), mask=column.is_null())

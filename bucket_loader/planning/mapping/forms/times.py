@@ -3,11 +3,10 @@
 from typing import Final
 
 from bucket_loader.config import FieldSpec, directives
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, literal
 from bucket_loader.planning.mapping.forms.form import UNPARSED, Family, Form, Wrong, of_json
 from bucket_loader.planning.mapping.forms.numbers import NUMBER_TEXT, trimmed
 from bucket_loader.planning.mapping.forms.zone_words import with_zone_word
-from bucket_loader.planning.mapping.sql_text import literal
 
 _DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d{1,9})?)?"

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from bucket_loader.config import directives
-from bucket_loader.planning.mapping.sql_text import literal
+from bucket_loader.model import literal
 
 # Abbreviations with one meaning. Not among them: BST, IST, CST, CDT, AST, ADT, GST, SST and others with several.
 OFFSETS: Final = {
