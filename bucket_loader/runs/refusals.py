@@ -62,7 +62,7 @@ def keep_refusals(
         delivered=_delivered_keys(planned, stream, delivered, known["key"]),
         is_try=not stopped,
     )
-    name = refusals_file(stream.position, stream.name, manifest.run)
+    name = refusals_file(stream.position, stream.name, manifest.run, state.owner)
     return _written(state, name, known, met)
 
 

@@ -81,7 +81,7 @@ def _is_hashed(stream: PlannedStream) -> bool:
 def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> SnapshotFile | None:
     if not fates.any():
         return None
-    file = snapshot_file(stream.position, stream.name, planned.manifest.run)
+    file = snapshot_file(stream.position, stream.name, planned.manifest.run, state.owner)
     make_folder(state.snapshots)
     schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
     rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema, state.disk)
@@ -164,7 +164,7 @@ def _merge_memory(state: State, stream: str, run_name: str) -> None:
     files = state.ledger.memory().get(stream, [])
     if len(files) <= snapshots.PARTS_MAX:
         return
-    merged = merged_file(files[-1])
+    merged = merged_file(files[-1], state.owner)
     try:
         parts = state.memory_of(stream)
     except StateUnavailableError:

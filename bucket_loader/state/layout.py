@@ -100,14 +100,14 @@ def records_file(position: int, stream: str) -> str:
     return f"{position:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stream)}{_SNAPSHOT}"
 
 
-def snapshot_file(position: int, stream: str, run: str) -> str:
-    """Name the file of what a stream remembers of a run."""
-    return f"{records_file(position, stream).removesuffix(_SNAPSHOT)}-{run}{_SNAPSHOT}"
+def snapshot_file(position: int, stream: str, run: str, owner: str) -> str:
+    """Name the file of what a stream remembers of a run; one that lost the state never writes another owner's."""
+    return f"{records_file(position, stream).removesuffix(_SNAPSHOT)}-{run}-{owner}{_SNAPSHOT}"
 
 
-def refusals_file(position: int, stream: str, run: str) -> str:
+def refusals_file(position: int, stream: str, run: str, owner: str) -> str:
     """Name the file of what the API has refused of a stream, as of a run."""
-    return f"{snapshot_file(position, stream, run).removesuffix(_SNAPSHOT)}-refused{_SNAPSHOT}"
+    return f"{snapshot_file(position, stream, run, owner).removesuffix(_SNAPSHOT)}-refused{_SNAPSHOT}"
 
 
 def waiting_file(records: str) -> str:
@@ -115,6 +115,6 @@ def waiting_file(records: str) -> str:
     return f"{records.removesuffix(_SNAPSHOT)}.refused{_SNAPSHOT}"
 
 
-def merged_file(last: str) -> str:
+def merged_file(last: str, owner: str) -> str:
     """Name the file that stands for several files of memory, the last of which is given."""
-    return f"{last.removesuffix(_SNAPSHOT)}-merged{_SNAPSHOT}"
+    return f"{last.removesuffix(_SNAPSHOT)}-merged-{owner}{_SNAPSHOT}"

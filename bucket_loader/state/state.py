@@ -211,6 +211,11 @@ class State:
     def _stored_letters(self, run: str) -> list[str]:
         return [one.name for one in self.files.listed(self.layout.stored_letters(run))]
 
+    @property
+    def owner(self) -> str:
+        """What tells this process's ownership of the state from all others."""
+        return self.ledger.database.owner
+
     def lost(self) -> StateError | None:
         """Look whether this process still has the state; return what took it away."""
         try:

@@ -33,7 +33,7 @@ from bucket_loader.model.files import DISK, Disk
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.summary import Summary
 from bucket_loader.reporting.text import on_stderr
-from bucket_loader.runs import audit, lifecycle
+from bucket_loader.runs import audit, lifecycle, release
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.plan import make_plan
@@ -322,7 +322,7 @@ class Simulation:
             self.story.append("  abandoned")
         else:
             drop = self.rng.random() < 0.5
-            world.run(lambda: lifecycle.release_held(job, self.template.run, members=None, drop=drop))
+            world.run(lambda: release.release_held(job, release.Chosen(self.template.run), drop=drop))
             self.server.released = not drop
             self.ended_by_hand = drop
             self.story.append(f"  released, drop={drop}")

@@ -35,6 +35,10 @@ class Database(Protocol):
         """What to call it in a message; without a password."""
 
     @property
+    def owner(self) -> str:
+        """What tells this process's ownership of it from all others: whoever opens it next has another."""
+
+    @property
     def lost(self) -> StateError | None:
         """What took it away from this process, for good: nothing is committed any more, but it may be read."""
 

@@ -29,6 +29,7 @@ class FileOwner:
     """A process that owns a ledger's file.
 
     Attributes:
+        epoch: how often the file had been taken when this process took it, that time included.
         lost: what took the file away from it, for good.
     """
 
@@ -38,13 +39,13 @@ class FileOwner:
         self._process = os.getpid()
         self._file = _file_at(path)
         self._token = token_hex(8)
-        self._epoch = 0
+        self.epoch = 0
 
     def take(self, connection: sqlite3.Connection) -> None:
         """Become the owner, within a transaction."""
         connection.execute(_LAY_OUT)
         connection.execute(_FIRST)
-        ((self._epoch,),) = connection.execute(_TAKE, (self._token,)).fetchall()
+        ((self.epoch,),) = connection.execute(_TAKE, (self._token,)).fetchall()
 
     @property
     def is_forked(self) -> bool:
@@ -86,7 +87,7 @@ class FileOwner:
         Raises:
             StateLockedError: somebody has.
         """
-        if connection.execute(_OWNER).fetchall() != [(self._epoch, self._token)]:
+        if connection.execute(_OWNER).fetchall() != [(self.epoch, self._token)]:
             self._lose(StateLockedError(
                 f"another copy has taken over {self._path.parent}",
                 hint="nothing more is sent from here, and the other copy goes on. What was in flight is counted as "

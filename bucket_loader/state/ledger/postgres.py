@@ -76,6 +76,11 @@ class PostgresDatabase:
         return f"{self._server.name}, schema {self._schema!r}"
 
     @property
+    def owner(self) -> str:
+        """The epoch of the owner."""
+        return str(self._epoch)
+
+    @property
     def lost(self) -> StateError | None:
         """What took the state away."""
         return self._lost

@@ -47,6 +47,11 @@ class SqliteDatabase:
             raise
 
     @property
+    def owner(self) -> str:
+        """The epoch of the owner."""
+        return str(0 if self._owner is None else self._owner.epoch)
+
+    @property
     def lost(self) -> StateError | None:
         """What took the file away."""
         return None if self._owner is None else self._owner.lost
