@@ -80,7 +80,7 @@ def sessions():
         ("9223372036854775807::bigint", pa.int64(), 2**63 - 1),
         ("0.1::real", pa.float32(), pytest.approx(0.1)),
         ("true", pa.bool_(), True),
-        ("'a'::char(3)", pa.string(), "a  "),
+        ("'a'::char(3)", pa.string(), "a"),
         ("'2026-01-31'::date", pa.date32(), dt.date(2026, 1, 31)),
         ("'10:00:00.5'::time", pa.time64("us"), dt.time(10, 0, 0, 500000)),
         ("'10:00+02'::timetz", pa.string(), "10:00:00+02"),
