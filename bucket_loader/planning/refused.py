@@ -59,11 +59,13 @@ class Sorted:
         known = [piece.table for piece in (*self.again, *self.waiting)]
         if not any(map(len, known)):
             return None
-        first = min(min(zip(one["day"].to_pylist(), one["run"].to_pylist(), strict=True)) for one in known if len(one))
+        every = pa.concat_tables([one.select(["day", "run"]) for one in known])
+        day = pc.min(every["day"])
+        run = pc.min(every.filter(pc.equal(every["day"], day))["run"]).as_py()
         if not self.held_back:
-            return RefusedBefore(first[1], first[0])
+            return RefusedBefore(run, day.as_py())
         plan_file.write_waiting(path, self.waiting)
-        return RefusedBefore(first[1], first[0], path.name, file_digest(path))
+        return RefusedBefore(run, day.as_py(), path.name, file_digest(path))
 
 
 def _rows(pieces: Sequence[Piece]) -> int:

@@ -139,6 +139,27 @@ def test_what_was_refused_is_known_on_the_same_day_and_last_on_the_next(workplac
     assert {one["run"] for one in remembered(workplace)} == {first.summary["run"]}
 
 
+@pytest.mark.parametrize("api", ["front-legacy", "tracking-legacy"])
+@pytest.mark.parametrize("kind", ["user, all", "event, all", "event, all, at the plan's time", "user"])
+def test_it_is_known_through_the_older_apis_and_by_either(workplace, emulator, api, kind):
+    """What was refused through an older API is known there, and by the newer one too."""
+    emulator.faults(BAD)
+    workplace.key = "pub_test_0123456789"
+    pipeline(workplace, kind)
+    file = workplace.folder / "pipeline.yaml"
+    newer = file.read_text()
+    file.write_text(newer.replace("concurrency: 1\n", f"concurrency: 1\n  api: {api}\n"))
+    rows(workplace, "bad1", "a")
+    first, second = workplace.run(), workplace.run()
+    file.write_text(newer)
+    workplace.key = KEY
+    third = workplace.run("--key-rotated")
+
+    assert counts(first) == {"read": 2, "delivered": 1, "rejected": 1}
+    assert counts(second)["refused_before"] == counts(third)["refused_before"] == 1
+    assert audited(workplace, third) == []
+
+
 def test_a_person_is_told_what_was_refused_before(refusing, later):
     """The summary and the plan name the first run, say what is sent again and what not, and what to do."""
     again = refusing.command("run")

@@ -103,7 +103,7 @@ def test_an_event_that_arrived_since_is_not_sent_again(workplace, emulator):
     workplace.write("signups.csv", "id,user,at\n1,a,2026-01-01\n2,b,2026-01-02\n")
     workplace.pipeline(EVENTS)
     file = refused(workplace, emulator)
-    workplace.run()
+    workplace.run("--retry-refused")
 
     assert counts(replay(workplace, file), "signups") == {"read": 2, "unchanged": 2}
     assert emulator.state()["events"] == 2
