@@ -139,6 +139,9 @@ def _overtaken(stream: Stream, staged: Staged, known: pa.Table) -> pa.Array:
 
 def identities(planned: Plan, stream: PlannedStream, sequences: Sequence[int]) -> pa.Table:
     """Return what records of a plan are known by: `key` and `content`."""
+    table = planned.table(stream, sequences, ["key", "content"])
+    if not pc.any(pc.fill_null(pc.equal(table["content"], snapshots.REMOVED), fill_value=True)).as_py():
+        return table.cast(refusals.IDENTITY)
     table = planned.table(stream, sequences, ["key", "content", "record"])
     return _identified(table, _Spelling.of(planned.manifest, stream))
 
