@@ -180,3 +180,23 @@ def test_a_struct_without_members_is_nothing_and_decimals_have_all_their_digits(
         {"h": None, "hs": None, "n": None, "ns": None},
     ]
     pq.write_table(pa.Table.from_batches([batch.data for batch in read.batches]), tmp_path / "kept.parquet")
+
+
+def test_views_of_lists_are_read_in_their_own_order(tmp_path):
+    """Also those of runs, and with values that no list has."""
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3, 4], pa.int16()), pa.array([7, 8, 9]))
+    for values in (runs, pa.array([7, 7, 8, 9], pa.float16())):
+        begins, lengths = pa.array([2, 0, 0, 3], pa.int32()), pa.array([1, 3, 2, 1], pa.int32())
+        views = pa.ListViewArray.from_arrays(begins, lengths, values, mask=pa.array([False, False, True, False]))
+        assert Read(from_memory(tmp_path, pa.table({"v": views}))).column("v") == [[8], [7, 7, 8], None, [9]]
+        assert Read(from_memory(tmp_path, pa.table({"v": views}).slice(1, 2))).column("v") == [[7, 7, 8], None]
+
+
+def test_dictionaries_inside_of_values_over_several_row_groups(tmp_path):
+    """Each row group has dictionaries of its own, and Arrow does not join them."""
+    words = pa.array(["a", "b" * 100, "c", "a"]).dictionary_encode()
+    pq.write_table(pa.table({"s": in_struct(words)}), tmp_path / "t.parquet", row_group_size=2)
+
+    found = Read(parquet_source(tmp_path, "t.parquet")).column("s")
+
+    assert found == [{"v": "a"}, {"v": "b" * 100}, {"v": "c"}, None]

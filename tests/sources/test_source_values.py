@@ -7,7 +7,7 @@ from value_agreement import play
 from value_written import LOCAL
 
 # More by hand: `make values` plays 500 seeds.
-SEEDS = int(os.environ.get("BUCKET_LOADER_VALUE_SEEDS", "16"))
+SEEDS = int(os.environ.get("BUCKET_LOADER_VALUE_SEEDS", "6"))
 TABLES = 20
 
 

@@ -74,7 +74,7 @@ def disagreement(table: Table, name: str) -> str | None:
             return f"{type(error).__name__}: {error} ({error.hint})"
         except Exception as error:  # noqa: BLE001  # a traceback is what the user would see
             return f"TRACEBACK {type(error).__name__}: {str(error)[:300]}"
-    expected = meant(held, as_text=place.as_text)
+    expected = meant(held, as_text=place.as_text, typed=place.typed)
     rows = [f"    meant {expected.get(row)}\n    found {there.get(row)}" for row in {**expected, **there}
             if row not in there or row not in expected or there[row] != expected[row]]  # fmt: skip
     return f"star={star}\n" + "\n".join(rows[:2]) if rows else None

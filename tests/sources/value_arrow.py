@@ -105,8 +105,10 @@ def in_parquet(name: str, node: Node) -> bool:
 
 
 def in_delta(name: str, node: Node) -> bool:
-    """Whether a Delta table has the types: it keeps JSON as text."""
-    return in_parquet(name, node) and not any(isinstance(kind, Json) for kind in kinds(node))
+    """Whether a Delta table has the types: it keeps JSON and UUIDs as text."""
+    return in_parquet(name, node) and not any(
+        isinstance(kind, Json) or isinstance(kind.arrow, pa.BaseExtensionType) for kind in kinds(node)
+    )
 
 
 def _is_foreign(kind: pa.DataType) -> bool:

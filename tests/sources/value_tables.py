@@ -265,12 +265,12 @@ def _document_leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, json.dumps(value) if isinstance(value, bool) else forms.text(value)
 
 
-def _members(table: Table, row: tuple[Any, ...], *, as_text: bool) -> Iterator[str]:
+def _members(table: Table, row: tuple[Any, ...], *, as_text: bool, typed: frozenset[str]) -> Iterator[str]:
     names = {name for name, _ in table.columns}
     nested = [name for name, node in table.columns if not isinstance(node, Kind)]
     for (name, node), value in sorted(zip(table.columns, row, strict=True), key=lambda pair: pair[0][0]):
         if isinstance(node, Kind):
-            said = None if value is None else _alone(node, value, as_text=as_text)
+            said = None if value is None else _alone(node, value, as_text=as_text and node.name not in typed)
             found = [(name, said)] if said is not None else []
         else:
             found = sorted(_leaves(name, node, value, as_text=as_text))
@@ -294,12 +294,12 @@ def _alone(kind: Kind, value: Any, *, as_text: bool) -> str | None:
     return kind.read(value) if as_text and kind.read is not None else kind.said(value)
 
 
-def meant(table: Table, *, as_text: bool) -> dict[str, str | None]:
+def meant(table: Table, *, as_text: bool, typed: frozenset[str] = frozenset()) -> dict[str, str | None]:
     """Return each row's record by its id; None for a row that is rejected."""
     found: dict[str, str | None] = {}
     for number, row in zip(table.ids, table.rows, strict=True):
         try:
-            members = ",".join(_members(table, row, as_text=as_text))
+            members = ",".join(_members(table, row, as_text=as_text, typed=typed))
         except NoForm:
             found[number] = None
             continue

@@ -54,6 +54,7 @@ class Place:
         says: raises `Unsayable` where it has no words for a value.
         as_text: whether numbers come as texts.
         star: whether it is read with `*` too.
+        typed: the kinds that it has types for, although others come as texts.
         folds: whether it takes names that differ in case for one.
     """
 
@@ -63,6 +64,7 @@ class Place:
     as_text: bool = False
     star: bool = True
     folds: bool = False
+    typed: frozenset[str] = frozenset()
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ PLACES = {
     "pandas of Arrow": Place(to_pandas_of_arrow, in_arrow),
     "DuckDB": Place(to_duckdb, in_duckdb, is_in_duckdb, folds=True),
     "PostgreSQL": Place(to_postgres, in_postgresql, postgres_value),
-    "SQLite": Place(to_sqlite, _always, sqlite_value, as_text=True, star=False),
+    "SQLite": Place(to_sqlite, _always, sqlite_value, as_text=True, star=False, typed=frozenset({"float64"})),
     "CSV": Place(to_csv, _always, _text, as_text=True, star=False),
     "JSON Lines": Place(to_lines, _always, _line_value, as_text=True, star=False),
     "query of Parquet": Place(queried(to_parquet), in_query(in_parquet), _says_text, folds=True),

@@ -108,9 +108,26 @@ def _rows(file: InputFile, schema: "pa.Schema", far: Mapping[str, str]) -> Itera
         intervals = _intervals(parquet)
         int96 = [name for name in int96_columns(parquet) if name in far]
         beside = [Moments(stack.enter_context(_opened(file, int96=far[name])), name) for name in int96]
-        found = (_with_moments(batch, beside) for batch in parquet.iter_batches(batch_size=_rows_at_once(parquet)))
+        found = (_with_moments(batch, beside) for batch in _batches(parquet))
         spelt = (_with_texts(batch, intervals) for batch in found)
         yield from counted((to_schema(with_added(batch, file), schema, file.name) for batch in spelt), file.name)
+
+
+def _batches(parquet: "pq.ParquetFile") -> "Iterator[pa.RecordBatch]":
+    """Read a file; where values hold dictionaries, group by group of its rows: each has dictionaries of its own."""
+    size = _rows_at_once(parquet)
+    if not any(_holds_dictionaries(field.type) for field in parquet.schema_arrow):
+        yield from parquet.iter_batches(batch_size=size)
+        return
+    for group in range(parquet.num_row_groups):
+        yield from parquet.iter_batches(batch_size=size, row_groups=[group])
+
+
+def _holds_dictionaries(kind: "pa.DataType") -> bool:
+    from pyarrow import types
+
+    inner = [kind.field(place).type for place in range(kind.num_fields)]
+    return any(types.is_dictionary(one) or _holds_dictionaries(one) for one in inner)
 
 
 def _with_texts(batch: "pa.RecordBatch", intervals: Sequence[str]) -> "pa.RecordBatch":

@@ -220,8 +220,26 @@ def lists(column: "pa.Array") -> "tuple[pa.Array, pa.Array]":
 
     if types.is_map(column.type):
         column = column.cast(pa.list_(column.type.field(0)))
+    if types.is_list_view(column.type) or types.is_large_list_view(column.type):
+        return _viewed_lists(column)
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()), column.flatten()
+
+
+def _viewed_lists(column: "pa.Array") -> "tuple[pa.Array, pa.Array]":
+    """Return the same of views, whose lists may lie in any order, and whose runs Arrow does not flatten rightly."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    lengths = pc.if_else(column.is_valid(), column.sizes, 0).to_numpy(zero_copy_only=False)
+    begins = column.offsets.to_numpy(zero_copy_only=False)
+    places = [np.arange(begin, begin + length) for begin, length in zip(begins, lengths, strict=True)]
+    values = column.values
+    values = pc.run_end_decode(values) if types.is_run_end_encoded(values.type) else values
+    inner = values.take(pa.array(np.concatenate([np.zeros(0, np.int64), *places]).astype(np.int64)))
+    return pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()), inner
 
 
 def to_schema(batch: "pa.RecordBatch", schema: "pa.Schema", name: str) -> "pa.RecordBatch":
