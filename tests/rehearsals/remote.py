@@ -61,6 +61,8 @@ class Remote(Load):
         """Let a run stand still, and end its session: what keeps others out is gone, and it does not know."""
         child.send(signal.SIGSTOP)
         self.asked("SELECT pg_terminate_backend(backend::int) FROM owner")
+        for lock in self.folder.glob(".bucket_loader/*/lock"):
+            lock.unlink(missing_ok=True)
 
     def _objects(self, folder: str) -> Iterator[str]:
         selector = fs.FileSelector(f"{stores.BUCKET}/states", recursive=True, allow_not_found=True)

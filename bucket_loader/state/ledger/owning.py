@@ -35,9 +35,9 @@ class FileOwner:
 
     def __init__(self, path: Path) -> None:
         self.lost: StateError | None = None
-        self._path = path
+        self._path, self._name = path, str(path)
         self._process = os.getpid()
-        self._file = _file_at(path)
+        self._file = _file_at(str(path))
         self._token = token_hex(8)
         self.epoch = 0
 
@@ -70,10 +70,11 @@ class FileOwner:
         Raises:
             StateError: it is lost.
         """
-        self.require_process()
+        if os.getpid() != self._process:
+            self.require_process()
         if self.lost is not None:
             raise self.lost
-        if self._file is None or (found := _file_at(self._path)) != self._file:
+        if self._file is None or (found := _file_at(self._name)) != self._file:
             what = "removed" if found is None else "replaced by another"
             self._lose(StateError(
                 f"the state at {self._path.parent} was {what} while this run was using it",
@@ -99,10 +100,10 @@ class FileOwner:
         raise error
 
 
-def _file_at(path: Path) -> tuple[int, int] | None:
+def _file_at(path: str) -> tuple[int, int] | None:
     """Return device and inode of what lies at a path; None where nothing can be reached."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116  # a `Path` takes three calls for it
     except OSError:
         return None
     return found.st_dev, found.st_ino
