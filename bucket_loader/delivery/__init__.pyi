@@ -1,3 +1,6 @@
+from .chunks import (
+    reopened as reopened,
+)
 from .http.client import (
     Client as Client,
 )

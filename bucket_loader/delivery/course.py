@@ -5,18 +5,29 @@ the outcome, and does that.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from bucket_loader.model import (
+    NEW,
+    Again,
     BucketLoaderError,
     Chunk,
+    ChunkHistory,
+    Delivered,
+    Held,
     KeyRefusedError,
+    Left,
     MisroutedError,
     Outcome,
     PatienceError,
+    Policy,
     Reason,
+    Rejected,
+    Served,
+    SetAside,
+    Split,
+    Step,
     Verdict,
     cut,
     named_in,
@@ -34,164 +45,6 @@ _CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_err
 FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkHistory:
-    """What is known of a chunk that is attempted; written by `next_step` alone.
-
-    Attributes:
-        attempts: how many were made.
-        in_a_row: how many of them since it was first taken, or taken up again: waits grow with these.
-        recorded: how many of them the ledger knows of.
-        errors: how many met a server error, or were blocked. The throttled and the unsent say nothing of it.
-        began: the run's successes when the chunk was first sent; None before that.
-        successes_before: the same; for a part of a suspected chunk, when the whole was first sent.
-        suspected: whether it is such a part: something in it, or in the part beside it, brings the errors.
-        postponed: whether it was put off before, so that others were tried in its place.
-        trust: how many hints may be followed untried; negative when one has proved false: then none is followed.
-    """
-
-    attempts: int = 0
-    in_a_row: int = 0
-    recorded: int = 0
-    errors: int = 0
-    began: int | None = None
-    successes_before: int = 0
-    suspected: bool = False
-    postponed: bool = False
-    trust: int = 0
-
-
-NEW: Final = ChunkHistory()
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What the API did for others, at the moment of an outcome.
-
-    Attributes:
-        successes: how many requests of this run it has served.
-        when_sent: the same, at the moment when this attempt was sent.
-        error_rate: the share of first attempts that met a server error lately.
-        stopped: whether the run is to end.
-        out_of_patience: whether nothing was served for as long as `patience`.
-        patience_left_s: seconds until that is so, when nothing is served meanwhile.
-        may_postpone: whether this chunk may come after those that follow it.
-    """
-
-    successes: int = 0
-    when_sent: int = 0
-    error_rate: float = 0.0
-    stopped: bool = False
-    out_of_patience: bool = False
-    patience_left_s: float = math.inf
-    may_postpone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What a stream asks for.
-
-    Attributes:
-        hold: an ambiguous outcome is final: at most once.
-        patience_s: how long an outage is waited out, in seconds; for the message.
-        backoff_s: the seconds to wait after so many attempts in a row, when the server does not say.
-    """
-
-    hold: bool = False
-    patience_s: float = 0.0
-    backoff_s: Callable[[int], float] = lambda _attempts: 0.0
-
-
-# --- what may follow ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What is to be done with a chunk.
-
-    Attributes:
-        attempts: those that the ledger does not know of yet.
-    """
-
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered(Step):
-    """It arrived."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again(Step):
-    """It is sent again.
-
-    Attributes:
-        wait_s: seconds to wait before, at the least.
-        spread_s: up to so many seconds more, by chance, so that workers do not come together.
-        ambiguous: it may have arrived: that has to be on record before it is sent again.
-    """
-
-    wait_s: float
-    spread_s: float
-    ambiguous: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Split(Step):
-    """It is replaced by two parts; `after_first` says what follows for the second.
-
-    Attributes:
-        parts: their positions in the chunk; together they are all of it.
-        blame: it was refused, so when the first part passes, the second holds what was refused.
-        history: what is known of each part from the start.
-        alone: whether the first part is a record that an answer named.
-        named: what else it named, as positions in the second part.
-    """
-
-    parts: tuple[list[int], list[int]]
-    blame: bool
-    history: ChunkHistory
-    alone: bool = False
-    named: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected(Step):
-    """Its one record goes to the dead letters."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Postponed(Step):
-    """It comes after all others: what is sent in its place shows whether it is an outage."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held(Step):
-    """It may have arrived, and a person decides.
-
-    Attributes:
-        error: what the run ends with; None when it goes on.
-    """
-
-    error: BucketLoaderError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Left(Step):
-    """It stays for a later run.
-
-    Attributes:
-        error: what the run ends with; None when it was asked to end.
-    """
-
-    error: BucketLoaderError | None
-
-
-# --- what follows ---------------------------------------------------------------------------------------------------
-
-
 def next_step(
     chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy
 ) -> tuple[Step, ChunkHistory]:
@@ -202,7 +55,7 @@ def next_step(
     | delivered | 200 to our own POST, the whole body was written, and the answer is a JSON object whose `success` is true | done |
     | not_sent | no byte of the request left this machine | sent again |
     | throttled | 429, or 503 with Retry-After | sent again, as late as the server asks (at most 300 s); a 503 may have been applied, so it is named, or held, as a server error is |
-    | server_error | 408, or another 5xx; or 400, 413 or 422 with a page instead of JSON | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on while others are served, the chunk is halved, and a single record is rejected |
+    | server_error | 408, or another 5xx; or 400, 413 or 422 with a page instead of JSON | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on, the chunk is set aside, and what does not share its ids goes on; while others are served it is halved, and a single record is rejected after a minute |
     | unknown | the request was sent, and no answer came that can be read; or a status from 100 to 299 other than 200 | named and sent again; held with `on_unknown: hold` |
     | rejected | 400 or 422 with a JSON object; or 200 with `success: false` | cut into parts until each refused record stands alone; that one is rejected |
     | too_big | 413 with a JSON object | halved; a single record is rejected |
@@ -212,6 +65,8 @@ def next_step(
 
     What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
     or when the API asks for a wait that is longer than what is left of it. In the last two cases the run ends with 75.
+    A single record that meets server errors is set aside instead when the host answers a read meanwhile: it may be the
+    record, or an outage, and no other waits for it; in later runs it is tried once, until others are served again.
     """  # noqa: E501  # a row of the table is a line, here and in the docs
     if outcome.verdict is Verdict.DELIVERED:
         return arrived(history), history
@@ -226,12 +81,13 @@ def arrived(history: ChunkHistory) -> Delivered:
 
 
 def _counted(history: ChunkHistory, outcome: Outcome, served: Served) -> ChunkHistory:
-    first = history.began is None
+    first, failed = history.began is None, outcome.verdict in FAILED
     return replace(
         history,
         attempts=history.attempts + 1,
         in_a_row=history.in_a_row + 1,
-        errors=history.errors + (outcome.verdict in FAILED),
+        errors=history.errors + failed,
+        since_s=served.now_s if failed and history.since_s is None else history.since_s,
         began=served.when_sent if first else history.began,
         successes_before=served.when_sent if first and not history.suspected else history.successes_before,
     )
@@ -240,7 +96,7 @@ def _counted(history: ChunkHistory, outcome: Outcome, served: Served) -> ChunkHi
 def _known_after(step: Step, history: ChunkHistory) -> ChunkHistory:
     if isinstance(step, Again) and not step.ambiguous:
         return history  # nothing is recorded before it is sent again
-    if isinstance(step, Postponed):
+    if isinstance(step, SetAside):
         return replace(history, recorded=history.attempts, in_a_row=0, postponed=True)
     return replace(history, recorded=history.attempts)
 
@@ -261,12 +117,14 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
             return Held(made, leave(history, outcome, served, policy).error if ends else None)
         case Verdict.REFUSED_KEY | Verdict.MISROUTED:
             return leave(history, outcome, served, policy)
-        case _ if served.stopped or served.out_of_patience:
+        case _ if served.stopped:
             return leave(history, outcome, served, policy)
-        case Verdict.SERVER_ERROR if history.errors >= _suspicious_after(history, several=several):
-            return _suspected(chunk, history, outcome, served) or _again(history, outcome, served, policy)
+        case Verdict.SERVER_ERROR:
+            return _failed(chunk, history, outcome, served, policy)
         case Verdict.BLOCKED:
             return _blocked(chunk, history, outcome, served, policy)
+        case _ if served.out_of_patience:
+            return leave(history, outcome, served, policy)
         case _:
             return _again(history, outcome, served, policy)
 
@@ -290,22 +148,41 @@ def _suspicious_after(history: ChunkHistory, *, several: bool) -> int:
     return most - (SUSPECTED_EARLIER if history.suspected else 0)
 
 
-def _suspected(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served) -> Step | None:
+def _failed(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Step:
+    alone, made = len(chunk.sequences) == 1, history.attempts - history.recorded
+    if alone and history.earlier and not served.successes:
+        return SetAside(made)  # as in the call before: nothing is known that was not known then
+    if served.out_of_patience:
+        return SetAside(made) if alone and served.reads else leave(history, outcome, served, policy)
+    suspicious = history.errors >= _suspicious_after(history, several=not alone)
+    step = _suspected(chunk, history, outcome, served, policy) if suspicious else None
+    return step or _again(history, outcome, served, policy)
+
+
+def _suspected(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Step | None:
     """Return what is done about a chunk that met server errors so often; None when it is sent again all the same."""
     alone, made = len(chunk.sequences) == 1, history.attempts - history.recorded
-    # A single record ends in the dead letters for it, so chance is ruled out too: with every third request failing, six
-    # failures in a row happen to one good record in a thousand.
     others_served = served.successes > history.successes_before
-    proven = others_served and (not alone or history.errors >= beyond_chance(served.error_rate))
-    if not alone and (proven or history.postponed):
+    if not alone and (others_served or history.postponed or served.last):
         # It alone brings server errors, or there is nothing else left to try: its parts show it of each other.
-        part = ChunkHistory(suspected=True, successes_before=history.began or 0)
-        return _split(Split(made, ([], []), blame=False, history=part), chunk)
-    if proven:
+        return _halved(chunk, history)
+    if alone and others_served and _beyond_doubt(history, served, policy):
         return Rejected(made, reason_of(outcome))
-    if served.may_postpone and not history.postponed:
-        return Postponed(made)
-    return None
+    return SetAside(made) if served.may_set_aside or (alone and served.last) else None
+
+
+def _halved(chunk: Chunk, history: ChunkHistory) -> Split:
+    part = ChunkHistory(suspected=True, successes_before=history.began or 0, since_s=history.since_s)
+    return _split(Split(history.attempts - history.recorded, ([], []), blame=False, history=part), chunk)
+
+
+def _beyond_doubt(history: ChunkHistory, served: Served, policy: Policy) -> bool:
+    """Whether a single record fails so often, and for so long, that neither chance nor a bad minute explains it.
+
+    With every third request failing, six failures in a row happen to one good record in a thousand.
+    """
+    failing_s = served.now_s - (served.now_s if history.since_s is None else history.since_s)
+    return failing_s >= policy.judged_after_s and history.errors >= beyond_chance(served.error_rate)
 
 
 def _blocked(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served, policy: Policy) -> Step:
@@ -314,13 +191,20 @@ def _blocked(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Serv
     Others are tried in its place at once. When they are served, it is the chunk's own matter, as with server errors;
     when nobody is, it is the address, or the firewall, and the run ends.
     """
-    if served.may_postpone and not history.postponed:
-        return Postponed(history.attempts - history.recorded)
-    if history.errors < _suspicious_after(history, several=len(chunk.sequences) > 1):
-        return _again(history, outcome, served, policy)
+    alone, made = len(chunk.sequences) == 1, history.attempts - history.recorded
     nobody_served = served.successes == history.successes_before
-    otherwise = leave(history, outcome, served, policy) if nobody_served else _again(history, outcome, served, policy)
-    return _suspected(chunk, history, outcome, served) or otherwise
+    left = leave(history, outcome, served, policy)
+    ending = left.error if nobody_served else None
+    if served.out_of_patience:
+        return left if nobody_served or not alone else SetAside(made)
+    if served.may_set_aside and not history.postponed and not served.last:
+        return SetAside(made, ending)
+    if served.last and nobody_served:  # it may be one of several: some others are tried as well, or parts of it
+        return left if not served.may_set_aside else SetAside(made, ending) if alone else _halved(chunk, history)
+    if history.errors < _suspicious_after(history, several=not alone):
+        return _again(history, outcome, served, policy)
+    otherwise = left if nobody_served else _again(history, outcome, served, policy)
+    return _suspected(chunk, history, outcome, served, policy) or otherwise
 
 
 def beyond_chance(error_rate: float) -> int:

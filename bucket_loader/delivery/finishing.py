@@ -4,39 +4,42 @@ A chunk that was refused is replaced by its parts, and each of them is brought t
 """
 
 from dataclasses import replace
+from typing import Final
 
-from bucket_loader.delivery.course import (
-    NO_TRUST,
+from bucket_loader.delivery.course import NO_TRUST, after_first, known_of_first, leave, next_step
+from bucket_loader.delivery.flight import Flight, Shared
+from bucket_loader.delivery.journal import DeadLetter
+from bucket_loader.delivery.queue import Work
+from bucket_loader.model import (
     Again,
+    BucketLoaderError,
+    Chunk,
     ChunkHistory,
     Delivered,
     Held,
     Left,
-    Postponed,
+    Outcome,
     Rejected,
     Served,
+    SetAside,
     Split,
     Step,
-    after_first,
-    known_of_first,
-    leave,
-    next_step,
+    Verdict,
+    wire_now,
 )
-from bucket_loader.delivery.flight import Flight, Shared
-from bucket_loader.delivery.journal import DeadLetter
-from bucket_loader.delivery.queue import Work
-from bucket_loader.model import BucketLoaderError, Chunk, Outcome, Verdict
-from bucket_loader.reporting import ChunkHeld, ChunkRetried
-from bucket_loader.state import Ambiguous, ChunkState, Concluded, Intent, SplitInto
+from bucket_loader.reporting import ChunkHeld, ChunkRetried, ChunkSetAside
+from bucket_loader.state import Ambiguous, ChunkState, Concluded, SplitInto
 
+LOOK_S: Final = 0.02
 _NOT_BEGUN = Outcome(Verdict.NOT_SENT, message="stopped before it was sent")
 
 
 class Finishing:
     """Brings chunks to their ends, one attempt after the other, each over whichever connection is open then."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, is_sample: bool = False) -> None:
         self._shared = shared
+        self._is_sample = is_sample  # then it waits for no other
         self._believes = True  # until a hint has proved false, for all parts
 
     def finish(self, work: Work) -> bool:
@@ -92,17 +95,16 @@ class Finishing:
         match step:
             case Delivered():
                 shared.journal.commit([concluded(work, "delivered", step)])
-                shared.standing.judge(good=len(work.chunk.sequences))
+                shared.standing.accepted(work.chunk)
                 return True
             case Split():
                 return self._split(step, work)
             case Rejected(reason=reason):
                 letter = DeadLetter(work.chunk, reason, _outcome(work))
                 shared.journal.commit([letter, concluded(work, "rejected", step)])
-                shared.standing.judge(bad=1)
-            case Postponed():
-                shared.journal.commit([concluded(work, "queued", step)])
-                shared.queue.postpone(Work(work.chunk, work.history))
+                shared.standing.refused(work.chunk)
+            case SetAside():
+                self._set_aside(step, work)
             case Held(error=error):
                 shared.journal.commit([concluded(work, "held", step)])
                 answer = str(_outcome(work).status or _outcome(work).message)
@@ -112,6 +114,17 @@ class Finishing:
                 shared.journal.commit([concluded(work, "queued", step)])
                 self._end_with(error)
         return False
+
+    def _set_aside(self, step: SetAside, work: Work) -> None:
+        """Let all go on that does not share its ids; they wait before anybody can take what does."""
+        shared, chunk = self._shared, work.chunk
+        was_before = shared.aside.history(chunk).postponed
+        shared.aside.add(chunk, work.history)
+        shared.service.note_set_aside(step.error)
+        shared.journal.commit([replace(concluded(work, "queued", step), aside=wire_now())])
+        answer = str(_outcome(work).status or _outcome(work).message)
+        if not was_before:
+            shared.tell(ChunkSetAside(shared.run, shared.stream, chunk.members, answer))
 
     def _end_with(self, error: BucketLoaderError | None) -> None:
         if error is not None:
@@ -131,10 +144,33 @@ class Finishing:
         return self._finish_part(second, follows) and passed
 
     def _finish_part(self, chunk: Chunk, history: ChunkHistory) -> bool:
+        self._finish_samples()
         if self._shared.standing.stopped.is_set():
             return False
-        self._shared.journal.commit([Intent(chunk)])
-        return self.finish(Work(chunk, history if self._believes else replace(history, trust=NO_TRUST)))
+        ready, entries = self._shared.aside.ready(chunk)
+        self._shared.journal.commit(entries)
+        if ready is None:
+            return False
+        arrived = self.finish(Work(ready, history if self._believes else replace(history, trust=NO_TRUST)))
+        return arrived and ready is chunk
+
+    def _finish_samples(self) -> None:
+        """Bring chunks to their end that show whether all is refused, or wait for them, before more of this one is."""
+        shared, stopped = self._shared, self._shared.standing.stopped
+        while not stopped.is_set():
+            if (chunk := shared.queue.sample()) is not None:
+                self._finish_sample(chunk)
+            elif shared.queue.sampled and not self._is_sample:
+                stopped.wait(LOOK_S)
+            else:
+                return
+
+    def _finish_sample(self, chunk: Chunk) -> None:
+        ready, entries = self._shared.aside.ready(chunk)
+        self._shared.journal.commit(entries)
+        if ready is not None:
+            Finishing(self._shared, is_sample=True).finish(Work(ready))
+        self._shared.queue.sample_done(chunk)
 
 
 def step_after(shared: Shared, work: Work) -> Step:
@@ -154,7 +190,7 @@ def concluded(work: Work, state: ChunkState, step: Step) -> Concluded:
 
 
 def _served(shared: Shared, work: Work) -> Served:
-    return shared.service.served(when_sent=work.when_sent, may_postpone=shared.queue.may_postpone(work.chunk))
+    return shared.service.served(work.outcome or _NOT_BEGUN, when_sent=work.when_sent, last=shared.last)
 
 
 def _outcome(work: Work) -> Outcome:

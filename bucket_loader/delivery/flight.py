@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bucket_loader.delivery.course import Policy
+from bucket_loader.delivery.aside import Aside
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.rate import Slot
 from bucket_loader.delivery.http.retry import Budget
@@ -11,7 +11,7 @@ from bucket_loader.delivery.queue import Queue, Work
 from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing
 from bucket_loader.delivery.transport import Connection, Pool
-from bucket_loader.model import Clock
+from bucket_loader.model import Clock, Policy
 from bucket_loader.reporting import Tell
 
 
@@ -22,6 +22,8 @@ class Shared:
     Attributes:
         run, stream: whose chunks these are.
         queue: hands out chunks.
+        aside: those that come after all others, and who waits for them.
+        last: whether these are those.
         pool: the connections.
         journal: remembers.
         pacer: says when one more request may be made.
@@ -36,6 +38,8 @@ class Shared:
     run: str
     stream: str
     queue: Queue
+    aside: Aside
+    last: bool
     pool: Pool
     journal: Journal
     pacer: Pacer

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from bucket_loader.model import Chunk, Origin, Outcome, Reason, Rejection, row_as_json
 from bucket_loader.planning import REMOVED, Plan, PlannedStream
-from bucket_loader.state import Ambiguous, Concluded, DeadLetters, Intent, Ledger, SplitInto, dead_letters
+from bucket_loader.state import Ambiguous, Behind, Concluded, DeadLetters, Intent, Ledger, SplitInto, dead_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class DeadLetter:
     outcome: Outcome
 
 
-Entry = Intent | Ambiguous | Concluded | SplitInto | DeadLetter
+Entry = Intent | Ambiguous | Concluded | SplitInto | Behind | DeadLetter
 
 
 class Journal(Protocol):

@@ -2,14 +2,10 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
-from bucket_loader.delivery.course import NEW, ChunkHistory
-from bucket_loader.model import SYSTEM, Chunk, Clock, Outcome
-
-POSTPONED_MAX: Final = 4  # chunks; in an outage no more become ambiguous than these and those in flight
+from bucket_loader.model import NEW, SYSTEM, Chunk, ChunkHistory, Clock, Outcome
 
 
 @dataclass(slots=True)
@@ -32,9 +28,11 @@ class Work:
 class Queue:
     """A stream's chunks, taken by many workers; two that name the same id are never out at once.
 
-    A chunk that may itself be what brings server errors is postponed: what is sent in its place shows whether it is an
-    outage. It comes back when all others have been taken. One whose first attempt failed is passed on when the worker
-    has others in flight, whose answers nobody else would read.
+    One whose first attempt failed is passed on when the worker has others in flight, whose answers nobody else would
+    read.
+
+    Attributes:
+        sampled: how many chunks are out that show whether all is refused.
 
     When one thread can keep the server busy, one does: handing over between threads costs more than sending. It is the
     `lead`; others only come in while connections are missing, open them, and leave it to the lead to use them.
@@ -56,8 +54,9 @@ class Queue:
         self._lead: object = None
         self._next: Chunk | None = None
         self._ended = False
-        self._postponed: deque[Work] = deque()
-        self._histories: dict[str, ChunkHistory] = {}
+        self._first: deque[Chunk] = deque()
+        self._taken_first: set[str] = set()
+        self.sampled = 0
         self._undecided: deque[Work] = deque()
         self._out: list[frozenset[str]] = []
         self._condition = clock.threading.Condition()
@@ -100,7 +99,7 @@ class Queue:
         if self._lead not in (None, who) and self._one_is_enough():
             return taken
         while len(taken) < most and len(self._out) < self._room() + ending:
-            chunk = self._next = self._next or next(self._chunks, None) or self._postponed_before()
+            chunk = self._next = self._next or self._following()
             self._ended = chunk is None
             if chunk is None or any(chunk.ids & ids for ids in self._out):
                 break
@@ -125,31 +124,49 @@ class Queue:
             self._lead = None
             self._condition.notify()
 
-    def _postponed_before(self) -> Chunk | None:
-        if not self._postponed:
-            return None
-        work = self._postponed.popleft()
-        self._histories[work.chunk.members] = work.history
-        return work.chunk
+    def _following(self) -> Chunk | None:
+        if self._first:
+            return self._first.popleft()
+        chunk = next(self._chunks, None)
+        while chunk is not None and chunk.members in self._taken_first:
+            chunk = next(self._chunks, None)
+        return chunk
+
+    def take_first(self, chunks: Iterable[Chunk]) -> None:
+        """Hand out some of the chunks before all others."""
+        with self._condition:
+            for chunk in chunks:
+                self._first.append(chunk)
+                self._taken_first.add(chunk.members)
+            self._condition.notify_all()
+
+    def sample(self) -> Chunk | None:
+        """Return a chunk that is to be handed out before all others, for a worker that is in the middle of another."""
+        with self._condition:
+            if not self._first or any(self._first[0].ids & ids for ids in self._out):
+                return None
+            chunk = self._first.popleft()
+            self._out.append(chunk.ids)
+            self.sampled += 1
+            return chunk
+
+    def sample_done(self, chunk: Chunk) -> None:
+        """Say that such a chunk has come to its end."""
+        self.sampled -= 1
+        self.done(chunk)
+
+    def exchange(self, chunk: Chunk, part: Chunk | None) -> None:
+        """Say that of a chunk that was taken only a part is sent now, or nothing."""
+        with self._condition:
+            if part is not None:
+                self._out.append(part.ids)
+        self.done(chunk)
 
     def pass_on(self, work: Work) -> None:
         """Let whoever has nothing in flight go on with a chunk."""
         with self._condition:
             self._undecided.append(work)
             self._condition.notify()
-
-    def may_postpone(self, chunk: Chunk) -> bool:
-        """Whether a chunk may come later than those after it: not where order matters, and not too many."""
-        return not chunk.ids and len(self._postponed) < POSTPONED_MAX
-
-    def postpone(self, work: Work) -> None:
-        """Take a chunk back; it is handed out again after all others."""
-        with self._condition:
-            self._postponed.append(work)
-
-    def work(self, chunk: Chunk) -> Work:
-        """Return a chunk that was taken, with what is known of it when it was postponed before."""
-        return Work(chunk, self._histories.pop(chunk.members, NEW) if self._histories else NEW)
 
     def done(self, *chunks: Chunk) -> None:
         """Say that chunks are no longer in flight."""

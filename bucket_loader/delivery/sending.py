@@ -3,30 +3,40 @@
     PLAN --chunks--> queue --> workers: intent --> attempt --> what follows (course) --> journal: ledger, dead letters
 
 Streams go one after another. Within one, a few threads each take a chunk, and take the next only when the last outcome
-is committed (`worker`); against a server that answers at once, one thread has them all in flight.
+is committed (`worker`); against a server that answers at once, one thread has them all in flight. What was set aside,
+and what waits for that (`aside`), is tried again after all streams.
 """
 
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Final
 
-import msgspec
-
 from bucket_loader.config import Destination
-from bucket_loader.delivery.course import Policy
+from bucket_loader.delivery.aside import Aside
+from bucket_loader.delivery.chunks import new_records, reopened, set_aside, spread_over, unsent
 from bucket_loader.delivery.flight import Shared
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.retry import Backoff, Budget
 from bucket_loader.delivery.journal import Journal
 from bucket_loader.delivery.queue import Queue
 from bucket_loader.delivery.service import Service
-from bucket_loader.delivery.tally import Standing, Tally
+from bucket_loader.delivery.tally import Spread, Standing, Tally
 from bucket_loader.delivery.transport import Pool, Transport, connections_max
 from bucket_loader.delivery.worker import Worker
-from bucket_loader.model import KINDS, SYSTEM, Chunk, Clock, prefetched
+from bucket_loader.model import (
+    JUDGED_AFTER_S,
+    KINDS,
+    SYSTEM,
+    Chunk,
+    ChunkHistory,
+    Clock,
+    Policy,
+    prefetched,
+    wire_now,
+)
 from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.reporting import ChunksUnknown, Tell
 from bucket_loader.state import ChunkRow, Ledger
@@ -49,6 +59,8 @@ class Assignment:
         tally: counts what happens.
         tell: told what a person may want to know.
         clock: time, threads and chance.
+        waits_for: the users and companies that earlier runs have set aside.
+        witnessed: whether the API took something else in this call already.
     """
 
     plan: Plan
@@ -60,10 +72,12 @@ class Assignment:
     tally: Tally
     tell: Tell
     clock: Clock = SYSTEM
+    waits_for: frozenset[str] = frozenset()
+    witnessed: bool = False
 
 
 def deliver(assignment: Assignment) -> None:
-    """Send all that a plan still has to send.
+    """Send all that a plan still has to send; what stays set aside without a witness is no failure.
 
     Raises:
         KeyRefusedError, MisroutedError: the API will not have us; nothing is dead-lettered.
@@ -73,15 +87,60 @@ def deliver(assignment: Assignment) -> None:
     """
     run, tally = assignment.plan.manifest.run, assignment.tally
     tally.run = run
+    for stream in assignment.plan.manifest.streams:
+        _recover(assignment, stream)
     run_wide = _RunWide.made(assignment)
     try:
-        for stream in assignment.plan.manifest.streams:
-            _deliver_stream(assignment, run_wide, stream)
+        for passing in _passes(assignment, run_wide):
+            _deliver_stream(assignment, run_wide, passing)
             if run_wide.standing.failure is not None:
                 raise run_wide.standing.failure
+            if assignment.stopped.is_set():
+                return
+        if run_wide.service.ending is not None:
+            raise run_wide.service.ending
     finally:
+        tally.served = run_wide.service.successes - assignment.witnessed
         assignment.transport.close()
         assignment.ledger.add_traffic(run, requests=tally.requests, retries=tally.retries)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One way through a stream: first through all but what was set aside, then through that.
+
+    Attributes:
+        again: whether it goes through what was set aside.
+        last: whether all other streams have been gone through.
+    """
+
+    stream: PlannedStream
+    again: bool = False
+    last: bool = False
+
+
+def _passes(assignment: Assignment, run_wide: "_RunWide") -> Iterator[_Pass]:
+    """Yield the ways through the streams, in their order; each is gone before the next is asked for."""
+    streams, ledger, run = assignment.plan.manifest.streams, assignment.ledger, assignment.plan.manifest.run
+    for stream in streams:
+        yield _Pass(stream)
+        if any(row.records > 1 and row.attempts for row in ledger.queued(run, stream.position, aside=True)):
+            yield _Pass(stream, again=True)  # what can be cut is cut now, and most of it goes
+    yield from _last_passes(assignment, run_wide)
+
+
+def _last_passes(assignment: Assignment, run_wide: "_RunWide") -> Iterator[_Pass]:
+    """Go through what was set aside again and again, for as long as that can tell whose fault it is."""
+    standing, service, ledger = run_wide.standing, run_wide.service, assignment.ledger
+    manifest, rounds = assignment.plan.manifest, 0
+    while left := [one for one in manifest.streams if ledger.queued(manifest.run, one.position, aside=True)]:
+        judged = standing.judged
+        yield from (_Pass(stream, again=True, last=True) for stream in left)
+        rounds = 0 if standing.judged > judged else rounds + 1
+        if rounds:
+            if not service.may_still_tell(is_new=run_wide.aside.is_new):
+                return
+            assignment.stopped.wait(run_wide.backoff(rounds))
 
 
 @dataclass(frozen=True)
@@ -93,28 +152,65 @@ class _RunWide:
     pacer: Pacer
     budget: Budget
     backoff: Backoff
+    aside: Aside
 
     @classmethod
     def made(cls, assignment: Assignment) -> "_RunWide":
-        destination, clock = assignment.destination, assignment.clock
+        destination, clock, stopped = assignment.destination, assignment.clock, assignment.stopped
+        reads = assignment.transport.reads
         return cls(
-            standing=Standing(assignment.tally, assignment.stopped, clock),
-            service=Service(destination.patience, clock, assignment.stopped),
+            standing=_standing(assignment),
+            service=Service(destination.patience, clock, stopped, reads=reads, witnessed=assignment.witnessed),
             pacer=Pacer(
                 concurrency=None if destination.concurrency == "auto" else destination.concurrency,
                 requests_per_second=destination.requests_per_second,
-                stopped=assignment.stopped,
+                stopped=stopped,
                 clock=clock,
             ),
             budget=Budget(destination.patience, clock),
             backoff=Backoff(),
+            aside=_aside(assignment),
         )
 
 
-def _deliver_stream(assignment: Assignment, run_wide: _RunWide, stream: PlannedStream) -> None:
-    _recover(assignment, stream)
+def _standing(assignment: Assignment) -> Standing:
+    """Return how the run stands: it goes on with the counts that it had."""
+    standing = Standing(assignment.tally, assignment.stopped, assignment.clock)
+    counts = assignment.ledger.counts(assignment.plan.manifest.run)
+    for stream in assignment.plan.manifest.streams:
+        refused = sum(sequence < new_records(stream) for sequence in _refused(assignment, stream))
+        standing.resume(good=counts[stream.name].delivered, bad=refused)
+    return standing
+
+
+def _refused(assignment: Assignment, stream: PlannedStream) -> list[int]:
+    rows = assignment.ledger.chunks(assignment.plan.manifest.run, stream.position, "rejected")
+    return [sequence for row in rows for sequence in row.sequences]
+
+
+def _aside(assignment: Assignment) -> Aside:
+    """Return what is set aside when a delivery begins: by earlier runs, and by earlier calls for this one."""
+    aside = Aside(assignment.waits_for, assignment.clock)
+    plan, ledger = assignment.plan, assignment.ledger
+    for stream in plan.manifest.streams:
+        for row in ledger.queued(plan.manifest.run, stream.position, aside=True):
+            known = _known_of(row, assignment.clock) if row.attempts else None
+            aside.add(reopened(plan, stream, row.sequences), known)
+    return aside
+
+
+def _known_of(row: ChunkRow, clock: Clock) -> ChunkHistory:
+    """Return what is known of a chunk that an earlier call has set aside."""
+    failing_s = (datetime.now(UTC) - datetime.fromisoformat(row.aside or wire_now())).total_seconds()
+    since_s = clock.now_s() - max(0.0, failing_s)
+    return ChunkHistory(errors=row.ambiguous, began=0, since_s=since_s, postponed=True, earlier=True)
+
+
+def _deliver_stream(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> None:
+    stream = passing.stream
     _count_before(assignment, stream)
-    shared = _shared(assignment, run_wide, stream)
+    shared = _shared(assignment, run_wide, passing)
+    run_wide.standing.begin_stream(_spread(assignment, shared, stream), _refused(assignment, stream))
     workers = [
         Worker(shared, f"worker-{number}") for number in range(min(run_wide.pacer.workers, max(1, stream.records)))
     ]
@@ -125,6 +221,16 @@ def _deliver_stream(assignment: Assignment, run_wide: _RunWide, stream: PlannedS
     for worker in workers:
         if worker.crash is not None:
             raise worker.crash
+
+
+def _spread(assignment: Assignment, shared: Shared, stream: PlannedStream) -> Spread:
+    """Return what tells whether a stream is refused as a whole: then others of its chunks are sent first."""
+    plan, ledger = assignment.plan, assignment.ledger
+
+    def look(places: frozenset[int]) -> None:
+        shared.queue.take_first(spread_over(plan, ledger, stream, places))
+
+    return Spread(stream.name, new_records(stream), look)
 
 
 def _work(workers: Sequence[Worker]) -> None:
@@ -157,12 +263,17 @@ def _count_before(assignment: Assignment, stream: PlannedStream) -> None:
     tally.delivered, tally.rejected = counts.delivered, counts.rejected - stream.counts.rejected
 
 
-def _shared(assignment: Assignment, run_wide: _RunWide, stream: PlannedStream) -> Shared:
-    destination, clock, pacer = assignment.destination, assignment.clock, run_wide.pacer
+def _shared(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> Shared:
+    destination, clock, pacer, stream = assignment.destination, assignment.clock, run_wide.pacer, passing.stream
     endpoint = "/bulk" if destination.api == "front" else KINDS[stream.kind].path
     pool = Pool(assignment.transport, endpoint, clock, assignment.stopped, connections_max())
+    if passing.again:
+        run_wide.aside.try_again(stream.position)
+    find = set_aside if passing.again else unsent
     # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
-    groups = prefetched(_groups(_chunks(assignment, stream)), assignment.stopped, READ_AHEAD, clock)
+    groups = prefetched(
+        _groups(find(assignment.plan, assignment.ledger, stream)), assignment.stopped, READ_AHEAD, clock
+    )
     return Shared(
         run=assignment.plan.manifest.run,
         stream=stream.name,
@@ -173,19 +284,18 @@ def _shared(assignment: Assignment, run_wide: _RunWide, stream: PlannedStream) -
             one_is_enough=lambda: 1 < pacer.at_once <= pool.capacity,
             clock=clock,
         ),
+        aside=run_wide.aside,
+        last=passing.last,
         pool=pool,
         journal=assignment.journal,
         pacer=pacer,
         service=run_wide.service,
         budget=run_wide.budget,
         standing=run_wide.standing,
-        policy=Policy(stream.on_unknown == "hold", destination.patience, run_wide.backoff),
+        policy=Policy(stream.on_unknown == "hold", destination.patience, run_wide.backoff, JUDGED_AFTER_S),
         tell=assignment.tell,
         clock=clock,
     )
-
-
-# --- the chunks of a stream -----------------------------------------------------------------------------------------
 
 
 def _groups(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
@@ -194,36 +304,3 @@ def _groups(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
         for chunk in group:
             chunk.digest  # noqa: B018  # it is kept
         yield group
-
-
-def _chunks(assignment: Assignment, stream: PlannedStream) -> Iterator[Chunk]:
-    """Return what is still to be sent of a stream: what was begun, then what never was."""
-    plan, ledger = assignment.plan, assignment.ledger
-    run = plan.manifest.run
-    for row in ledger.queued(run, stream.position):
-        yield _reopened(plan, stream, row)
-    begun = ledger.begun(run, stream.position)
-    for sequences, records in plan.chunks(stream):
-        if sequences.start not in begun:
-            ids = _ids(stream, records)
-            yield Chunk(stream.position, sequences, records, ids, bare=plan.manifest.bare)
-
-
-def _reopened(plan: Plan, stream: PlannedStream, row: ChunkRow) -> Chunk:
-    rows = plan.rows(stream, row.sequences, ["record"])
-    records = tuple(found["record"].encode() for found in rows)
-    return Chunk(stream.position, row.sequences, records, _ids(stream, records), bare=plan.manifest.bare)
-
-
-@cache
-def _decoder(kind: str) -> msgspec.json.Decoder[msgspec.Struct]:
-    """Return what reads whom a record of a kind names."""
-    return msgspec.json.Decoder(msgspec.defstruct("Ids", [(name, str | None, None) for name in KINDS[kind].ids]))
-
-
-def _ids(stream: PlannedStream, records: Sequence[bytes]) -> frozenset[str]:
-    if not stream.shares_ids:
-        return frozenset()
-    names, decode = KINDS[stream.kind].ids, _decoder(stream.kind).decode
-    named = ((name, getattr(one, name)) for one in map(decode, records) for name in names)
-    return frozenset(f"{name} {id_}" for name, id_ in named if id_)

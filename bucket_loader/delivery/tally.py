@@ -1,13 +1,19 @@
-"""How far a delivery is: counted by its workers, read by whoever shows progress, and by what stops a run early."""
+"""How far a delivery is: counted by its workers, read by whoever shows progress, and by what stops a run early.
+
+A mapping that is wrong is told from rows that are bad: when the first records of a stream are all refused, others are
+tried at places spread over what is new of it, its end included. Rows that were refused before say nothing of that.
+"""
 
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bucket_loader.model import SYSTEM, BucketLoaderError, Clock, SystemicRejectionError
+from bucket_loader.model import SYSTEM, BucketLoaderError, Chunk, Clock, SystemicRejectionError
 
 # A mapping mistake, not bad rows (DESIGN: small decisions).
 SYSTEMIC_FIRST: Final = 50
+SYSTEMIC_PLACES: Final = 5
 SYSTEMIC_JUDGED: Final = 1_000
 SYSTEMIC_SHARE: Final = 0.9
 
@@ -20,6 +26,7 @@ class Tally:
         stream: the stream that is being sent, of `records` records.
         delivered, rejected: how many of those ended so, in this call and before.
         requests, retries: of this call.
+        served: how many of those the API did something with.
         state: what an attempt that is repeated came to, for a person.
     """
 
@@ -30,7 +37,35 @@ class Tally:
     rejected: int = 0
     requests: int = 0
     retries: int = 0
+    served: int = 0
     state: str = ""
+
+
+@dataclass
+class Spread:
+    """Where in a stream records were refused.
+
+    Attributes:
+        stream: its name.
+        new: how many of its records are new: those from there on were refused before.
+        look: called once, with the places that were not tried yet, when the first records were all refused.
+        refused: the fifths of what is new in which a record was refused.
+    """
+
+    stream: str = ""
+    new: int = 0
+    look: Callable[[frozenset[int]], None] = lambda _places: None
+    refused: set[int] = field(default_factory=set)
+    looks: bool = False
+
+    def place(self, sequence: int) -> int:
+        """Return in which fifth of what is new a record stands."""
+        return sequence * SYSTEMIC_PLACES // self.new
+
+    @property
+    def missing(self) -> frozenset[int]:
+        """The fifths in which no record was refused so far."""
+        return frozenset(range(SYSTEMIC_PLACES)) - self.refused
 
 
 @dataclass
@@ -41,17 +76,24 @@ class Standing:
         tally: what happened.
         stopped: set to drain: no new chunk is begun, what is in flight is finished.
         failure: the first error that ends the run; None as long as there is none.
+        spread: where in the stream in hand records were refused.
     """
 
     tally: Tally
     stopped: threading.Event
     clock: Clock = SYSTEM
     failure: BucketLoaderError | None = None
-    _judged_good: int = field(default=0, init=False)
-    _judged_bad: int = field(default=0, init=False)
+    spread: Spread = field(default_factory=Spread)
+    _good: int = field(default=0, init=False)
+    _bad: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._lock = self.clock.threading.Lock()
+
+    @property
+    def judged(self) -> int:
+        """How many new records were taken or refused so far."""
+        return self._good + self._bad
 
     def fail(self, error: BucketLoaderError) -> None:
         """Remember the first failure, and drain."""
@@ -65,21 +107,47 @@ class Standing:
             self.tally.requests += 1
             self.tally.retries += again
 
-    def judge(self, *, good: int = 0, bad: int = 0) -> None:
-        """Count records that were judged; stop when it is the mapping that is wrong."""
+    def resume(self, *, good: int, bad: int) -> None:
+        """Go on with what earlier calls for this run have judged of what is new."""
+        self._good += good
+        self._bad += bad
+
+    def begin_stream(self, spread: Spread, refused: Iterable[int]) -> None:
+        """Judge another stream, of which some records, by their sequences, were refused in earlier calls."""
+        spread.refused.update(spread.place(sequence) for sequence in refused if sequence < spread.new)
+        self.spread = spread
+
+    def accepted(self, chunk: Chunk) -> None:
+        """Count a chunk's records as delivered."""
+        count = len(chunk.sequences)
         with self._lock:
-            self._judged_good += good
-            self._judged_bad += bad
-            self.tally.delivered += good
-            self.tally.rejected += bad
-            judged = self._judged_good + self._judged_bad
-            first = self._judged_good == 0 and self._judged_bad >= SYSTEMIC_FIRST
-            systemic = first or (judged >= SYSTEMIC_JUDGED and self._judged_bad >= SYSTEMIC_SHARE * judged)
-        if systemic:
-            self.fail(
-                SystemicRejectionError(
-                    f"the API refused {self._judged_bad:,} of the {judged:,} records judged so far: "
-                    "this is a mapping mistake, not bad rows",
-                    hint="look at the reasons in the dead letters, mend `fields:`, and run again",
-                )
-            )
+            self.tally.delivered += count
+            self._good += count if chunk.sequences[0] < self.spread.new else 0
+
+    def refused(self, chunk: Chunk) -> None:
+        """Count a record as rejected; stop when it is the mapping that is wrong."""
+        sequence, spread = chunk.sequences[0], self.spread
+        with self._lock:
+            self.tally.rejected += 1
+            if sequence >= spread.new:
+                return
+            self._bad += 1
+            spread.refused.add(spread.place(sequence))
+            none_taken = self._good == 0 and self._bad >= SYSTEMIC_FIRST
+            nearly_none = self.judged >= SYSTEMIC_JUDGED and self._bad >= SYSTEMIC_SHARE * self.judged
+            looks = none_taken and not spread.looks
+            spread.looks = spread.looks or looks
+        if nearly_none or (none_taken and not spread.missing):
+            self.fail(self._systemic())
+        elif looks:
+            spread.look(spread.missing)
+
+    def _systemic(self) -> SystemicRejectionError:
+        where = (
+            "" if self._good else f", at {SYSTEMIC_PLACES} places from the first to the last of {self.spread.stream!r}"
+        )
+        return SystemicRejectionError(
+            f"the API refused {self._bad:,} of the {self.judged:,} new records tried so far{where}: "
+            "this is a mapping mistake, not bad rows",
+            hint="look at the reasons in the dead letters, mend `fields:`, and run again",
+        )

@@ -44,6 +44,9 @@ class Transport(Protocol):
     def answered(self, connections: Sequence[Connection], wait_s: float | None) -> Sequence[Connection]:
         """Return those whose `end` will not wait; wait for one, at most so many seconds, with None for ever."""
 
+    def reads(self) -> bool:
+        """Whether the host answers a read."""
+
     def close(self) -> None:
         """End what watches over the connections."""
 

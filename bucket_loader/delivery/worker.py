@@ -13,10 +13,10 @@ from typing import Final
 from bucket_loader.delivery.course import arrived
 from bucket_loader.delivery.finishing import Finishing, concluded
 from bucket_loader.delivery.flight import Flight, Shared
+from bucket_loader.delivery.journal import Entry
 from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.transport import Connection
 from bucket_loader.model import Chunk, Outcome, Verdict
-from bucket_loader.state import Intent
 
 LOOK_S: Final = 0.05  # how often who waits for answers looks whether there is more to send
 
@@ -76,9 +76,23 @@ class Worker:
         return True
 
     def _intend(self, chunks: list[Chunk]) -> None:
-        if chunks:
-            self._shared.journal.commit([Intent(chunk) for chunk in chunks])
-            self._waiting.extend(map(self._shared.queue.work, chunks))
+        ready, entries = self._ready(chunks)
+        if entries:
+            self._shared.journal.commit(entries)
+            self._waiting.extend(ready)
+
+    def _ready(self, chunks: list[Chunk]) -> tuple[list[Work], list[Entry]]:
+        """Return what of some chunks does not wait for what was set aside, and what is to be committed of them all."""
+        ready: list[Work] = []
+        entries: list[Entry] = []
+        for chunk in chunks:
+            part, more = self._shared.aside.ready(chunk)
+            entries += more
+            if part is not chunk:
+                self._shared.queue.exchange(chunk, part)
+            if part is not None:
+                ready.append(Work(part, self._shared.aside.history(part)))
+        return ready, entries
 
     def _more(self, landed: int = 0) -> int:
         """Return how many more chunks this thread should have: one, or as many as can be sent at once.
@@ -156,10 +170,12 @@ class Worker:
         shared = self._shared
         following = shared.queue.take_more(self, self._more(landed), ending=len(delivered))
         ended = [concluded(work, "delivered", arrived(work.history)) for work in delivered]
-        shared.journal.commit([*ended, *map(Intent, following)])
+        ready, entries = self._ready(following)
+        shared.journal.commit([*ended, *entries])
         shared.queue.done(*(work.chunk for work in delivered))
-        shared.standing.judge(good=sum(len(work.chunk.sequences) for work in delivered))
-        self._waiting.extend(map(shared.queue.work, following))
+        for work in delivered:
+            shared.standing.accepted(work.chunk)
+        self._waiting.extend(ready)
 
     def _finish(self, work: Work) -> None:
         """Bring a chunk whose first attempt did not deliver it to its end; nothing else is in flight here."""

@@ -38,6 +38,21 @@ from .counts import (
     Count as Count,
     Counts as Counts,
 )
+from .course import (
+    JUDGED_AFTER_S as JUDGED_AFTER_S,
+    NEW as NEW,
+    Again as Again,
+    ChunkHistory as ChunkHistory,
+    Delivered as Delivered,
+    Held as Held,
+    Left as Left,
+    Policy as Policy,
+    Rejected as Rejected,
+    Served as Served,
+    SetAside as SetAside,
+    Split as Split,
+    Step as Step,
+)
 from .errors import (
     AuditError as AuditError,
     BucketLoaderError as BucketLoaderError,

@@ -1,7 +1,7 @@
 """Chunks: what one HTTP request carries, and how its sequences are spelt as ranges."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import overload
@@ -44,15 +44,27 @@ class Chunk:
         stream: the stream's position in the plan, from 0.
         sequences: N places in the stream's plan, ascending.
         records: N records' JSON, each encoded once, as UTF-8.
-        ids: the users and companies named, for kinds whose order matters; empty otherwise.
+        ids_of: returns the users and companies that a record names; None for kinds whose order does not matter.
+        shares_ids: whether two records of the stream can name the same, so that their order matters within it.
         bare: the body is the one record itself, not a list: the legacy APIs have no `/bulk`.
     """
 
     stream: int
     sequences: Sequence[int]
     records: Sequence[bytes]
-    ids: frozenset[str] = field(default=frozenset())
+    ids_of: Callable[[bytes], frozenset[str]] | None = None
+    shares_ids: bool = False
     bare: bool = False
+
+    @cached_property
+    def named(self) -> tuple[frozenset[str], ...]:
+        """The users and companies that each record names; nobody where order does not matter."""
+        return tuple(map(self.ids_of, self.records)) if self.ids_of is not None else ()
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """Those that no other chunk in flight may name."""
+        return frozenset().union(*self.named) if self.shares_ids else frozenset()
 
     @cached_property
     def body(self) -> bytes:
@@ -80,7 +92,8 @@ class Chunk:
             stream=self.stream,
             sequences=tuple(self.sequences[position] for position in positions),
             records=tuple(self.records[position] for position in positions),
-            ids=self.ids,
+            ids_of=self.ids_of,
+            shares_ids=self.shares_ids,
             bare=self.bare,
         )
 

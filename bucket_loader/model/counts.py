@@ -55,7 +55,9 @@ class Counts:
     )  # fmt: skip
     refused_before: int = _count("Rejected rows that were refused before and not sent again", column=7)
     unchanged: int = _count("Rows that were known already", side="out", column=5)
-    superseded: int = _count("Rows that a later row of the same key replaced", side="out", column=4)
+    superseded: int = _count(
+        "Rows that a later row of the same key replaced", side="out", column=4, chunks="c.state = 'superseded'"
+    )
     filtered: int = _count("Rows that `where:` left out", side="out", column=3)
     pending: int = _count("Records that are still to be sent", side="out")  # those of the plan of which nothing became
     unknown: int = _count(
@@ -65,7 +67,7 @@ class Counts:
     possibly_duplicated: int = _count(
         "Records that may have been applied twice",
         chunks="(c.state IN ('delivered', 'rejected') AND c.ambiguous > 0) "
-        "OR (c.state = 'dropped' AND c.ambiguous > 1)",
+        "OR (c.state IN ('dropped', 'superseded') AND c.ambiguous > 1)",
         shown="never",
     )
 

@@ -1,6 +1,7 @@
 from .events import (
     ChunkHeld as ChunkHeld,
     ChunkRetried as ChunkRetried,
+    ChunkSetAside as ChunkSetAside,
     ChunksUnknown as ChunksUnknown,
     CommandCrashed as CommandCrashed,
     CommandFailed as CommandFailed,
@@ -32,7 +33,9 @@ from .summary import (
     HeldChunk as HeldChunk,
     RefusedRows as RefusedRows,
     Resumed as Resumed,
+    StuckChunk as StuckChunk,
     Summary as Summary,
+    stuck_words as stuck_words,
 )
 from .text import (
     in_log as in_log,

@@ -68,8 +68,8 @@ class ChunkRetried:
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkHeld:
-    """A chunk had no certain answer, and waits for a person.
+class _Kept:
+    """A chunk stays with its run.
 
     Attributes:
         run: the run.
@@ -83,10 +83,23 @@ class ChunkHeld:
     chunk: str
     answer: str
 
+
+class ChunkHeld(_Kept):
+    """A chunk had no certain answer, and waits for a person."""
+
     @property
     def text(self) -> str:
         """The line that a person reads."""
         return f"stream {self.stream}: chunk {self.chunk} is held: {self.answer}"
+
+
+class ChunkSetAside(_Kept):
+    """A chunk brings only server errors: others that do not name its users or companies go on."""
+
+    @property
+    def text(self) -> str:
+        """The line that a person reads."""
+        return f"stream {self.stream}: chunk {self.chunk} is set aside, and tried again after all others: {self.answer}"
 
 
 # --- planning ------------------------------------------------------------------------------------------------------
@@ -351,6 +364,7 @@ Event = (
     ChunksUnknown
     | ChunkRetried
     | ChunkHeld
+    | ChunkSetAside
     | RowsRead
     | PlanningEnded
     | StreamPlanned

@@ -64,7 +64,7 @@ class JsonListener:
     def tell(self, event: events.Event) -> None:  # noqa: C901, PLR0912  # a case for each event, and nothing else
         """Write what an event says."""
         match event:
-            case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkRetried():
+            case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside() | events.ChunkRetried():
                 self._chunk(event)
             case events.DeliveryBegan():
                 self._run = event.run
@@ -117,7 +117,9 @@ class JsonListener:
         if not self.quiet and text.strip():
             self._write("note", text.strip(), run=self._run)
 
-    def _chunk(self, event: events.ChunksUnknown | events.ChunkHeld | events.ChunkRetried) -> None:
+    def _chunk(
+        self, event: events.ChunksUnknown | events.ChunkHeld | events.ChunkSetAside | events.ChunkRetried
+    ) -> None:
         where: dict[str, Any] = {"run": event.run, "stream": event.stream}
         match event:
             case events.ChunksUnknown():
@@ -125,6 +127,8 @@ class JsonListener:
                 self._write(name, event.text, level=logging.WARNING, **where, chunks=list(event.chunks))
             case events.ChunkHeld():
                 self._write("held", event.text, level=logging.WARNING, **where, chunk=event.chunk)
+            case events.ChunkSetAside():
+                self._write("set_aside", event.text, level=logging.WARNING, **where, chunk=event.chunk)
             case events.ChunkRetried():
                 self._write("retry", event.text, **where, chunk=event.chunk, attempts=event.attempts)
 

@@ -1,5 +1,6 @@
 """What a run came to: where every row went, how it ended, and the words for that."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -64,6 +65,23 @@ class RefusedRows:
 
 
 @dataclass(frozen=True)
+class StuckChunk:
+    """A chunk that is set aside: it met only server errors, and nobody can tell whether it is itself what brings them.
+
+    Attributes:
+        since: since when (wire time).
+        waits: whether it was not attempted, since it names whom such a chunk names.
+    """
+
+    run: str
+    stream: str
+    chunk: str
+    records: int
+    since: str
+    waits: bool = False
+
+
+@dataclass(frozen=True)
 class Summary:
     """What a run came to (DESIGN section 5).
 
@@ -77,6 +95,9 @@ class Summary:
         held: what this state holds for a person, of whatever run.
         only_held: whether nothing else is pending, so that running again cannot help.
         refused: rows that earlier runs saw refused, by stream.
+        stuck: what this state has set aside, of whatever run, and what waits for that.
+        only_waits: whether nothing is pending but what is held or set aside.
+        served: how many requests the API did something with.
     """
 
     run: str
@@ -94,6 +115,9 @@ class Summary:
     held: tuple[HeldChunk, ...] = ()
     only_held: bool = False
     refused: tuple[RefusedRows, ...] = ()
+    stuck: tuple[StuckChunk, ...] = ()
+    only_waits: bool = False
+    served: int = 0
 
     @property
     def retry(self) -> bool:
@@ -122,6 +146,8 @@ class Summary:
             found["held"] = [asdict(one) for one in self.held]
         if self.refused:
             found["refused_before"] = [asdict(one) for one in self.refused]
+        if self.stuck:
+            found["stuck"] = [asdict(one) for one in self.stuck]
         if self.exit_code in _RUN_AGAIN or self.only_held:
             found["retry"] = self.retry
         if self.error is not None:
@@ -174,7 +200,10 @@ def next_step_after(summary: Summary) -> str:
         return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
     if summary.status == "rejected" and summary.refused:
         return _refused_words(summary)
-    return _held_words(summary.held) if summary.only_held else ""
+    if not summary.only_waits:
+        return ""
+    said = [_held_words(summary.held) if summary.held else "", stuck_words(summary.stuck) if summary.stuck else ""]
+    return "; ".join(filter(None, said))
 
 
 def _refused_words(summary: Summary) -> str:
@@ -188,13 +217,29 @@ def _refused_words(summary: Summary) -> str:
 
 def _held_words(held: tuple[HeldChunk, ...]) -> str:
     """Return what is held, and what a person does about it."""
-    named = [f"{one.stream} {one.chunk} of run {one.run}" for one in held[:_HELD_SHOWN]]
-    more = f" and {len(held) - _HELD_SHOWN:,} chunks more" if len(held) > _HELD_SHOWN else ""
     records = sum(one.records for one in held)
     return (
-        f"{records:,} records are held, since their answer never came: {', '.join(named)}{more}; "
+        f"{records:,} records are held, since their answer never came: {_named(held)}; "
         "`bucket-loader status --json` names them, `bucket-loader release` sends or drops them"
     )
+
+
+def stuck_words(stuck: Sequence[StuckChunk]) -> str:
+    """Return what is set aside, and what becomes of it."""
+    tried, behind = [one for one in stuck if not one.waits], sum(one.records for one in stuck if one.waits)
+    records = sum(one.records for one in tried)
+    waiting = f"; {behind:,} records wait for that, since they name the same users or companies" if behind else ""
+    return (
+        f"{records:,} records meet only server errors, and nothing else was sent that would show whether it is theirs: "
+        f"{_named(tried)}{waiting}. Each run tries them once more, after all that is new; `bucket-loader abandon` "
+        "closes their run"
+    )
+
+
+def _named(chunks: Sequence[HeldChunk | StuckChunk]) -> str:
+    named = [f"{one.stream} {one.chunk} of run {one.run}" for one in chunks[:_HELD_SHOWN]]
+    more = f" and {len(chunks) - _HELD_SHOWN:,} chunks more" if len(chunks) > _HELD_SHOWN else ""
+    return ", ".join(named) + more
 
 
 def counted(summary: Summary) -> list[list[str]]:

@@ -57,7 +57,7 @@ class TextListener:
                 self._progress(event)
             case events.PlanningEnded() | events.DeliveryEnded():
                 self._end_bar(event)
-            case events.ChunksUnknown() | events.ChunkHeld():
+            case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside():
                 log.warning("%s", event.text)  # a program that calls `load` finds it in its own log
             case events.ChunkRetried():
                 log.info("%s", event.text)

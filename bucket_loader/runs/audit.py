@@ -19,7 +19,7 @@ from bucket_loader.runs.refusals import waiting_findings
 from bucket_loader.state import ChunkRow, Ledger, RunRow, State, look_at_state
 
 FINDINGS_MAX: Final = 20
-LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped")
+LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped", "superseded")
 
 
 @dataclass(frozen=True)

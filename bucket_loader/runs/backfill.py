@@ -79,7 +79,7 @@ def run_windows(job: Job, start: datetime, end: datetime, every: str, *, again: 
         summary = run_job(replace(job, options=replace(job.options, interval=window)))
         found.done.append((window, summary))
         job.listener.tell(WindowEnded(number, len(found.windows), *window, summary))
-        if summary.exit_code not in _GOES_ON_AFTER and not summary.only_held:
+        if summary.exit_code not in _GOES_ON_AFTER and not summary.only_waits:
             break
     if found.skipped:
         job.listener.tell(Note(f"{found.skipped:,} windows were loaded before; --again reads them once more"))

@@ -6,6 +6,7 @@ from bucket_loader.model import make_folder, written_whole
 from bucket_loader.planning import Plan
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.plan import FRAME, frame_of, require_same_api
+from bucket_loader.runs.waiting import superseded_by
 from bucket_loader.state import REJECTED, NewStream, Replay, State
 
 LETTERS_BYTES_AT_ONCE = 8 * 1024 * 1024
@@ -29,6 +30,7 @@ def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] =
         created_at=manifest.created_at,
         streams=[NewStream(one.position, one.name, one.mapping, one.counts) for one in manifest.streams],
         replays=replays,
+        superseded=[] if replays else superseded_by(state, planned),
     )
 
 

@@ -8,12 +8,13 @@ from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
 from bucket_loader.runs.end import end_run
 from bucket_loader.runs.job import Job
+from bucket_loader.runs.waiting import set_aside_before
 from bucket_loader.state import MANIFEST, DeadLetters, State
 
 
-def deliver_run(job: Job, state: State, planned: Plan) -> Summary:
+def deliver_run(job: Job, state: State, planned: Plan, *, witnessed: bool = False) -> Summary:
     """Send what a begun run still has to send, and say how it ended."""
-    assignment = _assignment(job, state, planned)
+    assignment = _assignment(job, state, planned, witnessed=witnessed)
     error: BucketLoaderError | None = None
     give_memory_back()
     try:
@@ -28,7 +29,8 @@ def deliver_run(job: Job, state: State, planned: Plan) -> Summary:
     if error is None and job.stopped.is_set():
         error = InterruptedRunError(job.signal_number)
     tally = assignment.tally
-    return replace(end_run(job, state, planned, error), requests=tally.requests, retries=tally.retries)
+    summary = end_run(job, state, planned, error)
+    return replace(summary, requests=tally.requests, retries=tally.retries, served=tally.served)
 
 
 def _removed(planned: Plan) -> StateError | None:
@@ -41,7 +43,7 @@ def _removed(planned: Plan) -> StateError | None:
     )
 
 
-def _assignment(job: Job, state: State, planned: Plan) -> Assignment:
+def _assignment(job: Job, state: State, planned: Plan, *, witnessed: bool) -> Assignment:
     run, destination, clock = planned.manifest.run, job.pipeline.destination, job.outside.clock
     letters = DeadLetters(state.dead_letters(run), state.letters_kept(run), clock, state.disk)
     return Assignment(
@@ -54,4 +56,6 @@ def _assignment(job: Job, state: State, planned: Plan) -> Assignment:
         tally=Tally(run),
         tell=job.listener.tell,
         clock=clock,
+        waits_for=set_aside_before(state, run),
+        witnessed=witnessed,
     )

@@ -15,13 +15,15 @@ from bucket_loader.model import (
     wire_now,
 )
 from bucket_loader.planning import Plan
-from bucket_loader.reporting import HeldChunk, RefusedRows, Resumed, Summary
+from bucket_loader.reporting import RefusedRows, Resumed, Summary
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.settle import settle_run
-from bucket_loader.state import Ledger, RunRow, RunStatus, State
+from bucket_loader.runs.waiting import UNFINISHED, held_chunks, only_waits, stuck_chunks, waiting_records
+from bucket_loader.state import RunStatus, State
 
 EMPTY_EXIT_CODE: Final = 99
 HELD_EXIT_CODE: Final = 6
+_WORST_FIRST: Final = (1, 2, 5, 4, 130, 143, 75, 3, 0)
 
 
 def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
@@ -41,8 +43,8 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
     if left == 0 and isinstance(error, InterruptedRunError):
         error = None  # it had just finished
     closed = left == 0 or isinstance(error, StoppedError)
-    only_held = left == _held(ledger, run_name)
-    if closed or (error is None and only_held):
+    only_waits = left == waiting_records(ledger, run_name)
+    if closed or (error is None and only_waits):
         settle_run(state, planned, stopped=isinstance(error, StoppedError))
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
@@ -114,10 +116,7 @@ def _verdict(job: Job, streams: dict[str, Counts], error: BucketLoaderError | No
 
 def sum_up(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -> Summary:
     """Join the new run's summary with those of the runs that were finished first."""
-    worst = summary
-    for one in resumed:
-        if one.exit_code and not summary.exit_code:
-            worst = one
+    worst = min((summary, *resumed), key=lambda one: _WORST_FIRST.index(one.exit_code))
     empty = not any(counts.delivered or counts.rejected or counts.pending for counts in summary.streams.values())
     status, exit_code = worst.status, worst.exit_code
     if job.options.exit_99_when_empty and exit_code == 0 and empty and not resumed:
@@ -133,43 +132,28 @@ def sum_up(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -
     )
 
 
-def with_held(job: Job, state: State, summary: Summary) -> Summary:
-    """Add what the state holds for a person, of whatever run: while there is any, a run is not done.
+def with_waiting(job: Job, state: State, summary: Summary) -> Summary:
+    """Add what the state holds for a person or has set aside, of whatever run: while there is any, a run is not done.
 
-    With `--allow-held` somebody has decided that it may be: then only the rest counts. A scheduler that knows exit
-    codes alone asks for one of its own, since 75 means that running again may help.
+    With `--allow-held` somebody has decided that what is held may be: then only the rest counts. A scheduler that knows
+    exit codes alone asks for one of its own for that, since 75 means that running again may help.
     """
     ledger = state.ledger
-    rows = ledger.runs("running", "unfinished")
-    held = tuple(one for row in rows for one in _held_chunks(ledger, row.run))
-    if not held:
+    rows = ledger.runs(*UNFINISHED)
+    held = tuple(one for row in rows for one in held_chunks(ledger, row.run))
+    stuck = tuple(one for row in rows for one in stuck_chunks(ledger, row.run))
+    if not held and not stuck:
         return summary
-    only_held = summary.error is None and all(has_nothing_but_held(ledger, row) for row in rows)
+    waits = summary.error is None and all(only_waits(ledger, row) for row in rows)
     status, exit_code = summary.status, summary.exit_code
-    if only_held and job.options.allow_held and status == "unfinished":
+    if waits and not stuck and job.options.allow_held and status == "unfinished":
         status, exit_code = _verdict(job, summary.streams, None, 0)
-    elif only_held and not job.options.allow_held:
+    elif waits and (stuck or not job.options.allow_held):
         status, exit_code = "unfinished", PatienceError.exit_code
-    waits = only_held and exit_code == PatienceError.exit_code
-    if waits and job.options.exit_6_when_held:
+    waits = waits and exit_code == PatienceError.exit_code
+    only_held = waits and not stuck
+    if only_held and job.options.exit_6_when_held:
         exit_code = HELD_EXIT_CODE
-    return replace(summary, status=status, exit_code=exit_code, held=held, only_held=waits)
-
-
-def _held_chunks(ledger: Ledger, run: str) -> list[HeldChunk]:
-    names = list(ledger.counts(run))
-    return [
-        HeldChunk(run, name, row.members, row.records)
-        for position, name in enumerate(names)
-        for row in ledger.chunks(run, position, "held")
-    ]
-
-
-def _held(ledger: Ledger, run_name: str) -> int:
-    return sum(one.records for one in _held_chunks(ledger, run_name))
-
-
-def has_nothing_but_held(ledger: Ledger, row: RunRow) -> bool:
-    """Whether all that an unfinished run still has waits for a person: later runs need not wait for that."""
-    left, held = sum(counts.pending for counts in ledger.counts(row.run).values()), _held(ledger, row.run)
-    return held > 0 and left == held and not ledger.unsettled(row.run)
+    return replace(
+        summary, status=status, exit_code=exit_code, held=held, stuck=stuck, only_waits=waits, only_held=only_held
+    )

@@ -12,11 +12,22 @@ from typing import Any, Final
 from bucket_loader.config import Destination
 from bucket_loader.model import Api, Counts, Verdict
 from bucket_loader.planning import Plan, cursor
-from bucket_loader.reporting import COLUMNS, Listener, Note, PlanRejected, RecordShown, StreamPlanned, Table
+from bucket_loader.reporting import (
+    COLUMNS,
+    Listener,
+    Note,
+    PlanRejected,
+    RecordShown,
+    StreamPlanned,
+    StuckChunk,
+    Table,
+    stuck_words,
+)
 from bucket_loader.runs import features
 from bucket_loader.runs.end import refused_rows
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
+from bucket_loader.runs.waiting import stuck_chunks
 from bucket_loader.state import REJECTED, RunRow, State, look_at_state
 
 CHECKED_ROWS: Final = 1_000
@@ -185,6 +196,7 @@ def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
         "retries": row.retries,
         "streams": {name: asdict(found) for name, found in counts.items()},
         "unknown": unknown,
+        "stuck": [asdict(one) for one in stuck_chunks(state.ledger, row.run)],
         "dead_letters": state.letters_place(row.run),
     }
 
@@ -204,5 +216,7 @@ def tell_status(listener: Listener, found: dict[str, Any]) -> None:
     for stream, mark in found["cursors"].items():
         listener.tell(Note(f"{stream} was read up to {mark}"))
     for run in found["runs"]:
-        if run["status"] in {"running", "unfinished"}:
+        if run["stuck"]:
+            listener.tell(Note(f"run {run['run']}: {stuck_words([StuckChunk(**one) for one in run['stuck']])}"))
+        elif run["status"] in {"running", "unfinished"}:
             listener.tell(Note(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it"))

@@ -2,6 +2,7 @@
 
 state --unfinished runs--> deliver --> settle
 pipeline --> PLAN --limits--> begin --> deliver --> settle --> summary
+state --what was set aside--> deliver
 """
 
 import time
@@ -13,7 +14,7 @@ from bucket_loader.planning import Plan, limits, plan_file
 from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
-from bucket_loader.runs.end import end_run, has_nothing_but_held, sum_up, with_held
+from bucket_loader.runs.end import end_run, sum_up, with_waiting
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import (
     accept_mapping,
@@ -24,6 +25,7 @@ from bucket_loader.runs.plan import (
     require_same_mapping,
 )
 from bucket_loader.runs.signals import drained_on_signals
+from bucket_loader.runs.waiting import UNFINISHED, is_done, only_waits
 from bucket_loader.state import RunRow, State
 
 NewRun = Callable[[Job, State], Summary]
@@ -44,18 +46,50 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
     began = time.monotonic()
     _require_streams(job)
     with drained_on_signals(job), opened(job) as state:
-        resumed: list[Summary] = []
-        for row in state.ledger.runs("running", "unfinished"):
-            if not has_nothing_but_held(state.ledger, row):
-                resumed.append(finish_run(job, state, row))
-                if resumed[-1].error is not None:
-                    return replace(resumed[-1], seconds=time.monotonic() - began)
+        resumed: dict[str, Summary] = {}
+        for row in state.ledger.runs(*UNFINISHED):
+            if not only_waits(state.ledger, row):
+                resumed[row.run] = finished = finish_run(job, state, row)
+                if finished.error is not None:
+                    return replace(finished, seconds=time.monotonic() - began)
         summary = (new_run or _run_new)(job, state)
-        return with_held(job, state, sum_up(job, summary, resumed, time.monotonic() - began))
+        if summary.error is None:
+            summary = _try_again(job, state, summary, resumed)
+        return with_waiting(job, state, sum_up(job, summary, list(resumed.values()), time.monotonic() - began))
 
 
-def finish_run(job: Job, state: State, row: RunRow) -> Summary:
+def _try_again(job: Job, state: State, summary: Summary, resumed: dict[str, Summary]) -> Summary:
+    """Try what was set aside once more, now that others were served; return the new run's summary after that."""
+    served = sum(one.served for one in (summary, *resumed.values()))
+    for row in state.ledger.runs(*UNFINISHED):
+        if not (state.ledger.has_aside(row.run) or is_done(state.ledger, row)):
+            continue
+        before = summary if row.run == summary.run else resumed.get(row.run)
+        if before is not None and served == before.served:
+            continue  # it has tried that itself, and nobody else was served since
+        finished = finish_run(job, state, row, witnessed=served > 0)
+        served += finished.served
+        if before is not None:
+            finished = replace(
+                finished, requests=finished.requests + before.requests, retries=finished.retries + before.retries
+            )
+        if row.run == summary.run:
+            summary = finished
+        else:
+            resumed[row.run] = finished
+        if finished.error is not None:
+            break
+    return summary
+
+
+def finish_run(job: Job, state: State, row: RunRow, *, witnessed: bool = False) -> Summary:
     """Deliver what an earlier run has not: from its own plan, byte for byte.
+
+    Args:
+        job: what is asked.
+        state: the pipeline's.
+        row: which run.
+        witnessed: whether the API took something else in this call.
 
     Raises:
         StateError: its plan is gone or was changed, or is for another API.
@@ -66,7 +100,7 @@ def finish_run(job: Job, state: State, row: RunRow) -> Summary:
         raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
     require_same_api(planned, job, "`bucket-loader abandon` the run: what it has not sent returns to the next plan")
     state.fetch_letters(row.run)
-    return deliver_run(job, state, planned)
+    return deliver_run(job, state, planned, witnessed=witnessed)
 
 
 def _run_new(job: Job, state: State) -> Summary:

@@ -103,20 +103,20 @@ def sent_sequences(ledger: Ledger, run_name: str, stream: PlannedStream) -> list
 
 
 def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
-    """Return the sequences that nothing became of: neither sent nor judged."""
+    """Return the sequences that nothing became of: neither sent nor judged, nor kept by their run."""
     fates = _fates(ledger, run_name, stream)
-    for row in ledger.chunks(run_name, stream.position, "rejected", "dropped"):
+    for row in ledger.chunks(run_name, stream.position, "rejected", "dropped", "superseded"):
         _mark_all(fates, row, _DELIVERED)
     return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
 
 
 def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
-    """Return for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
+    """Return for each sequence whether it was delivered, or its run keeps it: sent without an answer, or set aside."""
     fates = np.zeros(stream.records, np.uint8)
     for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
         if row.state == "delivered":
             _mark_all(fates, row, _DELIVERED)
-        elif row.state in {"held", "intent"} or row.ambiguous:
+        elif row.state in {"held", "intent"} or row.ambiguous or row.aside:  # that stays with its run
             _mark_all(fates, row, _CLAIMED)
     return fates
 

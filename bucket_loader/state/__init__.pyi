@@ -19,6 +19,7 @@ from .layout import (
 )
 from .ledger import (
     Ambiguous as Ambiguous,
+    Behind as Behind,
     ChunkRow as ChunkRow,
     ChunkState as ChunkState,
     Concluded as Concluded,

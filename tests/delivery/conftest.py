@@ -3,6 +3,7 @@
 import pytest
 from bench import Bench
 
+from bucket_loader.delivery import sending
 from bucket_loader.delivery.http import pacing, retry
 
 
@@ -12,6 +13,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(retry, "WAIT_S_FIRST", 0.01)
     monkeypatch.setattr(retry, "WAIT_S_MAX", 0.05)
     monkeypatch.setattr(pacing, "PROBE_PERIOD_S", 0.02)
+    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 0.0)
 
 
 @pytest.fixture

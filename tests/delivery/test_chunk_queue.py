@@ -11,7 +11,7 @@ from bucket_loader.model.chunks import Chunk
 
 def chunk(number, *ids):
     """Make a chunk of one record."""
-    return Chunk(0, (number,), (b"{}",), frozenset(ids))
+    return Chunk(0, (number,), (b"{}",), lambda _record: frozenset(ids), shares_ids=True)
 
 
 UNDECIDED, ANOTHER = Work(chunk(100)), Work(chunk(101))

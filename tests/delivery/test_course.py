@@ -9,24 +9,22 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bucket_loader.delivery import course
-from bucket_loader.delivery.course import (
+from bucket_loader.delivery.course import SUSPECTED_EARLIER, SUSPICIOUS_AFTER, SUSPICIOUS_ALONE_AFTER, next_step
+from bucket_loader.model.chunks import Chunk
+from bucket_loader.model.course import (
+    JUDGED_AFTER_S,
     NEW,
-    SUSPECTED_EARLIER,
-    SUSPICIOUS_AFTER,
-    SUSPICIOUS_ALONE_AFTER,
     Again,
     ChunkHistory,
     Delivered,
     Held,
     Left,
     Policy,
-    Postponed,
     Rejected,
     Served,
+    SetAside,
     Split,
-    next_step,
 )
-from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import KeyRefusedError, MisroutedError, PatienceError
 from bucket_loader.model.outcomes import Outcome, Verdict
 
@@ -39,14 +37,17 @@ OUTAGE = Served(error_rate=0.9)  # nobody is served
 
 def chunk(count=1, *, ordered=False):
     """Return a chunk of so many records."""
-    ids = frozenset({"userId u"}) if ordered else frozenset()
-    return Chunk(0, tuple(range(count)), tuple(b'{"n":%d}' % number for number in range(count)), ids)
+    records = tuple(b'{"n":%d}' % number for number in range(count))
+    return Chunk(0, tuple(range(count)), records, lambda _record: frozenset({"userId u"}), shares_ids=ordered)
 
 
 ALONE, SEVERAL = chunk(1), chunk(4)
 
 
-def after(outcomes, one=ALONE, *, served=FAIR, policy=Policy(), history=NEW):  # noqa: B008  # frozen
+AT_ONCE = Policy(judged_after_s=0.0)  # the minute is a matter of its own
+
+
+def after(outcomes, one=ALONE, *, served=FAIR, policy=AT_ONCE, history=NEW):
     """Return the last step of some outcomes in turn, and how many were asked for before it was decided."""
     for number, outcome in enumerate(outcomes, 1):
         step, history = next_step(one, history, outcome, served, policy)
@@ -242,25 +243,71 @@ def test_an_outage_of_server_errors_blames_nobody(one):
     assert isinstance(after([ERROR] * 200, one, served=OUTAGE)[0], Again)
 
 
+ASIDE = replace(OUTAGE, may_set_aside=True)
+
+
 @pytest.mark.parametrize(("one", "attempts"), [(SEVERAL, SUSPICIOUS_AFTER), (ALONE, SUSPICIOUS_ALONE_AFTER)])
-def test_what_may_come_later_is_postponed_once(one, attempts):
-    """While something else can be tried, a chunk that keeps failing gives way; when it comes back it is decided."""
-    served, history, steps = replace(OUTAGE, may_postpone=True), NEW, []
-    for _ in range(20):
-        step, history = next_step(one, history, ERROR, served, Policy())
-        steps.append(type(step))
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_keeps_failing_gives_way_to_others(one, attempts, ordered):
+    """While something else can be tried, it is set aside: also where order matters, since what shares its ids waits."""
+    step, made = after([ERROR] * 20, chunk(len(one.sequences), ordered=ordered), served=ASIDE)
 
-    assert steps.index(Postponed) == attempts - 1
-    assert steps.count(Postponed) == 1
-    assert (Split in steps) == (one is SEVERAL)
+    assert (type(step), made) == (SetAside, attempts)
 
 
-def test_what_was_postponed_waits_as_if_it_were_new():
+def test_several_that_come_back_are_cut_and_one_alone_comes_back_again():
+    """Nothing is left that could be tried in their place: the parts show of each other which of them it is."""
+    came_back, last = ChunkHistory(errors=4, began=0, postponed=True), replace(OUTAGE, last=True)
+
+    assert isinstance(next_step(SEVERAL, came_back, ERROR, ASIDE, Policy())[0], Split)
+    assert isinstance(next_step(SEVERAL, replace(NEW, errors=4), ERROR, last, Policy())[0], Split)
+    assert isinstance(after([ERROR] * 20, served=last, history=came_back)[0], SetAside)
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(JUDGED_AFTER_S - 1, Again), (JUDGED_AFTER_S, Rejected)])
+def test_a_single_record_is_blamed_only_when_it_failed_for_a_minute(seconds, kind):
+    """However often it fails within seconds: a host that has just been restarted fails for some of them too."""
+    history = ChunkHistory(errors=40, began=0, since_s=100.0)
+    step, _ = next_step(ALONE, history, ERROR, replace(FAIR, now_s=100.0 + seconds), Policy())
+
+    assert isinstance(step, kind)
+
+
+def test_a_part_has_failed_since_the_whole_did():
+    """The minute is not begun again with each cut."""
+    _, history = next_step(SEVERAL, NEW, ERROR, replace(FAIR, now_s=5.0), Policy())
+    for now_s in (6.0, 7.0, 8.0):
+        step, history = next_step(SEVERAL, history, ERROR, replace(FAIR, now_s=now_s), Policy())
+
+    assert step.history.since_s == 5.0
+
+
+@pytest.mark.parametrize("one", [ALONE, SEVERAL])
+def test_out_of_patience_a_single_record_is_set_aside_while_the_host_reads(one):
+    """It may be the record or an outage: nobody waits for it. When the host does not read either, it is an outage."""
+    over = replace(OUTAGE, out_of_patience=True, last=True)
+    stuck, left = (next_step(one, NEW, ERROR, replace(over, reads=reads), Policy())[0] for reads in (True, False))
+
+    assert isinstance(stuck, SetAside if one is ALONE else Left)
+    assert isinstance(left.error, PatienceError)
+
+
+def test_in_a_later_run_it_is_tried_once_until_others_are_served():
+    """Nothing is known that was not known before; a single success of another is its witness."""
+    earlier = ChunkHistory(errors=6, began=0, since_s=-1e6, postponed=True, earlier=True)
+
+    assert isinstance(next_step(ALONE, earlier, ERROR, replace(OUTAGE, last=True), Policy())[0], SetAside)
+    assert isinstance(
+        next_step(ALONE, replace(earlier, errors=40), ERROR, replace(FAIR, last=True), Policy())[0], Rejected
+    )
+
+
+def test_what_was_set_aside_waits_as_if_it_were_new():
     """The waits of a chunk that is taken up again begin small: the weather has changed meanwhile, or never will."""
-    served, policy = replace(OUTAGE, may_postpone=True), Policy(backoff_s=lambda attempts: 2.0**attempts)
-    history, waits = NEW, []
-    for _ in range(SUSPICIOUS_ALONE_AFTER + 2):
-        step, history = next_step(ALONE, history, ERROR, served, policy)
+    policy, history, waits = Policy(backoff_s=lambda attempts: 2.0**attempts), NEW, []
+    for number in range(SUSPICIOUS_ALONE_AFTER + 2):
+        outcome = ERROR if number < SUSPICIOUS_ALONE_AFTER else Outcome(Verdict.NOT_SENT)
+        step, history = next_step(ALONE, history, outcome, ASIDE, policy)
         waits.append(step.wait_s if isinstance(step, Again) else None)
 
     assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, None, 1.0, 2.0]
@@ -293,10 +340,10 @@ def test_when_all_that_is_sent_meets_the_page_the_run_ends(one):
 
 def test_others_are_tried_at_once_in_the_place_of_what_is_blocked():
     """The first answer of a firewall does not end the run: what comes after it shows whose matter it is."""
-    served = replace(OUTAGE, may_postpone=True)
+    served = replace(OUTAGE, may_set_aside=True)
     step, history = next_step(SEVERAL, NEW, PAGE, served, Policy())
 
-    assert isinstance(step, Postponed)
+    assert isinstance(step, SetAside)
     assert isinstance(next_step(SEVERAL, history, PAGE, served, Policy())[0], Again)
 
 
@@ -318,6 +365,8 @@ HISTORIES = st.builds(
     successes_before=st.integers(0, 5),
     suspected=st.booleans(),
     postponed=st.booleans(),
+    earlier=st.booleans(),
+    since_s=st.none() | st.floats(-1_000, 1_000),
 )
 SERVED = st.builds(
     Served,
@@ -326,7 +375,10 @@ SERVED = st.builds(
     error_rate=st.floats(0.001, 0.99),
     stopped=st.booleans(),
     out_of_patience=st.booleans(),
-    may_postpone=st.booleans(),
+    may_set_aside=st.booleans(),
+    last=st.booleans(),
+    reads=st.booleans(),
+    now_s=st.floats(0, 1_000),
 )
 POLICIES = st.builds(Policy, hold=st.booleans())
 CHUNKS = st.builds(chunk, st.integers(1, 9), ordered=st.booleans())
@@ -380,7 +432,7 @@ def test_every_record_ends_and_none_is_dropped(data, count, ordered, policy):
         match step:
             case Again():
                 work.appendleft((one, history))
-            case Postponed():
+            case SetAside():
                 work.append((one, history))
             case Split(parts=parts, history=known):
                 work.extendleft((one.part(part), known) for part in reversed(parts))

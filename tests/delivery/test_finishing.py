@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bucket_loader.delivery.course import Policy
+from bucket_loader.delivery.aside import Aside
+from bucket_loader.delivery.course import SUSPECTED_EARLIER, SUSPICIOUS_AFTER, SUSPICIOUS_ALONE_AFTER
 from bucket_loader.delivery.finishing import Finishing
 from bucket_loader.delivery.flight import Shared
 from bucket_loader.delivery.http.rate import Slot
@@ -17,8 +18,10 @@ from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing, Tally
 from bucket_loader.model.chunks import Chunk
+from bucket_loader.model.course import ChunkHistory, Policy
 from bucket_loader.model.outcomes import Outcome, Verdict
-from bucket_loader.reporting.events import ChunkHeld, ChunkRetried
+from bucket_loader.reporting.events import ChunkHeld, ChunkRetried, ChunkSetAside
+from bucket_loader.state import Behind
 
 DELIVERED = Outcome(Verdict.DELIVERED, 200)
 ERROR = Outcome(Verdict.SERVER_ERROR, 500)
@@ -49,16 +52,15 @@ class Clock(threading.Event):
 class Trial:
     """A chunk, what its attempts come to in turn (the last for ever), and all that is written down and said of it."""
 
-    def __init__(self, *outcomes, count=1, hold=False, may_postpone=False, others_served=False):
+    def __init__(self, *outcomes, count=1, hold=False, last=True, others_served=False):
         self.clock, self.journal, self.told, self.sent = Clock(), [], [], []
         self._outcomes = itertools.chain(outcomes, itertools.repeat(outcomes[-1]))
         self._others_served = others_served
         records = tuple(b'{"n":%d}' % number for number in range(count))
         self.work = Work(Chunk(0, tuple(range(count)), records))
-        self.postponed = []
         self.shared = Shared(
             run="run", stream="events",
-            queue=SimpleNamespace(may_postpone=lambda _: may_postpone, postpone=self.postponed.append),
+            queue=SimpleNamespace(sample=lambda: None, sampled=0), aside=Aside(), last=last,
             pool=SimpleNamespace(take=lambda: self, give_back=lambda *_: None),
             journal=SimpleNamespace(commit=self.journal.extend, wait_until_held=lambda: None),
             pacer=SimpleNamespace(acquire=self._slot, release=lambda *_: None),
@@ -138,10 +140,9 @@ def test_retry_after_is_honoured(status, asked):
 
 
 @pytest.mark.parametrize("count", [1, 4])
-@pytest.mark.parametrize("outcome", [NOT_SENT, ERROR])
-def test_patience_ends_it_and_nothing_else_does(outcome, count):
+def test_patience_ends_it_and_nothing_else_does(count):
     """An outage is waited out for as long as patience, and ended at most one wait later; nothing is rejected."""
-    trial = Trial(outcome, count=count)
+    trial = Trial(NOT_SENT, count=count)
 
     assert trial.run() is False
     assert PATIENCE_S < trial.clock.at_s <= PATIENCE_S + WAIT_S_MAX
@@ -217,13 +218,29 @@ def test_when_the_left_half_passed_the_right_is_cut_unsent():
     assert sizes == [8, 4, 2, 1, 1]
 
 
-def test_what_keeps_failing_gives_way_to_others_once():
-    """While others can be tried in its place it is put off, queued for the ledger, with what is known of it."""
-    trial = Trial(ERROR, may_postpone=True)
+def test_what_keeps_failing_gives_way_to_others():
+    """While others can be tried in its place it is set aside, queued for the ledger, with what is known of it, told."""
+    trial = Trial(ERROR, last=False)
     trial.run()
 
-    (work,) = trial.postponed
-    assert (trial.state, work.history.postponed, work.outcome) == ("queued", True, None)
+    chunk = trial.work.chunk
+    assert (trial.state, trial.journal[-1].aside is not None) == ("queued", True)
+    assert trial.shared.aside.history(chunk).errors == SUSPICIOUS_ALONE_AFTER
+    assert isinstance(trial.told[-1], ChunkSetAside)
+
+
+def test_a_part_that_names_whom_one_set_aside_names_waits_behind_it():
+    """The first half is set aside: of the second, the record of the same user stays queued, and the other one goes."""
+    trial = Trial(ERROR, *[ERROR] * (SUSPICIOUS_ALONE_AFTER - SUSPECTED_EARLIER), DELIVERED, last=False)
+    trial.work = Work(
+        Chunk(0, (0, 1, 2), (b"a", b"a again", b"b"), lambda record: frozenset({chr(record[0])}), shares_ids=True),
+        ChunkHistory(errors=SUSPICIOUS_AFTER, began=0, postponed=True),
+    )
+    trial.run()
+
+    (behind,) = [entry for entry in trial.journal if isinstance(entry, Behind)]
+    delivered = [entry.chunk.sequences for entry in trial.journal if getattr(entry, "state", "") == "delivered"]
+    assert (behind.chunk.sequences, delivered) == ((1,), [(2,)])
 
 
 def test_workers_do_not_come_back_together():

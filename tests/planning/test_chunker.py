@@ -83,7 +83,13 @@ def test_a_chunks_name_is_its_members(sequences):
 def test_parts_of_a_chunk_keep_its_bytes(sequences, data):
     """A part carries the same records under the same sequences as the chunk it was cut from."""
     ordered = tuple(sorted(sequences))
-    chunk = Chunk(3, ordered, tuple(b'{"n":%d}' % sequence for sequence in ordered), frozenset({"userId 1"}))
+    chunk = Chunk(
+        3,
+        ordered,
+        tuple(b'{"n":%d}' % sequence for sequence in ordered),
+        lambda _record: frozenset({"userId 1"}),
+        shares_ids=True,
+    )
     positions = sorted(data.draw(st.sets(st.integers(0, len(ordered) - 1), min_size=1)))
     part = chunk.part(positions)
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bucket_loader.delivery import course, finishing, flight, queue, sending
+from bucket_loader.delivery import aside, course, finishing, flight, queue, sending
 from bucket_loader.delivery.journal import Ambiguous, Concluded, DeadLetter, Intent, LedgerJournal, SplitInto
 from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.planning import plan_file as plan
@@ -308,8 +308,8 @@ def next_stream_too_early() -> Any:
     """A stream begins although the one before could not be finished."""
     real = sending._deliver_stream
 
-    def stream(assignment: Any, run_wide: Any, stream: Any) -> None:
-        real(assignment, run_wide, stream)
+    def stream(assignment: Any, run_wide: Any, passing: Any) -> None:
+        real(assignment, run_wide, passing)
         run_wide.standing.failure = None
         assignment.stopped._set = False
 
@@ -375,16 +375,16 @@ def outage_dead_lettered() -> Any:
 @mistake
 def chunks_cut_anew_after_a_resume() -> Any:
     """The chunks of a resumed run are other chunks."""
-    real = sending._chunks
+    real = sending.unsent
 
-    def chunks(assignment: Any, stream: Any) -> Any:
-        manifest = assignment.plan.manifest
-        if assignment.ledger.begun(manifest.run, stream.position):
+    def chunks(whole: Any, ledger: Any, stream: Any) -> Any:
+        manifest = whole.manifest
+        if ledger.begun(manifest.run, stream.position):
             other = plan.msgspec.structs.replace(manifest, chunk_records=manifest.chunk_records + 1)
-            assignment = dataclasses.replace(assignment, plan=plan.Plan(assignment.plan.folder, other))
-        return real(assignment, stream)
+            whole = plan.Plan(whole.folder, other)
+        return real(whole, ledger, stream)
 
-    return [(sending, "_chunks", chunks)]
+    return [(sending, "unsent", chunks)]
 
 
 @mistake
@@ -394,9 +394,49 @@ def begun_forgotten() -> Any:
 
 
 @mistake
-def postponed_forgotten() -> Any:
-    """A chunk that was put off never comes back."""
-    return [(queue.Queue, "_postponed_before", lambda _self: None)]
+def set_aside_forgotten() -> Any:
+    """A chunk that was set aside never comes back."""
+    return [(sending, "_last_passes", lambda *_: iter(()))]
+
+
+@mistake
+def overtaken_while_set_aside() -> Any:
+    """What names whom a chunk names that was set aside goes on all the same."""
+    return [(aside.Aside, "_waiting", lambda *_: [])]
+
+
+@mistake
+def only_the_next_waits() -> Any:
+    """Who waits is not waited for: only what shares an id with the chunk that was set aside stays behind it."""
+    real = aside.Aside._waiting
+
+    def waiting(self: Any, chunk: Any) -> Any:
+        before = {stream: set(ids) for stream, ids in self._ids.items()}
+        waits = real(self, chunk)
+        self._ids = before
+        return waits
+
+    return [(aside.Aside, "_waiting", waiting)]
+
+
+@mistake
+def blamed_within_seconds() -> Any:
+    """A single record is rejected for server errors although it met them for some seconds only."""
+    return [(sending, "JUDGED_AFTER_S", 0.0)]
+
+
+@mistake
+def set_aside_unclaimed() -> Any:
+    """What is set aside is not claimed when its stream settles: the next plan has it again."""
+    real = settle._fates
+
+    def fates(ledger: Any, run: Any, stream: Any) -> Any:
+        found = real(ledger, run, stream)
+        for row in ledger.queued(run, stream.position, aside=True):
+            settle._mark_all(found, row, 0)
+        return found
+
+    return [(settle, "_fates", fates)]
 
 
 @mistake
@@ -408,7 +448,7 @@ def success_whatever_is_left() -> Any:
 @mistake
 def queued_forgotten_by_a_resume() -> Any:
     """A resumed run goes on after the last chunk that was begun."""
-    return [(Ledger, "queued", lambda *_: [])]
+    return [(Ledger, "queued", lambda *_, **__: [])]
 
 
 @mistake

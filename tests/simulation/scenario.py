@@ -28,6 +28,7 @@ from virtual import Clock, ViolationError, World
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import Outside, course
 from bucket_loader.delivery.http import pacing
+from bucket_loader.model.course import JUDGED_AFTER_S
 from bucket_loader.model.errors import BucketLoaderError, StateLockedError, StateUnavailableError
 from bucket_loader.model.files import DISK, Disk
 from bucket_loader.planning import plan_file as plan
@@ -181,7 +182,6 @@ class Simulation:
         streams = self.plan.manifest.streams
         everyone = sorted((known.stream, known.sequence) for known in made.known.values())
         share = rng.choice([0, 0, 0.1, 0.3, 1.0 if rng.random() < 0.2 else 0.2])
-        lonely = rng.random() < 0.15 and not any(stream.shares_ids for stream in streams)
         self.server = Server(
             rng, made.known, self.folder / "ledger.db", made.run,
             hold={stream.position for stream in streams if stream.on_unknown == "hold"},
@@ -190,9 +190,10 @@ class Simulation:
             hint=rng.choice(["right", "some", "wrong", "none"]),
             records_max=rng.choice([1_000, 1_000, 1_000, 2, 1]),
         )  # fmt: skip
-        if lonely and self.shape == "events":
-            self.server.poison = {rng.choice(everyone)} - self.server.bad
-            self.server.blocks = rng.random() < 0.5
+        if rng.random() < 0.15:
+            some = rng.sample(everyone, min(len(everyone), rng.choice([1, 1, 1, 2, 5])))
+            self.server.poison = set(some) - self.server.bad
+            self.server.blocks = rng.random() < 0.3
 
     def weather(self) -> Weather:
         """Return what goes wrong for one process."""
@@ -210,6 +211,7 @@ class Simulation:
             outage=(start, start + rng.choice([5, 30, 200])) if rng.random() < 0.15 else (0.0, 0.0),
             refused_key_at=start if rng.random() < 0.04 else float("inf"),
             misrouted_at=start if rng.random() < 0.04 else float("inf"),
+            reads=rng.random() < 0.5,
         )  # fmt: skip
 
     def play(self) -> None:
@@ -312,20 +314,30 @@ class Simulation:
         }
         held = {one for one in left if self._everyone()[one][0] == "held"}
         only_poison = not held
-        _require(left - held <= self.server.poison, f"a calm day, and {left - held} stay pending: {outcome.error}")
+        waits = self._named_with(left & self.server.poison)
+        _require(left - held <= waits, f"a calm day, and {left - held - waits} stay pending: {outcome.error}")
         world = World(self.rng, self.now)
         self.disk = MoodyDisk(world, self.rng, self.folder, full=False, power=False)
         job = self._job(world)
-        if only_poison or self.abandons:
+        if only_poison or self.abandons or left - held:
             world.run(lambda: lifecycle.abandon_run(job, self.template.run))
             self.ended_by_hand = True
             self.story.append("  abandoned")
         else:
-            drop = self.rng.random() < 0.5
-            world.run(lambda: release.release_held(job, release.Chosen(self.template.run), drop=drop))
+            drop = self.rng.random() < 0.5 or bool(held & self.server.poison)
+            world.run(lambda: release.release_held(job, release.Chosen(run=self.template.run), drop=drop))
             self.server.released = not drop
             self.ended_by_hand = drop
             self.story.append(f"  released, drop={drop}")
+
+    def _named_with(self, stuck: set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Return records, and those after them that name whom they name: these wait for them."""
+        waits, ids = set(), set()
+        for known in sorted(self.server.known.values(), key=lambda known: (known.stream, known.sequence)):
+            if (known.stream, known.sequence) in stuck or not known.ids.isdisjoint(ids):
+                waits.add((known.stream, known.sequence))
+                ids |= known.ids
+        return waits
 
     # --- the reckoning -------------------------------------------------------------------------------------------
 
@@ -349,6 +361,14 @@ class Simulation:
                 fates[stream, sequence] = state, ambiguous
         return fates
 
+    def _ever_aside(self) -> set[tuple[int, int]]:
+        """Return the records that were ever set aside, or waited for one that was."""
+        from bucket_loader.model.chunks import read_ranges
+
+        with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
+            rows = reader.execute("SELECT stream, members FROM chunk WHERE aside IS NOT NULL").fetchall()
+        return {(stream, sequence) for stream, members in rows for sequence in read_ranges(members)}
+
     def _check_memory(self) -> None:
         """Hold the streams' memory against what was done: nothing is remembered that did not arrive."""
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
@@ -356,6 +376,7 @@ class Simulation:
             settled = dict(reader.execute("SELECT position, settled FROM stream").fetchall())
             abandoned = reader.execute("SELECT status FROM run").fetchone()[0] == "abandoned"
         fates = self._fates() if parts or any(settled.values()) else {}
+        aside = self._ever_aside()
         for stream in self.plan.manifest.streams:
             remembered: dict[bytes, bytes | None] = {}
             for name, file in parts:
@@ -376,11 +397,11 @@ class Simulation:
                     _require(
                         key in remembered or (not abandoned and state == "never begun"), f"{one} arrived, forgotten"
                     )
-                if state in {"held", "intent"}:
+                if state in {"held", "intent"} or (state == "queued" and one in aside):
                     _require(remembered.get(key, b"") is None, f"{one} may have arrived and is not claimed")
                 kept = remembered.get(key, b"")
                 # What was held when its stream settled stays claimed: an event is not planned again for either.
-                claimed = kept is None and stream.position in self.server.hold
+                claimed = kept is None and (stream.position in self.server.hold or one in aside)
                 _require(state != "delivered" or kept == content or claimed, f"{one} was delivered, forgotten")
 
     def reckon(self) -> None:
@@ -407,6 +428,8 @@ class Simulation:
                 )
                 _require(judged, f"{one} is good and was rejected")
                 self.misjudged += one not in server.bad | server.poison
+                failing_s = self.now - server.failing_since.get(one, self.now)
+                _require(one in server.bad or failing_s >= JUDGED_AFTER_S, f"{one} failed for {failing_s:.0f} s only")
             _require(state not in {"rejected", "dropped"} or one in letters, f"{one} is {state} without a dead letter")
             ended = (
                 state in {"rejected", "dropped"} or one in server.bad | server.poison

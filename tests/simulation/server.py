@@ -15,7 +15,7 @@ from random import Random
 import msgspec
 from virtual import Task, World
 
-from bucket_loader.model.chunks import spell_ranges
+from bucket_loader.model.chunks import read_ranges, spell_ranges
 from bucket_loader.model.outcomes import Outcome, Verdict
 
 CONNECTION_KEPT_SHARE = 0.98
@@ -44,6 +44,7 @@ class Weather:
         outage: from and to, of the world's clock: nothing is served.
         refused_key_at: from then on the key is refused.
         misrouted_at: from then on it is not Bucket that answers.
+        reads: whether it answers reads during an outage.
     """
 
     error: float = 0.0
@@ -55,6 +56,7 @@ class Weather:
     outage: tuple[float, float] = (0.0, 0.0)
     refused_key_at: float = float("inf")
     misrouted_at: float = float("inf")
+    reads: bool = False
 
 
 @dataclass
@@ -69,6 +71,7 @@ class Server:
         applied: how often each record was done.
         doubtful: how often each record was sent without a clear answer.
         errors_alone: how many 500s each record met on its own.
+        failing_since: when each record met its first 500, of the world's clock.
         latest: for each id, the records that named it, in the order in which they were done.
     """
 
@@ -87,6 +90,7 @@ class Server:
     applied: Counter[tuple[int, int]] = field(default_factory=Counter)
     doubtful: Counter[tuple[int, int]] = field(default_factory=Counter)
     errors_alone: Counter[tuple[int, int]] = field(default_factory=Counter)
+    failing_since: dict[tuple[int, int], float] = field(default_factory=dict)
     latest: dict[tuple[int, str], list[int]] = field(default_factory=dict)
     requests: int = 0
     released: bool = False
@@ -129,6 +133,9 @@ class Server:
         if len(records) == 1:
             alone = records[0].stream, records[0].sequence
             self.errors_alone[alone] += outcome.verdict in {Verdict.SERVER_ERROR, Verdict.BLOCKED}
+        if outcome.verdict in {Verdict.SERVER_ERROR, Verdict.BLOCKED}:
+            for record in records:
+                self.failing_since.setdefault((record.stream, record.sequence), world.now)
         if outcome.ambiguous:
             for record in records:
                 self.doubtful[record.stream, record.sequence] += 1
@@ -208,15 +215,36 @@ class Server:
             for others in self.in_flight.values():
                 shared = ids & frozenset().union(*(record.ids for record in others))
                 require(not shared, f"two in flight name {sorted(shared)}")
+        self._check_order(records)
         for earlier in range(stream):
             self._check_ended(earlier)
+
+    def _check_order(self, records: list[Known]) -> None:
+        """Hold a request against what is set aside: it overtakes nothing that names whom it names."""
+        ids = frozenset().union(*(record.ids for record in records))
+        if not ids:
+            return
+        first = records[0].stream, records[0].sequence
+        for stream, members in self._reader.execute(
+            "SELECT stream, members FROM chunk WHERE run = ? AND state = 'queued' AND aside IS NOT NULL", (self.run,)
+        ).fetchall():
+            for record in self.known.values():
+                place = record.stream, record.sequence
+                if record.stream == stream and place < first and record.sequence in read_ranges(members):
+                    self.world.require(record.ids.isdisjoint(ids), f"{first} overtakes {place}, which is set aside")
+
+    def reads(self) -> bool:
+        """Answer a read."""
+        self.world.sleep(self.rng.uniform(0, self.weather.latency_s))
+        return self.weather.reads or not self.weather.outage[0] <= self.world.now < self.weather.outage[1]
 
     def _check_ended(self, stream: int) -> None:
         if stream in self._settled:
             return
         left = self._reader.execute(
             "SELECT s.records - coalesce(sum(c.records), 0) FROM stream s LEFT JOIN chunk c ON c.run = s.run AND "
-            "c.stream = s.position AND c.state IN ('delivered', 'rejected', 'held', 'dropped') "
+            "c.stream = s.position AND (c.state IN ('delivered', 'rejected', 'held', 'dropped') OR "
+            "(c.state = 'queued' AND c.aside IS NOT NULL)) "
             "WHERE s.run = ? AND s.position = ?",
             (self.run, stream),
         ).fetchone()[0]
@@ -275,6 +303,10 @@ class Transport:
     def answered(self, connections: list[SentBy], wait_s: float | None) -> list[SentBy]:
         """Return those that know what became of their requests; wait for one, and let others catch up."""
         return answered(self._world, connections, wait_s)
+
+    def reads(self) -> bool:
+        """Ask the server."""
+        return self._server.reads()
 
     def close(self) -> None:
         """Do nothing: there is no watchdog."""

@@ -249,7 +249,10 @@ def test_another_schema_is_refused(place, version):
 def test_no_key_and_no_row_is_in_the_ledger(ledger, place):
     """The ledger holds digests and places; the bytes of records are not in its files."""
     secret = b'{"type":"user","userId":"alice@example.com"}'
-    ledger.commit(RUN, [Intent(Chunk(0, (5,), (secret,), frozenset({"userId alice@example.com"})))])
+    ledger.commit(
+        RUN,
+        [Intent(Chunk(0, (5,), (secret,), lambda _record: frozenset({"userId alice@example.com"}), shares_ids=True))],
+    )
 
     assert b"alice" not in place.content()
 

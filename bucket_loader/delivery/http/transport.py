@@ -8,6 +8,7 @@ from bucket_loader.delivery.http.client import Client, answered
 from bucket_loader.delivery.http.connection import PATH_KEY, Route
 from bucket_loader.delivery.http.watchdog import Watchdog
 from bucket_loader.delivery.transport import Connection
+from bucket_loader.model import Verdict
 
 
 class HttpTransport:
@@ -24,6 +25,17 @@ class HttpTransport:
     def answered(self, connections: Sequence[Connection], wait_s: float | None) -> Sequence[Connection]:
         """Return those whose `end` will not wait; wait for one, at most so many seconds, with None for ever."""
         return answered(cast("Sequence[Client]", connections), wait_s)
+
+    def reads(self) -> bool:
+        """Whether the host answers a read; the legacy APIs have none."""
+        if self._destination.api != "front":
+            return False
+        client = self.connection("/features")
+        try:
+            outcome, _ = client.get(route_of(self._destination, "/features").url)
+        finally:
+            client.close()
+        return outcome.verdict is Verdict.DELIVERED
 
     def close(self) -> None:
         """End the watchdog."""

@@ -8,6 +8,7 @@ from bucket_loader.state.ledger.database import SCHEMA_VERSION, Database
 from bucket_loader.state.ledger.ledger import Ledger
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
+    Behind,
     ChunkRow,
     ChunkState,
     Concluded,
@@ -25,6 +26,7 @@ from bucket_loader.state.ledger.sqlite import SqliteDatabase
 __all__ = [
     "SCHEMA_VERSION",
     "Ambiguous",
+    "Behind",
     "ChunkRow",
     "ChunkState",
     "Concluded",

@@ -10,8 +10,9 @@ from bucket_loader.model import PLANNED, StateError
 Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
-# Version 5 had six counts of planning, and an owner in a file; each new count is a version, and so is any other change.
-_VERSION: Final = 5 + len(PLANNED) - 6
+# Version 6 had six counts of planning, an owner in a file, and chunks that are set aside; each new count is a version,
+# and so is any other change.
+_VERSION: Final = 6 + len(PLANNED) - 6
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
 _FIRST: Final = {count.name: "INTEGER NOT NULL" for count in PLANNED if not count.is_later}
@@ -21,6 +22,8 @@ ADDED: Final = {
     "stream": {**_LATER, "sent": "TEXT"},
     "memory": {"digest": "TEXT"},
 }
+# Its states are a list in the table itself, and older ledgers lack one: the table is made anew, and its rows go there.
+_REMADE: Final = "run, stream, first, members, records, part, state, attempts, ambiguous, digest, status"
 
 
 class Database(Protocol):
@@ -75,8 +78,14 @@ def layout(found: Callable[[str], set[str]]) -> Iterator[Statement]:
     text = re.sub(r"--[^\n]*", "", files("bucket_loader.state.ledger").joinpath("ledger.sql").read_text("utf-8"))
     for mark, columns in (("/* first counts */", _FIRST), ("/* later counts */", _LATER)):
         text = text.replace(mark, " ".join(f"{column} {kind}," for column, kind in columns.items()))
+    remade = (chunks := found("chunk")) and "aside" not in chunks
+    if remade:
+        yield "ALTER TABLE chunk RENAME TO chunk_before", ()
     for statement in filter(None, map(str.strip, text.split(";"))):
         yield statement, ()
+    if remade:
+        yield f"INSERT INTO chunk ({_REMADE}) SELECT {_REMADE} FROM chunk_before", ()
+        yield "DROP TABLE chunk_before", ()
     yield (
         "INSERT INTO meta VALUES ('schema', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (SCHEMA_VERSION,),

@@ -15,6 +15,7 @@ from bucket_loader.state.ledger.database import Database, Statement
 from bucket_loader.state.ledger.memory import Memory
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
+    Behind,
     ChunkRow,
     ChunkState,
     Concluded,
@@ -41,15 +42,16 @@ class Ledger(Memory):
 
     def add_run(  # noqa: PLR0913  # a row's columns
         self, run: str, *, as_of: str, interval: tuple[str, str] | None, plan_digest: str, created_at: str,
-        streams: Sequence[NewStream], replays: Sequence[Replay] = (),
+        streams: Sequence[NewStream], replays: Sequence[Replay] = (), superseded: Sequence[tuple[str, Entry]] = (),
     ) -> None:  # fmt: skip
-        """Note a finished plan: from here on its run exists, and what it replays is taken up."""
+        """Note a finished plan: from here on its run exists, what it replays is taken up, what it supersedes is not."""
         values = (run, as_of, *(interval or (None, None)), plan_digest, created_at)
         self._write([
             (_ADD_RUN, values),
             *((_ADD_STREAM, (run, *_columns_of(new))) for new in streams),
             *(("INSERT INTO replay VALUES (?, ?, ?, ?, ?)", (one.letters, one.stream, one.number, run, one.sequence))
               for one in replays),
+            *(statement for older, entry in superseded for statement in _statements(older, entry)),
         ])  # fmt: skip
 
     def runs(self, *statuses: RunStatus) -> list[RunRow]:
@@ -84,9 +86,13 @@ class Ledger(Memory):
             self._write([(statement, ("held" if hold else "queued", run, stream))])
         return left
 
-    def queued(self, run: str, stream: int) -> list[ChunkRow]:
-        """Return the chunks that were begun and still have to be sent."""
-        return self.chunks(run, stream, "queued")
+    def queued(self, run: str, stream: int, *, aside: bool = False) -> list[ChunkRow]:
+        """Return the chunks that were begun and still have to be sent; or those that come after all others."""
+        return [row for row in self.chunks(run, stream, "queued") if (row.aside is not None) == aside]
+
+    def has_aside(self, run: str) -> bool:
+        """Whether anything of a run comes after all others."""
+        return bool(self._query(f"SELECT 1 FROM chunk WHERE run = ? AND {_ASIDE} LIMIT 1", run))
 
     def chunks(self, run: str, stream: int, *states: ChunkState) -> list[ChunkRow]:
         """Return a stream's chunks in some states, in order."""
@@ -207,19 +213,27 @@ _ADD_STREAM: Final = f"""
     VALUES (?, ?, ?, ?, ?{", ?" * len(_PLANNED)})
 """
 _ADD_PART: Final = """
-    INSERT INTO chunk (run, stream, first, members, records, part, state, ambiguous, digest)
-    VALUES (?, ?, ?, ?, ?, 1, 'queued',
-            (SELECT ambiguous FROM chunk WHERE run = ? AND stream = ? AND first = ? AND members = ?), ?)
+    INSERT INTO chunk (run, stream, first, members, records, part, state, ambiguous, aside, digest)
+    SELECT ?, ?, ?, ?, ?, 1, 'queued', ambiguous, aside, ?
+    FROM chunk WHERE run = ? AND stream = ? AND first = ? AND members = ?
+"""
+_ASIDE: Final = "state = 'queued' AND aside IS NOT NULL"
+_WAIT: Final = """
+    INSERT INTO chunk (run, stream, first, members, records, part, state, digest, aside)
+    VALUES (?, ?, ?, ?, ?, 0, 'queued', ?, ?)
+    ON CONFLICT (run, stream, first, members)
+    DO UPDATE SET state = 'queued', aside = coalesce(chunk.aside, excluded.aside)
 """
 _CONCLUDE: Final = """
-    UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?
+    UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?,
+                     aside = coalesce(aside, ?)
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
 _COUNT_AMBIGUOUS: Final = """
     UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-_SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest FROM chunk"
+_SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest, aside FROM chunk"
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
     ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'
@@ -248,11 +262,13 @@ def _statements(run: str, entry: Entry) -> Iterator[Statement]:
         case SplitInto(was, parts):
             yield _conclude(run, was)
             for part in parts:
-                yield _ADD_PART, (run, *_name(part), len(part.sequences), run, *_name(was.chunk), part.digest)
+                yield _ADD_PART, (run, *_name(part), len(part.sequences), part.digest, run, *_name(was.chunk))
+        case Behind(chunk, since):
+            yield _WAIT, (run, *_name(chunk), len(chunk.sequences), chunk.digest, since)
 
 
 def _conclude(run: str, was: Concluded) -> Statement:
-    return _CONCLUDE, (was.state, was.attempts, was.ambiguous, was.status, run, *_name(was.chunk))
+    return _CONCLUDE, (was.state, was.attempts, was.ambiguous, was.status, was.aside, run, *_name(was.chunk))
 
 
 def _name(chunk: Chunk) -> tuple[int, int, str]:

@@ -46,11 +46,13 @@ CREATE TABLE IF NOT EXISTS chunk (
     records   INTEGER NOT NULL,
     part      INTEGER NOT NULL,                      -- 0: a chunk of the plan; 1: made by splitting another
     state     TEXT NOT NULL CHECK (state IN
-                ('queued', 'intent', 'delivered', 'rejected', 'split', 'held', 'dropped')),
+                ('queued', 'intent', 'delivered', 'rejected', 'split', 'held', 'dropped',
+                 'superseded')),                     -- by a newer row of its key, in a later run
     attempts  INTEGER NOT NULL DEFAULT 0,
     ambiguous INTEGER NOT NULL DEFAULT 0,            -- attempts whose answer never came, or was a 5xx
     digest    BLOB NOT NULL,                         -- sha256 of the body
     status    INTEGER,
+    aside     TEXT,                                  -- since when, queued, it comes after all others (wire time)
     PRIMARY KEY (run, stream, first, members),
     FOREIGN KEY (run, stream) REFERENCES stream (run, position)
 ) WITHOUT ROWID;

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from bucket_loader.model import Chunk, Counts, read_ranges
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
-ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped"]
+ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped", "superseded"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,12 @@ class Replay:
 
 @dataclass(frozen=True)
 class ChunkRow:
-    """A chunk as the ledger knows it."""
+    """A chunk as the ledger knows it.
+
+    Attributes:
+        aside: since when a queued one comes after all others (wire time): it met nothing but server errors, or, when
+            it was never attempted, it names whom such a one names.
+    """
 
     stream: int
     members: str
@@ -66,6 +71,7 @@ class ChunkRow:
     attempts: int
     ambiguous: int
     digest: bytes
+    aside: str | None = None
 
     @property
     def sequences(self) -> tuple[int, ...]:
@@ -106,6 +112,7 @@ class Concluded:
         attempts: how many were made since the last commit.
         ambiguous: how many of those may have been applied without our knowing.
         status: the HTTP status of the last answer; None when there was none.
+        aside: when it is queued to come after all others: since when (wire time).
     """
 
     chunk: Chunk
@@ -113,6 +120,20 @@ class Concluded:
     attempts: int
     ambiguous: int = 0
     status: int | None = None
+    aside: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A chunk is queued to come after one that was set aside, since it names the same users or companies.
+
+    Attributes:
+        chunk: which one.
+        since: when that was (wire time).
+    """
+
+    chunk: Chunk
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +149,7 @@ class SplitInto:
     parts: Sequence[Chunk]
 
 
-Entry = Intent | Ambiguous | Concluded | SplitInto
+Entry = Intent | Ambiguous | Concluded | SplitInto | Behind
 
 
 class SnapshotFile(NamedTuple):

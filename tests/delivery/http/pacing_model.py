@@ -10,7 +10,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from greenlet import getcurrent, greenlet
@@ -239,7 +239,7 @@ class Run:
         while True:
             outcome = self.attempt()
             self.service.note(outcome, first=not history.attempts, suspected=False)
-            served = self.service.served(when_sent=10**9, may_postpone=False)
+            served = replace(self.service.served(outcome, when_sent=10**9, last=False), may_set_aside=False)
             step, history = course.next_step(CHUNK, history, outcome, served, policy)
             if not isinstance(step, course.Again):
                 return step
