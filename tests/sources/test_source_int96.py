@@ -73,7 +73,7 @@ def test_a_moment_beyond_nanoseconds_beside_json(tmp_path):
 
 
 def test_a_moment_beyond_microseconds(tmp_path):
-    """It is read as milliseconds, and rejected like any year beyond 9999; its neighbours arrive."""
+    """It is read as milliseconds, and rejected like any year beyond 9998; its neighbours arrive."""
     seconds = pa.array([400_000 * 31_556_952, 0], pa.timestamp("s"))
     table = pa.table({"user_id": ["a", "b"], "at": seconds.cast(pa.timestamp("ms"))})
     pq.write_table(table, tmp_path / "t.parquet", use_deprecated_int96_timestamps=True)

@@ -82,7 +82,7 @@ def day(days: int) -> str:
 def moment(count: int, unit: str, hours: int = 0) -> str:
     """Spell a moment, counted in units from 1970 in a zone some hours east; cut to milliseconds."""
     micros = count // 1000 if unit == "ns" else count * int(MICROSECOND[unit])
-    first, last = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    first, last = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     micros -= hours * 3_600_000_000
     if not (first - epoch) // timedelta(microseconds=1) <= micros <= (last - epoch) // timedelta(microseconds=1):

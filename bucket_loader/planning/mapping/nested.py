@@ -22,6 +22,7 @@ DEPTH_MAX: Final = 32
 LEAVES_MAX: Final = 1_000
 EXPONENT_MAX: Final = 400  # of a number in JSON text: a double ends at 308, and 1e999999999 would fill the memory
 YEAR_MIN: Final = 1000  # the same years as in `forms`
+_FOR_EVER: Final = datetime(9999, 12, 31, tzinfo=UTC)  # the first moment that is not sent, as in `forms`
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPES: Final = str.maketrans(
     {
@@ -151,6 +152,8 @@ def _datetime(value: datetime, local: Local | None) -> str:
         moment = _believable(local(value) if value.tzinfo is None and local is not None else value.astimezone(UTC))
     except OverflowError:
         raise NoFormError(f"holds a time whose year is not between {YEAR_MIN} and 9999") from None
+    if moment >= _FOR_EVER:
+        raise NoFormError(f"holds a time whose year is not between {YEAR_MIN} and 9998")
     return f'"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"'
 
 

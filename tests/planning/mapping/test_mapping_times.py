@@ -252,9 +252,7 @@ def test_a_text_that_is_no_moment_rejects_its_row(words):
     assert found == ["!timestamp"] * len(NO_MOMENTS) + ['"2024-01-01T00:00:00.000Z"']
 
 
-@pytest.mark.parametrize(
-    "text", ["0999-01-01T00:00Z", "0001-01-01T00:00Z", "0000-01-01T00:00Z", "9999-12-31T23:00-02:00"]
-)
+@pytest.mark.parametrize("text", ["0999-01-01T00:00Z", "0001-01-01T00:00Z", "0000-01-01T00:00Z", "9999-12-31T12:00Z"])
 def test_a_year_beyond_belief_rejects_its_row(text):
     """Sentinels of other systems are no times."""
     assert attribute([text], TIME)[0] in {"!year", "!timestamp"}
@@ -414,27 +412,15 @@ def test_a_rejected_row_is_shown_whatever_the_name_of_its_zone(zone):
     assert result.rejections[0].row == {"id": "", "a": "1970-01-01 00:00:00Z"}
 
 
-@pytest.mark.parametrize(
-    ("zone", "spelt"),
-    [
-        ("UTC", "9999-12-31T23:30:00.999Z"),
-        ("Europe/Oslo", "9999-12-31T22:30:00.999Z"),
-        ("America/New_York", None),
-    ],
-)
-def test_the_last_day_of_9999_is_alike_alone_and_inside_a_value(zone, spelt):
-    """It is sent, and a moment that is in the year 10000 in UTC rejects its row."""
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Oslo", "America/New_York"])
+def test_the_last_day_of_9999_is_no_time_alone_or_inside_a_value(zone):
+    """It stands for "for ever"; and a local time that is in the year 10000 in UTC is no traceback."""
     last = datetime(9999, 12, 31, 23, 30, 0, 999_999)  # noqa: DTZ001
-    columns = {
-        "id": ["a", "b"],
-        "a": pa.array([last, None]),
-        "l": pa.array([None, [last]], pa.list_(pa.timestamp("us"))),
-    }
+    lists = pa.array([None, [last], [datetime(9999, 12, 30)]], pa.list_(pa.timestamp("us")))  # noqa: DTZ001
+    columns = {"id": ["a", "b", "c"], "a": pa.array([last, None, None]), "l": lists}
     result = mapped(columns, {"userId": "id", "attributes": "*"}, timezone=zone)
 
-    found = [json.loads(text).get("attributes") for text in result.records["record"].to_pylist()]
-    assert found == ([{"a": spelt}, {"l.0": spelt}] if spelt else [])
-    assert codes(result) == ({} if spelt else {1: ["year"], 2: ["nested"]})
+    assert codes(result) == {1: ["year"], 2: ["nested"]}
 
 
 def test_a_nested_moment_beyond_belief_rejects_its_row_alone():

@@ -16,13 +16,13 @@ _STAMP = "strftime({v}, '%Y-%m-%dT%H:%M:%S.%gZ')"
 
 
 def _believable(moment: str) -> str:
-    return f"({moment} >= TIMESTAMP '1000-01-01' AND {moment} <= TIMESTAMP '9999-12-31 23:59:59.999999')"
+    return f"({moment} >= TIMESTAMP '1000-01-01' AND {moment} < TIMESTAMP '9999-12-31')"
 
 
 _YEARS = Wrong(
     f"{{v}} IS NOT NULL AND NOT {_believable('{v}')}",
     "year",
-    "has a year that is not between 1000 and 9999",
+    "has a year that is not between 1000 and 9998",
 )
 _EPOCH_MICROSECONDS: Final = {"s": "1000000", "ms": "1000", "us": "1", "ns": "0.001"}
 
