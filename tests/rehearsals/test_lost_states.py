@@ -169,6 +169,7 @@ def one_point(place: Path, url: str, tools, point: tuple[int, bool]) -> Lost:
         else:
             # Who is stopped within a transaction keeps the other out: the ledger itself is locked then.
             assert (second in ENDED and code in {TAKEN, *ENDED}) or (second == TAKEN and code in ENDED), (second, code)
+            assert TAKEN in {second, code} or lost.sent == 0, f"{lost.sent} requests after it, exit {code}"
             at_every_moment(load)
             finished(load, load.run())
     return lost
