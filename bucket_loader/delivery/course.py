@@ -153,7 +153,8 @@ def _failed(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Serve
     if alone and history.earlier and not served.successes:
         return SetAside(made)  # as in the call before: nothing is known that was not known then
     if served.out_of_patience:
-        return SetAside(made) if alone and served.reads else leave(history, outcome, served, policy)
+        gives_way = alone or (served.may_set_aside and not history.postponed)
+        return SetAside(made) if served.reads and gives_way else leave(history, outcome, served, policy)
     suspicious = history.errors >= _suspicious_after(history, several=not alone)
     step = _suspected(chunk, history, outcome, served, policy) if suspicious else None
     return step or _again(history, outcome, served, policy)

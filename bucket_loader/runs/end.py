@@ -19,7 +19,7 @@ from bucket_loader.reporting import RefusedRows, Resumed, Summary
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.runs.waiting import UNFINISHED, held_chunks, only_waits, stuck_chunks, waiting_records
-from bucket_loader.state import RunStatus, State
+from bucket_loader.state import RunRow, RunStatus, State
 
 EMPTY_EXIT_CODE: Final = 99
 HELD_EXIT_CODE: Final = 6
@@ -44,12 +44,19 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
         error = None  # it had just finished
     closed = left == 0 or isinstance(error, StoppedError)
     only_waits = left == waiting_records(ledger, run_name)
+    if isinstance(error, StoppedError):  # a death from here on must not let it be resumed over what is settled
+        ledger.end_run(run_name, "running", exit_code=error.exit_code, ended_at=wire_now())
     if closed or (error is None and only_waits):
         settle_run(state, planned, stopped=isinstance(error, StoppedError))
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=wire_now())
     return _summary(job, state, planned, _Ending(status, exit_code, streams, error))
+
+
+def was_stopping(row: RunRow) -> bool:
+    """Whether a run died while it was closed: it was stopped, and sends nothing more."""
+    return row.status == "running" and row.exit_code == StoppedError.exit_code
 
 
 def _ended_without_state(job: Job, state: State, planned: Plan, lost: StateError) -> Summary:

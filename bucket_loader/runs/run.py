@@ -14,7 +14,7 @@ from bucket_loader.planning import Plan, limits, plan_file
 from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
-from bucket_loader.runs.end import end_run, sum_up, with_waiting
+from bucket_loader.runs.end import end_run, sum_up, was_stopping, with_waiting
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import (
     accept_mapping,
@@ -100,6 +100,9 @@ def finish_run(job: Job, state: State, row: RunRow, *, witnessed: bool = False) 
         raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
     require_same_api(planned, job, "`bucket-loader abandon` the run: what it has not sent returns to the next plan")
     state.fetch_letters(row.run)
+    if was_stopping(row):
+        stopped = StoppedError(f"run {row.run} was stopped, and died while it was closed", hint="it is closed now")
+        return end_run(job, state, planned, stopped)
     return deliver_run(job, state, planned, witnessed=witnessed)
 
 

@@ -287,9 +287,11 @@ def test_out_of_patience_a_single_record_is_set_aside_while_the_host_reads(one):
     """It may be the record or an outage: nobody waits for it. When the host does not read either, it is an outage."""
     over = replace(OUTAGE, out_of_patience=True, last=True)
     stuck, left = (next_step(one, NEW, ERROR, replace(over, reads=reads), Policy())[0] for reads in (True, False))
+    first, _ = next_step(one, NEW, ERROR, replace(over, reads=True, last=False, may_set_aside=True), Policy())
 
     assert isinstance(stuck, SetAside if one is ALONE else Left)
     assert isinstance(left.error, PatienceError)
+    assert isinstance(first, SetAside)  # others were not tried in its place yet
 
 
 def test_in_a_later_run_it_is_tried_once_until_others_are_served():

@@ -1,0 +1,173 @@
+"""Records that bring server errors for ever: what is new arrives all the same, and who shares their ids waits."""
+
+import json
+
+import pytest
+
+from bucket_loader.delivery import sending
+from bucket_loader.delivery.http import retry
+from bucket_loader.state import Ledger
+
+COMPANIES = """
+- name: companies
+  record: company
+  source: {type: csv, path: companies.csv}
+  fields: {companyId: company, userId: user, attributes: {plan: plan}}
+"""
+EVENTS = """
+- name: events
+  record: event
+  key: [id]
+  source: {type: csv, path: events.csv}
+  fields: {userId: user, event: {value: did}, attributes: {id: id}, timestamp: {value: "2026-01-01T00:00:00Z"}}
+"""
+POISON = {"kind": "poison", "match": "poison"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Shorten what is waited between attempts."""
+    monkeypatch.setattr(retry, "WAIT_S_FIRST", 0.01)
+    monkeypatch.setattr(retry, "WAIT_S_MAX", 0.05)
+
+
+@pytest.fixture
+def place(workplace):
+    """A pipeline of companies and events, in chunks of two."""
+    file = workplace.pipeline(COMPANIES + EVENTS)
+    file.write_text(
+        file.read_text().replace("patience: 1s\n", "patience: 1s\n  chunk: {records: 2}\n  concurrency: 1\n")
+    )
+    companies(workplace)
+    events(workplace)
+    return workplace
+
+
+def companies(place, *rows):
+    """Write who is in which company on which plan."""
+    place.write("companies.csv", "company,user,plan\n" + "".join(f"{row}\n" for row in rows))
+
+
+def events(place, *ids):
+    """Write events."""
+    place.write("events.csv", "id,user\n" + "".join(f"{one},u{one}\n" for one in ids))
+
+
+def plan_of(emulator, company):
+    """Return the plan that the emulator knows of a company."""
+    return json.loads(emulator.call("GET", f"/_emulator/companies/{company}"))["attributes"]["plan"]
+
+
+def test_alone_in_its_plan_it_is_stuck_and_what_is_new_arrives(place, emulator):
+    """The first run cannot tell and names it; later ones send what is new, and try it once more after that."""
+    companies(place, "c1,u1,poison")
+    emulator.faults(POISON)
+    first = place.run()
+    events(place, *range(20))
+    second = place.run()
+
+    assert (first.exit_code, first.summary["retry"]) == (75, True)
+    (stuck,) = first.summary["stuck"]
+    assert (stuck["stream"], stuck["records"], stuck["waits"]) == ("companies", 1, False)
+    assert second.exit_code == 75
+    assert second.summary["streams"]["events"]["delivered"] == 20
+    status = json.loads(place.command("status", "--json").stdout)
+    assert [len(run["stuck"]) for run in status["runs"]] == [1, 0]
+    assert "tries them once more" in place.command("status").stderr + place.command("status").stdout
+
+
+def test_with_witnesses_it_is_rejected_after_its_minute(place, emulator, monkeypatch):
+    """The next success is its witness: then it is a dead letter, and the run of it is over."""
+    companies(place, "c1,u1,poison")
+    emulator.faults(POISON)
+    first = place.run()
+    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 0.0)
+    events(place, *range(20))
+    companies(place)
+    second = place.run("--patience", "60s")
+
+    assert (first.exit_code, second.exit_code) == (75, 3)
+    assert [one["run"] for one in second.summary["resumed"]] == [first.summary["run"]]
+    assert second.summary["resumed"][0]["streams"]["companies"]["rejected"] == 1
+    assert "stuck" not in second.summary
+    assert json.loads(place.command("audit", first.summary["run"], "--json").stdout)["sound"]
+
+
+def test_who_names_the_same_company_waits_and_all_others_go(place, emulator):
+    """In one chunk and behind it: by record, and whoever shares an id with one that waits; nobody overtakes."""
+    companies(place, "c1,u1,poison", "c2,u2,a", "c1,u3,b", "c3,u3,c", "c4,u4,d", "c5,u5,e")
+    emulator.faults(POISON)
+    first = place.run()
+
+    waits = {one["chunk"] for one in first.summary["stuck"] if one["waits"]}
+    assert first.summary["streams"]["companies"]["delivered"] == 3
+    assert waits == {"2-3"}
+    assert emulator.state()["companies"] == 3
+
+
+def test_a_newer_row_of_its_key_takes_its_place(place, emulator):
+    """The row is mended at the source: the new one is sent, the old one counts as superseded, and nothing is left."""
+    companies(place, "c1,u1,poison", "c1,u2,a")
+    emulator.faults(POISON)
+    first = place.run()
+    companies(place, "c1,u1,good", "c1,u2,a")
+    second = place.run()
+    third = place.run()
+
+    assert (first.exit_code, second.exit_code, third.exit_code) == (75, 0, 0)
+    assert second.summary["resumed"][0]["streams"]["companies"]["superseded"] == 2
+    assert second.summary["streams"]["companies"]["delivered"] == 2
+    assert third.summary["requests"] == 0
+    assert plan_of(emulator, "c1") == "a"
+    assert json.loads(place.command("audit", first.summary["run"], "--json").stdout)["sound"]
+
+
+def test_order_holds_across_the_plans(place, emulator):
+    """A later plan's row of a company that waits in an earlier one is sent after it, not before."""
+    companies(place, "c1,u1,poison", "c1,u2,older")
+    emulator.faults(POISON)
+    place.run()
+    companies(place, "c1,u3,newer")
+    second = place.run()
+    emulator.faults()
+    third = place.run()
+
+    assert second.summary["streams"]["companies"]["pending"] == 1
+    assert {one["waits"] for one in second.summary["stuck"]} == {True, False}
+    assert third.exit_code == 0
+    assert plan_of(emulator, "c1") == "newer"
+
+
+def test_an_outage_of_writing_rejects_nothing_and_is_over_when_it_is_over(place, emulator):
+    """Reads are answered and no write is: that may be an outage. All arrive afterwards, each once or named."""
+    companies(place, *(f"c{n},u{n},a" for n in range(6)))
+    emulator.faults({"kind": "status", "status": 500, "rate": 1.0})
+    first = place.run()
+    emulator.faults()
+    second = place.run()
+
+    assert (first.exit_code, second.exit_code) == (75, 0)
+    assert place.dead_letters(first) == []
+    assert emulator.state()["companies"] == 6
+
+
+def test_what_was_stopped_and_died_while_it_was_closed_sends_nothing_more(place, emulator, monkeypatch):
+    """Its memory has moved already: what it would send now would not be remembered."""
+    events(place, *range(300))
+    emulator.faults({"kind": "status", "status": 400, "rate": 1.0})
+    real = Ledger.end_run
+
+    def dies(self, run, status, **more):
+        if status == "stopped":
+            raise KeyboardInterrupt
+        real(self, run, status, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "end_run", dies)
+        place.run()
+    emulator.faults()
+    second, third = place.run(), place.run()
+
+    assert (second.exit_code, third.exit_code) == (4, 0)
+    assert second.summary["requests"] == 0
+    assert emulator.state()["events"] == 300
