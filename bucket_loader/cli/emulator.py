@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from bucket_loader.cli.group import main
-from bucket_loader.cli.options import read_document
+from bucket_loader.cli.options import evaluation_option, read_document
 
 
 @main.command()
@@ -29,6 +29,7 @@ from bucket_loader.cli.options import read_document
     type=click.Path(path_type=Path),
     help="Keep what is loaded in this folder. [default: in memory]",
 )
+@evaluation_option
 def emulator(**words: Any) -> None:  # noqa: ANN401  # what `serve` takes
     """Run a local Bucket API, and print its address and keys as one JSON line.
 
@@ -37,6 +38,7 @@ def emulator(**words: Any) -> None:  # noqa: ANN401  # what `serve` takes
       bucket-loader emulator
       bucket-loader emulator --port 0 --faults \\
         '{"faults": [{"kind": "status", "status": 500, "rate": 0.05}]}'
+      bucket-loader emulator --evaluation 2025
     """
     from bucket_loader.emulator import serve
 

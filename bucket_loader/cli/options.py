@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from bucket_loader.cli.warmup import import_libraries
-from bucket_loader.model import UsageError
+from bucket_loader.model import EDITIONS, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -161,3 +161,12 @@ run_options: Final = all_of(
     patience_option,
     click.option("--exit-99-when-empty", is_flag=True, help="Exit 99 when there was nothing to do."),
 )  # fmt: skip
+
+
+evaluation_option: Decorator[Any] = click.option(
+    "--evaluation",
+    type=click.Choice(EDITIONS),
+    default="2026",
+    show_default=True,
+    help="How the emulator evaluates rules and keeps lists: as the API does since autumn 2026, or as before.",
+)

@@ -7,8 +7,15 @@ import click
 
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
-from bucket_loader.cli.options import pipeline_argument, plan_options, read_document, run_options, state_options
-from bucket_loader.model import KINDS
+from bucket_loader.cli.options import (
+    evaluation_option,
+    pipeline_argument,
+    plan_options,
+    read_document,
+    run_options,
+    state_options,
+)
+from bucket_loader.model import KINDS, Edition
 
 
 @main.command()
@@ -65,11 +72,14 @@ def check(call: Call, /, pipeline: Path, **words: object) -> None:
     help="Leave the emulator running after the run, until Ctrl-C, so that you can look around in it.",
 )
 @click.option("--faults", help="Faults for the emulator, as JSON or a file (see `emulator --help`).")
+@evaluation_option
 @plan_options
 @run_options
 @state_options
 @click.pass_obj
-def rehearse(call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, **words: object) -> None:
+def rehearse(
+    call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, evaluation: Edition, **words: object
+) -> None:
     """Do a whole run against a private emulator, with a temporary state. Needs no key and no network.
 
     \b
@@ -81,7 +91,8 @@ def rehearse(call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, *
     from bucket_loader.runs import rehearsed, tell_rehearsed, wait_for_a_person
 
     call.obey(words)
-    with rehearsed(pipeline, call.options(words), call.output, faults=read_document(faults)) as (rehearsal, summary):
+    asked = rehearsed(pipeline, call.options(words), call.output, faults=read_document(faults), evaluation=evaluation)
+    with asked as (rehearsal, summary):
         if call.output.is_json:  # the summary is the last object
             tell_rehearsed(rehearsal)
         call.output.tell(RunEnded(summary, thrown_away=True))

@@ -2,21 +2,26 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults.order import Faults
-from bucket_loader.emulator.store import effects
+from bucket_loader.emulator.store import attributes, effects
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
 from bucket_loader.emulator.store.keys import Keys
 from bucket_loader.emulator.store.requests_log import RequestsLog
 from bucket_loader.emulator.store.store import Store
 from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
+from bucket_loader.model import Edition
 
 
 class Emulator:
-    """Joins the parts; what the endpoints do, they do through this."""
+    """Joins the parts; what the endpoints do, they do through this.
+
+    Attributes:
+        edition: as of when lists are kept and rules are evaluated.
+    """
 
     def __init__(
         self,
@@ -25,8 +30,10 @@ class Emulator:
         features: dict[str, Any] | None = None,
         faults: dict[str, Any] | None = None,
         data_dir: Path | None = None,
+        evaluation: Edition = "2026",
     ) -> None:
         self.keys = keys
+        self.edition: Final = evaluation
         self._features_at_start = features
         self._faults_at_start = faults
         self._set_up()  # first, since it may refuse what it is given
@@ -39,7 +46,7 @@ class Emulator:
         """Keep what was sent, then do it; return the id of the feedback, if it was one."""
         now_ms = time.time() * 1000
         self.journal.append(Entry(request, now_ms, kind, body))
-        return effects.apply(self.store, items, now_ms)
+        return self._apply(items, body, now_ms)
 
     def counts(self) -> dict[str, int]:
         """Return how much there is of everything, by name; calls of the API at the end."""
@@ -86,6 +93,12 @@ class Emulator:
         self.features_body = features.encode(definitions)
         self.definitions = definitions
 
+    def _apply(self, items: list[Item], body: bytes, now_ms: float) -> str | None:
+        """Do what was sent; return the id of the feedback, if it was one."""
+        if self.edition == "2026":
+            attributes.put_in_form(items, body)
+        return effects.apply(self.store, items, now_ms)
+
     def _arm_at_start(self) -> None:
         self.faults = Faults() if self._faults_at_start is None else Faults.read(self._faults_at_start)
 
@@ -98,4 +111,4 @@ class Emulator:
             self.log.remember(entry.request)
             items = TYPES[entry.type](entry.body)
             if not isinstance(items, Mistakes):  # what was accepted once is accepted again
-                effects.apply(self.store, items, entry.at_ms)
+                self._apply(items, entry.body, entry.at_ms)

@@ -81,7 +81,12 @@ from .evaluation import (
     rules as rules,
 )
 from .evaluation.rules import (
+    EDITIONS as EDITIONS,
     Context as Context,
+    Edition as Edition,
+    Evaluation as Evaluation,
+    EvaluationError as EvaluationError,
+    FieldValue as FieldValue,
     evaluate as evaluate,
     flatten as flatten,
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from bucket_loader.config import load_pipeline
 from bucket_loader.emulator import running
-from bucket_loader.model import KINDS
+from bucket_loader.model import KINDS, Edition
 from bucket_loader.reporting import Listener, Note, Summary
 from bucket_loader.runs.job import Job, RunOptions, make_job
 from bucket_loader.runs.run import run_job
@@ -34,10 +34,11 @@ def rehearsed(
     listener: Listener,
     *,
     faults: Any = None,  # noqa: ANN401  # JSON
+    evaluation: Edition = "2026",
 ) -> Iterator[tuple[Rehearsed, Summary]]:
     """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
     secret, publishable = (f"{kind}_rehearsal_{secrets.token_hex(12)}" for kind in ("sec", "pub"))
-    emulator = running(secret_key=secret, publishable_key=publishable, faults=faults)
+    emulator = running(secret_key=secret, publishable_key=publishable, faults=faults, evaluation=evaluation)
     with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
         # Both write, and only this one may stand in a path (`api: front-legacy`).
         pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": publishable})

@@ -19,7 +19,7 @@ ABSENT = {"type": "context", "field": "absent", "operator": "IS", "values": ["x"
 def test_evaluation_agrees_with_the_stored_results():
     """On every stored case our results, missing fields and first match are the published packages'."""
     for case in CASES:
-        ours = evaluate(case["rules"], flatten(case["context"]), NOW_MS)
+        ours = evaluate(case["rules"], flatten(case["context"], "2025"), NOW_MS, "2025")
 
         assert {"matched": ours.matched, "results": ours.results, "missing": ours.missing} == case["expected"], case
 
@@ -53,21 +53,21 @@ def test_the_stored_cases_cover_every_operator_and_nesting():
 
 def test_a_negation_of_an_absent_field_holds_and_is_reported():
     """The rule matches although its field is missing, and says so."""
-    evaluation = evaluate([{"type": "negation", "filter": ABSENT}], {}, NOW_MS)
+    evaluation = evaluate([{"type": "negation", "filter": ABSENT}], {}, NOW_MS, "2025")
 
     assert (evaluation.matched, evaluation.results, evaluation.missing) == (0, [True], ["absent"])
 
 
 def test_every_rule_is_evaluated_and_the_first_true_one_counts():
     """Rules after the first match still have results and missing fields."""
-    evaluation = evaluate([NO, YES, ABSENT, YES], {}, NOW_MS)
+    evaluation = evaluate([NO, YES, ABSENT, YES], {}, NOW_MS, "2025")
 
     assert (evaluation.matched, evaluation.results, evaluation.missing) == (1, [False, True, False, True], ["absent"])
 
 
 def test_no_rule_matches_nothing():
     """A feature without rules is off."""
-    assert evaluate([], {}, NOW_MS).matched is None
+    assert evaluate([], {}, NOW_MS, "2025").matched is None
 
 
 @pytest.mark.parametrize(("operator", "first"), [("and", NO), ("or", YES)])
@@ -75,7 +75,7 @@ def test_groups_ask_no_further_than_they_must(operator, first):
     """A field behind the decision is not reported missing."""
     group = {"type": "group", "operator": operator, "filters": [first, ABSENT]}
 
-    assert evaluate([group], {}, NOW_MS).missing == []
+    assert evaluate([group], {}, NOW_MS, "2025").missing == []
 
 
 def test_the_rollout_scale_ends_at_100000():
@@ -84,8 +84,8 @@ def test_the_rollout_scale_ends_at_100000():
     context = {"company.id": HASH_OF_ALL_ONES}
 
     assert rollout_hash("huddle", HASH_OF_ALL_ONES) == 100_000
-    assert evaluate([{**rollout, "partialRolloutThreshold": 100_000}], context, NOW_MS).results == [False]
-    assert evaluate([{**rollout, "partialRolloutThreshold": 100_001}], context, NOW_MS).results == [True]
+    assert evaluate([{**rollout, "partialRolloutThreshold": 100_000}], context, NOW_MS, "2025").results == [False]
+    assert evaluate([{**rollout, "partialRolloutThreshold": 100_001}], context, NOW_MS, "2025").results == [True]
 
 
 def test_rollouts_are_proportional():
@@ -109,7 +109,7 @@ def test_rollouts_are_proportional():
 )
 def test_contexts_become_flat_texts(document, flat):
     """Dotted names, indexes as names, JavaScript's texts, and the later of two equal names."""
-    assert flatten(document) == flat
+    assert flatten(document, "2025") == flat
 
 
 def test_contexts_may_be_as_deep_as_json():
@@ -118,7 +118,7 @@ def test_contexts_may_be_as_deep_as_json():
     for _ in range(5000):
         deep = {"a": deep}
 
-    assert list(flatten(deep).values()) == ["end"]
+    assert list(flatten(deep, "2025").values()) == ["end"]
 
 
 NUMBERS = {

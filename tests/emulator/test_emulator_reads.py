@@ -45,7 +45,7 @@ def read(api, path, **query):
 
 
 def test_evaluated_gives_every_feature_with_every_member(with_features):
-    """S1's members, those that clients read, and the two of the first browser clients."""
+    """S1's members, the errors of 2026, those that clients read, and the two of the first browser clients."""
     answer = read(with_features, "/features/evaluated", company__plan="pro", company__seats="101")
 
     assert answer == {
@@ -59,6 +59,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                 "targetingVersion": 7,
                 "ruleEvaluationResults": [False, True],
                 "missingContextFields": [],
+                "evaluationErrors": [],
                 "value": True,
                 "version": 7,
                 "config": {
@@ -69,6 +70,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                     "payload": {"seats": [1, None]},
                     "ruleEvaluationResults": [True, False],
                     "missingContextFields": [],
+                    "evaluationErrors": [],
                 },
             },
             "dull": {
@@ -77,6 +79,13 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                 "targetingVersion": 7,
                 "ruleEvaluationResults": [False],
                 "missingContextFields": ["user.role"],
+                "evaluationErrors": [
+                    {
+                        "code": "MISSING_CONTEXT_FIELD",
+                        "field": "user.role",
+                        "message": "The context has no field user.role",
+                    }
+                ],
                 "value": False,
                 "version": 7,
             },
@@ -86,6 +95,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                 "targetingVersion": 7,
                 "ruleEvaluationResults": [],
                 "missingContextFields": [],
+                "evaluationErrors": [],
                 "value": False,
                 "version": 7,
             },

@@ -114,5 +114,5 @@ def test_evaluation_agrees_with_the_published_packages(package):
     assert len(some) > 1000
     assert [case["expected"] for case in stored] == published[: len(stored)]
     for case, result in zip(some, published, strict=True):
-        ours = evaluate(case["rules"], flatten(case["context"]), NOW_MS)
+        ours = evaluate(case["rules"], flatten(case["context"], "2025"), NOW_MS, "2025")
         assert {"matched": ours.matched, "results": ours.results, "missing": ours.missing} == result, case

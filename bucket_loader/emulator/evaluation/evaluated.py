@@ -1,53 +1,58 @@
 """What GET /features/evaluated and its likes answer: features held against a context.
 
-Source: S1 (the members of an entry, and of its config), BROW and TRK (what old clients want beside them).
+Source: S1 (the members of an entry, and of its config), DOC' (evaluationErrors), BROW and TRK (what old clients want
+beside them).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from bucket_loader.emulator.evaluation.features import Config, Feature
 from bucket_loader.emulator.store.store import Seen, Store
-from bucket_loader.model import Context, evaluate, flatten
+from bucket_loader.model import Context, Edition, Evaluation, EvaluationError, FieldValue, evaluate, flatten
 
 _unpack = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def remembered(store: Store, context: Context) -> dict[str, str]:
+def remembered(store: Store, context: Context, edition: Edition) -> Context:
     """Return the stored attributes of the user and the company that a context names by id, as fields."""
     named: dict[str, Seen | None] = {
-        "user": store.users.get(context.get("user.id", "")),
-        "company": store.companies.get(context.get("company.id", "")),
+        "user": _named(store.users, context.get("user.id")),
+        "company": _named(store.companies, context.get("company.id")),
     }
     known = {name: _unpack(seen.attributes) for name, seen in named.items() if seen is not None}
-    return flatten({name: attributes for name, attributes in known.items() if attributes})
+    return flatten({name: attributes for name, attributes in known.items() if attributes}, edition)
 
 
-def entry(feature: Feature, context: Context, now_ms: float) -> dict[str, Any]:
+def _named(all_of: Mapping[str, Seen], identifier: FieldValue | None) -> Seen | None:
+    return all_of.get(identifier) if isinstance(identifier, str) else None
+
+
+def entry(feature: Feature, context: Context, now_ms: float, edition: Edition) -> dict[str, Any]:
     """Return one feature for one context.
 
     `value` and `version` are what the first browser clients read; they do not mind the others.
     """
-    evaluation = evaluate([rule.filter for rule in feature.targeting.rules], context, now_ms)
+    evaluation = evaluate([rule.filter for rule in feature.targeting.rules], context, now_ms, edition)
     is_enabled = evaluation.matched is not None
     shown = {
         "key": feature.key,
         "isEnabled": is_enabled,
         "targetingVersion": feature.targeting.version,
-        "ruleEvaluationResults": evaluation.results,
-        "missingContextFields": evaluation.missing,
+        **_reasons(evaluation, edition),
         "value": is_enabled,
         "version": feature.targeting.version,
     }
     if feature.config is not None:
-        shown["config"] = _config(feature.config, context, now_ms)
+        shown["config"] = _config(feature.config, context, now_ms, edition)
     return shown
 
 
-def _config(config: Config, context: Context, now_ms: float) -> dict[str, Any]:
+def _config(config: Config, context: Context, now_ms: float, edition: Edition) -> dict[str, Any]:
     """Return the variant that a context gets; S1 calls its key `name`, clients read `key` (C15)."""
-    evaluation = evaluate([variant.filter for variant in config.variants], context, now_ms)
+    evaluation = evaluate([variant.filter for variant in config.variants], context, now_ms, edition)
     variant = None if evaluation.matched is None else config.variants[evaluation.matched]
     key = None if variant is None else variant.key
     return {
@@ -56,6 +61,21 @@ def _config(config: Config, context: Context, now_ms: float) -> dict[str, Any]:
         "version": config.version,
         "default": variant is None,
         "payload": None if variant is None else variant.payload,
+        **_reasons(evaluation, edition),
+    }
+
+
+def _reasons(evaluation: Evaluation, edition: Edition) -> dict[str, Any]:
+    """Return what led to an answer: the result of each rule, and what was wrong with the context."""
+    reasons: dict[str, Any] = {
         "ruleEvaluationResults": evaluation.results,
         "missingContextFields": evaluation.missing,
     }
+    if edition == "2026":
+        reasons["evaluationErrors"] = [_shown(error) for error in evaluation.errors]
+    return reasons
+
+
+def _shown(error: EvaluationError) -> dict[str, str]:
+    asked = {} if error.operator is None else {"operator": error.operator}
+    return {"code": error.code, "field": error.field, **asked, "message": error.message}

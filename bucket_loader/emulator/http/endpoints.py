@@ -12,7 +12,7 @@ import msgspec
 
 from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
 from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.evaluation import evaluated
+from bucket_loader.emulator.evaluation import contexts, evaluated
 from bucket_loader.emulator.http import auth
 from bucket_loader.emulator.http.calls import Call
 from bucket_loader.emulator.store import wire
@@ -97,15 +97,15 @@ class Evaluate:
         if refused is not None:
             return refused
         try:
-            query = dict(parse_qsl(call.query.decode(), keep_blank_values=True, errors="strict"))
-            key = msgspec.convert(query.get("key"), FeatureKey | None)
-        except (UnicodeDecodeError, msgspec.ValidationError) as error:
+            query = parse_qsl(call.query.decode(), keep_blank_values=True, errors="strict")
+            key = msgspec.convert(dict(query).get("key"), FeatureKey | None)
+            sent = contexts.read(query, emulator.edition)
+        except (UnicodeDecodeError, msgspec.ValidationError, contexts.WrongContextError) as error:
             return refusal(400, "QUERY_VALIDATION_FAILED", "Query validation failed", mistakes=[_wrong_query(error)])
-        sent = {name.removeprefix(_CONTEXT): text for name, text in query.items() if name.startswith(_CONTEXT)}
-        stored = evaluated.remembered(emulator.store, sent)
+        stored = evaluated.remembered(emulator.store, sent, emulator.edition)
         now_ms = time.time() * 1000
         entries = [
-            evaluated.entry(feature, {**stored, **sent}, now_ms)
+            evaluated.entry(feature, {**stored, **sent}, now_ms, emulator.edition)
             for feature in emulator.definitions.features
             if key in {None, feature.key}
         ]
@@ -159,15 +159,14 @@ class Refuse:
         """Do nothing."""
 
 
-_CONTEXT: Final = "context."
-
-
 def _wrong_body(mistakes: Mistakes) -> Answer:
     return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=mistakes.messages)
 
 
 def _wrong_query(error: Exception) -> str:
-    return "not valid UTF-8" if isinstance(error, UnicodeDecodeError) else f"key: {error}"
+    if isinstance(error, UnicodeDecodeError):
+        return "not valid UTF-8"
+    return f"key: {error}" if isinstance(error, msgspec.ValidationError) else str(error)
 
 
 def _refuse_write(emulator: Emulator, call: Call) -> Answer | None:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, TypeAlias
 
+from bucket_loader.emulator.evaluation import contexts
 from bucket_loader.emulator.inspector import page, views
 from bucket_loader.emulator.store.effects import KNOWN_RECORDS, SHAPES, KnownRecord
 
@@ -57,13 +58,32 @@ def _write(summary: str, body: Schema, answer: str = "Success") -> Schema:
     return {"summary": summary, "security": _ANY_KEY, **_body(body), **_answers(ref(answer), 400, 401, 413)}
 
 
+_SINGLE: Final[Schema] = {"type": ["string", "number", "boolean", "null", "array"]}
+_VALUE: Final[Schema] = {"anyOf": [_SINGLE, {"type": "object", "additionalProperties": _SINGLE}]}
+_ATTRIBUTES: Final[Schema] = {"type": "object", "additionalProperties": _VALUE}
+_NAMED: Final[Schema] = {**_ATTRIBUTES, "properties": {"id": {"type": ["string", "number"]}}}
+_CONTEXT: Final[Schema] = {
+    "type": "object",
+    "properties": {root: _NAMED if root in contexts.WITH_ID else _ATTRIBUTES for root in contexts.ROOTS},
+    "additionalProperties": False,
+}
+
+
 def _evaluate(summary: str) -> Schema:
     parameters = [
         _query("key", "Only this feature.", {"type": "string", "minLength": 1, "maxLength": 255}),
-        _query("context.user.id", "The user; stored attributes are filled in.", {"type": "string"}),
-        _query("context.company.id", "The company; stored attributes are filled in.", {"type": "string"}),
+        {
+            "name": contexts.CONTEXT_JSON,
+            "in": "query",
+            "description": "Whom it is about; what is stored of the user and the company is filled in. "
+            f"At most {contexts.CONTEXT_JSON_BYTES_MAX} bytes before URL encoding.",
+            **_content(_CONTEXT),
+        },
     ]
-    described = "Any other field is given the same way: `context.company.plan=pro`."
+    described = (
+        f"A context of single values may be given field by field instead, and not beside `{contexts.CONTEXT_JSON}`: "
+        "`context.company.id=42&context.company.plan=pro`."
+    )
     return {
         "summary": summary,
         "description": described,

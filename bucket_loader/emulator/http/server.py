@@ -21,7 +21,7 @@ from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.app import build
 from bucket_loader.emulator.http.protocol import EmulatorProtocol
 from bucket_loader.emulator.store.keys import Keys
-from bucket_loader.model import UsageError
+from bucket_loader.model import EDITIONS, Edition, UsageError
 
 Document: TypeAlias = dict[str, Any] | str | os.PathLike[str]
 
@@ -39,6 +39,7 @@ class EmulatorOptions(TypedDict, total=False):
         features: the body of GET /features, or a path to it.
         faults: the body of PUT /_emulator/faults, or a path to it.
         data_dir: where state outlives the process; None for memory.
+        evaluation: as of when lists are kept and rules are evaluated, 2026 (since autumn of that year) or 2025.
     """
 
     secret_key: str | None
@@ -46,6 +47,7 @@ class EmulatorOptions(TypedDict, total=False):
     features: Document | None
     faults: Document | None
     data_dir: str | os.PathLike[str] | None
+    evaluation: Edition
 
 
 class Options(EmulatorOptions, total=False):
@@ -156,18 +158,16 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _emulator(
-    secret_key: str | None = None,
-    publishable_key: str | None = None,
-    features: Document | None = None,
-    faults: Document | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-) -> Emulator:
+def _emulator(**options: Unpack[EmulatorOptions]) -> Emulator:
+    data_dir, evaluation = options.get("data_dir"), options.get("evaluation", "2026")
+    if evaluation not in EDITIONS:
+        raise UsageError(f"there is no evaluation of {evaluation}", hint=f"give {' or '.join(EDITIONS)}")
     return Emulator(
-        Keys.given_or_random(secret_key, publishable_key),
-        features=_document(features),
-        faults=_document(faults),
+        Keys.given_or_random(options.get("secret_key"), options.get("publishable_key")),
+        features=_document(options.get("features")),
+        faults=_document(options.get("faults")),
         data_dir=None if data_dir is None else Path(data_dir),
+        evaluation=evaluation,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from bucket_loader.emulator.evaluation import features
-from bucket_loader.model import ERROR_CODES
+from bucket_loader.model import ERROR_CODES, rules
 
 
 class Success(Struct):
@@ -48,6 +48,15 @@ class DefinitionsShown(features.Definitions, rename="camel", kw_only=True):
     success: Literal[True]
 
 
+class EvaluationProblem(Struct):
+    """Why a rule could not be decided; such a rule does not match."""
+
+    code: rules.ErrorCode
+    field: str
+    message: str
+    operator: str | UnsetType = UNSET
+
+
 class EvaluatedConfig(Struct, rename="camel"):
     """The variant of a feature's config; `key` and `name` are the same."""
 
@@ -58,6 +67,7 @@ class EvaluatedConfig(Struct, rename="camel"):
     payload: Any
     rule_evaluation_results: list[bool]
     missing_context_fields: list[str]
+    evaluation_errors: list[EvaluationProblem] | UnsetType = UNSET
 
 
 class EvaluatedFeature(Struct, rename="camel"):
@@ -70,6 +80,7 @@ class EvaluatedFeature(Struct, rename="camel"):
     missing_context_fields: list[str]
     value: bool
     version: int
+    evaluation_errors: list[EvaluationProblem] | UnsetType = UNSET
     config: EvaluatedConfig | UnsetType = UNSET
 
 

@@ -225,7 +225,7 @@ async def holders(emulator: Emulator, feature: Feature, kind: Kind, after: int, 
         after: how many were looked at already.
         limit: the most to name before the look ends; 0 to count only.
     """
-    pace, store, now_ms = _Pace(), emulator.store, time.time() * 1000
+    pace, store, edition, now_ms = _Pace(), emulator.store, emulator.edition, time.time() * 1000
     all_of: Mapping[str, User | Company] = store.users if kind == USER.name else store.companies
     place, have, items = after, 0, list[Holder]()
     total = len(all_of)
@@ -233,7 +233,8 @@ async def holders(emulator: Emulator, feature: Feature, kind: Kind, after: int, 
         for seen in list(islice(all_of.values(), place, place + _HOLDERS_TOGETHER)):
             place += 1
             context = _context(seen)
-            answer = evaluated.entry(feature, evaluated.remembered(store, context) | context, now_ms)
+            fields = {**evaluated.remembered(store, context, edition), **context}
+            answer = evaluated.entry(feature, fields, now_ms, edition)
             if answer["isEnabled"]:
                 have += 1
                 if limit:

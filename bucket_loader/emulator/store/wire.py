@@ -132,14 +132,18 @@ def is_deep(body: bytes) -> bool:
 
     How deep a decoder can go depends on who called it: what is accepted here must be readable everywhere.
     """
-    if body.count(b"[") + body.count(b"{") <= _DEPTH_MAX:
-        return False
     # Brackets in texts count too, at first: most bodies have none, and taking the texts out is slow.
-    return _is_nested(body) and _is_nested(_TEXT_IN_JSON.sub(b"", body))
+    brackets = _brackets(body)
+    return _is_nested(brackets) and _is_nested(_brackets(_TEXT_IN_JSON.sub(b"", body)))
 
 
-def _is_nested(body: bytes) -> bool:
-    brackets = body.translate(_BRACES_AS_BRACKETS, _NO_BRACKETS)
+def _brackets(body: bytes) -> bytes:
+    return body.translate(_BRACES_AS_BRACKETS, _NO_BRACKETS)
+
+
+def _is_nested(brackets: bytes) -> bool:
+    if len(brackets) <= _DEPTH_MAX:
+        return False
     if b"[" * (_DEPTH_MAX + 1) in brackets:  # the loop below would take its time
         return True
     for _ in range(_DEPTH_MAX):

@@ -4,8 +4,10 @@ Contexts are compared as text, and the one public evaluation is written in JavaS
 Number::toString), FE (which of them it calls).
 """
 
+import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _PLAIN_BELOW: Final = 1e21  # larger numbers get an exponent (Number::toString), as do those below 0.000001
@@ -28,6 +30,22 @@ def text(value: object) -> str:
         return "true" if value else "false"
     assert isinstance(value, int | float)  # noqa: S101  # JSON has no other
     return number_text(float(value))
+
+
+def list_texts(items: Sequence[object]) -> tuple[str, ...]:
+    """Return the items of a list as texts: an object or a list among them as compact JSON."""
+    return tuple(json_text(item) if isinstance(item, dict | list) else text(item) for item in items)
+
+
+def json_text(value: object) -> str:
+    """Return a JSON value as `JSON.stringify(value)` does."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{json_text(name)}:{json_text(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(json_text, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return "null" if value is None else text(value)
 
 
 def number_text(value: float) -> str:

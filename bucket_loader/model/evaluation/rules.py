@@ -1,7 +1,11 @@
 """Decides which rules of a feature a context fulfils. Pure: no store, no HTTP, and the clock is given.
 
-Source: FE 0.2.1 (every rule here), S3 (the five kinds of filter); API.md section 7 is the summary. Filters are taken as
-GET /features has them; `features` has checked their shape.
+There are two editions. That of 2025 knows texts alone, and a rule with an absent field may match (under a negation). In
+that of 2026 a list is one value, and a rule that meets an error does not match.
+
+Source: FE 0.2.1 (the walk, and the edition of 2025), DOC' and FE' (the edition of 2026), S3 (the five kinds of filter);
+API.md sections 7 and 9.2 are the summary. Filters are taken as GET /features has them; `features` has checked their
+shape.
 """
 
 import hashlib
@@ -9,15 +13,41 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from bucket_loader.model.evaluation import dates, javascript
 
+Edition = Literal["2025", "2026"]
+EDITIONS: Final[tuple[Edition, ...]] = get_args(Edition)
 Filter: TypeAlias = Mapping[str, Any]
-Context: TypeAlias = Mapping[str, str]
+FieldValue: TypeAlias = str | tuple[str, ...]
+Context: TypeAlias = Mapping[str, FieldValue]
+ErrorCode = Literal["MISSING_CONTEXT_FIELD", "UNSUPPORTED_ARRAY_OPERATOR"]
 
 _HASH_BITS: Final = 0xFFFFF
 _HASH_SCALE: Final = 100_000  # S0 and FE; S3 says 10000 (C3)
+
+
+@dataclass(frozen=True)
+class EvaluationError:
+    """Why a rule could not be decided.
+
+    Attributes:
+        code: what is the matter.
+        field: the field that the rule asked for.
+        operator: what the rule asked of it; None where the field is absent, since any operator would have failed.
+    """
+
+    code: ErrorCode
+    field: str
+    operator: str | None = None
+
+    @property
+    def message(self) -> str:
+        """Return the same in words."""
+        if self.code == "MISSING_CONTEXT_FIELD":
+            return f"The context has no field {self.field}"
+        return f"{self.operator} takes no list, and {self.field} is one"
 
 
 @dataclass(frozen=True)
@@ -26,41 +56,56 @@ class Evaluation:
 
     Attributes:
         results: one for each rule, also for those after the first that matched.
-        missing: the fields that rules asked for and the context lacks, each once, in the order they were asked for.
+        errors: what rules met while they were evaluated, each once, in the order it was met.
     """
 
     results: list[bool]
-    missing: list[str]
+    errors: list[EvaluationError]
 
     @property
     def matched(self) -> int | None:
         """Return the index of the first rule that is fulfilled."""
         return self.results.index(True) if True in self.results else None
 
+    @property
+    def missing(self) -> list[str]:
+        """Return the fields that rules asked for and the context lacks."""
+        return [error.field for error in self.errors if error.code == "MISSING_CONTEXT_FIELD"]
 
-def evaluate(rules: Sequence[Filter], context: Context, now_ms: float) -> Evaluation:
+
+def evaluate(rules: Sequence[Filter], context: Context, now_ms: float, edition: Edition) -> Evaluation:
     """Hold every rule against a flat context.
 
     Args:
         rules: the filter of each rule, or of each variant.
         context: field by dotted name, as `flatten` returns it.
         now_ms: milliseconds since the epoch, for rules about days ago.
+        edition: whether an error makes its rule false (2026), or only the filter that met it (2025).
     """
-    question = _Question(context, now_ms, {})
-    results = [_holds(rule, question) for rule in rules]
-    return Evaluation(results, list(question.missing))
+    errors: dict[EvaluationError, None] = {}
+    results = []
+    for rule in rules:
+        question = _Question(context, now_ms, {})
+        holds = _holds(rule, question)
+        results.append(holds and not (question.errors and edition == "2026"))
+        errors |= question.errors
+    return Evaluation(results, list(errors))
 
 
-def flatten(document: dict[str, Any]) -> dict[str, str]:
-    """Make a flat context: dotted names, list indexes as names, every value as text; the later of two equal names wins.
+def flatten(document: dict[str, Any], edition: Edition) -> dict[str, FieldValue]:
+    """Make a flat context: dotted names, every value as text; the later of two equal names wins.
 
-    A list or object is no field itself, unless it is empty: then it is the empty text.
+    An object is no field itself, unless it is empty: then it is the empty text. A list is one field with the texts of
+    its items (2026), or is taken for an object whose names are the indexes (2025).
     """
-    flat: dict[str, str] = {}
+    flat: dict[str, FieldValue] = {}
     to_do: list[tuple[str, Any]] = list(reversed(document.items()))
     while to_do:  # no recursion: attributes may be nested as deep as JSON may
         name, value = to_do.pop()
         if isinstance(value, list):
+            if edition == "2026":
+                flat[name] = javascript.list_texts(value)
+                continue
             value = {str(index): inner for index, inner in enumerate(value)}
         if not isinstance(value, dict):
             flat[name] = javascript.text(value)
@@ -79,11 +124,16 @@ def rollout_hash(key: str, attribute: str) -> int:
 
 @dataclass(frozen=True)
 class _Question:
-    """What the rules are held against, and the fields they missed (a dict, for its order)."""
+    """What a rule is held against, and the errors it meets (a dict, for its order)."""
 
     context: Context
     now_ms: float
-    missing: dict[str, None]
+    errors: dict[EvaluationError, None]
+
+    def fail(self, code: ErrorCode, field: str, operator_name: str | None = None) -> bool:
+        """Note an error; the filter that meets it is false, and the walk goes on."""
+        self.errors[EvaluationError(code, field, operator_name)] = None
+        return False
 
 
 def _holds(node: Filter, question: _Question) -> bool:
@@ -93,11 +143,7 @@ def _holds(node: Filter, question: _Question) -> bool:
         case "context":
             return _context_holds(node, question)
         case "rolloutPercentage":
-            value = question.context.get(node["partialRolloutAttribute"])
-            if value is None:
-                question.missing[node["partialRolloutAttribute"]] = None
-                return False
-            return rollout_hash(node["key"], value) < float(node["partialRolloutThreshold"])
+            return _is_rolled_out(node, question)
         case "group":
             every = bool(node["operator"] == "and")  # anything else acts as "or"
             for inner in node["filters"]:
@@ -110,21 +156,36 @@ def _holds(node: Filter, question: _Question) -> bool:
             return False
 
 
+def _is_rolled_out(node: Filter, question: _Question) -> bool:
+    name = node["partialRolloutAttribute"]
+    value = question.context.get(name)
+    if value is None:
+        return question.fail("MISSING_CONTEXT_FIELD", name)
+    if isinstance(value, tuple):
+        return question.fail("UNSUPPORTED_ARRAY_OPERATOR", name, "rolloutPercentage")
+    return rollout_hash(node["key"], value) < float(node["partialRolloutThreshold"])
+
+
 def _context_holds(node: Filter, question: _Question) -> bool:
     name, operator_name = node["field"], node["operator"]
-    field = question.context.get(name)
+    field = question.context.get(name, "" if operator_name in _ASKS_FOR_ABSENCE else None)
     if field is None:
-        if operator_name not in _ASKS_FOR_ABSENCE:
-            question.missing[name] = None
-            return False
-        field = ""
-    values = node.get("values") or []
+        return question.fail("MISSING_CONTEXT_FIELD", name)
+    values: Sequence[str] = node.get("values") or []
+    if isinstance(field, tuple):
+        if operator_name not in _OF_LIST:
+            return question.fail("UNSUPPORTED_ARRAY_OPERATOR", name, operator_name)
+        return _OF_LIST[operator_name](field, values)
+    return _text_holds(operator_name, field, values, question.now_ms)
+
+
+def _text_holds(operator_name: str, field: str, values: Sequence[str], now_ms: float) -> bool:
     if operator_name in _OF_SET:
         return (field in values) is _OF_SET[operator_name]
     if operator_name in _OF_NONE:
         return _OF_NONE[operator_name](field)
     if operator_name in _OF_DAYS:
-        moment_ms = dates.days_before(question.now_ms, javascript.number(values[0]))
+        moment_ms = dates.days_before(now_ms, javascript.number(values[0]))
         return _OF_DAYS[operator_name](dates.date_ms(field), moment_ms)
     if operator_name in _OF_ONE:
         return _OF_ONE[operator_name](field, values[0])
@@ -136,6 +197,14 @@ def _by(convert: Callable[[str], float], compare: Callable[[float, float], bool]
     return lambda field, value: compare(convert(field), convert(value))
 
 
+def _is_in(items: tuple[str, ...], values: Sequence[str]) -> bool:
+    return not frozenset(items).isdisjoint(values)
+
+
+def _is_only(items: tuple[str, ...], values: Sequence[str]) -> bool:
+    return items == tuple(values[:1])
+
+
 _ASKS_FOR_ABSENCE: Final = frozenset({"SET", "NOT_SET"})
 _OF_SET: Final = {"ANY_OF": True, "NOT_ANY_OF": False}
 _OF_NONE: Final[dict[str, Callable[[str], bool]]] = {
@@ -143,6 +212,17 @@ _OF_NONE: Final[dict[str, Callable[[str], bool]]] = {
     "NOT_SET": lambda field: field == "",
     "IS_TRUE": lambda field: field == "true",
     "IS_FALSE": lambda field: field == "false",
+}
+# Whole items, upper and lower case apart, in any order. All other operators take no list. Source: DOC', FE'.
+_OF_LIST: Final[dict[str, Callable[[tuple[str, ...], Sequence[str]], bool]]] = {
+    "IS": _is_only,
+    "IS_NOT": lambda items, values: not _is_only(items, values),
+    "CONTAINS": lambda items, values: _is_in(items, values[:1]),
+    "NOT_CONTAINS": lambda items, values: not _is_in(items, values[:1]),
+    "ANY_OF": _is_in,
+    "NOT_ANY_OF": lambda items, values: not _is_in(items, values),
+    "SET": lambda items, _: bool(items),
+    "NOT_SET": lambda items, _: not items,
 }
 # AFTER and BEFORE a number of days ago.
 _OF_DAYS: Final[dict[str, Callable[[float, float], bool]]] = {"AFTER": operator.gt, "BEFORE": operator.lt}
