@@ -9,6 +9,7 @@ from evaluation_drawn import drawn_context, drawn_rules
 from evaluation_reading import read_rules
 
 from bucket_loader.emulator.http.server import running
+from bucket_loader.model import UsageError
 
 ASKED = ("/features/evaluated", "/features/enabled", f"/{PUBLISHABLE}/features/enabled")
 
@@ -52,6 +53,8 @@ def of_size(size, filler="x"):
         {"user": {"id": "u"}, "company": {"id": 42}, "other": {"id": ["a", "list"]}},
         {"user": {"id": 4.5, "a": None, "b": True, "c": 1.5, "d": "x", "e": [1, {"deep": {"er": {}}}, [[]]]}},
         {"user": {"profile": {"roles": ["a"], "x": None, "y": [{"z": {"": {}}}]}, "empty": {}}},
+        f'{{"user":{{"id":{"9" * 25},"n":[{"9" * 400}]}}}}',
+        '{"user":{"name":"cut \\ud83d","x":"\\ude00 \\ud83d\\ude00","path":"\\\\ud83d"}}',
         of_size(16_384),
         of_size(16_384, "ü"),
     ],
@@ -94,6 +97,20 @@ def test_contexts_beyond_the_rules_are_refused(api, context, said):
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == "QUERY_VALIDATION_FAILED"
         assert said in answer.json()["error"]["validationErrors"][0]["message"]
+
+
+def test_a_text_that_was_cut_in_a_pair_can_be_asked_about(api):
+    """`JSON.stringify` may send half of a pair; the field is there, and whole pairs and backslashes stay."""
+    define(
+        api,
+        asks("IS", "\U0001f600", field="user.x"),
+        asks("IS", r"\ud83d", field="user.y"),
+        asks("SET", field="user.z"),
+    )
+
+    cut = r'{"user":{"x":"\ud83d\ude00","y":"\\ud83d","z":"\ud83d"}}'
+
+    assert evaluated(api, cut)["ruleEvaluationResults"] == [True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -213,11 +230,14 @@ def stored(api, attributes):
         ({"x": [""] * 666}, {"x": [""] * 666}),
         ({"x": ["ü" * 1996]}, {"x": ["ü" * 1996]}),
         ({"x": ["ü" * 1997], "y": 1}, {"x": "[TRUNCATED]", "y": 1}),
+        ({"x": ["\U0001f600" * 998]}, {"x": ["\U0001f600" * 998]}),
+        ({"x": ["\U0001f600" * 999]}, {"x": "[TRUNCATED]"}),
         ({"deep": {"x": ['"' * 1000]}}, {"deep": {"x": "[TRUNCATED]"}}),
         ({"__proto__": 1, "a": 2}, {"a": 2}),
         ({"constructor": [1], "prototype": {"x": 1}, "a": 2}, {"a": 2}),
         ({"a.__proto__": 1, "constructor.b": 1, "a.prototype.b": 1, "a.b": 1}, {"a.b": 1}),
         ({"a": {"__proto__": 1, "b": {"prototype": [1], "c": 1}}}, {"a": {"b": {"c": 1}}}),
+        ({"x": [{"__proto__": 1, "y": [{"a.constructor": 1, "b\0": []}]}]}, {"x": ['{"y":[{"b":[]}]}']}),
         ({"__pro\0to__": 1, "a.cons\0tructor": 1, "na\0me": 1}, {"name": 1}),
         (
             {"protocol": 1, "my constructor": 1, "a.prototypes": 1},
@@ -271,13 +291,30 @@ def test_who_has_a_feature_is_found_by_lists_too(api):
     assert [item["id"] for item in found["items"]] == ["u0", "u1", "u3"]
 
 
+def test_names_are_unsafe_however_they_are_spelt(api):
+    """JSON may spell any letter by its number."""
+    body = rb'{"userId":"u","attributes":{"__pr\u006fto__":1,"c\u006fnstructor":{},"a":{"pr\u006ftotype":1,"b":2}}}'
+    assert api.post_bytes("/user", body).status_code == 200
+
+    assert api.user("u")["attributes"] == {"a": {"b": 2}}
+
+
+@pytest.mark.parametrize("digits", [25, 400])
+def test_a_number_of_any_length_may_be_in_a_list(api, digits):
+    """It is a text there, as JavaScript writes it."""
+    long = "9" * digits
+    assert api.post_bytes("/user", b'{"userId":"u","attributes":{"x":[%s]}}' % long.encode()).status_code == 200
+
+    assert api.user("u")["attributes"] == {"x": ["1e+25" if digits == 25 else "Infinity"]}
+
+
 # --- the evaluation of 2025 ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def older_api():
-    """Return an emulator of 2025."""
-    with running(secret_key=SECRET, publishable_key=PUBLISHABLE, evaluation="2025") as endpoint:
+    """Return an emulator of 2025; from Python a number will do."""
+    with running(secret_key=SECRET, publishable_key=PUBLISHABLE, evaluation=2025) as endpoint:
         api = Api(endpoint)
         yield api
         api.session.close()
@@ -298,3 +335,23 @@ def test_the_evaluation_of_2025_is_as_it_was(older_api):
     assert by_name["ruleEvaluationResults"] == [True, False, True]
     assert by_name["missingContextFields"] == ["user.absent"]
     assert "evaluationErrors" not in by_name
+
+
+def test_what_is_kept_in_a_folder_can_be_opened_with_either(tmp_path):
+    """The folder holds what was sent; its form is made at the start."""
+    sent = {"x": [1, None], "prototype": 1}
+    for edition, kept in (("2025", sent), ("2026", {"x": ["1", ""]})):
+        with running(secret_key=SECRET, data_dir=tmp_path, evaluation=edition) as endpoint:
+            api = Api(endpoint)
+            if not api.state()["users"]:
+                api.post("/user", {"userId": "u", "attributes": sent})
+            assert api.user("u")["attributes"] == kept
+            api.session.close()
+
+
+def test_an_evaluation_of_another_year_is_refused(capfd):
+    """The message says which there are."""
+    with pytest.raises(UsageError), running(evaluation="2024"):
+        pass
+
+    assert "give 2025 or 2026" in capfd.readouterr().err

@@ -10,7 +10,7 @@ from evaluation_cases import NOW_MS
 from evaluation_drawn import OPERATORS, drawn_context, drawn_rules
 from evaluation_reading import read_rules
 
-from bucket_loader.model.evaluation.rules import evaluate, flatten
+from bucket_loader.model.evaluation.rules import EDITIONS, evaluate, flatten
 
 CASES = 3_000
 
@@ -134,6 +134,7 @@ def test_a_rule_with_an_error_does_not_match(rule, holds, errors):
     [
         ([1, 1.50, 1e21, 2**53 + 1, -0.0, True, False, None], ("1", "1.5", "1e+21", "9007199254740992", "0")),
         ([{"a": 1, "b": [None, "ü", 2.0]}, ["x", []]], ('{"a":1,"b":[null,"ü",2]}', '["x",[]]')),
+        ([10**400, -(10**400), {"x": 10**400}], ("Infinity", "-Infinity", '{"x":null}')),
         (['say "hi"', ['say "hi"\n']], ('say "hi"', '["say \\"hi\\"\\n"]')),
     ],
 )
@@ -144,3 +145,9 @@ def test_items_become_texts_as_in_javascript(value, items):
     assert fields["user.x"] == fields["user.deep.er"]
     assert fields["user.x"][: len(items)] == items
     assert set(fields) == {"user.x", "user.deep.er"}
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_a_number_beyond_all_doubles_is_a_text_too(edition):
+    """No number that JSON can hold breaks an evaluation."""
+    assert flatten({"x": 10**400, "y": {"z": -(10**400)}}, edition) == {"x": "Infinity", "y.z": "-Infinity"}

@@ -51,7 +51,7 @@ def _decoded(text: str) -> dict[str, Any]:
     if wire.is_deep(body):
         raise _wrong("nested too deeply")
     try:
-        return _decode(body)
+        return _decode(wire.with_whole_texts(body))
     except msgspec.DecodeError as error:
         raise _wrong(f"not a JSON object: {error}") from error
 

@@ -159,9 +159,10 @@ class _Server(uvicorn.Server):
 
 
 def _emulator(**options: Unpack[EmulatorOptions]) -> Emulator:
-    data_dir, evaluation = options.get("data_dir"), options.get("evaluation", "2026")
-    if evaluation not in EDITIONS:
-        raise UsageError(f"there is no evaluation of {evaluation}", hint=f"give {' or '.join(EDITIONS)}")
+    data_dir, asked = options.get("data_dir"), str(options.get("evaluation", "2026"))
+    evaluation = next((edition for edition in EDITIONS if edition == asked), None)
+    if evaluation is None:
+        raise UsageError(f"there is no evaluation of {asked}", hint=f"give {' or '.join(EDITIONS)}")
     return Emulator(
         Keys.given_or_random(options.get("secret_key"), options.get("publishable_key")),
         features=_document(options.get("features")),

@@ -3,7 +3,7 @@
 Source: DOC' (arrays are values; the limits, of which it says that the server may use others; the names).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -42,12 +42,15 @@ def _may_be_unsafe(body: bytes) -> bool:
 
 def as_kept(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return attributes as they are kept."""
-    kept = {}
-    for sent, value in attributes.items():
+    return {name: _value(value) for name, value in _safe(attributes)}
+
+
+def _safe(members: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the members whose names are kept, with these names."""
+    for sent, value in members.items():
         name = sent.replace("\0", "")
         if UNSAFE_NAMES.isdisjoint(name.split(".")):
-            kept[name] = _value(value)
-    return kept
+            yield name, value
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401  # any JSON
@@ -55,6 +58,17 @@ def _value(value: Any) -> Any:  # noqa: ANN401  # any JSON
         return as_kept(value)
     if not isinstance(value, list):
         return value
-    texts = javascript.list_texts(value)
-    is_short = len(texts) <= ITEMS_MAX and len(msgspec.json.encode(texts).decode()) <= LIST_CHARACTERS_MAX
-    return list(texts) if is_short else TRUNCATED
+    texts = javascript.list_texts([_item(item) for item in value])
+    return list(texts) if len(texts) <= ITEMS_MAX and _characters(texts) <= LIST_CHARACTERS_MAX else TRUNCATED
+
+
+def _item(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Return what stands inside a list: it becomes text as it is, but for unsafe names."""
+    if isinstance(value, dict):
+        return {name: _item(inner) for name, inner in _safe(value)}
+    return [_item(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _characters(texts: tuple[str, ...]) -> int:
+    """Return the length of a list's JSON as JavaScript counts: a sign beyond 16 bits is two."""
+    return len(javascript.json_text(texts).encode("utf-16-le", "surrogatepass")) // 2

@@ -161,6 +161,20 @@ _BRACES_AS_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
+def with_whole_texts(body: bytes) -> bytes:
+    r"""Return JSON whose texts can be read, where a client cut one in the middle of a pair (`\ud83d` alone).
+
+    `JSON.stringify` writes such texts. What is left of the pair becomes the sign for what cannot be shown.
+    """
+    return _SURROGATES.sub(lambda found: found[0] if found["lone"] is None else rb"\ufffd", body)
+
+
+# Escaped backslashes and whole pairs come first, so that what is left is alone.
+_SURROGATES: Final = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
 def _worded(message: str, place: str) -> str:
     match = _PLACE.fullmatch(message)
     what, where = (match["what"], match["where"] or "") if match else (message, "")

@@ -29,7 +29,15 @@ def text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     assert isinstance(value, int | float)  # noqa: S101  # JSON has no other
-    return number_text(float(value))
+    return number_text(_double(value))
+
+
+def _double(value: float) -> float:
+    """Return a number as JavaScript reads it: a whole one that no double reaches is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def list_texts(items: Sequence[object]) -> tuple[str, ...]:
@@ -45,7 +53,7 @@ def json_text(value: object) -> str:
         return f"[{','.join(map(json_text, value))}]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return "null" if value is None else text(value)
+    return "null" if value is None or text(value).endswith("Infinity") else text(value)
 
 
 def number_text(value: float) -> str:
