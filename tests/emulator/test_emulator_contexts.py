@@ -199,6 +199,15 @@ def test_answers_agree_with_the_second_reading(api):
             assert [(e["code"], e["field"], e.get("operator")) for e in one["evaluationErrors"]] == read.errors
 
 
+def test_checks_may_say_which_errors_they_met(api):
+    """Clients that evaluate by themselves send `evalErrors`, with codes that only they have."""
+    check = {"action": "check", "key": "f", "evalResult": False, "evalErrors": [{"code": "CLIENT_NOT_INITIALIZED"}]}
+
+    assert api.post("/features/events", check).status_code == 200
+    assert api.post("/bulk", [{"type": "feature-flag-event", **check}]).status_code == 200
+    assert [line["item"]["evalErrors"] for line in api.journal()] == [check["evalErrors"]] * 2
+
+
 # --- what is stored ------------------------------------------------------------------------------------------------
 
 

@@ -12,8 +12,7 @@ import hashlib
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from bucket_loader.model.evaluation import dates, javascript
 
@@ -28,8 +27,7 @@ _HASH_BITS: Final = 0xFFFFF
 _HASH_SCALE: Final = 100_000  # S0 and FE; S3 says 10000 (C3)
 
 
-@dataclass(frozen=True)
-class EvaluationError:
+class EvaluationError(NamedTuple):
     """Why a rule could not be decided.
 
     Attributes:
@@ -50,8 +48,7 @@ class EvaluationError:
         return f"{self.operator} takes no list, and {self.field} is one"
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """What came of a list of rules.
 
     Attributes:
@@ -82,14 +79,12 @@ def evaluate(rules: Sequence[Filter], context: Context, now_ms: float, edition: 
         now_ms: milliseconds since the epoch, for rules about days ago.
         edition: whether an error makes its rule false (2026), or only the filter that met it (2025).
     """
-    errors: dict[EvaluationError, None] = {}
-    results = []
+    question, results = _Question(context, now_ms, []), []
     for rule in rules:
-        question = _Question(context, now_ms, {})
+        met_before = len(question.errors)
         holds = _holds(rule, question)
-        results.append(holds and not (question.errors and edition == "2026"))
-        errors |= question.errors
-    return Evaluation(results, list(errors))
+        results.append(holds and (edition == "2025" or len(question.errors) == met_before))
+    return Evaluation(results, list(dict.fromkeys(question.errors)))
 
 
 def flatten(document: dict[str, Any], edition: Edition) -> dict[str, FieldValue]:
@@ -122,17 +117,16 @@ def rollout_hash(key: str, attribute: str) -> int:
     return math.floor((int.from_bytes(digest[:4], "little") & _HASH_BITS) / _HASH_BITS * _HASH_SCALE)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What a rule is held against, and the errors it meets (a dict, for its order)."""
+class _Question(NamedTuple):
+    """What rules are held against, and the errors they meet, in order; an error may be met again."""
 
     context: Context
     now_ms: float
-    errors: dict[EvaluationError, None]
+    errors: list[EvaluationError]
 
     def fail(self, code: ErrorCode, field: str, operator_name: str | None = None) -> bool:
         """Note an error; the filter that meets it is false, and the walk goes on."""
-        self.errors[EvaluationError(code, field, operator_name)] = None
+        self.errors.append(EvaluationError(code, field, operator_name))
         return False
 
 
@@ -168,9 +162,11 @@ def _is_rolled_out(node: Filter, question: _Question) -> bool:
 
 def _context_holds(node: Filter, question: _Question) -> bool:
     name, operator_name = node["field"], node["operator"]
-    field = question.context.get(name, "" if operator_name in _ASKS_FOR_ABSENCE else None)
+    field = question.context.get(name)
     if field is None:
-        return question.fail("MISSING_CONTEXT_FIELD", name)
+        if operator_name not in _ASKS_FOR_ABSENCE:
+            return question.fail("MISSING_CONTEXT_FIELD", name)
+        field = ""
     values: Sequence[str] = node.get("values") or []
     if isinstance(field, tuple):
         if operator_name not in _OF_LIST:
