@@ -9,7 +9,7 @@ import threading
 from collections.abc import Collection
 
 from bucket_loader.delivery.journal import Entry
-from bucket_loader.model import NEW, SYSTEM, Chunk, ChunkHistory, Clock, wire_now
+from bucket_loader.model import NEW, SYSTEM, Chunk, ChunkHistory, Clock, wire_timestamp
 from bucket_loader.state import Behind, Concluded, Intent, SplitInto
 
 
@@ -26,6 +26,7 @@ class Aside:
         self._ids: dict[int, set[str]] = {-1: set(ids)} if ids else {}  # by the stream's position
         self.is_new = False
         self._histories: dict[tuple[int, str], ChunkHistory] = {}
+        self._clock = clock
         self._lock: threading.Lock = clock.threading.Lock()
 
     def add(self, chunk: Chunk, history: ChunkHistory | None = None) -> None:
@@ -51,7 +52,7 @@ class Aside:
         waits = self._waiting(chunk)
         if not waits:
             return chunk, [Intent(chunk)]
-        since = wire_now()
+        since = wire_timestamp(self._clock.utc())
         if len(waits) == len(chunk.sequences):
             return None, [Behind(chunk, since)]
         goes, stays = chunk.part([one for one in range(len(chunk.sequences)) if one not in waits]), chunk.part(waits)

@@ -152,11 +152,11 @@ def _failed(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Serve
     alone, made = len(chunk.sequences) == 1, history.attempts - history.recorded
     if alone and history.earlier and not served.successes:
         return SetAside(made)  # as in the call before: nothing is known that was not known then
-    if served.out_of_patience:
-        gives_way = alone or (served.may_set_aside and not history.postponed)
-        return SetAside(made) if served.reads and gives_way else leave(history, outcome, served, policy)
     suspicious = history.errors >= _suspicious_after(history, several=not alone)
     step = _suspected(chunk, history, outcome, served, policy) if suspicious else None
+    if served.out_of_patience and not isinstance(step, Rejected):  # it may have failed for a minute in the last wait
+        gives_way = alone or (served.may_set_aside and not history.postponed)
+        return SetAside(made) if served.reads and gives_way else leave(history, outcome, served, policy)
     return step or _again(history, outcome, served, policy)
 
 
@@ -196,16 +196,18 @@ def _blocked(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Serv
     nobody_served = served.successes == history.successes_before
     left = leave(history, outcome, served, policy)
     ending = left.error if nobody_served else None
-    if served.out_of_patience:
-        return left if nobody_served or not alone else SetAside(made)
+    suspicious = history.errors >= _suspicious_after(history, several=not alone)
+    step = _suspected(chunk, history, outcome, served, policy) if suspicious else None
+    if isinstance(step, Rejected):
+        return step
+    if served.out_of_patience or (served.last and nobody_served and alone):
+        return SetAside(made, ending) if alone else left  # no later run stands still for a single record
     if served.may_set_aside and not history.postponed and not served.last:
         return SetAside(made, ending)
     if served.last and nobody_served:  # it may be one of several: some others are tried as well, or parts of it
-        return left if not served.may_set_aside else SetAside(made, ending) if alone else _halved(chunk, history)
-    if history.errors < _suspicious_after(history, several=not alone):
-        return _again(history, outcome, served, policy)
-    otherwise = left if nobody_served else _again(history, outcome, served, policy)
-    return _suspected(chunk, history, outcome, served, policy) or otherwise
+        return _halved(chunk, history) if served.may_set_aside else left
+    otherwise = left if nobody_served and suspicious else _again(history, outcome, served, policy)
+    return step or otherwise
 
 
 def beyond_chance(error_rate: float) -> int:

@@ -25,7 +25,7 @@ from bucket_loader.model import (
     Split,
     Step,
     Verdict,
-    wire_now,
+    wire_timestamp,
 )
 from bucket_loader.reporting import ChunkHeld, ChunkRetried, ChunkSetAside
 from bucket_loader.state import Ambiguous, ChunkState, Concluded, SplitInto
@@ -121,7 +121,7 @@ class Finishing:
         was_before = shared.aside.history(chunk).postponed
         shared.aside.add(chunk, work.history)
         shared.service.note_set_aside(step.error)
-        shared.journal.commit([replace(concluded(work, "queued", step), aside=wire_now())])
+        shared.journal.commit([replace(concluded(work, "queued", step), aside=wire_timestamp(shared.clock.utc()))])
         answer = str(_outcome(work).status or _outcome(work).message)
         if not was_before:
             shared.tell(ChunkSetAside(shared.run, shared.stream, chunk.members, answer))

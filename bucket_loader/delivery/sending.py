@@ -10,7 +10,6 @@ and what waits for that (`aside`), is tried again after all streams.
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Final
 
@@ -35,7 +34,7 @@ from bucket_loader.model import (
     Clock,
     Policy,
     prefetched,
-    wire_now,
+    read_time,
 )
 from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.reporting import ChunksUnknown, Tell
@@ -201,9 +200,10 @@ def _aside(assignment: Assignment) -> Aside:
 
 def _known_of(row: ChunkRow, clock: Clock) -> ChunkHistory:
     """Return what is known of a chunk that an earlier call has set aside."""
-    failing_s = (datetime.now(UTC) - datetime.fromisoformat(row.aside or wire_now())).total_seconds()
+    failing_s = (clock.utc() - read_time(row.aside)).total_seconds() if row.aside else 0.0
     since_s = clock.now_s() - max(0.0, failing_s)
-    return ChunkHistory(errors=row.ambiguous, began=0, since_s=since_s, postponed=True, earlier=True)
+    errors = row.ambiguous or row.attempts  # a blocked attempt is not ambiguous
+    return ChunkHistory(errors=errors, began=0, since_s=since_s, postponed=True, earlier=True)
 
 
 def _deliver_stream(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 
@@ -51,6 +52,9 @@ class Clock(Protocol):
     def now_s(self) -> float:
         """Return the time in seconds, from any beginning; it never goes back, and a machine's sleep counts."""
 
+    def utc(self) -> datetime:
+        """Return the date and the time in UTC, as the calendar has them; they may go back."""
+
 
 @dataclass(eq=False)  # one is another, whatever they hold
 class SystemClock:
@@ -64,6 +68,10 @@ class SystemClock:
     def now_s(self) -> float:
         """Return the seconds of the machine's clock, its sleep included."""
         return now_s()
+
+    def utc(self) -> datetime:
+        """Return the machine's date and time in UTC."""
+        return datetime.now(UTC)
 
 
 SYSTEM: Final[Clock] = SystemClock()

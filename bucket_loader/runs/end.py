@@ -12,7 +12,7 @@ from bucket_loader.model import (
     StateError,
     StateLockedError,
     StoppedError,
-    wire_now,
+    wire_timestamp,
 )
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import RefusedRows, Resumed, Summary
@@ -38,6 +38,7 @@ def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | No
 
 def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
     run_name, ledger = planned.manifest.run, state.ledger
+    ended_at = wire_timestamp(job.outside.clock.utc())
     streams = ledger.counts(run_name)
     left = sum(counts.pending for counts in streams.values())
     if left == 0 and isinstance(error, InterruptedRunError):
@@ -45,12 +46,12 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
     closed = left == 0 or isinstance(error, StoppedError)
     only_waits = left == waiting_records(ledger, run_name)
     if isinstance(error, StoppedError):  # a death from here on must not let it be resumed over what is settled
-        ledger.end_run(run_name, "running", exit_code=error.exit_code, ended_at=wire_now())
+        ledger.end_run(run_name, "running", exit_code=error.exit_code, ended_at=ended_at)
     if closed or (error is None and only_waits):
         settle_run(state, planned, stopped=isinstance(error, StoppedError))
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
-    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=wire_now())
+    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=ended_at)
     return _summary(job, state, planned, _Ending(status, exit_code, streams, error))
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder, wire_now
+from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder, wire_timestamp
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.job import Job, RunOptions
@@ -21,7 +21,8 @@ FRAME: Final = "frame"  # what the ledger notes of the DataFrame without a name 
 def make_plan(job: Job, state: State) -> Plan:
     """Make a plan against a state's memory; sends nothing and remembers nothing."""
     options = job.options
-    name = new_run_name(state)
+    now = job.outside.clock.utc()
+    name = new_run_name(state, now)
     folder = state.plans / name
     read: list[str] = []  # told once the bars of progress are gone
     if (lost := state.lost()) is not None:
@@ -33,7 +34,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 base=job.base,
                 folder=folder,
                 run=name,
-                as_of=_as_of(options),
+                as_of=_as_of(options, now),
                 interval=options.interval,
                 streams=options.streams,
                 limit=options.limit,
@@ -42,7 +43,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 memory=state.memory(),
                 cursors=state.ledger.cursors(),
                 loaded=state.ledger.loaded_files(),
-                made_at=wire_now(),
+                made_at=wire_timestamp(now),
                 refusals=state.refusals(),
                 retry=options.retry_refused,
                 progress=job.progress,
@@ -218,17 +219,16 @@ def require_same_api(planned: Plan, job: Job, otherwise: str) -> None:
         )
 
 
-def _as_of(options: RunOptions) -> datetime:
-    moment = options.as_of or (options.interval[1] if options.interval else datetime.now(UTC))
+def _as_of(options: RunOptions, now: datetime) -> datetime:
+    moment = options.as_of or (options.interval[1] if options.interval else now)
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def new_run_name(state: State) -> str:
+def new_run_name(state: State, now: datetime) -> str:
     """Return the name of a run that begins now: the time, or the next millisecond that has no run yet.
 
     Names sort as runs do, unless the clock goes back. A clock that stands gives several runs one time.
     """
-    now = datetime.now(UTC)
     while state.has_heard_of(name := f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"):
         now += timedelta(milliseconds=1)
     return name

@@ -5,7 +5,8 @@ death before leaves all to be worked out again, from the same. Here too is the p
 send again: each was there, is no record of the plan as well, and was refused by the run that the plan names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
@@ -17,7 +18,9 @@ from bucket_loader.model import StateError, StateUnavailableError, make_folder
 from bucket_loader.planning import Piece, Plan, PlannedStream, plan_file, refused
 from bucket_loader.state import Ledger, SnapshotFile, State, refusals, refusals_file
 
+LATE: Final = "-late"  # in the name of a file that is written when a stream is settled once more
 _KEYS_AT_ONCE: Final = 1_000_000  # looked up together: each look-up makes a table of what is known
+_IDENTITY: Final = refusals.IDENTITY.names
 Chosen = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
@@ -27,8 +30,23 @@ def refused_sequences(ledger: Ledger, run: str, stream: PlannedStream) -> list[i
     return sorted(chain.from_iterable(row.sequences for row in rows))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What became of a stream's records.
+
+    Attributes:
+        delivered: which of them were.
+        refused: the sequences of those that the API refused.
+        late: whether the rest of the stream was settled before, and later runs may have met it since.
+    """
+
+    delivered: Chosen
+    refused: Sequence[int]
+    late: bool = False
+
+
 def keep_refusals(
-    state: State, planned: Plan, stream: PlannedStream, delivered: Chosen, *, stopped: bool
+    state: State, planned: Plan, stream: PlannedStream, judged: Judged, *, stopped: bool
 ) -> SnapshotFile | None:
     """Write what is remembered as refused after a run.
 
@@ -36,7 +54,7 @@ def keep_refusals(
         state: where it is remembered.
         planned: the run's plan.
         stream: one of its streams.
-        delivered: which of its records were.
+        judged: what became of its records.
         stopped: whether the run was stopped as a whole. Its refusals may say more of the mapping, or of the day, than
             of the rows: they are remembered, and the next plan tries them again, after what is new.
 
@@ -44,25 +62,24 @@ def keep_refusals(
         The new file, without rows where nothing is remembered any more; None when all is as it was.
     """
     manifest = planned.manifest
-    sequences = refused_sequences(state.ledger, manifest.run, stream)
     try:
         file = state.refusals_of(stream.name)
     except StateUnavailableError:
         raise
     except StateError:
         return None  # damaged since it was compared with: the next run refuses it before it sends
-    if file is None and not sequences:
+    if file is None and not judged.refused:
         return None
     known = refusals.read(file)
     met = refusals.Met(
         run=manifest.run,
         day=manifest.day,
-        refused=refused.identities(planned, stream, sequences),
-        waiting=planned.waiting(stream).select(refusals.IDENTITY.names),
-        delivered=_delivered_keys(planned, stream, delivered, known["key"]),
+        refused=refused.identities(planned, stream, judged.refused),
+        waiting=refusals.IDENTITY.empty_table() if judged.late else planned.waiting(stream).select(_IDENTITY),
+        delivered=_delivered_keys(planned, stream, judged.delivered, known["key"]),
         is_try=not stopped,
     )
-    name = refusals_file(stream.position, stream.name, manifest.run, state.owner)
+    name = refusals_file(stream.position, stream.name, manifest.run + LATE * judged.late, state.owner)
     return _written(state, name, known, met)
 
 

@@ -25,7 +25,7 @@ from bucket_loader.runs.plan import (
     require_same_mapping,
 )
 from bucket_loader.runs.signals import drained_on_signals
-from bucket_loader.runs.waiting import UNFINISHED, is_done, only_waits
+from bucket_loader.runs.waiting import UNFINISHED, is_done, only_waits, waiting_records
 from bucket_loader.state import RunRow, State
 
 NewRun = Callable[[Job, State], Summary]
@@ -60,15 +60,17 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
 
 def _try_again(job: Job, state: State, summary: Summary, resumed: dict[str, Summary]) -> Summary:
     """Try what was set aside once more, now that others were served; return the new run's summary after that."""
-    served = sum(one.served for one in (summary, *resumed.values()))
+    served, freed = sum(one.served for one in (summary, *resumed.values())), False
     for row in state.ledger.runs(*UNFINISHED):
         if not (state.ledger.has_aside(row.run) or is_done(state.ledger, row)):
             continue
         before = summary if row.run == summary.run else resumed.get(row.run)
-        if before is not None and served == before.served:
-            continue  # it has tried that itself, and nobody else was served since
+        if before is not None and served == before.served and not freed:
+            continue  # it has tried that itself, and nobody else was served since, nor any for whom it waits
+        waited = waiting_records(state.ledger, row.run)
         finished = finish_run(job, state, row, witnessed=served > 0)
         served += finished.served
+        freed = freed or waiting_records(state.ledger, row.run) < waited
         if before is not None:
             finished = replace(
                 finished, requests=finished.requests + before.requests, retries=finished.retries + before.retries

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
-from bucket_loader.runs.refusals import keep_refusals
+from bucket_loader.runs.refusals import LATE, Judged, keep_refusals, refused_sequences
 from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
-_DELIVERED, _CLAIMED = 1, 2
+_DELIVERED, _CLAIMED, _GONE = 1, 2, 3
 
 
 def settle_run(state: State, planned: Plan, *, stopped: bool = False) -> None:
@@ -50,12 +50,18 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             continue
         if ledger.is_replay(manifest.run):
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream))
-        part, fates = None, _fates(ledger, manifest.run, stream)
+        fates = _fates(ledger, manifest.run, stream)
+        late = ledger.is_settled_with_claims(manifest.run, stream.position)
+        part, moved = None, _fates_since(ledger, manifest.run, stream) if late else fates
         if stream.remembers and stream.records:
-            part = _write_part(state, planned, stream, fates)
+            part = _write_part(state, planned, stream, moved, late=late)
         before, refused = ledger.refusals().get(stream.name), None
         if before is not None or stream.records:
-            refused = keep_refusals(state, planned, stream, fates == _DELIVERED, stopped=stopped)
+            gone = np.flatnonzero(moved == _GONE).tolist()
+            judged = Judged(
+                moved == _DELIVERED, gone if late else refused_sequences(ledger, manifest.run, stream), late=late
+            )
+            refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
         moves = stream.cursor is not None or bool(stream.files)
         whole = moves and not _unsent(ledger, manifest.run, stream)
         ledger.settle(
@@ -70,7 +76,8 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
         )
         if before is not None and refused is not None:
             state.forget_parts([before.file])
-        _merge_memory(state, stream.name, manifest.run)
+        if not late:
+            _merge_memory(state, stream.name, manifest.run)
 
 
 def _is_hashed(stream: PlannedStream) -> bool:
@@ -78,10 +85,11 @@ def _is_hashed(stream: PlannedStream) -> bool:
     return bool(stream.records) and stream.remembers
 
 
-def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates) -> SnapshotFile | None:
+def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates, *, late: bool) -> SnapshotFile | None:
     if not fates.any():
         return None
-    file = snapshot_file(stream.position, stream.name, planned.manifest.run, state.owner)
+    run = planned.manifest.run + LATE * late
+    file = snapshot_file(stream.position, stream.name, run, state.owner)
     make_folder(state.snapshots)
     schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
     rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema, state.disk)
@@ -121,6 +129,18 @@ def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
     return fates
 
 
+def _fates_since(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
+    """Return what became, since the stream was settled, of the records that were set aside then.
+
+    No later run has sent a row of their keys: its plan would have taken their place.
+    """
+    fates = np.zeros(stream.records, np.uint8)
+    for row in ledger.chunks(run_name, stream.position, "delivered", "rejected"):
+        if row.aside is not None:
+            _mark_all(fates, row, _DELIVERED if row.state == "delivered" else _GONE)
+    return fates
+
+
 def _mark_all(fates: Fates, row: ChunkRow, fate: int) -> None:
     for first, last in ranges(row.members):
         fates[first : last + 1] = fate
@@ -135,6 +155,7 @@ def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[
         # A claim has no content, so that it always compares as changed.
         nothing = pa.nulls(batch.num_rows, pa.binary(16))
         content = pc.if_else(bool_array(fate == _CLAIMED), nothing, batch["content"])
+        content = pc.if_else(bool_array(fate == _GONE), pa.scalar(snapshots.REMOVED, pa.binary(16)), content)
         columns = [batch["key"].take(kept), content.take(kept)]
         if stream.remembers_ids:
             ids = pa.array(

@@ -26,7 +26,9 @@ PART_SCHEMA: Final = pa.schema([("key", pa.binary(16)), ("content", pa.binary(16
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
 PRESENT_SCHEMA: Final = pa.schema([("subject", pa.binary(16))])
 PARTS_MAX: Final = 8  # more are merged into one when the stream settles
-REMOVED: Final = md5(b"removed", usedforsecurity=False).digest()  # the content of a row that was told to be gone
+REMOVED: Final = md5(
+    b"removed", usedforsecurity=False
+).digest()  # the content of a row that was told to be gone, or refused late
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def compare(
         identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one; `row`
             keeps all.
     """
-    same = "ANTI JOIN memory m ON m.key = k.key" if mode.remembers else ""
+    same = "ANTI JOIN living m ON m.key = k.key" if mode.remembers else ""
     same += " AND m.content = k.content" if mode.compares else ""
     ranges = _key_ranges([staged, *known.memory])
     with own_database(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:

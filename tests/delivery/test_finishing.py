@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +42,10 @@ class Clock(threading.Event):
     def now_s(self):
         """Return the time."""
         return self.at_s
+
+    def utc(self):
+        """Return the date, too."""
+        return datetime.fromtimestamp(self.at_s, UTC)
 
     def wait(self, timeout=None):
         """Let the time pass."""

@@ -9,7 +9,7 @@ import pytest
 from workplace import KEY
 
 from bucket_loader import load
-from bucket_loader.runs import plan as plans
+from bucket_loader.model.clock import SystemClock
 from bucket_loader.state import Ledger, refusals
 
 BAD = {"kind": "poison", "match": "bad", "status": 400}
@@ -100,7 +100,7 @@ def later(monkeypatch):
 
     def on(days):
         moment = datetime.now(UTC) + timedelta(days=days)
-        monkeypatch.setattr(plans, "wire_now", lambda: f"{moment:%Y-%m-%dT%H:%M:%S.000Z}")
+        monkeypatch.setattr(SystemClock, "utc", lambda _: moment)
 
     return on
 

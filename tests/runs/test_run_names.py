@@ -5,25 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from bucket_loader.model import StateUnavailableError
+from bucket_loader.model.clock import SystemClock
 from bucket_loader.runs import plan
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123_999, UTC)
 STANDING = "20260101T120000123Z"
 
 
-class Standing(datetime):
-    """A clock that stands, or is set back."""
-
-    @classmethod
-    def now(cls, _zone=None):
-        """Return noon."""
-        return NOON
-
-
 @pytest.fixture
 def standing(companies, monkeypatch):
     """A workplace whose clock stands."""
-    monkeypatch.setattr(plan, "datetime", Standing)
+    monkeypatch.setattr(SystemClock, "utc", lambda _: NOON)
     return companies
 
 

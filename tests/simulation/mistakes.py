@@ -12,21 +12,30 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bucket_loader.delivery import aside, course, finishing, flight, queue, sending
+from bucket_loader.delivery import aside, course, finishing, flight, queue, sending, tally
 from bucket_loader.delivery.journal import Ambiguous, Concluded, DeadLetter, Intent, LedgerJournal, SplitInto
+from bucket_loader.model.chunks import Chunk
+from bucket_loader.model.errors import PatienceError
 from bucket_loader.model.outcomes import Outcome, Verdict
-from bucket_loader.planning import plan_file as plan
-from bucket_loader.runs import deliver as delivering, end, settle
+from bucket_loader.planning import plan_file as plan, refused
+from bucket_loader.runs import begin, deliver as delivering, end, run, settle
 from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import Ledger, ledger, owning
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
+NIGHTS: set[str] = set()  # those that take several runs to show
 
 
 def mistake(make: Callable[[], "list[tuple[Any, str, Any]]"]) -> Callable[[], "list[tuple[Any, str, Any]]"]:
     """Note a mistake under its function's name."""
     MISTAKES[make.__name__] = make
     return make
+
+
+def of_nights(make: Callable[[], "list[tuple[Any, str, Any]]"]) -> Callable[[], "list[tuple[Any, str, Any]]"]:
+    """Note a mistake that one plan does not show."""
+    NIGHTS.add(make.__name__)
+    return mistake(make)
 
 
 @contextlib.contextmanager
@@ -271,7 +280,7 @@ def dead_letter_not_synced() -> Any:
 @mistake
 def shared_ids_in_flight_together() -> Any:
     """Chunks that name the same user go out side by side."""
-    return [(sending, "_ids", lambda *_: frozenset())]
+    return [(Chunk, "ids", property(lambda _: frozenset()))]
 
 
 @mistake
@@ -494,6 +503,106 @@ def too_big_rejected_whole() -> Any:
         return step
 
     return deciding(change)
+
+
+@of_nights
+def systemic_by_the_first_refused() -> Any:
+    """The first refusals alone stop a run as a mapping mistake."""
+    return [(tally.Spread, "missing", property(lambda _: frozenset()))]
+
+
+@of_nights
+def unfinished_before_anything_new() -> Any:
+    """A run of which something is set aside is finished before anything new is planned, and ends the call."""
+
+    def finish(job: Any, state: Any, row: Any, **options: Any) -> Any:
+        finished = real(job, state, row, **options)
+        left = sum(counts.pending for counts in finished.streams.values())
+        return dataclasses.replace(finished, error=PatienceError("no success") if left else finished.error)
+
+    real = run.finish_run
+    return [(run, "only_waits", lambda *_: False), (run, "finish_run", finish)]
+
+
+@of_nights
+def stuck_for_ever() -> Any:
+    """What is set aside without a witness is never tried again."""
+    return [(run, "_try_again", lambda _job, _state, summary, _resumed: summary)]
+
+
+@of_nights
+def witness_forgotten() -> Any:
+    """What was served in a call is no witness for what earlier runs have set aside."""
+    real = run.finish_run
+    return [(run, "finish_run", lambda job, state, row, **_: real(job, state, row))]
+
+
+@of_nights
+def known_refused_forgotten() -> Any:
+    """What was refused before counts as new: it stands where it did, and is sent with every run."""
+    return [(settle, "keep_refusals", lambda *_, **__: None)]
+
+
+@of_nights
+def known_refused_overtake() -> Any:
+    """A row that was refused before is sent last although a new one names whom it names."""
+    return [(refused, "_overtaken", lambda _stream, _staged, known: refused.nothing_of(known))]
+
+
+@of_nights
+def a_newer_row_does_not_replace_the_stuck() -> Any:
+    """A newer row of its key leaves the one that is set aside as it is, and nobody waits for that one."""
+    return [(begin, "superseded_by", lambda *_: [])]
+
+
+@of_nights
+def what_waits_is_overtaken_by_later_plans() -> Any:
+    """What an earlier run has set aside holds up nobody in a later one."""
+    return [(delivering, "set_aside_before", lambda *_: frozenset())]
+
+
+@of_nights
+def freed_only_by_the_next_call() -> Any:
+    """What waits for a record that is judged in this call stays until the next."""
+    return [(run, "waiting_records", lambda *_: 0)]
+
+
+@of_nights
+def refused_late_is_not_known() -> Any:
+    """What was set aside when its stream was settled keeps its claim, whatever it came to."""
+    return [(Ledger, "is_settled_with_claims", lambda *_: False),
+            (Ledger, "unsettled", lambda self, name: {int(one) for (one,) in self._query(
+                "SELECT position FROM stream WHERE run = ? AND settled = 0", name)})]  # fmt: skip
+
+
+@of_nights
+def a_blocked_record_ends_each_run() -> Any:
+    """A single record that is blocked is left in its run, which every later call resumes first."""
+
+    def change(step: Any, _chunk: Any, history: Any, outcome: Any) -> Any:
+        blocked = isinstance(step, course.SetAside) and history.postponed and outcome.verdict is Verdict.BLOCKED
+        return course.Left(step.attempts, step.error or PatienceError("no success")) if blocked else step
+
+    return deciding(change)
+
+
+@of_nights
+def held_are_done() -> Any:
+    """A run of which only held records are left ends with 0."""
+    real = end.with_waiting
+    return [(run, "with_waiting", lambda *arguments: dataclasses.replace(real(*arguments), exit_code=0))]
+
+
+@of_nights
+def given_up_with_patience() -> Any:
+    """When patience is over nobody asks any more whether a record has failed for a minute."""
+
+    def next_step(chunk: Any, history: Any, outcome: Any, served: Any, policy: Any) -> Any:
+        step, known = course.next_step(chunk, history, outcome, served, policy)
+        late = isinstance(step, course.Rejected) and served.out_of_patience and outcome.verdict in course.FAILED
+        return (course.SetAside(step.attempts) if late else step), known
+
+    return [(finishing, "next_step", next_step)]
 
 
 @mistake

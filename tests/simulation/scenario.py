@@ -193,7 +193,7 @@ class Simulation:
         if rng.random() < 0.15:
             some = rng.sample(everyone, min(len(everyone), rng.choice([1, 1, 1, 2, 5])))
             self.server.poison = set(some) - self.server.bad
-            self.server.blocks = rng.random() < 0.3
+            self.server.blocked = set(self.server.poison) if rng.random() < 0.3 else set()
 
     def weather(self) -> Weather:
         """Return what goes wrong for one process."""

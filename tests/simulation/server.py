@@ -66,7 +66,7 @@ class Server:
     Attributes:
         known: every record of the plan by its bytes.
         bad: records that are refused; `hint` says how well the answer names them.
-        poison: records that make the server answer 500, or a firewall before it 403 when `blocks`.
+        poison: records that make the server answer 500, or a firewall before it 403 when they are `blocked` too.
         records_max: more in one request are too big.
         applied: how often each record was done.
         doubtful: how often each record was sent without a clear answer.
@@ -83,8 +83,8 @@ class Server:
     ordered: set[int]
     bad: set[tuple[int, int]] = field(default_factory=set)
     poison: set[tuple[int, int]] = field(default_factory=set)
+    blocked: set[tuple[int, int]] = field(default_factory=set)
     hint: str = "right"
-    blocks: bool = False
     records_max: int = 1_000
     weather: Weather = field(default_factory=Weather)
     applied: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -120,7 +120,7 @@ class Server:
         """Take a request on its way there, do it or not, and answer, or not."""
         world, rng = self.world, self.rng
         world.point()
-        records = [self.known.get(bytes(raw)) for raw in RECORDS.decode(body)]
+        records = self._read(body)
         self._check(body, records)
         number = self.requests = self.requests + 1
         self.in_flight[number] = records
@@ -141,6 +141,10 @@ class Server:
                 self.doubtful[record.stream, record.sequence] += 1
         world.point()
         return outcome
+
+    def _read(self, body: bytes) -> list[Known | None]:
+        """Tell which records of the plan a request brings."""
+        return [self.known.get(bytes(raw)) for raw in RECORDS.decode(body)]
 
     def _serve(self, records: list[Known]) -> Outcome:
         weather, rng = self.weather, self.rng
@@ -172,7 +176,7 @@ class Server:
         if len(records) > self.records_max:
             return Outcome(Verdict.TOO_BIG, 413)
         if names & self.poison:
-            return Outcome(Verdict.BLOCKED, 403) if self.blocks else Outcome(Verdict.SERVER_ERROR, 500)
+            return Outcome(Verdict.BLOCKED, 403) if names & self.blocked else Outcome(Verdict.SERVER_ERROR, 500)
         if names & self.bad:
             places = [place for place, record in enumerate(records) if (record.stream, record.sequence) in self.bad]
             return Outcome(Verdict.REJECTED, 400, "no", {"error": self._hinted(places, len(records))})

@@ -3,6 +3,7 @@
 import os
 
 import mistakes
+import nights
 import pytest
 import scenario
 import simulate
@@ -11,6 +12,7 @@ from virtual import ViolationError, World
 # More by hand: `make simulation` plays 50,000.
 SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000"))
 BLOCKS = 8
+NIGHTS = int(os.environ.get("BUCKET_LOADER_NIGHTS", "4"))
 
 pytestmark = pytest.mark.simulation
 
@@ -29,6 +31,13 @@ def test_no_seed_breaks_the_promise(number):
     broken = [(seed, what) for seed in range(number * count, (number + 1) * count) if (what := scenario.play(seed))]
 
     assert broken == []
+
+
+@pytest.mark.parametrize("number", range(NIGHTS))
+@pytest.mark.timeout(1200)
+def test_what_is_good_gets_through_night_after_night(number):
+    """Rows that are refused, poisonous, blocked or held hold up no other row beyond the first calm run."""
+    assert nights.play(number) is None
 
 
 @pytest.mark.parametrize("name", mistakes.MISTAKES)

@@ -9,12 +9,14 @@ import queue as real_queue
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from random import Random
 from types import SimpleNamespace
 from typing import Self
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 STEPS_MAX = 200_000
 SWITCH_SHARE = 0.5  # of the points at which another task may go on
 
@@ -218,6 +220,10 @@ class Clock:
     def now_s(self) -> float:
         """Return the world's time."""
         return self._world.now
+
+    def utc(self) -> datetime:
+        """Return the world's date and time."""
+        return BEGINNING + timedelta(seconds=self._world.now)
 
 
 class Thread:

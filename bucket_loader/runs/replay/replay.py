@@ -31,7 +31,9 @@ def replay_file(job: Job, file: Path, *, remap: bool) -> Summary:
     letters = read_letters(brought(job, file))
 
     def new_run(job: Job, state: State) -> Summary:
-        replaying = Replaying(job, state, letters, _run_of(state, letters), new_run_name(state))
+        replaying = Replaying(
+            job, state, letters, _run_of(state, letters), new_run_name(state, job.outside.clock.utc())
+        )
         if not any(replaying.fresh(stream) for stream in letters.streams()):
             return replaying.nothing_to_do()
         with plan_written_to(replaying.folder):

@@ -12,7 +12,7 @@ from typing import Final
 
 from bucket_loader.model import PLANNED, SENT, SYSTEM, Chunk, Clock, Counts
 from bucket_loader.state.ledger.database import Database, Statement
-from bucket_loader.state.ledger.memory import Memory
+from bucket_loader.state.ledger.memory import CLAIMING, Memory
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
     Behind,
@@ -166,9 +166,21 @@ class Ledger(Memory):
         return [ChunkRow(*row) for row in rows]
 
     def unsettled(self, run: str) -> set[int]:
-        """Return the positions of a run's streams whose memory is not up to date."""
-        rows = self._query("SELECT position FROM stream WHERE run = ? AND settled = 0", run)
+        """Return the positions of a run's streams whose memory is not up to date.
+
+        It is not when what was set aside has ended since: until then its stream is settled with a claim for it.
+        """
+        aside = f"SELECT 1 FROM chunk c WHERE c.run = s.run AND c.stream = s.position AND {_ASIDE}"
+        rows = self._query(
+            "SELECT position FROM stream s WHERE run = ? AND (settled = 0 OR (settled = ? AND NOT EXISTS "
+            f"({aside})))", run, CLAIMING,
+        )  # fmt: skip
         return {int(position) for (position,) in rows}
+
+    def is_settled_with_claims(self, run: str, stream: int) -> bool:
+        """Whether a stream was settled with claims for what was set aside."""
+        where = "run = ? AND position = ? AND settled = ?"
+        return bool(self._query(f"SELECT 1 FROM stream WHERE {where}", run, stream, CLAIMING))
 
     def sent(self, run: str) -> dict[str, str | None]:
         """Return the digest of what each stream of a settled run has delivered; None for nothing, or not settled."""

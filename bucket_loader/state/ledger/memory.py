@@ -15,6 +15,13 @@ _REFUSED = """
     INSERT INTO refused VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE
     SET file = excluded.file, rows = excluded.rows, run = excluded.run, digest = excluded.digest
 """
+CLAIMING = 2  # how a stream is settled of which something is set aside; else 1
+_SETTLE = """
+    UPDATE stream SET sent = ?, settled = CASE WHEN EXISTS (
+        SELECT 1 FROM chunk c
+        WHERE c.run = stream.run AND c.stream = stream.position AND c.state = 'queued' AND c.aside IS NOT NULL
+    ) THEN 2 ELSE 1 END WHERE run = ? AND position = ?
+"""
 _MARK = (
     "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (stream) DO UPDATE SET mark = excluded.mark, run = excluded.run"
 )
@@ -104,9 +111,7 @@ class Memory:
             refused: the new file of what was refused, without rows where that is nothing any more; None where it is
                 as it was.
         """
-        statements: list[Statement] = [
-            ("UPDATE stream SET settled = 1, sent = ? WHERE run = ? AND position = ?", (sent, run, position))
-        ]
+        statements: list[Statement] = [(_SETTLE, (sent, run, position))]
         if mark is not None:
             statements.append((_MARK, (stream, mark, run)))
         statements += [
@@ -142,7 +147,7 @@ class Memory:
         """Return the mapping that a stream's newest memory was made with; None when it has none."""
         rows = self._query(
             "SELECT s.mapping FROM memory m JOIN stream s ON s.run = m.run AND s.name = m.stream "
-            "WHERE m.stream = ? ORDER BY m.number DESC LIMIT 1",
+            "JOIN run r ON r.run = m.run WHERE m.stream = ? ORDER BY r.number DESC LIMIT 1",
             stream,
         )
         return str(rows[0][0]) if rows else None
