@@ -467,3 +467,24 @@ def test_beyond_chance_is_beyond_chance(rate):
 
     assert math.isclose(rate**count, course.CHANCE_MAX) or rate**count < course.CHANCE_MAX
     assert count == 1 or rate ** (count - 1) > course.CHANCE_MAX or math.isclose(rate ** (count - 1), course.CHANCE_MAX)
+
+
+@pytest.mark.parametrize("outcome", [ERROR, PAGE])
+def test_what_failed_for_its_minute_in_the_last_wait_is_judged_though_patience_is_over(outcome):
+    """Its witness came before: else a patience of a minute would never judge anything."""
+    known = replace(NEW, attempts=9, errors=9, began=0, since_s=0.0, postponed=True)
+    over = replace(FAIR, out_of_patience=True, last=True, now_s=JUDGED_AFTER_S)
+
+    assert isinstance(next_step(ALONE, known, outcome, over, Policy())[0], Rejected)
+    too_soon = next_step(ALONE, known, outcome, replace(over, now_s=JUDGED_AFTER_S - 1), Policy())[0]
+    assert not isinstance(too_soon, Rejected)
+
+
+@pytest.mark.parametrize("served", [replace(OUTAGE, out_of_patience=True), replace(OUTAGE, last=True)])
+def test_a_single_record_that_is_blocked_gives_way_to_later_runs(served):
+    """It ends its run, and is set aside: left in it, each later call would begin with it and end there."""
+    known = replace(NEW, attempts=9, errors=9, began=0, since_s=0.0, postponed=True)
+    step = next_step(ALONE, known, PAGE, served, AT_ONCE)[0]
+
+    assert isinstance(step, SetAside)
+    assert isinstance(step.error, MisroutedError)

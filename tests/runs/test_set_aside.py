@@ -171,3 +171,24 @@ def test_what_was_stopped_and_died_while_it_was_closed_sends_nothing_more(place,
     assert (second.exit_code, third.exit_code) == (4, 0)
     assert second.summary["requests"] == 0
     assert emulator.state()["events"] == 300
+
+
+def test_what_was_set_aside_and_refused_late_is_known_and_its_mended_row_is_sent(place, emulator, monkeypatch):
+    """Its stream was settled with a claim for it; that claim ends when the record is judged."""
+    events(place, "poison", "a")
+    emulator.faults(POISON)
+    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 3_600.0)
+    first = place.run()
+    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 0.0)
+    events(place, "poison", "a", "b")
+    second = place.run("--patience", "60s")
+    third = place.run()
+    emulator.faults()
+    fourth = place.run("--retry-refused")
+    fifth = place.run()
+
+    assert [one.exit_code for one in (first, second, third, fourth, fifth)] == [75, 3, 3, 0, 0]
+    assert second.summary["resumed"][0]["streams"]["events"]["rejected"] == 1
+    assert third.summary["streams"]["events"]["refused_before"] == 1
+    assert fourth.summary["streams"]["events"]["delivered"] == 1
+    assert emulator.state()["events"] == 3

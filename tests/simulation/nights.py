@@ -39,7 +39,7 @@ from bucket_loader.runs.run import run_job
 
 PATIENCE_S = (60, 300, 1800)
 FEW = 2  # records that bring errors; where more do, it takes longer to rule chance out
-SYSTEMIC_FIRST = 6  # records, instead of 50: the frames are small
+SYSTEMIC_FIRST = 4  # records, instead of 50: the frames are small
 CALM_NIGHTS = 3  # at the end
 ENDED = ("delivered", "rejected", "held", "dropped", "superseded")
 FATES = ("refused", "poison", "blocked")
@@ -314,7 +314,7 @@ class Nights:
         self.rng = rng = Random(seed)  # noqa: S311  # repeatable, not secret
         self.shapes = rng.choice(SHAPES)
         self.concurrency = rng.choice([1, 2, 4, "auto"])
-        shares = (rng.choice([0, 0.1, 0.3, 0.6]), rng.choice([0, 0.05, 0.1]), rng.choice([0, 0, 0.05]))
+        shares = (rng.choice([0, 0.1, 0.3, 0.6, 0.8]), rng.choice([0, 0.05, 0.1]), rng.choice([0, 0, 0.05]))
         self.sources = [Source(shape, rng, shares) for shape in self.shapes]
         self.folder = Path(tempfile.mkdtemp(prefix="nights-", dir=_memory()))
         self.now = rng.uniform(0, 80_000)
