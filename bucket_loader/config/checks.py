@@ -27,6 +27,7 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     api: Api = next((api for api in get_args(Api) if api == destination.get("api")), "front")
     if api != "front":
         yield from _path_key_problems(api, destination.get("key"))
+        yield from _list_problems(api, data.get("arrays"))
     streams = data.get("streams")
     streams = streams if isinstance(streams, list) else []
     sources = data.get("sources")
@@ -61,6 +62,11 @@ def _path_key_problems(api: Api, key: object) -> Iterator[Problem]:
                 "key (pub_...) or the tracking key (tr...)"
             ),
         )
+
+
+def _list_problems(api: Api, arrays: object) -> Iterator[Problem]:
+    if arrays == "keep":
+        yield ("arrays",), f"`api: {api}` takes no lists; write `arrays: flatten`, or leave it out"
 
 
 def _hashed_by_key(fields: object) -> tuple[str, ...]:

@@ -12,13 +12,16 @@ def digest(data: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def mapping_fingerprint(stream: Stream, hash_key: bytes | None = None, *, forms: int = 1) -> str:
+def mapping_fingerprint(
+    stream: Stream, hash_key: bytes | None = None, *, forms: int = 1, keeps_lists: bool = False
+) -> str:
     """Identify what a stream makes of a row: when it changes, keyless events would be sent again.
 
     Args:
         stream: what the pipeline file says.
         hash_key: what `hash: hmac` is keyed with.
         forms: the version of the form of its values, where one that has changed touches them.
+        keeps_lists: whether it may have lists, and they stay lists.
     """
     parts = stream.model_dump(mode="json", include={"record", "fields", "where", "nulls", "active", "timezone", "dst"})
     if hash_key is not None and '"hmac"' in json.dumps(parts["fields"]):
@@ -26,4 +29,6 @@ def mapping_fingerprint(stream: Stream, hash_key: bytes | None = None, *, forms:
         parts["hash_key"] = hashlib.scrypt(hash_key, salt=salt, n=2**12, r=8, p=1, dklen=16).hex()
     if forms > 1:  # none of the first version's fingerprints changes
         parts["forms"] = forms
+    if keeps_lists:
+        parts["arrays"] = "keep"
     return digest(parts)

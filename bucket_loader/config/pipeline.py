@@ -12,7 +12,7 @@ from bucket_loader.config.destination import Destination, Limits
 from bucket_loader.config.scalars import HashKey, Model, Name
 from bucket_loader.config.sources import AnySource
 from bucket_loader.config.stream import Stream
-from bucket_loader.model import KINDS
+from bucket_loader.model import KINDS, ArrayForm
 
 
 class Pipeline(Model):
@@ -22,6 +22,15 @@ class Pipeline(Model):
     version: Literal[1] = 1
     destination: Destination
     limits: Limits = Limits()
+    arrays: ArrayForm | None = Field(
+        default=None,
+        description="how lists are sent: whole, or each item with a dotted name (tags.0); keep for a new pipeline, "
+        "flatten for one that has delivered so",
+    )
+    on_truncation: Literal["reject", "send"] | None = Field(
+        default=None,
+        description="what becomes of a row of which Bucket would store less than is sent; reject with `arrays: keep`",
+    )
     hash_key: HashKey | None = Field(
         default=None, description="for `hash: hmac`; only by reference, for example ${BUCKET_HASH_KEY}"
     )

@@ -26,6 +26,7 @@ from .contract import (
     ERROR_CODES as ERROR_CODES,
     LENIENT as LENIENT,
     Api as Api,
+    ArrayForm as ArrayForm,
     FeatureKey as FeatureKey,
     FieldForm as FieldForm,
     FieldRule as FieldRule,

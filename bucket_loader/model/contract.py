@@ -16,6 +16,8 @@ from bucket_loader.model.kinds import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, K
 
 # The current API, and the two before it: the key in the path, one record a request. Source: S0 and S1; S2; S4.
 Api = Literal["front", "front-legacy", "tracking-legacy"]
+# How lists are sent: whole, or each item with a dotted name, as all clients did before autumn 2026.
+ArrayForm = Literal["keep", "flatten"]
 
 FEEDBACK_SOURCES = Literal["api", "manual", "prompt", "sdk", "widget"]  # OA5..15
 # S1 and NET the long forms, S3 and OA the short ones (C8): all six are accepted.
@@ -64,6 +66,8 @@ LenientTimestamp: TypeAlias = int | float | str
 LenientId: TypeAlias = Annotated[str, Meta(min_length=1)] | int | float
 # NODE README: "cannot be nested"; OA: any object (C13). We send flat values, the emulator takes any object.
 Value: TypeAlias = str | int | float | bool
+# A list is one attribute, and an update replaces it whole. Source: the vendor's documentation of autumn 2026.
+Attribute: TypeAlias = Value | list[Any]
 
 
 class Context(Struct, forbid_unknown_fields=True):
@@ -79,7 +83,7 @@ class User(Struct, tag_field="type", tag=USER.wire, forbid_unknown_fields=True):
     """A user to create or update."""
 
     userId: Text1
-    attributes: dict[str, Value] | UnsetType = UNSET
+    attributes: dict[str, Attribute] | UnsetType = UNSET
     timestamp: Timestamp | UnsetType = UNSET
     context: Context | UnsetType = UNSET
 
@@ -89,7 +93,7 @@ class Company(Struct, tag_field="type", tag=COMPANY.wire, forbid_unknown_fields=
 
     companyId: Text1
     userId: Text1 | UnsetType = UNSET
-    attributes: dict[str, Value] | UnsetType = UNSET
+    attributes: dict[str, Attribute] | UnsetType = UNSET
     timestamp: Timestamp | UnsetType = UNSET
     context: Context | UnsetType = UNSET
 
@@ -100,7 +104,7 @@ class Event(Struct, tag_field="type", tag=EVENT.wire, forbid_unknown_fields=True
     userId: Text1
     event: Text1
     companyId: Text1 | UnsetType = UNSET
-    attributes: dict[str, Value] | UnsetType = UNSET
+    attributes: dict[str, Attribute] | UnsetType = UNSET
     timestamp: Timestamp | UnsetType = UNSET
     context: Context | UnsetType = UNSET
 
@@ -129,9 +133,11 @@ class FeatureEvent(Struct, tag_field="type", tag=FEATURE_EVENT.wire, forbid_unkn
     key: FeatureKey
     evalResult: bool
     targetingVersion: TargetingVersion | UnsetType = UNSET
-    evalContext: dict[str, Value] | UnsetType = UNSET
+    # Nested, as every SDK of autumn 2026 sends it.
+    evalContext: dict[str, Attribute | dict[str, Any]] | UnsetType = UNSET
     evalRuleResults: list[bool] | UnsetType = UNSET
     evalMissingFields: list[str] | UnsetType = UNSET
+    evalErrors: list[dict[str, Any]] | UnsetType = UNSET  # {code, field, operator?, message}; NET 0.3
 
 
 def _by_kind(*structs: type[Struct]) -> dict[RecordKind, type[Struct]]:
@@ -220,13 +226,16 @@ class AcceptedFeatureEvent(Struct, tag_field="type", tag=FEATURE_EVENT.wire):
     evalContext: dict[str, Any] | None = None
     evalRuleResults: list[bool] | None = None
     evalMissingFields: list[str] | None = None
+    evalErrors: list[dict[str, Any]] | None = None
 
 
 LENIENT: Final = _by_kind(AcceptedUser, AcceptedCompany, AcceptedEvent, AcceptedFeedback, AcceptedFeatureEvent)
 
 # --- what mapping needs to know of a strict field ------------------------------------------------------------------
 
-FieldForm = Literal["text", "choice", "integer", "boolean", "timestamp", "values", "booleans", "texts", "context"]
+FieldForm = Literal[
+    "text", "choice", "integer", "boolean", "timestamp", "values", "booleans", "texts", "objects", "context"
+]
 
 
 class FieldRule(Struct, frozen=True):
@@ -271,7 +280,7 @@ def one_of(kind: RecordKind, api: Api = "front") -> list[tuple[str, ...]]:
     return [group for group in ONE_OF[kind] if not any(name in known and known[name].required for name in group)]
 
 
-def _rule(field: msgspec.inspect.Field) -> FieldRule:
+def _rule(field: msgspec.inspect.Field) -> FieldRule:  # noqa: C901  # a table of types
     inspect = msgspec.inspect
     declared = field.type
     if isinstance(declared, inspect.UnionType):  # the optional ones: X | UnsetType
@@ -291,6 +300,8 @@ def _rule(field: msgspec.inspect.Field) -> FieldRule:
             return FieldRule(field.name, "values", field.required)
         case inspect.ListType(item_type=inspect.BoolType()):
             return FieldRule(field.name, "booleans", field.required)
+        case inspect.ListType(item_type=inspect.DictType()):
+            return FieldRule(field.name, "objects", field.required)
         case inspect.ListType():
             return FieldRule(field.name, "texts", field.required)
         case _:

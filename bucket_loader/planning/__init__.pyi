@@ -6,6 +6,7 @@ from . import (
     refused as refused,
 )
 from .manifest import (
+    Manifest as Manifest,
     PlannedStream as PlannedStream,
 )
 from .plan_file import (

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.model import PLANNED, Api, Counts, LoadedFile, RecordKind
+from bucket_loader.model import PLANNED, Api, ArrayForm, Counts, LoadedFile, RecordKind
 
 VERSION: Final = 1
 
@@ -49,6 +49,8 @@ class PlannedStream(msgspec.Struct, frozen=True):
         refused: how many of its records were refused by an earlier run, with the same bytes; they are the last ones.
         known_refused: what is known of them, and of those that are not sent; None when there is none of either.
         times: whether each record has a time of its own, so that none has the plan's.
+        lists: the attributes in which lists were seen, each with the length of its longest.
+        otherwise: the fingerprint that the mapping has with the other form of lists; None where that is the same.
     """
 
     position: int
@@ -76,6 +78,8 @@ class PlannedStream(msgspec.Struct, frozen=True):
     is_rekeyed: bool = False
     known_refused: RefusedBefore | None = None
     times: bool = False
+    lists: dict[str, int] = msgspec.field(default_factory=dict)
+    otherwise: str | None = None
 
     @property
     def records(self) -> int:
@@ -89,7 +93,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a plan says of itself; `api` is the one that its records are spelt for."""
+    """What a plan says of itself; `api` is the one that its records are spelt for, `arrays` how their lists are."""
 
     version: int
     run: str
@@ -103,6 +107,7 @@ class Manifest(msgspec.Struct, frozen=True):
     streams: tuple[PlannedStream, ...]
     sources: dict[str, str]
     api: Api = "front"
+    arrays: ArrayForm = "flatten"
 
     @property
     def day(self) -> str:
@@ -118,14 +123,17 @@ class Manifest(msgspec.Struct, frozen=True):
 _FIRST: Final = tuple(count.name for count in PLANNED if not count.is_later)
 _LATER: Final = tuple(count.name for count in PLANNED if count.is_later)
 # Left out where there is nothing to say: plans without them are the same bytes in every version.
-_SELDOM: Final = ("reformed", "refused", "is_rekeyed", "refused_before", "known_refused", "times")
+_SELDOM: Final = ("reformed", "refused", "is_rekeyed", "refused_before", "known_refused", "times", "lists", "otherwise")
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 
 
 def encoded(manifest: Manifest) -> bytes:
     """Spell a manifest for the disk; the counts stand among a stream's own members."""
     streams = [_members(stream) for stream in manifest.streams]
-    return msgspec.json.format(msgspec.json.encode(msgspec.structs.asdict(manifest) | {"streams": streams}), indent=1)
+    members = msgspec.structs.asdict(manifest) | {"streams": streams}
+    if manifest.arrays == "flatten":
+        del members["arrays"]
+    return msgspec.json.format(msgspec.json.encode(members), indent=1)
 
 
 def _members(stream: PlannedStream) -> dict[str, Any]:

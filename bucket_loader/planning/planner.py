@@ -7,11 +7,12 @@ Everything is read, judged and compared before the first byte is sent. Nothing h
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
 from bucket_loader.config import Stream, mapping_fingerprint
-from bucket_loader.model import BucketLoaderError, file_digest, wire_timestamp
+from bucket_loader.model import ArrayForm, BucketLoaderError, file_digest, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.compact import compact
 from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream
@@ -43,9 +44,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
     final = request.folder / records_file(position, stream.name)
     rejected = Rejected(request, stream)
     with _named(stream):
-        read = read_stream(request, sources, rejected, staged)
-    if read.schema is None:
-        StreamWriter(staged.path, pa.schema([("file", pa.string())])).close()
+        read = _read(request, sources, rejected, staged)
     removed = add_removals(request, read, rejected, staged)
     compacted = compact(request, stream, read, staged, final)
     compared = compacted.compared
@@ -61,7 +60,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         changed=compared.changed,
         file=final.name,
         digest=file_digest(final),
-        mapping=mapping_fingerprint(stream, request.pipeline.hmac_key, forms=_version(read)),
+        mapping=_mapping(request, stream, read),
         shares_ids=read.schema is not None and _shares_ids(stream, removed=counts.removed),
         remembers=stream.mode.remembers,
         keyed=stream.key is not None,
@@ -71,12 +70,21 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         remembers_ids=stream.on_removed is not None,
         cursor=read.mark,
         files=read.files,
-        reformed=_reformed(stream, request.pipeline.hmac_key, read),
+        reformed=_reformed(request, stream, read),
         is_rekeyed=read.is_rekeyed,
         refused=compacted.refused,
         known_refused=compacted.known,
         times=_has_times(stream),
+        lists=read.lists,
+        otherwise=_mapping_otherwise(request, stream, read),
     )
+
+
+def _read(request: PlanRequest, sources: Sources, rejected: Rejected, staged: Staged) -> Read:
+    read = read_stream(request, sources, rejected, staged)
+    if read.schema is None:
+        StreamWriter(staged.path, pa.schema([("file", pa.string())])).close()
+    return read
 
 
 def _has_times(stream: Stream) -> bool:
@@ -88,10 +96,24 @@ def _version(read: Read) -> int:
     return max((version for version, _ in read.changed_forms), default=1)
 
 
-def _reformed(stream: Stream, hash_key: bytes | None, read: Read) -> dict[str, str]:
+def _mapping(request: PlanRequest, stream: Stream, read: Read, *, forms: int | None = None) -> str:
+    keeps_lists = read.has_lists and request.arrays == "keep"
+    forms = _version(read) if forms is None else forms
+    return mapping_fingerprint(stream, request.pipeline.hmac_key, forms=forms, keeps_lists=keeps_lists)
+
+
+def _mapping_otherwise(request: PlanRequest, stream: Stream, read: Read) -> str | None:
+    """Return the fingerprint with the other form of lists; None where that makes no difference."""
+    if not read.has_lists:
+        return None
+    other: ArrayForm = "flatten" if request.arrays == "keep" else "keep"
+    return _mapping(replace(request, arrays=other), stream, read)
+
+
+def _reformed(request: PlanRequest, stream: Stream, read: Read) -> dict[str, str]:
     """Return the fingerprints that the mapping had with older forms, and what has changed since each."""
     return {
-        mapping_fingerprint(stream, hash_key, forms=older): "; ".join(
+        _mapping(request, stream, read, forms=older): "; ".join(
             what for version, what in read.changed_forms if version > older
         )
         for older in range(1, _version(read))
@@ -131,6 +153,7 @@ def _manifest(request: PlanRequest, sources: Sources, streams: list[PlannedStrea
         streams=tuple(streams),
         sources=sources.fingerprints(),
         api=request.pipeline.destination.api,
+        arrays=request.arrays,
     )
 
 

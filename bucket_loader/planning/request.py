@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from bucket_loader.config import Pipeline, Stream
-from bucket_loader.model import LoadedFile, Source, wire_now
+from bucket_loader.model import ArrayForm, LoadedFile, Source, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
-from bucket_loader.planning.mapping import Mapping as RowMapping, compile_mapping
+from bucket_loader.planning.mapping import Arrays, Mapping as RowMapping, compile_mapping
 
 Progress = Callable[[str, int, int], None]
 """Told after each batch: the stream's name, rows read so far, rows rejected so far."""
@@ -45,6 +45,7 @@ class PlanRequest:
         refusals: the files of what the API has refused of each stream.
         retry: whether that is sent again: always, never, or once a day (None).
         made_at: when the plan is made, spelt.
+        arrays: how lists are sent.
         instead: sources that stand in for streams' own.
         progress: told how far the reading is.
         note: told what the user should know of how a source is read.
@@ -66,6 +67,7 @@ class PlanRequest:
     refusals: Mapping[str, Path] = field(default_factory=dict)
     retry: bool | None = None
     made_at: str = field(default_factory=wire_now)
+    arrays: ArrayForm = "flatten"
     instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
     note: Callable[[str], None] = _untold
@@ -89,7 +91,12 @@ class PlanRequest:
             api=destination.api,
             hash_key=self.pipeline.hmac_key,
             hashed=stream.name in self.refusals,
+            arrays=self._arrays(),
         )
+
+    def _arrays(self) -> Arrays:
+        on_truncation = self.pipeline.on_truncation or ("reject" if self.arrays == "keep" else "send")
+        return Arrays(keep=self.arrays == "keep", rejects=on_truncation == "reject")
 
     def is_whole(self, stream: Stream) -> bool:
         """Whether a row that the reading does not have counts as removed: all is read, and the memory is believed."""

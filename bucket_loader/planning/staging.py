@@ -73,6 +73,8 @@ class Read:
         files: the files that are not to be loaded again.
         changed_forms: the forms of its values that have changed: in which version of forms, and what.
         is_rekeyed: whether a changed form touches its `key:`.
+        has_lists: whether lists may stand in what it maps.
+        lists: the attributes in which lists were seen, each with the length of its longest.
     """
 
     schema: pa.Schema | None = None
@@ -83,6 +85,8 @@ class Read:
     files: tuple[LoadedFile, ...] = ()
     changed_forms: tuple[tuple[int, str], ...] = ()
     is_rekeyed: bool = False
+    has_lists: bool = False
+    lists: dict[str, int] = field(default_factory=dict)
 
 
 class Rejected:
@@ -121,6 +125,8 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
     water = HighWater(stream.cursor.column, request.as_of) if stream.cursor is not None else None
     batches = water.watch(reading.batches) if water is not None else reading.batches
     found = _stage(request, mapping, Reading(reading.schema, batches), rejected, staged)
+    for sentence in mapping.told():
+        request.note(f"{stream.name}: {sentence}")
     sources.require_whole(stream)
     moves = request.limit is None
     return Read(
@@ -132,6 +138,8 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
         files=(arrived or ()) if moves else (),
         changed_forms=mapping.changed_forms,
         is_rekeyed=mapping.is_rekeyed,
+        has_lists=mapping.has_lists,
+        lists=mapping.lists(),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bucket_loader.model import make_folder, written_whole
 from bucket_loader.planning import Plan
+from bucket_loader.runs.arrays import note_form
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.plan import FRAME, frame_of, require_same_api
 from bucket_loader.runs.waiting import superseded_by
@@ -19,6 +20,7 @@ def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] =
         state.ledger.note(pipeline_file=str(job.file.absolute()))
     if job.unnamed and any(stream.remembers for stream in planned.manifest.streams):
         state.ledger.note(**{FRAME: frame_of(planned)})
+    note_form(planned.manifest, state.ledger)
     _keep_letters(planned, state)
     state.keep_plan(planned.manifest.run)
     manifest = planned.manifest

@@ -24,6 +24,7 @@ from bucket_loader.reporting import (
     stuck_words,
 )
 from bucket_loader.runs import features
+from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.end import refused_rows
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
@@ -90,12 +91,12 @@ def check_job(job: Job) -> dict[str, Any]:
         BucketLoaderError: the first thing that stands in the way of a run.
     """
     limit = min(job.options.limit or CHECKED_ROWS, CHECKED_ROWS)
-    with planned_sample(job, limit) as planned:
+    with planned_sample(as_delivered(job), limit) as planned:
         streams = counts_of(planned)
         job.listener.tell(Note(f"the first {limit:,} rows of each stream:"))
         tell_plan(job.listener, planned, streams, show=1)
         found = plan_as_json(planned, streams)
-        warnings = list(_personal(planned))
+        warnings = [*_personal(planned), *_unwritten(job, planned)]
     for warning in warnings:
         job.listener.tell(Note(f"warning: {warning}"))
     answer = try_key(job.pipeline.destination)
@@ -122,6 +123,7 @@ _PERSONAL_NAME: Final = re.compile(
 )
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LOOKED_AT: Final = 200  # records of each stream
+_LISTS_NAMED: Final = 3
 
 
 def _personal(planned: Plan) -> Iterator[str]:
@@ -137,6 +139,19 @@ def _personal(planned: Plan) -> Iterator[str]:
                     names[name] = None
         for name in names:
             yield f"{stream.name}: {name!r} looks like personal data; leave it out, or send `hash: hmac` of it"
+
+
+def _unwritten(job: Job, planned: Plan) -> Iterator[str]:
+    """Ask for `arrays:` where lists occur and it is not written."""
+    if job.pipeline.arrays is not None or job.pipeline.destination.api != "front":
+        return
+    for stream in planned.manifest.streams:
+        if stream.lists:
+            named = ", ".join(map(repr, list(stream.lists)[:_LISTS_NAMED]))
+            yield (
+                f"{stream.name}: lists occur (in {named}), and the file does not say how they are sent; write "
+                f"`arrays: {planned.manifest.arrays}` at its top, as they are now"
+            )
 
 
 def try_key(destination: Destination) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder, wire_timestamp
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
+from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.state import Ledger, State
 
@@ -43,6 +44,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 memory=state.memory(),
                 cursors=state.ledger.cursors(),
                 loaded=state.ledger.loaded_files(),
+                arrays=form_of_lists(job.pipeline, state.ledger),
                 made_at=wire_timestamp(now),
                 refusals=state.refusals(),
                 retry=options.retry_refused,
@@ -50,7 +52,8 @@ def make_plan(job: Job, state: State) -> Plan:
                 note=read.append,
             )
         )
-    for note in chain(read, planner.notes(planned.manifest), notes_on_forms(planned, state.ledger)):
+    on_lists = notes_on_lists(planned.manifest, job.pipeline, state.ledger)
+    for note in chain(read, planner.notes(planned.manifest), notes_on_forms(planned, state.ledger), on_lists):
         job.listener.tell(Note(note))
     return planned
 
@@ -154,10 +157,10 @@ def require_same_mapping(planned: Plan, ledger: Ledger) -> None:
         if stream.keyed and ledger.meta(_accepted(stream)) == stream.mapping:
             continue
         form = stream.reformed.get(known or "")
-        if stream.keyed and stream.counts.unchanged and form is None:
+        if stream.keyed and stream.counts.unchanged and form is None and known != stream.otherwise:
             raise _keys_known(stream)
         if stream.records and (not stream.keyed or (form is not None and stream.is_rekeyed)):
-            raise _changed_mapping(stream, form)
+            raise _changed_lists(stream) if known == stream.otherwise else _changed_mapping(stream, form)
 
 
 def accept_mapping(planned: Plan, ledger: Ledger) -> None:
@@ -191,6 +194,14 @@ def _changed_mapping(stream: PlannedStream, form: str | None) -> StateError:
         f"stream {stream.name!r}: this version of bucket-loader sends some of its values in another form ({form}), and "
         f"{'in `key:`' if stream.keyed else 'without `key:`'} that makes rows new that were delivered: {sent}",
         hint="`bucket-loader plan --show 5` shows them; send them with --accept-mapping",
+    )
+
+
+def _changed_lists(stream: PlannedStream) -> StateError:
+    return StateError(
+        f"stream {stream.name!r}: `arrays:` has changed, and without `key:` that makes every row new: "
+        f"{stream.records:,} would be sent",
+        hint="undo the change; or give the stream a `key:`; or send them all with --accept-mapping",
     )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from bucket_loader.config import load_pipeline
 from bucket_loader.emulator import running
-from bucket_loader.model import KINDS, Edition
+from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition
 from bucket_loader.reporting import Listener, Note, Summary
+from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.job import Job, RunOptions, make_job
 from bucket_loader.runs.run import run_job
 
@@ -42,8 +43,19 @@ def rehearsed(
     with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
         # Both write, and only this one may stand in a path (`api: front-legacy`).
         pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": publishable})
+        pipeline = pipeline.model_copy(update={"arrays": _arrays(file, options, listener)})
         job = make_job(pipeline, replace(options, state=Path(folder)), listener, file=file)
         yield Rehearsed(job, endpoint.url, secret), run_job(job)
+
+
+def _arrays(file: Path, options: RunOptions, listener: Listener) -> ArrayForm | None:
+    """Return how lists are sent by the file, or by the real state where there is one."""
+    try:
+        pipeline = load_pipeline(file, destination={"key": "pub_not-needed"})
+    except ConfigError:  # its real host is not named here
+        pipeline = load_pipeline(file, destination={"base_url": "https://front.bucket.co", "key": "pub_not-needed"})
+        return pipeline.arrays
+    return as_delivered(make_job(pipeline, options, listener, file=file)).pipeline.arrays
 
 
 def tell_rehearsed(found: Rehearsed) -> None:

@@ -22,11 +22,20 @@ ARGUMENTS = ["--as-of", "2026-01-01T00:00:00Z",
              "--interval-start", "2025-01-01T00:00:00Z", "--interval-end", "2026-01-01T00:00:00Z"]  # fmt: skip
 
 
-def planned(name: str, state: Path, **environment: str) -> plan.Plan:
+def flattening(name: str, folder: Path) -> Path:
+    """Write a pipeline that sends lists item by item, beside the same exports."""
+    (folder / "sample_data").symlink_to(ROOT / "sample_data")
+    (folder / "pipelines").mkdir()
+    text = (ROOT / "pipelines" / f"{name}.yaml").read_text("utf-8").replace("arrays: keep", "arrays: flatten")
+    (file := folder / "pipelines" / f"{name}.yaml").write_text(text, "utf-8")
+    return file
+
+
+def planned(name: str, state: Path, file: Path | None = None, **environment: str) -> plan.Plan:
     """Plan a pipeline in a process of its own, with some of its environment set on purpose."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("BUCKET_", "WAREHOUSE_"))}
     ended = subprocess.run(
-        [sys.executable, "-m", "bucket_loader", "plan", ROOT / "pipelines" / f"{name}.yaml", *ARGUMENTS,
+        [sys.executable, "-m", "bucket_loader", "plan", file or ROOT / "pipelines" / f"{name}.yaml", *ARGUMENTS,
          "--state", state, "--json", "--quiet"],
         cwd=ROOT, env={**inherited, "BUCKET_SECRET_KEY": "unused", **environment},
         capture_output=True, text=True, encoding="utf-8", check=False,

@@ -7,7 +7,9 @@ Where the change is meant, write the files anew and read the difference:
 """
 
 import pytest
-from golden_helpers import GOLDEN, NAMES, UPDATE, digests, first_records, planned
+from golden_helpers import GOLDEN, NAMES, UPDATE, digests, first_records, flattening, planned
+
+FLATTENED = ("backfill", "quickstart")  # they have lists
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,6 +31,14 @@ def test_the_requests_are_the_golden_ones(tmp_path, name):
     assert digests(found) == (GOLDEN / f"{name}.sha256").read_text("utf-8")
 
 
+@pytest.mark.parametrize("name", FLATTENED)
+def test_flattened_requests_are_the_bytes_of_all_versions(tmp_path, name):
+    """With `arrays: flatten` every request's body is what it was before lists were sent whole."""
+    found = planned(name, tmp_path / "state", flattening(name, tmp_path))
+
+    assert digests(found) == (GOLDEN / f"{name}.flatten.sha256").read_text("utf-8")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_bytes_do_not_depend_on_the_surroundings(tmp_path, name):
     """Another time zone, the C locale without UTF-8, and another hash seed give the same bytes."""
@@ -39,7 +49,8 @@ def test_the_bytes_do_not_depend_on_the_surroundings(tmp_path, name):
 
 
 def test_golden_files_are_of_pipelines_that_exist():
-    """Every pipeline has its two golden files, and no file is left over from another."""
+    """Every pipeline has its two golden files, a third where it has lists, and no file is left over from another."""
     kept = {path.name for path in GOLDEN.iterdir() if path.suffix in {".sha256", ".jsonl"}}
 
-    assert kept == {f"{name}{suffix}" for name in NAMES for suffix in (".sha256", ".jsonl")}
+    both = {f"{name}{suffix}" for name in NAMES for suffix in (".sha256", ".jsonl")}
+    assert kept == both | {f"{name}.flatten.sha256" for name in FLATTENED}

@@ -206,8 +206,7 @@ def test_columns_of_companies_have_their_forms(twice):
         "name": "Halvard Hull Repair",
         "plan": "Fleet",
         "region": "1",
-        "tags.0": "steel",
-        "tags.1": "winter-storage",
+        "tags": ["steel", "winter-storage"],
     }
     assert "health" not in found.company("1021")["attributes"]
 

@@ -194,9 +194,10 @@ def in_sqlite(folder: Path, table: Table) -> str:
 
 _IN_POSTGRES = {
     "bytea": "decode({}, 'hex')",
-    "text[]": "(SELECT array_agg(x ORDER BY n) FROM json_array_elements_text({}::json) WITH ORDINALITY AS of(x, n))",
-    "bigint[]": "(SELECT array_agg(x::bigint ORDER BY n) FROM json_array_elements_text({}::json) "
-    "WITH ORDINALITY AS of(x, n))",
+    "text[]": "CASE WHEN {0} IS NOT NULL THEN ARRAY(SELECT x FROM json_array_elements_text({0}::json) "
+    "WITH ORDINALITY AS of(x, n) ORDER BY n) END",
+    "bigint[]": "CASE WHEN {0} IS NOT NULL THEN ARRAY(SELECT x::bigint FROM json_array_elements_text({0}::json) "
+    "WITH ORDINALITY AS of(x, n) ORDER BY n) END",
     "composite": "json_populate_record(null::address, {}::json)",
 }
 

@@ -11,6 +11,7 @@ from source_helpers import query_source
 from bucket_loader.config.sources import FrameSource
 from bucket_loader.model.forms import form_of
 from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.fragments import Fragment
 from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
@@ -24,7 +25,7 @@ def leaves(column):
     """Give the members that a column's first value makes of a record."""
     (value, *_) = nested.python_values(column)
     value = nested.parse(value) if isinstance(value, str) else value
-    return json.loads("{" + nested.fragment("a", value, lambda _: False, send_nulls=False) + "}")
+    return json.loads("{" + Fragment("a", lambda _: False, send_nulls=False).members(value) + "}")
 
 
 @pytest.mark.parametrize(

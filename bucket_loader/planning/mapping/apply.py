@@ -12,7 +12,7 @@ from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import NoFormError
-from bucket_loader.planning.mapping.query import BatchQuery, Prepared
+from bucket_loader.planning.mapping.query import BatchQuery, Failures, Prepared
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Mapping:
         subject: the field without which a row has no subject; None where nobody asks for subjects.
         changed_forms: the forms of its values that have changed: in which version of forms, and what.
         is_rekeyed: whether a changed form touches its `key:`.
+        has_lists: whether lists may stand in what it maps, so that what is sent depends on `arrays:`.
+        notes: what the user should know of its fields, before any row is seen.
     """
 
     query: BatchQuery
@@ -61,6 +63,21 @@ class Mapping:
     subject: str | None = None
     changed_forms: tuple[tuple[int, str], ...] = ()
     is_rekeyed: bool = False
+    has_lists: bool = False
+    notes: tuple[str, ...] = ()
+
+    def lists(self) -> dict[str, int]:
+        """Return the attributes in which lists were seen so far, each with the length of its longest."""
+        found: dict[str, int] = {}
+        for column in self.nested:
+            found |= column.seen.lists
+        return found
+
+    def told(self) -> Iterator[str]:
+        """Say what the user should know of the rows that were mapped so far."""
+        yield from self.notes
+        for column in self.nested:
+            yield from (f"column {column.column!r}: {sentence}" for sentence in column.seen.sentences())
 
     def over(self, batches: Iterable[InputBatch]) -> Iterator[tuple[InputBatch, Mapped]]:
         """Map batches, in order; they are read a few ahead, one at a time, in whatever thread.
@@ -87,12 +104,12 @@ class Mapping:
         """Set aside the rows that cannot be asked about, name the columns by number, and flatten what is nested."""
         unsound = self._unsound(batch.data)
         if not unsound:
-            return Prepared(batch, batch, None, *self._input(batch.data), [])
+            return Prepared(batch, batch, None, *self._input(batch), [])
         # DuckDB takes text for UTF-8 unread: bytes that are not would break the record, or the database.
         places = pa.array([row for row in range(batch.data.num_rows) if row not in unsound], pa.int64())
         rest = InputBatch(batch.data.take(places), batch.ordinals.take(places), batch.source)
         refused = [self._refused_text(batch, row, column) for row, column in unsound.items()]
-        return Prepared(batch, rest, places, *self._input(rest.data), refused)
+        return Prepared(batch, rest, places, *self._input(rest), refused)
 
     def _unsound(self, data: pa.RecordBatch) -> dict[int, str]:
         """Find the rows that hold text which is no text, and the first column of each that does."""
@@ -113,13 +130,15 @@ class Mapping:
             "map", Origin(batch.source, batch.ordinals[row].as_py()), (reason,), row_as_json(batch.data, row)
         )
 
-    def _input(self, data: pa.RecordBatch) -> tuple[list[pa.Array], dict[tuple[int, int], str]]:
+    def _input(self, batch: InputBatch) -> tuple[list[pa.Array], Failures]:
+        data = batch.data
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
-        failures: dict[tuple[int, int], str] = {}
+        failures: Failures = {}
         for column in self.nested:
             spelt = list(column.spelt(nested.python_values(data.column(column.column))))
+            column.seen.end_batch(batch.ordinals)
             failed = [isinstance(text, NoFormError) for text in spelt]
-            failures |= {(column.number, index): str(spelt[index]) for index, has in enumerate(failed) if has}
+            failures |= {(column.number, row): one for row, one in enumerate(spelt) if isinstance(one, NoFormError)}
             texts = [None if isinstance(text, NoFormError) else text for text in spelt]
             arrays += [pa.array(texts, pa.string()), pa.array(failed, pa.bool_())]
         return arrays, failures
@@ -161,7 +180,7 @@ class Mapping:
         return found
 
     def _rejections(
-        self, batch: InputBatch, verdicts: pa.Table, flagged: pa.ChunkedArray, failures: dict[tuple[int, int], str]
+        self, batch: InputBatch, verdicts: pa.Table, flagged: pa.ChunkedArray, failures: Failures
     ) -> Iterator[Rejection]:
         rows = pc.indices_nonzero(flagged)
         if not len(rows):
@@ -179,11 +198,11 @@ class Mapping:
                 row=row_as_json(batch.data, row),
             )
 
-    def _reason(self, check: Check, row: int, failures: dict[tuple[int, int], str]) -> Reason:
+    def _reason(self, check: Check, row: int, failures: Failures) -> Reason:
         for column in self.nested:
             if check.code == "nested" and check.field == column.target:
-                message = failures.get((column.number, row), check.message)
-                return Reason(check.code, f"column {column.column!r} {message}", check.field)
+                failure = failures.get((column.number, row), NoFormError(check.message))
+                return Reason(failure.code, f"column {column.column!r} {failure}", check.field)
         return check.reason()
 
     def _refuse_zoneless(self, found: list[Check]) -> None:

@@ -14,6 +14,7 @@ from bucket_loader.planning.mapping.database import connected
 from bucket_loader.planning.mapping.fields import Fields
 from bucket_loader.planning.mapping.forming import Forming, input_schema
 from bucket_loader.planning.mapping.forms.texts import hmac_blocks
+from bucket_loader.planning.mapping.lists import FLATTENED, Arrays
 from bucket_loader.planning.mapping.members import Value
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.query import BatchQuery
@@ -30,6 +31,7 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
     api: Api = "front",
     hash_key: bytes | None = None,
     hashed: bool = False,
+    arrays: Arrays = FLATTENED,
 ) -> Mapping:
     """Compile a stream's fields against a source's columns.
 
@@ -41,11 +43,12 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
         api: the one that the records are for.
         hash_key: what `hash: hmac` is keyed with.
         hashed: whether a stream that remembers nothing has to hash its records as well.
+        arrays: how lists are sent.
 
     Raises:
         UsageError: columns are missing (all are named), or a value has no form (all are named).
     """
-    return _compiled(MappingSpec(stream, schema, as_of, api, hashed), record_bytes_max, hash_key)
+    return _compiled(MappingSpec(stream, schema, as_of, api, hashed, arrays), record_bytes_max, hash_key)
 
 
 def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) -> Mapping:
@@ -77,5 +80,7 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,
         changed_forms=changed_forms([*forming.seen, *fields.seen()]),
+        notes=tuple(fields.notes),
+        has_lists=fields.has_lists(),
         is_rekeyed=bool(changed_forms(one for one in forming.seen if one.is_key)),
     )

@@ -9,6 +9,7 @@ from bucket_loader.model import literal
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import UsedColumns
+from bucket_loader.planning.mapping.lists import dropped_part
 from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.members import Beside, ListOf, Member, NestedColumn, Value, constant_text
 from bucket_loader.planning.mapping.mistakes import Mistakes
@@ -21,6 +22,7 @@ class Fields:
     Attributes:
         values: the single values, by number.
         nested: the nested columns, by number.
+        notes: what the user should know of them.
     """
 
     def __init__(self, spec: MappingSpec, used: UsedColumns, mistakes: Mistakes) -> None:
@@ -29,6 +31,7 @@ class Fields:
         self._mistakes = mistakes
         self.values: list[Value] = []
         self.nested: list[NestedColumn] = []
+        self.notes: list[str] = []
 
     def members(self) -> dict[str, list[Member]]:
         """Return the members of each field; those of `key:` stand under `key.`.
@@ -52,6 +55,14 @@ class Fields:
             for one in self.nested
         ]
 
+    def has_lists(self) -> bool:
+        """Whether what is sent depends on how lists are."""
+        whole = any(map(self._spec.is_whole, self._spec.stream.fields.given()))
+        return whole or any(one.list_of is None and self._may_hold_lists(one) for one in self.nested)
+
+    def _may_hold_lists(self, column: NestedColumn) -> bool:
+        return column.is_text or nested.has_lists(self._spec.schema.field(column.column).type)
+
     def columns(self) -> set[int]:
         """Return the numbers of the columns that single values read."""
         names = {value.spec.column for value in self.values if value.spec.column is not None}
@@ -59,7 +70,7 @@ class Fields:
 
     def _field(self, name: str, spec: FieldSpec) -> list[Member]:
         form = self._spec.rules[name].form
-        if form == "booleans" or form == "texts":  # noqa: PLR1714  # so that the type narrows
+        if form == "booleans" or form == "texts" or form == "objects":  # noqa: PLR1714  # so that the type narrows
             return [self._nested(name, spec, list_of=form)]
         return [self._value(name, spec)]
 
@@ -70,12 +81,36 @@ class Fields:
             used = {*self._used.by_field, *self._used.by_expression, *spec.star.exclude, *named}
             names = self._spec.schema.names
             named |= {column: FieldSpec(column=column) for column in names if column not in used}
+        if self._spec.is_whole(name):
+            self._check_objects(name, named)
+        else:
+            self._check_dropped(name, named)
         return [
             self._nested(f"{name}.{key}", inner, beside=self._beside(key, named, frozenset(spec.named)))
             if self._is_nested(inner)
             else self._value(f"{name}.{key}", inner)
             for key, inner in sorted(named.items())
         ]
+
+    def _check_objects(self, name: str, named: Mapping[str, FieldSpec]) -> None:
+        """Refuse a value that would stand where an object is: `user` beside `user.id`."""
+        for key in named:
+            if below := next((other for other in named if other.startswith(f"{key}.")), None):
+                self._mistakes.add(
+                    f"fields.{name}: {key!r} is a value, and {below!r} makes an object of it",
+                    "leave one of them out; or give the other another name",
+                )
+
+    def _check_dropped(self, name: str, named: Mapping[str, FieldSpec]) -> None:
+        """Refuse attributes that Bucket would drop, or tell of them."""
+        for key in named:
+            if (part := dropped_part(key)) is None:
+                continue
+            message = f"fields.{name}.{key}: Bucket drops every attribute with the name {part!r}"
+            if self._spec.arrays.rejects:
+                self._mistakes.add(message, "give it another name, or leave it out; `on_truncation: send` sends it")
+            else:
+                self.notes.append(message)
 
     def _beside(self, name: str, named: Mapping[str, FieldSpec], by_hand: frozenset[str]) -> Beside:
         """Return the members beside a nested one; those above it meet nothing in it, but it meets what is in them."""
@@ -112,6 +147,8 @@ class Fields:
             send_nulls=stream.nulls == "send",
             list_of=list_of,
             beside=beside or Beside(),
+            arrays=self._spec.arrays,
+            is_whole=self._spec.is_whole(target.partition(".")[0]),
             null_values=frozenset(spec.null_values or ()),
             default=spec.default,
             timezone=timezone,

@@ -1,19 +1,22 @@
 """What a record is spelt from: single values, and nested columns that are flattened before the SELECT."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from bucket_loader.config import FieldSpec
 from bucket_loader.model import literal
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.forms.form import Family, Form
+from bucket_loader.planning.mapping.fragments import Fragment
+from bucket_loader.planning.mapping.lists import FLATTENED, Arrays, ListForm, Seen
 from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.nested import NoFormError
 from bucket_loader.planning.mapping.null_times import TIMES, null_times
 
-ListOf = Literal["booleans", "texts"]  # the lists of a feature event
+ListOf = Literal["booleans", "texts", "objects"]  # the lists of a feature event
+_ITEMS: Final[dict[ListOf | None, type]] = {"booleans": bool, "texts": str, "objects": Mapping}
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,15 @@ class NestedColumn:
         column: the source's column.
         is_text: whether the column holds JSON text.
         send_nulls: whether null leaves are spelt.
-        list_of: `booleans` or `texts` where the field takes a list, else None.
+        list_of: of what, where the field takes a list, else None.
         null_values: JSON texts that are null.
         default: what stands in for null.
         timezone: the zone of its times without one.
         beside: the other members of its object.
         local: moves its times without a zone to UTC; None where it has none.
+        arrays: how its lists are sent.
+        is_whole: whether an object stays one, without dotted names.
+        seen: what was seen in it so far.
     """
 
     number: int
@@ -145,16 +151,22 @@ class NestedColumn:
     timezone: str | None = None
     beside: Beside = field(default_factory=Beside)
     local: LocalTimes | None = None
+    arrays: Arrays = FLATTENED
+    is_whole: bool = False
+    seen: Seen = field(default_factory=Seen)
 
     def spelt(self, values: Sequence[object]) -> Iterator[str | NoFormError | None]:
         """Spell values; the reason in the place of one that has no form."""
         if self.local is not None:
             self.local.learn(values)
-        for value in values:
+        for index, value in enumerate(values):
+            found: str | NoFormError | None
             try:
-                yield self.spell(value)
+                found = self.spell(value)
             except NoFormError as error:
-                yield error
+                found = error
+            self.seen.end_row(index, rejected=isinstance(found, NoFormError))
+            yield found
 
     def spell(self, value: object) -> str | None:
         """Spell one value as finished text; None when nothing is left of it.
@@ -168,21 +180,22 @@ class NestedColumn:
             parsed: object = self.default
         else:
             parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
-        if self.list_of is None:
-            members = nested.fragment(
-                self.target.partition(".")[2],
-                parsed,
-                self.beside.hides,
-                send_nulls=self.send_nulls,
-                local=self.local,
-            )
-            return members or None
+        if self.list_of is not None:
+            return self._list(parsed)
+        if self.is_whole:
+            spelt = ListForm(self.send_nulls, self.local, prunes=True).spell(parsed)
+            return None if spelt == "{}" or (spelt == "null" and not self.send_nulls) else spelt
+        name = self.target.partition(".")[2]
+        form = Fragment(name, self.beside.hides, self.send_nulls, self.arrays, self.local, self.seen)
+        return form.members(parsed) or None
+
+    def _list(self, parsed: object) -> str | None:
+        """Spell the value of a field that takes a list."""
         if parsed is None:
             return None
-        member = bool if self.list_of == "booleans" else str
-        if not isinstance(parsed, list) or not all(isinstance(item, member) for item in parsed):
+        if not isinstance(parsed, list) or not all(isinstance(item, _ITEMS[self.list_of]) for item in parsed):
             raise NoFormError(f"is not a list of {self.list_of}")
-        return "[" + ",".join(nested.spell(item) for item in parsed) + "]"
+        return ListForm(local=self.local).spell(parsed)
 
 
 Member = Value | NestedColumn

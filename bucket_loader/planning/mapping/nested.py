@@ -10,6 +10,7 @@ import re
 import struct
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -19,7 +20,6 @@ import pyarrow as pa
 from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX, TINY_MIN, WHOLE_MAX
 
 DEPTH_MAX: Final = 32
-LEAVES_MAX: Final = 1_000
 EXPONENT_MAX: Final = 400  # of a number in JSON text: a double ends at 308, and 1e999999999 would fill the memory
 YEAR_MIN: Final = 1000  # the same years as in `forms`
 _FOR_EVER: Final = datetime(9999, 12, 31, tzinfo=UTC)  # the first moment that is not sent, as in `forms`
@@ -46,32 +46,52 @@ Local = Callable[[datetime], datetime]
 class NoFormError(ValueError):
     """A nested value has no form on the wire; the row is rejected, the run goes on."""
 
+    code = "nested"
 
-def flatten(name: str, value: object, local: Local | None = None, depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Return the leaves of a value with their dotted names; an empty list or mapping has none.
 
-    Raises:
-        NoFormError: it is nested deeper than `DEPTH_MAX`, or a key has no form.
+class Entries(list[tuple[Any, Any]]):
+    """The entries of a map, which is no list of pairs."""
+
+
+@dataclass(frozen=True)
+class Flattened:
+    """How a value is taken apart.
+
+    Attributes:
+        keep: whether a list is a leaf.
+        local: moves a time without a zone to UTC.
+        see: told the name and the length of each list that stands in no other.
     """
-    if depth > DEPTH_MAX:
-        raise NoFormError("is nested too deeply")
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield from flatten(f"{name}.{_key(key, local)}", child, local, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        pairs = _map_entries(value)
-        for key, child in pairs if pairs is not None else enumerate(value):
-            yield from flatten(f"{name}.{_key(key, local)}", child, local, depth + 1)
-    else:
-        yield name, value
+
+    keep: bool = False
+    local: Local | None = None
+    see: Callable[[str, int], None] = lambda _name, _length: None
+
+    def leaves(self, name: str, value: object, depth: int = 0) -> Iterator[tuple[str, object]]:
+        """Return the leaves of a value with their dotted names; an empty mapping has none, and no empty list item.
+
+        Raises:
+            NoFormError: it is nested deeper than `DEPTH_MAX`, or a key has no form.
+        """
+        if depth > DEPTH_MAX:
+            raise NoFormError("is nested too deeply")
+        if isinstance(value, (Mapping, Entries)):
+            for key, child in value.items() if isinstance(value, Mapping) else value:
+                yield from self.leaves(f"{name}.{key_text(key, self.local)}", child, depth + 1)
+        elif isinstance(value, (list, tuple)):
+            self.see(name, len(value))
+            if self.keep:
+                yield name, value
+                return
+            inner = Flattened(local=self.local)
+            for index, child in enumerate(value):
+                yield from inner.leaves(f"{name}.{index}", child, depth + 1)
+        else:
+            yield name, value
 
 
-def _map_entries(value: list[Any] | tuple[Any, ...]) -> list[tuple[Any, Any]] | None:
-    """Return a map's entries: Arrow hands a map over as a list of pairs, a list column never holds tuples."""
-    return list(value) if value and all(isinstance(item, tuple) and len(item) == 2 for item in value) else None  # noqa: PLR2004
-
-
-def _key(key: object, local: Local | None) -> str:
+def key_text(key: object, local: Local | None) -> str:
+    """Return a key as text."""
     return key if isinstance(key, str) else spell(key, local).strip('"')
 
 
@@ -170,6 +190,17 @@ def has_local_times(kind: pa.DataType) -> bool:
     return any(has_local_times(kind.field(index).type) for index in range(kind.num_fields))
 
 
+def has_lists(kind: pa.DataType) -> bool:
+    """Whether lists may stand in a type; JSON may hold some."""
+    if isinstance(kind, pa.JsonType):
+        return True
+    if pa.types.is_map(kind):
+        return has_lists(kind.item_type)
+    if pa.types.is_struct(kind):
+        return any(has_lists(kind.field(index).type) for index in range(kind.num_fields))
+    return bool(pa.types.is_nested(kind))
+
+
 def has_float_keys(kind: pa.DataType) -> bool:
     """Whether a type holds maps whose keys are floats of 32 bits."""
     if pa.types.is_map(kind) and pa.types.is_float32(kind.key_type):
@@ -196,13 +227,15 @@ def _python_value(scalar: pa.Scalar) -> object:
 
 
 def _is_read_closely(kind: pa.DataType) -> bool:
-    if pa.types.is_float16(kind) or pa.types.is_float32(kind) or isinstance(kind, pa.JsonType):
+    if pa.types.is_float16(kind) or pa.types.is_float32(kind) or pa.types.is_map(kind):
         return True
-    return any(_is_read_closely(kind.field(index).type) for index in range(kind.num_fields))
+    return isinstance(kind, pa.JsonType) or any(
+        _is_read_closely(kind.field(index).type) for index in range(kind.num_fields)
+    )
 
 
 def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value of any type
-    """Write the floats of a value with their own shortest digits: as doubles they would grow a tail; parse its JSON."""
+    """Return a value by its type: floats with their shortest digits, not those of doubles; maps; JSON parsed."""
     if value is None or isinstance(value, Exception):
         return value
     if isinstance(kind, pa.JsonType):
@@ -212,7 +245,7 @@ def _shortest(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401  # a value 
     if pa.types.is_struct(kind):
         return {name: _shortest(child, kind.field(name).type) for name, child in value.items()}
     if pa.types.is_map(kind):
-        return [(_shortest(key, kind.key_type), _shortest(child, kind.item_type)) for key, child in value]
+        return Entries((_shortest(key, kind.key_type), _shortest(child, kind.item_type)) for key, child in value)
     if pa.types.is_nested(kind) and kind.num_fields == 1:
         return [_shortest(child, kind.field(0).type) for child in value]
     return value
@@ -247,41 +280,3 @@ def parse(text: str) -> object:
 
 def _refuse(word: str) -> object:
     raise ValueError(word)
-
-
-def fragment(
-    name: str,
-    value: object,
-    taken: Callable[[str], bool],
-    *,
-    send_nulls: bool,
-    local: Local | None = None,
-) -> str:
-    """Spell a nested value as members of a JSON object, commas between them; empty when there are none.
-
-    Args:
-        name: the attribute's name, before the dots.
-        value: the nested value.
-        taken: tells the dotted names that other fields have and that win; raises where neither may win.
-        send_nulls: whether a null leaf is spelt or left out.
-        local: moves a time without a zone to UTC.
-
-    Raises:
-        NoFormError: a leaf has no form, or there are too many.
-    """
-    members: dict[str, str] = {}
-    for dotted, leaf in flatten(name, value, local):
-        if leaf is None and not send_nulls:
-            continue
-        if taken(dotted):
-            continue
-        _text(dotted)
-        spelt = spell(leaf, local)
-        if spelt == "null" and not send_nulls:
-            continue
-        if dotted in members:
-            raise NoFormError("has two values with one dotted name, and one would hide the other")
-        members[dotted] = spelt
-        if len(members) > LEAVES_MAX:
-            raise NoFormError(f"has more than {LEAVES_MAX} values")
-    return ",".join(f"{json.dumps(dotted, ensure_ascii=False)}:{members[dotted]}" for dotted in sorted(members))

@@ -15,6 +15,10 @@ import duckdb
 import pyarrow as pa
 
 from bucket_loader.model import ROWS_MAX, InputBatch, Rejection, ordinals_from, prefetched
+from bucket_loader.planning.mapping.nested import NoFormError
+
+Failures = dict[tuple[int, int], NoFormError]
+"""What was wrong with nested values, by the column's number and the row."""
 
 INPUT: Final = "input"
 UNREAD_MAX: Final = 50_000  # rejections; a file may hold nothing else
@@ -37,7 +41,7 @@ class Prepared:
     batch: InputBatch
     places: pa.Int64Array | None
     columns: list[pa.Array]
-    failures: dict[tuple[int, int], str]
+    failures: Failures
     refused: list[Rejection]
 
     @property

@@ -99,12 +99,28 @@ class Select:
 
     def _object(self, name: str) -> str:
         """Spell an object's members, commas between them; empty when all are null."""
+        if self.spec.is_whole(name):
+            return self._tree([(member.target.split(".")[1:], member) for member in self.members[name]])
         texts = [self._member(member, member.target.partition(".")[2]) for member in self.members[name]]
+        return f"concat_ws(',', {', '.join(texts)})" if texts else "''"
+
+    def _tree(self, members: Sequence[tuple[Sequence[str], Member]]) -> str:
+        """Spell members as objects in one another, by the parts of their names; empty objects are left out."""
+        below: dict[str, list[tuple[Sequence[str], Member]]] = {}
+        for path, member in members:
+            below.setdefault(path[0], []).append((path[1:], member))
+        texts = []
+        for name, inner in sorted(below.items()):
+            if len(inner) == 1 and not inner[0][0]:
+                texts.append(self._member(inner[0][1], name))
+            else:
+                opening = literal(f"{json.dumps(name, ensure_ascii=False)}:{{")
+                texts.append(f"{opening} || nullif({self._tree(inner)}, '') || '}}'")
         return f"concat_ws(',', {', '.join(texts)})" if texts else "''"
 
     def _member(self, member: Member, name: str, before: str = "") -> str:
         """Spell one member, or several of a nested column; null when there is none."""
-        if isinstance(member, NestedColumn) and member.list_of is None:
+        if isinstance(member, NestedColumn) and member.list_of is None and not member.is_whole:
             return f"j{member.number}"
         opening = f"{before}{json.dumps(name, ensure_ascii=False)}:"
         if isinstance(member, NestedColumn):

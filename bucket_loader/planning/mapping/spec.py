@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from bucket_loader.config import Stream, with_parameter_style
 from bucket_loader.model import Api, FieldRule, contract
+from bucket_loader.planning.mapping.lists import FLATTENED, Arrays
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class MappingSpec:
         as_of: the run's time.
         api: the one that the records are for.
         hashed: whether a stream that remembers nothing has to hash its records as well.
+        arrays: how lists are sent.
     """
 
     stream: Stream
@@ -27,6 +29,11 @@ class MappingSpec:
     as_of: datetime
     api: Api
     hashed: bool = False
+    arrays: Arrays = FLATTENED
+
+    def is_whole(self, name: str) -> bool:
+        """Whether the objects of a field stay objects; those of attributes have dotted names."""
+        return self.arrays.keep and name == "evalContext"
 
     @cached_property
     def rules(self) -> dict[str, FieldRule]:

@@ -71,6 +71,7 @@ def _body(name: str, stream: list[str]) -> Iterator[str]:
     yield "destination:"
     yield "  base_url: ${BUCKET_BASE_URL:-https://front.bucket.co}"
     yield "  key: ${BUCKET_SECRET_KEY}"
+    yield "arrays: keep  # lists are sent whole"
     yield "streams:"
     yield from stream
 

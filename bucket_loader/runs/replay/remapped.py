@@ -13,6 +13,7 @@ from msgspec import structs
 from bucket_loader.config import JsonLinesSource
 from bucket_loader.model import Counts, InputBatch, Reading, Source, UsageError, file_digest
 from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
+from bucket_loader.runs.arrays import form_of_lists
 from bucket_loader.runs.job import Interval
 from bucket_loader.runs.replay.letters import number_of
 from bucket_loader.runs.replay.overtaken import are_overtaken, keys_of, select_records
@@ -44,7 +45,7 @@ def remapped_plan(replaying: Replaying) -> tuple[Plan, list[Replay]]:
             pipeline=job.pipeline, base=job.base, folder=replaying.folder, run=replaying.name,
             as_of=datetime.fromisoformat(replaying.row.as_of), interval=_interval(replaying.row), streams=tuple(names),
             after=max(row.number for row in state.ledger.runs()), memory=state.memory(), instead=sources,
-            progress=job.progress,
+            progress=job.progress, arrays=form_of_lists(job.pipeline, state.ledger),
         )
     )  # fmt: skip
     return _without_overtaken(replaying, made)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from bucket_loader.config.stream import Stream
 from bucket_loader.model.rows import InputBatch
 from bucket_loader.planning.mapping import compile_mapping
+from bucket_loader.planning.mapping.lists import FLATTENED
 
 AS_OF = datetime(2024, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 AS_OF_TEXT = "2024-06-01T12:00:00.123Z"
@@ -31,9 +32,10 @@ def stream_of(fields, record="user", **words):
     return Stream.model_validate({"name": "s", "record": record, "source": "x", "fields": fields, **words})
 
 
-def compiled(schema, fields, *, as_of=AS_OF, record_bytes_max=RECORD_BYTES_MAX, **words):
+def compiled(schema, fields, *, as_of=AS_OF, record_bytes_max=RECORD_BYTES_MAX, arrays=FLATTENED, **words):
     """Compile a stream against a schema."""
-    return compile_mapping(stream_of(fields, **words), schema, as_of=as_of, record_bytes_max=record_bytes_max)
+    stream = stream_of(fields, **words)
+    return compile_mapping(stream, schema, as_of=as_of, record_bytes_max=record_bytes_max, arrays=arrays)
 
 
 def mapped(columns, fields, **words):

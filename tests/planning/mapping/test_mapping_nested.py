@@ -12,7 +12,8 @@ from mapping_helpers import attribute, codes, flat, mapped, records
 
 from bucket_loader.model.errors import UsageError
 from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.nested import DEPTH_MAX, LEAVES_MAX, NoFormError
+from bucket_loader.planning.mapping.fragments import LEAVES_MAX, Fragment
+from bucket_loader.planning.mapping.nested import DEPTH_MAX, NoFormError
 
 JSON = {"type": "json"}
 
@@ -267,9 +268,9 @@ def test_every_json_value_is_flattened_like_the_oracle(tree):
     expected = dict(listed)
     if len(expected) < len(listed):
         with pytest.raises(NoFormError, match="one dotted name"):
-            nested.fragment("a", nested.parse(json.dumps(tree)), lambda _: False, send_nulls=False)
+            Fragment("a", lambda _: False, send_nulls=False).members(nested.parse(json.dumps(tree)))
         return
-    text = nested.fragment("a", nested.parse(json.dumps(tree)), lambda _: False, send_nulls=False)
+    text = Fragment("a", lambda _: False, send_nulls=False).members(nested.parse(json.dumps(tree)))
     found = json.loads("{" + text + "}")
 
     assert list(found) == sorted(expected)
@@ -285,8 +286,8 @@ def test_every_json_value_is_flattened_like_the_oracle(tree):
 def test_a_python_value_and_its_json_text_are_spelt_alike(tree):
     """A struct column and JSON text of the same value make the same bytes, but for numbers beyond a double."""
     assume(len({name for name, _ in leaves("a", tree)}) == len(leaves("a", tree)))
-    one = nested.fragment("a", nested.parse(json.dumps(tree)), lambda _: False, send_nulls=True)
-    other = nested.fragment("a", tree, lambda _: False, send_nulls=True)
+    one = Fragment("a", lambda _: False, send_nulls=True).members(nested.parse(json.dumps(tree)))
+    other = Fragment("a", lambda _: False, send_nulls=True).members(tree)
 
     def loose(text):
         return {
@@ -334,7 +335,7 @@ def test_a_leaf_has_the_form_that_it_has_on_its_own(kind, data):
 def _inside(value, column_type):
     column = pa.ListArray.from_arrays([0, 1], pa.array([value], column_type))
     try:
-        text = nested.fragment("a", nested.python_values(column)[0], lambda _: False, send_nulls=False)
+        text = Fragment("a", lambda _: False, send_nulls=False).members(nested.python_values(column)[0])
     except nested.NoFormError:
         return "!"
     return text.removeprefix('"a.0":') or None
