@@ -3,7 +3,8 @@
 Source: DOC' (arrays are values; the limits, of which it says that the server may use others; the names).
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -15,58 +16,58 @@ LIST_CHARACTERS_MAX: Final = 2_000  # of the JSON of the items, as texts
 TRUNCATED: Final = "[TRUNCATED]"
 UNSAFE_NAMES: Final = frozenset({"__proto__", "constructor", "prototype"})
 
-
 _UNSAFE: Final = tuple(name.encode() for name in sorted(UNSAFE_NAMES))
-_pack = msgspec.json.Encoder().encode
+# Characters by their number that may be in an unsafe name or make one: NUL, the dot, the underscore and small letters.
+_SPELT: Final = re.compile(rb"\\u00[02567]")
+_ESCAPED_CHARACTERS_MAX: Final = 6  # of one in JSON: `\u0001`
 
 
 def put_in_form(items: Iterable[msgspec.Struct], body: bytes) -> None:
     """Bring the attributes of all items of a body into the form in which they are kept.
 
-    Most bodies hold nothing that is changed. A few looks at their bytes find those out, and the bytes of its attributes
-    those of the other records: a text that merely looks alike costs a little time, and stays as it is.
+    A few looks at the bytes of a body find out what its items cannot hold, and is not looked for in each.
     """
-    # The first bracket is that of /bulk. A backslash may spell NUL, or any letter of a name.
-    if body.rfind(b"[") > 0 or b"\\" in body or _may_be_unsafe(body):
-        for item in items:
-            attributes = getattr(item, "attributes", None)
-            if attributes:
-                packed = _pack(attributes)
-                if b"[" in packed or b"\\u0000" in packed or _may_be_unsafe(packed):
-                    item.attributes = as_kept(attributes)  # type: ignore[attr-defined]  # those that have any
+    has_lists = body.rfind(b"[") > 0  # the first bracket is that of /bulk
+    has_names = any(name in body for name in _UNSAFE) or (b"\\" in body and _SPELT.search(body) is not None)
+    if not (has_lists or has_names):
+        return
+    for item in items:
+        attributes = getattr(item, "attributes", None)
+        if attributes:
+            if has_names:
+                attributes = item.attributes = _with_safe_names(attributes)  # type: ignore[attr-defined]  # it has them
+            if has_lists:
+                _keep_lists(attributes)
 
 
-def _may_be_unsafe(body: bytes) -> bool:
-    return any(name in body for name in _UNSAFE)
-
-
-def as_kept(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return attributes as they are kept."""
-    return {name: _value(value) for name, value in _safe(attributes)}
-
-
-def _safe(members: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the members whose names are kept, with these names."""
-    for sent, value in members.items():
-        name = sent.replace("\0", "")
-        if UNSAFE_NAMES.isdisjoint(name.split(".")):
-            yield name, value
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    if isinstance(value, dict):
-        return as_kept(value)
-    if not isinstance(value, list):
+def _with_safe_names(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Return a value without members of unsafe names, in lists too; NUL is taken out of the names that stay."""
+    if isinstance(value, list):
+        return [_with_safe_names(inner) for inner in value]
+    if not isinstance(value, dict):
         return value
-    texts = javascript.list_texts([_item(item) for item in value])
+    named = ((name.replace("\0", ""), inner) for name, inner in value.items())
+    return {name: _with_safe_names(inner) for name, inner in named if UNSAFE_NAMES.isdisjoint(name.split("."))}
+
+
+def _keep_lists(attributes: dict[str, Any]) -> None:
+    """Put what is kept of each list in its place, also inside objects."""
+    for name, value in attributes.items():
+        if type(value) is list:
+            try:
+                characters = len("".join(value))
+            except TypeError:  # not all are texts
+                attributes[name] = _kept(value)
+            else:  # at the longest, and with quotes and a comma each
+                if characters * _ESCAPED_CHARACTERS_MAX + 3 * len(value) >= LIST_CHARACTERS_MAX:
+                    attributes[name] = _kept(value)
+        elif type(value) is dict:
+            _keep_lists(value)
+
+
+def _kept(items: list[Any]) -> list[str] | str:
+    texts = javascript.list_texts(items)
     return list(texts) if len(texts) <= ITEMS_MAX and _characters(texts) <= LIST_CHARACTERS_MAX else TRUNCATED
-
-
-def _item(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Return what stands inside a list: it becomes text as it is, but for unsafe names."""
-    if isinstance(value, dict):
-        return {name: _item(inner) for name, inner in _safe(value)}
-    return [_item(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _characters(texts: tuple[str, ...]) -> int:

@@ -37,8 +37,8 @@ class Seen(msgspec.Struct, gc=False):
     def merge(self, attributes: dict[str, Any] | None) -> None:
         """Take attributes over, each by itself: what is not named stays (inferred from S0, "it will update it")."""
         if attributes:
-            known = _unpack(self.attributes) if self.attributes != b"{}" else {}
-            self.attributes = _pack(known | attributes)
+            known = self.attributes
+            self.attributes = _pack(attributes if known == b"{}" else _unpack(known) | attributes)
 
     def touch(self, moment_ms: float) -> None:
         """Note activity; a late arrival never moves the last one back."""
