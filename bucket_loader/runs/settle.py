@@ -63,7 +63,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             )
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
         moves = stream.cursor is not None or bool(stream.files)
-        whole = moves and not _unsent(ledger, manifest.run, stream)
+        whole = moves and not _unsent(ledger, manifest.run, stream) and not _returns(ledger, manifest.run, stream)
         ledger.settle(
             manifest.run,
             stream.position,
@@ -111,20 +111,30 @@ def sent_sequences(ledger: Ledger, run_name: str, stream: PlannedStream) -> list
 
 
 def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
-    """Return the sequences that nothing became of: neither sent nor judged, nor kept by their run."""
+    """Return the sequences that nothing became of, and that their run does not keep: neither sent nor judged."""
     fates = _fates(ledger, run_name, stream)
-    for row in ledger.chunks(run_name, stream.position, "rejected", "dropped", "superseded"):
+    ended = ledger.chunks(run_name, stream.position, "rejected", "dropped", "superseded")
+    for row in (*ended, *ledger.queued(run_name, stream.position, aside=True)):
         _mark_all(fates, row, _DELIVERED)
     return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
 
 
+def _returns(ledger: Ledger, run_name: str, stream: PlannedStream) -> bool:
+    """Whether the next plan has to read what is set aside, so that its newer rows take the place of these.
+
+    Nobody can have applied them, so they are not claimed. Events that nothing is remembered of would arrive twice.
+    """
+    aside = ledger.queued(run_name, stream.position, aside=True)
+    return any(not row.ambiguous for row in aside) and (stream.remembers or KINDS[stream.kind].ordered)
+
+
 def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
-    """Return for each sequence whether it was delivered, or its run keeps it: sent without an answer, or set aside."""
+    """Return for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
     fates = np.zeros(stream.records, np.uint8)
     for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
         if row.state == "delivered":
             _mark_all(fates, row, _DELIVERED)
-        elif row.state in {"held", "intent"} or row.ambiguous or row.aside:  # that stays with its run
+        elif row.state in {"held", "intent"} or row.ambiguous:
             _mark_all(fates, row, _CLAIMED)
     return fates
 

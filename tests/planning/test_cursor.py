@@ -116,7 +116,7 @@ def test_an_unfinished_run_moves_nothing(workplace, emulator):
     """While something is pending the mark stays; it moves when the run is finished."""
     signups = Signups(workplace, "duckdb")
     signups.add((1, 1))
-    emulator.faults({"kind": "status", "status": 500, "rate": 1.0})
+    emulator.faults({"kind": "status", "status": 429, "rate": 1.0})
     assert workplace.run("--patience", "0.3s").exit_code == 75
     assert signups.mark() is None
     emulator.faults()

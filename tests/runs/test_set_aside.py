@@ -1,6 +1,8 @@
 """Records that bring server errors for ever: what is new arrives all the same, and who shares their ids waits."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -20,6 +22,14 @@ EVENTS = """
   key: [id]
   source: {type: csv, path: events.csv}
   fields: {userId: user, event: {value: did}, attributes: {id: id}, timestamp: {value: "2026-01-01T00:00:00Z"}}
+"""
+GROWING = """
+- name: companies
+  record: company
+  source: {type: sql, url: "sqlite:///app.db", query: "SELECT * FROM companies WHERE at >= :cursor ORDER BY rowid"}
+  cursor: {column: at, start: 2020-01-01}
+  timezone: UTC
+  fields: {companyId: company, userId: user, attributes: {plan: plan}}
 """
 POISON = {"kind": "poison", "match": "poison"}
 
@@ -192,3 +202,23 @@ def test_what_was_set_aside_and_refused_late_is_known_and_its_mended_row_is_sent
     assert third.summary["streams"]["events"]["refused_before"] == 1
     assert fourth.summary["streams"]["events"]["delivered"] == 1
     assert emulator.state()["events"] == 3
+
+
+def test_what_waited_returns_when_its_run_is_abandoned(workplace, emulator):
+    """It was never sent: the next plan has it, also where the cursor would have passed it by."""
+    workplace.pipeline(GROWING)
+    with closing(sqlite3.connect(workplace.folder / "app.db")) as database:
+        database.execute("CREATE TABLE companies (company, user, plan, at)")
+        rows = [("c1", "u1", "poison", 1), ("c3", "u9", "goes", 2), ("c1", "u2", "waits", 3), ("c2", "u3", "goes", 4)]
+        database.executemany("INSERT INTO companies VALUES (?, ?, ?, '2026-01-01 0' || ? || ':00:00')", rows)
+        database.commit()
+    emulator.faults(POISON)
+    first = workplace.run()
+    workplace.command("abandon", first.summary["run"])
+    emulator.faults()
+    second = workplace.run()
+
+    assert (first.exit_code, first.summary["streams"]["companies"]["delivered"]) == (75, 2)
+    assert second.exit_code == 0
+    assert second.summary["streams"]["companies"]["unchanged"] == 2
+    assert plan_of(emulator, "c1") == "waits"

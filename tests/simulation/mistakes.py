@@ -442,7 +442,7 @@ def set_aside_unclaimed() -> Any:
     def fates(ledger: Any, run: Any, stream: Any) -> Any:
         found = real(ledger, run, stream)
         for row in ledger.queued(run, stream.position, aside=True):
-            settle._mark_all(found, row, 0)
+            settle._mark_all(found, row, 0)  # also those that may have arrived
         return found
 
     return [(settle, "_fates", fates)]

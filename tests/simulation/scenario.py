@@ -389,7 +389,7 @@ class Simulation:
             keys = pa.Table.from_batches(list(self.plan.keys(stream))).to_pydict()
             for sequence, (key, content) in enumerate(zip(keys["key"], keys["content"], strict=True)):
                 one = stream.position, sequence
-                state, _ = fates.get(one, ("never begun", 0))
+                state, doubts = fates.get(one, ("never begun", 0))
                 if key in remembered and remembered[key] is not None:
                     _require(self.server.applied[one], f"{one} is remembered and never arrived")
                     _require(remembered[key] == content, f"{one} is remembered with another content")
@@ -397,11 +397,11 @@ class Simulation:
                     _require(
                         key in remembered or (not abandoned and state == "never begun"), f"{one} arrived, forgotten"
                     )
-                if state in {"held", "intent"} or (state == "queued" and one in aside):
+                if state in {"held", "intent"} or (state == "queued" and one in aside and doubts):
                     _require(remembered.get(key, b"") is None, f"{one} may have arrived and is not claimed")
                 kept = remembered.get(key, b"")
                 # What was held when its stream settled stays claimed: an event is not planned again for either.
-                claimed = kept is None and (stream.position in self.server.hold or one in aside)
+                claimed = one in aside or (kept is None and stream.position in self.server.hold)
                 _require(state != "delivered" or kept == content or claimed, f"{one} was delivered, forgotten")
 
     def reckon(self) -> None:
