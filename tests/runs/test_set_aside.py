@@ -44,13 +44,16 @@ def quick(monkeypatch):
 @pytest.fixture
 def place(workplace):
     """A pipeline of companies and events, in chunks of two."""
-    file = workplace.pipeline(COMPANIES + EVENTS)
-    file.write_text(
-        file.read_text().replace("patience: 1s\n", "patience: 1s\n  chunk: {records: 2}\n  concurrency: 1\n")
-    )
+    in_twos(workplace.pipeline(COMPANIES + EVENTS))
     companies(workplace)
     events(workplace)
     return workplace
+
+
+def in_twos(file):
+    """Let a pipeline send two records at once, and one chunk after the other."""
+    text = file.read_text()
+    file.write_text(text.replace("patience: 1s\n", "patience: 1s\n  chunk: {records: 2}\n  concurrency: 1\n"))
 
 
 def companies(place, *rows):
@@ -206,7 +209,7 @@ def test_what_was_set_aside_and_refused_late_is_known_and_its_mended_row_is_sent
 
 def test_what_waited_returns_when_its_run_is_abandoned(workplace, emulator):
     """It was never sent: the next plan has it, also where the cursor would have passed it by."""
-    workplace.pipeline(GROWING)
+    in_twos(workplace.pipeline(GROWING))
     with closing(sqlite3.connect(workplace.folder / "app.db")) as database:
         database.execute("CREATE TABLE companies (company, user, plan, at)")
         rows = [("c1", "u1", "poison", 1), ("c3", "u9", "goes", 2), ("c1", "u2", "waits", 3), ("c2", "u3", "goes", 4)]
