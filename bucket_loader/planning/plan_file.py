@@ -243,7 +243,8 @@ def taken(file: Path, places: Sequence[int], columns: list[str]) -> pa.Table:
             for group, (first, last) in enumerate(pairwise(bounds.tolist()))
             if first < last
         ]
-        return pa.concat_tables(tables) if tables else opened.schema_arrow.empty_table().select(columns)
+        # Arrow makes no empty array of an extension type (JSON), and no table of it by `empty_table`.
+        return pa.concat_tables(tables) if tables else pa.Table.from_batches([], opened.schema_arrow).select(columns)
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,18 @@ from bucket_loader.state import REJECTED, NewStream, Replay, State
 LETTERS_BYTES_AT_ONCE = 8 * 1024 * 1024
 
 
-def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] = ()) -> None:
-    """Make the run exist: its dead letters so far and its plan, wherever they are kept, then its rows in the ledger."""
+def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] | None = None) -> None:
+    """Make the run exist: its dead letters so far and its plan, wherever they are kept, then its rows in the ledger.
+
+    What is replayed as recorded has the form of its day, and is no choice of today.
+    """
     require_same_api(planned, job, "plan again; a replay needs --remap")
     if job.file is not None:
         state.ledger.note(pipeline_file=str(job.file.absolute()))
     if job.unnamed and any(stream.remembers for stream in planned.manifest.streams):
         state.ledger.note(**{FRAME: frame_of(planned)})
-    note_form(planned.manifest, state.ledger)
+    if replays is None:
+        note_form(planned.manifest, state.ledger)
     _keep_letters(planned, state)
     state.keep_plan(planned.manifest.run)
     manifest = planned.manifest
@@ -31,7 +35,7 @@ def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] =
         plan_digest=planned.digest(),
         created_at=manifest.created_at,
         streams=[NewStream(one.position, one.name, one.mapping, one.counts) for one in manifest.streams],
-        replays=replays,
+        replays=replays or (),
         superseded=[] if replays else superseded_by(state, planned),
     )
 

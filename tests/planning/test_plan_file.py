@@ -271,3 +271,11 @@ def test_a_plan_of_nothing(maker):
 
     assert list(planned.chunks(stream)) == list(planned.keys(stream)) == planned.rows(stream, [], ["record"]) == []
     assert BATCH_BYTES_MAX > 0
+
+
+def test_no_rows_of_a_file_with_json_in_it_are_a_table_without_rows(tmp_path):
+    """A column of JSON has no empty form of its own in Arrow, and a run asked for one where nothing was refused."""
+    column = pa.array(["[1]"], pa.json_())
+    pq.write_table(pa.table({"key": ["k"], "a": column}), tmp_path / "x.parquet")
+
+    assert plans.taken(tmp_path / "x.parquet", [], ["key"]).num_rows == 0

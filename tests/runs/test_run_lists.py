@@ -52,6 +52,49 @@ def test_a_new_pipeline_keeps_lists(workplace, emulator):
     assert sent(emulator) == [{"tags": ["a", "b"]}, {"tags": ["a"]}, {"tags": []}]
 
 
+def test_the_emulator_stores_what_bucket_stores(workplace, emulator):
+    """A list that shrinks, grows, empties, is mixed, or passes the limits: always the last one alone, as texts."""
+    workplace.pipeline(LIST, head="on_truncation: send\n")
+    stored = []
+    for tags in (
+        ["a", "b"],
+        ["a"],
+        ["a", "b", "c"],
+        [],
+        [1, 0.5, True, None, {"b": 1, "a": [2]}],
+        ["x"] * 1_001,
+        ["y"],
+    ):
+        write(workplace, tags)
+        assert workplace.run().exit_code == 0
+        stored.append(json.loads(emulator.call("GET", "/_emulator/companies/0"))["attributes"])
+
+    assert [found["tags"] for found in stored] == [
+        ["a", "b"], ["a"], ["a", "b", "c"], [], ["1", "0.5", "true", "", '{"a":[2],"b":1}'], "[TRUNCATED]", ["y"]
+    ]  # fmt: skip
+    assert all(list(found) == ["tags"] for found in stored)
+
+
+def test_a_replay_as_recorded_changes_no_form(workplace, emulator):
+    """What was refused before the change goes out as it was; the state keeps the form that the file has now."""
+    delivered_before(workplace)
+    write(workplace, ["bad"])
+    emulator.faults({"kind": "status", "status": 400, "rate": 1.0})
+    refused = workplace.run()
+    emulator.faults()
+    workplace.pipeline(LIST, head="arrays: keep\n")
+    write(workplace, ["c"])
+    after = workplace.run()
+    assert (refused.exit_code, after.exit_code) == (3, 0)
+    replayed = workplace.command_of("replay", refused.summary["dead_letters"])
+    workplace.pipeline(LIST)
+    write(workplace, ["d"])
+
+    assert replayed.exit_code == 0, replayed.stderr
+    assert workplace.run().exit_code == 0
+    assert sent(emulator)[-1] == {"tags": ["d"]}
+
+
 def test_what_has_delivered_dotted_names_goes_on_with_them(workplace, emulator):
     """Nothing is sent again; the first run says once what `keep` would leave behind."""
     delivered_before(workplace)

@@ -15,7 +15,7 @@ from value_written import PLACES, Place, Queried
 
 from bucket_loader.config.stream import Stream
 from bucket_loader.model.errors import BucketLoaderError
-from bucket_loader.planning.mapping import compile_mapping
+from bucket_loader.planning.mapping import Arrays, compile_mapping
 from bucket_loader.sources.base import folded
 
 AS_OF = datetime(2026, 2, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def _held(place: Place, table: Table) -> Table:
     return table.of(keeps, says)
 
 
-def arrived(source, table: Table, *, star: bool) -> dict[str, str | None]:
+def arrived(source, table: Table, *, star: bool, keep: bool = False) -> dict[str, str | None]:
     """Return each row's record by its id; None for a row that was rejected."""
     fields = {"companyId": "id", "attributes": words(table, star=star)}
     stream = Stream.model_validate(
@@ -47,7 +47,10 @@ def arrived(source, table: Table, *, star: bool) -> dict[str, str | None]:
     )
     found: dict[str, str | None] = {}
     reading = source.read()
-    with closing(compile_mapping(stream, reading.schema, as_of=AS_OF, record_bytes_max=2**20)) as mapping:
+    arrays = Arrays(keep=keep)
+    with closing(
+        compile_mapping(stream, reading.schema, as_of=AS_OF, record_bytes_max=2**20, arrays=arrays)
+    ) as mapping:
         for batch, mapped in mapping.over(reading.batches):
             refused = [*mapped.rejections, *batch.unread]
             found |= {(one.row or {}).get("id") or table.ids[one.origin.row - 1]: None for one in refused}
@@ -63,21 +66,21 @@ def disagreement(table: Table, name: str) -> str | None:
     held = _held(place, table)
     if not held.columns or not held.rows:
         return None
-    star = place.star and held.star
+    star, keep = place.star and held.star, len(repr(table)) % 2 == 1
     with tempfile.TemporaryDirectory() as folder:
         try:
             source = place.write(Path(folder), held)
-            there = arrived(source, held, star=star)
+            there = arrived(source, held, star=star, keep=keep)
         except Unsayable:
             return None
         except BucketLoaderError as error:
             return f"{type(error).__name__}: {error} ({error.hint})"
         except Exception as error:  # noqa: BLE001  # a traceback is what the user would see
             return f"TRACEBACK {type(error).__name__}: {str(error)[:300]}"
-    expected = meant(held, as_text=place.as_text, typed=place.typed)
+    expected = meant(held, as_text=place.as_text, typed=place.typed, keep=keep)
     rows = [f"    meant {expected.get(row)}\n    found {there.get(row)}" for row in {**expected, **there}
             if row not in there or row not in expected or there[row] != expected[row]]  # fmt: skip
-    return f"star={star}\n" + "\n".join(rows[:2]) if rows else None
+    return f"star={star} keep={keep}\n" + "\n".join(rows[:2]) if rows else None
 
 
 def smallest(table: Table, name: str) -> tuple[Table, str]:

@@ -231,22 +231,57 @@ def _key(kind: Kind, key: Any) -> str:
     return (kind.said(key) or "null").strip('"')
 
 
-def _leaves(name: str, node: Node, value: Any, *, as_text: bool) -> Iterator[tuple[str, str]]:
-    """Return the values in a nested one, with their dotted names."""
+def _whole(node: Node, value: Any, *, as_text: bool) -> str:
+    """Return what stands inside a list that stays one: objects in it without their nulls."""
+    if value is None:
+        return "null"
+    match node:
+        case List():
+            return "[" + ",".join(_whole(node.inner, one, as_text=as_text) for one in value) + "]"
+        case Map():
+            return _object([(_key(node.key, key), _whole(node.item, one, as_text=as_text)) for key, one in value])
+        case Struct():
+            return _object([(name, _whole(one, value[name], as_text=as_text)) for name, one in node.members])
+        case Json():
+            return _whole_document(value)
+    spelt = node.text(value) if as_text and node.read is not None else None
+    return (node.said(value) if spelt is None else forms.json_number(spelt)) or "null"
+
+
+def _whole_document(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(map(_whole_document, value)) + "]"
+    if isinstance(value, dict):
+        return _object([(name, _whole_document(one)) for name, one in value.items()])
+    found = [said for _, said in _document_leaves("", value)]
+    return found[0] if found else "null"
+
+
+def _object(members: list[tuple[str, str]]) -> str:
+    said = {name: text for name, text in members if text != "null"}
+    if len(said) < len([text for _, text in members if text != "null"]):
+        raise NoForm
+    return "{" + ",".join(f"{forms.text(name)}:{said[name]}" for name in sorted(said)) + "}"
+
+
+def _leaves(name: str, node: Node, value: Any, *, as_text: bool, keep: bool = False) -> Iterator[tuple[str, str]]:  # noqa: C901  # a table of types
+    """Return the values in a nested one, with their dotted names; a list is one, or each item."""
     if value is None:
         return
     match node:
+        case List() if keep:
+            yield name, _whole(node, value, as_text=as_text)
         case List():
             for place, one in enumerate(value):
                 yield from _leaves(f"{name}.{place}", node.inner, one, as_text=as_text)
         case Map():
             for key, one in value:
-                yield from _leaves(f"{name}.{_key(node.key, key)}", node.item, one, as_text=as_text)
+                yield from _leaves(f"{name}.{_key(node.key, key)}", node.item, one, as_text=as_text, keep=keep)
         case Struct():
             for member, one in node.members:
-                yield from _leaves(f"{name}.{member}", one, value[member], as_text=as_text)
+                yield from _leaves(f"{name}.{member}", one, value[member], as_text=as_text, keep=keep)
         case Json():
-            yield from _document_leaves(name, value)
+            yield from _document_leaves(name, value, keep=keep)
         case _:
             spelt = node.text(value) if as_text and node.read is not None else None
             said = node.said(value) if spelt is None else forms.json_number(spelt)
@@ -255,17 +290,20 @@ def _leaves(name: str, node: Node, value: Any, *, as_text: bool) -> Iterator[tup
                 yield name, said
 
 
-def _document_leaves(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, (list, dict)):
+def _document_leaves(name: str, value: Any, *, keep: bool = False) -> Iterator[tuple[str, str]]:
+    if isinstance(value, list) and keep:
+        forms.text(name)
+        yield name, _whole_document(value)
+    elif isinstance(value, (list, dict)):
         for key, one in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _document_leaves(f"{name}.{key}", one)
+            yield from _document_leaves(f"{name}.{key}", one, keep=keep)
     elif isinstance(value, Number):
         yield name, forms.json_number(value.text)
     elif value is not None:
         yield name, json.dumps(value) if isinstance(value, bool) else forms.text(value)
 
 
-def _members(table: Table, row: tuple[Any, ...], *, as_text: bool, typed: frozenset[str]) -> Iterator[str]:
+def _members(table: Table, row: tuple[Any, ...], *, as_text: bool, typed: frozenset[str], keep: bool) -> Iterator[str]:
     names = {name for name, _ in table.columns}
     nested = [name for name, node in table.columns if not isinstance(node, Kind)]
     for (name, node), value in sorted(zip(table.columns, row, strict=True), key=lambda pair: pair[0][0]):
@@ -273,7 +311,7 @@ def _members(table: Table, row: tuple[Any, ...], *, as_text: bool, typed: frozen
             said = None if value is None else _alone(node, value, as_text=as_text and node.name not in typed)
             found = [(name, said)] if said is not None else []
         else:
-            found = sorted(_leaves(name, node, value, as_text=as_text))
+            found = sorted(_leaves(name, node, value, as_text=as_text, keep=keep))
             if _meets(
                 [leaf for leaf, _ in found], names - {name}, [one for one in nested if one.startswith(f"{name}.")]
             ):
@@ -294,12 +332,14 @@ def _alone(kind: Kind, value: Any, *, as_text: bool) -> str | None:
     return kind.read(value) if as_text and kind.read is not None else kind.said(value)
 
 
-def meant(table: Table, *, as_text: bool, typed: frozenset[str] = frozenset()) -> dict[str, str | None]:
+def meant(
+    table: Table, *, as_text: bool, typed: frozenset[str] = frozenset(), keep: bool = False
+) -> dict[str, str | None]:
     """Return each row's record by its id; None for a row that is rejected."""
     found: dict[str, str | None] = {}
     for number, row in zip(table.ids, table.rows, strict=True):
         try:
-            members = ",".join(_members(table, row, as_text=as_text, typed=typed))
+            members = ",".join(_members(table, row, as_text=as_text, typed=typed, keep=keep))
         except NoForm:
             found[number] = None
             continue
