@@ -58,6 +58,7 @@ class Queue:
         self._taken_first: set[str] = set()
         self.sampled = 0
         self._undecided: deque[Work] = deque()
+        self._handed_out: set[int] = set()  # the first sequences of chunks; an intent may not be committed yet
         self._out: list[frozenset[str]] = []
         self._condition = clock.threading.Condition()
         self._look_s = clock.look_s
@@ -130,14 +131,17 @@ class Queue:
         chunk = next(self._chunks, None)
         while chunk is not None and chunk.members in self._taken_first:
             chunk = next(self._chunks, None)
+        if chunk is not None:
+            self._handed_out.add(chunk.sequences[0])
         return chunk
 
     def take_first(self, chunks: Iterable[Chunk]) -> None:
-        """Hand out some of the chunks before all others."""
+        """Hand out some of the chunks before all others; not those that a worker has taken meanwhile."""
         with self._condition:
             for chunk in chunks:
-                self._first.append(chunk)
-                self._taken_first.add(chunk.members)
+                if chunk.sequences[0] not in self._handed_out:
+                    self._first.append(chunk)
+                    self._taken_first.add(chunk.members)
             self._condition.notify_all()
 
     def sample(self) -> Chunk | None:

@@ -71,16 +71,23 @@ def keep_refusals(
     if file is None and not judged.refused:
         return None
     known = refusals.read(file)
+    found = refused.identities(planned, stream, judged.refused)
     met = refusals.Met(
         run=manifest.run,
         day=manifest.day,
-        refused=refused.identities(planned, stream, judged.refused),
+        refused=_new_of(found, known) if judged.late else found,
         waiting=refusals.IDENTITY.empty_table() if judged.late else planned.waiting(stream).select(_IDENTITY),
         delivered=_delivered_keys(planned, stream, judged.delivered, known["key"]),
         is_try=not stopped,
     )
     name = refusals_file(stream.position, stream.name, manifest.run + LATE * judged.late, state.owner)
     return _written(state, name, known, met)
+
+
+def _new_of(found: pa.Table, known: pa.Table) -> pa.Table:
+    """Return those that are not known: a later run may have tried the others since."""
+    there = set(_identities(known))
+    return found.filter(pa.array([one not in there for one in _identities(found)], pa.bool_()))
 
 
 def _written(state: State, name: str, known: pa.Table, met: refusals.Met) -> SnapshotFile | None:

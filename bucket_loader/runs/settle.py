@@ -52,7 +52,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream))
         fates = _fates(ledger, manifest.run, stream)
         late = ledger.is_settled_with_claims(manifest.run, stream.position)
-        part, moved = None, _fates_since(ledger, manifest.run, stream) if late else fates
+        part, moved = None, _fates_since(state, planned, stream) if late else fates
         if stream.remembers and stream.records:
             part = _write_part(state, planned, stream, moved, late=late)
         before, refused = ledger.refusals().get(stream.name), None
@@ -139,15 +139,27 @@ def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
     return fates
 
 
-def _fates_since(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
+def _fates_since(state: State, planned: Plan, stream: PlannedStream) -> Fates:
     """Return what became, since the stream was settled, of the records that were set aside then.
 
-    No later run has sent a row of their keys: its plan would have taken their place.
+    What was not claimed then, or was sent by a later run, is known by now as it is.
     """
     fates = np.zeros(stream.records, np.uint8)
-    for row in ledger.chunks(run_name, stream.position, "delivered", "rejected"):
+    for row in state.ledger.chunks(planned.manifest.run, stream.position, "delivered", "rejected"):
         if row.aside is not None:
             _mark_all(fates, row, _DELIVERED if row.state == "delivered" else _GONE)
+    places = np.flatnonzero(fates)
+    if not stream.remembers or not places.size:
+        return fates
+    keys = pa.array([one["key"] for one in planned.rows(stream, places.tolist(), ["key"])], pa.binary(16))
+    try:
+        memory = state.memory_of(stream.name)
+    except StateUnavailableError:
+        raise
+    except StateError:
+        memory = []  # damaged since it was compared with: the next run refuses it before it sends
+    known = pc.is_in(keys, value_set=snapshots.claimed(memory, keys)).to_numpy(zero_copy_only=False)
+    fates[places[~known]] = 0
     return fates
 
 

@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bucket_loader.model import DISK, Counts, Disk, Sync, written_whole
@@ -306,6 +307,17 @@ def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path], key
         "CREATE OR REPLACE VIEW living AS FROM memory "
         f"WHERE content IS DISTINCT FROM CAST(unhex('{REMOVED.hex()}') AS UUID)"
     )
+
+
+def claimed(memory: Sequence[Path], keys: pa.Array) -> pa.Array:
+    """Return which of some keys the parts, oldest first, say to be claimed."""
+    newest: dict[bytes, bytes | None] = {}
+    for path in reversed(memory):
+        for batch in pq.ParquetFile(path).iter_batches(columns=["key", "content"]):
+            here = batch.filter(pc.is_in(batch["key"], value_set=keys))
+            for key, content in zip(here["key"].to_pylist(), here["content"].to_pylist(), strict=True):
+                newest.setdefault(key, content)
+    return pa.array([key for key, content in newest.items() if content is None], pa.binary(16))
 
 
 def rows_of(part: Path) -> int:

@@ -225,3 +225,18 @@ def test_what_waited_returns_when_its_run_is_abandoned(workplace, emulator):
     assert second.exit_code == 0
     assert second.summary["streams"]["companies"]["unchanged"] == 2
     assert plan_of(emulator, "c1") == "waits"
+
+
+def test_what_was_sent_anew_by_a_later_run_is_not_undone_by_a_late_end_of_the_first(place, emulator, monkeypatch):
+    """Two companies are set aside together; one arrives at once, and changes. What is known of it stays as it is."""
+    companies(place, "c1,u1,poison", "c2,u2,a", "c3,u3,b")
+    emulator.faults(POISON)
+    first = place.run()
+    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 0.0)
+    companies(place, "c2,u2,newer", "c3,u3,b")
+    second = place.run("--patience", "60s")
+    third = place.run()
+
+    assert (first.exit_code, second.exit_code) == (75, 3)
+    assert second.summary["streams"]["companies"]["delivered"] == 1
+    assert (third.exit_code, third.summary["requests"]) == (0, 0)
