@@ -142,7 +142,7 @@ def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
 def _fates_since(state: State, planned: Plan, stream: PlannedStream) -> Fates:
     """Return what became, since the stream was settled, of the records that were set aside then.
 
-    What was not claimed then, or was sent by a later run, is known by now as it is.
+    What a later run has remembered is known as it is.
     """
     fates = np.zeros(stream.records, np.uint8)
     for row in state.ledger.chunks(planned.manifest.run, stream.position, "delivered", "rejected"):
@@ -153,13 +153,14 @@ def _fates_since(state: State, planned: Plan, stream: PlannedStream) -> Fates:
         return fates
     keys = pa.array([one["key"] for one in planned.rows(stream, places.tolist(), ["key"])], pa.binary(16))
     try:
-        memory = state.memory_of(stream.name)
+        later = state.ledger.parts_after(planned.manifest.run, stream.name)
+        memory = [path for path in state.memory_of(stream.name) if path.name in later]
     except StateUnavailableError:
         raise
     except StateError:
         memory = []  # damaged since it was compared with: the next run refuses it before it sends
-    known = pc.is_in(keys, value_set=snapshots.claimed(memory, keys)).to_numpy(zero_copy_only=False)
-    fates[places[~known]] = 0
+    known = pc.is_in(keys, value_set=snapshots.named(memory, keys)).to_numpy(zero_copy_only=False)
+    fates[places[known]] = 0
     return fates
 
 

@@ -309,15 +309,14 @@ def _remember(connection: duckdb.DuckDBPyConnection, memory: Sequence[Path], key
     )
 
 
-def claimed(memory: Sequence[Path], keys: pa.Array) -> pa.Array:
-    """Return which of some keys the parts, oldest first, say to be claimed."""
-    newest: dict[bytes, bytes | None] = {}
-    for path in reversed(memory):
-        for batch in pq.ParquetFile(path).iter_batches(columns=["key", "content"]):
-            here = batch.filter(pc.is_in(batch["key"], value_set=keys))
-            for key, content in zip(here["key"].to_pylist(), here["content"].to_pylist(), strict=True):
-                newest.setdefault(key, content)
-    return pa.array([key for key, content in newest.items() if content is None], pa.binary(16))
+def named(memory: Sequence[Path], keys: pa.Array) -> pa.Array:
+    """Return which of some keys the parts name."""
+    found = [
+        batch["key"].filter(pc.is_in(batch["key"], value_set=keys))
+        for path in memory
+        for batch in pq.ParquetFile(path).iter_batches(columns=["key"])
+    ]
+    return pa.concat_arrays([pa.array([], pa.binary(16)), *found])
 
 
 def rows_of(part: Path) -> int:

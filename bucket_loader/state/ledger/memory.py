@@ -70,6 +70,15 @@ class Memory:
             found.setdefault(str(stream), []).append(SnapshotFile(*part))
         return found
 
+    def parts_after(self, run: str, stream: str) -> set[str]:
+        """Return the files of a stream's memory that later runs have written."""
+        rows = self._query(
+            "SELECT m.file FROM memory m JOIN run r ON r.run = m.run "
+            "WHERE m.stream = ? AND r.number > (SELECT number FROM run WHERE run = ?)",
+            stream, run,
+        )  # fmt: skip
+        return {str(file) for (file,) in rows}
+
     def refusals(self) -> dict[str, SnapshotFile]:
         """Return the file of what the API has refused of each stream; none where it is nothing."""
         rows = self._query("SELECT stream, file, rows, digest FROM refused")
