@@ -5,6 +5,11 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from workplace import Emulator
+
+from bucket_loader.reporting import on_stderr
+from bucket_loader.runs import rehearsed
+from bucket_loader.runs.job import RunOptions
 
 LIST = """
 - name: s
@@ -158,6 +163,18 @@ def test_other_commands_send_lists_as_the_real_state_does(workplace, emulator, c
     if command == "check":
         assert '"tags.0":"a"' in result.stderr
         assert "write `arrays: flatten` at its top" in result.stderr
+
+
+def test_a_rehearsal_stores_lists_as_the_real_state_does(workplace, monkeypatch):
+    """The private emulator holds dotted names where the real state has delivered them."""
+    delivered_before(workplace)
+    monkeypatch.setenv("BUCKET_BASE_URL", workplace.url)
+
+    with rehearsed(workplace.folder / "pipeline.yaml", RunOptions(), on_stderr(quiet=True)) as (found, summary):
+        company = json.loads(Emulator(found.url).call("GET", "/_emulator/companies/0"))
+
+    assert summary.exit_code == 0
+    assert company["attributes"] == {"tags.0": "a", "tags.1": "b"}
 
 
 def test_check_asks_for_the_form_where_lists_occur(workplace, emulator):
