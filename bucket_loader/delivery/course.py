@@ -200,12 +200,11 @@ def _blocked(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Serv
     step = _suspected(chunk, history, outcome, served, policy) if suspicious else None
     if isinstance(step, Rejected):
         return step
-    if served.out_of_patience or (served.last and nobody_served and alone):
-        return SetAside(made, ending) if alone else left  # no later run stands still for a single record
+    if served.out_of_patience or (served.last and nobody_served):
+        # It may be one of several: some others are tried as well, or parts of it; no later run stands still for one.
+        return SetAside(made, ending) if alone else _halved(chunk, history) if served.may_set_aside else left
     if served.may_set_aside and not history.postponed and not served.last:
         return SetAside(made, ending)
-    if served.last and nobody_served:  # it may be one of several: some others are tried as well, or parts of it
-        return _halved(chunk, history) if served.may_set_aside else left
     otherwise = left if nobody_served and suspicious else _again(history, outcome, served, policy)
     return step or otherwise
 

@@ -91,8 +91,8 @@ _UPDATED: Final = f"""
          met AS (SELECT DISTINCT key, content, true AS yes
                  FROM (SELECT key, content FROM again UNION ALL SELECT key, content FROM waiting))
     SELECT k.key, k.content, k.run, k.day,
-           CASE WHEN a.yes AND $is_try THEN $day ELSE k.tried END AS tried,
-           CASE WHEN m.yes THEN $day ELSE k.met END AS met
+           CASE WHEN a.yes AND $is_try THEN greatest(k.tried, $day) ELSE k.tried END AS tried,
+           CASE WHEN m.yes THEN greatest(k.met, $day) ELSE k.met END AS met
     FROM known k LEFT JOIN again a USING (key, content) LEFT JOIN met m USING (key, content)
     WHERE m.yes OR (k.met >= $since AND k.key NOT IN (SELECT key FROM delivered))
     UNION ALL
