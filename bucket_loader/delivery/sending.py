@@ -157,9 +157,11 @@ class _RunWide:
     def made(cls, assignment: Assignment) -> "_RunWide":
         destination, clock, stopped = assignment.destination, assignment.clock, assignment.stopped
         reads = assignment.transport.reads
+        service = Service(destination.patience, clock, stopped, reads=reads, judged_after_s=JUDGED_AFTER_S)
+        service.successes = int(assignment.witnessed)
         return cls(
             standing=_standing(assignment),
-            service=Service(destination.patience, clock, stopped, reads=reads, witnessed=assignment.witnessed),
+            service=service,
             pacer=Pacer(
                 concurrency=None if destination.concurrency == "auto" else destination.concurrency,
                 requests_per_second=destination.requests_per_second,

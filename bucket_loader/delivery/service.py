@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from bucket_loader.delivery.course import FAILED
-from bucket_loader.model import BucketLoaderError, Clock, Outcome, Served, Verdict
+from bucket_loader.model import JUDGED_AFTER_S, BucketLoaderError, Clock, Outcome, Served, Verdict
 
 _FIRSTS: Final = 100  # first attempts that the rate of server errors is taken over
 ASIDE_MAX: Final = 4  # chunks; in an outage not many more become ambiguous than these and those in flight
 UNAMBIGUOUS_ASIDE_MAX: Final = 16  # a wrong address costs not many more requests than these
+WITNESSED_FACTOR: Final = 1.5  # of the time after which a record is judged: so long that is waited for
 _ASKS_EVERY_S: Final = 5.0
 _PRIOR_RATE, _PRIOR_WEIGHT = 0.2, 5.0
 _SERVED: Final = frozenset({Verdict.DELIVERED, Verdict.REJECTED})
@@ -34,16 +35,17 @@ class Service:
         stopped: threading.Event,
         *,
         reads: Callable[[], bool] = lambda: False,
-        witnessed: bool = False,
+        judged_after_s: float = JUDGED_AFTER_S,
     ) -> None:
         self.patience_s = patience_s
-        self.successes = int(witnessed)
+        self.successes = 0
         self.firsts: deque[bool] = deque(maxlen=_FIRSTS)
         self._clock = clock
         self._stopped = stopped
         self._since_s = clock.now_s()
         self._aside = 0  # since the last success
         self._ending: BucketLoaderError | None = None
+        self._witnessed_s = WITNESSED_FACTOR * judged_after_s
         self._asks = reads
         self._answer, self._asked_s = False, -math.inf
 
@@ -104,7 +106,12 @@ class Service:
         Args:
             is_new: whether some of it was set aside in this call: then it may be an outage that ends.
         """
-        return self.ending is None and self._left_s() >= 0 and (is_new or self.successes > 0)
+        if self.ending is not None:
+            return False
+        waited_s = self.patience_s - self._left_s()
+        if self.successes:  # it is no outage that is waited out: patience may be shorter than what it takes to judge
+            return waited_s <= max(self.patience_s, self._witnessed_s)
+        return is_new and waited_s <= self.patience_s
 
     def _may_set_aside(self, most: int, without_s: float) -> bool:
         """Whether one more chunk may give way: some at once, and then, while the host reads, ever more seldom."""

@@ -228,12 +228,16 @@ def stuck_words(stuck: Sequence[StuckChunk]) -> str:
     """Return what is set aside, and what becomes of it."""
     tried, behind = [one for one in stuck if not one.waits], sum(one.records for one in stuck if one.waits)
     records = sum(one.records for one in tried)
-    waiting = f"; {behind:,} records wait for that, since they name the same users or companies" if behind else ""
+    waiting = f"; waiting for that, since they name the same users or companies: {_records(behind)}" if behind else ""
     return (
-        f"{records:,} records meet only server errors, and nothing else was sent that would show whether it is theirs: "
-        f"{_named(tried)}{waiting}. Each run tries them once more, after all that is new; `bucket-loader abandon` "
-        "closes their run"
+        f"{_records(records)} met only server errors so far, and nobody can tell yet whose fault that is: "
+        f"{_named(tried)}{waiting}. Each run tries again, after all that is new; `bucket-loader abandon` closes the "
+        "run of such a record"
     )
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record" + "s" * (count != 1)
 
 
 def _named(chunks: Sequence[HeldChunk | StuckChunk]) -> str:

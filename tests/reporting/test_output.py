@@ -258,7 +258,7 @@ def test_a_quiet_run_that_succeeds_says_nothing_even_of_what_was_unknown(clicks,
     finished = clicks.run("--quiet", "--log-format", form)
 
     assert (stopped.exit_code, finished.exit_code, finished.stderr) == (75, 0, "")
-    assert "Each run tries them once more" in stopped.stderr
+    assert "Each run tries again" in stopped.stderr
 
 
 def test_a_quiet_run_that_fails_says_what_happened_where_and_what_next(companies):
