@@ -154,7 +154,9 @@ def _failed(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Serve
         return SetAside(made)  # as in the call before: nothing is known that was not known then
     suspicious = history.errors >= _suspicious_after(history, several=not alone)
     step = _suspected(chunk, history, outcome, served, policy) if suspicious else None
-    if served.out_of_patience and not isinstance(step, Rejected):  # it may have failed for a minute in the last wait
+    # Among the last, patience may be over only since one of them was waited for.
+    is_late = not alone and served.last and served.successes > 0
+    if served.out_of_patience and not is_late and not isinstance(step, Rejected):
         gives_way = alone or (served.may_set_aside and not history.postponed)
         return SetAside(made) if served.reads and gives_way else leave(history, outcome, served, policy)
     return step or _again(history, outcome, served, policy)

@@ -67,7 +67,7 @@ class Counts:
     possibly_duplicated: int = _count(
         "Records that may have been applied twice",
         chunks="(c.state IN ('delivered', 'rejected') AND c.ambiguous > 0) "
-        "OR (c.state IN ('dropped', 'superseded') AND c.ambiguous > 1)",
+        "OR (c.state = 'dropped' AND c.ambiguous > 1) OR (c.state = 'superseded' AND c.ambiguous > 0)",
         shown="never",
     )
 
