@@ -65,14 +65,12 @@ class Aside:
             return []
         with self._lock:
             before = [ids for stream, ids in self._ids.items() if stream <= chunk.stream]
-            if not any(before):
+            if not before:
                 return []
+            mine = self._ids.setdefault(chunk.stream, set())
             waits = []
             for position, named in enumerate(chunk.named):
-                if not all(named.isdisjoint(ids) for ids in before):
+                if not all(named.isdisjoint(ids) for ids in (mine, *before)):
                     waits.append(position)
-                    mine = self._ids.setdefault(chunk.stream, set())
                     mine.update(named)
-                    if all(mine is not ids for ids in before):
-                        before.append(mine)
             return waits

@@ -34,11 +34,6 @@ def reopened(plan: Plan, stream: PlannedStream, sequences: Sequence[int]) -> Chu
     return _chunk(plan, stream, sequences, tuple(found["record"].encode() for found in rows))
 
 
-def new_records(stream: PlannedStream) -> int:
-    """Return how many records of a stream are new: those after them were refused before."""
-    return stream.refused_from
-
-
 def _chunk(plan: Plan, stream: PlannedStream, sequences: Sequence[int], records: Sequence[bytes]) -> Chunk:
     kind, bare = KINDS[stream.kind], plan.manifest.bare
     return Chunk(stream.position, sequences, records, _reader(stream.kind) if kind.ordered else None,
@@ -66,7 +61,7 @@ def spread_over(plan: Plan, ledger: Ledger, stream: PlannedStream, places: froze
 
     Where order matters it must name nobody whom a record before it names that was not sent either.
     """
-    new, last = new_records(stream), SYSTEMIC_PLACES - 1
+    new, last = stream.refused_from, SYSTEMIC_PLACES - 1
     begun = ledger.begun(plan.manifest.run, stream.position)
     found: dict[int, range] = {}
     for sequences, _ in plan.chunks(stream):

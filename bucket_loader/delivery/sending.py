@@ -15,7 +15,7 @@ from typing import Final
 
 from bucket_loader.config import Destination
 from bucket_loader.delivery.aside import Aside
-from bucket_loader.delivery.chunks import new_records, reopened, set_aside, spread_over, unsent
+from bucket_loader.delivery.chunks import reopened, set_aside, spread_over, unsent
 from bucket_loader.delivery.flight import Shared
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.retry import Backoff, Budget
@@ -177,16 +177,12 @@ class _RunWide:
 def _standing(assignment: Assignment) -> Standing:
     """Return how the run stands: it goes on with the counts that it had."""
     standing = Standing(assignment.tally, assignment.stopped, assignment.clock)
-    counts = assignment.ledger.counts(assignment.plan.manifest.run)
+    ledger, run = assignment.ledger, assignment.plan.manifest.run
+    counts = ledger.counts(run)
     for stream in assignment.plan.manifest.streams:
-        refused = sum(sequence < new_records(stream) for sequence in _refused(assignment, stream))
+        refused = sum(sequence < stream.refused_from for sequence in ledger.rejected(run, stream.position))
         standing.resume(good=counts[stream.name].delivered, bad=refused)
     return standing
-
-
-def _refused(assignment: Assignment, stream: PlannedStream) -> list[int]:
-    rows = assignment.ledger.chunks(assignment.plan.manifest.run, stream.position, "rejected")
-    return [sequence for row in rows for sequence in row.sequences]
 
 
 def _aside(assignment: Assignment) -> Aside:
@@ -212,7 +208,9 @@ def _deliver_stream(assignment: Assignment, run_wide: _RunWide, passing: _Pass) 
     stream = passing.stream
     _count_before(assignment, stream)
     shared = _shared(assignment, run_wide, passing)
-    run_wide.standing.begin_stream(_spread(assignment, shared, stream), _refused(assignment, stream))
+    run_wide.standing.begin_stream(
+        _spread(assignment, shared, stream), assignment.ledger.rejected(assignment.plan.manifest.run, stream.position)
+    )
     workers = [
         Worker(shared, f"worker-{number}") for number in range(min(run_wide.pacer.workers, max(1, stream.records)))
     ]
@@ -232,7 +230,7 @@ def _spread(assignment: Assignment, shared: Shared, stream: PlannedStream) -> Sp
     def look(places: frozenset[int]) -> None:
         shared.queue.take_first(spread_over(plan, ledger, stream, places))
 
-    return Spread(stream.name, new_records(stream), look)
+    return Spread(stream.name, stream.refused_from, look)
 
 
 def _work(workers: Sequence[Worker]) -> None:

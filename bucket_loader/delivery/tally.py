@@ -50,6 +50,7 @@ class Spread:
         new: how many of its records are new: those from there on were refused before.
         look: called once, with the places that were not tried yet, when the first records were all refused.
         refused: the fifths of what is new in which a record was refused.
+        looks: whether `look` was called.
     """
 
     stream: str = ""

@@ -7,7 +7,6 @@ send again: each was there, is no record of the plan as well, and was refused by
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -16,18 +15,12 @@ import pyarrow.compute as pc
 
 from bucket_loader.model import StateError, StateUnavailableError, make_folder
 from bucket_loader.planning import Piece, Plan, PlannedStream, plan_file, refused
-from bucket_loader.state import Ledger, SnapshotFile, State, refusals, refusals_file
+from bucket_loader.state import SnapshotFile, State, refusals, refusals_file
 
 LATE: Final = "-late"  # in the name of a file that is written when a stream is settled once more
 _KEYS_AT_ONCE: Final = 1_000_000  # looked up together: each look-up makes a table of what is known
 _IDENTITY: Final = refusals.IDENTITY.names
 Chosen = np.ndarray[tuple[int], np.dtype[np.bool_]]
-
-
-def refused_sequences(ledger: Ledger, run: str, stream: PlannedStream) -> list[int]:
-    """Return the sequences that the API refused, each judged by itself, ascending."""
-    rows = ledger.chunks(run, stream.position, "rejected")
-    return sorted(chain.from_iterable(row.sequences for row in rows))
 
 
 @dataclass(frozen=True)
@@ -166,7 +159,7 @@ def _unproved(state: State, run: str, stream: PlannedStream, rows: pa.Table) -> 
     try:
         before = plan_file.read(state.plan_folder(run), verify=False)
         found = [
-            refused.identities(before, one, refused_sequences(state.ledger, run, one))
+            refused.identities(before, one, state.ledger.rejected(run, one.position))
             for one in before.manifest.streams
             if one.name == stream.name and not before.unsound(one)
         ]

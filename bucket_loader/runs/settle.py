@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array, int64_array, make_folder, ranges
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
-from bucket_loader.runs.refusals import LATE, Judged, keep_refusals, refused_sequences
+from bucket_loader.runs.refusals import LATE, Judged, keep_refusals
 from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
@@ -58,9 +58,8 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
         before, refused = ledger.refusals().get(stream.name), None
         if before is not None or stream.records:
             gone = np.flatnonzero(moved == _GONE).tolist()
-            judged = Judged(
-                moved == _DELIVERED, gone if late else refused_sequences(ledger, manifest.run, stream), late=late
-            )
+            sequences = gone if late else ledger.rejected(manifest.run, stream.position)
+            judged = Judged(moved == _DELIVERED, sequences, late=late)
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
         moves = stream.cursor is not None or bool(stream.files)
         whole = moves and not _unsent(ledger, manifest.run, stream) and not _returns(ledger, manifest.run, stream)

@@ -3,8 +3,9 @@
 What is set aside is tried again after all that is new, and a newer row of its key takes its place.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -63,19 +64,33 @@ def set_aside_before(state: State, run: str) -> frozenset[str]:
     return frozenset(ids)
 
 
+class _SetAside(NamedTuple):
+    """A chunk that an earlier run has set aside, and the keys of its records."""
+
+    run: str
+    chunk: Chunk
+    since: str
+    keys: list[bytes | None]
+
+
 def superseded_by(state: State, planned: Plan) -> list[tuple[str, Behind | Concluded | SplitInto]]:
     """Return what becomes of what earlier runs have set aside when a plan has newer rows of the same keys.
 
     Returns:
         The entries for the ledger, each with the run that it is of.
     """
-    newer = {(stream.name, stream.kind): stream for stream in planned.manifest.streams}
-    found: list[tuple[str, Behind | Concluded | SplitInto]] = []
+    aside: defaultdict[tuple[str, str], list[_SetAside]] = defaultdict(list)
     for older, stream, row in _set_aside(state, planned.manifest.run):
-        if (new := newer.get((stream.name, stream.kind))) is not None:
-            chunk = reopened(older, stream, row.sequences)
-            places = _also_in(planned, new, [one["key"] for one in older.rows(stream, row.sequences, ["key"])])
-            found += [(older.manifest.run, entry) for entry in _replaced(chunk, places, row.aside or "")]
+        keys = [one["key"] for one in older.rows(stream, row.sequences, ["key"])]
+        chunk = reopened(older, stream, row.sequences)
+        aside[stream.name, stream.kind].append(_SetAside(older.manifest.run, chunk, row.aside or "", keys))
+    found: list[tuple[str, Behind | Concluded | SplitInto]] = []
+    for stream in planned.manifest.streams:
+        if mine := aside.get((stream.name, stream.kind)):
+            newer = _also_in(planned, stream, [key for one in mine for key in one.keys])
+            for one in mine:
+                places = [place for place, key in enumerate(one.keys) if key in newer]
+                found += [(one.run, entry) for entry in _replaced(one.chunk, places, one.since)]
     return found
 
 
@@ -91,12 +106,13 @@ def _set_aside(state: State, before: str) -> Iterator[tuple[Plan, PlannedStream,
                     yield planned, stream, row
 
 
-def _also_in(planned: Plan, stream: PlannedStream, keys: list[bytes | None]) -> list[int]:
-    """Return the positions of those keys that a plan's stream has too."""
-    wanted, there = pa.array(keys, pa.binary(16)), set()
+def _also_in(planned: Plan, stream: PlannedStream, keys: list[bytes | None]) -> set[bytes]:
+    """Return those keys that a plan's stream has too; the plan is read once, however many they are."""
+    wanted = pa.array({key for key in keys if key is not None}, pa.binary(16))
+    there: set[bytes] = set()
     for batch in planned.keys(stream):
         there.update(batch["key"].filter(pc.is_in(batch["key"], wanted)).to_pylist())
-    return [position for position, key in enumerate(keys) if key is not None and key in there]
+    return there
 
 
 def _replaced(chunk: Chunk, places: list[int], since: str) -> Iterator[Behind | Concluded | SplitInto]:

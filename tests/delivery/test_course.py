@@ -294,6 +294,24 @@ def test_out_of_patience_a_single_record_is_set_aside_while_the_host_reads(one):
     assert isinstance(first, SetAside)  # others were not tried in its place yet
 
 
+def test_several_among_the_last_are_cut_although_patience_went_by_in_waiting_for_others():
+    """Others were served in this call, so it is no outage; where nobody was, it stays one."""
+    late = replace(FAIR, out_of_patience=True, last=True)
+    came_back = replace(NEW, errors=SUSPICIOUS_AFTER, began=10)
+
+    assert isinstance(next_step(SEVERAL, NEW, ERROR, late, Policy())[0], Again)
+    assert isinstance(next_step(SEVERAL, came_back, ERROR, late, Policy())[0], Split)
+    assert isinstance(next_step(SEVERAL, came_back, ERROR, replace(late, successes=0), Policy())[0], Left)
+
+
+def test_a_firewalls_page_for_several_is_asked_of_its_parts_also_out_of_patience():
+    """One of them may be the reason; where no more may be set aside, the run ends."""
+    over = replace(OUTAGE, out_of_patience=True, may_set_aside=True)
+
+    assert isinstance(next_step(SEVERAL, NEW, PAGE, over, Policy())[0], Split)
+    assert isinstance(next_step(SEVERAL, NEW, PAGE, replace(over, may_set_aside=False), Policy())[0], Left)
+
+
 def test_in_a_later_run_it_is_tried_once_until_others_are_served():
     """Nothing is known that was not known before; a single success of another is its witness."""
     earlier = ChunkHistory(errors=6, began=0, since_s=-1e6, postponed=True, earlier=True)

@@ -138,6 +138,7 @@ def test_a_newer_row_of_its_key_takes_its_place(place, emulator):
 
     assert (first.exit_code, second.exit_code, third.exit_code) == (75, 0, 0)
     assert second.summary["resumed"][0]["streams"]["companies"]["superseded"] == 2
+    assert second.summary["resumed"][0]["streams"]["companies"]["possibly_duplicated"] == 2  # sent, and in one chunk
     assert second.summary["streams"]["companies"]["delivered"] == 2
     assert third.summary["requests"] == 0
     assert plan_of(emulator, "c1") == "a"

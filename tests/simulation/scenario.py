@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -588,9 +589,14 @@ class MoodyDisk(Disk):
 
 def play(seed: int) -> str | None:
     """Play a seed; gives what was broken, or None."""
+    return played(lambda: Simulation(seed).play())
+
+
+def played(play: Callable[[], None]) -> str | None:
+    """Play something; gives what was broken, or None."""
     logging.disable(logging.CRITICAL)
     try:
-        Simulation(seed).play()
+        play()
     except ViolationError as error:
         return "\n".join([str(error), *getattr(error, "__notes__", [])])
     except Exception as error:  # noqa: BLE001  # whatever the code under test did not see coming

@@ -76,3 +76,12 @@ def test_a_run_moves_it_as_plain_python_would(tmp_path_factory, case, delivered,
     assert told == wanted
     assert list(told) == sorted(told)
     assert len(found) == len(told)
+
+
+def test_the_end_of_an_older_plan_sets_no_day_back(tmp_path):
+    """A run of yesterday's plan that ends today does not let a row be tried twice today, nor be forgotten earlier."""
+    one = (b"k" * 16, b"c" * 16)
+    met = refusals.Met("older", "2025-12-31", table_of([one]), table_of([]), pa.array([], pa.binary(16)))
+    (found,) = refusals.updated(remembered([one]), met, tmp_path).to_pylist()
+
+    assert (found["tried"], found["met"]) == ("2026-01-01", "2026-01-01")

@@ -12,7 +12,7 @@ from typing import Final
 
 from bucket_loader.model import PLANNED, SENT, SYSTEM, Chunk, Clock, Counts
 from bucket_loader.state.ledger.database import Database, Statement
-from bucket_loader.state.ledger.memory import CLAIMING, Memory
+from bucket_loader.state.ledger.memory import ASIDE, CLAIMING, Memory
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
     Behind,
@@ -90,9 +90,13 @@ class Ledger(Memory):
         """Return the chunks that were begun and still have to be sent; or those that come after all others."""
         return [row for row in self.chunks(run, stream, "queued") if (row.aside is not None) == aside]
 
+    def rejected(self, run: str, stream: int) -> list[int]:
+        """Return the sequences that the API refused, each judged by itself, ascending."""
+        return sorted(sequence for row in self.chunks(run, stream, "rejected") for sequence in row.sequences)
+
     def has_aside(self, run: str) -> bool:
         """Whether anything of a run comes after all others."""
-        return bool(self._query(f"SELECT 1 FROM chunk WHERE run = ? AND {_ASIDE} LIMIT 1", run))
+        return bool(self._query(f"SELECT 1 FROM chunk WHERE run = ? AND {ASIDE} LIMIT 1", run))
 
     def chunks(self, run: str, stream: int, *states: ChunkState) -> list[ChunkRow]:
         """Return a stream's chunks in some states, in order."""
@@ -170,7 +174,7 @@ class Ledger(Memory):
 
         It is not when what was set aside has ended since: until then its stream is settled with a claim for it.
         """
-        aside = f"SELECT 1 FROM chunk c WHERE c.run = s.run AND c.stream = s.position AND {_ASIDE}"
+        aside = f"SELECT 1 FROM chunk c WHERE c.run = s.run AND c.stream = s.position AND {ASIDE}"
         rows = self._query(
             "SELECT position FROM stream s WHERE run = ? AND (settled = 0 OR (settled = ? AND NOT EXISTS "
             f"({aside})))", run, CLAIMING,
@@ -229,7 +233,6 @@ _ADD_PART: Final = """
     SELECT ?, ?, ?, ?, ?, 1, 'queued', ambiguous, aside, ?
     FROM chunk WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-_ASIDE: Final = "state = 'queued' AND aside IS NOT NULL"
 _WAIT: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest, aside)
     VALUES (?, ?, ?, ?, ?, 0, 'queued', ?, ?)

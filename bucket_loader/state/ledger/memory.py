@@ -16,11 +16,11 @@ _REFUSED = """
     SET file = excluded.file, rows = excluded.rows, run = excluded.run, digest = excluded.digest
 """
 CLAIMING = 2  # how a stream is settled of which something is set aside; else 1
-_SETTLE = """
+ASIDE = "state = 'queued' AND aside IS NOT NULL"  # of a chunk: it comes after all others
+_SETTLE = f"""
     UPDATE stream SET sent = ?, settled = CASE WHEN EXISTS (
-        SELECT 1 FROM chunk c
-        WHERE c.run = stream.run AND c.stream = stream.position AND c.state = 'queued' AND c.aside IS NOT NULL
-    ) THEN 2 ELSE 1 END WHERE run = ? AND position = ?
+        SELECT 1 FROM chunk c WHERE c.run = stream.run AND c.stream = stream.position AND {ASIDE}
+    ) THEN {CLAIMING} ELSE 1 END WHERE run = ? AND position = ?
 """
 _MARK = (
     "INSERT INTO cursor VALUES (?, ?, ?) ON CONFLICT (stream) DO UPDATE SET mark = excluded.mark, run = excluded.run"
