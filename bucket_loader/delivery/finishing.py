@@ -39,7 +39,7 @@ class Finishing:
 
     def __init__(self, shared: Shared, *, is_sample: bool = False) -> None:
         self._shared = shared
-        self._is_sample = is_sample  # then it waits for no other
+        self._is_sample = is_sample  # until its first record is refused it comes before all others
         self._believes = True  # until a hint has proved false, for all parts
 
     def finish(self, work: Work) -> bool:
@@ -103,6 +103,7 @@ class Finishing:
                 letter = DeadLetter(work.chunk, reason, _outcome(work))
                 shared.journal.commit([letter, concluded(work, "rejected", step)])
                 shared.standing.refused(work.chunk)
+                self.judged()
             case SetAside():
                 self._set_aside(step, work)
             case Held(error=error):
@@ -154,23 +155,31 @@ class Finishing:
         arrived = self.finish(Work(ready, history if self._believes else replace(history, trust=NO_TRUST)))
         return arrived and ready is chunk
 
+    def judged(self) -> None:
+        """Say that a sample has shown what it can: the rest of it is in no hurry."""
+        if self._is_sample:
+            self._is_sample = False
+            self._shared.queue.sample_judged()
+
     def _finish_samples(self) -> None:
         """Bring chunks to their end that show whether all is refused, or wait for them, before more of this one is."""
         shared, stopped = self._shared, self._shared.standing.stopped
-        while not stopped.is_set():
+        while not (stopped.is_set() or self._is_sample):
             if (chunk := shared.queue.sample()) is not None:
                 self._finish_sample(chunk)
-            elif shared.queue.sampled and not self._is_sample:
+            elif shared.queue.sampled:
                 stopped.wait(LOOK_S)
             else:
                 return
 
     def _finish_sample(self, chunk: Chunk) -> None:
+        sample = Finishing(self._shared, is_sample=True)
         ready, entries = self._shared.aside.ready(chunk)
         self._shared.journal.commit(entries)
         if ready is not None:
-            Finishing(self._shared, is_sample=True).finish(Work(ready))
-        self._shared.queue.sample_done(chunk)
+            sample.finish(Work(ready))
+        sample.judged()
+        self._shared.queue.done(chunk)
 
 
 def step_after(shared: Shared, work: Work) -> Step:

@@ -32,7 +32,7 @@ class Queue:
     read.
 
     Attributes:
-        sampled: how many chunks are out that show whether all is refused.
+        sampled: how many chunks are out that are to show whether all is refused, and have not yet.
 
     When one thread can keep the server busy, one does: handing over between threads costs more than sending. It is the
     `lead`; others only come in while connections are missing, open them, and leave it to the lead to use them.
@@ -154,10 +154,10 @@ class Queue:
             self.sampled += 1
             return chunk
 
-    def sample_done(self, chunk: Chunk) -> None:
-        """Say that such a chunk has come to its end."""
-        self.sampled -= 1
-        self.done(chunk)
+    def sample_judged(self) -> None:
+        """Say that such a chunk has shown what the API says to it."""
+        with self._condition:
+            self.sampled -= 1
 
     def exchange(self, chunk: Chunk, part: Chunk | None) -> None:
         """Say that of a chunk that was taken only a part is sent now, or nothing."""

@@ -167,14 +167,15 @@ def test_a_key_that_is_revoked_in_the_middle_loses_nothing(bench, emulator):
 # --- records that are bad ------------------------------------------------------------------------------------------
 
 
-def test_everything_invalid_is_a_mapping_mistake(bench):
+@pytest.mark.parametrize("concurrency", ["auto", 1, 4])
+def test_everything_invalid_is_a_mapping_mistake(bench, concurrency):
     """When the API refuses every record the run ends with 4 after few requests, and the next plan decides again."""
     with stub(judge=lambda _: refusal()) as bucket:
         there = Bench(bench.folder, bucket.url)
-        summary = there.run(users(10_000))
+        summary = there.run(users(10_000), concurrency=concurrency)
         refused = len(bucket.bodies)
         bucket.judge = lambda _: None
-        again = there.run(users(10_000))
+        again = there.run(users(10_000), concurrency=concurrency)
 
     assert summary.exit_code == 4
     assert refused <= 200
