@@ -13,14 +13,8 @@ from bucket_loader.model import ERROR_CODES
 
 JSON_TYPE: Final = b"application/json"
 
-# Browsers preflight every POST of the SDKs. Source: BROW, NODE (the headers they send).
-CORS: Final[tuple[tuple[bytes, bytes], ...]] = ((b"access-control-allow-origin", b"*"),)
-PREFLIGHT: Final[tuple[tuple[bytes, bytes], ...]] = (
-    *CORS,
-    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, bucket-sdk-version, reflag-sdk-version"),
-    (b"access-control-max-age", b"86400"),  # seconds
-)
+# An answer to a page of one origin is none to a page of another: whoever keeps answers has to know.
+VARIES: Final = (b"vary", b"origin")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -48,10 +42,9 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 _MISTAKES_NOTED: Final = 5
-_JSON_HEADERS: Final = ((b"content-type", JSON_TYPE), *CORS)
+_JSON_HEADERS: Final = ((b"content-type", JSON_TYPE), VARIES)
 
 OK: Final = Answer(200, b'{"success":true}', _JSON_HEADERS)
-NO_CONTENT: Final = Answer(204, b"", PREFLIGHT)
 
 
 def success(**members: str | None) -> Answer:

@@ -173,25 +173,6 @@ def test_the_prefix_needs_no_key(api):
     assert send(api, "GET", "/_emulator/state").status_code == 200
 
 
-@pytest.mark.parametrize("path", [*WRITES, "/features", *READS, f"/{PUBLISHABLE}/user", "/nowhere"])
-def test_preflights_are_answered_without_a_key(api, path):
-    """A browser may ask first, and is allowed the SDKs' headers."""
-    answer = send(api, "OPTIONS", path, headers={"Origin": "http://a.test", "Access-Control-Request-Method": "POST"})
-
-    assert answer.status_code == 204
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
-    allowed = {name.strip() for name in answer.headers["Access-Control-Allow-Headers"].split(",")}
-    assert {"authorization", "content-type", "bucket-sdk-version", "reflag-sdk-version"} <= allowed
-    assert api.state()["requests"] == 0
-
-
-@pytest.mark.parametrize("path", [*WRITES, "/features", *READS, f"/{PUBLISHABLE}/user"])
-def test_answers_carry_cors_headers(api, path):
-    """Also a refusal can be read by a browser."""
-    assert send(api, "POST", path).headers["Access-Control-Allow-Origin"] == "*"
-
-
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/nowhere"), ("POST", "/nowhere"), ("POST", "/bulk/"), ("GET", "//")]
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from bucket_loader.emulator.answers import CORS, Answer, refusal
+from bucket_loader.emulator.answers import VARIES, Answer, refusal
 from bucket_loader.emulator.faults.meeting import Meeting
 from bucket_loader.emulator.store import wire
 from bucket_loader.model import ERROR_CODES
@@ -144,7 +144,7 @@ class HtmlFault(Fault, tag="html"):
         """Answer."""
         page = b"<!doctype html><html><head><title>Welcome</title></head><body><h1>Sign in</h1></body></html>"
         await meeting.call.reply(
-            Answer(self.status, page, ((b"content-type", b"text/html; charset=utf-8"),), "Fault: html")
+            Answer(self.status, page, ((b"content-type", b"text/html; charset=utf-8"), VARIES), "Fault: html")
         )
         return True
 
@@ -157,7 +157,7 @@ class RedirectFault(Fault, tag="redirect"):
 
     async def meet(self, meeting: Meeting) -> bool:
         """Answer."""
-        await meeting.call.reply(Answer(self.status, b"", ((b"location", self.to.encode()), *CORS), "Fault: redirect"))
+        await meeting.call.reply(Answer(self.status, b"", ((b"location", self.to.encode()), VARIES), "Fault: redirect"))
         return True
 
 

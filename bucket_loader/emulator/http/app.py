@@ -7,12 +7,13 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bucket_loader.emulator.answers import NO_CONTENT, refusal
+from bucket_loader.emulator.answers import refusal
 from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.door import Door, kept_here
 from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
+from bucket_loader.emulator.http.origins import PREFLIGHT, readable
 from bucket_loader.emulator.store.effects import BULK
 from bucket_loader.model import KINDS
 
@@ -63,9 +64,9 @@ def build(emulator: Emulator, allow_hosts: Iterable[str] = ()) -> ASGIApp:
             elif looks_inside:
                 await inside(scope, receive, kept_here(send))
             elif method == "OPTIONS":
-                await NO_CONTENT.send(send)
+                await PREFLIGHT.send(readable(scope, send))
             else:
-                await Call(emulator, _target(path, method), scope, receive, send).serve()
+                await Call(emulator, _target(path, method), scope, receive, readable(scope, send)).serve()
 
     return app
 

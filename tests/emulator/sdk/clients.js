@@ -30,9 +30,11 @@ async function browserFetch(target, options = {}) {
     const missing = asked.filter((header) => !names.includes(header));
     if (missing.length) throw new TypeError(`the preflight allows no ${missing}`);
   }
-  const { credentials: _, keepalive: __, ...rest } = options;
+  const { credentials, keepalive: _, ...rest } = options;
   const response = await nodeFetch(target, { ...rest, headers: { ...rest.headers, Origin: origin } });
-  if (response.headers.get("access-control-allow-origin") !== "*") throw new TypeError("CORS");
+  const [shared, withCredentials] = ["origin", "credentials"].map((name) => response.headers.get(`access-control-allow-${name}`));
+  const lacksCredentials = credentials === "include" && withCredentials !== "true";
+  if (shared !== origin || lacksCredentials) throw new TypeError("CORS");
   return response;
 }
 
