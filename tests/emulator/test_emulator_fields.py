@@ -1,4 +1,5 @@
 import json
+from urllib.parse import quote
 
 import pytest
 from emulator_api import PUBLISHABLE
@@ -269,7 +270,6 @@ MALFORMED = {
     "UTF-16": '[{"type":"user","userId":"u"}]'.encode("utf-16"),
     "bad UTF-8": b'[{"type":"user","userId":"\xff"}]',
     "bad UTF-8 in a field that nobody reads": b'[{"type":"user","userId":"u","x":"\xff"}]',
-    "half a surrogate pair": b'[{"type":"user","userId":"\\ud800"}]',
     "control character": b'[{"type":"user","userId":"a\nb"}]',
     "deep": b'[{"type":"user","userId":"u","attributes":{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}}]",
     "deep in a field that nobody reads": b'[{"type":"user","userId":"u","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}]",
@@ -291,6 +291,33 @@ def test_malformed_bodies_are_refused(api, path, body):
     assert answer.json()["error"]["code"] == "BODY_VALIDATION_FAILED"
     assert answer.json()["error"]["validationErrors"]
     assert api.journal() == []
+
+
+CUT = r"cut \ud83d and \udc00, not \ud83d\ude00 or \\ud83d"  # as JSON has it: two halves, a whole, no escape at all
+SHOWN = "cut � and �, not 😀 or \\ud83d"
+
+
+@pytest.mark.parametrize("path", ["/bulk", "/user"])
+def test_a_text_that_was_cut_in_the_middle_of_a_pair_is_accepted(api, path):
+    """`JSON.stringify` writes half a pair as it is: the sign for what cannot be shown stands in its place."""
+    item = f'{{"type": "user", "userId": "{CUT}", "attributes": {{"name": "{CUT}", "tags": ["{CUT}"]}}}}'
+    answer = api.post_bytes(path, (f"[{item}]" if path == "/bulk" else item).encode())
+
+    assert answer.json() == {"success": True}
+    assert api.journal()[0]["item"]["attributes"] == {"name": SHOWN, "tags": [SHOWN]}
+    assert api.user(quote(SHOWN, safe=""))["attributes"]["name"] == SHOWN
+    arrived = api.get(f"/_emulator/timeline?kind=user&id={quote(SHOWN, safe='')}").json()["items"]
+    assert [json.loads(one["text"])["userId"] for one in arrived] == [SHOWN]
+
+
+def test_what_else_is_wrong_with_such_a_body_is_named(api):
+    """A text that was cut hides no mistake, and is shown beside it in the log of requests."""
+    answer = api.post_bytes("/bulk", rb'[{"type":"user","userId":"u"},{"type":"user","note":"\ud83d"}]')
+
+    mistake = "[1].userId: Object missing required field `userId`"
+    assert answer.json()["error"]["validationErrors"] == [{"message": mistake}]
+    noted = api.get("/_emulator/requests?refused=true").json()["requests"][0]["wrong"]
+    assert noted == [{"message": mistake, "item": r'{"type":"user","note":"\ufffd"}'}]
 
 
 JSON = st.recursive(

@@ -16,7 +16,7 @@ from bucket_loader.emulator.evaluation import contexts, evaluated
 from bucket_loader.emulator.http import auth
 from bucket_loader.emulator.http.calls import Call
 from bucket_loader.emulator.store import wire
-from bucket_loader.emulator.store.wire import Item, Mistakes
+from bucket_loader.emulator.store.wire import Item, Mistakes, Reader
 from bucket_loader.model import FeatureKey
 
 NOT_JSON_TYPE: Final = refusal(400, "BODY_VALIDATION_FAILED", "The Content-Type header must be application/json")
@@ -56,13 +56,7 @@ class Write:
         call.records = half
 
     def _read(self, emulator: Emulator, call: Call) -> list[Item] | Answer:
-        refused = _refuse_write(emulator, call)
-        if refused is not None:
-            return refused
-        items = wire.TYPES[self.type_name](call.body)
-        if isinstance(items, Mistakes):
-            return _wrong_body(items)
-        return items
+        return _refuse_write(emulator, call) or _items(call, wire.TYPES[self.type_name])
 
 
 class ListFeatures:
@@ -133,11 +127,8 @@ class Forget:
 
     def perform(self, emulator: Emulator, call: Call) -> Answer:
         """Take any JSON object. An answer without `channel` says that there are no surveys."""
-        refused = _refuse_write(emulator, call)
-        if refused is not None:
-            return refused
-        items = wire.read_prompt_event(call.body)
-        return _wrong_body(items) if isinstance(items, Mistakes) else OK
+        items = _refuse_write(emulator, call) or _items(call, wire.read_prompt_event)
+        return items if isinstance(items, Answer) else OK
 
     def perform_part(self, emulator: Emulator, call: Call) -> None:
         """Do nothing: nothing would come of the whole either."""
@@ -159,8 +150,15 @@ class Refuse:
         """Do nothing."""
 
 
-def _wrong_body(mistakes: Mistakes) -> Answer:
-    return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=mistakes.messages)
+def _items(call: Call, read: Reader) -> list[Item] | Answer:
+    """Read the body of a call; halves of pairs in its texts are no mistake of its caller's, and are made good."""
+    items = read(call.body)
+    if isinstance(items, Mistakes) and (whole := wire.with_whole_texts(call.body)) != call.body:
+        call.body = whole
+        items = read(whole)
+    if isinstance(items, Mistakes):
+        return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=items.messages)
+    return items
 
 
 def _wrong_query(error: Exception) -> str:
