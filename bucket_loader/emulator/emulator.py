@@ -81,17 +81,14 @@ class Emulator:
 
     def _set_up(self) -> None:
         self.store = Store()
-        self.definitions = features.NONE_YET
-        self.features_body = features.encode(self.definitions)
+        self.definitions, self.features_body = features.read({"features": []}, version=0)
         if self._features_at_start is not None:
             self._define(self._features_at_start)
         self._arm_at_start()
 
     def _define(self, document: bytes | dict[str, Any]) -> None:
         version = (self.definitions.flag_state_version or 0) + 1
-        definitions = features.read(document, version=version)
-        self.features_body = features.encode(definitions)
-        self.definitions = definitions
+        self.definitions, self.features_body = features.read(document, version=version)
 
     def _apply(self, items: list[Item], body: bytes, now_ms: float) -> str | None:
         """Do what was sent; return the id of the feedback, if it was one."""

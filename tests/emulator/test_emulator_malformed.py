@@ -142,8 +142,6 @@ def target(running_target):
         (b'{"userId":"a"}}', "trailing"),
         (b'{"userId":"\xff"}', "UTF-8"),
         (b'{"userId":"a","x":"\xc3\x28"}', "UTF-8"),
-        (b'{"userId":"\\ud800"}', "body"),
-        (b'{"userId":"a","attributes":{"\\udfff":1}}', "body"),
         (b'{"userId":"a\x00"}', "body"),
         (b'\xef\xbb\xbf{"userId":"a"}', "body"),
         (b'{"userId":' + b"9" * 5000 + b"}", "userId"),

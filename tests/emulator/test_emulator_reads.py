@@ -1,6 +1,7 @@
 """What the reading endpoints answer: features held against a context, in the current API and in the legacy one."""
 
 import json
+from typing import Any
 
 import pytest
 import requests
@@ -267,6 +268,22 @@ def test_a_payload_of_any_depth_is_taken_or_refused(with_features):
         assert taken.status_code in {200, 400}
         assert (payload in with_features.get("/features").text) is (taken.status_code == 200)
         assert (payload in with_features.get("/features/evaluated").text) is (taken.status_code == 200)
+
+
+def test_members_that_nobody_here_knows_are_kept(api):
+    """At every level, as they were sent; so what the real API gives can be put here, and read again."""
+    more: dict[str, Any] = {"stage": {"name": "Beta", "assigned": [1, None]}}
+    rule = {"filter": {**context("a", "IS", "1"), **more}, **more}
+    variant = {"key": "v", "filter": {**YES, **more}, "payload": more, **more}
+    known = {"key": "f", "description": "D", "link": None, "createdAt": "2026-01-01T00:00:00Z"}
+    targeting, config = {"version": 1, "rules": [rule], **more}, {"version": 2, "variants": [variant], **more}
+    sent = {"features": [{**known, "targeting": targeting, "config": config, **more}], **more}
+
+    for _ in range(2):  # the second time as it was read
+        assert api.put("/_emulator/features", sent).status_code == 200
+        given = api.get("/features").json()
+        assert {name: given[name] for name in ("features", "stage")} == sent
+        sent = {name: given[name] for name in ("features", "stage")}
 
 
 def test_deep_rules_are_evaluated(api):

@@ -4,7 +4,7 @@ Source: S1 and the types of NODE (a feature, its targeting and its config), S3 (
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -103,10 +103,21 @@ FILTERS: Final[dict[str, type[Struct]]] = {
     "rolloutPercentage": RolloutFilter,
     "constant": ConstantFilter,
 }
-NONE_YET: Final = Definitions(features=[], flag_state_version=0)
 
 
-def read(document: bytes | dict[str, Any], *, version: int) -> Definitions:
+class Defined(NamedTuple):
+    """Definitions, as they are evaluated and as GET /features answers with them.
+
+    Attributes:
+        definitions: what evaluation needs of them.
+        body: all that was sent, also members that nobody here knows, and what was filled in.
+    """
+
+    definitions: Definitions
+    body: bytes
+
+
+def read(document: bytes | dict[str, Any], *, version: int) -> Defined:
     """Check definitions, and fill in what may be left out: createdAt, the version, the key of each rollout.
 
     Args:
@@ -114,23 +125,21 @@ def read(document: bytes | dict[str, Any], *, version: int) -> Definitions:
         version: the flagStateVersion to use when the document has none.
 
     Raises:
-        UsageError: the document is malformed.
+        UsageError: the document is malformed, or nested too deeply to be written again.
     """
     try:
-        if isinstance(document, bytes):
-            definitions = msgspec.json.decode(document, type=Definitions)
-        else:
-            definitions = msgspec.convert(document, Definitions)
+        sent = msgspec.json.decode(document) if isinstance(document, bytes) else document
+        definitions = msgspec.convert(sent, Definitions)
         for index, feature in enumerate(definitions.features):
             _complete(feature, f"$.features[{index}]")
+        keys = [feature.key for feature in definitions.features]
+        if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+            raise _malformed(f"Features defined twice: {', '.join(repeated)}")
+        if definitions.flag_state_version is None:
+            definitions.flag_state_version = version
+        return Defined(definitions, msgspec.json.encode({**_shown(definitions, sent), "success": True}))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(str(error)) from error
-    keys = [feature.key for feature in definitions.features]
-    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
-        raise _malformed(f"Features defined twice: {', '.join(repeated)}")
-    if definitions.flag_state_version is None:
-        definitions.flag_state_version = version
-    return definitions
 
 
 def _complete(feature: Feature, place: str) -> None:
@@ -167,26 +176,14 @@ def _malformed(message: str) -> UsageError:
     return UsageError(f"malformed features: {message}", hint="write them as GET /features gives them")
 
 
-def encode(definitions: Definitions) -> bytes:
-    """Return the body of GET /features.
-
-    Raises:
-        UsageError: a payload is nested too deeply to be written.
-    """
-    try:
-        return msgspec.json.encode(
-            {
-                "success": True,
-                "features": [_shown(feature) for feature in definitions.features],
-                "flagStateVersion": definitions.flag_state_version,
-            }
-        )
-    except RecursionError as error:
-        raise _malformed("nested too deeply") from error
-
-
-def _shown(feature: Feature) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(feature)
-    if feature.config is None:
-        del shown["config"]  # optional, never null
-    return shown
+def _shown(known: Any, sent: Any) -> Any:  # noqa: ANN401  # structs, lists of them, and any JSON in them
+    """Return a value with all members that it was sent with, and those that were filled in."""
+    if isinstance(known, list):
+        return [_shown(*pair) for pair in zip(known, sent, strict=True)]
+    if not isinstance(known, Struct):
+        return known
+    names = zip(known.__struct_encode_fields__, known.__struct_fields__, strict=True)
+    members = {**sent, **{name: _shown(getattr(known, field), sent.get(name)) for name, field in names}}
+    if members.get("config", known) is None:
+        del members["config"]  # optional, never null
+    return members
