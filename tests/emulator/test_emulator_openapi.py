@@ -8,12 +8,13 @@ import pytest
 from emulator_api import PUBLISHABLE, SECRET, Api
 
 from bucket_loader.emulator.http.app import API, LEGACY
-from bucket_loader.emulator.http.control import CONTROL
+from bucket_loader.emulator.http.control import ALL, CONTROL
 from bucket_loader.emulator.http.server import running
 
 EXAMPLES = int(os.environ.get("BUCKET_LOADER_SCHEMATHESIS_EXAMPLES", "1"))
 THOROUGH = EXAMPLES > 1
-REPEATED = r"^/\{key\}/(company|event|feedback|features)"  # the legacy ways to what has another way as well
+# The ways to what has another way as well: the legacy ones, and those to one environment.
+REPEATED = r"^/\{key\}/(company|event|feedback|features)|\{environment\}/"
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 USER = {"type": "user", "userId": "u"}
 
@@ -27,9 +28,12 @@ def test_the_description_and_the_routes_are_the_same(api: Api):
     """Every route that is served is described, and nothing that is not."""
     served = {(path, method) for path, methods in API.items() for method in methods}
     served |= {(f"/{{key}}{path}", method) for path, methods in LEGACY.items() for method in methods}
-    served |= {
-        (f"/_emulator{path.replace(':path', '')}", method) for path, methods in CONTROL.items() for method in methods
-    }
+    for prefix, table in (("", ALL | CONTROL), ("/environments/{environment}", CONTROL)):
+        served |= {
+            (f"/_emulator{prefix}{path.replace(':path', '')}", method)
+            for path, methods in table.items()
+            for method in methods
+        }
 
     document = api.get("/_emulator/openapi.json").json()
 
@@ -59,9 +63,9 @@ def test_every_reference_leads_somewhere(api: Api):
     assert named <= set(schemas)
 
 
-RUNS = [("api", ["--exclude-path", "/_emulator/reset", "--exclude-name", "PUT /_emulator/faults"])]
+RUNS = [("api", ["--exclude-path-regex", "/reset$", "--exclude-name-regex", "PUT .*/faults"])]
 if THOROUGH:
-    RUNS.append(("faults", ["--include-path-regex", "_emulator/(faults|reset)"]))
+    RUNS.append(("faults", ["--include-path-regex", "_emulator/(environments/.environment./)?(faults|reset)"]))
 else:
     RUNS[0][1].extend(["--exclude-path-regex", REPEATED])
 

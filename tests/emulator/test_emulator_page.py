@@ -157,6 +157,34 @@ def test_features_and_who_has_them(api: Api, page):
     assert rows(page, ".found strong") == ["c-pro", "u-pro"]
 
 
+def test_each_environment_has_a_page(api: Api, page):
+    """Where there are several, the head has a choice of them, and each shows what is its own."""
+    api.post("/user", {"userId": "u", "attributes": {"name": "Ada"}})
+    page.open(api.url)
+    page.wait_for("document.querySelector('#status.live')")
+    assert page.run("document.querySelector('#environment').hidden")
+
+    other = api.post("/_emulator/environments", {"name": "other"}).json()
+    for _ in range(2):
+        api.session.post(f"{api.url}/{other['publishableKey']}/company", json={"companyId": "c"}, timeout=10)
+    page.open(f"{api.url}/?environment=other")
+    page.wait_for("document.querySelector('#count-companies')?.textContent === '1'")
+
+    assert page.run("[...document.querySelectorAll('#environment option')].map((one) => one.value)") == [
+        "main",
+        "other",
+    ]
+    assert page.run("document.querySelector('#environment').value") == "other"
+    assert page.text("#count-users") == "0"
+    assert page.run("document.title") == "other · Bucket emulator"
+    page.run("document.querySelector('#environment').focus()")
+    page.type("m")
+    page.press("m", "m")
+    page.wait_for("document.querySelector('#count-users')?.textContent === '1'")
+    assert page.run("location.search") == ""
+    api.session.delete(f"{api.url}/_emulator/environments/other", timeout=10)
+
+
 def test_active_faults_are_told(api: Api, page):
     """Faults stand at the top while they are active, with how often they struck; those that are over do not."""
     api.fault({"kind": "status", "status": 500, "rate": 0.05}, {"kind": "html", "times": 1})

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bucket_loader.emulator.answers import refusal
-from bucket_loader.emulator.emulator import Emulator
+from bucket_loader.emulator.environments import Environments
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.door import Door, kept_here
@@ -51,9 +51,9 @@ PAGE_ONLY: Final = Refuse(
 _KEY_CHARACTERS_MIN: Final = 23  # all SDKs of NODE refuse a shorter one
 
 
-def build(emulator: Emulator, allow_hosts: Iterable[str] = ()) -> ASGIApp:
+def build(environments: Environments, allow_hosts: Iterable[str] = ()) -> ASGIApp:
     """Make the app: the API, and the prefix that the real one lacks."""
-    inside, door = control(emulator), Door(allow_hosts)
+    inside, door = control(environments), Door(allow_hosts)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -66,7 +66,7 @@ def build(emulator: Emulator, allow_hosts: Iterable[str] = ()) -> ASGIApp:
             elif method == "OPTIONS":
                 await PREFLIGHT.send(readable(scope, send))
             else:
-                await Call(emulator, _target(path, method), scope, receive, readable(scope, send)).serve()
+                await Call(environments, _target(path, method), scope, receive, readable(scope, send)).serve()
 
     return app
 

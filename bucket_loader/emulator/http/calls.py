@@ -10,7 +10,8 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 from starlette.types import Receive, Scope, Send
 
 from bucket_loader.emulator.answers import Answer, refusal
-from bucket_loader.emulator.emulator import Emulator
+from bucket_loader.emulator.environments import Environments
+from bucket_loader.emulator.http.auth import identify
 from bucket_loader.emulator.http.protocol import TRANSPORT
 from bucket_loader.emulator.store.requests_log import ERROR_CHARACTERS_MAX, Noted, wrong
 
@@ -30,10 +31,10 @@ class Endpoint(Protocol):
 
     is_write: ClassVar[bool]
 
-    def perform(self, emulator: Emulator, call: "Call") -> Answer:
+    def perform(self, call: "Call") -> Answer:
         """Do what the call asks, all of it or nothing."""
 
-    def perform_part(self, emulator: Emulator, call: "Call") -> None:
+    def perform_part(self, call: "Call") -> None:
         """Do half of what the call asks (for the fault `partial_400`)."""
 
 
@@ -57,12 +58,10 @@ class Call:
     Every way but `apply` ends the call, and is noted in the log of requests.
     """
 
-    __slots__ = ("_endpoint", "_receive", "_send", "_transport", "authorization", "body", "content_type", "emulator",
-                 "fault", "method", "number", "path", "path_key", "query", "records")  # fmt: skip
+    __slots__ = ("_endpoint", "_receive", "_send", "_transport", "authorization", "body", "content_type", "environment",
+                 "fault", "method", "number", "path", "path_key", "query", "rank", "records")  # fmt: skip
 
-    def __init__(self, emulator: Emulator, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
-        self.emulator = emulator
-        self.number = emulator.log.number()
+    def __init__(self, environments: Environments, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path = target.path
         self.path_key = target.key
@@ -73,6 +72,8 @@ class Call:
                 self.authorization = value
             elif name == b"content-type":
                 self.content_type = value
+        self.environment, self.rank = identify(environments, self)
+        self.number = self.environment.log.number()
         self.body = b""
         self.fault: str | None = None
         self.records: int | None = None  # accepted
@@ -90,17 +91,17 @@ class Call:
             if len(body) > BODY_BYTES_MAX:
                 return await self.reply(TOO_LARGE)
             self.body = body
-            if await self.emulator.faults.meet(self):
+            if await self.environment.faults.meet(self):
                 return None
         return await self.reply(self.apply())
 
     def apply(self) -> Answer:
         """Do what the API does, and return its answer without sending it."""
-        return self._endpoint.perform(self.emulator, self)
+        return self._endpoint.perform(self)
 
     def apply_part(self) -> None:
         """Do half of it."""
-        self._endpoint.perform_part(self.emulator, self)
+        self._endpoint.perform_part(self)
 
     async def reply(self, answer: Answer) -> None:
         """Send an answer."""
@@ -182,6 +183,6 @@ class Call:
         error = answer.error[:ERROR_CHARACTERS_MAX] if answer is not None and answer.error is not None else None
         mistakes = wrong(answer.mistakes, self.body) if answer is not None and answer.mistakes else []
         at_ms = time.time() * 1000
-        self.emulator.log.note(
+        self.environment.log.note(
             Noted(self.number, at_ms, self.method, self.path, status, error, self.fault, self.records, mistakes)
         )

@@ -3,69 +3,73 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
-from bucket_loader.emulator.answers import Answer, refusal
-from bucket_loader.emulator.emulator import Emulator
-from bucket_loader.emulator.http import openapi
-from bucket_loader.emulator.http.calls import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
+from bucket_loader.emulator.environment import Environment
+from bucket_loader.emulator.environments import MAIN, Environments
+from bucket_loader.emulator.http import asked, openapi, registry
 from bucket_loader.emulator.inspector import page, queries, views
-from bucket_loader.emulator.store import wire
 from bucket_loader.model import UsageError
 
 PREFIX: Final = "/_emulator"
+_CURSOR: Final = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 _PIECE_BYTES: Final = 262_144  # of the journal: large enough to be quick, small enough to let calls in between
 
 
-def control(emulator: Emulator) -> Starlette:
+def control(environments: Environments) -> Starlette:
     """Make the app behind the prefix, and the page that looks through it."""
-    routes = [Route("/", page.show, methods=["GET"])]
-    routes += [
-        Route(PREFIX + path, _endpoint(emulator, methods), methods=list(methods)) for path, methods in CONTROL.items()
+    of_all = [Route(path, _of_all(environments, methods), methods=list(methods)) for path, methods in ALL.items()]
+    of_one = [Route(path, _of_one(environments, methods), methods=list(methods)) for path, methods in CONTROL.items()]
+    routes = [
+        Route("/", page.show, methods=["GET"]),
+        Mount(f"{PREFIX}/environments/{{environment}}", routes=of_one),
+        Mount(PREFIX, routes=[*of_all, *of_one]),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+    return Starlette(routes=routes, exception_handlers={HTTPException: asked.refuse, asked.RefusedError: asked.refuse})
 
 
-Perform: TypeAlias = Callable[[Emulator, Request], Awaitable[Response]]
+Answering: TypeAlias = Callable[[Request], Awaitable[Response]]
+Perform: TypeAlias = Callable[[Environment, Request], Awaitable[Response]]
 
 
-def _endpoint(emulator: Emulator, methods: dict[str, Perform]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            method = "GET" if request.method == "HEAD" else request.method
-            return await methods[method](emulator, request)
-        except _RefusedError as refused:
-            return _sent(refused.answer)
+def _of_one(environments: Environments, methods: dict[str, Perform]) -> Answering:
+    """Make what answers about one environment: the one that the path names, or `main`."""
 
-    return endpoint
+    async def answer(request: Request) -> Response:
+        environment = environments.get(request.path_params.get("environment", MAIN))
+        return await methods[_method(request)](asked.known(environment, "environment"), request)
 
-
-class _RefusedError(Exception):
-    """The call is not one that can be answered."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.error)
-        self.answer = answer
+    return answer
 
 
-async def _state(emulator: Emulator, _: Request) -> Response:
-    return _json(emulator.counts())
+def _of_all(environments: Environments, methods: dict[str, registry.Perform]) -> Answering:
+    async def answer(request: Request) -> Response:
+        return await methods[_method(request)](environments, request)
+
+    return answer
 
 
-async def _journal(emulator: Emulator, _: Request) -> Response:
-    return StreamingResponse(_journal_pieces(emulator), media_type="application/x-ndjson")
+def _method(request: Request) -> str:
+    return "GET" if request.method == "HEAD" else request.method
 
 
-async def _journal_pieces(emulator: Emulator) -> AsyncIterator[bytes]:
+async def _state(environment: Environment, _: Request) -> Response:
+    return asked.as_json(environment.counts())
+
+
+async def _journal(environment: Environment, _: Request) -> Response:
+    return StreamingResponse(_journal_pieces(environment), media_type="application/x-ndjson")
+
+
+async def _journal_pieces(environment: Environment) -> AsyncIterator[bytes]:
     piece = bytearray()
-    for entry in emulator.journal.entries():
+    for entry in environment.journal.entries():
         piece += b"".join(entry.lines())
         if len(piece) >= _PIECE_BYTES:
             yield bytes(piece)
@@ -74,77 +78,85 @@ async def _journal_pieces(emulator: Emulator) -> AsyncIterator[bytes]:
     yield bytes(piece)
 
 
-async def _requests(emulator: Emulator, request: Request) -> Response:
-    latest = emulator.log.latest(_number(request, "limit", 100), only_refused=_is_true(request, "refused"))
-    return _json(views.Requests([views.RequestView.of(noted) for noted in latest]))
+async def _requests(environment: Environment, request: Request) -> Response:
+    latest = environment.log.latest(asked.number(request, "limit", 100), only_refused=asked.is_true(request, "refused"))
+    return asked.as_json(views.Requests([views.RequestView.of(noted) for noted in latest]))
 
 
-async def _user(emulator: Emulator, request: Request) -> Response:
-    user = emulator.store.users.get(request.path_params["id"])
-    return _json(views.UserView.of(_known(user, "user")))
+async def _user(environment: Environment, request: Request) -> Response:
+    user = environment.store.users.get(request.path_params["id"])
+    return asked.as_json(views.UserView.of(asked.known(user, "user")))
 
 
-async def _company(emulator: Emulator, request: Request) -> Response:
-    company = emulator.store.companies.get(request.path_params["id"])
-    limit = _number(request, "limit", 0) or None
-    return _json(views.CompanyView.of(_known(company, "company"), limit))
+async def _company(environment: Environment, request: Request) -> Response:
+    company = environment.store.companies.get(request.path_params["id"])
+    limit = asked.number(request, "limit", 0) or None
+    return asked.as_json(views.CompanyView.of(asked.known(company, "company"), limit))
 
 
-async def _search(emulator: Emulator, request: Request) -> Response:
-    text, limit = _text(request, "text"), _number(request, "limit", 20, least=1, most=LIMIT_MAX)
-    return _json(await queries.search(emulator, text, _number(request, "after", 0), limit))
+async def _search(environment: Environment, request: Request) -> Response:
+    text, limit = asked.text(request, "text"), asked.number(request, "limit", 20, least=1, most=asked.LIMIT_MAX)
+    return asked.as_json(await queries.search(environment, text, asked.number(request, "after", 0), limit))
 
 
-async def _timeline(emulator: Emulator, request: Request) -> Response:
+async def _timeline(environment: Environment, request: Request) -> Response:
     place = _CURSOR.fullmatch(request.query_params.get("after", "0.0"))
     if place is None:
-        raise _wrong_query("after: Expected the `next` of the answer before")
-    limit = _number(request, "limit", 50, least=1, most=LIMIT_MAX)
+        raise asked.wrong_query("after: Expected the `next` of the answer before")
+    limit = asked.number(request, "limit", 50, least=1, most=asked.LIMIT_MAX)
     after = (int(place[1]), int(place[2]))
-    return _json(await queries.timeline(emulator, _kind(request), _text(request, "id"), after, limit))
+    kind, identifier = asked.kind(request), asked.text(request, "id")
+    return asked.as_json(await queries.timeline(environment, kind, identifier, after, limit))
 
 
-async def _features(emulator: Emulator, _: Request) -> Response:
-    return Response(emulator.features_body, media_type="application/json")
+async def _features(environment: Environment, _: Request) -> Response:
+    return Response(environment.features_body, media_type="application/json")
 
 
-async def _holders(emulator: Emulator, request: Request) -> Response:
-    key = _text(request, "feature")
-    feature = next((known for known in emulator.definitions.features if known.key == key), None)
-    after, limit = _number(request, "after", 0), _number(request, "limit", 50, most=LIMIT_MAX)
-    return _json(await queries.holders(emulator, _known(feature, "feature"), _kind(request), after, limit))
+async def _holders(environment: Environment, request: Request) -> Response:
+    key, kind = asked.text(request, "feature"), asked.kind(request)
+    feature = next((known for known in environment.definitions.features if known.key == key), None)
+    after, limit = asked.number(request, "after", 0), asked.number(request, "limit", 50, most=asked.LIMIT_MAX)
+    return asked.as_json(await queries.holders(environment, asked.known(feature, "feature"), kind, after, limit))
 
 
-async def _put_features(emulator: Emulator, request: Request) -> Response:
+async def _put_features(environment: Environment, request: Request) -> Response:
     try:
-        emulator.define(await _body(request))
+        environment.define(await asked.body(request))
     except UsageError as error:
-        return _sent(refusal(400, "BODY_VALIDATION_FAILED", "Malformed features", mistakes=[error.message]))
-    return _json(views.Done())
+        raise asked.wrong_body("Malformed features", error.message) from error
+    return asked.as_json(views.Done())
 
 
-async def _faults(emulator: Emulator, _: Request) -> Response:
-    return _json(emulator.faults.shown())
+async def _faults(environment: Environment, _: Request) -> Response:
+    return asked.as_json(environment.faults.shown())
 
 
-async def _put_faults(emulator: Emulator, request: Request) -> Response:
+async def _put_faults(environment: Environment, request: Request) -> Response:
     try:
-        emulator.arm(await _body(request))
+        environment.arm(await asked.body(request))
     except UsageError as error:
-        return _sent(refusal(400, "BODY_VALIDATION_FAILED", "Malformed faults", mistakes=[error.message]))
-    return _json(views.Done())
+        raise asked.wrong_body("Malformed faults", error.message) from error
+    return asked.as_json(views.Done())
 
 
-async def _reset(emulator: Emulator, _: Request) -> Response:
-    emulator.reset()
-    return _json(views.Done())
+async def _reset(environment: Environment, _: Request) -> Response:
+    environment.reset()
+    return asked.as_json(views.Done())
 
 
-async def _openapi(_: Emulator, __: Request) -> Response:
+async def _openapi(_: Environments, __: Request) -> Response:
     return Response(openapi.document(), media_type="application/json")
 
 
-# What stands behind the prefix, and is described in `openapi`.
+# What stands behind the prefix, and is described in `openapi`: first what is about none or all of the environments,
+# then what is about one.
+ALL: Final[dict[str, dict[str, registry.Perform]]] = {
+    "/environments": {"GET": registry.listed, "POST": registry.make},
+    "/environments/{name}": {"DELETE": registry.remove},
+    "/openapi.json": {"GET": _openapi},
+    "/page/{name}": {"GET": page.asset},
+}
 CONTROL: Final[dict[str, dict[str, Perform]]] = {
     "/state": {"GET": _state},
     "/journal": {"GET": _journal},
@@ -157,85 +169,4 @@ CONTROL: Final[dict[str, dict[str, Perform]]] = {
     "/holders": {"GET": _holders},
     "/faults": {"GET": _faults, "PUT": _put_faults},
     "/reset": {"POST": _reset},
-    "/openapi.json": {"GET": _openapi},
-    "/page/{name}": {"GET": page.asset},
 }
-
-
-# --- reading what was asked ----------------------------------------------------------------------------------------
-
-_CURSOR: Final = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
-LIMIT_MAX: Final = 500
-_DIGITS_MAX: Final = 15
-_T = TypeVar("_T")
-
-
-def _wrong_query(message: str) -> _RefusedError:
-    return _RefusedError(refusal(400, "QUERY_VALIDATION_FAILED", message))
-
-
-def _number(request: Request, name: str, default: int, *, least: int = 0, most: int = 10**15 - 1) -> int:
-    text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX and least <= int(text) <= most):
-        raise _wrong_query(f"{name}: Expected a number from {least} to {most}")
-    return int(text)
-
-
-def _is_true(request: Request, name: str) -> bool:
-    text = request.query_params.get(name, "false")
-    if text not in {"true", "false"}:
-        raise _wrong_query(f"{name}: Expected true or false")
-    return text == "true"
-
-
-def _text(request: Request, name: str) -> str:
-    text = request.query_params.get(name, "")
-    if not text:
-        raise _wrong_query(f"{name}: Expected a text")
-    return text
-
-
-def _kind(request: Request) -> views.Kind:
-    kind = request.query_params.get("kind")
-    if kind not in views.SUBJECTS:
-        raise _wrong_query(f"kind: Expected {' or '.join(views.SUBJECTS)}")
-    return kind
-
-
-def _known(one: _T | None, what: str) -> _T:
-    if one is None:
-        raise _RefusedError(refusal(404, "UNKNOWN_ERROR", f"There is no such {what}"))
-    return one
-
-
-async def _body(request: Request) -> bytes:
-    body, taken = bytearray(), 0
-    try:
-        async for piece in request.stream():
-            taken += len(piece)
-            if len(body) <= BODY_BYTES_MAX:
-                body += piece
-            if taken > DISCARDED_BYTES_MAX:
-                break
-    except ClientDisconnect:  # nobody hears the answer
-        raise HTTPException(400, "The body ends before it is whole") from None
-    if len(body) > BODY_BYTES_MAX:
-        raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
-    if wire.is_deep(bytes(body)):
-        raise HTTPException(400, "The body is nested too deeply")
-    return bytes(body)
-
-
-def _json(document: msgspec.Struct | dict[str, int]) -> Response:
-    return Response(msgspec.json.encode(document), media_type="application/json")
-
-
-def _sent(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, media_type="application/json")
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  # narrows the type
-    response = _sent(refusal(error.status_code, "UNKNOWN_ERROR", error.detail))
-    response.headers.update(error.headers or {})
-    return response

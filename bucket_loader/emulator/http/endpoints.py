@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
-from bucket_loader.emulator.emulator import Emulator
 from bucket_loader.emulator.evaluation import contexts, evaluated
 from bucket_loader.emulator.http import auth
 from bucket_loader.emulator.http.calls import Call
@@ -36,27 +35,27 @@ class Write:
     type_name: str
     answer_id: str | None = None
 
-    def perform(self, emulator: Emulator, call: Call) -> Answer:
+    def perform(self, call: Call) -> Answer:
         """Take all records of a call, or none."""
-        items = self._read(emulator, call)
+        items = self._read(call)
         if isinstance(items, Answer):
             return items
-        given_id = emulator.accept(call.number, self.type_name, call.body, items)
+        given_id = call.environment.accept(call.number, self.type_name, call.body, items)
         call.records = len(items)
         return OK if self.answer_id is None else success(**{self.answer_id: given_id})
 
-    def perform_part(self, emulator: Emulator, call: Call) -> None:
+    def perform_part(self, call: Call) -> None:
         """Take the first half of the records, rounded down; of a call that is refused, nothing."""
-        items = self._read(emulator, call)
+        items = self._read(call)
         if isinstance(items, Answer) or len(items) < 2:  # noqa: PLR2004  # one has no half
             return
         half = len(items) // 2
         body = b"[" + b",".join(wire.split(call.body)[:half]) + b"]"
-        emulator.accept(call.number, self.type_name, body, items[:half])
+        call.environment.accept(call.number, self.type_name, body, items[:half])
         call.records = half
 
-    def _read(self, emulator: Emulator, call: Call) -> list[Item] | Answer:
-        return _refuse_write(emulator, call) or _items(call, wire.TYPES[self.type_name])
+    def _read(self, call: Call) -> list[Item] | Answer:
+        return _refuse_write(call) or _items(call, wire.TYPES[self.type_name])
 
 
 class ListFeatures:
@@ -64,12 +63,12 @@ class ListFeatures:
 
     is_write: ClassVar[bool] = False
 
-    def perform(self, emulator: Emulator, call: Call) -> Answer:
+    def perform(self, call: Call) -> Answer:
         """Return the definitions; `waitForVersion` is not waited for."""
-        refused = auth.refuse(emulator.keys, call, secret_only=True)
-        return refused or raw_success(emulator.features_body)
+        refused = auth.refuse(call.rank, secret_only=True)
+        return refused or raw_success(call.environment.features_body)
 
-    def perform_part(self, emulator: Emulator, call: Call) -> None:
+    def perform_part(self, call: Call) -> None:
         """Do nothing: a reading has no half."""
 
 
@@ -85,22 +84,22 @@ class Evaluate:
 
     only_enabled: bool
 
-    def perform(self, emulator: Emulator, call: Call) -> Answer:
+    def perform(self, call: Call) -> Answer:
         """Evaluate every feature, or the one that is asked for, with what is stored under what is sent."""
-        refused = auth.refuse(emulator.keys, call, secret_only=False)
+        refused = auth.refuse(call.rank, secret_only=False)
         if refused is not None:
             return refused
         try:
             query = parse_qsl(call.query.decode(), keep_blank_values=True, errors="strict")
             key = msgspec.convert(dict(query).get("key"), FeatureKey | None)
-            sent = contexts.read(query, emulator.edition)
+            sent = contexts.read(query, call.environment.edition)
         except (UnicodeDecodeError, msgspec.ValidationError, contexts.WrongContextError) as error:
             return refusal(400, "QUERY_VALIDATION_FAILED", "Query validation failed", mistakes=[_wrong_query(error)])
-        stored = evaluated.remembered(emulator.store, sent, emulator.edition)
+        stored = evaluated.remembered(call.environment.store, sent, call.environment.edition)
         now_ms = time.time() * 1000
         entries = [
-            evaluated.entry(feature, {**stored, **sent}, now_ms, emulator.edition)
-            for feature in emulator.definitions.features
+            evaluated.entry(feature, {**stored, **sent}, now_ms, call.environment.edition)
+            for feature in call.environment.definitions.features
             if key in {None, feature.key}
         ]
         shown = {one["key"]: one for one in entries if one["isEnabled"] or not self.only_enabled}
@@ -108,7 +107,7 @@ class Evaluate:
             "success": True,
             "features": shown,
             "remoteContextUsed": bool(stored),
-            "flagStateVersion": emulator.definitions.flag_state_version,
+            "flagStateVersion": call.environment.definitions.flag_state_version,
         }
         if call.path_key is not None:  # S2; TRK and BROW 0.0.1 read nothing else
             answer["flags"] = {
@@ -116,7 +115,7 @@ class Evaluate:
             }
         return raw_success(msgspec.json.encode(answer))
 
-    def perform_part(self, emulator: Emulator, call: Call) -> None:
+    def perform_part(self, call: Call) -> None:
         """Do nothing: a reading has no half."""
 
 
@@ -125,12 +124,12 @@ class Forget:
 
     is_write: ClassVar[bool] = True
 
-    def perform(self, emulator: Emulator, call: Call) -> Answer:
+    def perform(self, call: Call) -> Answer:
         """Take any JSON object. An answer without `channel` says that there are no surveys."""
-        items = _refuse_write(emulator, call) or _items(call, wire.read_prompt_event)
+        items = _refuse_write(call) or _items(call, wire.read_prompt_event)
         return items if isinstance(items, Answer) else OK
 
-    def perform_part(self, emulator: Emulator, call: Call) -> None:
+    def perform_part(self, call: Call) -> None:
         """Do nothing: nothing would come of the whole either."""
 
 
@@ -142,11 +141,11 @@ class Refuse:
 
     answer: Answer
 
-    def perform(self, emulator: Emulator, call: Call) -> Answer:  # noqa: ARG002  # the same for all
+    def perform(self, call: Call) -> Answer:  # noqa: ARG002  # the same for all
         """Refuse."""
         return self.answer
 
-    def perform_part(self, emulator: Emulator, call: Call) -> None:
+    def perform_part(self, call: Call) -> None:
         """Do nothing."""
 
 
@@ -167,9 +166,9 @@ def _wrong_query(error: Exception) -> str:
     return f"key: {error}" if isinstance(error, msgspec.ValidationError) else str(error)
 
 
-def _refuse_write(emulator: Emulator, call: Call) -> Answer | None:
+def _refuse_write(call: Call) -> Answer | None:
     """Return the refusal of a call that may not write, or that does not say it is JSON."""
-    refused = auth.refuse(emulator.keys, call, secret_only=False)
+    refused = auth.refuse(call.rank, secret_only=False)
     if refused is not None:
         return refused
     is_json = call.content_type == JSON_TYPE or _is_json(call.content_type)

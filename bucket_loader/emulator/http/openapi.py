@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from bucket_loader.emulator import environments
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults import order
 from bucket_loader.emulator.http import operations, shapes
@@ -25,8 +26,9 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     *SHAPES, features.Definitions, order.Order,
     shapes.Success, shapes.FeedbackTaken, shapes.Refusal, shapes.DefinitionsShown, shapes.Evaluated, views.State,
     views.Done, views.Requests, views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders,
-    order.FaultsView, *features.FILTERS.values(),
+    order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, *features.FILTERS.values(),
 )  # fmt: skip
+_BEHIND_THE_PREFIX: Final = {**operations.ALL, **operations.CONTROL}
 _ABOUT: Final = (
     "The Bucket API on this machine. Which behaviour is documented, observed or assumed is in docs/fidelity.md. "
     "Faults that are ordered (`PUT /_emulator/faults`) make the calls of the API answer otherwise than told here. "
@@ -47,7 +49,11 @@ def document() -> bytes:
                 f"/{{key}}{path}": _tagged("legacy API", methods, operations.legacy)
                 for path, methods in operations.LEGACY.items()
             },
-            **{f"/_emulator{path}": _tagged("control", methods) for path, methods in operations.CONTROL.items()},
+            **{f"/_emulator{path}": _tagged("control", methods) for path, methods in _BEHIND_THE_PREFIX.items()},
+            **{
+                f"/_emulator/environments/{{environment}}{path}": _tagged("environment", methods, operations.of_one)
+                for path, methods in operations.CONTROL.items()
+            },
         },
         "components": {
             "schemas": _schemas(),

@@ -13,6 +13,7 @@ _REFUSALS: Final = {
     401: "The key is missing or not known",
     403: "The key is right, and not for this endpoint",
     404: "There is no such thing",
+    409: "It cannot be so beside what is there already",
     413: "The body is too large",
 }
 _FREE_OBJECT: Final[Schema] = {"type": "object"}
@@ -225,6 +226,25 @@ CONTROL: Final[dict[str, Schema]] = {
         },
     },
     "/reset": {"post": _look("Be as at the very first start", ref("Done"))},
+}
+ALL: Final[dict[str, Schema]] = {
+    "/environments": {
+        "get": _look("All environments, with their keys", ref("EnvironmentsView")),
+        "post": {
+            "summary": "Make an environment: a pair of keys with a store of its own",
+            "security": [],
+            "requestBody": {"required": False, **_content(ref("Wanted"))},
+            **_answers(ref("Known"), 400, 409, 413),
+        },
+    },
+    "/environments/{name}": {
+        "delete": {
+            "summary": "Take an environment away, with all that it holds; `main` stays",
+            "security": [],
+            "parameters": [_path("name", "Its name.", _TEXT)],
+            **_answers(ref("Done"), 404, 409),
+        }
+    },
     "/openapi.json": {"get": _look("This description", _FREE_OBJECT)},
     "/page/{name}": {
         "get": {
@@ -241,6 +261,16 @@ CONTROL: Final[dict[str, Schema]] = {
         }
     },
 }
+
+
+def of_one(operation: Schema) -> Schema:
+    """Return an operation of the control API for the environment that its path names."""
+    name = _path("environment", "The name of the environment.", _TEXT)
+    unknown = {"404": {"description": _REFUSALS[404], **_content(ref("Refusal"))}}
+    parameters = [name, *operation.get("parameters", [])]
+    return {**operation, "parameters": parameters, "responses": {**operation["responses"], **unknown}}
+
+
 PAGE: Final[Schema] = {
     "get": {
         "summary": "What is in here, for people",

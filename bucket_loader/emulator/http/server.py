@@ -17,7 +17,8 @@ from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import uvicorn
 
-from bucket_loader.emulator.emulator import Emulator
+from bucket_loader.emulator.environment import Start
+from bucket_loader.emulator.environments import Environments
 from bucket_loader.emulator.http.app import build
 from bucket_loader.emulator.http.protocol import EmulatorProtocol
 from bucket_loader.emulator.store.keys import Keys
@@ -86,19 +87,19 @@ def serve(
         StateError: `data_dir` holds something else, or another emulator is using it.
     """
     listener = _listen(host, port)
-    with contextlib.closing(listener), contextlib.closing(_emulator(**options)) as emulator:
-        keys = emulator.keys
+    with contextlib.closing(listener), contextlib.closing(_environments(**options)) as environments:
+        keys = environments.main.keys
         announcement = {"url": _url(listener), "secret_key": keys.secret, "publishable_key": keys.publishable}
         # Records live long and in great number: looking at them all again and again finds no garbage.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        config = _config(emulator, allow_hosts)
+        config = _config(environments, allow_hosts)
         _Server(config, json.dumps(announcement), ends_with_stdin=ends_with_stdin).run(sockets=[listener])
 
 
-def _config(emulator: Emulator, allow_hosts: Sequence[str]) -> uvicorn.Config:
+def _config(environments: Environments, allow_hosts: Sequence[str]) -> uvicorn.Config:
     return uvicorn.Config(
-        build(emulator, allow_hosts),
+        build(environments, allow_hosts),
         http=EmulatorProtocol,
         ws="none",
         lifespan="off",
@@ -158,17 +159,15 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _emulator(**options: Unpack[EmulatorOptions]) -> Emulator:
+def _environments(**options: Unpack[EmulatorOptions]) -> Environments:
     data_dir, asked = options.get("data_dir"), str(options.get("evaluation", "2026"))
     evaluation = next((edition for edition in EDITIONS if edition == asked), None)
     if evaluation is None:
         raise UsageError(f"there is no evaluation of {asked}", hint=f"give {' or '.join(EDITIONS)}")
-    return Emulator(
+    return Environments(
         Keys.given_or_random(options.get("secret_key"), options.get("publishable_key")),
-        features=_document(options.get("features")),
-        faults=_document(options.get("faults")),
-        data_dir=None if data_dir is None else Path(data_dir),
-        evaluation=evaluation,
+        Start(_document(options.get("features")), _document(options.get("faults")), evaluation),
+        None if data_dir is None else Path(data_dir),
     )
 
 
@@ -233,7 +232,7 @@ def running(**options: Unpack[Options]) -> Iterator[Endpoint]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=_environment(),
+        env=_variables(),
     )
     try:
         yield _started(process, options)
@@ -246,7 +245,7 @@ def serve_as_told() -> None:
     serve(**json.loads(sys.stdin.readline()), ends_with_stdin=True)
 
 
-def _environment() -> dict[str, str]:
+def _variables() -> dict[str, str]:
     """Let the child import this very package, wherever its working directory is."""
     root = str(Path(__file__).parents[2])
     inherited = os.environ.get("PYTHONPATH")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from bucket_loader.emulator.emulator import Emulator
+    from bucket_loader.emulator.environments import Environments
 
 # The media type of each file.
 FILES: Final = {
@@ -33,7 +33,7 @@ async def show(_: Request) -> Response:
     return _file("index.html")
 
 
-async def asset(_: "Emulator", request: Request) -> Response:
+async def asset(_: "Environments", request: Request) -> Response:
     """Return one of the files that the page is made of."""
     return _file(request.path_params["name"])
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.emulator.emulator import Emulator
+from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.evaluation import evaluated
 from bucket_loader.emulator.evaluation.features import Feature
 from bucket_loader.emulator.inspector.views import Arrived, Found, Holder, Holders, Kind, Search, Timeline, time_text
@@ -63,11 +63,13 @@ _EXPONENT: Final = re.compile(rb"[0-9][eE]")
 _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-async def timeline(emulator: Emulator, kind: Kind, identifier: str, after: tuple[int, int], limit: int) -> Timeline:
+async def timeline(
+    environment: Environment, kind: Kind, identifier: str, after: tuple[int, int], limit: int
+) -> Timeline:
     """Return what arrived for a user or company, in order.
 
     Args:
-        emulator: where.
+        environment: where.
         kind: which of the two.
         identifier: its id.
         after: the place of a call in the journal, and how many items of the next one are done.
@@ -75,20 +77,20 @@ async def timeline(emulator: Emulator, kind: Kind, identifier: str, after: tuple
     """
     pace, wanted = _Pace(), _Wanted(kind, identifier)
     (place, done), items = after, list[Arrived]()
-    for number, call in emulator.journal.after(place):
+    for number, call in environment.journal.after(place):
         for index in wanted.places(call):
             if index >= done:
                 items.append(_arrived(call, index))
                 if len(items) == limit:
-                    return _timeline(emulator, (place, index + 1), items)
+                    return _timeline(environment, (place, index + 1), items)
         place, done = number, 0
         if not await pace.goes_on():
             break
-    return _timeline(emulator, (place, done), items)
+    return _timeline(environment, (place, done), items)
 
 
-def _timeline(emulator: Emulator, reached: tuple[int, int], items: list[Arrived]) -> Timeline:
-    (place, done), total = reached, emulator.journal.end()
+def _timeline(environment: Environment, reached: tuple[int, int], items: list[Arrived]) -> Timeline:
+    (place, done), total = reached, environment.journal.end()
     return Timeline(
         next=f"{place}.{done}", is_complete=place >= total, seen=min(place, total), total=total, items=items
     )
@@ -154,23 +156,23 @@ def cut(item: bytes) -> str:
 # --- search --------------------------------------------------------------------------------------------------------
 
 
-async def search(emulator: Emulator, text: str, after: int, limit: int) -> Search:
+async def search(environment: Environment, text: str, after: int, limit: int) -> Search:
     """Look for companies and users by id, or by anything in their attributes; an exact id comes first.
 
     Args:
-        emulator: where.
+        environment: where.
         text: what to look for; upper and lower case are the same.
         after: how many were looked at already, companies first.
         limit: the most to return, beside those with this very id.
     """
-    pace, store = _Pace(), emulator.store
+    pace, store = _Pace(), environment.store
     exact = [store.companies.get(text), store.users.get(text)]
     found = [_found(seen, is_exact=True) for seen in exact if seen is not None and after == 0]
     limit += len(found)
     place, in_id, in_attributes = after, text.lower(), text.encode(errors="replace").lower()
     total = len(store.companies) + len(store.users)
     while place < total and len(found) < limit and await pace.goes_on():
-        for seen in _from(emulator, place):
+        for seen in _from(environment, place):
             place += 1
             is_like = in_id in seen.id.lower() or in_attributes in seen.attributes.lower()
             if is_like and seen.id != text:
@@ -180,13 +182,13 @@ async def search(emulator: Emulator, text: str, after: int, limit: int) -> Searc
     return Search(next=str(place), is_complete=place >= total, seen=min(place, total), total=total, found=found)
 
 
-def _from(emulator: Emulator, place: int) -> list[Seen]:
+def _from(environment: Environment, place: int) -> list[Seen]:
     """Return the next companies, or where there are no more, users; as a list, since more may come meanwhile."""
-    companies = emulator.store.companies
+    companies = environment.store.companies
     if place < len(companies):
         return list(islice(companies.values(), place, place + _ROWS_TOGETHER))
     place -= len(companies)
-    return list(islice(emulator.store.users.values(), place, place + _ROWS_TOGETHER))
+    return list(islice(environment.store.users.values(), place, place + _ROWS_TOGETHER))
 
 
 def _found(seen: Seen, *, is_exact: bool) -> Found:
@@ -215,17 +217,17 @@ def name(seen: Seen) -> str | None:
 # --- who has a feature ---------------------------------------------------------------------------------------------
 
 
-async def holders(emulator: Emulator, feature: Feature, kind: Kind, after: int, limit: int) -> Holders:
+async def holders(environment: Environment, feature: Feature, kind: Kind, after: int, limit: int) -> Holders:
     """Hold a feature against the companies, or against the users, each in its default company.
 
     Args:
-        emulator: where.
+        environment: where.
         feature: what they may have.
         kind: which of the two.
         after: how many were looked at already.
         limit: the most to name before the look ends; 0 to count only.
     """
-    pace, store, edition, now_ms = _Pace(), emulator.store, emulator.edition, time.time() * 1000
+    pace, store, edition, now_ms = _Pace(), environment.store, environment.edition, time.time() * 1000
     all_of: Mapping[str, User | Company] = store.users if kind == USER.name else store.companies
     place, have, items = after, 0, list[Holder]()
     total = len(all_of)

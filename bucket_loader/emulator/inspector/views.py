@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bucket_loader.emulator.environments import Known
 from bucket_loader.emulator.store.requests_log import Noted, Wrong
 from bucket_loader.emulator.store.store import Company, User
 from bucket_loader.model import COMPANY, KINDS, USER
@@ -26,6 +27,12 @@ class Done(Struct):
     """That it is done."""
 
     success: Literal[True] = True
+
+
+class EnvironmentsView(Struct):
+    """All environments, `main` first."""
+
+    environments: list[Known]
 
 
 State: Final = msgspec.defstruct(

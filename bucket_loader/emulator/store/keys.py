@@ -1,4 +1,4 @@
-"""The two keys of the one environment that the emulator plays."""
+"""The two keys of an environment."""
 
 import secrets
 from dataclasses import dataclass

@@ -59,8 +59,14 @@ function when(moment) {
   return el("time", {class: "when", datetime: moment, title: moment}, isToday ? clock : `${day} ${clock}`);
 }
 
+const MAIN = "main";
+const ENVIRONMENT = new URLSearchParams(location.search).get("environment") ?? MAIN;
+const TITLE = ENVIRONMENT === MAIN ? "Bucket emulator" : `${ENVIRONMENT} · Bucket emulator`;
+const HERE = ENVIRONMENT === MAIN ? "" : `environments/${encodeURIComponent(ENVIRONMENT)}/`;
+
+/** Ask about the environment that is shown; a path that begins with / is about all of them. */
 async function ask(path) {
-  const answer = await fetch(`_emulator/${path}`, {cache: "no-store"});
+  const answer = await fetch(`_emulator/${path[0] === "/" ? path.slice(1) : HERE + path}`, {cache: "no-store"});
   const body = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(body.error?.message ?? answer.statusText), {status: answer.status});
   return body;
@@ -446,7 +452,7 @@ async function show() {
   $("overview").hidden = view !== null;
   $("view").hidden = view === null;
   if (view === null) {
-    document.title = "Bucket emulator";
+    document.title = TITLE;
     $("view").replaceChildren();
     $("search-text").value = "";
     lastHolders = 0;
@@ -454,7 +460,7 @@ async function show() {
   }
   let name = rest;
   try { name = decodeURIComponent(rest); } catch { /* typed by hand: taken as it is */ }
-  document.title = `${short(name, 60)} · Bucket emulator`;
+  document.title = `${short(name, 60)} · ${TITLE}`;
   $("search-text").value = kind === "search" ? name : "";
   refresh();
   $("view").replaceChildren(back(), text("p", "quiet", "looking"));
@@ -482,10 +488,25 @@ function told(isLive, words) {
   if ($("status-text").textContent !== words) $("status-text").textContent = words;
 }
 
+let lastEnvironments = 0;
+
+/** Offer the environments where there are several; the one that is shown is always among them. */
+async function showEnvironments() {
+  const names = (await ask("/environments")).environments.map((environment) => environment.name);
+  if (!names.includes(ENVIRONMENT)) names.push(ENVIRONMENT);
+  fill($("environment"), names, (name) => name, (name) => el("option", {value: name}, name));
+  $("environment").value = ENVIRONMENT;
+  $("environment").hidden = names.length === 1;
+}
+
 async function refresh() {
   if (isRefreshing || document.hidden) return;
   isRefreshing = true;
   try {
+    if (Date.now() - lastEnvironments > SLOW_MS) {
+      await showEnvironments();
+      lastEnvironments = Date.now();
+    }
     const state = await ask("state");
     if (!$("overview").hidden) await refreshOverview(state);
     told(true, "live");
@@ -529,6 +550,10 @@ for (const name of Object.keys(SHOWN)) {
     refresh();
   });
 }
+$("environment").addEventListener("change", () => {
+  const name = $("environment").value;
+  location.assign(name === MAIN ? location.pathname : `?${query({environment: name})}`);
+});
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const words = $("search-text").value.trim();

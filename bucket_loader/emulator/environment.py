@@ -1,8 +1,10 @@
-"""One emulator: its keys, what it remembers, and what is ordered to go wrong."""
+"""One environment: its keys, what it remembers, and what is ordered to go wrong."""
 
 import time
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults.order import Faults
@@ -16,29 +18,36 @@ from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
 from bucket_loader.model import Edition
 
 
-class Emulator:
+class Start(msgspec.Struct, frozen=True):
+    """What every environment of a process begins with, and has again after a reset.
+
+    Attributes:
+        features: the body of GET /features.
+        faults: the body of PUT /_emulator/faults.
+        evaluation: as of when lists are kept and rules are evaluated.
+    """
+
+    features: dict[str, Any] | None = None
+    faults: dict[str, Any] | None = None
+    evaluation: Edition = "2026"
+
+
+class Environment:
     """Joins the parts; what the endpoints do, they do through this.
 
     Attributes:
+        name: what it is called in the control API.
+        keys: those of the calls that belong to it.
         edition: as of when lists are kept and rules are evaluated.
     """
 
-    def __init__(
-        self,
-        keys: Keys,
-        *,
-        features: dict[str, Any] | None = None,
-        faults: dict[str, Any] | None = None,
-        data_dir: Path | None = None,
-        evaluation: Edition = "2026",
-    ) -> None:
-        self.keys = keys
-        self.edition: Final = evaluation
-        self._features_at_start = features
-        self._faults_at_start = faults
+    def __init__(self, name: str, keys: Keys, start: Start | None = None, data_dir: Path | None = None) -> None:
+        self.name: Final = name
+        self.keys: Final = keys
+        self._start = start or Start()
+        self.edition: Final = self._start.evaluation
         self._set_up()  # first, since it may refuse what it is given
-        self.journal: Journal = TemporaryJournal() if data_dir is None else DurableJournal(data_dir)
-        self.log = RequestsLog(self.journal)
+        self._begin(TemporaryJournal() if data_dir is None else DurableJournal(data_dir))
         self._remember()
         self._arm_at_start()  # again: an outage counts its seconds from here, however long remembering took
 
@@ -75,15 +84,25 @@ class Emulator:
         self.log.clear()
         self._set_up()
 
+    def forget(self) -> None:
+        """Hold nothing any more, and let go of the files; what calls in flight still bring, leaves no trace."""
+        self.reset()
+        self.journal.close()
+        self._begin(TemporaryJournal())
+
     def close(self) -> None:
         """Let go of the files."""
         self.journal.close()
 
+    def _begin(self, journal: Journal) -> None:
+        self.journal = journal
+        self.log = RequestsLog(journal)
+
     def _set_up(self) -> None:
         self.store = Store()
         self.definitions, self.features_body = features.read({"features": []}, version=0)
-        if self._features_at_start is not None:
-            self._define(self._features_at_start)
+        if self._start.features is not None:
+            self._define(self._start.features)
         self._arm_at_start()
 
     def _define(self, document: bytes | dict[str, Any]) -> None:
@@ -97,12 +116,12 @@ class Emulator:
         return effects.apply(self.store, items, now_ms)
 
     def _arm_at_start(self) -> None:
-        self.faults = Faults() if self._faults_at_start is None else Faults.read(self._faults_at_start)
+        self.faults = Faults() if self._start.faults is None else Faults.read(self._start.faults)
 
     def _remember(self) -> None:
         """Do again what the journal holds. Definitions of the command line win over those that were put later."""
         kept = self.journal.kept("features")
-        if kept is not None and self._features_at_start is None:
+        if kept is not None and self._start.features is None:
             self._define(kept)
         for entry in self.journal.entries():
             self.log.remember(entry.request)

@@ -1,0 +1,113 @@
+"""What the calls of the control API ask, read and refused, and how they are answered."""
+
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from bucket_loader.emulator.answers import Answer, refusal
+from bucket_loader.emulator.http.calls import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
+from bucket_loader.emulator.inspector import views
+from bucket_loader.emulator.store import wire
+
+LIMIT_MAX: Final = 500
+_DIGITS_MAX: Final = 15
+_T = TypeVar("_T")
+
+
+class RefusedError(Exception):
+    """The call is not one that can be answered."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.error)
+        self.answer = answer
+
+
+def wrong_query(message: str) -> RefusedError:
+    """Return the refusal of a query."""
+    return RefusedError(refusal(400, "QUERY_VALIDATION_FAILED", message))
+
+
+def wrong_body(message: str, *mistakes: str) -> RefusedError:
+    """Return the refusal of a body."""
+    return RefusedError(refusal(400, "BODY_VALIDATION_FAILED", message, mistakes=mistakes))
+
+
+def number(request: Request, name: str, default: int, *, least: int = 0, most: int = 10**15 - 1) -> int:
+    """Return a number of the query."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX and least <= int(text) <= most):
+        raise wrong_query(f"{name}: Expected a number from {least} to {most}")
+    return int(text)
+
+
+def is_true(request: Request, name: str) -> bool:
+    """Return a yes or no of the query; no when it is not there."""
+    text = request.query_params.get(name, "false")
+    if text not in {"true", "false"}:
+        raise wrong_query(f"{name}: Expected true or false")
+    return text == "true"
+
+
+def text(request: Request, name: str) -> str:
+    """Return a text of the query; it has to be there."""
+    text = request.query_params.get(name, "")
+    if not text:
+        raise wrong_query(f"{name}: Expected a text")
+    return text
+
+
+def kind(request: Request) -> views.Kind:
+    """Return which kind is asked for, users or companies."""
+    kind = request.query_params.get("kind")
+    if kind not in views.SUBJECTS:
+        raise wrong_query(f"kind: Expected {' or '.join(views.SUBJECTS)}")
+    return kind
+
+
+def known(one: _T | None, what: str) -> _T:
+    """Return what was found, or refuse the call when nothing was."""
+    if one is None:
+        raise RefusedError(refusal(404, "UNKNOWN_ERROR", f"There is no such {what}"))
+    return one
+
+
+async def body(request: Request) -> bytes:
+    """Read the whole body, within the limits of the API."""
+    body, taken = bytearray(), 0
+    try:
+        async for piece in request.stream():
+            taken += len(piece)
+            if len(body) <= BODY_BYTES_MAX:
+                body += piece
+            if taken > DISCARDED_BYTES_MAX:
+                break
+    except ClientDisconnect:  # nobody hears the answer
+        raise HTTPException(400, "The body ends before it is whole") from None
+    if len(body) > BODY_BYTES_MAX:
+        raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
+    if wire.is_deep(bytes(body)):
+        raise HTTPException(400, "The body is nested too deeply")
+    return bytes(body)
+
+
+def as_json(document: msgspec.Struct | dict[str, int]) -> Response:
+    """Answer with a document."""
+    return Response(msgspec.json.encode(document), media_type="application/json")
+
+
+def sent(answer: Answer) -> Response:
+    """Answer as the API answers."""
+    return Response(answer.body, answer.status, media_type="application/json")
+
+
+async def refuse(_: Request, error: Exception) -> Response:
+    """Answer a call that failed, in the envelope of the API."""
+    if isinstance(error, RefusedError):
+        return sent(error.answer)
+    assert isinstance(error, HTTPException)  # noqa: S101  # narrows the type
+    response = sent(refusal(error.status_code, "UNKNOWN_ERROR", error.detail))
+    response.headers.update(error.headers or {})
+    return response
