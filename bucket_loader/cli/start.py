@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,7 @@ from bucket_loader.cli.options import (
     run_options,
     state_options,
 )
-from bucket_loader.model import KINDS, Edition
+from bucket_loader.model import KINDS
 
 
 @main.command()
@@ -71,28 +72,35 @@ def check(call: Call, /, pipeline: Path, **words: object) -> None:
     is_flag=True,
     help="Leave the emulator running after the run, until Ctrl-C, so that you can look around in it.",
 )
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Read FILE (CSV, Parquet, JSON Lines) in place of the source or stream NAME; may be repeated. No warehouse is "
+    "asked then, and no variable of a source or of the destination is needed.",
+)
 @click.option("--faults", help="Faults for the emulator, as JSON or a file (see `emulator --help`).")
 @evaluation_option
 @plan_options
 @run_options
 @state_options
 @click.pass_obj
-def rehearse(
-    call: Call, /, *, pipeline: Path, keep: bool, faults: str | None, evaluation: Edition, **words: object
-) -> None:
+def rehearse(call: Call, /, pipeline: Path, *, keep: bool, **words: Any) -> None:  # noqa: ANN401  # many options
     """Do a whole run against a private emulator, with a temporary state. Needs no key and no network.
 
     \b
     Examples:
       bucket-loader rehearse nightly.yaml
       bucket-loader rehearse nightly.yaml --faults faults.json
+      bucket-loader rehearse nightly.yaml --source accounts=tests/accounts.csv
     """
     from bucket_loader.reporting import RunEnded
-    from bucket_loader.runs import rehearsed, tell_rehearsed, wait_for_a_person
+    from bucket_loader.runs import Asked, read_fixtures, rehearsed, tell_rehearsed, wait_for_a_person
 
     call.obey(words)
-    asked = rehearsed(pipeline, call.options(words), call.output, faults=read_document(faults), evaluation=evaluation)
-    with asked as (rehearsal, summary):
+    asked = Asked(read_fixtures(words["sources"]), read_document(words["faults"]), words["evaluation"])
+    with rehearsed(pipeline, call.options(words), call.output, asked) as (rehearsal, summary):
         if call.output.is_json:  # the summary is the last object
             tell_rehearsed(rehearsal)
         call.output.tell(RunEnded(summary, thrown_away=True))

@@ -34,6 +34,7 @@ from .sources import (
     DeltaSource as DeltaSource,
     ExcelSource as ExcelSource,
     FileSource as FileSource,
+    FixtureSource as FixtureSource,
     FrameSource as FrameSource,
     IcebergSource as IcebergSource,
     JsonLinesSource as JsonLinesSource,

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from bucket_loader.config.addresses import PATH_PARAMETER
 from bucket_loader.config.mapping import Fields
+from bucket_loader.config.sources import FixtureSource
 from bucket_loader.config.sql_text import SqlDialect, sql_parameters
 from bucket_loader.model import KINDS, SYNCS, Api, Kind, Sync, contract
 
@@ -94,6 +95,8 @@ def _new_files_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _cursor_problems(stream: Mapping[str, Any]) -> Iterator[Problem]:
     source = stream.get("source")
+    if isinstance(source, FixtureSource):
+        return  # it stands for the rows that the query gives
     source = source if isinstance(source, dict) else {}
     if "query_file" in source:
         return  # what it uses is seen when it is read

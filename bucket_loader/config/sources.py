@@ -196,6 +196,19 @@ class FrameSource(SourceSpec):
     frame: Any = Field(exclude=True)
 
 
+class FixtureSource(SourceSpec):
+    """A small file that stands for a source in a rehearsal; it cannot be written in a file.
+
+    Attributes:
+        read: the file; None stands for a source of which no fixture was given.
+        typed: whether the header of a CSV file may say the types that the columns of the source have.
+    """
+
+    type: Literal["fixture"] = "fixture"
+    read: SourceSpec | None = Field(default=None, exclude=True)
+    typed: bool = False
+
+
 # --- the table -----------------------------------------------------------------------------------------------------
 
 
@@ -272,6 +285,7 @@ SOURCE_TYPES: Final = (
     SourceType(model=QuerySource, opens="bucket_loader.sources.query:Query"),
     SourceType(model=SqlSource, opens="bucket_loader.sources.databases.sql:Database"),
     SourceType(model=FrameSource, opens="bucket_loader.sources.frame:Frame", is_for_files=False),
+    SourceType(model=FixtureSource, opens="bucket_loader.sources.fixture:Fixture", is_for_files=False),
 )
 
 

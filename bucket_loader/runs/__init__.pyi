@@ -13,6 +13,9 @@ from .features import (
     tell_defined as tell_defined,
     tell_evaluated as tell_evaluated,
 )
+from .fixtures import (
+    read_fixtures as read_fixtures,
+)
 from .from_python import (
     load as load,
 )
@@ -48,6 +51,7 @@ from .receipts import (
     tell_receipts as tell_receipts,
 )
 from .rehearse import (
+    Asked as Asked,
     rehearsed as rehearsed,
     tell_rehearsed as tell_rehearsed,
     wait_for_a_person as wait_for_a_person,

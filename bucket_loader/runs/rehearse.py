@@ -3,20 +3,40 @@
 import json
 import secrets
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
-from bucket_loader.config import load_pipeline
+from bucket_loader.config import Limits, Pipeline, load_pipeline
 from bucket_loader.emulator import running
 from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition
 from bucket_loader.reporting import Listener, Note, Summary
 from bucket_loader.runs.arrays import as_delivered
+from bucket_loader.runs.fixtures import require_fixtures
 from bucket_loader.runs.job import Job, RunOptions, make_job
 from bucket_loader.runs.run import run_job
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a rehearsal, beside what is asked of any run.
+
+    Attributes:
+        fixtures: files that stand for sources, by the source's or the stream's name.
+        faults: what goes wrong, as the emulator takes it.
+        evaluation: as of when the emulator keeps lists and evaluates rules.
+    """
+
+    fixtures: Mapping[str, Path] = field(default_factory=dict)
+    faults: Any = None  # JSON
+    evaluation: Edition = "2026"
+
+
+NOTHING_MORE: Final = Asked()
+_ANY_HOST: Final = "http://127.0.0.1"  # until the emulator has one
 
 
 @dataclass(frozen=True)
@@ -30,22 +50,30 @@ class Rehearsed:
 
 @contextmanager
 def rehearsed(
-    file: Path,
-    options: RunOptions,
-    listener: Listener,
-    *,
-    faults: Any = None,  # noqa: ANN401  # JSON
-    evaluation: Edition = "2026",
+    file: Path, options: RunOptions, listener: Listener, asked: Asked = NOTHING_MORE
 ) -> Iterator[tuple[Rehearsed, Summary]]:
     """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
     secret, publishable = (f"{kind}_rehearsal_{secrets.token_hex(12)}" for kind in ("sec", "pub"))
-    emulator = running(secret_key=secret, publishable_key=publishable, faults=faults, evaluation=evaluation)
+    pipeline = _pipeline(file, options, listener, asked, publishable)
+    emulator = running(secret_key=secret, publishable_key=publishable, faults=asked.faults, evaluation=asked.evaluation)
     with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
-        # Both write, and only this one may stand in a path (`api: front-legacy`).
-        pipeline = load_pipeline(file, destination={"base_url": endpoint.url, "key": publishable})
-        pipeline = pipeline.model_copy(update={"arrays": _arrays(file, options, listener)})
+        destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
+        pipeline = pipeline.model_copy(update={"destination": destination})
         job = make_job(pipeline, replace(options, state=Path(folder)), listener, file=file)
         yield Rehearsed(job, endpoint.url, secret), run_job(job)
+
+
+def _pipeline(file: Path, options: RunOptions, listener: Listener, asked: Asked, key: str) -> Pipeline:
+    """Return the pipeline as it is rehearsed, still without the emulator's address.
+
+    Its key is the publishable one: both may write, and only this one may stand in a path (`api: front-legacy`).
+    """
+    destination = {"base_url": _ANY_HOST, "key": key, "proxy": None, "ca_bundle": None}
+    pipeline = load_pipeline(file, destination=destination, fixtures=asked.fixtures or None)
+    if not asked.fixtures:
+        return pipeline.model_copy(update={"arrays": _arrays(file, options, listener)})
+    require_fixtures(pipeline, options.streams)
+    return pipeline.model_copy(update={"limits": Limits()})  # shares of a few rows, chosen for being hard, say nothing
 
 
 def _arrays(file: Path, options: RunOptions, listener: Listener) -> ArrayForm | None:

@@ -27,7 +27,7 @@ from source_helpers import (
     sql_source,
 )
 
-from bucket_loader.config.sources import SOURCE_TYPES, FrameSource
+from bucket_loader.config.sources import SOURCE_TYPES, CsvSource, FixtureSource, FrameSource
 from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address
@@ -167,6 +167,13 @@ def from_table(base, columns):
     return open_source(FrameSource(frame=pa.table(columns)), SourceContext(base))
 
 
+def from_fixture(base, columns):
+    """Read a fixture whose header says types."""
+    (base / "data.csv").write_text(text(columns).replace("id,name", "id:varchar,name:varchar", 1))
+    spec = CsvSource(type="csv", path=str(base / "data.csv"))
+    return open_source(FixtureSource(read=spec, typed=True), SourceContext(base))
+
+
 def from_staged(base, columns):
     """Read what was staged."""
     source = from_csv(base, columns)
@@ -175,7 +182,7 @@ def from_staged(base, columns):
 
 SOURCES = [
     from_csv, from_parquet, from_jsonl, from_arrow, from_arrow_stream, from_excel, from_delta, from_iceberg,
-    from_sqlite, from_duckdb, from_alchemy, from_query, from_frame, from_table, from_staged,
+    from_sqlite, from_duckdb, from_alchemy, from_query, from_frame, from_table, from_fixture, from_staged,
     pytest.param(from_postgres, marks=pytest.mark.postgres), pytest.param(from_mariadb, marks=pytest.mark.mariadb),
 ]  # fmt: skip
 
