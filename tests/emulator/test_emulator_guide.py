@@ -9,7 +9,7 @@ from emulator_api import Api
 
 from bucket_loader.emulator.faults.faults import Fault
 from bucket_loader.emulator.faults.order import Faults
-from bucket_loader.emulator.http.control import CONTROL
+from bucket_loader.emulator.http.control import ALL, CONTROL
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "emulator.md").read_text("utf-8")
@@ -31,10 +31,10 @@ def test_every_example_of_a_fault_can_be_ordered(fault):
 
 def test_every_call_of_the_control_api_is_named():
     """The guide's table is whole."""
-    named = set(re.findall(r"`(GET|PUT|POST) /_emulator(/[a-z.]+)", GUIDE))
+    named = set(re.findall(r"`([A-Z]+) /_emulator(/[a-z.]+)", GUIDE))
     served = {
         (method, path.partition("/{")[0])
-        for path, methods in CONTROL.items()
+        for path, methods in (ALL | CONTROL).items()
         for method in methods
         if path[:5] != "/page"
     }
