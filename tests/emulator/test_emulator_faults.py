@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from emulator_api import PUBLISHABLE
 
 from bucket_loader.emulator.faults.order import Faults
 
@@ -206,6 +207,7 @@ class NotedCall:
     """A call without a connection, which notes how it ends."""
 
     def __init__(self):
+        self.method, self.path, self.is_write = "POST", "/bulk", True
         self.body = json.dumps(BULK).encode()
         self.fault = None
         self.end = None
@@ -308,6 +310,77 @@ def test_faults_can_run_out(api):
     assert outcomes(api, 4) == [500, 500, 503, 200]
 
 
+@pytest.mark.parametrize(
+    ("on", "struck"),
+    [
+        ("GET /features", ["GET /features"]),
+        ("/features/events", ["POST /features/events", f"POST /{PUBLISHABLE}/features/events"]),
+        ("/{key}/features/events", [f"POST /{PUBLISHABLE}/features/events"]),
+        ("GET /features/enabled", ["GET /features/enabled", f"GET /{PUBLISHABLE}/features/enabled"]),
+        ("GET /bulk", []),
+        ("/nowhere", ["GET /nowhere"]),
+        (None, ["POST /bulk", "POST /features/events", f"POST /{PUBLISHABLE}/features/events"]),
+    ],
+)
+def test_a_fault_can_be_for_one_path(api, on, struck):
+    """A method and a path, or only a path, on the legacy API too; without it, for whatever brings records."""
+    api.fault({"kind": "status", "status": 418, **({} if on is None else {"on": on})})
+    calls = ["GET /features", "GET /features/enabled", "GET /nowhere", "POST /bulk", "POST /features/events",
+             f"GET /{PUBLISHABLE}/features/enabled", f"POST /{PUBLISHABLE}/features/events"]  # fmt: skip
+
+    answers = [api.session.request(*call.replace(" ", f" {api.url}").split(), json=[], timeout=5) for call in calls]
+
+    assert sorted(call for call, answer in zip(calls, answers, strict=True) if answer.status_code == 418) == struck
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        ({"kind": "success_false"}, (200, b'{"success":false')),
+        ({"kind": "html"}, (200, b"<!doctype")),
+        ({"kind": "partial_400"}, (400, b'{"success":false')),
+        ({"kind": "redirect", "to": "/"}, (307, b"")),
+        ({"kind": "dripping", "seconds": 0}, (200, b'{"features":')),
+    ],
+    ids=lambda value: value.get("kind") if isinstance(value, dict) else "",
+)
+def test_every_fault_can_strike_a_reading(api, fault, answer):
+    """What a fault does to a call that brings records, it does to one that brings none."""
+    api.fault({**fault, "on": "GET /features"})
+
+    received = api.session.get(f"{api.url}/features", timeout=5, allow_redirects=False)
+
+    assert (received.status_code, received.content[: len(answer[1])]) == answer
+
+
+@pytest.mark.parametrize("kind", ["cut_before", "cut_after", "truncated"])
+def test_a_reading_can_be_cut(api, kind):
+    """Before its answer, or in the middle of it."""
+    api.fault({"kind": kind, "on": "GET /features"})
+
+    with pytest.raises(requests.RequestException):
+        api.get("/features")
+
+
+def test_a_rate_limit_counts_a_reading_as_one_record(api):
+    """The first call empties the bucket, the next is too much."""
+    api.fault({"kind": "rate_limit", "records_per_second": 0.01, "burst": 1, "on": "GET /features"})
+
+    assert [api.get("/features").status_code for _ in range(2)] == [200, 429]
+
+
+def test_calls_that_a_fault_is_not_for_change_no_chance(api):
+    """The same calls of its path meet it, whatever else is called in between."""
+    order = {"kind": "status", "status": 500, "rate": 0.5, "on": "/user"}
+    api.fault(order)
+    without = outcomes(api, 20)
+    api.fault(order)
+    between = [outcomes(api, 1)[0] for _ in range(20) if api.get("/features").ok and api.post("/bulk", BULK).ok]
+
+    assert without == between
+    assert set(without) == {200, 500}
+
+
 def test_faults_spare_everything_but_posts_of_the_api(api):
     """GET /features, unknown paths, preflights and the prefix meet no fault."""
     api.fault({"kind": "cut_before"})
@@ -343,6 +416,8 @@ def test_an_empty_order_ends_all_faults(api, document):
         ({"faults": [{"kind": "html", "rate": 1.5}]}, "rate"),
         ({"faults": [{"kind": "html", "rate": -0.1}]}, "rate"),
         ({"faults": [{"kind": "html", "often": 1}]}, "often"),
+        ({"faults": [{"kind": "html", "on": "get /features"}]}, "on"),
+        ({"faults": [{"kind": "html", "on": "features"}]}, "on"),
         ({"faults": [{"kind": "latency"}]}, "seconds"),
         ({"faults": [{"kind": "latency", "seconds": -1}]}, "seconds"),
         ({"faults": [{"kind": "redirect"}]}, "to"),

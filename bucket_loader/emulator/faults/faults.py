@@ -1,7 +1,7 @@
 """What can be ordered to go wrong, one tiny class each.
 
-Every fault takes `rate` (the share of calls it strikes) and `times` (how often it strikes at most). A new one is a
-class here and a line in `AnyFault`.
+Every fault takes `on` (which calls it is for), `rate` (the share of them that it strikes) and `times` (how often it
+strikes at most). A new one is a class here and a line in `AnyFault`.
 """
 
 import asyncio
@@ -12,14 +12,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bucket_loader.emulator.answers import VARIES, Answer, refusal
-from bucket_loader.emulator.faults.meeting import Meeting
+from bucket_loader.emulator.faults.meeting import Call, Meeting
 from bucket_loader.emulator.store import wire
 from bucket_loader.model import ERROR_CODES
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 Status: TypeAlias = Annotated[int, Meta(ge=200, le=599)]
+CallsNamed: TypeAlias = Annotated[str, Meta(pattern=r"^([A-Z]+ )?/[^ ]*\Z")]  # `GET /features`, or only the path
 HeaderText: TypeAlias = Annotated[str, Meta(pattern=r"^[\x20-\x7e]*\Z")]
 
+_KEY_IN_PATH: Final = "/{key}"  # of the legacy API, whose paths may be named without
 _BODILESS: Final = (204, 205, 304)
 _CODES: Final[dict[int, ERROR_CODES]] = {
     400: "BODY_VALIDATION_FAILED",
@@ -33,6 +35,14 @@ class Fault(Struct, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
 
     rate: Annotated[float, Meta(ge=0, le=1)] = 1.0
     times: Annotated[int, Meta(ge=0)] | None = None
+    on: CallsNamed | None = None  # POST by default
+
+    def is_for(self, call: Call) -> bool:
+        """Whether this is one of the calls that it may strike; the others draw no chance."""
+        if self.on is None:
+            return call.is_write
+        method, _, path = self.on.rpartition(" ")
+        return method in {"", call.method} and path in {call.path, call.path.removeprefix(_KEY_IN_PATH)}
 
     def strikes(self, meeting: Meeting) -> bool:  # noqa: ARG002  # most do not look
         """Whether this call is one it is for; the rate has been drawn already."""
@@ -172,7 +182,10 @@ class Partial400Fault(Fault, tag="partial_400"):
 
 
 class RateLimitFault(Fault, tag="rate_limit"):
-    """Answers 429 to what exceeds a rate, in records; a call larger than the burst passes on a full bucket."""
+    """Answers 429 to what exceeds a rate, in records; a call larger than the burst passes on a full bucket.
+
+    A call that brings no records counts as one.
+    """
 
     records_per_second: Annotated[float, Meta(gt=0)]
     burst: Annotated[float, Meta(gt=0)] | None = None  # records; a second's worth by default
@@ -180,7 +193,8 @@ class RateLimitFault(Fault, tag="rate_limit"):
 
     def strikes(self, meeting: Meeting) -> bool:
         """Take the records from the bucket, or find it too empty."""
-        memory, records = meeting.memory, wire.count(meeting.call.body)
+        memory, call = meeting.memory, meeting.call
+        records = wire.count(call.body) if call.is_write else 1
         burst = self.records_per_second if self.burst is None else self.burst
         now_s = memory.clock()
         had = burst if memory.tokens is None else memory.tokens

@@ -13,10 +13,16 @@ class Call(Protocol):
     """A call whose body has been read. Every way but `apply` and `apply_part` ends it.
 
     Attributes:
+        method: of HTTP.
+        path: as the log of requests names it.
+        is_write: whether it brings records.
         body: what was sent.
         fault: the kind of fault that dealt with the call.
     """
 
+    method: str
+    path: str
+    is_write: bool
     body: bytes
     fault: str | None
 

@@ -1,7 +1,8 @@
 """An order of faults: reading it, and letting its faults meet the calls.
 
-Faults meet POST calls of the API, in the order they were given; the first that ends a call ends it. What they need to
-be random they draw from one seeded generator, so the same calls in the same order meet the same faults.
+Faults meet the calls of the API that they are for, in the order they were given; the first that ends a call ends it.
+What they need to be random they draw from one seeded generator, so the same calls in the same order meet the same
+faults.
 """
 
 import random
@@ -65,7 +66,8 @@ class Faults:
 
     async def meet(self, call: Call) -> bool:
         """Let every fault that strikes this call do its harm, until one ends the call."""
-        drawn = [self._draw(fault) for fault, _ in self._faults]  # all now: the order of calls decides, not their pace
+        # All are drawn now: the order of calls decides, not their pace.
+        drawn = [fault.is_for(call) and self._draw(fault) for fault, _ in self._faults]
         for (fault, memory), is_drawn in zip(self._faults, drawn, strict=True):
             meeting = Meeting(call, memory)
             if not is_drawn or memory.struck == fault.times or not fault.strikes(meeting):

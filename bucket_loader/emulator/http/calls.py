@@ -26,7 +26,7 @@ class Endpoint(Protocol):
     """What one path does for one method.
 
     Attributes:
-        is_write: whether it takes a body, and meets faults.
+        is_write: whether it takes a body.
     """
 
     is_write: ClassVar[bool]
@@ -59,7 +59,7 @@ class Call:
     """
 
     __slots__ = ("_endpoint", "_receive", "_send", "_transport", "authorization", "body", "content_type", "environment",
-                 "fault", "method", "number", "path", "path_key", "query", "rank", "records")  # fmt: skip
+                 "fault", "is_write", "method", "number", "path", "path_key", "query", "rank", "records")  # fmt: skip
 
     def __init__(self, environments: Environments, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -78,21 +78,22 @@ class Call:
         self.fault: str | None = None
         self.records: int | None = None  # accepted
         self._endpoint = target.endpoint
+        self.is_write = target.endpoint.is_write
         self._transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
         self._receive = receive
         self._send = send
 
     async def serve(self) -> None:
         """Read the body, let the faults have their way, and answer."""
-        if self._endpoint.is_write:
+        if self.is_write:
             body = await self._read()
             if body is None:
                 return self._note(None)
             if len(body) > BODY_BYTES_MAX:
                 return await self.reply(TOO_LARGE)
             self.body = body
-            if await self.environment.faults.meet(self):
-                return None
+        if await self.environment.faults.meet(self):
+            return None
         return await self.reply(self.apply())
 
     def apply(self) -> Answer:
