@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bucket_loader.emulator.bell import Bell
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults.order import Faults
 from bucket_loader.emulator.store import attributes, effects
@@ -39,6 +40,7 @@ class Environment:
         name: what it is called in the control API.
         keys: those of the calls that belong to it.
         edition: as of when lists are kept and rules are evaluated.
+        arrivals: rung when a call was accepted, and at a reset.
     """
 
     def __init__(self, name: str, keys: Keys, start: Start | None = None, data_dir: Path | None = None) -> None:
@@ -46,6 +48,7 @@ class Environment:
         self.keys: Final = keys
         self._start = start or Start()
         self.edition: Final = self._start.evaluation
+        self.arrivals: Final = Bell()
         self._set_up()  # first, since it may refuse what it is given
         self._begin(TemporaryJournal() if data_dir is None else DurableJournal(data_dir))
         self._remember()
@@ -55,6 +58,7 @@ class Environment:
         """Keep what was sent, then do it; return the id of the feedback, if it was one."""
         now_ms = time.time() * 1000
         self.journal.append(Entry(request, now_ms, kind, body))
+        self.arrivals.ring()
         return self._apply(items, body, now_ms)
 
     def counts(self) -> dict[str, int]:
@@ -83,6 +87,7 @@ class Environment:
         self.journal.clear()
         self.log.clear()
         self._set_up()
+        self.arrivals.ring()
 
     def forget(self) -> None:
         """Hold nothing any more, and let go of the files; what calls in flight still bring, leaves no trace."""

@@ -82,6 +82,7 @@ def test_it_does_what_its_description_says(tmp_path, what, chosen):
     config = tmp_path / "schemathesis.toml"
     config.write_text(
         f'parameters."path.key" = "{PUBLISHABLE}"\n'
+        'parameters."query.wait" = "10ms"\n'  # a minute is right too, and long
         # Two features of one key are refused, which a schema cannot say.
         '[[operations]]\ninclude-name = "PUT /_emulator/features"\nchecks.positive_data_acceptance.enabled = false\n'
         # To JSON Schema 3.0 is an integer.

@@ -1,5 +1,7 @@
 """What the calls of the control API ask, read and refused, and how they are answered."""
 
+import re
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -9,10 +11,12 @@ from starlette.responses import Response
 
 from bucket_loader.emulator.answers import Answer, refusal
 from bucket_loader.emulator.http.calls import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
-from bucket_loader.emulator.inspector import views
 from bucket_loader.emulator.store import wire
 
 LIMIT_MAX: Final = 500
+WAIT_S_MAX: Final = 60
+TIME: Final = r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(s|ms)"
+_TIME: Final = re.compile(TIME, re.ASCII)
 _DIGITS_MAX: Final = 15
 _T = TypeVar("_T")
 
@@ -59,12 +63,21 @@ def text(request: Request, name: str) -> str:
     return text
 
 
-def kind(request: Request) -> views.Kind:
-    """Return which kind is asked for, users or companies."""
-    kind = request.query_params.get("kind")
-    if kind not in views.SUBJECTS:
-        raise wrong_query(f"kind: Expected {' or '.join(views.SUBJECTS)}")
-    return kind
+def one_of(request: Request, name: str, choices: Sequence[str]) -> str | None:
+    """Return a word of the query; None when it is not there."""
+    word = request.query_params.get(name)
+    if word is not None and word not in choices:
+        raise wrong_query(f"{name}: Expected {', '.join(choices[:-1])} or {choices[-1]}")
+    return word
+
+
+def seconds(request: Request, name: str, *, most: int) -> float:
+    """Return a time of the query, `2s` or `500ms`; 0 when it is not there."""
+    time = _TIME.fullmatch(request.query_params.get(name, "0s"))
+    found = most + 1 if time is None else float(time[1]) / (1 if time[2] == "s" else 1_000)
+    if found > most:
+        raise wrong_query(f"{name}: Expected a time such as 2s or 500ms, at most {most}s")
+    return found
 
 
 def known(one: _T | None, what: str) -> _T:

@@ -1,8 +1,7 @@
 """The prefix that the real API lacks: looking inside, and ordering what should happen. It needs no key."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
@@ -14,12 +13,11 @@ from starlette.routing import Mount, Route
 from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.environments import MAIN, Environments
 from bucket_loader.emulator.http import asked, openapi, registry
-from bucket_loader.emulator.inspector import page, queries, views
+from bucket_loader.emulator.inspector import lines, page, queries, views
 from bucket_loader.model import UsageError
 
 PREFIX: Final = "/_emulator"
 _CURSOR: Final = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
-_PIECE_BYTES: Final = 262_144  # of the journal: large enough to be quick, small enough to let calls in between
 
 
 def control(environments: Environments) -> Starlette:
@@ -63,19 +61,10 @@ async def _state(environment: Environment, _: Request) -> Response:
     return asked.as_json(environment.counts())
 
 
-async def _journal(environment: Environment, _: Request) -> Response:
-    return StreamingResponse(_journal_pieces(environment), media_type="application/x-ndjson")
-
-
-async def _journal_pieces(environment: Environment) -> AsyncIterator[bytes]:
-    piece = bytearray()
-    for entry in environment.journal.entries():
-        piece += b"".join(entry.lines())
-        if len(piece) >= _PIECE_BYTES:
-            yield bytes(piece)
-            piece.clear()
-            await asyncio.sleep(0)  # calls come first
-    yield bytes(piece)
+async def _journal(environment: Environment, request: Request) -> Response:
+    wanted = lines.Wanted(asked.number(request, "after", 0), asked.one_of(request, "type", lines.TYPES))
+    pieces = lines.pieces(environment, wanted, asked.seconds(request, "wait", most=asked.WAIT_S_MAX))
+    return StreamingResponse(pieces, media_type="application/x-ndjson")
 
 
 async def _requests(environment: Environment, request: Request) -> Response:
@@ -99,13 +88,20 @@ async def _search(environment: Environment, request: Request) -> Response:
     return asked.as_json(await queries.search(environment, text, asked.number(request, "after", 0), limit))
 
 
+def _kind(request: Request) -> views.Kind:
+    kind = asked.one_of(request, "kind", views.SUBJECTS)
+    if kind is None:
+        raise asked.wrong_query("kind: Expected which kind")
+    return kind
+
+
 async def _timeline(environment: Environment, request: Request) -> Response:
     place = _CURSOR.fullmatch(request.query_params.get("after", "0.0"))
     if place is None:
         raise asked.wrong_query("after: Expected the `next` of the answer before")
     limit = asked.number(request, "limit", 50, least=1, most=asked.LIMIT_MAX)
     after = (int(place[1]), int(place[2]))
-    kind, identifier = asked.kind(request), asked.text(request, "id")
+    kind, identifier = _kind(request), asked.text(request, "id")
     return asked.as_json(await queries.timeline(environment, kind, identifier, after, limit))
 
 
@@ -114,7 +110,7 @@ async def _features(environment: Environment, _: Request) -> Response:
 
 
 async def _holders(environment: Environment, request: Request) -> Response:
-    key, kind = asked.text(request, "feature"), asked.kind(request)
+    key, kind = asked.text(request, "feature"), _kind(request)
     feature = next((known for known in environment.definitions.features if known.key == key), None)
     after, limit = asked.number(request, "after", 0), asked.number(request, "limit", 50, most=asked.LIMIT_MAX)
     return asked.as_json(await queries.holders(environment, asked.known(feature, "feature"), kind, after, limit))

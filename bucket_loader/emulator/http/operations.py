@@ -3,7 +3,8 @@
 from typing import Any, Final, TypeAlias
 
 from bucket_loader.emulator.evaluation import contexts
-from bucket_loader.emulator.inspector import page, views
+from bucket_loader.emulator.http import asked
+from bucket_loader.emulator.inspector import lines, page, views
 from bucket_loader.emulator.store.effects import KNOWN_RECORDS, SHAPES, KnownRecord
 
 Schema: TypeAlias = dict[str, Any]
@@ -51,6 +52,7 @@ _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _LIMIT: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 500}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
 _KIND: Final[Schema] = {"enum": list(views.SUBJECTS)}
+_TIME: Final[Schema] = {"type": "string", "pattern": r"^([0-5]?[0-9](\.[0-9]{1,6})?s|[0-9]{1,4}ms)$"}
 _ANY_KEY: Final[list[Schema]] = [{"bearer": []}, {"publishableKey": []}]
 _SECRET_KEY: Final[list[Schema]] = [{"bearer": []}]
 
@@ -151,7 +153,12 @@ CONTROL: Final[dict[str, Schema]] = {
         "get": {
             "summary": "Every item accepted, in order, one JSON object a line: `{request, type, item}`",
             "security": [],
-            **_answers({"type": "string"}, media_type="application/x-ndjson"),
+            "parameters": [
+                _query("after", "Only items of requests with a greater number.", _COUNT),
+                _query("type", "Only items of this type.", {"enum": list(lines.TYPES)}),
+                _query("wait", f"How long to wait for the first, {asked.WAIT_S_MAX}s at most.", _TIME),
+            ],
+            **_answers({"type": "string"}, 400, media_type="application/x-ndjson"),
         }
     },
     "/requests": {

@@ -26,6 +26,7 @@ class DurableJournal:
 
     def __init__(self, directory: Path) -> None:
         file = directory / "emulator.db"
+        self._is_closed = False
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=0.5)  # seconds
@@ -58,7 +59,7 @@ class DurableJournal:
     def after(self, place: int) -> Iterator[tuple[int, Entry]]:
         """Yield the calls kept after a place; one by one, so that no read stays open while calls come in."""
         end = self.end()
-        while place < end:
+        while place < end and not self._is_closed:
             row = self._connection.execute(
                 "select place, request, at_ms, type, body from accepted where place > ? order by place limit 1",
                 (place,),
@@ -87,5 +88,6 @@ class DurableJournal:
         self._connection.executescript("delete from accepted; delete from kept;")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; a reading that is under way ends."""
+        self._is_closed = True
         self._connection.close()

@@ -34,12 +34,14 @@ class Entry(msgspec.Struct, frozen=True):
     type: str
     body: bytes
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield one line of NDJSON for each item: `{"request":N,"type":T,"item":{...}}`."""
+    def lines(self, wanted: str | None = None) -> Iterator[bytes]:
+        """Yield one line of NDJSON for each item, or for those of a type: `{"request":N,"type":T,"item":{...}}`."""
+        if wanted not in {None, self.type} and self.type != BULK:
+            return
         items = wire.split(self.body)
         types = [named.type for named in _NAMED.decode(self.body)] if self.type == BULK else [self.type] * len(items)
         for kind, item in zip(types, items, strict=True):
-            if kind not in _FORGOTTEN:
+            if kind not in _FORGOTTEN and wanted in {None, kind}:
                 yield b'{"request":%d,"type":"%s","item":%s}\n' % (self.request, kind.encode(), _one_line(item))
 
 

@@ -1,0 +1,61 @@
+"""The journal as JSON Lines: all of it, or what came after a request, as soon as there is some."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Final, NamedTuple
+
+from bucket_loader.emulator.environment import Environment
+from bucket_loader.emulator.store.journal import Journal
+from bucket_loader.model import KINDS
+
+TYPES: Final = tuple(kind.wire for kind in KINDS.values())
+# How much is read until calls have their turn: large enough to be quick, small enough to let them in between.
+_PIECE_BYTES: Final = 262_144
+_HEAD_BYTES: Final = 100  # what a call costs beside its body
+
+
+class Wanted(NamedTuple):
+    """Which items of the journal are wanted.
+
+    Attributes:
+        after: of requests with a greater number than this.
+        type: of this type; None for all.
+    """
+
+    after: int
+    type: str | None
+
+
+async def pieces(environment: Environment, wanted: Wanted, wait_s: float) -> AsyncIterator[bytes]:
+    """Yield the lines that are wanted, many at a time; when there is none yet, wait that long for the first.
+
+    A reset ends it: requests are numbered from 1 again then.
+    """
+    journal, store, end_s = environment.journal, environment.store, time.monotonic() + wait_s
+    place, is_found = 0, False
+    while environment.store is store:
+        async for reached, piece in _look(journal, place, wanted):
+            place = reached
+            if piece:
+                is_found = True
+                yield piece
+        if is_found:
+            return
+        if journal.end() == place and not await environment.arrivals.wait(end_s - time.monotonic()):
+            return
+
+
+async def _look(journal: Journal, place: int, wanted: Wanted) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield what is wanted of that which stands in the journal now, with the place that was reached."""
+    piece, read = bytearray(), 0
+    for reached, entry in journal.after(place):
+        place = reached
+        if entry.request > wanted.after:
+            piece += b"".join(entry.lines(wanted.type))
+        read += _HEAD_BYTES + len(entry.body)
+        if read >= _PIECE_BYTES:
+            yield place, bytes(piece)
+            piece, read = bytearray(), 0
+            await asyncio.sleep(0)
+    yield place, bytes(piece)
