@@ -10,6 +10,7 @@ from emulator_api import Api
 from bucket_loader.emulator.faults.faults import Fault
 from bucket_loader.emulator.faults.order import Faults
 from bucket_loader.emulator.http.control import ALL, CONTROL
+from bucket_loader.emulator.http.management import MANAGEMENT
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "emulator.md").read_text("utf-8")
@@ -37,6 +38,19 @@ def test_every_call_of_the_control_api_is_named():
         for path, methods in (ALL | CONTROL).items()
         for method in methods
         if path[:5] != "/page"
+    }
+
+    assert named == served
+
+
+def test_every_call_of_the_management_api_is_named():
+    """The guide names each path, with capitals for what stands in it."""
+    names = {"appId": "APP", "envId": "ENV", "flagId": "FLAG", "userId": "ID", "companyId": "ID"}
+    named = set(re.findall(r"`([A-Z]+) (/api/\S+)`", GUIDE))
+    served = {
+        (method, re.sub(r"{(\w+)}", lambda found: names[found[1]], path))
+        for path, methods in MANAGEMENT.items()
+        for method in methods
     }
 
     assert named == served

@@ -9,7 +9,9 @@ from emulator_api import PUBLISHABLE, SECRET, Api
 
 from bucket_loader.emulator.http.app import API, LEGACY
 from bucket_loader.emulator.http.control import ALL, CONTROL
+from bucket_loader.emulator.http.management import MANAGEMENT
 from bucket_loader.emulator.http.server import running
+from bucket_loader.emulator.management.definitions import identifier
 
 EXAMPLES = int(os.environ.get("BUCKET_LOADER_SCHEMATHESIS_EXAMPLES", "1"))
 THOROUGH = EXAMPLES > 1
@@ -27,6 +29,7 @@ def operations(document):
 def test_the_description_and_the_routes_are_the_same(api: Api):
     """Every route that is served is described, and nothing that is not."""
     served = {(path, method) for path, methods in API.items() for method in methods}
+    served |= {(path, method) for path, methods in MANAGEMENT.items() for method in methods}
     served |= {(f"/{{key}}{path}", method) for path, methods in LEGACY.items() for method in methods}
     for prefix, table in (("", ALL | CONTROL), ("/environments/{environment}", CONTROL)):
         served |= {
@@ -83,8 +86,13 @@ def test_it_does_what_its_description_says(tmp_path, what, chosen):
     config.write_text(
         f'parameters."path.key" = "{PUBLISHABLE}"\n'
         'parameters."query.wait" = "10ms"\n'  # a minute is right too, and long
+        f'parameters."path.appId" = "{identifier("ap", "main")}"\n'
+        f'parameters."path.envId" = "{identifier("en", "main")}"\n'
+        f'parameters."query.envId" = "{identifier("en", "main")}"\n'
         # Two features of one key are refused, which a schema cannot say.
         '[[operations]]\ninclude-name = "PUT /_emulator/features"\nchecks.positive_data_acceptance.enabled = false\n'
+        # Nor can it say that a flag of this key is there already.
+        '[[operations]]\ninclude-name-regex = "POST /api/"\nchecks.positive_data_acceptance.enabled = false\n'
         # To JSON Schema 3.0 is an integer.
         '[[operations]]\ninclude-name = "PUT /_emulator/faults"\nchecks.positive_data_acceptance.enabled = false\n'
     )

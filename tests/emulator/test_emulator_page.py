@@ -96,6 +96,21 @@ def test_a_company_leads_to_its_users(api: Api, page):
     page.wait_for("document.querySelector('#view h2')?.innerText.includes('a/b c#d?%41')")
 
 
+def test_what_was_deleted_still_has_its_timeline(api: Api, page):
+    """Who is not there any more has no attributes, but what arrived is told to the end."""
+    app = api.get("/api/bootstrap").json()["org"]["apps"][0]
+    api.post("/user", {"userId": "u-1", "attributes": {"plan": "pro"}})
+    path = f"/api/apps/{app['id']}/envs/{app['environments'][0]['id']}/users/u-1"
+    assert api.session.delete(api.url + path, timeout=10).status_code == 200
+
+    page.open(f"{api.url}/#/user/u-1")
+    page.wait_for("document.querySelectorAll('.timeline li').length === 2")
+
+    assert rows(page, ".timeline .badge") == ["user", "delete-user"]
+    assert "There is no such user" in page.text("#view")
+    page.complaints.clear()  # Chromium tells of every 404
+
+
 def test_a_refused_request_is_shown_with_its_mistake(api: Api, page):
     """What was wrong, in which field, and what was sent there; the verdict stands in the list as well."""
     api.post("/bulk", [{"type": "user", "userId": "good"}, {"type": "event", "userId": "u", "event": ""}])

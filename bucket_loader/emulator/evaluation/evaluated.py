@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from bucket_loader.emulator.evaluation.features import Config, Feature
-from bucket_loader.emulator.store.store import Seen, Store
+from bucket_loader.emulator.store.store import Company, Seen, Store, User
 from bucket_loader.model import Context, Edition, Evaluation, EvaluationError, FieldValue, evaluate, flatten
 
 _unpack = msgspec.json.Decoder(dict[str, Any]).decode
@@ -24,6 +24,13 @@ def remembered(store: Store, context: Context, edition: Edition) -> Context:
     }
     known = {name: _unpack(seen.attributes) for name, seen in named.items() if seen is not None}
     return flatten({name: attributes for name, attributes in known.items() if attributes}, edition)
+
+
+def context_of(seen: User | Company) -> Context:
+    """Return the context of a user, in its default company, or of a company."""
+    if isinstance(seen, Company):
+        return {"company.id": seen.id}
+    return {"user.id": seen.id} | ({} if seen.default_company is None else {"company.id": seen.default_company})
 
 
 def _named(all_of: Mapping[str, Seen], identifier: FieldValue | None) -> Seen | None:

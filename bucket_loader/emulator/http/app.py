@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bucket_loader.emulator.answers import refusal
 from bucket_loader.emulator.environments import Environments
+from bucket_loader.emulator.http import management
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.door import Door, kept_here
@@ -66,15 +67,18 @@ def build(environments: Environments, allow_hosts: Iterable[str] = ()) -> ASGIAp
             elif method == "OPTIONS":
                 await PREFLIGHT.send(readable(scope, send))
             else:
-                await Call(environments, _target(path, method), scope, receive, readable(scope, send)).serve()
+                await Call(environments, _target(scope), scope, receive, readable(scope, send)).serve()
 
     return app
 
 
-def _target(path: str, method: str) -> Target:
+def _target(scope: Scope) -> Target:
+    path, method = scope["path"], scope["method"]
     methods = API.get(path)
     if methods is not None:
         return Target(methods.get(method) or WRONG_METHOD[path], path)
+    if path.startswith(management.PREFIX):
+        return management.target(scope["raw_path"], method)
     if path == "/":
         return Target(PAGE_ONLY, path)
     key, slash, rest = path[1:].partition("/")

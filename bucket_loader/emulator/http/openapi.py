@@ -15,9 +15,10 @@ from msgspec import Struct
 from bucket_loader.emulator import environments
 from bucket_loader.emulator.evaluation import features
 from bucket_loader.emulator.faults import order
-from bucket_loader.emulator.http import operations, shapes
+from bucket_loader.emulator.http import management_operations, operations, shapes
 from bucket_loader.emulator.http.operations import Schema, ref
 from bucket_loader.emulator.inspector import views
+from bucket_loader.emulator.management import shapes as managed
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.effects import KNOWN_RECORDS, SHAPES
 from bucket_loader.model import rules
@@ -26,6 +27,9 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     *SHAPES, features.Definitions, order.Order,
     shapes.Success, shapes.FeedbackTaken, shapes.Refusal, shapes.DefinitionsShown, shapes.Evaluated, views.State,
     views.Done, views.Requests, views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders,
+    managed.Bootstrap, managed.Apps, managed.Flags, managed.NewFlag, managed.FlagChange, managed.FlagChanged,
+    managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
+    managed.Deleted, managed.EntityFlags, managed.FlagUpdates, managed.EntityFlagsChanged, managed.ManagementRefusal,
     order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, *features.FILTERS.values(),
 )  # fmt: skip
 _BEHIND_THE_PREFIX: Final = {**operations.ALL, **operations.CONTROL}
@@ -49,6 +53,7 @@ def document() -> bytes:
                 f"/{{key}}{path}": _tagged("legacy API", methods, operations.legacy)
                 for path, methods in operations.LEGACY.items()
             },
+            **{path: _tagged("management API", methods) for path, methods in management_operations.MANAGEMENT.items()},
             **{f"/_emulator{path}": _tagged("control", methods) for path, methods in _BEHIND_THE_PREFIX.items()},
             **{
                 f"/_emulator/environments/{{environment}}{path}": _tagged("environment", methods, operations.of_one)

@@ -234,7 +234,7 @@ async def holders(environment: Environment, feature: Feature, kind: Kind, after:
     while place < total and not (limit and len(items) == limit) and await pace.goes_on():
         for seen in list(islice(all_of.values(), place, place + _HOLDERS_TOGETHER)):
             place += 1
-            context = _context(seen)
+            context = evaluated.context_of(seen)
             fields = {**evaluated.remembered(store, context, edition), **context}
             answer = evaluated.entry(feature, fields, now_ms, edition)
             if answer["isEnabled"]:
@@ -252,9 +252,3 @@ async def holders(environment: Environment, feature: Feature, kind: Kind, after:
         checked=max(0, place - after),
         have=have,
     )
-
-
-def _context(seen: User | Company) -> dict[str, str]:
-    if isinstance(seen, Company):
-        return {"company.id": seen.id}
-    return {"user.id": seen.id} | ({} if seen.default_company is None else {"company.id": seen.default_company})

@@ -119,6 +119,27 @@ class ChannelStatusEvent(Struct, tag_field="type", tag="channel-status-event"):
     """The state of a push channel; taken and forgotten. Source: NET's list of types."""
 
 
+class DeletedUser(Struct, tag_field="type", tag="delete-user"):
+    """A user that the management API deleted; no record that is sent. Source: MSDK."""
+
+    userId: str  # noqa: N815  # named as in all others
+
+
+class DeletedCompany(Struct, tag_field="type", tag="delete-company"):
+    """A company that the management API deleted, with the users that are in no other. Source: MSDK."""
+
+    companyId: str  # noqa: N815
+    deleteUsers: bool = True  # noqa: N815
+
+
+def _delete_user(store: Store, item: DeletedUser, _: float) -> None:
+    store.delete_user(item.userId)
+
+
+def _delete_company(store: Store, item: DeletedCompany, _: float) -> None:
+    store.delete_company(item.companyId, with_users=item.deleteUsers)
+
+
 KNOWN_RECORDS: Final = (
     KnownRecord(USER, _user, count=lambda store: len(store.users)),
     KnownRecord(COMPANY, _company, count=lambda store: len(store.companies)),
@@ -129,7 +150,9 @@ KNOWN_RECORDS: Final = (
 FORGOTTEN: Final[tuple[type[Struct], ...]] = (PromptEvent, ChannelStatusEvent)
 # Of every item that is accepted.
 SHAPES: Final = (*(record.shape for record in KNOWN_RECORDS), *FORGOTTEN)
-_EFFECTS: Final = {record.shape: record.effect for record in KNOWN_RECORDS}
+# What the journal keeps beside them; no body may hold it.
+DELETIONS: Final[dict[type[Struct], Effect]] = {DeletedUser: _delete_user, DeletedCompany: _delete_company}
+_EFFECTS: Final = {record.shape: record.effect for record in KNOWN_RECORDS} | DELETIONS
 
 
 def apply(store: Store, items: list[Struct], now_ms: float) -> str | None:

@@ -13,9 +13,8 @@ import msgspec
 
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.effects import BULK, FORGOTTEN
-from bucket_loader.model import KINDS
 
-_TYPES: Final = (BULK, *(kind.wire for kind in KINDS.values()))
+_TYPES: Final = tuple(wire.TYPES)
 _FORGOTTEN: Final = frozenset(shape.__struct_config__.tag for shape in FORGOTTEN)
 
 

@@ -100,6 +100,21 @@ class Store:
             company = self.companies[key] = Company(key)
         return company
 
+    def delete_user(self, identifier: str) -> None:
+        """Forget a user, also in its companies; what it did stays counted."""
+        for company in self.users.pop(identifier).companies:
+            del self.companies[company].users[identifier]
+
+    def delete_company(self, identifier: str, *, with_users: bool) -> None:
+        """Forget a company, also in its users; with them those that are in no other."""
+        for name in self.companies.pop(identifier).users:
+            user = self.users[name]
+            user.companies = tuple(company for company in user.companies if company != identifier)
+            if with_users and not user.companies:
+                del self.users[name]
+            elif user.default_company == identifier:
+                user.default_company = user.companies[-1] if user.companies else None
+
     def feedback_id(self, named: str | None) -> str:
         """Note a feedbackId, and return it; a new one when the caller named none."""
         if named is None:

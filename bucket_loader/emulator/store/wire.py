@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, Union
 
 import msgspec
 
-from bucket_loader.emulator.store.effects import BULK, KNOWN_RECORDS, SHAPES, PromptEvent
+from bucket_loader.emulator.store.effects import BULK, DELETIONS, KNOWN_RECORDS, SHAPES, PromptEvent
 
 # One accepted record, of any shape in the table of types.
 Item: TypeAlias = msgspec.Struct
@@ -92,7 +92,7 @@ def _each(decoder: msgspec.json.Decoder[Any], body: bytes) -> list[Item] | Mista
     try:
         raws = _RAWS.decode(body)
     except msgspec.ValidationError as error:
-        return Mistakes([_worded(str(error), "body")])
+        return Mistakes([worded(str(error), "body")])
     except _NOT_JSON as error:
         return Mistakes([f"body: {_not_json(error)}"])
     items = [_one(decoder, raw) for raw in raws]
@@ -105,7 +105,7 @@ def _one(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> Item 
     try:
         item: Item = decoder.decode(body)
     except msgspec.ValidationError as error:
-        return _worded(str(error), "")
+        return worded(str(error), "")
     except _NOT_JSON as error:
         return _not_json(error)
     return check(item) or item
@@ -175,7 +175,8 @@ _SURROGATES: Final = re.compile(
 )
 
 
-def _worded(message: str, place: str) -> str:
+def worded(message: str, place: str) -> str:
+    """Return what a decoder objects to with its place first: `context.active: Expected ...`; `place` if it has none."""
     match = _PLACE.fullmatch(message)
     what, where = (match["what"], match["where"] or "") if match else (message, "")
     if missing := _MISSING.fullmatch(what):
@@ -253,5 +254,6 @@ TYPES: Final[dict[str, Reader]] = {
         record.kind.wire: (_reader_of_either if record.takes_list else _reader)(record.shape)
         for record in KNOWN_RECORDS
     },
+    **{str(shape.__struct_config__.tag): _reader(shape) for shape in DELETIONS},
 }
 read_prompt_event: Final = _reader(PromptEvent)

@@ -333,6 +333,7 @@ function arrivedRow(arrived, kind) {
 function summary(arrived, item, kind) {
   if (item === null || typeof item !== "object") return short(arrived.text);
   const said = [];
+  if (arrived.type.startsWith("delete-")) return item.deleteUsers ? "with its users that are in no other" : "by the management API";
   if (arrived.type === "event") said.push(value(item.event ?? ""));
   if (arrived.type === "feedback") {
     said.push([item.key ?? item.featureId ?? "", item.score === undefined || item.score === null ? "" : `score ${item.score}`,
@@ -469,6 +470,7 @@ async function show() {
     parts = await view(name);
   } catch (error) {
     parts = [el("h2", {}, name), text("p", "quiet", error.message)];
+    if (error.status === 404 && kind in TYPES) parts.push(timeline(kind, name)); // it was there, and was deleted
   }
   if (mine !== route) return;
   $("view").replaceChildren(back(), ...parts.filter((part) => part !== null));
