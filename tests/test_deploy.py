@@ -4,7 +4,6 @@
 minute); by default what it copies is installed beside the dependencies that are there.
 """
 
-import fnmatch
 import json
 import os
 import re
@@ -16,6 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from images import Image, as_another_user
 from ruamel.yaml import YAML
 from tiers import require
 from workplace import COMPANIES
@@ -27,6 +27,7 @@ from bucket_loader.runs import end
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
+IMAGE = Image(DEPLOY / "Dockerfile")
 LOOK_FIRST = {1, 2, 3, 4, 5, 6}
 """Exit codes after which running again cannot help."""
 
@@ -238,59 +239,12 @@ def test_the_cronjobs_container_needs_no_rights():
 # --- Docker --------------------------------------------------------------------------------------------------------
 
 
-def instructions():
-    """Read the Dockerfile: its stages, each a list of instruction and words."""
-    text = re.sub(r"^#.*\n", "", (DEPLOY / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
-    stages = []
-    for line in filter(None, text.splitlines()):
-        word, given = line.split(None, 1)
-        if word == "FROM":
-            stages.append([])
-        stages[-1].append((word, given.strip()))
-    return stages
-
-
-def kept(path):
-    """Whether a path goes into the build: the last line of .dockerignore that matches it decides."""
-    found = True
-    for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines():
-        pattern = line.lstrip("!").removeprefix("**/")
-        parts = path.relative_to(ROOT).parts if line.startswith("**/") else path.relative_to(ROOT).parts[:1]
-        if any(fnmatch.fnmatch(part, pattern) for part in parts):
-            found = line.startswith("!")
-    return found
-
-
-def copied(stage, target):
-    """Copy what a stage copies from the context into a folder that stands for its root."""
-    for word, given in stage:
-        *sources, to = given.split()
-        if word != "COPY" or sources[0].startswith("--from"):
-            continue
-        for source in sources:
-            path = ROOT / source
-            into = target / to.lstrip("/")
-            assert kept(path), f"{source} is left out of the build by .dockerignore"
-            files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file() and kept(one)]
-            for one in files:
-                final = into / one.relative_to(path.parent if path.is_file() else path)
-                final.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(one, final)
-
-
-def as_another_user():
-    """Get the words that make root a user without rights; nothing where this is one already, or may not be changed."""
-    words = ["unshare", "--user", "--map-user=10001", "--map-group=10001", "--"]
-    works = os.getuid() == 0 and shutil.which("unshare") is not None
-    return words if works and subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else []
-
-
 @pytest.fixture
 def image(tmp_path):
     """What the image holds, as read-only folders, and the Python that runs it."""
-    build, final = instructions()
-    copied(build, tmp_path / "build")
-    copied(final, tmp_path / "root")
+    build, final = IMAGE.stages()
+    IMAGE.copied(build, tmp_path / "build")
+    IMAGE.copied(final, tmp_path / "root")
     python = sys.executable
     if os.environ.get("BUCKET_LOADER_IMAGE"):
         (line,) = [given for word, given in build if word == "RUN"]
@@ -327,11 +281,11 @@ def test_the_image_runs_the_quickstart_as_a_user_without_rights(image):
 
 def test_the_image_takes_nothing_along_that_a_person_left_behind():
     """No state, no key, no environment of the checkout; and its command is the loader, as a user without a name."""
-    _, final = instructions()
+    _, final = IMAGE.stages()
     last = dict(final)
 
-    assert not any(kept(ROOT / name) for name in (".git", ".venv", ".env", "tests", "bucket_loader/__pycache__/a.pyc",
-                                                  "pipelines/.bucket_loader/x/ledger.db"))  # fmt: skip
+    assert not any(IMAGE.keeps(ROOT / name) for name in (".git", ".venv", ".env", "tests",
+        "bucket_loader/__pycache__/a.pyc", "pipelines/.bucket_loader/x/ledger.db"))  # fmt: skip
     assert json.loads(last["ENTRYPOINT"]) == ["bucket-loader"]
     assert last["USER"] == "10001:10001"
     assert "/state" in last["VOLUME"]

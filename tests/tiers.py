@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 IN_CI = bool(os.environ.get("BUCKET_LOADER_CI"))
 AIRFLOWS = Path(os.environ.get("BUCKET_LOADER_AIRFLOW", ROOT / ".airflow"))
 CLIENTS = ROOT / ".clients"
+IMAGES = ROOT / ".images"
 
 # Debian keeps the programs of servers where no user's PATH leads.
 SERVERS = [*sorted(glob("/usr/lib/postgresql/*/bin")), "/usr/sbin"]  # noqa: PTH207  # a pattern from the root
@@ -57,6 +58,9 @@ MARKERS = (
     Marker("browser", "open the emulator's page in a browser", ("chromium",)),
     Marker("clients", "call the emulator with the published clients", ("node", str(CLIENTS / "node_modules")),
            "(`make clients` installs them)"),
+    Marker("image", "check and build what the images hold", (str(IMAGES / "bin/hadolint"),),
+           "(`make images` installs it)"),
+    Marker("kit", "run somebody's suite with the test kit, on two workers"),
     Marker("schemathesis", "hold the emulator against its own description"),
     Marker("rehearsal", "run the real program, and kill it"),
     Marker("syscalls", "harm the real program at its system calls", ("cc",)),
