@@ -118,6 +118,7 @@ def test_a_user_that_is_deleted_is_gone_from_its_companies(api: Api, management:
     assert (api.company("c")["events"], api.state()["events"], api.state()["users"]) == (1, 1, 0)
     items = api.get("/_emulator/timeline?kind=user&id=u").json()["items"]
     assert [item["type"] for item in items] == ["company", "event", "delete-user"]
+    assert api.get("/_emulator/journal?type=delete-user").json()["item"] == {"userId": "u"}
     api.post("/event", {"userId": "u", "event": "e"})
     assert api.user("u")["companies"] == []
     assert (api.user("u")["events"], api.state()["unassociated_events"]) == (1, 1)

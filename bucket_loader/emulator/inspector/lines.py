@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 from bucket_loader.emulator.environment import Environment
+from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.effects import BULK
 from bucket_loader.emulator.store.journal import Journal
-from bucket_loader.model import KINDS
 
-TYPES: Final = tuple(kind.wire for kind in KINDS.values())
+TYPES: Final = tuple(name for name in wire.TYPES if name != BULK)
 # How much is read until calls have their turn: large enough to be quick, small enough to let them in between.
 _PIECE_BYTES: Final = 262_144
 _HEAD_BYTES: Final = 100  # what a call costs beside its body
