@@ -92,14 +92,15 @@ class Entities:
         environment, known, now_ms = asked.environment, self._known(asked), time.time() * 1000
         context = evaluated.context_of(known)
         fields = {**evaluated.remembered(environment.store, context, environment.edition), **context}
+        served = {feature.key: feature for feature in environment.definitions.features}
         return [
             shapes.EntityFlag(
                 id=definitions.flag_id(flag),
                 key=flag["key"],
                 name=definitions.name(flag),
                 created_at=flag["createdAt"],
-                value=evaluated.entry(feature, fields, now_ms, environment.edition)["isEnabled"],
+                value=evaluated.entry(served[flag["key"]], fields, now_ms, environment.edition)["isEnabled"],
                 specific_target_value=True if known.id in definitions.targets(flag, self.kind) else None,
             )
-            for flag, feature in zip(asked.flags(), environment.definitions.features, strict=True)
+            for flag in asked.flags()
         ]
