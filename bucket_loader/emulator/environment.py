@@ -7,7 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from bucket_loader.emulator.bell import Bell
-from bucket_loader.emulator.evaluation import features
+from bucket_loader.emulator.evaluation import features, overrides
+from bucket_loader.emulator.evaluation.overrides import Definition, Document
 from bucket_loader.emulator.faults.order import Faults
 from bucket_loader.emulator.store import attributes, effects
 from bucket_loader.emulator.store.durable import DurableJournal
@@ -17,6 +18,8 @@ from bucket_loader.emulator.store.requests_log import RequestsLog
 from bucket_loader.emulator.store.store import Store
 from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
 from bucket_loader.model import Edition
+
+_NO_FEATURES: Final[Document] = {"features": [], "flagStateVersion": 0}
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -40,6 +43,9 @@ class Environment:
         name: what it is called in the control API.
         keys: those of the calls that belong to it.
         edition: as of when lists are kept and rules are evaluated.
+        definitions: of features, as they are evaluated.
+        features_body: the same as GET /features answers with it.
+        document: the definitions as they were put, decoded; `overrides` stand in front of them, by key.
         arrivals: rung when a call was accepted, and at a reset.
     """
 
@@ -66,13 +72,32 @@ class Environment:
         return {**effects.counts(self.store), "requests": self.log.requests, "refused": self.log.refused}
 
     def define(self, document: bytes | dict[str, Any]) -> None:
-        """Take new feature definitions over.
+        """Take new feature definitions over, and lift all overrides.
 
         Raises:
             UsageError: they are malformed; the old ones stay.
         """
-        self._define(document)
-        self.journal.keep("features", self.features_body)
+        self._change(document, {})
+
+    def redefine(self, document: Document) -> None:
+        """Take changed definitions over; the overrides stay in front of them.
+
+        Raises:
+            UsageError: they are malformed; the old ones stay.
+        """
+        self._change(document, self.overrides)
+
+    def override(self, key: str, body: bytes) -> None:
+        """Let a feature be other than it is defined, or be where it is not.
+
+        Raises:
+            UsageError: what is asked is malformed.
+        """
+        self._change(self.document, {**self.overrides, key: overrides.read(body, key, self.document)})
+
+    def lift(self, key: str) -> None:
+        """Let a feature be as it is defined."""
+        self._change(self.document, {name: one for name, one in self.overrides.items() if name != key})
 
     def arm(self, document: bytes | dict[str, Any]) -> None:
         """Order faults, in place of those before.
@@ -105,14 +130,25 @@ class Environment:
 
     def _set_up(self) -> None:
         self.store = Store()
-        self.definitions, self.features_body = features.read({"features": []}, version=0)
-        if self._start.features is not None:
-            self._define(self._start.features)
+        self.definitions = features.read(_NO_FEATURES, version=0).definitions
+        self._define(_NO_FEATURES if self._start.features is None else self._start.features, {})
         self._arm_at_start()
 
-    def _define(self, document: bytes | dict[str, Any]) -> None:
+    def _change(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
+        self._define(document, overridden)
+        self.journal.keep("features", msgspec.json.encode(self.document))
+        self.journal.keep("overrides", msgspec.json.encode(self.overrides))
+
+    def _define(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
         version = (self.definitions.flag_state_version or 0) + 1
-        self.definitions, self.features_body = features.read(document, version=version)
+        put = shown = features.read(document, version=version)
+        if overridden:
+            in_front = overrides.applied(msgspec.json.decode(put.body), overridden)
+            shown = features.read(in_front, version=version)
+        self.definitions, self.features_body = shown
+        self.document = msgspec.json.decode(put.body)
+        whole = msgspec.json.decode(shown.body)["features"]
+        self.overrides = {one["key"]: one for one in whole if one["key"] in overridden}
 
     def _apply(self, items: list[Item], body: bytes, now_ms: float) -> str | None:
         """Do what was sent; return the id of the feedback, if it was one."""
@@ -127,7 +163,7 @@ class Environment:
         """Do again what the journal holds. Definitions of the command line win over those that were put later."""
         kept = self.journal.kept("features")
         if kept is not None and self._start.features is None:
-            self._define(kept)
+            self._define(kept, msgspec.json.decode(self.journal.kept("overrides") or b"{}"))
         for entry in self.journal.entries():
             self.log.remember(entry.request)
             items = TYPES[entry.type](entry.body)

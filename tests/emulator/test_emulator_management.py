@@ -168,6 +168,18 @@ def test_what_was_deleted_stays_away_after_a_kill(tmp_path):
 # --- flags ---------------------------------------------------------------------------------------------------------
 
 
+def test_an_override_stays_in_front_of_what_is_changed(api: Api, management: Management):
+    """A change of a flag neither lifts an override nor makes it a definition."""
+    api.put("/_emulator/features/huddle", {"isEnabled": True})
+
+    management.call("POST", "/flags", {"key": "new", "name": "New one"})
+
+    assert enabled(api, "context.user.id=u") == {"huddle"}
+    api.session.delete(f"{api.url}/_emulator/features/huddle", timeout=10)
+    assert enabled(api, "context.user.id=u") == set()
+    assert [feature["key"] for feature in api.get("/features").json()["features"]] == ["huddle", "dull", "new"]
+
+
 def test_a_flag_is_made_and_changed(api: Api, management: Management):
     """What it is called is kept beside its definition, each change raises the version, and nobody has it."""
     before = version(api)

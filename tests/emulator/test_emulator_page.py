@@ -200,6 +200,46 @@ def test_each_environment_has_a_page(api: Api, page):
     api.session.delete(f"{api.url}/_emulator/environments/other", timeout=10)
 
 
+CHECKED = "document.querySelector('.switch input:checked')?.value"
+
+
+@pytest.mark.parametrize(("where", "whom"), [("", ".features .whom"), ("#/feature/reports", ".rules")])
+def test_a_feature_can_be_switched(api: Api, page, where, whom):
+    """With the mouse or the keyboard: on and off for everybody, and back to its rules. The focus stays where it is."""
+    api.put("/_emulator/features", {"features": [FEATURE]})
+    key = FEATURE["key"]
+    page.open(f"{api.url}/{where}")
+    page.wait_for(f"{CHECKED} === 'rules'")
+
+    page.run("document.querySelector('.switch input[value=on] + span').click()")
+    page.wait_for(f"document.querySelector('{whom}')?.innerText === 'everyone' && {CHECKED} === 'on'")
+    assert api.get("/features/evaluated").json()["features"][key]["isEnabled"] is True
+    page.run("document.querySelector('.switch :checked').focus()")
+    page.press("ArrowRight")
+    page.wait_for(f"document.querySelector('{whom}')?.innerText === 'nobody' && {CHECKED} === 'off'")
+    page.wait_for("document.activeElement.value === 'off'")
+    page.press("ArrowRight")
+    page.wait_for(f"document.querySelector('{whom}')?.innerText.includes('company.plan') && {CHECKED} === 'rules'")
+    page.wait_for("document.activeElement.value === 'rules'")
+
+    assert api.get("/_emulator/overrides").json()["overrides"] == []
+
+
+def test_the_switch_shows_what_was_switched_elsewhere(api: Api, page):
+    """Also a whole definition, which is none of the three positions, and a feature that is there no more."""
+    api.put("/_emulator/features", {"features": [FEATURE]})
+    path = f"/_emulator/features/{FEATURE['key']}"
+    page.open(api.url)
+    page.wait_for(f"{CHECKED} === 'rules'")
+
+    api.put(path, {"isEnabled": False})
+    page.wait_for(f"{CHECKED} === 'off'")
+    api.put(path, {"targeting": FEATURE["targeting"]})
+    page.wait_for(f"document.querySelector('.switch.overridden') && {CHECKED} === undefined")
+    api.put("/_emulator/features", {"features": []})
+    page.wait_for("document.querySelectorAll('.switch').length === 0")
+
+
 def test_active_faults_are_told(api: Api, page):
     """Faults stand at the top while they are active, with how often they struck; those that are over do not."""
     api.fault({"kind": "status", "status": 500, "rate": 0.05}, {"kind": "html", "times": 1})
@@ -265,13 +305,13 @@ def test_everything_can_be_reached_with_the_keyboard(api: Api, page):
     page.wait_for("document.querySelector('#features a') && document.querySelector('#refused pre')")
     visited = []
 
-    for _ in range(5):
+    for _ in range(6):
         page.press("Tab")
         visited.append(
             page.run("document.activeElement.tagName + getComputedStyle(document.activeElement).outlineStyle")
         )
 
-    assert visited == ["Asolid", "INPUTsolid", "PREsolid", "Asolid", "BODYnone"]
+    assert visited == ["Asolid", "INPUTsolid", "PREsolid", "Asolid", "INPUTsolid", "BODYnone"]
 
 
 def test_a_large_store_opens_in_about_a_second(browser):

@@ -124,6 +124,26 @@ async def _put_features(environment: Environment, request: Request) -> Response:
     return asked.as_json(views.Done())
 
 
+async def _overrides(environment: Environment, _: Request) -> Response:
+    version = environment.definitions.flag_state_version or 0
+    return asked.as_json(views.Overrides(version, list(environment.overrides.values())))
+
+
+async def _override(environment: Environment, request: Request) -> Response:
+    try:
+        environment.override(request.path_params["key"], await asked.body(request))
+    except UsageError as error:
+        raise asked.wrong_body("Malformed override", error.message) from error
+    return asked.as_json(views.Done())
+
+
+async def _lift(environment: Environment, request: Request) -> Response:
+    key = request.path_params["key"]
+    asked.known(environment.overrides.get(key), "override")
+    environment.lift(key)
+    return asked.as_json(views.Done())
+
+
 async def _faults(environment: Environment, _: Request) -> Response:
     return asked.as_json(environment.faults.shown())
 
@@ -162,6 +182,8 @@ CONTROL: Final[dict[str, dict[str, Perform]]] = {
     "/search": {"GET": _search},
     "/timeline": {"GET": _timeline},
     "/features": {"GET": _features, "PUT": _put_features},
+    "/features/{key:path}": {"PUT": _override, "DELETE": _lift},
+    "/overrides": {"GET": _overrides},
     "/holders": {"GET": _holders},
     "/faults": {"GET": _faults, "PUT": _put_faults},
     "/reset": {"POST": _reset},

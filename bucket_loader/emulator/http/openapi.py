@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from bucket_loader.emulator import environments
-from bucket_loader.emulator.evaluation import features
+from bucket_loader.emulator.evaluation import features, overrides
 from bucket_loader.emulator.faults import order
 from bucket_loader.emulator.http import management_operations, operations, shapes
 from bucket_loader.emulator.http.operations import Schema, ref
@@ -30,7 +30,8 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     managed.Bootstrap, managed.Apps, managed.Flags, managed.NewFlag, managed.FlagChange, managed.FlagChanged,
     managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
     managed.Deleted, managed.EntityFlags, managed.FlagUpdates, managed.EntityFlagsChanged, managed.ManagementRefusal,
-    order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, *features.FILTERS.values(),
+    order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, views.Overrides,
+    overrides.Forced, *features.FILTERS.values(),
 )  # fmt: skip
 _BEHIND_THE_PREFIX: Final = {**operations.ALL, **operations.CONTROL}
 _ABOUT: Final = (
@@ -110,6 +111,13 @@ def _schemas() -> Schema:
         schema["properties"] |= {name: to for name, to in _INNER_FILTERS.items() if name in schema["properties"]}
     unknown = {"type": "string", "not": {"enum": list(features.FILTERS)}}
     other = {"type": "object", "required": ["type"], "properties": {"type": unknown}}
+    # A feature as an override: its key stands in the path.
+    schemas["Definition"] = {
+        "type": "object",
+        "required": ["targeting"],
+        "properties": {**schemas["Feature"]["properties"]},
+    }
+    del schemas["Definition"]["properties"]["key"]
     schemas["Filter"] = {"anyOf": [*(ref(shape.__name__) for shape in features.FILTERS.values()), other]}
     schemas["ContextFilter"] |= {
         "if": {"properties": {"operator": {"enum": sorted(rules.ONE_VALUE)}}},

@@ -145,6 +145,7 @@ def legacy(operation: Schema) -> Schema:
 
 _LIMITED: Final = _query("limit", "The most to give.", _LIMIT)
 _AFTER: Final = _query("after", "The `next` of the look before.", _COUNT)
+_KEY: Final = _path("key", "The key of a feature; whatever it holds, percent-encoded.", {**_TEXT, "maxLength": 255})
 _ID: Final = _path("id", "The id; whatever it holds, percent-encoded.", _TEXT)
 
 CONTROL: Final[dict[str, Schema]] = {
@@ -212,6 +213,17 @@ CONTROL: Final[dict[str, Schema]] = {
             **_answers(ref("Done"), 400, 413),
         },
     },
+    "/features/{key}": {
+        "put": {
+            "summary": "Override one feature: on or off for everybody, or with a whole definition",
+            "security": [],
+            "parameters": [_KEY],
+            **_body({"anyOf": [ref("Forced"), ref("Definition")]}),
+            **_answers(ref("Done"), 400, 413),
+        },
+        "delete": _look("Lift an override", ref("Done"), _KEY, refusals=(404,)),
+    },
+    "/overrides": {"get": _look("The overrides, as definitions", ref("Overrides"))},
     "/holders": {
         "get": _look(
             "Who has a feature",

@@ -1,7 +1,7 @@
 """What the control API shows: the shape of each answer, which `openapi` describes as it stands here."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -33,6 +33,13 @@ class EnvironmentsView(Struct):
     """All environments, `main` first."""
 
     environments: list[Known]
+
+
+class Overrides(Struct, rename="camel"):
+    """The definitions that stand in front of others until they are lifted; the version is that of all definitions."""
+
+    flag_state_version: int
+    overrides: list[dict[str, Any]]
 
 
 State: Final = msgspec.defstruct(

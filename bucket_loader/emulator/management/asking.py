@@ -1,7 +1,8 @@
 """One call of the management API: what it asks, and the way to refuse it."""
 
+import copy
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -65,11 +66,8 @@ class Asked(NamedTuple):
         return self.environment.definitions.flag_state_version or 0
 
     def flags(self) -> list[Flag]:
-        """Return all definitions, as GET /features shows them."""
-        return list(self._document()["features"])
-
-    def _document(self) -> dict[str, Any]:
-        return dict(msgspec.json.decode(self.environment.features_body))
+        """Return all definitions, as GET /features shows them; overrides are no business of this API."""
+        return copy.deepcopy(self.environment.document["features"])
 
     def define(self, flags: list[Flag]) -> None:
         """Put other definitions in the place of all.
@@ -78,7 +76,7 @@ class Asked(NamedTuple):
             RefusedError: they are malformed.
         """
         try:
-            self.environment.define({**self._document(), "features": flags, "flagStateVersion": None})
+            self.environment.redefine({**self.environment.document, "features": flags, "flagStateVersion": None})
         except UsageError as error:
             raise invalid("body", error.message) from error
 

@@ -65,8 +65,9 @@ const TITLE = ENVIRONMENT === MAIN ? "Bucket emulator" : `${ENVIRONMENT} · Buck
 const HERE = ENVIRONMENT === MAIN ? "" : `environments/${encodeURIComponent(ENVIRONMENT)}/`;
 
 /** Ask about the environment that is shown; a path that begins with / is about all of them. */
-async function ask(path) {
-  const answer = await fetch(`_emulator/${path[0] === "/" ? path.slice(1) : HERE + path}`, {cache: "no-store"});
+async function ask(path, options = {}) {
+  const where = `_emulator/${path[0] === "/" ? path.slice(1) : HERE + path}`;
+  const answer = await fetch(where, {cache: "no-store", ...options});
   const body = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(body.error?.message ?? answer.statusText), {status: answer.status});
   return body;
@@ -221,22 +222,75 @@ function faultRow(fault) {
 }
 
 let features = [];
-let featuresBody = "";
 
-function showFeatures(answer) {
+function showFeatures(answer, {overrides}) {
   features = answer.features;
   const some = features.slice(0, shown.features);
   $("features-note").textContent = features.length === 0 ? "none defined"
     : `${count(some.length)} of ${count(features.length)}, version ${answer.flagStateVersion}`;
-  fill($("features"), some, (feature) => JSON.stringify(feature), featureRow);
+  fill($("features"), some, (feature) => feature.key, featureRow);
+  some.forEach((feature, place) => {
+    const row = $("features").children[place];
+    setSwitch(row.querySelector(".switch"), feature, isOverridden(overrides, feature));
+    const rules = JSON.stringify(feature.targeting.rules);
+    if (row.dataset.rules === rules) return; // who reads it loses nothing
+    row.dataset.rules = rules;
+    row.querySelector(".whom").replaceChildren(
+      ...targeting(feature).slice(0, 3).map((rule, at) => el("p", {}, at === 0 ? rule : `or ${rule}`)));
+  });
   more("features", features.length > shown.features);
 }
 
 function featureRow(feature) {
   return el("li", {},
-    el("div", {}, el("a", {class: "key", href: `#/feature/${encodeURIComponent(feature.key)}`}, feature.key)),
-    targeting(feature).slice(0, 3).map((rule, place) => el("p", {}, place === 0 ? rule : `or ${rule}`)),
-    el("div", {class: "who"}));
+    el("div", {class: "head"},
+      el("a", {class: "key", href: `#/feature/${encodeURIComponent(feature.key)}`}, feature.key), switchOf(feature.key)),
+    el("div", {class: "whom"}), el("div", {class: "who"}));
+}
+
+// --- overriding a feature ------------------------------------------------------------------------------------------
+
+const POSITIONS = {rules: "Rules", on: "On", off: "Off"};
+let switches = 0; // each group of radio buttons needs a name of its own
+
+/** Make a switch with three positions: as the rules say, on for everybody, off for everybody. */
+function switchOf(key) {
+  switches += 1;
+  const name = `switch-${switches}`;
+  const group = el("fieldset", {class: "switch"}, el("legend", {}, `Who has ${key}`), Object.entries(POSITIONS).map(
+    ([position, label]) => el("label", {}, el("input", {type: "radio", name, value: position}), el("span", {}, label))));
+  group.addEventListener("change", (event) => turn(key, event.target.value));
+  return group;
+}
+
+const isOverridden = (overrides, feature) => overrides.some((one) => one.key === feature.key);
+
+/** Show the position of a switch; a whole definition as an override is none of the three. */
+function setSwitch(group, feature, isTurned) {
+  const rule = feature.targeting.rules.length === 1 ? feature.targeting.rules[0].filter : {};
+  const forced = rule.type === "constant" ? (rule.value ? "on" : "off") : null;
+  for (const input of group.querySelectorAll("input")) {
+    input.checked = input.value === (isTurned ? forced : "rules");
+  }
+  group.classList.toggle("overridden", isTurned);
+}
+
+async function turn(key, position) {
+  const path = `features/${encodeURIComponent(key)}`;
+  try {
+    if (position === "rules") await ask(path, {method: "DELETE"});
+    else await ask(path, {method: "PUT", body: JSON.stringify({isEnabled: position === "on"})});
+  } catch (error) {
+    if (error.status !== 404) told(false, error.message); // 404: it was lifted elsewhere
+  }
+  lastHolders = 0;
+  if (!$("overview").hidden) {
+    isStale = isRefreshing;
+    await refresh();
+  } else {
+    await show();
+    $("view").querySelector(".switch :checked")?.focus();
+  }
 }
 
 /** Work out who has what, one feature after another and never for long. */
@@ -398,7 +452,7 @@ async function showCompany(id) {
 }
 
 async function showFeature(key) {
-  const answer = await ask("features");
+  const [answer, overrides] = await Promise.all([ask("features"), ask("overrides")]);
   const feature = answer.features.find((one) => one.key === key);
   if (feature === undefined) throw new Error("There is no such feature");
   const variants = (feature.config?.variants ?? []).map((variant) => el("p", {},
@@ -421,8 +475,10 @@ async function showFeature(key) {
       },
     }));
   };
+  const group = switchOf(key);
+  setSwitch(group, feature, isOverridden(overrides.overrides, feature));
   return [
-    el("h2", {}, badge("feature"), " ", feature.key),
+    el("div", {class: "head"}, el("h2", {}, badge("feature"), " ", feature.key), group),
     feature.description === null ? null : text("p", "quiet", feature.description),
     card("On for", el("div", {class: "rules"}, targeting(feature).slice(0, 100).map((rule) => el("p", {}, rule)))),
     variants.length === 0 ? null : card("Variants", el("div", {class: "rules"}, variants.slice(0, 100))),
@@ -481,8 +537,10 @@ async function show() {
 // --- keeping up ----------------------------------------------------------------------------------------------------
 
 let isRefreshing = false;
+let isStale = false; // what is being shown now was asked before a change
 let lastHolders = 0;
 let lastCounted = "";
+let lastVersion = null;
 let known = "";
 
 function told(isLive, words) {
@@ -517,6 +575,10 @@ async function refresh() {
   } finally {
     isRefreshing = false;
   }
+  if (!isStale) return;
+  isStale = false;
+  lastHolders = 0;
+  await refresh();
 }
 
 async function refreshOverview(state) {
@@ -533,10 +595,12 @@ async function refreshOverview(state) {
     showRequests(latest.requests, refused.requests, state);
     known = now;
   }
-  if (Date.now() - lastHolders > SLOW_MS) {
+  const overrides = await ask("overrides");
+  if (overrides.flagStateVersion !== lastVersion || Date.now() - lastHolders > SLOW_MS) {
     const answer = await ask("features");
-    showFeatures(answer);
+    showFeatures(answer, overrides);
     lastHolders = Date.now();
+    lastVersion = overrides.flagStateVersion;
     const counted = JSON.stringify([answer, state.users, state.companies, state.requests, shown.features]);
     if (counted !== lastCounted) {
       await countHolders();
