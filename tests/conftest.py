@@ -5,7 +5,7 @@ from workplace import COMPANIES, KEY, Emulator, Workplace
 
 from bucket_loader.emulator.http.server import running
 
-pytest_plugins = ["tiers"]
+pytest_plugins = ["tiers", "pytester"]
 
 
 @pytest.fixture(scope="session")

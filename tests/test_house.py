@@ -56,6 +56,7 @@ OWNERS = {
     "pydantic_core": {"config"},
     "pyiceberg": {"sources"},
     "pymysql": {"sources"},
+    "pytest": {"integrations"},
     "requests": {"delivery"},
     "rich": {"reporting"},
     "ruamel": {"config"},

@@ -29,6 +29,11 @@ from bucket_loader.cli.options import evaluation_option, read_document
     type=click.Path(path_type=Path),
     help="Keep what is loaded in this folder. [default: in memory]",
 )
+@click.option(
+    "--ends-with-stdin",
+    is_flag=True,
+    help="Also end when stdin, a pipe, does: a program that starts an emulator does not leave it behind.",
+)
 @evaluation_option
 def emulator(**words: Any) -> None:  # noqa: ANN401  # what `serve` takes
     """Run a local Bucket API, and print its address and keys as one JSON line.

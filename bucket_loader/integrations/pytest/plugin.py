@@ -1,0 +1,94 @@
+"""What pytest is told: options, the fixture, what a failing test shows. The rest is imported when it is used."""
+
+import os
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from bucket_loader.integrations.pytest.bucket import Bucket
+    from bucket_loader.integrations.pytest.shared import Shared
+
+URL_VARIABLE: Final = "BUCKET_EMULATOR_URL"
+
+_OPTIONS: Final = {
+    "features": "file with the body of GET /features: what each test begins with",
+    "evaluation": "evaluate rules and keep lists as the API did in 2025, or as since autumn 2026 (default)",
+}
+_SHARED: "Final[pytest.StashKey[Shared]]" = pytest.StashKey()
+_USED: "Final[pytest.StashKey[Bucket]]" = pytest.StashKey()
+_FOR_WORKERS: Final = "bucket_emulator_port"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, on the command line and in the ini file."""
+    group = parser.getgroup("bucket", "bucket: a local Bucket API (bucket-loader)")
+    for name, text in _OPTIONS.items():
+        group.addoption(f"--bucket-{name}", help=f"{text} (ini: bucket_{name})")
+        parser.addini(f"bucket_{name}", text, type="string", default=None)
+
+
+@pytest.fixture(scope="session")
+def _bucket_of_session(pytestconfig: pytest.Config) -> "Iterator[Bucket]":
+    from bucket_loader.integrations.pytest.session import opened
+
+    with opened(pytestconfig, _port(pytestconfig)) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def bucket(request: pytest.FixtureRequest, _bucket_of_session: "Bucket") -> "Bucket":
+    """A local Bucket API, empty, with keys of its own: `bucket.url`, `bucket.secret_key`, `bucket.flag(...)`, ..."""
+    _bucket_of_session.reset()
+    request.node.stash[_USED] = _bucket_of_session
+    return _bucket_of_session
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the API was sent and refused."""
+    report = yield
+    used = item.stash.get(_USED, None)
+    if report.failed and used is not None:
+        report.sections.append(("bucket", used.told()))
+    return report
+
+
+# --- pytest-xdist: who starts the workers starts the emulator, once, when the first of them asks -------------------
+
+
+def _port(config: pytest.Config) -> int | None:
+    """Return where a worker asks for the emulator; None where there are no workers."""
+    port: int | None = getattr(config, "workerinput", {}).get(_FOR_WORKERS)
+    return port
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: "_Node") -> None:
+    """Tell a worker where to ask for the emulator, unless there is one already."""
+    if os.environ.get(URL_VARIABLE):
+        return
+    shared = node.config.stash.get(_SHARED, None)
+    if shared is None:
+        from bucket_loader.integrations.pytest.session import share
+
+        shared = node.config.stash[_SHARED] = share(node.config)
+    node.workerinput[_FOR_WORKERS] = shared.port
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the emulator that was shared."""
+    shared = config.stash.get(_SHARED, None)
+    if shared is not None:
+        shared.close()
+
+
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class _Node(Protocol):
+        """A worker, as pytest-xdist shows it."""
+
+        config: pytest.Config
+        workerinput: dict[str, Any]
