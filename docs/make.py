@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bucket_loader.cli.commands import main
+from bucket_loader.config.assert_file import assert_schema
 from bucket_loader.config.yaml_file import json_schema
 from bucket_loader.delivery.course import next_step
 
@@ -40,6 +41,11 @@ def schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
+def tests_schema() -> str:
+    """Return `assert.schema.json`: what editors check the test of a pipeline against."""
+    return json.dumps(assert_schema(), indent=2) + "\n"
+
+
 def delivery() -> str:
     """Return `delivery.md` with the table of verdicts that stands at the function which decides what follows."""
     before, _, rest = (FOLDER / "delivery.md").read_text("utf-8").partition(f"{_VERDICTS}\n")
@@ -49,7 +55,12 @@ def delivery() -> str:
 
 
 _VERDICTS, _VERDICTS_END = "<!-- verdicts -->", "<!-- /verdicts -->"
-PAGES = {"delivery.md": delivery, "cli.md": command_line, "pipeline.schema.json": schema}
+PAGES = {
+    "delivery.md": delivery,
+    "cli.md": command_line,
+    "pipeline.schema.json": schema,
+    "assert.schema.json": tests_schema,
+}
 
 
 if __name__ == "__main__":

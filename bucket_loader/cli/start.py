@@ -80,6 +80,15 @@ def check(call: Call, /, pipeline: Path, **words: object) -> None:
     help="Read FILE (CSV, Parquet, JSON Lines) in place of the source or stream NAME; may be repeated. No warehouse is "
     "asked then, and no variable of a source or of the destination is needed.",
 )
+@click.option(
+    "--assert",
+    "assert_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Hold what came of it against FILE: counts, users, companies, events, rejected rows, features. What is not as "
+    "it says is shown, and the exit code is 3.",
+)
+@click.option("--features", metavar="FILE", help="What features there are: a file with the body of GET /features.")
 @click.option("--faults", help="Faults for the emulator, as JSON or a file (see `emulator --help`).")
 @evaluation_option
 @plan_options
@@ -94,26 +103,34 @@ def rehearse(call: Call, /, pipeline: Path, *, keep: bool, **words: Any) -> None
       bucket-loader rehearse nightly.yaml
       bucket-loader rehearse nightly.yaml --faults faults.json
       bucket-loader rehearse nightly.yaml --source accounts=tests/accounts.csv
+      bucket-loader rehearse nightly.yaml --assert tests/nightly.assert.yml
     """
+    from bucket_loader.config import load_assertions
     from bucket_loader.reporting import RunEnded
-    from bucket_loader.runs import Asked, read_fixtures, rehearsed, tell_rehearsed, wait_for_a_person
+    from bucket_loader.runs import Asked, read_fixtures, rehearsed, wait_for_a_person
 
     call.obey(words)
-    asked = Asked(read_fixtures(words["sources"]), read_document(words["faults"]), words["evaluation"])
+    asked = Asked(
+        fixtures=read_fixtures(words["sources"]),
+        faults=read_document(words["faults"]),
+        evaluation=words["evaluation"],
+        features=read_document(words["features"]),
+        assertions=load_assertions(words["assert_file"]) if words["assert_file"] is not None else None,
+    )
     with rehearsed(pipeline, call.options(words), call.output, asked) as (rehearsal, summary):
-        if call.output.is_json:  # the summary is the last object
-            tell_rehearsed(rehearsal)
-        call.output.tell(RunEnded(summary, thrown_away=True))
-        if not call.output.is_json:
-            tell_rehearsed(rehearsal)
-        call.answer(summary.as_json())
+        ended = RunEnded(summary, thrown_away=True)
+        for event in [*rehearsal.told, ended] if call.output.is_json else [ended, *rehearsal.told]:
+            call.output.tell(event)  # for a program, the summary is the last object
+        asserted = {} if rehearsal.asserted is None else {"assertions": rehearsal.asserted.as_json()}
+        call.answer(summary.as_json() | asserted)
         if keep:
             wait_for_a_person(rehearsal)
     raise click.exceptions.Exit(summary.exit_code)
 
 
 @main.command()
-def schema() -> None:
+@click.option("--assert", "of_tests", is_flag=True, help="That of the assert file of `rehearse`.")
+def schema(*, of_tests: bool) -> None:
     """Print the JSON Schema of the pipeline file, for editors.
 
     \b
@@ -122,6 +139,6 @@ def schema() -> None:
       # then, as the first line of a pipeline file:
       # yaml-language-server: $schema=pipeline.schema.json
     """
-    from bucket_loader.config import json_schema
+    from bucket_loader.config import assert_schema, json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(assert_schema() if of_tests else json_schema(), indent=2))

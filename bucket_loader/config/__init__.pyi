@@ -6,9 +6,26 @@ from .addresses import (
     REMOTE as REMOTE,
     scheme_of as scheme_of,
 )
+from .assert_file import (
+    Assertions as Assertions,
+    assert_schema as assert_schema,
+    load_assertions as load_assertions,
+)
 from .destination import (
     Destination as Destination,
     Limits as Limits,
+)
+from .expected import (
+    ABSENT as ABSENT,
+    LISTED as LISTED,
+    Context as Context,
+    Expectation as Expectation,
+    Expected as Expected,
+    Feature as Feature,
+    RejectedRow as RejectedRow,
+    Seen as Seen,
+    Sent as Sent,
+    Whom as Whom,
 )
 from .fingerprints import (
     mapping_fingerprint as mapping_fingerprint,

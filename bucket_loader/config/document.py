@@ -52,14 +52,14 @@ def read_whole(file: Path) -> bytes:
         return stream.read(FILE_BYTES_MAX + 1)
 
 
-def parse(text: bytes, file: str) -> Document:
-    """Parse YAML into plain data and places.
+def parse(text: bytes, file: str, start: str = "begin with `name:`") -> Document:
+    """Parse YAML into plain data and places; `start` says how such a file begins.
 
     Raises:
         ConfigError: the text is not YAML at all.
     """
     if len(text) > FILE_BYTES_MAX:
-        raise ConfigError(file, [Mistake("", f"is larger than {FILE_BYTES_MAX} bytes; that is no pipeline file")])
+        raise ConfigError(file, [Mistake("", f"is larger than {FILE_BYTES_MAX} bytes, the most that one may have")])
     try:
         node = YAML(typ="safe", pure=True).compose(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -77,16 +77,16 @@ def parse(text: bytes, file: str) -> Document:
     except YAMLError as error:
         raise ConfigError(file, [Mistake("", f"is not YAML: {type(error).__name__}", "", 1, 1)]) from None
     except RecursionError:
-        raise ConfigError(file, [Mistake("", "is nested too deeply; that is no pipeline file", "", 1, 1)]) from None
+        raise ConfigError(file, [Mistake("", "is nested too deeply", "", 1, 1)]) from None
     document = Document()
     if node is None:
-        raise ConfigError(file, [Mistake("", "is empty", "`bucket-loader init SOURCE` writes a first pipeline file")])
+        raise ConfigError(file, [Mistake("", "is empty", start)])
     try:
         document.data = _plain(document, (), node)
     except RecursionError as error:
         raise ConfigError(file, [Mistake("", str(error), "", 1, 1)]) from None
     if not isinstance(document.data, dict):
-        raise ConfigError(file, [Mistake("", "is not a mapping", "begin with `name:`", 1, 1)])
+        raise ConfigError(file, [Mistake("", "is not a mapping", start, 1, 1)])
     return document
 
 
@@ -133,7 +133,7 @@ def _scalar(document: Document, path: Path_, node: ScalarNode) -> Any:  # noqa: 
         return None
     if kind == "bool" and text.lower() in {"true", "false"}:  # `yes` is text, even where a file says `%YAML 1.1`
         return text.lower() == "true"
-    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d*)", text):
+    if kind == "int" and re.fullmatch(r"[-+]?(0|[1-9]\d{0,999})", text):
         return int(text)
     if kind == "float" and re.fullmatch(r"[-+]?\d+\.\d*([eE][-+]?\d+)?", text):
         return float(text)

@@ -1,8 +1,7 @@
 """The pipeline file: YAML text in, a `Pipeline` out, or every mistake at once, each with its line."""
 
-import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from bucket_loader.config.checks import problems
 from bucket_loader.config.document import Document, Path_, parse, read_whole, spell
 from bucket_loader.config.fixtures import Instead, put_in, stand_ins, take_out
 from bucket_loader.config.mapping import NAMED_VALUES
+from bucket_loader.config.noting import ABSENT, Words, note, words_of
 from bucket_loader.config.pipeline import Pipeline
 from bucket_loader.config.references import refuse_literals, replaced, sources_of
 from bucket_loader.config.scalars import Model
@@ -46,7 +46,7 @@ def load_pipeline(
             f"cannot read the pipeline file {file}: {error.strerror}",
             hint="give the path of a pipeline file; `bucket-loader init SOURCE` writes a first one",
         ) from None
-    document = parse(text, str(file))
+    document = parse(text, str(file), "begin with `name:`; `bucket-loader init SOURCE` writes a first pipeline file")
     known = os.environ if variables is None else variables
     instead: Instead = {} if fixtures is None else stand_ins(document, fixtures, known)
     instead |= {("destination", name): value for name, value in (destination or {}).items()}
@@ -89,29 +89,12 @@ def _validated(document: Document, file: str) -> Pipeline:
         pipeline = Pipeline.model_validate(document.data)
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
-            _note(document, found)
+            absent = found["type"] in ABSENT
+            path = _path_in_file(document, found["loc"], absent=absent)
+            note(document, found, path, Words(words_of(Model), "`bucket-loader schema` lists what is"))
     if document.mistakes or pipeline is None:
         raise ConfigError(file, document.mistakes)
     return pipeline
-
-
-def _note(document: Document, found: Mapping[str, Any]) -> None:
-    absent = found["type"] in {"missing", "extra_forbidden"}
-    path = _path_in_file(document, found["loc"], absent=absent)
-    message, hint = str(found["msg"]).removeprefix("Value error, "), ""
-    match found["type"]:
-        case "extra_forbidden":
-            wanted = difflib.get_close_matches(str(path[-1]), [key for key in _known_keys() if key != path[-1]], n=1)
-            message = f"`{path[-1]}` is not known here"
-            hint = f"did you mean `{wanted[0]}`?" if wanted else "`bucket-loader schema` lists what is"
-        case "missing":
-            message, path = f"`{found['loc'][-1]}` is missing", path[:-1]
-        case "model_type" | "dict_type":
-            message = "should be a mapping (`name: value` lines)"
-    noted = len(document.mistakes)
-    document.mistake(path, message, hint)
-    if document.mistakes[noted] in document.mistakes[:noted]:
-        document.mistakes.pop()
 
 
 def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent: bool) -> Path_:
@@ -136,17 +119,6 @@ def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent
         if (*path, part) in document.places or (absent and index == len(location) - 1):
             path = (*path, part)
     return path
-
-
-def _known_keys() -> list[str]:
-    return sorted({name for model in _below(Model) for name in model.model_fields})
-
-
-def _below(model: type[Model]) -> Iterator[type[Model]]:
-    """Yield every model that is made from this one."""
-    for one in model.__subclasses__():
-        yield one
-        yield from _below(one)
 
 
 def json_schema() -> dict[str, Any]:

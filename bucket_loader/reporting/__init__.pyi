@@ -1,3 +1,7 @@
+from .assertions import (
+    AssertionFailed as AssertionFailed,
+    AssertionsEnded as AssertionsEnded,
+)
 from .events import (
     ChunkHeld as ChunkHeld,
     ChunkRetried as ChunkRetried,
@@ -7,6 +11,7 @@ from .events import (
     CommandFailed as CommandFailed,
     CommandInterrupted as CommandInterrupted,
     Complaint as Complaint,
+    Event as Event,
     Listener as Listener,
     Note as Note,
     PlanningEnded as PlanningEnded,

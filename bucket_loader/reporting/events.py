@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Protocol
 
 from bucket_loader.model import PLANNED, BucketLoaderError, Counts
+from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.summary import Summary
 
 # --- chunks --------------------------------------------------------------------------------------------------------
@@ -357,7 +358,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-Ending = RunEnded | WindowsEnded | CommandFailed | CommandCrashed | CommandInterrupted
+Ending = RunEnded | WindowsEnded | AssertionsEnded | CommandFailed | CommandCrashed | CommandInterrupted
 """What a command ends with, and its exit code."""
 
 Event = (

@@ -10,12 +10,14 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, assert_never
 
 from bucket_loader.reporting import events
+from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.progress import Pace
 from bucket_loader.reporting.redaction import Secrets
 from bucket_loader.reporting.summary import Summary, ending, next_step_after
@@ -96,6 +98,8 @@ class JsonListener:
                 self._summary("summary", ending(event.summary), event.summary, are_kept=not event.thrown_away)
             case events.WindowsEnded():
                 self._windows_ended(event)
+            case AssertionsEnded():
+                self._assertions(event)
             case events.CommandFailed():
                 error = event.error
                 self._write("error", error.message, level=logging.ERROR, hint=error.hint, exit_code=event.exit_code)
@@ -154,6 +158,16 @@ class JsonListener:
         if summary.resumed:
             members["resumed_dead_letters"] = [one.dead_letters for one in summary.resumed if one.dead_letters]
         self._write(name, message, level=_level(summary.exit_code), **members)
+
+    def _assertions(self, event: AssertionsEnded) -> None:
+        """Write each thing that a test expects and is not so, then how many they are."""
+        if self.quiet and not event.failed:
+            return
+        for failed in event.failed:
+            self._write("assertion", failed.text, level=logging.ERROR, **asdict(failed))
+        level = logging.ERROR if event.failed else logging.INFO
+        told = {"checked": event.checked, "failed": len(event.failed), "exit_code": event.exit_code}
+        self._write("assertions", event.text, level=level, file=event.file, **told)
 
     def _windows_ended(self, event: events.WindowsEnded) -> None:
         """Write how many runs ended; each was written when it did."""

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 
 from bucket_loader.model import COUNTS, Counts, UsageError, written_whole
 from bucket_loader.reporting import events
+from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.summary import Summary
 
 PREFIX: Final = "bucket_loader_last"
@@ -90,7 +91,7 @@ class Textfile:
                 return last_run(event.exit_code, [event.summary])
             case events.WindowsEnded():
                 return last_run(event.exit_code, event.summaries)
-            case events.CommandFailed() | events.CommandCrashed() | events.CommandInterrupted():
+            case AssertionsEnded() | events.CommandFailed() | events.CommandCrashed() | events.CommandInterrupted():
                 return LastRun(event.exit_code, time.monotonic() - self._began_s)
             case _:
                 assert_never(event)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from bucket_loader.model import BucketLoaderError
 from bucket_loader.reporting import events
+from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.bars import DeliveryBar, ReadingBar
 from bucket_loader.reporting.progress import Pace
 from bucket_loader.reporting.summary import Summary, counted, ending, next_step_after
@@ -83,6 +84,8 @@ class TextListener:
                 self._run_ended(event)
             case events.WindowsEnded():
                 self._windows_ended(event)
+            case AssertionsEnded():
+                self._assertions(event)
             case events.CommandFailed():
                 self._error(event.error)
             case events.CommandCrashed() | events.CommandInterrupted():
@@ -128,6 +131,16 @@ class TextListener:
             self._run_ended(events.RunEnded(summary))
         if len(failed) > WINDOWS_SHOWN:
             self._line(f"... and {len(failed) - WINDOWS_SHOWN:,} more windows before them: `bucket-loader status`")
+
+    def _assertions(self, event: AssertionsEnded) -> None:
+        """Write what a test expects and is not so."""
+        if not event.failed:
+            self._say(event.text)
+            return
+        self._line(event.text, style="bold")
+        for failed in event.failed:
+            for line in failed.text.split("\n"):
+                self._line(f"    {line}")
 
     def _summary(self, summary: Summary) -> None:
         for line in textwrap.wrap(f"{summary.pipeline}: run {summary.run}", self.console.width):

@@ -53,7 +53,6 @@ from .receipts import (
 from .rehearse import (
     Asked as Asked,
     rehearsed as rehearsed,
-    tell_rehearsed as tell_rehearsed,
     wait_for_a_person as wait_for_a_person,
 )
 from .release import (

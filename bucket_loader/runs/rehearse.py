@@ -1,8 +1,6 @@
 """A rehearsal: a whole run against a private emulator, with a state that is thrown away."""
 
-import json
 import secrets
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,11 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from bucket_loader.config import Limits, Pipeline, load_pipeline
+from bucket_loader.config import Assertions, Limits, Pipeline, load_pipeline
 from bucket_loader.emulator import running
 from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition
-from bucket_loader.reporting import Listener, Note, Summary
+from bucket_loader.reporting import AssertionsEnded, Event, Listener, Note, Summary
 from bucket_loader.runs.arrays import as_delivered
+from bucket_loader.runs.asserting.bucket import Bucket
+from bucket_loader.runs.asserting.check import as_expected, check, definitions_of, fixtures_of
 from bucket_loader.runs.fixtures import require_fixtures
 from bucket_loader.runs.job import Job, RunOptions, make_job
 from bucket_loader.runs.run import run_job
@@ -28,11 +28,15 @@ class Asked:
         fixtures: files that stand for sources, by the source's or the stream's name.
         faults: what goes wrong, as the emulator takes it.
         evaluation: as of when the emulator keeps lists and evaluates rules.
+        features: what is defined, as GET /features gives it.
+        assertions: what must come of it; its fixtures and features are used where none are given here.
     """
 
     fixtures: Mapping[str, Path] = field(default_factory=dict)
     faults: Any = None  # JSON
     evaluation: Edition = "2026"
+    features: Any = None  # JSON
+    assertions: Assertions | None = None
 
 
 NOTHING_MORE: Final = Asked()
@@ -41,11 +45,19 @@ _ANY_HOST: Final = "http://127.0.0.1"  # until the emulator has one
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """A rehearsal that took place: its job, and the emulator that still runs."""
+    """A rehearsal that took place.
+
+    Attributes:
+        job: what was run.
+        bucket: the emulator, which still runs.
+        told: what there is to say of it, beside how the run ended.
+        asserted: what came of the assertions; None where there are none, or the run did not finish.
+    """
 
     job: Job
-    url: str
-    secret_key: str
+    bucket: Bucket
+    told: list[Event]
+    asserted: AssertionsEnded | None
 
 
 @contextmanager
@@ -54,13 +66,43 @@ def rehearsed(
 ) -> Iterator[tuple[Rehearsed, Summary]]:
     """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
     secret, publishable = (f"{kind}_rehearsal_{secrets.token_hex(12)}" for kind in ("sec", "pub"))
-    pipeline = _pipeline(file, options, listener, asked, publishable)
     emulator = running(secret_key=secret, publishable_key=publishable, faults=asked.faults, evaluation=asked.evaluation)
-    with TemporaryDirectory(prefix="bucket_loader-") as folder, emulator as endpoint:
-        destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
-        pipeline = pipeline.model_copy(update={"destination": destination})
-        job = make_job(pipeline, replace(options, state=Path(folder)), listener, file=file)
-        yield Rehearsed(job, endpoint.url, secret), run_job(job)
+    with TemporaryDirectory(prefix="bucket_loader-") as folder:
+        asked = with_assertions(asked, Path(folder))
+        pipeline = _pipeline(file, options, listener, asked, publishable)
+        with emulator as endpoint:
+            bucket = Bucket(endpoint.url, secret)
+            defined = [] if asked.features is None else bucket.define(asked.features)
+            if asked.assertions is not None:
+                asked.assertions.require_features(defined)
+            destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
+            pipeline = pipeline.model_copy(update={"destination": destination})
+            job = make_job(pipeline, replace(options, state=Path(folder, "state")), listener, file=file)
+            yield _ended(job, bucket, asked.assertions, run_job(job))
+
+
+def with_assertions(asked: Asked, folder: Path) -> Asked:
+    """Return what is asked, with what the assert file says of it; rows that stand in it are put into the folder.
+
+    Raises:
+        UsageError: it names a file that cannot be read, or features that nothing defines.
+    """
+    if asked.assertions is None:
+        return asked
+    fixtures = {**fixtures_of(asked.assertions, folder), **asked.fixtures}
+    return replace(asked, fixtures=fixtures, features=definitions_of(asked.assertions, asked.features))
+
+
+def _ended(job: Job, bucket: Bucket, assertions: Assertions | None, summary: Summary) -> tuple[Rehearsed, Summary]:
+    """Hold what came of a run against the assertions: they decide how the command ends, where the run finished."""
+    told, asserted = list(_what_is_there(bucket)), None
+    if assertions is not None:
+        asserted = check(assertions, bucket, summary)
+        told.append(asserted or Note(f"{assertions.file}: not looked at, since the run did not finish"))
+    if asserted is not None:
+        summary = summary if asserted.failed else as_expected(summary)
+        summary = replace(summary, exit_code=asserted.exit_code)
+    return Rehearsed(job, bucket, told, asserted), summary
 
 
 def _pipeline(file: Path, options: RunOptions, listener: Listener, asked: Asked, key: str) -> Pipeline:
@@ -70,6 +112,8 @@ def _pipeline(file: Path, options: RunOptions, listener: Listener, asked: Asked,
     """
     destination = {"base_url": _ANY_HOST, "key": key, "proxy": None, "ca_bundle": None}
     pipeline = load_pipeline(file, destination=destination, fixtures=asked.fixtures or None)
+    if asked.assertions is not None:
+        asked.assertions.require_streams([stream.name for stream in pipeline.streams])
     if not asked.fixtures:
         return pipeline.model_copy(update={"arrays": _arrays(file, options, listener)})
     require_fixtures(pipeline, options.streams)
@@ -86,28 +130,22 @@ def _arrays(file: Path, options: RunOptions, listener: Listener) -> ArrayForm | 
     return as_delivered(make_job(pipeline, options, listener, file=file)).pipeline.arrays
 
 
-def tell_rehearsed(found: Rehearsed) -> None:
-    """Show what is now in the emulator."""
-    state = emulator_state(found.url)
-    lines = ["", "now in Bucket (the emulator):"]
+def _what_is_there(bucket: Bucket) -> Iterator[Event]:
+    """Say what is now in the emulator."""
+    counts = bucket.counts()
+    yield from map(Note, ["", "now in Bucket (the emulator):"])
     for name in (kind.plural for kind in KINDS.values()):
-        if state.get(name):
-            extra = f" ({state['unassociated_events']:,} of users without a company)" if name == "events" else ""
-            lines.append(f"    {state[name]:,} {name.replace('_', ' ')}{extra if state['unassociated_events'] else ''}")
-    for line in lines:
-        found.job.listener.tell(Note(line))
-
-
-def emulator_state(url: str) -> dict[str, Any]:
-    """Read what an emulator holds."""
-    with urllib.request.urlopen(f"{url}/_emulator/state") as answer:  # noqa: S310  # our own emulator, on loopback
-        found: dict[str, Any] = json.load(answer)
-    return found
+        if counts.get(name):
+            extra = f" ({counts['unassociated_events']:,} of users without a company)" if name == "events" else ""
+            shown = name.replace("_", " ")
+            yield Note(f"    {counts[name]:,} {shown}{extra if counts['unassociated_events'] else ''}")
 
 
 def wait_for_a_person(found: Rehearsed) -> None:
     """Leave the emulator running until a person ends it."""
-    found.job.listener.tell(Note(f"the emulator stays at {found.url} (key {found.secret_key}); Ctrl-C ends it"))
+    found.job.listener.tell(
+        Note(f"the emulator stays at {found.bucket.url} (key {found.bucket.secret_key}); Ctrl-C ends it")
+    )
     try:
         __import__("threading").Event().wait()
     except KeyboardInterrupt:

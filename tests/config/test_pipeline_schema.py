@@ -1,12 +1,15 @@
 """The JSON Schema: editors accept what the loader accepts, and mark what it refuses."""
 
 import re
+from pathlib import Path
 
 import pytest
 from config_helpers import BASE, destination, fields, load, mistakes
 
+from bucket_loader.config.assert_file import assert_schema, load_assertions
 from bucket_loader.config.fingerprints import mapping_fingerprint
 from bucket_loader.config.yaml_file import json_schema, parse
+from bucket_loader.model.errors import ConfigError
 
 # The example of the design, in whole.
 EXAMPLE = """\
@@ -232,3 +235,36 @@ def test_the_mapping_s_fingerprint_changes_with_the_mapping(tmp_path):
 
     assert {mapping_fingerprint(load(tmp_path, text).streams[0]) for text in same} == {base}
     assert len({base, *(mapping_fingerprint(load(tmp_path, text).streams[0]) for text in other)}) == 7
+
+
+ASSERTS = Path(__file__).parents[2] / "pipelines" / "nightly.assert.yml"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_right"),
+    [
+        (ASSERTS.read_text("utf-8"), True),
+        ("users: {u1: , u2: absent, u3: {companies: c1, lastSeen: }}", True),
+        ("companies: {c1: {users: [1, a], attributes: {a: [1], b: , c: true}}}", True),
+        ("sources: {a: x.csv, b: [{id: 1}]}\ndefinitions: [{key: f}]", True),
+        ("count: {}", False),
+        ("counts: {user: 1}", False),
+        ("users: {u1: absnt}", False),
+        ("events: [{userid: u}]", False),
+        ("features: {h: {of: {}}}", False),
+        ("rejected: [{stream: a, row: zero}]", False),
+    ],
+)
+def test_editors_take_of_an_assert_file_what_the_loader_takes(text, is_right, tmp_path):
+    """The file that we ship has no mark, a misspelt word has one."""
+    schema = assert_schema()
+    (tmp_path / "t.yml").write_text(text)
+    found = violations(schema, parse(text.encode(), "t").data, schema)
+
+    if is_right:
+        assert found == []
+        load_assertions(tmp_path / "t.yml")
+    else:
+        assert found != []
+        with pytest.raises(ConfigError):
+            load_assertions(tmp_path / "t.yml")

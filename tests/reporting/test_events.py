@@ -14,6 +14,7 @@ from rich.console import Console
 from bucket_loader.model.counts import Counts
 from bucket_loader.model.errors import PatienceError
 from bucket_loader.reporting import events
+from bucket_loader.reporting.assertions import AssertionFailed, AssertionsEnded
 from bucket_loader.reporting.json_lines import JsonListener, Objects
 from bucket_loader.reporting.prometheus import Textfile
 from bucket_loader.reporting.summary import Summary
@@ -25,6 +26,7 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 PROGRESS = events.DeliveryProgress("r", "s", 1_000, 240, 10, 3, 1, "500", 25.0)
 UNKNOWN = events.ChunksUnknown("r", "s", ("0-4", "5-9"), 10, held=False)
 ERROR = PatienceError("an outage outlived patience", hint="run again")
+WRONG = AssertionFailed("t.yml", 5, "user u1", "1", "2", "u2")
 
 # What is told, the first line that a person reads, the first object's event and message, and the exit code measured.
 RENDERED = [
@@ -58,6 +60,10 @@ RENDERED = [
      ("window", "window 2 of 3, 2026-01-01 00:00"), None),
     (events.RunEnded(SUMMARY), "p: run r", ("summary", "succeeded in 0.0 s, 0 requests"), 0),
     (events.WindowsEnded((), 4, 75), None, ("summary", "0 windows, and 4 were loaded before"), 75),
+    (AssertionsEnded("t.yml", 9, (), 0), "t.yml: all 9 assertions hold",
+     ("assertions", "t.yml: all 9 assertions hold"), 0),
+    (AssertionsEnded("t.yml", 9, (WRONG,), 3), "t.yml: 1 of 9 assertions do not hold",
+     ("assertion", "t.yml:5: user u1: expected 1, found 2"), 3),
     (events.CommandFailed(ERROR), "error: an outage outlived patience", ("error", "an outage outlived patience"), 75),
     (events.CommandCrashed(KeyError("row data")), None, ("crash", "a bug: please report it"), 1),
     (events.CommandInterrupted(130), None, None, 130),

@@ -171,7 +171,7 @@ def test_a_rehearsal_stores_lists_as_the_real_state_does(workplace, monkeypatch)
     monkeypatch.setenv("BUCKET_BASE_URL", workplace.url)
 
     with rehearsed(workplace.folder / "pipeline.yaml", RunOptions(), on_stderr(quiet=True)) as (found, summary):
-        company = json.loads(Emulator(found.url).call("GET", "/_emulator/companies/0"))
+        company = json.loads(Emulator(found.bucket.url).call("GET", "/_emulator/companies/0"))
 
     assert summary.exit_code == 0
     assert company["attributes"] == {"tags.0": "a", "tags.1": "b"}
