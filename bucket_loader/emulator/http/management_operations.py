@@ -12,6 +12,7 @@ _REFUSALS: Final = {
     403: "The key is not the secret one",
     404: "There is no such thing",
 }
+_NEEDED: Final = ("NewFlag", "FlagUpdates")  # of the other bodies all members may be left out, and so may they
 _TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _IDS: Final = {
     "appId": "The app of the key.",
@@ -39,7 +40,7 @@ def _call(summary: str, answer: str, *, body: str | None = None, query: tuple[Sc
         },
     }
     if body is not None:
-        described["requestBody"] = {"required": False, **_content(body)}
+        described["requestBody"] = {"required": body in _NEEDED, **_content(body)}
     return described
 
 
