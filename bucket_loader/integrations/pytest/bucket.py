@@ -90,6 +90,18 @@ class Bucket:
             self._control.call("PUT", "/features", self._features)
         self._began_s = time.time()
 
+    def flag(self, key: str, *, on: bool, config: str | None = None, payload: object = None) -> None:
+        """Turn a flag on or off for everybody, whatever its rules say; one that is not there is made.
+
+        Args:
+            key: the flag.
+            on: whether it is on.
+            config: the key of the variant of its config.
+            payload: what the variant holds.
+        """
+        variant = {} if config is None else {"config": {"key": config, "payload": payload}}
+        self._control.call("PUT", f"/features/{quote(key, safe='')}", {"isEnabled": on, **variant})
+
     def define(self, rules: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
         """Define all flags anew.
 
