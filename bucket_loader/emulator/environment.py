@@ -8,7 +8,9 @@ import msgspec
 
 from bucket_loader.emulator.bell import Bell
 from bucket_loader.emulator.evaluation import features, overrides
+from bucket_loader.emulator.evaluation.features import Defined
 from bucket_loader.emulator.evaluation.overrides import Definition, Document
+from bucket_loader.emulator.evaluation.versions import Versions
 from bucket_loader.emulator.faults.order import Faults
 from bucket_loader.emulator.store import attributes, effects
 from bucket_loader.emulator.store.durable import DurableJournal
@@ -19,7 +21,7 @@ from bucket_loader.emulator.store.store import Store
 from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
 from bucket_loader.model import Edition
 
-_NO_FEATURES: Final[Document] = {"features": [], "flagStateVersion": 0}
+_NO_FEATURES: Final[Document] = {"features": []}
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -47,6 +49,8 @@ class Environment:
         features_body: the same as GET /features answers with it.
         document: the definitions as they were put, decoded; `overrides` stand in front of them, by key.
         arrivals: rung when a call was accepted, and at a reset.
+        versions: of the definitions.
+        earlier: the definitions that the last change has replaced.
     """
 
     def __init__(self, name: str, keys: Keys, start: Start | None = None, data_dir: Path | None = None) -> None:
@@ -55,6 +59,9 @@ class Environment:
         self._start = start or Start()
         self.edition: Final = self._start.evaluation
         self.arrivals: Final = Bell()
+        self.versions: Final = Versions()
+        self._features_at_start = _NO_FEATURES if self._start.features is None else self._start.features
+        self.definitions, self.features_body = features.read(_NO_FEATURES, version_min=0)
         self._set_up()  # first, since it may refuse what it is given
         self._begin(TemporaryJournal() if data_dir is None else DurableJournal(data_dir))
         self._remember()
@@ -113,15 +120,17 @@ class Environment:
         self.log.clear()
         self._set_up()
         self.arrivals.ring()
+        self._keep_version()
 
     def forget(self) -> None:
         """Hold nothing any more, and let go of the files; what calls in flight still bring, leaves no trace."""
         self.reset()
-        self.journal.close()
+        self.close()
         self._begin(TemporaryJournal())
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files, and of who listens."""
+        self.versions.end()
         self.journal.close()
 
     def _begin(self, journal: Journal) -> None:
@@ -130,25 +139,32 @@ class Environment:
 
     def _set_up(self) -> None:
         self.store = Store()
-        self.definitions = features.read(_NO_FEATURES, version=0).definitions
-        self._define(_NO_FEATURES if self._start.features is None else self._start.features, {})
+        self._define(_NO_FEATURES, {})
+        self._define(self._features_at_start, {})
         self._arm_at_start()
 
     def _change(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
         self._define(document, overridden)
         self.journal.keep("features", msgspec.json.encode(self.document))
         self.journal.keep("overrides", msgspec.json.encode(self.overrides))
+        self._keep_version()
 
-    def _define(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
-        version = (self.definitions.flag_state_version or 0) + 1
-        put = shown = features.read(document, version=version)
+    def _define(self, document: bytes | Document, overridden: dict[str, Definition], version_min: int = 0) -> None:
+        """Take definitions over, and tell who waits; every change of them goes this way."""
+        least = version_min or max(self.versions.current + 1, int(time.time() * 1000))
+        put = shown = features.read(document, version_min=least)
         if overridden:
             in_front = overrides.applied(msgspec.json.decode(put.body), overridden)
-            shown = features.read(in_front, version=version)
+            shown = features.read(in_front, version_min=least)
+        self.earlier = Defined(self.definitions, self.features_body)
         self.definitions, self.features_body = shown
         self.document = msgspec.json.decode(put.body)
         whole = msgspec.json.decode(shown.body)["features"]
         self.overrides = {one["key"]: one for one in whole if one["key"] in overridden}
+        self.versions.rise(self.definitions.flag_state_version or least)
+
+    def _keep_version(self) -> None:
+        self.journal.keep("version", b"%d" % self.versions.current)
 
     def _apply(self, items: list[Item], body: bytes, now_ms: float) -> str | None:
         """Do what was sent; return the id of the feedback, if it was one."""
@@ -161,9 +177,14 @@ class Environment:
 
     def _remember(self) -> None:
         """Do again what the journal holds. Definitions of the command line win over those that were put later."""
-        kept = self.journal.kept("features")
-        if kept is not None and self._start.features is None:
-            self._define(kept, msgspec.json.decode(self.journal.kept("overrides") or b"{}"))
+        self.versions.current = int(self.journal.kept("version") or 0)
+        kept = self.journal.kept("features") if self._start.features is None else None
+        if kept is None:
+            self._define(self._features_at_start, {})
+        else:  # nothing has changed
+            overridden = msgspec.json.decode(self.journal.kept("overrides") or b"{}")
+            self._define(kept, overridden, self.versions.current)
+        self._keep_version()
         for entry in self.journal.entries():
             self.log.remember(entry.request)
             items = TYPES[entry.type](entry.body)

@@ -104,6 +104,11 @@ class Environments:
         if folder is not None:
             shutil.rmtree(folder)
 
+    def end_waiting(self) -> None:
+        """Let nobody wait any longer for what is still to come."""
+        for environment in self:
+            environment.versions.end()
+
     def close(self) -> None:
         """Let go of all files."""
         for environment in self:

@@ -131,7 +131,7 @@ def test_the_secret_key_lists_features(api):
     answer = send(api, "GET", "/features", headers=BEARER["secret"], query="?waitForVersion=3&x=y")
 
     assert answer.status_code == 200
-    assert answer.json() == {"success": True, "features": [], "flagStateVersion": 0}
+    assert answer.json().items() >= {"success": True, "features": []}.items()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
     assert answer == {
         "success": True,
         "remoteContextUsed": False,
-        "flagStateVersion": 1,
+        "flagStateVersion": with_features.get("/features").json()["flagStateVersion"],
         "features": {
             "huddle": {
                 "key": "huddle",

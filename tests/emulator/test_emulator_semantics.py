@@ -283,30 +283,21 @@ def test_features_are_given_as_they_were_put(api):
 
     document = api.get("/features").json()
 
-    assert (document["success"], document["flagStateVersion"]) == (True, 1)
+    assert document["success"] is True
     rollout = {**FILTER["filters"][2], "key": "huddle"}
     filled = {**FILTER, "filters": [*FILTER["filters"][:2], rollout]}
     assert document["features"] == [{**feature, "targeting": {"version": 42, "rules": [{"filter": filled}]}}]
 
 
 def test_small_features_are_completed(api):
-    """A feature needs a key and a targeting; config stays absent, and the version grows with each put."""
-    for _ in range(2):
-        api.put("/_emulator/features", {"features": [FEATURE]})
+    """A feature needs a key and a targeting; config stays absent."""
+    api.put("/_emulator/features", {"features": [FEATURE]})
 
     document = api.get("/features").json()
 
-    assert document["flagStateVersion"] == 2
     assert document["features"][0]["createdAt"].endswith("Z")
     assert document["features"][0]["link"] is None
     assert "config" not in document["features"][0]
-
-
-def test_a_flag_state_version_can_be_chosen(api):
-    """A flagStateVersion in the document is kept."""
-    api.put("/_emulator/features", {"features": [], "flagStateVersion": 17})
-
-    assert api.get("/features").json()["flagStateVersion"] == 17
 
 
 def broken(**members):

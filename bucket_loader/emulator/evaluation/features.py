@@ -117,12 +117,12 @@ class Defined(NamedTuple):
     body: bytes
 
 
-def read(document: bytes | dict[str, Any], *, version: int) -> Defined:
+def read(document: bytes | dict[str, Any], *, version_min: int) -> Defined:
     """Check definitions, and fill in what may be left out: createdAt, the version, the key of each rollout.
 
     Args:
         document: the body of GET /features, as JSON or decoded.
-        version: the flagStateVersion to use when the document has none.
+        version_min: the flagStateVersion, unless the document has a later one.
 
     Raises:
         UsageError: the document is malformed, or nested too deeply to be written again.
@@ -135,8 +135,7 @@ def read(document: bytes | dict[str, Any], *, version: int) -> Defined:
         keys = [feature.key for feature in definitions.features]
         if repeated := sorted({key for key in keys if keys.count(key) > 1}):
             raise _malformed(f"Features defined twice: {', '.join(repeated)}")
-        if definitions.flag_state_version is None:
-            definitions.flag_state_version = version
+        definitions.flag_state_version = max(definitions.flag_state_version or 0, version_min)
         return Defined(definitions, msgspec.json.encode({**_shown(definitions, sent), "success": True}))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(str(error)) from error

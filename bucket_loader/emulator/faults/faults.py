@@ -6,13 +6,13 @@ strikes at most). A new one is a class here and a line in `AnyFault`.
 
 import asyncio
 import math
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
 from bucket_loader.emulator.answers import VARIES, Answer, refusal
-from bucket_loader.emulator.faults.meeting import Call, Meeting
+from bucket_loader.emulator.faults.meeting import Call, Drop, Meeting
 from bucket_loader.emulator.store import wire
 from bucket_loader.model import ERROR_CODES
 
@@ -35,14 +35,17 @@ class Fault(Struct, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
 
     rate: Annotated[float, Meta(ge=0, le=1)] = 1.0
     times: Annotated[int, Meta(ge=0)] | None = None
-    on: CallsNamed | None = None  # POST by default
+    on: CallsNamed | None = None
+
+    default_paths: ClassVar[frozenset[str] | None] = None  # whatever brings records
 
     def is_for(self, call: Call) -> bool:
         """Whether this is one of the calls that it may strike; the others draw no chance."""
-        if self.on is None:
-            return call.is_write
-        method, _, path = self.on.rpartition(" ")
-        return method in {"", call.method} and path in {call.path, call.path.removeprefix(_KEY_IN_PATH)}
+        paths = {call.path, call.path.removeprefix(_KEY_IN_PATH)}
+        if self.on is not None:
+            method, _, path = self.on.rpartition(" ")
+            return method in {"", call.method} and path in paths
+        return call.is_write if self.default_paths is None else not paths.isdisjoint(self.default_paths)
 
     def strikes(self, meeting: Meeting) -> bool:  # noqa: ARG002  # most do not look
         """Whether this call is one it is for; the rate has been drawn already."""
@@ -244,6 +247,32 @@ class PoisonFault(Fault, tag="poison"):
         return True
 
 
+class StaleVersionFault(Fault, tag="stale_version"):
+    """Answers a reading as before the last change of the definitions, at once; the call goes on."""
+
+    default_paths = frozenset({"/features", "/features/enabled", "/features/evaluated", "/flags/evaluate"})
+
+    async def meet(self, meeting: Meeting) -> bool:
+        """Let the call see the earlier definitions."""
+        meeting.call.is_stale = True
+        return False
+
+
+class DroppedStreamFault(Fault, tag="dropped_stream"):
+    """Cuts a push stream after so many seconds or messages; without either, after the first message."""
+
+    default_paths = frozenset({"/sse/server", "/sse/client"})
+
+    seconds: Seconds | None = None
+    messages: Annotated[int, Meta(ge=1)] | None = None
+
+    async def meet(self, meeting: Meeting) -> bool:
+        """Say when to cut; the call goes on."""
+        messages = 1 if self.seconds is None and self.messages is None else self.messages
+        meeting.call.drop = Drop(self.seconds, messages)
+        return False
+
+
 AnyFault: TypeAlias = (
     StatusFault
     | LatencyFault
@@ -259,4 +288,6 @@ AnyFault: TypeAlias = (
     | RateLimitFault
     | OutageFault
     | PoisonFault
+    | StaleVersionFault
+    | DroppedStreamFault
 )

@@ -9,6 +9,13 @@ from bucket_loader.emulator.answers import Answer
 Clock: TypeAlias = Callable[[], float]  # seconds, from any moment on, never back
 
 
+class Drop(NamedTuple):
+    """When a stream is cut: after so many seconds, or after so many messages, whichever comes first."""
+
+    seconds: float | None
+    messages: int | None
+
+
 class Call(Protocol):
     """A call whose body has been read. Every way but `apply` and `apply_part` ends it.
 
@@ -18,6 +25,8 @@ class Call(Protocol):
         is_write: whether it brings records.
         body: what was sent.
         fault: the kind of fault that dealt with the call.
+        is_stale: whether it gets to see the definitions before the last change.
+        drop: when its stream is cut, if it is one.
     """
 
     method: str
@@ -25,6 +34,8 @@ class Call(Protocol):
     is_write: bool
     body: bytes
     fault: str | None
+    is_stale: bool
+    drop: Drop | None
 
     def apply(self) -> Answer:
         """Do what the API does, and return its answer without sending it."""

@@ -15,6 +15,7 @@ from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.door import Door, kept_here
 from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
 from bucket_loader.emulator.http.origins import PREFLIGHT, readable
+from bucket_loader.emulator.http.streams import Stream
 from bucket_loader.emulator.store.effects import BULK
 from bucket_loader.model import KINDS
 
@@ -24,14 +25,17 @@ API: Final[dict[str, dict[str, Endpoint]]] = {
     "/features": {"GET": ListFeatures()},
     "/features/enabled": {"GET": Evaluate(only_enabled=True)},
     "/features/evaluated": {"GET": Evaluate(only_enabled=False)},
+    "/sse/server": {"GET": Stream(secret_only=True)},
+    "/sse/client": {"GET": Stream(secret_only=False)},
     # Only SDKs call these; no document names them.
     "/feedback/prompting-init": {"POST": Forget()},
     "/feedback/prompt-events": {"POST": Forget()},
 }
-# The legacy APIs have the key as the first segment of the path, and no /bulk. Source: S2, S4; TRK (the features).
+_NOT_LEGACY: Final = frozenset({"/bulk", "/features", "/sse/server", "/sse/client"})
+# The legacy APIs have the key as the first segment of the path. Source: S2, S4; TRK (the features).
 LEGACY: Final[dict[str, dict[str, Endpoint]]] = {
     "/flags/evaluate": {"GET": Evaluate(only_enabled=True)},
-    **{path: methods for path, methods in API.items() if path not in {"/bulk", "/features"}},
+    **{path: methods for path, methods in API.items() if path not in _NOT_LEGACY},
 }
 
 NOT_FOUND: Final = Refuse(refusal(404, "UNKNOWN_ERROR", "There is no such endpoint"))

@@ -5,14 +5,17 @@ This is plain ASGI, because the sink of every test should not be what slows it d
 
 import asyncio
 import time
-from typing import ClassVar, Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator
+from typing import ClassVar, Final, NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
 from bucket_loader.emulator.answers import Answer, refusal
 from bucket_loader.emulator.environments import Environments
+from bucket_loader.emulator.evaluation.features import Defined
+from bucket_loader.emulator.faults.meeting import Drop
 from bucket_loader.emulator.http.auth import identify
-from bucket_loader.emulator.http.protocol import TRANSPORT
+from bucket_loader.emulator.http.protocol import CONNECTION, EmulatorProtocol
 from bucket_loader.emulator.store.requests_log import ERROR_CHARACTERS_MAX, Noted, wrong
 
 # No limit is documented. This one is far above what any SDK sends, and keeps a runaway client from filling memory.
@@ -22,20 +25,25 @@ TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger t
 DISCARDED_BYTES_MAX: Final = 32 * BODY_BYTES_MAX
 
 
-class Endpoint(Protocol):
+class Endpoint:
     """What one path does for one method.
 
     Attributes:
         is_write: whether it takes a body.
     """
 
-    is_write: ClassVar[bool]
+    is_write: ClassVar[bool] = False
 
     def perform(self, call: "Call") -> Answer:
         """Do what the call asks, all of it or nothing."""
+        raise NotImplementedError
 
     def perform_part(self, call: "Call") -> None:
-        """Do half of what the call asks (for the fault `partial_400`)."""
+        """Do half of what the call asks (for the fault `partial_400`); most have no half."""
+
+    async def answer(self, call: "Call") -> None:
+        """Answer a call that no fault has ended."""
+        await call.reply(self.perform(call))
 
 
 class Target(NamedTuple):
@@ -58,8 +66,9 @@ class Call:
     Every way but `apply` ends the call, and is noted in the log of requests.
     """
 
-    __slots__ = ("_endpoint", "_receive", "_send", "_transport", "authorization", "body", "content_type", "environment",
-                 "fault", "is_write", "method", "number", "path", "path_key", "query", "rank", "records")  # fmt: skip
+    __slots__ = ("_connection", "_endpoint", "_receive", "_send", "authorization", "body", "content_type", "drop",
+                 "environment", "fault", "is_stale", "is_write", "method", "number", "path", "path_key", "query",
+                 "rank", "records")  # fmt: skip
 
     def __init__(self, environments: Environments, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -76,10 +85,12 @@ class Call:
         self.number = self.environment.log.number()
         self.body = b""
         self.fault: str | None = None
+        self.is_stale = False
+        self.drop: Drop | None = None
         self.records: int | None = None  # accepted
         self._endpoint = target.endpoint
         self.is_write = target.endpoint.is_write
-        self._transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
+        self._connection: EmulatorProtocol = scope["extensions"][CONNECTION]["connection"]
         self._receive = receive
         self._send = send
 
@@ -94,7 +105,13 @@ class Call:
             self.body = body
         if await self.environment.faults.meet(self):
             return None
-        return await self.reply(self.apply())
+        return await self._endpoint.answer(self)
+
+    @property
+    def defined(self) -> Defined:
+        """The definitions that the call gets to see: those that hold, unless a fault says otherwise."""
+        environment = self.environment
+        return environment.earlier if self.is_stale else Defined(environment.definitions, environment.features_body)
 
     def apply(self) -> Answer:
         """Do what the API does, and return its answer without sending it."""
@@ -114,7 +131,7 @@ class Call:
         self._note(answer)
         await self._begin(answer, length=len(answer.body))
         await self._more(answer.body[: len(answer.body) // 2])
-        self._transport.close()
+        self._connection.transport.close()
         await self._gone()
 
     async def reply_slowly(self, answer: Answer, pause_s: float) -> None:
@@ -123,7 +140,7 @@ class Call:
         await self._begin(answer, length=len(answer.body))
         for place in range(len(answer.body)):
             await asyncio.sleep(pause_s)
-            if self._transport.is_closing():
+            if self._connection.transport.is_closing():
                 return await self._gone()
             last = place == len(answer.body) - 1
             await self._more(answer.body[place : place + 1], last=last)
@@ -134,15 +151,33 @@ class Call:
         self._note(answer)
         await self._begin(answer, length=None)
         await self._more(answer.body)
-        while not self._transport.is_closing():
+        while not self._connection.transport.is_closing():
             await self._more(filler)
             await asyncio.sleep(pause_s)
         await self._gone()
 
+    async def stream(self, begun: Answer, pieces: AsyncIterator[bytes]) -> None:
+        """Send an answer piece by piece, for as long as there are pieces and the caller listens."""
+        self._note(begun)
+        await self._begin(begun, length=None)
+        connection, drop, messages = self._connection, self.drop or Drop(None, None), 0
+        connection.stream = asyncio.current_task()  # from now on it is cancelled when the connection closes
+        if connection.transport.is_closing():
+            return await self._gone()
+        if drop.seconds is not None:
+            asyncio.get_running_loop().call_later(drop.seconds, connection.transport.close)
+        async for piece in pieces:
+            await self._more(piece)
+            messages += not piece.startswith(b":")  # that is a comment
+            if messages == drop.messages:
+                connection.transport.close()
+        connection.stream = None
+        return await self._more(b"", last=True)
+
     async def cut(self) -> None:
         """Close the connection without an answer."""
         self._note(None)
-        self._transport.abort()
+        self._connection.transport.abort()
         await self._gone()
 
     async def _read(self) -> bytes | None:

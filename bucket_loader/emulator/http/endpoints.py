@@ -3,26 +3,31 @@
 Source: S1 (paths, answers), OA15 and S0 (keys), S0, S2 and S4 (the content type), BROW and TRK (feedbackId).
 """
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 import msgspec
 
 from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, refusal, success
 from bucket_loader.emulator.evaluation import contexts, evaluated
 from bucket_loader.emulator.http import auth
-from bucket_loader.emulator.http.calls import Call
+from bucket_loader.emulator.http.calls import Call, Endpoint
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.wire import Item, Mistakes, Reader
 from bucket_loader.model import FeatureKey
 
+# The clients give up after 5 (BROW) and 10 (NODE) seconds, and take what they get before that for what there is.
+WAIT_S_MAX: Final = 4.0
+_WAITING: Final = b"waitForVersion"
+_NUMBER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
 NOT_JSON_TYPE: Final = refusal(400, "BODY_VALIDATION_FAILED", "The Content-Type header must be application/json")
 
 
 @dataclass(frozen=True)
-class Write:
+class Write(Endpoint):
     """POST: take records.
 
     Attributes:
@@ -58,29 +63,37 @@ class Write:
         return _refuse_write(call) or _items(call, wire.TYPES[self.type_name])
 
 
-class ListFeatures:
+class Read(Endpoint):
+    """GET: what comes of the definitions; first waits for the version of them that it is asked for."""
+
+    secret_only: ClassVar[bool] = False
+
+    async def answer(self, call: Call) -> None:
+        """Wait, unless there is nothing to wait for; then answer with what there is."""
+        if _WAITING in call.query and not (call.is_stale or auth.refuse(call.rank, secret_only=self.secret_only)):
+            asked = parse_qs(call.query.decode("latin-1")).get(_WAITING.decode(), [""])[-1]
+            if _NUMBER.fullmatch(asked):
+                await call.environment.versions.reach(int(asked), WAIT_S_MAX)
+        await super().answer(call)
+
+
+class ListFeatures(Read):
     """GET /features: the definitions, for the secret key alone."""
 
-    is_write: ClassVar[bool] = False
+    secret_only: ClassVar[bool] = True
 
     def perform(self, call: Call) -> Answer:
-        """Return the definitions; `waitForVersion` is not waited for."""
-        refused = auth.refuse(call.rank, secret_only=True)
-        return refused or raw_success(call.environment.features_body)
-
-    def perform_part(self, call: Call) -> None:
-        """Do nothing: a reading has no half."""
+        """Return the definitions."""
+        return auth.refuse(call.rank, secret_only=self.secret_only) or raw_success(call.defined.body)
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Read):
     """GET: the features, held against the context in the query.
 
     Attributes:
         only_enabled: whether the others are left out.
     """
-
-    is_write: ClassVar[bool] = False
 
     only_enabled: bool
 
@@ -95,11 +108,12 @@ class Evaluate:
             sent = contexts.read(query, call.environment.edition)
         except (UnicodeDecodeError, msgspec.ValidationError, contexts.WrongContextError) as error:
             return refusal(400, "QUERY_VALIDATION_FAILED", "Query validation failed", mistakes=[_wrong_query(error)])
+        definitions = call.defined.definitions
         stored = evaluated.remembered(call.environment.store, sent, call.environment.edition)
         now_ms = time.time() * 1000
         entries = [
             evaluated.entry(feature, {**stored, **sent}, now_ms, call.environment.edition)
-            for feature in call.environment.definitions.features
+            for feature in definitions.features
             if key in {None, feature.key}
         ]
         shown = {one["key"]: one for one in entries if one["isEnabled"] or not self.only_enabled}
@@ -107,7 +121,7 @@ class Evaluate:
             "success": True,
             "features": shown,
             "remoteContextUsed": bool(stored),
-            "flagStateVersion": call.environment.definitions.flag_state_version,
+            "flagStateVersion": definitions.flag_state_version,
         }
         if call.path_key is not None:  # S2; TRK and BROW 0.0.1 read nothing else
             answer["flags"] = {
@@ -115,11 +129,8 @@ class Evaluate:
             }
         return raw_success(msgspec.json.encode(answer))
 
-    def perform_part(self, call: Call) -> None:
-        """Do nothing: a reading has no half."""
 
-
-class Forget:
+class Forget(Endpoint):
     """POST: what only SDKs send, about surveys; taken, and nothing comes of it. Source: BROW, TRK."""
 
     is_write: ClassVar[bool] = True
@@ -129,24 +140,16 @@ class Forget:
         items = _refuse_write(call) or _items(call, wire.read_prompt_event)
         return items if isinstance(items, Answer) else OK
 
-    def perform_part(self, call: Call) -> None:
-        """Do nothing: nothing would come of the whole either."""
-
 
 @dataclass(frozen=True)
-class Refuse:
+class Refuse(Endpoint):
     """What is not there: always the same answer."""
 
-    is_write: ClassVar[bool] = False
-
-    answer: Answer
+    refusal: Answer
 
     def perform(self, call: Call) -> Answer:  # noqa: ARG002  # the same for all
         """Refuse."""
-        return self.answer
-
-    def perform_part(self, call: Call) -> None:
-        """Do nothing."""
+        return self.refusal
 
 
 def _items(call: Call, read: Reader) -> list[Item] | Answer:

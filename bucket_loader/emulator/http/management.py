@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from bucket_loader.emulator.answers import JSON_TYPE, Answer, raw_success, refusal
-from bucket_loader.emulator.http.calls import Call, Target
+from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.endpoints import Refuse
 from bucket_loader.emulator.management import apps, flags, shapes
 from bucket_loader.emulator.management.asking import Action, Asked, RefusedError, app_id, env_id, invalid, missing
@@ -41,15 +41,13 @@ _PLACES: Final = [(re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), path)
 
 
 @dataclass(frozen=True)
-class Look:
+class Look(Endpoint):
     """A call that reads.
 
     Attributes:
         action: what is done.
         ids: what the path names.
     """
-
-    is_write: ClassVar[bool] = False
 
     action: Action
     ids: dict[str, str]
@@ -60,9 +58,6 @@ class Look:
             return raw_success(msgspec.json.encode(self.action(self._asked(call))))
         except RefusedError as refused:
             return _refusal(refused)
-
-    def perform_part(self, call: Call) -> None:
-        """Do nothing: there is one thing to do, which has no half."""
 
     def _asked(self, call: Call) -> Asked:
         environment = call.environment

@@ -4,6 +4,7 @@ from typing import Any, Final, TypeAlias
 
 from bucket_loader.emulator.evaluation import contexts
 from bucket_loader.emulator.http import asked
+from bucket_loader.emulator.http.endpoints import WAIT_S_MAX
 from bucket_loader.emulator.inspector import lines, page, views
 from bucket_loader.emulator.store.effects import KNOWN_RECORDS, SHAPES, KnownRecord
 
@@ -72,8 +73,16 @@ _CONTEXT: Final[Schema] = {
 }
 
 
+_WAIT: Final = _query(
+    "waitForVersion",
+    f"A flagStateVersion: the answer comes when it is there, at the latest after {WAIT_S_MAX:g} seconds.",
+    {"type": "string"},  # what is no number is not waited for
+)
+
+
 def _evaluate(summary: str) -> Schema:
     parameters = [
+        _WAIT,
         _query("key", "Only this feature.", {"type": "string", "minLength": 1, "maxLength": 255}),
         {
             "name": contexts.CONTEXT_JSON,
@@ -93,6 +102,17 @@ def _evaluate(summary: str) -> Schema:
         "security": _ANY_KEY,
         "parameters": parameters,
         **_answers(ref("Evaluated"), 400, 401),
+    }
+
+
+_EVENT: Final[Schema] = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+
+
+def _stream(whom: str, keys: list[Schema], *refusals: int) -> Schema:
+    return {
+        "summary": f"The version of the definitions as server-sent events, now and after each change; {whom}",
+        "security": keys,
+        **_answers(_EVENT, *refusals, media_type="text/event-stream"),
     }
 
 
@@ -117,6 +137,8 @@ _BULK: Final[Schema] = {
     "items": {"anyOf": [_with_type(shape.__name__) for shape in SHAPES]},
 }
 
+_NOT_LEGACY: Final = frozenset({"/bulk", "/features", "/sse/server", "/sse/client"})
+
 API: Final[dict[str, Schema]] = {
     **{record.kind.path: _one_kind(record) for record in KNOWN_RECORDS},
     "/bulk": {"post": _write("Send records of any type, all of them or none", _BULK)},
@@ -124,15 +146,18 @@ API: Final[dict[str, Schema]] = {
         "get": {
             "summary": "The definitions of all features; for the secret key alone",
             "security": _SECRET_KEY,
+            "parameters": [_WAIT],
             **_answers(ref("DefinitionsShown"), 401, 403),
         }
     },
     "/features/enabled": {"get": _evaluate("The features that are on for a context")},
     "/features/evaluated": {"get": _evaluate("All features, each on or off for a context")},
+    "/sse/server": {"get": _stream("for the secret key alone", _SECRET_KEY, 401, 403)},
+    "/sse/client": {"get": _stream("for either key", _ANY_KEY, 401)},
     "/feedback/prompting-init": {"post": _write("Ask for surveys; there are none", _FREE_OBJECT)},
     "/feedback/prompt-events": {"post": _write("Tell what became of a survey", _FREE_OBJECT)},
 }
-LEGACY: Final = {path: methods for path, methods in API.items() if path not in {"/bulk", "/features"}} | {
+LEGACY: Final = {path: methods for path, methods in API.items() if path not in _NOT_LEGACY} | {
     "/flags/evaluate": {"get": _evaluate("The flags that are on for a context")}
 }
 

@@ -12,8 +12,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from bucket_loader.emulator.answers import Answer, refusal
 
-# The key in scope["extensions"]. ASGI has no way to close a connection without an answer, and several faults do.
-TRANSPORT: Final = "bucket_loader"
+# The key in scope["extensions"]. ASGI has no way to close a connection without an answer, and several faults do; nor
+# does it stop what streams to a caller who has left.
+CONNECTION: Final = "bucket_loader"
 
 HEAD_BYTES_MAX: Final = 65_536  # of what a request has beside its body: its line, headers, chunk sizes, trailers
 REQUEST_S_MAX: Final = 60.0  # from the first byte of a request to its last
@@ -29,7 +30,13 @@ _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request 
 
 
 class EmulatorProtocol(HttpToolsProtocol):
-    """Hands the transport to the app, and refuses what is not a request before the app sees it."""
+    """Hands itself to the app, and refuses what is not a request before the app sees it.
+
+    Attributes:
+        stream: what streams to this connection; it ends with it.
+    """
+
+    stream: "asyncio.Task[None] | None" = None
 
     _deadline: asyncio.TimerHandle | None = None
     _is_arriving = False  # a request has begun, and has not ended
@@ -52,7 +59,7 @@ class EmulatorProtocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn's gives nothing, and so closes
         """Answer a caller who has no more to say, and may still listen: what it sent may have been applied."""
-        if self._is_lingering:
+        if self._is_lingering or self.stream is not None:  # who listens to a stream does not stop sending before
             return None
         call = self._latest
         if call is not None and self._is_answering():
@@ -63,15 +70,17 @@ class EmulatorProtocol(HttpToolsProtocol):
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline with the connection."""
+        """Forget the deadline with the connection, and stop what streams to it."""
         self._unset_deadline()
         super().connection_lost(exc)
+        if self.stream is not None:
+            self.stream.cancel()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
         self._is_arriving = True
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
+        self.scope["extensions"] = {CONNECTION: {"connection": self}}
 
     def on_headers_complete(self) -> None:
         """Begin the body."""

@@ -10,12 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from bucket_loader.emulator.environment import Start
 from bucket_loader.emulator.environments import Environments
@@ -93,13 +94,15 @@ def serve(
         # Records live long and in great number: looking at them all again and again finds no garbage.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        config = _config(environments, allow_hosts)
-        _Server(config, json.dumps(announcement), ends_with_stdin=ends_with_stdin).run(sockets=[listener])
+        app = build(environments, allow_hosts)
+        server = _Server(_config(app), json.dumps(announcement), environments.end_waiting)
+        server.ends_with_stdin = ends_with_stdin
+        server.run(sockets=[listener])
 
 
-def _config(environments: Environments, allow_hosts: Sequence[str]) -> uvicorn.Config:
+def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        build(environments, allow_hosts),
+        app,
         http=EmulatorProtocol,
         ws="none",
         lifespan="off",
@@ -112,18 +115,24 @@ def _config(environments: Environments, allow_hosts: Sequence[str]) -> uvicorn.C
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it listens, and exits 0 on a signal instead of passing it on."""
+    """uvicorn's server, which says when it listens, and exits 0 on a signal instead of passing it on.
 
-    def __init__(self, config: uvicorn.Config, announcement: str, *, ends_with_stdin: bool) -> None:
+    Attributes:
+        ends_with_stdin: whether the end of stdin is its end too.
+    """
+
+    ends_with_stdin = False
+
+    def __init__(self, config: uvicorn.Config, announcement: str, end_waiting: Callable[[], None]) -> None:
         super().__init__(config)
         self._announcement = announcement
-        self._ends_with_stdin = ends_with_stdin
+        self._end_waiting = end_waiting
         logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a bug shows its traceback; nothing else is said
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
-        if self._ends_with_stdin:
+        if self.ends_with_stdin:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self.end)
         print(self._announcement, flush=True)  # noqa: T201  # programs read it
 
@@ -140,6 +149,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the calls in flight end, but not for long: a fault may hold them for ever."""
+        self._end_waiting()
         loop = asyncio.get_running_loop()
         loop.call_later(_ENDING_S_MAX, self._cut)
         loop.call_later(_ENDING_S_MAX + 0.1, self._cancel)
