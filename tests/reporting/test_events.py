@@ -147,8 +147,8 @@ def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
     assert quiet.period_s is None
     beside_chunks = [one for one in said if "Chunk" not in one.__name__]
     assert beside_chunks == {
-        "text": [events.CommandFailed, events.Complaint, events.Table],
-        "json": [events.WindowsEnded, events.CommandFailed, events.CommandCrashed, events.ThreadCrashed,
-                 events.Complaint, events.Table],
+        "text": [AssertionsEnded, events.CommandFailed, events.Complaint, events.Table],
+        "json": [events.WindowsEnded, AssertionsEnded, events.CommandFailed, events.CommandCrashed,
+                 events.ThreadCrashed, events.Complaint, events.Table],
     }[listener]  # fmt: skip
     assert capsys.readouterr().out == ""
