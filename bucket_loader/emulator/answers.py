@@ -47,7 +47,7 @@ _JSON_HEADERS: Final = ((b"content-type", JSON_TYPE), VARIES)
 OK: Final = Answer(200, b'{"success":true}', _JSON_HEADERS)
 
 
-def success(**members: str | None) -> Answer:
+def success(**members: str | int | None) -> Answer:
     """Answer 200 with members beside `success`."""
     return Answer(200, msgspec.json.encode({"success": True, **members}), _JSON_HEADERS)
 

@@ -12,7 +12,7 @@ from bucket_loader.emulator.evaluation.features import Defined
 from bucket_loader.emulator.evaluation.overrides import Definition, Document
 from bucket_loader.emulator.evaluation.versions import Versions
 from bucket_loader.emulator.faults.order import Faults
-from bucket_loader.emulator.store import attributes, effects
+from bucket_loader.emulator.store import attributes, effects, opt_ins
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
 from bucket_loader.emulator.store.keys import Keys
@@ -101,6 +101,11 @@ class Environment:
             UsageError: what is asked is malformed.
         """
         self._change(self.document, {**self.overrides, key: overrides.read(body, key, self.document)})
+
+    def opt_in(self, request: int, body: bytes, items: list[Item]) -> None:
+        """Keep that somebody opts into a feature, or no longer does; clients learn of it as of a change."""
+        self.accept(request, opt_ins.TYPE, body, items)
+        self._change(self.document, self.overrides)
 
     def lift(self, key: str) -> None:
         """Let a feature be as it is defined."""

@@ -28,6 +28,7 @@ HUDDLE = feature(
 )
 DULL = feature("dull", context("user.role", "IS", "admin"))
 EMPTY = feature("empty")
+NO_OPT_IN = {"optInEnabled": False, "optIn": None}
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                 "evaluationErrors": [],
                 "value": True,
                 "version": 7,
+                **NO_OPT_IN,
                 "config": {
                     "key": "big",
                     "name": "big",
@@ -89,6 +91,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                 ],
                 "value": False,
                 "version": 7,
+                **NO_OPT_IN,
             },
             "empty": {
                 "key": "empty",
@@ -99,6 +102,7 @@ def test_evaluated_gives_every_feature_with_every_member(with_features):
                 "evaluationErrors": [],
                 "value": False,
                 "version": 7,
+                **NO_OPT_IN,
             },
         },
     }

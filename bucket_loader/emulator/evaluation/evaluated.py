@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from bucket_loader.emulator.evaluation.features import Config, Feature
+from bucket_loader.emulator.evaluation.features import Config, Feature, OptInShown
+from bucket_loader.emulator.store.opt_ins import OptedIn, OptIns
 from bucket_loader.emulator.store.store import Company, Seen, Store, User
 from bucket_loader.model import Context, Edition, Evaluation, EvaluationError, FieldValue, evaluate, flatten
 
@@ -37,13 +38,14 @@ def _named(all_of: Mapping[str, Seen], identifier: FieldValue | None) -> Seen | 
     return all_of.get(identifier) if isinstance(identifier, str) else None
 
 
-def entry(feature: Feature, context: Context, now_ms: float, edition: Edition) -> dict[str, Any]:
+def entry(feature: Feature, context: Context, now_ms: float, edition: Edition, opt_ins: OptIns) -> dict[str, Any]:
     """Return one feature for one context.
 
     `value` and `version` are what the first browser clients read; they do not mind the others.
     """
     evaluation = evaluate([rule.filter for rule in feature.targeting.rules], context, now_ms, edition)
-    is_enabled = evaluation.matched is not None
+    opt_in = _opt_in(feature, opt_ins.of(feature.key, context))
+    is_enabled = evaluation.matched is not None or opt_in.get("isOptedIn", False)
     shown = {
         "key": feature.key,
         "isEnabled": is_enabled,
@@ -51,10 +53,26 @@ def entry(feature: Feature, context: Context, now_ms: float, edition: Edition) -
         **_reasons(evaluation, edition),
         "value": is_enabled,
         "version": feature.targeting.version,
+        "optInEnabled": bool(opt_in),
+        "optIn": opt_in or None,
     }
     if feature.config is not None:
         shown["config"] = _config(feature.config, context, now_ms, edition)
     return shown
+
+
+def _opt_in(feature: Feature, opted_in: OptedIn) -> dict[str, Any]:
+    """Return what a client is told of an opt-in; nothing of a feature that has none."""
+    if feature.opt_in_enabled is not True:
+        return {}
+    shown = feature.opt_in or OptInShown()
+    return {
+        "userOptedIn": opted_in.user,
+        "companyOptedIn": opted_in.company,
+        "isOptedIn": any(opted_in),
+        "name": shown.name or feature.key,
+        "description": shown.description,
+    }
 
 
 def _config(config: Config, context: Context, now_ms: float, edition: Edition) -> dict[str, Any]:

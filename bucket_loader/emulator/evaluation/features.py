@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bucket_loader.model import FeatureKey, UsageError, rules
 
@@ -42,8 +42,15 @@ class Config(Struct):
     variants: list[Variant]
 
 
+class OptInShown(Struct):
+    """What end users are told of a feature that they may opt into."""
+
+    name: str | None = None
+    description: str | None = None
+
+
 class Feature(Struct, rename="camel"):
-    """A feature, as GET /features gives it."""
+    """A feature, as GET /features gives it; whether end users may opt into it is assumed to stand there too."""
 
     key: FeatureKey
     targeting: Targeting
@@ -51,6 +58,8 @@ class Feature(Struct, rename="camel"):
     link: str | None = None
     created_at: str | None = None
     config: Config | None = None
+    opt_in_enabled: bool | UnsetType = UNSET
+    opt_in: OptInShown | UnsetType | None = UNSET
 
 
 class Definitions(Struct, rename="camel"):
@@ -181,8 +190,10 @@ def _shown(known: Any, sent: Any) -> Any:  # noqa: ANN401  # structs, lists of t
         return [_shown(*pair) for pair in zip(known, sent, strict=True)]
     if not isinstance(known, Struct):
         return known
-    names = zip(known.__struct_encode_fields__, known.__struct_fields__, strict=True)
-    members = {**sent, **{name: _shown(getattr(known, field), sent.get(name)) for name, field in names}}
+    fields = zip(known.__struct_encode_fields__, known.__struct_fields__, strict=True)
+    values = {name: getattr(known, field) for name, field in fields}
+    filled = {name: _shown(value, sent.get(name)) for name, value in values.items() if value is not UNSET}
+    members = {**sent, **filled}
     if members.get("config", known) is None:
         del members["config"]  # optional, never null
     return members

@@ -13,7 +13,7 @@ from bucket_loader.emulator.http import management
 from bucket_loader.emulator.http.calls import Call, Endpoint, Target
 from bucket_loader.emulator.http.control import PREFIX, control
 from bucket_loader.emulator.http.door import Door, kept_here
-from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, Refuse, Write
+from bucket_loader.emulator.http.endpoints import Evaluate, Forget, ListFeatures, OptIntoFlag, Refuse, Write
 from bucket_loader.emulator.http.origins import PREFLIGHT, readable
 from bucket_loader.emulator.http.streams import Stream
 from bucket_loader.emulator.store.effects import BULK
@@ -25,13 +25,14 @@ API: Final[dict[str, dict[str, Endpoint]]] = {
     "/features": {"GET": ListFeatures()},
     "/features/enabled": {"GET": Evaluate(only_enabled=True)},
     "/features/evaluated": {"GET": Evaluate(only_enabled=False)},
+    "/flags/opt-in": {"POST": OptIntoFlag()},
     "/sse/server": {"GET": Stream(secret_only=True)},
     "/sse/client": {"GET": Stream(secret_only=False)},
     # Only SDKs call these; no document names them.
     "/feedback/prompting-init": {"POST": Forget()},
     "/feedback/prompt-events": {"POST": Forget()},
 }
-_NOT_LEGACY: Final = frozenset({"/bulk", "/features", "/sse/server", "/sse/client"})
+_NOT_LEGACY: Final = frozenset({"/bulk", "/features", "/flags/opt-in", "/sse/server", "/sse/client"})
 # The legacy APIs have the key as the first segment of the path. Source: S2, S4; TRK (the features).
 LEGACY: Final[dict[str, dict[str, Endpoint]]] = {
     "/flags/evaluate": {"GET": Evaluate(only_enabled=True)},

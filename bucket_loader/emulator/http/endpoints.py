@@ -15,7 +15,8 @@ from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, r
 from bucket_loader.emulator.evaluation import contexts, evaluated
 from bucket_loader.emulator.http import auth
 from bucket_loader.emulator.http.calls import Call, Endpoint
-from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store import opt_ins, wire
+from bucket_loader.emulator.store.effects import OptIn
 from bucket_loader.emulator.store.wire import Item, Mistakes, Reader
 from bucket_loader.model import FeatureKey
 
@@ -102,17 +103,18 @@ class Evaluate(Read):
         refused = auth.refuse(call.rank, secret_only=False)
         if refused is not None:
             return refused
+        store, edition = call.environment.store, call.environment.edition
         try:
             query = parse_qsl(call.query.decode(), keep_blank_values=True, errors="strict")
             key = msgspec.convert(dict(query).get("key"), FeatureKey | None)
-            sent = contexts.read(query, call.environment.edition)
+            sent = contexts.read(query, edition)
         except (UnicodeDecodeError, msgspec.ValidationError, contexts.WrongContextError) as error:
             return refusal(400, "QUERY_VALIDATION_FAILED", "Query validation failed", mistakes=[_wrong_query(error)])
         definitions = call.defined.definitions
-        stored = evaluated.remembered(call.environment.store, sent, call.environment.edition)
+        stored = evaluated.remembered(store, sent, edition)
         now_ms = time.time() * 1000
         entries = [
-            evaluated.entry(feature, {**stored, **sent}, now_ms, call.environment.edition)
+            evaluated.entry(feature, {**stored, **sent}, now_ms, edition, store.opt_ins)
             for feature in definitions.features
             if key in {None, feature.key}
         ]
@@ -128,6 +130,29 @@ class Evaluate(Read):
                 key: {name: one[name] for name in ("key", "value", "version")} for key, one in shown.items()
             }
         return raw_success(msgspec.json.encode(answer))
+
+
+class OptIntoFlag(Endpoint):
+    """POST: a user or a company opts into a feature that is defined to allow it, or no longer does."""
+
+    is_write: ClassVar[bool] = True
+
+    def perform(self, call: Call) -> Answer:
+        """Keep it; the answer names the version of the definitions that shows it."""
+        items = _refuse_write(call) or _items(call, wire.TYPES[opt_ins.TYPE])
+        if isinstance(items, Answer):
+            return items
+        [item] = items
+        assert isinstance(item, OptIn)  # noqa: S101  # narrows the type
+        feature = next((one for one in call.environment.definitions.features if one.key == item.key), None)
+        if feature is None:
+            return refusal(404, "FEATURE_NOT_FOUND", "There is no such feature")
+        if feature.opt_in_enabled is not True:
+            return _wrong_body("key: Expected a feature with optInEnabled")
+        if item.who is None:
+            return _wrong_body(f"context.{item.scope}: Expected an object with the id of who opts in")
+        call.environment.opt_in(call.number, call.body, items)
+        return success(flagStateVersion=call.environment.versions.current)
 
 
 class Forget(Endpoint):
@@ -158,9 +183,11 @@ def _items(call: Call, read: Reader) -> list[Item] | Answer:
     if isinstance(items, Mistakes) and (whole := wire.with_whole_texts(call.body)) != call.body:
         call.body = whole
         items = read(whole)
-    if isinstance(items, Mistakes):
-        return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=items.messages)
-    return items
+    return _wrong_body(*items.messages) if isinstance(items, Mistakes) else items
+
+
+def _wrong_body(*mistakes: str) -> Answer:
+    return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=mistakes)
 
 
 def _wrong_query(error: Exception) -> str:

@@ -19,13 +19,14 @@ from bucket_loader.emulator.http import management_operations, operations, shape
 from bucket_loader.emulator.http.operations import Schema, ref
 from bucket_loader.emulator.inspector import views
 from bucket_loader.emulator.management import shapes as managed
-from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store import effects, wire
 from bucket_loader.emulator.store.effects import KNOWN_RECORDS, SHAPES
 from bucket_loader.model import rules
 
 _STRUCTS: Final[tuple[type[Struct], ...]] = (
     *SHAPES, features.Definitions, order.Order,
     shapes.Success, shapes.FeedbackTaken, shapes.Refusal, shapes.DefinitionsShown, shapes.Evaluated, views.State,
+    effects.OptIn, shapes.OptedIn,
     views.Done, views.Requests, views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders,
     managed.Bootstrap, managed.Apps, managed.Flags, managed.NewFlag, managed.FlagChange, managed.FlagChanged,
     managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
@@ -97,7 +98,8 @@ _INNER_FILTERS: Final[dict[str, Schema]] = {
 
 def _schemas() -> Schema:
     _, schemas = msgspec.json.schema_components(_STRUCTS, ref_template="#/components/schemas/{name}")
-    for shape in SHAPES:
+    shapes_sent: tuple[type[Struct], ...] = (*SHAPES, effects.OptIn)
+    for shape in shapes_sent:
         schema = schemas[shape.__name__]
         schema["required"] = [name for name in schema["required"] if name != "type"]  # only /bulk asks for it
         if "timestamp" in schema["properties"]:

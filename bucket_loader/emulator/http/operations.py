@@ -137,7 +137,7 @@ _BULK: Final[Schema] = {
     "items": {"anyOf": [_with_type(shape.__name__) for shape in SHAPES]},
 }
 
-_NOT_LEGACY: Final = frozenset({"/bulk", "/features", "/sse/server", "/sse/client"})
+_NOT_LEGACY: Final = frozenset({"/bulk", "/features", "/flags/opt-in", "/sse/server", "/sse/client"})
 
 API: Final[dict[str, Schema]] = {
     **{record.kind.path: _one_kind(record) for record in KNOWN_RECORDS},
@@ -152,6 +152,12 @@ API: Final[dict[str, Schema]] = {
     },
     "/features/enabled": {"get": _evaluate("The features that are on for a context")},
     "/features/evaluated": {"get": _evaluate("All features, each on or off for a context")},
+    "/flags/opt-in": {
+        "post": {
+            **_write("Opt a user or a company into a feature that has optInEnabled, or out of it", ref("OptIn")),
+            **_answers(ref("OptedIn"), 400, 401, 404, 413),
+        }
+    },
     "/sse/server": {"get": _stream("for the secret key alone", _SECRET_KEY, 401, 403)},
     "/sse/client": {"get": _stream("for either key", _ANY_KEY, 401)},
     "/feedback/prompting-init": {"post": _write("Ask for surveys; there are none", _FREE_OBJECT)},

@@ -21,6 +21,13 @@ class FeedbackTaken(Struct, rename="camel"):
     feedback_id: str
 
 
+class OptedIn(Struct, rename="camel"):
+    """The opt-in was kept; it shows from this version of the definitions on."""
+
+    success: Literal[True]
+    flag_state_version: int
+
+
 class Mistake(Struct, forbid_unknown_fields=True):
     """One thing that is wrong: `[17].userId: Expected ...` names the item and the field."""
 
@@ -70,6 +77,16 @@ class EvaluatedConfig(Struct, rename="camel"):
     evaluation_errors: list[EvaluationProblem] | UnsetType = UNSET
 
 
+class OptInState(Struct, rename="camel"):
+    """Whether the user or the company has opted into a feature, and what they are told of it."""
+
+    user_opted_in: bool
+    company_opted_in: bool
+    is_opted_in: bool
+    name: str
+    description: str | None
+
+
 class EvaluatedFeature(Struct, rename="camel"):
     """A feature for one context; `value` and `version` are what the first clients read."""
 
@@ -80,6 +97,8 @@ class EvaluatedFeature(Struct, rename="camel"):
     missing_context_fields: list[str]
     value: bool
     version: int
+    opt_in_enabled: bool
+    opt_in: OptInState | None
     evaluation_errors: list[EvaluationProblem] | UnsetType = UNSET
     config: EvaluatedConfig | UnsetType = UNSET
 

@@ -236,7 +236,7 @@ async def holders(environment: Environment, feature: Feature, kind: Kind, after:
             place += 1
             context = evaluated.context_of(seen)
             fields = {**evaluated.remembered(store, context, edition), **context}
-            answer = evaluated.entry(feature, fields, now_ms, edition)
+            answer = evaluated.entry(feature, fields, now_ms, edition, store.opt_ins)
             if answer["isEnabled"]:
                 have += 1
                 if limit:

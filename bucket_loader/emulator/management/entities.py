@@ -99,7 +99,9 @@ class Entities:
                 key=flag["key"],
                 name=definitions.name(flag),
                 created_at=flag["createdAt"],
-                value=evaluated.entry(served[flag["key"]], fields, now_ms, environment.edition)["isEnabled"],
+                value=evaluated.entry(
+                    served[flag["key"]], fields, now_ms, environment.edition, environment.store.opt_ins
+                )["isEnabled"],
                 specific_target_value=True if known.id in definitions.targets(flag, self.kind) else None,
             )
             for flag in asked.flags()

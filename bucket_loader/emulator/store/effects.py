@@ -12,8 +12,20 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from bucket_loader.emulator.store.store import Store, associate
-from bucket_loader.model import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, LENIENT, USER, Kind, contract
+from bucket_loader.emulator.store.opt_ins import TYPE, Scope
+from bucket_loader.emulator.store.store import Store, associate, id_text
+from bucket_loader.model import (
+    COMPANY,
+    EVENT,
+    FEATURE_EVENT,
+    FEEDBACK,
+    LENIENT,
+    USER,
+    FeatureKey,
+    Kind,
+    LenientId,
+    contract,
+)
 
 # What a record does, given the moment of the call in milliseconds since the epoch; returns the id that it was given.
 Effect: TypeAlias = Callable[[Store, Any, float], str | None]
@@ -132,6 +144,38 @@ class DeletedCompany(Struct, tag_field="type", tag="delete-company"):
     deleteUsers: bool = True  # noqa: N815
 
 
+class Identified(Struct):
+    """A user or a company, by its id."""
+
+    id: LenientId
+
+
+class OptInContext(Struct):
+    """Who opts in; other members are not looked at."""
+
+    user: Identified | None = None
+    company: Identified | None = None
+
+
+class OptIn(Struct, tag_field="type", tag=TYPE):
+    """A user or a company that opts into a feature, or no longer does. Source: BROW from 1.6."""
+
+    key: FeatureKey
+    optedIn: bool  # noqa: N815
+    context: OptInContext
+    scope: Scope = "user"
+
+    @property
+    def who(self) -> Identified | None:
+        """Who opts in; None when the context has none of the scope."""
+        return self.context.user if self.scope == "user" else self.context.company
+
+
+def _opt_in(store: Store, item: OptIn, _: float) -> None:
+    if item.who is not None:
+        store.opt_ins.put(item.key, item.scope, id_text(item.who.id), opted_in=item.optedIn)
+
+
 def _delete_user(store: Store, item: DeletedUser, _: float) -> None:
     store.delete_user(item.userId)
 
@@ -150,9 +194,13 @@ KNOWN_RECORDS: Final = (
 FORGOTTEN: Final[tuple[type[Struct], ...]] = (PromptEvent, ChannelStatusEvent)
 # Of every item that is accepted.
 SHAPES: Final = (*(record.shape for record in KNOWN_RECORDS), *FORGOTTEN)
-# What the journal keeps beside them; no body may hold it.
-DELETIONS: Final[dict[type[Struct], Effect]] = {DeletedUser: _delete_user, DeletedCompany: _delete_company}
-_EFFECTS: Final = {record.shape: record.effect for record in KNOWN_RECORDS} | DELETIONS
+# What the journal keeps beside them, of calls of their own; /bulk has none of it.
+BESIDE: Final[dict[type[Struct], Effect]] = {
+    DeletedUser: _delete_user,
+    DeletedCompany: _delete_company,
+    OptIn: _opt_in,
+}
+_EFFECTS: Final = {record.shape: record.effect for record in KNOWN_RECORDS} | BESIDE
 
 
 def apply(store: Store, items: list[Struct], now_ms: float) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bucket_loader.emulator.store.opt_ins import OptIns
 from bucket_loader.model import LenientId, javascript
 
 _pack = msgspec.json.Encoder().encode
@@ -69,6 +70,7 @@ class Store:
     Attributes:
         counts: how many came of what is counted and not kept, by name.
         unassociated_events: how many events counted for no company.
+        opt_ins: who has opted into what.
     """
 
     def __init__(self) -> None:
@@ -76,6 +78,7 @@ class Store:
         self.companies: dict[str, Company] = {}
         self.counts: defaultdict[str, int] = defaultdict(int)
         self.unassociated_events = 0
+        self.opt_ins = OptIns()
         self._feedback_named: set[str] = set()
         self._feedback_generated = 0
 
@@ -104,14 +107,16 @@ class Store:
         """Forget a user, also in its companies; what it did stays counted."""
         for company in self.users.pop(identifier).companies:
             del self.companies[company].users[identifier]
+        self.opt_ins.forget("user", identifier)
 
     def delete_company(self, identifier: str, *, with_users: bool) -> None:
         """Forget a company, also in its users; with them those that are in no other."""
+        self.opt_ins.forget("company", identifier)
         for name in self.companies.pop(identifier).users:
             user = self.users[name]
             user.companies = tuple(company for company in user.companies if company != identifier)
             if with_users and not user.companies:
-                del self.users[name]
+                self.delete_user(name)
             elif user.default_company == identifier:
                 user.default_company = user.companies[-1] if user.companies else None
 

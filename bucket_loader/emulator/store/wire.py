@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, Union
 
 import msgspec
 
-from bucket_loader.emulator.store.effects import BULK, DELETIONS, KNOWN_RECORDS, SHAPES, PromptEvent
+from bucket_loader.emulator.store.effects import BESIDE, BULK, KNOWN_RECORDS, SHAPES, PromptEvent
 
 # One accepted record, of any shape in the table of types.
 Item: TypeAlias = msgspec.Struct
@@ -254,6 +254,6 @@ TYPES: Final[dict[str, Reader]] = {
         record.kind.wire: (_reader_of_either if record.takes_list else _reader)(record.shape)
         for record in KNOWN_RECORDS
     },
-    **{str(shape.__struct_config__.tag): _reader(shape) for shape in DELETIONS},
+    **{str(shape.__struct_config__.tag): _reader(shape) for shape in BESIDE},
 }
 read_prompt_event: Final = _reader(PromptEvent)
