@@ -246,6 +246,38 @@ def test_who_has_a_flag_by_its_rules_is_not_targeted_by_name(api: Api, managemen
     assert [one["filter"]["values"] for one in rules] == [["pro"], ["u", "v"]]
 
 
+def test_clients_that_listen_learn_of_it_at_once(api: Api, management: Management):
+    """The version that a change answers with is the one that is pushed."""
+    management.one("PUT", "users/u", {})
+    on = {"updates": [{"flagKey": "dull", "specificTargetValue": True}]}
+
+    with api.session.get(f"{api.url}/sse/server", stream=True, timeout=10) as stream:
+        pieces = stream.iter_content(None)
+        next(pieces)
+        of_one = management.one("PATCH", "users/u/flags", on)["flagStateVersion"]
+        first = next(pieces)
+        of_all = management.call("POST", "/flags", {"key": "new", "name": "n"}).json()["flagStateVersions"]
+        second = next(pieces)
+
+    assert str(of_one).encode() in first
+    assert str(of_all[management.env_id]).encode() in second
+
+
+def test_an_override_stands_in_front_of_what_is_changed_here(api: Api, management: Management):
+    """It decides while it lasts, and what was changed meanwhile is there when it is lifted."""
+    management.one("PUT", "users/u", {})
+    api.put("/_emulator/features/dull", {"isEnabled": False})
+    api.put("/_emulator/features/only-there", {"isEnabled": True})
+
+    management.one("PATCH", "users/u/flags", {"updates": [{"flagKey": "dull", "specificTargetValue": True}]})
+    assert management.targeted("users/u", "dull") == (False, True)
+    assert enabled(api, "context.user.id=u") == {"only-there"}
+    api.session.delete(f"{api.url}/_emulator/features/dull", timeout=10)
+
+    assert management.targeted("users/u", "dull") == (True, True)
+    assert enabled(api, "context.user.id=u") == {"dull", "only-there"}
+
+
 def test_flags_of_nobody_and_unknown_flags_change_nothing(api: Api, management: Management):
     """Who is not there has no flags, and of several updates none is done when one is of no flag."""
     known = {"flagKey": "dull", "specificTargetValue": True}
