@@ -4,8 +4,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import running_browser
-from clients import COMPANY, GUIDE, MODES, Clients, documented, given, program, until
 from emulator_api import SECRET
+
+from clients import COMPANY, GUIDE, MODES, Clients, documented, given, program, until
 
 LIVE_S_MAX = 1
 PAYING = {"filter": {"type": "context", "field": "company.plan", "operator": "IS", "values": [COMPANY["plan"]]}}
