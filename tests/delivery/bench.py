@@ -68,7 +68,7 @@ class Bench:
     def job(self, *streams: dict[str, Any], **destination: Any) -> Job:
         """Make a job."""
         given = {"base_url": self.url, "key": self.key, "patience": "30s", "timeout": "5s", **destination}
-        pipeline = pipeline_from({"name": "test", "destination": given, "streams": list(streams)})
+        pipeline = pipeline_from({"name": "test", "destination": given, "arrays": "keep", "streams": list(streams)})
         options = RunOptions(state=self.folder / "state", as_of=AS_OF)
         return Job(pipeline, self.folder, options, on_stderr(quiet=True))
 

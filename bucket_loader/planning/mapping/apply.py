@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, row_as_json
-from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import NoFormError
@@ -44,7 +44,7 @@ class Mapping:
         query: the SELECT, over a table `input`.
         columns: the source's columns that the SELECT reads, by number.
         checks: what the bits of the masks stand for.
-        nested: columns that are flattened before the SELECT.
+        bulk: what flattens the nested columns before the SELECT.
         stream: the stream's name.
         masks: how many masks there are.
         subject: the field without which a row has no subject; None where nobody asks for subjects.
@@ -57,7 +57,7 @@ class Mapping:
     query: BatchQuery
     columns: tuple[int, ...]
     checks: tuple[Check, ...]
-    nested: tuple[NestedColumn, ...]
+    bulk: tuple[Bulk, ...]
     stream: str
     masks: int
     subject: str | None = None
@@ -65,6 +65,11 @@ class Mapping:
     is_rekeyed: bool = False
     has_lists: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def nested(self) -> list[NestedColumn]:
+        """The columns that are flattened before the SELECT."""
+        return [bulk.column for bulk in self.bulk]
 
     def lists(self) -> dict[str, int]:
         """Return the attributes in which lists were seen so far, each with the length of its longest."""
@@ -134,13 +139,12 @@ class Mapping:
         data = batch.data
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
         failures: Failures = {}
-        for column in self.nested:
-            spelt = list(column.spelt(nested.python_values(data.column(column.column))))
+        for bulk in self.bulk:
+            column = bulk.column
+            texts, failed = bulk.spelt(data.column(column.column))
             column.seen.end_batch(batch.ordinals)
-            failed = [isinstance(text, NoFormError) for text in spelt]
-            failures |= {(column.number, row): one for row, one in enumerate(spelt) if isinstance(one, NoFormError)}
-            texts = [None if isinstance(text, NoFormError) else text for text in spelt]
-            arrays += [pa.array(texts, pa.string()), pa.array(failed, pa.bool_())]
+            failures |= {(column.number, row): error for row, error in failed.items()}
+            arrays += [texts, pa.array([row in failed for row in range(len(texts))], pa.bool_())]
         return arrays, failures
 
     # --- after it ----------------------------------------------------------------------------------------------

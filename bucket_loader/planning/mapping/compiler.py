@@ -1,12 +1,14 @@
 """From `fields:` to a `Mapping`, step by step: columns, members, forms, checks, and the SELECT over them."""
 
 from datetime import datetime
+from functools import cache
 
 import pyarrow as pa
 
 from bucket_loader.config import Stream
 from bucket_loader.model import Api
 from bucket_loader.planning.mapping.apply import Mapping
+from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
 from bucket_loader.planning.mapping.columns import used_columns
@@ -70,12 +72,13 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         for name, field in members.items()
     }
     checks = checks_of(spec, members, record_bytes_max)
+    beside = cache(connected)  # nested values are spelt before the SELECT, while it runs
     select = Select(spec, members, values, checks, columns, named)
     return Mapping(
         query=BatchQuery(connection, select.text(), input_),
         columns=tuple(columns),
         checks=tuple(checks),
-        nested=tuple(fields.nested),
+        bulk=tuple(Bulk(one, spec.schema.field(one.column).type, beside) for one in fields.nested),
         stream=stream.name,
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,

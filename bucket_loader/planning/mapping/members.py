@@ -1,7 +1,7 @@
 """What a record is spelt from: single values, and nested columns that are flattened before the SELECT."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -155,18 +155,25 @@ class NestedColumn:
     is_whole: bool = False
     seen: Seen = field(default_factory=Seen)
 
-    def spelt(self, values: Sequence[object]) -> Iterator[str | NoFormError | None]:
-        """Spell values; the reason in the place of one that has no form."""
+    @property
+    def name(self) -> str:
+        """The attribute's name, before the dots."""
+        return self.target.partition(".")[2]
+
+    def spelt(self, values: Sequence[object], rows: Iterable[int]) -> tuple[list[str | None], dict[int, NoFormError]]:
+        """Spell values, which stand in some rows of a batch; and return what was wrong, by the row."""
         if self.local is not None:
             self.local.learn(values)
-        for index, value in enumerate(values):
-            found: str | NoFormError | None
+        texts: list[str | None] = []
+        failures: dict[int, NoFormError] = {}
+        for row, value in zip(rows, values, strict=True):
             try:
-                found = self.spell(value)
+                texts.append(self.spell(value))
             except NoFormError as error:
-                found = error
-            self.seen.end_row(index, rejected=isinstance(found, NoFormError))
-            yield found
+                texts.append(None)
+                failures[row] = error
+            self.seen.end_row(row, rejected=row in failures)
+        return texts, failures
 
     def spell(self, value: object) -> str | None:
         """Spell one value as finished text; None when nothing is left of it.
@@ -185,8 +192,7 @@ class NestedColumn:
         if self.is_whole:
             spelt = ListForm(self.send_nulls, self.local, prunes=True).spell(parsed)
             return None if spelt == "{}" or (spelt == "null" and not self.send_nulls) else spelt
-        name = self.target.partition(".")[2]
-        form = Fragment(name, self.beside.hides, self.send_nulls, self.arrays, self.local, self.seen)
+        form = Fragment(self.name, self.beside.hides, self.send_nulls, self.arrays, self.local, self.seen)
         return form.members(parsed) or None
 
     def _list(self, parsed: object) -> str | None:

@@ -1,0 +1,190 @@
+"""Nested columns spelt by DuckDB, a batch at a time, as Python would spell them row by row, and ten times as fast.
+
+DuckDB spells the rows that it is sure of (`shapes`). Python spells the others, and what it meets there is learned: most
+exports have a few shapes, so that after some rows hardly any is left to it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bucket_loader.model import literal
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.lists import dropped_part
+from bucket_loader.planning.mapping.members import NestedColumn
+from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.shapes import Shape
+from bucket_loader.sources import members_alike
+
+_BATCH: Final = "batch"
+_LEARNED_MAX: Final = 64  # rows of a batch that are looked at for what is new
+_ROWS_MIN: Final = 256  # of a batch that is worth a statement of its own
+_TRIED: Final = 4  # batches in a row of which it was sure of less than half: the column has no shape
+_NOTHING: Final[dict[str, object]] = {}
+_STRICT: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+Database = Callable[[], duckdb.DuckDBPyConnection]
+"""Opens a database when it is first asked for: most pipelines have nothing nested."""
+
+
+class Bulk:
+    """One nested column's way to finished text.
+
+    Attributes:
+        column: how it is spelt.
+        left: how many rows of the last batch were left to Python.
+    """
+
+    def __init__(self, column: NestedColumn, kind: pa.DataType, database: Database) -> None:
+        self.column = column
+        self._database = database
+        self._shape: Shape | None = None
+        if _is_bulky(column, kind):
+            self._shape = Shape(column.name, self._is_free, keeps_lists=column.arrays.keep, is_text=column.is_text)
+        self._sql = ""
+        self._failed = 0
+        self.left = 0
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether DuckDB may spell some of its rows."""
+        return self._shape is not None
+
+    def spelt(self, values: pa.Array) -> tuple[pa.Array, dict[int, NoFormError]]:
+        """Return N values as finished text, null where nothing is left; and what was wrong, by the row."""
+        texts, left = self._in_bulk(values) if self.is_tried and len(values) >= _ROWS_MIN else (None, None)
+        places = range(len(values)) if left is None else left.tolist()
+        self.left = len(places)
+        found = nested.python_values(values if left is None else values.take(pa.array(left)))
+        self._learn(found)
+        spelt, failures = self.column.spelt(found, places)
+        if texts is None or left is None:
+            return pa.array(spelt, pa.string()), failures
+        if len(left):
+            mask = np.zeros(len(values), dtype=bool)
+            mask[left] = True
+            texts = pc.replace_with_mask(texts, pa.array(mask), pa.array(spelt, pa.string()))
+        return texts, failures
+
+    def _in_bulk(self, values: pa.Array) -> "tuple[pa.Array | None, np.ndarray[Any, Any] | None]":
+        """Return the texts of the rows that DuckDB is sure of, and which the others are."""
+        shape = self._shape
+        assert shape is not None  # noqa: S101  # narrows the type
+        if not self._sql:
+            self._learn(nested.python_values(values.slice(0, _LEARNED_MAX)))
+        if not self._sql:
+            return None, None
+        connection = self._database()
+        connection.register(_BATCH, pa.table({"c": _stored(values)}))
+        found = connection.sql(self._sql).to_arrow_table().combine_chunks()
+        connection.unregister(_BATCH)
+        sure = pc.and_(found["sure"].combine_chunks(), self._is_strict(values))
+        self._note_lists(found, sure)
+        texts, sure = self._with_nothing(values, found["text"].combine_chunks(), sure)
+        left = np.flatnonzero(~sure.to_numpy(zero_copy_only=False))
+        self._failed = self._failed + 1 if 2 * len(left) > len(values) else 0
+        if self._failed == _TRIED:
+            self._shape = None
+        return texts, left
+
+    def _with_nothing(self, values: pa.Array, texts: pa.Array, sure: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """Add the rows that have no value, which all are spelt alike."""
+        if not values.null_count:
+            return texts, sure
+        try:
+            nothing = self.column.spell(None)
+        except NoFormError:
+            return texts, sure
+        return pc.if_else(values.is_null(), pa.scalar(nothing, pa.string()), texts), pc.or_(sure, values.is_null())
+
+    def _note_lists(self, found: pa.Table, sure: pa.Array) -> None:
+        assert self._shape is not None  # noqa: S101  # narrows the type
+        for place, node in enumerate(self._shape.lists()):
+            longest = pc.max(found[f"n{place}"].filter(sure)).as_py()
+            if longest is not None:
+                self.column.seen.list_of(self._shape.dotted(node), longest)
+
+    def _is_strict(self, values: pa.Array) -> pa.BooleanArray:
+        """Return which texts DuckDB may read: it takes for JSON what is none, as commas at an end."""
+        if not self.column.is_text:
+            return values.is_valid()
+        texts = _stored(values).to_pylist()
+        if _are_json([text for text in texts if text is not None]):
+            return values.is_valid()
+        return pa.array([text is not None and _are_json([text]) for text in texts])
+
+    def _learn(self, found: Sequence[object]) -> None:
+        if self._shape is None:
+            return
+        new = [self._shape.learn(self._parsed(value)) for value in found[:_LEARNED_MAX] if value is not None]
+        if any(new):
+            self._sql = self._shape.sql(_BATCH, self._text(), send_nulls=self.column.send_nulls)
+
+    def _text(self) -> str:
+        """Return SQL for the JSON text of a row; NULL where it means that there is none."""
+        if not self.column.is_text:
+            return "CAST(to_json(c) AS VARCHAR)"
+        listed = ", ".join(map(literal, sorted(self.column.null_values)))
+        return f"CASE WHEN c NOT IN ({listed}) THEN c END" if listed else "c"
+
+    def _parsed(self, value: object) -> object:
+        if isinstance(value, Exception):
+            return _NOTHING
+        if self.column.is_text and isinstance(value, str):
+            try:
+                return nested.parse(value)
+            except NoFormError:
+                return _NOTHING
+        return dict(value) if isinstance(value, nested.Entries) else value
+
+    def _is_free(self, dotted: str) -> bool:
+        """Whether no other member has a dotted name, and Bucket keeps it."""
+        try:
+            hidden = self.column.beside.hides(dotted)
+            nested.spell(dotted)
+        except NoFormError:
+            return False
+        return not hidden and dropped_part(dotted[len(self.column.name) :]) is None
+
+
+def _stored(values: pa.Array) -> pa.Array:
+    return values.storage if isinstance(values.type, pa.JsonType) else values
+
+
+def _are_json(texts: Sequence[str]) -> bool:
+    """Whether each text is one value of JSON; several that are none may look like as many that are."""
+    try:
+        return len(_STRICT.decode("[" + ",".join(texts) + "]")) == len(texts)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def _is_bulky(column: NestedColumn, kind: pa.DataType) -> bool:
+    """Whether DuckDB may try: the values are JSON text, or of types that it spells as JSON without a change."""
+    if column.list_of is not None or column.is_whole:
+        return False
+    if column.is_text:
+        return isinstance(kind, pa.JsonType) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return _is_plain(kind) and members_alike(kind) is None and (column.arrays.keep or not nested.has_lists(kind))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_map(kind):
+        return types.is_string(kind.key_type) and _is_plain(kind.item_type)
+    if types.is_struct(kind):
+        return all(_is_plain(kind.field(place).type) for place in range(kind.num_fields))
+    if types.is_list(kind) or types.is_large_list(kind):
+        return _is_plain(kind.value_type)
+    return bool(
+        types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_integer(kind)
+        or types.is_boolean(kind)
+        or types.is_float64(kind)
+    )

@@ -1,0 +1,155 @@
+"""Nested columns in bulk: DuckDB spells what it is sure of, byte for byte as Python spells it row by row."""
+
+import dataclasses
+import json
+import random
+from functools import cache
+
+import pyarrow as pa
+import pytest
+
+from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.bulk import Bulk
+from bucket_loader.planning.mapping.database import connected
+from bucket_loader.planning.mapping.lists import Arrays, Seen
+from bucket_loader.planning.mapping.members import Beside, NestedColumn
+
+ROWS = 600
+NAMES = ["a", "b", "plan", "o", "x y", "_u", "a.b", "constructor", "é", 'q"t', "", "t-1"]
+PLAIN = ["1", "0", '"x"', '"y z"', "true", "false", "null", "1.5", "2.25", '["a"]', "[1,2]", "[]", "{}"]
+WILD = [
+    "-0", "-0.0", "1.0", "1.10", "100.0", "0.00001", "1e5", "1E-7", "1e400", "123456789012345", "1234567890123456",
+    "9007199254740991", "9007199254740992", "-9007199254740993", "12345678901234567890123", "1" * 45,
+    "0.1000000000000000055", "123456.789012345678", "100000000000000.5", "99999999999999.9", "2.3e-308", "5e-324",
+    '"a\\u0000b"', '"\\ud83d"', '"\\ud83d\\ude00"', '"é\u2028/\\/\\u001f\\n"', '": 1e5"', '",1.1234567890123456789"',
+    '["a","b, c]"]', "[1.5]", "[null]", "[true,false]", '[{"a":1}]', "[[1]]", f'["{"x" * 3000}"]', '["\\"]"]', "[ ]",
+    "NaN", "Infinity", "[1,]", '{"a":1,}', "01", "+1", ".5", "1.", '"cut', '{"a":1}x', "[NaN]", '"\x7f"', "-", "tru",
+    '{"a":1,"a":2}', '{"o":{"a":1},"o":{"b":1}}', ' {"a" : 1 , "b":[ 1 , 2 ] } ', "/*c*/1", "[" * 40 + "]" * 40,
+]  # fmt: skip
+BESIDES = [
+    Beside(),
+    Beside(names=frozenset({"p.a", "z"})),
+    Beside(names=frozenset({"p.o"}), nested=frozenset({"p.o"}), winning=frozenset({"p.o"})),
+]
+
+
+def a_value(draw, wild, depth=0):
+    """Draw the JSON text of a value; a share of them is strange, or not JSON at all."""
+    if depth < 3 and draw.random() < 0.3:
+        return an_object(draw, wild, depth + 1)
+    return draw.choice(WILD if draw.random() < wild else PLAIN)
+
+
+def an_object(draw, wild, depth=0):
+    """Draw the JSON text of an object."""
+    names = draw.sample(NAMES if draw.random() < wild else NAMES[:6], draw.randint(0, 5))
+    members = [f"{json.dumps(name)}:{a_value(draw, wild, depth)}" for name in names]
+    return "{" + draw.choice([",", " , "]).join(members) + "}"
+
+
+def a_column(draw, *, is_text):
+    """Draw how a column is spelt."""
+    return NestedColumn(
+        0,
+        "attributes.p",
+        "c",
+        is_text,
+        send_nulls=draw.random() < 0.4,
+        arrays=Arrays(draw.random() < 0.8, draw.random() < 0.5),
+        beside=draw.choice(BESIDES),
+        null_values=frozenset(draw.choice([(), ('"x"', "{}")])),
+    )
+
+
+def require_alike(column, values, batches=3):
+    """Spell batches in bulk, and row by row; return of how many rows DuckDB was sure."""
+    slow, sure = dataclasses.replace(column, seen=Seen()), 0
+    bulk = Bulk(column, values.type, cache(connected))
+    ordinals = pa.array(range(len(values)), pa.int64())
+    for _ in range(batches):
+        texts, failures = bulk.spelt(values)
+        expected, expected_failures = slow.spelt(nested.python_values(values), range(len(values)))
+
+        assert texts.to_pylist() == expected
+        assert {row: str(error) for row, error in failures.items()} == {
+            row: str(error) for row, error in expected_failures.items()
+        }
+        column.seen.end_batch(ordinals)
+        slow.seen.end_batch(ordinals)
+        assert (column.seen.lists, column.seen.rows) == (slow.seen.lists, slow.seen.rows)
+        sure += len(values) - bulk.left
+    return sure
+
+
+@pytest.mark.parametrize("wild", [0.0, 0.02, 0.3])
+def test_json_text_is_spelt_as_python_spells_it(wild):
+    """Whatever the text: strange numbers, escapes, names twice, half characters, depth, what is no JSON."""
+    draw, sure = random.Random(wild), 0  # noqa: S311  # repeatable, not secret
+    for _ in range(3):
+        texts = [None if draw.random() < 0.05 else an_object(draw, wild) for _ in range(ROWS)]
+        texts[::40] = draw.choices(WILD + PLAIN, k=len(texts[::40]))
+        sure += require_alike(a_column(draw, is_text=True), pa.array(texts, pa.string()))
+
+    assert sure > 0
+
+
+KINDS = [
+    pa.struct({"a": pa.int64(), "b": pa.string(), "o": pa.struct({"d": pa.float64(), "t": pa.bool_()})}),
+    pa.list_(pa.string()),
+    pa.list_(pa.uint64()),
+    pa.map_(pa.string(), pa.float64()),
+    pa.struct({"tags": pa.list_(pa.string()), "n": pa.uint64(), "m": pa.map_(pa.string(), pa.int32())}),
+    pa.list_(pa.struct({"a": pa.int64()})),
+]
+DOUBLES = [0.1 + 0.2, 1.0, -0.0, 1e22, 1e300, 5e-324, float("nan"), float("inf"), 123456789012345680.0, 2.5, 1e-5]
+TEXTS = ["x", "", 'q"\\/\n', "é", "a\0b", "\U0001f600", "null", "[1]", "1e5"]
+
+
+def of_kind(draw, kind):
+    """Draw a value of a type."""
+    if draw.random() < 0.1:
+        return None
+    if pa.types.is_struct(kind):
+        return {field.name: of_kind(draw, field.type) for field in kind}
+    if pa.types.is_map(kind):
+        return [(name, of_kind(draw, kind.item_type)) for name in draw.sample(NAMES, draw.randint(0, 3))]
+    if pa.types.is_list(kind):
+        return [of_kind(draw, kind.value_type) for _ in range(draw.choice([0, 1, 2, 5]))]
+    if pa.types.is_integer(kind):
+        most = 2 ** (kind.bit_width - 1) - 1
+        return draw.choice([0, 1, 7, most, min(most, 2**53), min(most, 2**53 - 1)])
+    if pa.types.is_floating(kind):
+        return draw.choice(DOUBLES)
+    return draw.choice(TEXTS) if pa.types.is_string(kind) else draw.random() < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_typed_values_are_spelt_as_python_spells_them(kind):
+    """Structs, lists and maps, with every number and text that has a form of its own, or none."""
+    draw = random.Random(str(kind))  # noqa: S311  # repeatable, not secret
+    values = pa.array([of_kind(draw, kind) for _ in range(ROWS)], kind)
+    column = dataclasses.replace(a_column(draw, is_text=False), arrays=Arrays(keep=True))
+
+    assert require_alike(column, values) > ROWS / 4
+
+
+def test_an_export_of_one_shape_is_spelt_by_duckdb():
+    """Python spells the rows that are looked at first, and those with what is new."""
+    texts = [json.dumps({"plan": "pro", "seats": n, "price": n / 4, "geo": {"city": "Aarhus"}}) for n in range(2_000)]
+    texts[1_500] = json.dumps({"plan": "pro", "new": [1]})
+    column = NestedColumn(0, "attributes.p", "c", is_text=True, send_nulls=False, arrays=Arrays(keep=True))
+
+    assert require_alike(column, pa.array(texts), batches=1) == 1_999
+    assert require_alike(dataclasses.replace(column, seen=Seen()), pa.array(texts), batches=3) == 3 * 2_000 - 1
+
+
+def test_names_that_are_data_are_left_to_python():
+    """A column in which each row has other names has no shape: after some batches DuckDB is not asked any more."""
+    column = NestedColumn(0, "attributes.p", "c", is_text=True, send_nulls=False)
+    bulk = Bulk(column, pa.string(), cache(connected))
+    for batch in range(6):
+        texts = [json.dumps({f"key{batch * ROWS + row}": 1}) for row in range(ROWS)]
+        spelt, failures = bulk.spelt(pa.array(texts))
+        assert (spelt[5].as_py(), failures) == (f'"p.key{batch * ROWS + 5}":1', {})
+
+    assert not bulk.is_tried
