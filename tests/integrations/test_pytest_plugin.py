@@ -265,6 +265,34 @@ def test_a_file_of_features_is_what_each_test_begins_with(inner, place):
     inner.runpytest(*words).assert_outcomes(passed=2)
 
 
+def test_a_server_of_a_whole_session_has_the_keys_of_every_test(inner):
+    """It is started once, before any test begins; the app of an asynchronous test goes on while the test waits."""
+    inner.makepyfile("""
+        import asyncio, pytest, requests
+
+        @pytest.fixture(scope="session")
+        def server(bucket_session):
+            headers = {"Authorization": f"Bearer {bucket_session.secret_key}"}
+            return lambda: requests.post(bucket_session.url + "/event", headers=headers, timeout=10,
+                                         json={"userId": "u1", "event": "served"})
+
+        def test_one(server, bucket):
+            assert server().ok
+            assert len(bucket.records(event="served")) == 1
+
+        def test_two(server, bucket):
+            async def both():
+                async def app():
+                    await asyncio.sleep(0)
+                    assert await asyncio.to_thread(server)
+                await asyncio.gather(asyncio.to_thread(bucket.expect, event="served"), app())
+
+            asyncio.run(both())
+    """)
+
+    inner.runpytest().assert_outcomes(passed=2)
+
+
 def test_a_file_of_features_that_is_not_there_is_named(inner):
     """The tests that need it fail with the option and the file."""
     inner.makepyfile("def test_one(bucket): pass")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket", "Company", "Record", "Refused", "User"]
 
+# Names an emulator that runs already.
+URL_VARIABLE: Final = "BUCKET_EMULATOR_URL"
+
 _HOMES: Final = dict.fromkeys(__all__, f"{__name__}.bucket") | {"Record": f"{__name__}.records"}
 
 

@@ -2,15 +2,24 @@
 
 import os
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from bucket_loader.integrations.pytest import URL_VARIABLE
+
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from bucket_loader.integrations.pytest.bucket import Bucket
     from bucket_loader.integrations.pytest.shared import Shared
 
-URL_VARIABLE: Final = "BUCKET_EMULATOR_URL"
+    class _Node(Protocol):
+        """A worker, as pytest-xdist shows it."""
+
+        config: pytest.Config
+        workerinput: dict[str, Any]
+
 
 _OPTIONS: Final = {
     "features": "file with the body of GET /features: what each test begins with",
@@ -30,7 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def _bucket_of_session(pytestconfig: pytest.Config) -> "Iterator[Bucket]":
+def bucket_session(pytestconfig: pytest.Config) -> "Iterator[Bucket]":
+    """The same as `bucket` for a fixture of the whole session, such as a server with its keys; nothing is reset."""
     from bucket_loader.integrations.pytest.session import opened
 
     with opened(pytestconfig, _port(pytestconfig)) as bucket:
@@ -38,21 +48,20 @@ def _bucket_of_session(pytestconfig: pytest.Config) -> "Iterator[Bucket]":
 
 
 @pytest.fixture
-def bucket(request: pytest.FixtureRequest, _bucket_of_session: "Bucket") -> "Bucket":
+def bucket(request: pytest.FixtureRequest, bucket_session: "Bucket") -> "Bucket":
     """A local Bucket API, empty, with keys of its own: `bucket.url`, `bucket.secret_key`, `bucket.flag(...)`, ..."""
-    _bucket_of_session.reset()
-    request.node.stash[_USED] = _bucket_of_session
-    return _bucket_of_session
+    bucket_session.reset()
+    request.node.stash[_USED] = bucket_session
+    return bucket_session
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+@pytest.hookimpl(hookwrapper=True)  # pytest 7 may come with a pluggy that knows no other
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """Show beside a failure what the API was sent and refused."""
-    report = yield
+    report: pytest.TestReport = (yield).get_result()
     used = item.stash.get(_USED, None)
     if report.failed and used is not None:
         report.sections.append(("bucket", used.told()))
-    return report
 
 
 # --- pytest-xdist: who starts the workers starts the emulator, once, when the first of them asks -------------------
@@ -82,13 +91,3 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shared = config.stash.get(_SHARED, None)
     if shared is not None:
         shared.close()
-
-
-if TYPE_CHECKING:
-    from typing import Any, Protocol
-
-    class _Node(Protocol):
-        """A worker, as pytest-xdist shows it."""
-
-        config: pytest.Config
-        workerinput: dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Final
 
 _STOP_S_MAX: Final = 5
 # No folder of the tests comes before the libraries (-P), and the package that runs is this very one.
-_COMMAND: Final = (sys.executable, "-P", "-m", "bucket_loader", "emulator", "--port", "0")
+_COMMAND: Final = (sys.executable, "-P", "-m", "bucket_loader", "emulator", "--port", "0", "--ends-with-stdin")
 
 
 class Process:

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import pytest
 
+from bucket_loader.integrations.pytest import URL_VARIABLE
 from bucket_loader.integrations.pytest.bucket import Bucket
 from bucket_loader.integrations.pytest.control import Control
 from bucket_loader.integrations.pytest.process import Process
 from bucket_loader.integrations.pytest.shared import Shared, ask
 
-URL_VARIABLE: Final = "BUCKET_EMULATOR_URL"
 _ENVIRONMENTS: Final = "/_emulator/environments"
 _NAME_BYTES: Final = 3  # so that sessions which share an emulator have other names
 
@@ -24,7 +24,7 @@ _NAME_BYTES: Final = 3  # so that sessions which share an emulator have other na
 def option(config: pytest.Config, name: str) -> Any:  # noqa: ANN401  # a text or a truth
     """Return an option of the command line, or of the ini file."""
     given = config.getoption(f"bucket_{name}")
-    return config.getini(f"bucket_{name}") if given is None else given
+    return config.getini(f"bucket_{name}") or None if given is None else given  # pytest 7 finds [] where there is none
 
 
 def share(config: pytest.Config) -> Shared:
