@@ -66,6 +66,8 @@ class Faults:
 
     async def meet(self, call: Call) -> bool:
         """Let every fault that strikes this call do its harm, until one ends the call."""
+        if not self._faults:
+            return False
         # All are drawn now: the order of calls decides, not their pace.
         drawn = [fault.is_for(call) and self._draw(fault) for fault, _ in self._faults]
         for (fault, memory), is_drawn in zip(self._faults, drawn, strict=True):

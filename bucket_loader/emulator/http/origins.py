@@ -35,9 +35,13 @@ def readable(scope: Scope, send: Send) -> Send:
 
     A browser that sends credentials takes no `*` for an answer: it wants its page's own origin.
     """
-    origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
-    if origin is None:
-        return send
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            return _named(send, value)
+    return send
+
+
+def _named(send: Send, origin: bytes) -> Send:
     allowed = ((b"access-control-allow-origin", origin), (b"access-control-allow-credentials", b"true"))
 
     async def sending(message: Message) -> None:
