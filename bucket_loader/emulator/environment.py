@@ -12,6 +12,7 @@ from bucket_loader.emulator.evaluation.features import Defined
 from bucket_loader.emulator.evaluation.overrides import Definition, Document
 from bucket_loader.emulator.evaluation.versions import Versions
 from bucket_loader.emulator.faults.order import Faults
+from bucket_loader.emulator.snapshot import Settings, Snapshot
 from bucket_loader.emulator.store import attributes, effects, opt_ins
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
@@ -119,6 +120,35 @@ class Environment:
         """
         self.faults = Faults.read(document)
 
+    def settings(self) -> Settings:
+        """Return what a snapshot holds beside the calls of the journal."""
+        return Settings(
+            version=1,
+            features=self.document,
+            overrides=self.overrides,
+            faults=self.faults.order,
+            log=self.log.saved(),
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Be as a snapshot says, instead of all that is here; its faults begin anew.
+
+        Raises:
+            UsageError: its definitions are malformed; nothing has changed.
+        """
+        overridden = {key: {**one, "key": key} for key, one in snapshot.overrides.items()}
+        self._define({**snapshot.features, "flagStateVersion": None}, overridden)
+        with self.journal.whole():
+            self.journal.clear()
+            for entry in snapshot.entries():
+                self.journal.append(entry)
+            self.log.restore(snapshot.log)
+            self._keep_definitions()
+        self.store = Store()
+        self._replay()
+        self.faults = Faults(snapshot.faults)
+        self.arrivals.ring()
+
     def reset(self) -> None:
         """Be as at the very first start: no data, and the features and faults of the command line."""
         self.journal.clear()
@@ -150,6 +180,9 @@ class Environment:
 
     def _change(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
         self._define(document, overridden)
+        self._keep_definitions()
+
+    def _keep_definitions(self) -> None:
         self.journal.keep("features", msgspec.json.encode(self.document))
         self.journal.keep("overrides", msgspec.json.encode(self.overrides))
         self._keep_version()
@@ -190,6 +223,9 @@ class Environment:
             overridden = msgspec.json.decode(self.journal.kept("overrides") or b"{}")
             self._define(kept, overridden, self.versions.current)
         self._keep_version()
+        self._replay()
+
+    def _replay(self) -> None:
         for entry in self.journal.entries():
             self.log.remember(entry.request)
             items = TYPES[entry.type](entry.body)

@@ -59,6 +59,11 @@ class Faults:
                 f"malformed faults: {_explained(str(error))}", hint='an example: {"faults": [{"kind": "html"}]}'
             ) from error
 
+    @property
+    def order(self) -> Order:
+        """What was ordered."""
+        return Order([fault for fault, _ in self._faults], self._seed)
+
     def shown(self) -> FaultsView:
         """Show what is ordered, and how often each struck."""
         faults = [msgspec.to_builtins(fault) | {"struck": memory.struck} for fault, memory in self._faults]

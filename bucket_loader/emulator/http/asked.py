@@ -89,20 +89,30 @@ def known(one: _T | None, what: str) -> _T:
 
 async def body(request: Request) -> bytes:
     """Read the whole body, within the limits of the API."""
+    body = await _read(request, BODY_BYTES_MAX)
+    if wire.is_deep(body):
+        raise HTTPException(400, "The body is nested too deeply")
+    return body
+
+
+async def large_body(request: Request) -> bytes:
+    """Read the whole body of a call that may bring much more than those of the API."""
+    return await _read(request, DISCARDED_BYTES_MAX)
+
+
+async def _read(request: Request, most: int) -> bytes:
     body, taken = bytearray(), 0
     try:
         async for piece in request.stream():
             taken += len(piece)
-            if len(body) <= BODY_BYTES_MAX:
+            if len(body) <= most:
                 body += piece
             if taken > DISCARDED_BYTES_MAX:
                 break
     except ClientDisconnect:  # nobody hears the answer
         raise HTTPException(400, "The body ends before it is whole") from None
-    if len(body) > BODY_BYTES_MAX:
-        raise HTTPException(413, f"The body is larger than {BODY_BYTES_MAX} bytes")
-    if wire.is_deep(bytes(body)):
-        raise HTTPException(400, "The body is nested too deeply")
+    if len(body) > most:
+        raise HTTPException(413, f"The body is larger than {most} bytes")
     return bytes(body)
 
 

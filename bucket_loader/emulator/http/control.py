@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 
 from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.environments import MAIN, Environments
-from bucket_loader.emulator.http import asked, openapi, registry
+from bucket_loader.emulator.http import asked, openapi, registry, snapshots
 from bucket_loader.emulator.inspector import lines, page, queries, views
 from bucket_loader.model import UsageError
 
@@ -186,5 +186,6 @@ CONTROL: Final[dict[str, dict[str, Perform]]] = {
     "/overrides": {"GET": _overrides},
     "/holders": {"GET": _holders},
     "/faults": {"GET": _faults, "PUT": _put_faults},
+    "/snapshot": {"GET": snapshots.save, "PUT": snapshots.restore},
     "/reset": {"POST": _reset},
 }

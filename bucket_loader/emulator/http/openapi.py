@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from bucket_loader.emulator import environments
+from bucket_loader.emulator import environments, snapshot
 from bucket_loader.emulator.evaluation import features, overrides
 from bucket_loader.emulator.faults import order
 from bucket_loader.emulator.http import management_operations, operations, shapes
@@ -32,7 +32,7 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
     managed.Deleted, managed.EntityFlags, managed.FlagUpdates, managed.EntityFlagsChanged, managed.ManagementRefusal,
     order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, views.Overrides,
-    overrides.Forced, *features.FILTERS.values(),
+    overrides.Forced, snapshot.Snapshot, *features.FILTERS.values(),
 )  # fmt: skip
 _BEHIND_THE_PREFIX: Final = {**operations.ALL, **operations.CONTROL}
 _ABOUT: Final = (

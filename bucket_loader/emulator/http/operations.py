@@ -275,6 +275,17 @@ CONTROL: Final[dict[str, Schema]] = {
             **_answers(ref("Done"), 400, 413),
         },
     },
+    "/snapshot": {
+        "get": _look(
+            "All that is held: definitions, overrides, faults, the log, and every accepted call", ref("Snapshot")
+        ),
+        "put": {
+            "summary": "Restore a snapshot, in place of all that is held",
+            "security": [],
+            **_body(ref("Snapshot")),
+            **_answers(ref("Done"), 400, 413),
+        },
+    },
     "/reset": {"post": _look("Be as at the very first start", ref("Done"))},
 }
 ALL: Final[dict[str, Schema]] = {

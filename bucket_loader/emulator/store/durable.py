@@ -6,6 +6,7 @@ that could disagree with it. The price is the start: about four seconds for each
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -83,9 +84,21 @@ class DurableJournal:
         row = self._connection.execute("select value from kept where name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Keep all that is kept inside the `with`, or nothing of it."""
+        self._connection.execute("begin")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        self._connection.execute("commit")
+
     def clear(self) -> None:
         """Forget everything."""
-        self._connection.executescript("delete from accepted; delete from kept;")
+        self._connection.execute("delete from accepted")
+        self._connection.execute("delete from kept")
 
     def close(self) -> None:
         """Let go of the file; a reading that is under way ends."""

@@ -7,6 +7,7 @@ import struct
 import tempfile
 from array import array
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Final, Protocol
 
 import msgspec
@@ -83,6 +84,9 @@ class Journal(Protocol):
     def kept(self, name: str) -> bytes | None:
         """Return what was kept under a name."""
 
+    def whole(self) -> AbstractContextManager[None]:
+        """Keep all that is kept inside the `with`, or nothing of it where the process ends meanwhile."""
+
     def clear(self) -> None:
         """Forget everything."""
 
@@ -141,6 +145,10 @@ class TemporaryJournal:
     def kept(self, name: str) -> bytes | None:  # noqa: ARG002  # the same methods as the durable one
         """Return None: nothing is kept."""
         return None
+
+    def whole(self) -> AbstractContextManager[None]:
+        """Do nothing: there is no next start."""
+        return nullcontext()
 
     def clear(self) -> None:
         """Forget everything."""

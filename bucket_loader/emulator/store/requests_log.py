@@ -56,6 +56,15 @@ class Noted(msgspec.Struct, frozen=True):
     wrong: list[Wrong] = []
 
 
+class SavedLog(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """A log of requests, to be saved and restored; the latest calls come first."""
+
+    requests: int = 0
+    refused: int = 0
+    latest: list[Noted] = []
+    latest_refused: list[Noted] = []
+
+
 class RequestsLog:
     """Numbers the calls, counts the refused ones, and keeps the latest.
 
@@ -84,17 +93,36 @@ class RequestsLog:
             self.refused += 1
             self._refused.add(noted, self.refused)
         self._latest.add(noted, noted.request)
-        self._journal.keep("requests", b"[%d,%d]" % (self.requests, self.refused))
+        self._keep()
 
     def latest(self, limit: int, *, only_refused: bool = False) -> list[Noted]:
         """Return the latest calls, newest first."""
         return self._refused.first(limit) if only_refused else self._latest.first(limit)
+
+    def saved(self) -> SavedLog:
+        """Return all of it."""
+        return SavedLog(
+            self.requests, self.refused, self._latest.first(LATEST_CALLS), self._refused.first(LATEST_CALLS)
+        )
+
+    def restore(self, saved: SavedLog) -> None:
+        """Be as a log that was saved."""
+        self.clear()
+        self.requests, self.refused = saved.requests, saved.refused
+        for noted in reversed(saved.latest):
+            self._latest.add(noted, noted.request)
+        for older, noted in reversed(list(enumerate(saved.latest_refused))):
+            self._refused.add(noted, saved.refused - older)
+        self._keep()
 
     def clear(self) -> None:
         """Begin again at 1."""
         self.requests = self.refused = 0
         self._latest.clear()
         self._refused.clear()
+
+    def _keep(self) -> None:
+        self._journal.keep("requests", b"[%d,%d]" % (self.requests, self.refused))
 
 
 class _Latest:
