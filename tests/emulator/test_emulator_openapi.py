@@ -93,8 +93,9 @@ def test_it_does_what_its_description_says(tmp_path, what, chosen):
         # Two features of one key are refused, which a schema cannot say; and 3.0 is an integer to JSON Schema.
         '[[operations]]\ninclude-name-regex = "PUT .*/features(/.key.)?$"\n'
         "checks.positive_data_acceptance.enabled = false\n"
-        # Nor can it say that a flag of this key is there already.
-        '[[operations]]\ninclude-name-regex = "POST /api/"\nchecks.positive_data_acceptance.enabled = false\n'
+        # Nor can it say that a flag of this key is there already, or can be opted into.
+        '[[operations]]\ninclude-name-regex = "POST /(api/|flags/opt-in)"\n'
+        "checks.positive_data_acceptance.enabled = false\n"
         # So are these; and what the body of a saved call is, depends on its type.
         '[[operations]]\ninclude-name-regex = "PUT .*/(faults|snapshot)$"\n'
         "checks.positive_data_acceptance.enabled = false\n"

@@ -59,6 +59,13 @@ def save(api, where="/_emulator"):
     return answer.content
 
 
+def without_version(snapshot):
+    """Return a snapshot without the version of the definitions, which each change raises."""
+    document = json.loads(snapshot)
+    assert document["features"].pop("flagStateVersion") > 0
+    return document
+
+
 def restore(api, snapshot, where="/_emulator"):
     """Restore a snapshot; it is accepted."""
     answer = api.session.put(f"{api.url}{where}/snapshot", data=snapshot, timeout=10)
@@ -75,7 +82,7 @@ def test_what_is_saved_is_restored(api: Api):
     restore(api, saved)
 
     assert shown(api) == before
-    assert save(api) == saved
+    assert without_version(save(api)) == without_version(saved)
     api.post("/_emulator/environments", {"name": "copy"})
     where = "/_emulator/environments/copy"
     restore(api, saved, where)
