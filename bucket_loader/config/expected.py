@@ -216,6 +216,7 @@ class Expected(Expectation):
     """A whole assert file."""
 
     version: Literal[1] = 1
+    as_of: Moment | None = Field(default=None, description="the time of the run, where the command gives none")
     sources: dict[Name, Rows] = Field(
         default={}, description="fixtures, by the name of the source or stream: a file beside this one, or its rows"
     )

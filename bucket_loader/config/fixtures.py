@@ -31,7 +31,7 @@ Instead = dict[Path_, Any]
 HASH_KEY: Final = "a-hash-key-for-fixtures"
 """What `hash: hmac` hashes with then: the same on every machine, so that a test can name what comes out."""
 
-_NOT_THOSE_OF_A_FIXTURE: Final = {"type", "path", "storage", "new_files"}
+_NOT_THOSE_OF_A_FIXTURE: Final = {"type", "path", "storage", "new_files", "compression"}
 _KINDS: Final = tuple(row for row in SOURCE_TYPES if issubclass(row.model, FileSource))
 
 
@@ -45,6 +45,7 @@ def stand_ins(document: Document, fixtures: Mapping[str, Path], variables: Mappi
     unknown = [name for name in fixtures if name not in own]
     if unknown:
         raise _stands_for_nothing(unknown[0], own)
+    _require_one_each(fixtures, own)
     found: Instead = {("hash_key",): HASH_KEY} if "hash_key" in document.data else {}
     for path, source in _by_place(document).items():
         name = next((name for name in fixtures if own[name] == path), None)
@@ -103,6 +104,16 @@ def _own_sources(document: Document) -> dict[str, Path_]:
             source = stream.get("source")
             found[name] = ("sources", source) if isinstance(source, str) else ("streams", index, "source")
     return found | {str(path[1]): path for path in _by_place(document) if path[0] == "sources"}
+
+
+def _require_one_each(fixtures: Iterable[str], own: Mapping[str, Path_]) -> None:
+    names: dict[Path_, str] = {}
+    for name in fixtures:
+        if (other := names.setdefault(own[name], name)) != name:
+            raise UsageError(
+                f"two fixtures stand for one source: {other!r} and {name!r}",
+                hint=f"the stream reads the named source {own[name][-1]!r}; give one of them",
+            )
 
 
 def _stands_for_nothing(name: str, own: Iterable[str]) -> UsageError:

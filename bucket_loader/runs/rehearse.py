@@ -4,13 +4,14 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from bucket_loader.config import Assertions, Limits, Pipeline, load_pipeline
 from bucket_loader.emulator import running
-from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition
+from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition, read_time
 from bucket_loader.reporting import AssertionsEnded, Event, Listener, Note, Summary
 from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.asserting.bucket import Bucket
@@ -77,7 +78,8 @@ def rehearsed(
                 asked.assertions.require_features(defined)
             destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
             pipeline = pipeline.model_copy(update={"destination": destination})
-            job = make_job(pipeline, replace(options, state=Path(folder, "state")), listener, file=file)
+            options = replace(options, state=Path(folder, "state"), as_of=_as_of(options, asked.assertions))
+            job = make_job(pipeline, options, listener, file=file)
             yield _ended(job, bucket, asked.assertions, run_job(job))
 
 
@@ -91,6 +93,13 @@ def with_assertions(asked: Asked, folder: Path) -> Asked:
         return asked
     fixtures = {**fixtures_of(asked.assertions, folder), **asked.fixtures}
     return replace(asked, fixtures=fixtures, features=definitions_of(asked.assertions, asked.features))
+
+
+def _as_of(options: RunOptions, assertions: Assertions | None) -> datetime | None:
+    """Return the run's time: what the command says, or the interval's end, goes before the assert file."""
+    if assertions is None or assertions.expected.as_of is None or options.interval is not None:
+        return options.as_of
+    return options.as_of or read_time(assertions.expected.as_of)
 
 
 def _ended(job: Job, bucket: Bucket, assertions: Assertions | None, summary: Summary) -> tuple[Rehearsed, Summary]:

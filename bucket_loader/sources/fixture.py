@@ -7,6 +7,7 @@ without one is text.
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import FixtureSource
@@ -32,7 +33,7 @@ class Fixture:
         if spec.typed:
             context = replace(context, is_used=lambda header: is_used(_split(header)[0]))
         self._file = open_source(spec.read, context)
-        self._path = getattr(spec.read, "path", "")
+        self._name = Path(getattr(spec.read, "path", "")).name
         self._typed = spec.typed
 
     def fingerprint(self) -> str:
@@ -42,11 +43,17 @@ class Fixture:
     def read(self) -> Reading:
         """Return the rows; with the types of the header, where it says any."""
         reading = self._file.read()
+        reading = replace(reading, batches=map(self._called, reading.batches))
         if not self._typed or not any(_split(name)[1] for name in reading.schema.names):
             return reading
         batches = list(reading.batches)  # a person has written them: they are few
-        table = _typed(batches, reading.schema, self._path)
+        table = _typed(batches, reading.schema, self._name)
         return replace(reading, schema=table.schema, batches=_cut(table, batches))
+
+    def _called(self, batch: InputBatch) -> InputBatch:
+        """Name the file alone: where it lies differs between machines."""
+        unread = [replace(one, origin=replace(one.origin, source=self._name)) for one in batch.unread]
+        return replace(batch, source=self._name, unread=unread)
 
 
 def _split(header: str) -> tuple[str, str]:

@@ -50,7 +50,7 @@ companies:
   c1: {attributes: {plan: pro}, without: [name], users: u1, events: 2}
   c2:
 events:
-  - {userId: u1, event: paid, count: 2}
+  - {userId: u1, count: 2}
   - {event: paid, timestamp: 2025-01-02T01:00:00+01:00, attributes: {amount: 5}}
   - {event: paid, attributes: {amount: 7}, exactly: true, count: 1}
   - {event: paid, without: way, count: 1}
@@ -98,6 +98,7 @@ DIFFERENCES = {
     "rejected: [{stream: users, row: 4}]": (
         "1: rejected row (stream users, row 4): expected one at least, found 0\n      nearest: row 3 of stream users: "
         "missing: column 'id' is empty"),
+    "rejected: [{stream: users, field: seats, reason: missing}]": "row (stream users, field seats, reason missing)",
     "rejected: [{stream: users, reason: range}]": "1: rejected row (stream users, reason range)",
     "rejected: [{stream: users, count: 2}]": "1: rejected row (stream users): expected 2, found 1",
     "rejected:\n- {stream: users}": (
@@ -146,6 +147,12 @@ def test_what_holds_holds(bucket, summary, tmp_path):
 
     assert [one.text for one in found.failed] == []
     assert (found.exit_code, found.checked) == (0, 46)
+
+
+def test_rejected_rows_are_expected_by_their_number_too(bucket, summary, tmp_path):
+    """Of all streams, or of each."""
+    for text in ("counts: {rejected: 2}", "streams: {users: {rejected: 1}, events: {rejected: 1}}"):
+        assert checked(tmp_path, bucket, summary, text).failed == ()
 
 
 def test_what_does_not_hold_is_told_with_its_difference(bucket, summary, tmp_path):

@@ -47,6 +47,7 @@ def test_the_test_that_we_ship_holds(workplace):
 def test_what_does_not_hold_is_exit_3_with_the_difference(workplace):
     """On stderr as a person reads it, after all else; on stdout as a program does."""
     text = ROWS + "counts: {users: 1}\nusers:\n  u1: {attributes: {plan: pro}}\nrejected: [{row: 3, reason: missing}]\n"
+    text += "as_of: 2026-01-31T08:00:00Z\n"
     result = rehearse(workplace, text, "--json", "--quiet")
 
     assert (result.exit_code, result.exception) == (3, None)
@@ -58,6 +59,7 @@ def test_what_does_not_hold_is_exit_3_with_the_difference(workplace):
     (failed,) = result.summary["assertions"]["failed"]
     assert (failed["line"], failed["expected"], failed["found"]) == (5, '"pro"', '"free"')
     assert (result.summary["exit_code"], result.summary["streams"]["users"]["superseded"]) == (3, 1)
+    assert result.summary["as_of"] == "2026-01-31T08:00:00.000Z"
 
 
 def test_a_program_that_reads_the_log_finds_the_differences(workplace):

@@ -111,7 +111,8 @@ def test_a_file_with_types_keeps_them(form, tmp_path):
 def test_a_fixture_of_its_own_kind_is_read_with_the_sources_words(tmp_path):
     """A small copy of an export is read as the export is."""
     (tmp_path / "small.csv").write_text("id;seats;mail\n1;-;\n")
-    streams = f"streams:{COMPANY}".replace("SOURCE", '{type: csv, path: x.csv, delimiter: ";", null_values: ["-"]}')
+    own = '{type: csv, path: "s3://b/x.csv.gz", storage: {region: r}, new_files: true, compression: gzip, '
+    streams = f"streams:{COMPANY}".replace("SOURCE", own + 'delimiter: ";", null_values: ["-"]}')
 
     assert records_of(tmp_path, streams, {"accounts": tmp_path / "small.csv"}) == [("1", {})]
 
@@ -204,6 +205,15 @@ def test_a_file_of_another_shape_has_its_mistakes_told(streams, tmp_path):
     assert refused.value.exit_code == 2
 
 
+def test_one_source_has_one_fixture(tmp_path):
+    """Under the source's name and the stream's, two files would stand for the same rows."""
+    file = fixture(tmp_path, "csv")
+    named = f"sources: {{raw: {{type: sql, url: x, table: t}}}}\nstreams:{COMPANY}".replace("SOURCE", "raw")
+
+    with pytest.raises(UsageError, match="two fixtures stand for one source: 'accounts' and 'raw'"):
+        loaded(tmp_path, named, {"accounts": file, "raw": file})
+
+
 @pytest.mark.parametrize("word", ["accounts", "accounts=", "=x.csv", ""])
 def test_a_word_that_is_no_fixture_is_refused(word):
     """The message shows what to write."""
@@ -230,5 +240,7 @@ def test_a_rehearsal_with_fixtures_needs_no_variable(workplace):
     assert (result.exit_code, result.exception) == (3, None)
     counts = result.summary["streams"]["accounts"]
     assert (counts["read"], counts["delivered"], counts["rejected"]) == (2, 1, 1)
-    refused = workplace.command("rehearse", "--json", "--source", "acounts=f.csv", **empty)
+    workplace.write("pipeline.yaml", f"name: t{HEAD}{TWO}")
+    refused = workplace.command("rehearse", "--json", "--source", f"accounts={fixture_file}", **empty)
     assert (refused.exit_code, refused.summary["exit_code"]) == (2, 2)
+    assert "none for 'raw'" in refused.stderr

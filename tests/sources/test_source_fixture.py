@@ -12,11 +12,11 @@ from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
 
 
-def fixture(folder, content, *, typed=True, **context):
+def fixture(folder, content, *, typed=True, base=None):
     """Return the source of a CSV fixture."""
     (folder / "f.csv").write_text(content)
     spec = FixtureSource(read=CsvSource(type="csv", path=str(folder / "f.csv")), typed=typed)
-    return open_source(spec, SourceContext(folder, **context))
+    return open_source(spec, SourceContext(base or folder))
 
 
 def test_a_header_says_the_types(tmp_path):
@@ -45,6 +45,13 @@ def test_a_row_that_cannot_be_read_keeps_the_numbers_of_the_others(tmp_path):
     assert [(number, code) for number, code, _ in read.codes] == [(2, "width")]
 
 
+def test_a_fixture_is_called_by_its_name_alone(tmp_path):
+    """Where it lies differs between machines."""
+    batches = list(fixture(tmp_path, "id,n:integer\na,1\nb,2,3\nc,4\n", base=tmp_path.parent).read().batches)
+    assert {batch.source for batch in batches} == {"f.csv"}
+    assert [one.origin.source for batch in batches for one in batch.unread] == ["f.csv"]
+
+
 def test_a_fixture_without_types_is_the_file_itself(tmp_path):
     """Where the real source is CSV, a colon in a name means nothing."""
     assert Read(fixture(tmp_path, "id,utm:source\n1,x\n", typed=False)).rows == [{"id": "1", "utm:source": "x"}]
@@ -61,6 +68,7 @@ def test_an_empty_fixture_has_the_types(tmp_path):
     ("content", "words"),
     [
         ("id,n:integer\n1,5\n2,five\n", ["row 2", "'n:integer'"]),
+        ("id,n:integer\n1,5,6\n2,five\n", ["row 2", "'n:integer'"]),
         ("id,n:intger\n1,5\n", ["'intger'"]),
         ("id,n:integer); drop table x; --\n1,5\n", ["n:integer); drop table x; --"]),
         ("n:integer,n:bigint\n1,5\n", ["'n' more than once"]),

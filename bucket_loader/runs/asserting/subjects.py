@@ -18,23 +18,26 @@ _MOMENTS: Final = {"firstSeen", "lastSeen"}
 def check_subjects(findings: Findings, bucket: Bucket) -> None:
     """Hold every user and company that is named against what is there."""
     for kind in SUBJECTS:
+        missing: list[str] = []
         for identifier, expected in getattr(findings.assertions.expected, kind.plural).items():
-            _check(findings, bucket, kind, (identifier, expected))
+            found = bucket.one(kind.plural, identifier)
+            findings.checked += 1
+            if found is None and expected != ABSENT:
+                missing.append(identifier)
+            elif found is not None:
+                _check(findings, ((kind.plural, identifier), f"{kind.name} {identifier}"), expected, found)
+        ids = _ids(bucket, kind) if missing else []
+        for identifier in missing:
+            place, what = (kind.plural, identifier), f"{kind.name} {identifier}"
+            findings.fail(place, what, "it to be there", "nothing", _near(identifier, ids))
 
 
-def _check(findings: Findings, bucket: Bucket, kind: Kind, named: tuple[str, Any]) -> None:
-    identifier, expected = named
-    place: Place = (kind.plural, identifier)
-    what, found = f"{kind.name} {identifier}", bucket.one(kind.plural, identifier)
-    findings.checked += 1
-    if expected == ABSENT:
-        if found is not None:
-            findings.fail(place, what, "it to be absent", shown(found["attributes"]))
-    elif found is None:
-        findings.fail(place, what, "it to be there", "nothing", _near(identifier, _ids(bucket, kind)))
+def _check(findings: Findings, of: tuple[Place, str], expected: Seen | str | None, found: Mapping[str, Any]) -> None:
+    if isinstance(expected, str):  # `absent`
+        findings.fail(*of, "it to be absent", shown(found["attributes"]))
     elif expected is not None:
-        _check_attributes(findings, (place, what), expected, found["attributes"])
-        _check_members(findings, (place, what), expected, found)
+        _check_attributes(findings, of, expected, found["attributes"])
+        _check_members(findings, of, expected, found)
 
 
 def _check_attributes(findings: Findings, of: tuple[Place, str], expected: Seen, attributes: Mapping[str, Any]) -> None:
