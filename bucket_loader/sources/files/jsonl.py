@@ -52,10 +52,10 @@ class JsonLines(Files):
         """Look at every line of every file, then return the rows of one file after the other."""
         import pyarrow as pa
 
-        found = self.found()
+        found, sound = self.found(), set[int]()
         columns = {name: Column() for name in self._spec.columns}
         for file in found:
-            for some in parsed(file, self._spec.compression):
+            for some in parsed(file, self._spec.compression, sound):
                 _look(file, some.rows, columns)
         added = dict.fromkeys(name for file in found for name in added_columns(file, list(columns)))
         if found and not columns:
@@ -65,26 +65,30 @@ class JsonLines(Files):
             )
         types = {name: column.type for name, column in columns.items()} | dict.fromkeys(added, pa.string())
         schema = pa.schema(list(types.items()))
-        return Reading(schema, (batch for file in found for batch in self._rows(file, columns, schema)))
+        parts = ((file, parsed(file, self._spec.compression, sound)) for file in found)
+        return Reading(schema, (batch for file, part in parts for batch in _batches(file, part, columns, schema)))
 
-    def _rows(self, file: InputFile, columns: "dict[str, Column]", schema: "pa.Schema") -> Iterator[InputBatch]:
-        import pyarrow as pa
 
-        folders = dict(file.partitions)
-        for some in _gathered(parsed(file, self._spec.compression)):
-            try:
-                arrays = [
-                    columns[name].array([row.get(name, _NULL) for row in some.rows])
-                    if name in columns
-                    else repeated_text(folders.get(name), len(some.rows))
-                    for name in schema.names
-                ]
-            except (pa.ArrowException, msgspec.DecodeError, ArithmeticError) as error:
-                raise SourceError(
-                    f"{file.name} changed while it was read", hint="run again when nothing writes it"
-                ) from error
-            batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-            yield from numbered(batch, some.numbers, file.name, some.unread)
+def _batches(
+    file: InputFile, part: Iterator[Parsed], columns: "dict[str, Column]", schema: "pa.Schema"
+) -> Iterator[InputBatch]:
+    import pyarrow as pa
+
+    folders = dict(file.partitions)
+    for some in _gathered(part):
+        try:
+            arrays = [
+                columns[name].array([row.get(name, _NULL) for row in some.rows])
+                if name in columns
+                else repeated_text(folders.get(name), len(some.rows))
+                for name in schema.names
+            ]
+        except (pa.ArrowException, msgspec.DecodeError, ArithmeticError) as error:
+            raise SourceError(
+                f"{file.name} changed while it was read", hint="run again when nothing writes it"
+            ) from error
+        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        yield from numbered(batch, some.numbers, file.name, some.unread)
 
 
 def _look(file: InputFile, rows: Sequence[Row], columns: "dict[str, Column]") -> None:
@@ -172,7 +176,8 @@ class Column:
         if pa.types.is_decimal(kind):
             return pa.array(_decoded(raws, Decimal), kind)
         if isinstance(kind, pa.JsonType):
-            return pa.ExtensionArray.from_storage(kind, pa.array(map(_spelt, raws), pa.string()))
+            spelt = [None if text == b"null" else text for text in map(bytes, raws)]
+            return pa.ExtensionArray.from_storage(kind, pa.array(spelt, pa.binary()).cast(pa.string()))
         return pa.array(_decoded(raws, str) if self.kinds <= {"text"} else list(map(_text, raws)), kind)
 
 
@@ -181,11 +186,8 @@ def _decoded(raws: Sequence[msgspec.Raw], kind: type) -> list[object]:
     return values
 
 
-def _spelt(raw: msgspec.Raw) -> str | None:
-    text = bytes(raw)
-    return None if text == b"null" else text.decode()
-
-
 def _text(raw: msgspec.Raw) -> str | None:
-    spelt = _spelt(raw)
-    return msgspec.json.decode(raw, type=str) if spelt is not None and spelt.startswith('"') else spelt
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    return msgspec.json.decode(raw, type=str) if text.startswith(b'"') else text.decode()
