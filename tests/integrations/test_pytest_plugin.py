@@ -356,6 +356,24 @@ def test_workers_share_one_emulator_and_no_keys(pytester):
 
 
 @pytest.mark.kit
+def test_workers_that_do_not_use_it_start_and_load_nothing(pytester):
+    """The process that starts them only says where they could ask."""
+    pytester.makeconftest("""
+        import sys
+
+        def pytest_unconfigure(config):
+            ours = {name for name in sys.modules if name.startswith("bucket_loader.integrations.pytest.")}
+            open("ours", "a").write(" ".join(sorted(name.rpartition(".")[2] for name in ours)) + "\\n")
+    """)
+    pytester.makepyfile("def test_one(): pass")
+
+    with suite(pytester.path, "-n", "2") as session:
+        assert session.wait() == 0
+
+    assert set(Path(pytester.path, "ours").read_text().splitlines()) == {"plugin", "plugin process shared"}
+
+
+@pytest.mark.kit
 @pytest.mark.parametrize("words", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_an_emulator_does_not_outlive_a_session_that_is_killed(pytester, words):
     """Its stdin ends with the process that started it."""

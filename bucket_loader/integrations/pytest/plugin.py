@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -80,9 +81,10 @@ def pytest_configure_node(node: "_Node") -> None:
         return
     shared = node.config.stash.get(_SHARED, None)
     if shared is None:
-        from bucket_loader.integrations.pytest.session import share
+        from bucket_loader.integrations.pytest.process import start
+        from bucket_loader.integrations.pytest.shared import Shared
 
-        shared = node.config.stash[_SHARED] = share(node.config)
+        shared = node.config.stash[_SHARED] = Shared(partial(start, node.config))
     node.workerinput[_FOR_WORKERS] = shared.port
 
 

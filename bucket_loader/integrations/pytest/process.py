@@ -5,7 +5,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
+
+import pytest
 
 _STOP_S_MAX: Final = 5
 # No folder of the tests comes before the libraries (-P), and the package that runs is this very one.
@@ -42,3 +44,15 @@ class Process:
         self._stderr.seek(0)
         self._complaint = self._stderr.read().decode(errors="replace").strip()
         self._stderr.close()
+
+
+def start(config: pytest.Config) -> Process:
+    """Start an emulator as the options of a session say."""
+    evaluation = option(config, "evaluation")
+    return Process([] if evaluation is None else ["--evaluation", evaluation])
+
+
+def option(config: pytest.Config, name: str) -> Any:  # noqa: ANN401  # a text or a truth
+    """Return an option of the command line, or of the ini file."""
+    given = config.getoption(f"bucket_{name}")
+    return config.getini(f"bucket_{name}") or None if given is None else given  # pytest 7 finds [] where there is none

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,22 +13,11 @@ import pytest
 from bucket_loader.integrations.pytest import URL_VARIABLE
 from bucket_loader.integrations.pytest.bucket import Bucket
 from bucket_loader.integrations.pytest.control import Control
-from bucket_loader.integrations.pytest.process import Process
-from bucket_loader.integrations.pytest.shared import Shared, ask
+from bucket_loader.integrations.pytest.process import option, start
+from bucket_loader.integrations.pytest.shared import ask
 
 _ENVIRONMENTS: Final = "/_emulator/environments"
 _NAME_BYTES: Final = 3  # so that sessions which share an emulator have other names
-
-
-def option(config: pytest.Config, name: str) -> Any:  # noqa: ANN401  # a text or a truth
-    """Return an option of the command line, or of the ini file."""
-    given = config.getoption(f"bucket_{name}")
-    return config.getini(f"bucket_{name}") or None if given is None else given  # pytest 7 finds [] where there is none
-
-
-def share(config: pytest.Config) -> Shared:
-    """Make what the workers of a session share."""
-    return Shared(partial(_start, config))
 
 
 @contextlib.contextmanager
@@ -51,16 +39,11 @@ def _emulator(config: pytest.Config, port: int | None) -> Iterator[str]:
     elif port is not None:
         yield ask(port)
     else:
-        process = _start(config)
+        process = start(config)
         try:
             yield process.url
         finally:
             process.stop()
-
-
-def _start(config: pytest.Config) -> Process:
-    evaluation = option(config, "evaluation")
-    return Process([] if evaluation is None else ["--evaluation", evaluation])
 
 
 def _features(config: pytest.Config) -> Any:  # noqa: ANN401  # JSON
