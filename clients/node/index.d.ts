@@ -96,6 +96,10 @@ export interface Environment {
   define(rules: Record<string, Filter | Filter[]> | Record<string, unknown>[]): Promise<void>;
   /** Order what should go wrong, in place of what was ordered before; nothing, if nothing is given (docs/emulator.md). */
   fault(...faults: { kind: string; [word: string]: unknown }[]): Promise<void>;
+  /** Return everything that is there, for `restore`. */
+  snapshot(): Promise<Record<string, unknown>>;
+  /** Be as at a snapshot again. */
+  restore(snapshot: Record<string, unknown>): Promise<void>;
 
   /** Return a user; it fails when none with this id has arrived. */
   user(id: string | number): Promise<User>;

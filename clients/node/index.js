@@ -64,6 +64,14 @@ class Environment {
     await this.#call("PUT", "/faults", faults.length ? { faults } : {});
   }
 
+  async snapshot() {
+    return await this.#call("GET", "/snapshot");
+  }
+
+  async restore(snapshot) {
+    await this.#call("PUT", "/snapshot", snapshot);
+  }
+
   async user(id) {
     return await this.#call("GET", `/users/${encodeURIComponent(id)}`);
   }

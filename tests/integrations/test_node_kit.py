@@ -134,7 +134,11 @@ const first = await startEmulator({ features });
 const second = await first.environment();
 await first.define([]);
 const seen = [await keys(first), await keys(second)];
+const saved = await second.snapshot();
 await first.reset();
+await second.define([]);
+await second.restore(saved);
+seen.push(await keys(second));
 await fetch(`${first.url}/event`, { method: "POST", headers: { Authorization: "Bearer nobody" } });
 console.log(JSON.stringify({ seen, again: await keys(first), told: await first.told() }));
 await first.stop();
@@ -142,7 +146,7 @@ await first.stop();
 
 
 def test_features_are_there_again_after_a_reset_and_a_key_of_nobody_is_told(project):
-    """Each environment has them; what one defines is its own."""
+    """Each environment has them; what one defines is its own, and a snapshot brings it back."""
     (project / "defines.js").write_text(DEFINES)
 
     done = subprocess.run(["node", "defines.js"], cwd=project, env=variables(), capture_output=True, text=True,
@@ -150,7 +154,7 @@ def test_features_are_there_again_after_a_reset_and_a_key_of_nobody_is_told(proj
 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["seen"], found["again"]) == ([[], ["huddle"]], ["huddle"])
+    assert (found["seen"], found["again"]) == ([[], ["huddle"], ["huddle"]], ["huddle"])
     assert "since nobody has this key:\nrequest 1: 401 POST /event: " in found["told"]
 
 

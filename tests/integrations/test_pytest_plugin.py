@@ -194,6 +194,23 @@ def test_faults_are_ordered_and_what_is_refused_is_listed(bucket, send):
         bucket.fault({"kind": "fire"})
 
 
+def test_a_snapshot_brings_back_all_that_was_there(bucket, send):
+    """Users, events and flags; what came after it is gone, and what it holds can be expected."""
+    send("/user", userId="u1", attributes={"plan": "pro"})
+    send("/event", userId="u1", event="opened")
+    bucket.flag("huddle", on=True)
+    saved = json.loads(json.dumps(bucket.snapshot()))
+
+    bucket.reset()
+    send("/user", userId="u2")
+    bucket.restore(saved)
+
+    assert bucket.user("u1").attributes == {"plan": "pro"}
+    assert bucket.expect(event="opened", within=0).item["userId"] == "u1"
+    assert bucket.records(user="u2") == []
+    assert evaluated(bucket, user={"id": "u1"}) == {"huddle": True}
+
+
 # --- what pytest is told -------------------------------------------------------------------------------------------
 
 FAILS = """

@@ -121,6 +121,15 @@ class Bucket:
         """
         self._control.call("PUT", "/faults", {"seed": seed, "faults": list(faults)} if faults else {})
 
+    def snapshot(self) -> Mapping[str, Any]:
+        """Return everything that is there, for `restore`."""
+        found: Mapping[str, Any] = self._control.read("/snapshot")
+        return found
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Be as at a snapshot again, or as in one that was kept in a file."""
+        self._control.call("PUT", "/snapshot", snapshot)
+
     # --- what was sent --------------------------------------------------------------------------------------------
 
     def user(self, user_id: str | int) -> User:
