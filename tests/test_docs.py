@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bucket_loader.cli.commands import EXIT_CODES, main
+from bucket_loader.config.assert_file import load_assertions
 from bucket_loader.config.destination import Destination
 from bucket_loader.config.stream import Stream
 from bucket_loader.config.yaml_file import load_pipeline
@@ -55,6 +56,17 @@ def test_the_readmes_first_pipeline_is_a_valid_one(tmp_path):
     pipeline = load_pipeline(file, variables={"BUCKET_SECRET_KEY": "sec_0123456789abcdef012345"})
 
     assert [stream.record for stream in pipeline.streams] == ["company"]
+
+
+def test_the_assert_file_of_its_page_is_a_valid_one(tmp_path):
+    """The YAML of docs/testing-pipelines.md loads as it stands, and `schema --assert` prints its schema."""
+    (yaml,) = re.findall(r"```yaml\n(.+?)```", (ROOT / "docs" / "testing-pipelines.md").read_text("utf-8"), re.DOTALL)
+    file = tmp_path / "t.assert.yml"
+    file.write_text(yaml)
+
+    assert sorted(load_assertions(file).expected.features) == ["huddle"]
+    printed = CliRunner().invoke(main, ["schema", "--assert"]).output
+    assert printed == (ROOT / "docs" / "assert.schema.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))

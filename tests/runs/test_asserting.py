@@ -210,7 +210,7 @@ def test_malformed_features_are_refused(bucket):
 
 def test_a_fault_that_was_ordered_does_not_hit_the_assertions(bucket, emulator, summary, tmp_path):
     """What goes wrong is for the load."""
-    emulator.faults({"kind": "status", "status": 500}, {"kind": "html", "status": 502})
+    emulator.faults({"kind": "status", "status": 500}, {"kind": "html", "status": 502, "on": "/features/evaluated"})
     assert checked(tmp_path, bucket, summary, HOLDS).failed == ()
 
 

@@ -62,6 +62,7 @@ def test_what_does_not_hold_is_exit_3_with_the_difference(workplace):
     assert result.summary["as_of"] == "2026-01-31T08:00:00.000Z"
 
 
+@pytest.mark.rehearsal
 def test_a_program_that_reads_the_log_finds_the_differences(workplace):
     """An object for each; a rejected row that nothing expects is one, and the summary is the last object."""
     fixture = workplace.write("users.csv", "id,plan\nu1,pro\n,free\n")
