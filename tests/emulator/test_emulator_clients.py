@@ -230,6 +230,24 @@ def come_back(client, mode, seen_s):
 
 @pytest.mark.clients
 @pytest.mark.browser
+@pytest.mark.parametrize("package", ["@reflag/browser-sdk", "@reflag/react-sdk"])
+def test_opting_in_is_seen_by_who_asked_and_by_who_listens(package, api, clients):
+    """The page that asks has the feature on when its call is answered; another page of the user within a second."""
+    asking = next(mode for mode in ONLINE if mode.client == package)
+    listening = next(mode for mode in ONLINE if mode.name == "live updates on")
+    (huddle, dull) = OFF["features"]
+    api.put("/_emulator/features", {"features": [{**huddle, "optInEnabled": True}, dull]})
+    with clients.started(asking, api) as one, clients.started(listening, api) as other:
+        for opted_in in (True, False):
+            assert one.step("optIn", key="huddle", optedIn=opted_in) == 200
+            assert is_on(one) == opted_in
+            assert noticed(other, listening, wanted=opted_in) == "within a second"
+        notices_nothing(one, api)
+        notices_nothing(other, api)
+
+
+@pytest.mark.clients
+@pytest.mark.browser
 def test_a_page_sees_no_more_than_twenty_changes_a_minute(api, clients):
     """That limit is the client's own, and it warns."""
     live = next(mode for mode in ONLINE if mode.name == "live updates on")
