@@ -30,6 +30,9 @@ from .expected import (
 from .fingerprints import (
     mapping_fingerprint as mapping_fingerprint,
 )
+from .fixtures import (
+    UnknownFixtureError as UnknownFixtureError,
+)
 from .mapping import (
     Fields as Fields,
     FieldSpec as FieldSpec,

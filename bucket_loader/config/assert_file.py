@@ -56,6 +56,14 @@ class Assertions:
         if seen.mistakes:
             raise ConfigError(str(self.file), seen.mistakes)
 
+    def require_sources(self, names: Sequence[str]) -> None:
+        """Refuse fixtures for what the pipeline does not have.
+
+        Raises:
+            ConfigError: there are some.
+        """
+        self.require([(("sources", name), name) for name in self.expected.sources], names, "source or stream")
+
     def require_streams(self, names: Sequence[str]) -> None:
         """Refuse names of streams that the pipeline does not have.
 

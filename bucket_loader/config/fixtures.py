@@ -25,6 +25,25 @@ from bucket_loader.config.sources import (
 )
 from bucket_loader.model import UsageError
 
+
+class UnknownFixtureError(UsageError):
+    """A fixture is for a name that the pipeline file does not have.
+
+    Attributes:
+        name: that name.
+        known: those that it has.
+    """
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        near = difflib.get_close_matches(name, known, n=1)
+        super().__init__(
+            f"no source and no stream of the pipeline file is named {name!r}, so a fixture for it stands for nothing",
+            hint=f"did you mean {near[0]!r}?" if near else f"the file has: {', '.join(known) or 'none'}",
+        )
+        self.name = name
+        self.known = known
+
+
 Instead = dict[Path_, Any]
 """What stands in the place of a file's own values, by their paths."""
 
@@ -44,7 +63,7 @@ def stand_ins(document: Document, fixtures: Mapping[str, Path], variables: Mappi
     own = _own_sources(document)
     unknown = [name for name in fixtures if name not in own]
     if unknown:
-        raise _stands_for_nothing(unknown[0], own)
+        raise UnknownFixtureError(unknown[0], sorted(own))
     _require_one_each(fixtures, own)
     found: Instead = {("hash_key",): HASH_KEY} if "hash_key" in document.data else {}
     for path, source in _by_place(document).items():
@@ -114,15 +133,6 @@ def _require_one_each(fixtures: Iterable[str], own: Mapping[str, Path_]) -> None
                 f"two fixtures stand for one source: {other!r} and {name!r}",
                 hint=f"the stream reads the named source {own[name][-1]!r}; give one of them",
             )
-
-
-def _stands_for_nothing(name: str, own: Iterable[str]) -> UsageError:
-    known = sorted(own)
-    near = difflib.get_close_matches(name, known, n=1)
-    return UsageError(
-        f"no source and no stream of the pipeline file is named {name!r}, so a fixture for it stands for nothing",
-        hint=f"did you mean {near[0]!r}?" if near else f"the file has: {', '.join(known) or 'none'}",
-    )
 
 
 def _may_stay(source: Mapping[str, Any], variables: Mapping[str, str]) -> bool:

@@ -40,7 +40,9 @@ def require_fixtures(pipeline: Pipeline, streams: tuple[str, ...]) -> None:
         raise UsageError(
             f"fixtures are given, and none for {names}: {'its' if len(missing) == 1 else 'their'} real source would be "
             "asked",
-            hint=" ".join(f"--source '{name}=FILE'" for name in missing) + ", or leave streams out with --stream",
+            hint=" ".join(f"--source '{name}=FILE'" for name in missing)
+            + ", or `sources:` of an assert file; or leave "
+            "streams out with --stream",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from bucket_loader.config import Assertions, Limits, Pipeline, load_pipeline
+from bucket_loader.config import Assertions, Limits, Pipeline, UnknownFixtureError, load_pipeline
 from bucket_loader.emulator import running
 from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition, read_time
 from bucket_loader.reporting import AssertionsEnded, Event, Listener, Note, Summary
@@ -120,7 +120,12 @@ def _pipeline(file: Path, options: RunOptions, listener: Listener, asked: Asked,
     Its key is the publishable one: both may write, and only this one may stand in a path (`api: front-legacy`).
     """
     destination = {"base_url": _ANY_HOST, "key": key, "proxy": None, "ca_bundle": None}
-    pipeline = load_pipeline(file, destination=destination, fixtures=asked.fixtures or None)
+    try:
+        pipeline = load_pipeline(file, destination=destination, fixtures=asked.fixtures or None)
+    except UnknownFixtureError as error:
+        if asked.assertions is not None:
+            asked.assertions.require_sources(error.known)
+        raise
     if asked.assertions is not None:
         asked.assertions.require_streams([stream.name for stream in pipeline.streams])
     if not asked.fixtures:

@@ -86,8 +86,14 @@ WRONG = {
     "no such file": (None, ["cannot read the assert file"]),
     "a misspelt word": ("users:\n  u1: {attribute: {}}\n", ["t.assert.yml:2:8", "did you mean `attributes`?"]),
     "a stream that is not there": (ROWS + "streams: {user: {}}\n", ["t.assert.yml:3", "did you mean 'users'?"]),
-    "a source that is not there": ("sources: {user: []}\n", ["'user'", "did you mean 'users'?"]),
-    "a fixture that is not there": ("sources: {users: none.csv}\n", ["none.csv"]),
+    "a source that is not there": (
+        "counts: {}\nsources: {user: []}\n",
+        ["t.assert.yml:2:11", "'user'", "did you mean 'users'?"],
+    ),
+    "a fixture that is not there": (
+        "counts: {}\nsources: {users: none.csv}\n",
+        ["t.assert.yml:2: there is no fixture", "none.csv"],
+    ),
     "no fixture": ("counts: {users: 1}\nsources: {}\n", ["PGHOST_OF_TEST"]),
     "features that nothing defines": (ROWS + "features: {f: {}}\n", ["t.assert.yml:3", "--features FILE"]),
     "definitions that are not there": (ROWS + "definitions: f.json\n", ["t.assert.yml:3", "f.json"]),

@@ -11,7 +11,7 @@ from bucket_loader.model import RejectedRowsError, UsageError
 from bucket_loader.reporting import AssertionsEnded, Summary
 from bucket_loader.runs.asserting.bucket import Bucket
 from bucket_loader.runs.asserting.features import check_features
-from bucket_loader.runs.asserting.findings import Findings
+from bucket_loader.runs.asserting.findings import Findings, Place
 from bucket_loader.runs.asserting.records import check_records
 from bucket_loader.runs.asserting.rows import check_counts, check_rejected
 from bucket_loader.runs.asserting.subjects import check_subjects
@@ -43,22 +43,30 @@ def definitions_of(assertions: Assertions | None, given: Any) -> Any:  # noqa: A
         problem = error.strerror
     except ValueError as error:
         problem = f"it is not JSON: {error}"
-    line = assertions.line("definitions")
-    raise UsageError(
-        f"{assertions.file}:{line}: cannot read {file}: {problem}", hint="paths start from the assert file"
-    )
+    raise _wrong_path(assertions, ("definitions",), f"cannot read {file}: {problem}")
 
 
 def fixtures_of(assertions: Assertions, folder: Path) -> Mapping[str, Path]:
-    """Return the fixtures of an assert file; rows that are written in it are put into files of a folder."""
+    """Return the fixtures of an assert file; rows that are written in it are put into files of a folder.
+
+    Raises:
+        UsageError: one is not there.
+    """
     found: dict[str, Path] = {}
     for name, given in assertions.expected.sources.items():
         if isinstance(given, str):
             found[name] = assertions.file.parent / given
+            if not found[name].is_file():
+                raise _wrong_path(assertions, ("sources", name), f"there is no fixture {found[name]}")
         else:
             found[name] = folder / f"{name}.jsonl"
             found[name].write_text("".join(json.dumps(row) + "\n" for row in given), "utf-8")
     return found
+
+
+def _wrong_path(assertions: Assertions, place: Place, message: str) -> UsageError:
+    where = f"{assertions.file}:{assertions.line(*place)}"
+    return UsageError(f"{where}: {message}", hint="paths start from the assert file")
 
 
 def check(assertions: Assertions, bucket: Bucket, summary: Summary) -> AssertionsEnded | None:
