@@ -2,14 +2,14 @@
 
 import contextlib
 import json
-import os
-import signal
 
 import pytest
 import requests
-from emulator_api import PUBLISHABLE, Api
+from emulator_api import PUBLISHABLE
 
-from bucket_loader.emulator.http.server import running
+from bucket_loader.emulator.environment import Environment
+from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.keys import Keys
 
 NOBODY = {"version": 1, "rules": [{"filter": {"type": "constant", "value": False}}]}
 BETA = {"key": "beta", "targeting": NOBODY, "optInEnabled": True, "optIn": {"name": "Beta", "description": "New"}}
@@ -169,20 +169,18 @@ def test_who_is_deleted_is_no_longer_opted_in(with_beta):
     assert seen(with_beta, user=ADA, company=ACME)["optIn"]["isOptedIn"] is False
 
 
-def test_opt_ins_survive_a_kill(tmp_path):
+def test_opt_ins_survive_a_restart(tmp_path):
     """With what turned them on and what turned them off, and with their version."""
-    with running(data_dir=tmp_path, publishable_key=PUBLISHABLE) as endpoint:
-        api = Api(endpoint)
-        api.put("/_emulator/features", {"features": [BETA]})
-        for user, opted_in in ((ADA, True), (BOB, True), (BOB, False)):
-            version = opt_in(api, optedIn=opted_in, context={"user": user}).json()["flagStateVersion"]
-        with contextlib.closing(api.session):
-            os.kill(endpoint.process.pid, signal.SIGKILL)
-            endpoint.process.wait(5)
-    with running(data_dir=tmp_path, publishable_key=PUBLISHABLE) as endpoint:
-        api = Api(endpoint)
-        assert [seen(api, user=user)["isEnabled"] for user in (ADA, BOB)] == [True, False]
-        assert api.get("/features").json()["flagStateVersion"] == version
+    with contextlib.closing(Environment("main", Keys("s", "p"), data_dir=tmp_path)) as before:
+        before.define({"features": [BETA]})
+        for user, opted_in in (("ada", True), ("bob", True), ("bob", False)):
+            body = json.dumps({"key": "beta", "optedIn": opted_in, "context": {"user": {"id": user}}}).encode()
+            before.opt_in(1, body, wire.TYPES["opt-in"](body))
+
+    with contextlib.closing(Environment("main", Keys("s", "p"), data_dir=tmp_path)) as after:
+        opted_in = [after.store.opt_ins.of("beta", {"user.id": user}) for user in ("ada", "bob")]
+        assert opted_in == [(True, False), (False, False)]
+        assert after.versions.current == before.versions.current == after.definitions.flag_state_version
 
 
 def test_each_environment_has_its_own(with_beta):
