@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from bucket_loader.model import literal
 from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.as_json import has_form, json_text
 from bucket_loader.planning.mapping.lists import dropped_part
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import NoFormError
@@ -42,6 +43,7 @@ class Bulk:
 
     def __init__(self, column: NestedColumn, kind: pa.DataType, database: Database) -> None:
         self.column = column
+        self._kind = kind
         self._database = database
         self._shape: Shape | None = None
         if _is_bulky(column, kind):
@@ -79,10 +81,10 @@ class Bulk:
             self._learn(nested.python_values(values.slice(0, _LEARNED_MAX)))
         if not self._sql:
             return None, None
-        connection = self._database()
-        connection.register(_BATCH, pa.table({"c": _stored(values)}))
-        found = connection.sql(self._sql).to_arrow_table().combine_chunks()
-        connection.unregister(_BATCH)
+        found = self._found(values)
+        if found is None:
+            self._shape = None
+            return None, None
         sure = pc.and_(found["sure"].combine_chunks(), self._is_strict(values))
         self._note_lists(found, sure)
         texts, sure = self._with_nothing(values, found["text"].combine_chunks(), sure)
@@ -91,6 +93,17 @@ class Bulk:
         if self._failed == _TRIED:
             self._shape = None
         return texts, left
+
+    def _found(self, values: pa.Array) -> pa.Table | None:
+        """Return what DuckDB finds; None where it cannot hold a value, as a moment beyond its years."""
+        connection = self._database()
+        connection.register(_BATCH, pa.table({"c": _stored(values)}))
+        try:
+            return connection.sql(self._sql).to_arrow_table().combine_chunks()
+        except duckdb.Error:
+            return None
+        finally:
+            connection.unregister(_BATCH)
 
     def _with_nothing(self, values: pa.Array, texts: pa.Array, sure: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Add the rows that have no value, which all are spelt alike."""
@@ -128,7 +141,7 @@ class Bulk:
     def _text(self) -> str:
         """Return SQL for the JSON text of a row; NULL where it means that there is none."""
         if not self.column.is_text:
-            return "CAST(to_json(c) AS VARCHAR)"
+            return json_text(self.column, self._kind)
         listed = ", ".join(map(literal, sorted(self.column.null_values)))
         return f"CASE WHEN c NOT IN ({listed}) THEN c END" if listed else "c"
 
@@ -170,21 +183,4 @@ def _is_bulky(column: NestedColumn, kind: pa.DataType) -> bool:
         return False
     if column.is_text:
         return isinstance(kind, pa.JsonType) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return _is_plain(kind) and members_alike(kind) is None and (column.arrays.keep or not nested.has_lists(kind))
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    types = pa.types
-    if types.is_map(kind):
-        return types.is_string(kind.key_type) and _is_plain(kind.item_type)
-    if types.is_struct(kind):
-        return all(_is_plain(kind.field(place).type) for place in range(kind.num_fields))
-    if types.is_list(kind) or types.is_large_list(kind):
-        return _is_plain(kind.value_type)
-    return bool(
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_integer(kind)
-        or types.is_boolean(kind)
-        or types.is_float64(kind)
-    )
+    return has_form(kind) and members_alike(kind) is None and (column.arrays.keep or not nested.has_lists(kind))

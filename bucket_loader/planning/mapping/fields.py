@@ -152,6 +152,7 @@ class Fields:
             null_values=frozenset(spec.null_values or ()),
             default=spec.default,
             timezone=timezone,
+            dst=spec.dst or stream.dst,
             local=self._local_times(kind, timezone, spec.dst or stream.dst),
         )
         self.nested.append(column)

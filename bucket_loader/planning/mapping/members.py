@@ -133,6 +133,7 @@ class NestedColumn:
         null_values: JSON texts that are null.
         default: what stands in for null.
         timezone: the zone of its times without one.
+        dst: which of two moments such a time is, where a clock change makes two of it.
         beside: the other members of its object.
         local: moves its times without a zone to UTC; None where it has none.
         arrays: how its lists are sent.
@@ -149,6 +150,7 @@ class NestedColumn:
     null_values: frozenset[str] = frozenset()
     default: str | float | None = None
     timezone: str | None = None
+    dst: Literal["earliest", "latest"] | None = None
     beside: Beside = field(default_factory=Beside)
     local: LocalTimes | None = None
     arrays: Arrays = FLATTENED

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import random
+from datetime import UTC, date, datetime
 from functools import cache
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.database import connected
 from bucket_loader.planning.mapping.lists import Arrays, Seen
+from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.members import Beside, NestedColumn
 
 ROWS = 600
@@ -99,9 +101,22 @@ KINDS = [
     pa.list_(pa.uint64()),
     pa.map_(pa.string(), pa.float64()),
     pa.struct({"tags": pa.list_(pa.string()), "n": pa.uint64(), "m": pa.map_(pa.string(), pa.int32())}),
+    pa.struct({"at": pa.timestamp("us", "Europe/Copenhagen"), "day": pa.date32(), "f": pa.float32()}),
+    pa.struct({"o": pa.struct({"at": pa.timestamp("us", "UTC")}), "b": pa.string()}),
+    pa.struct({"at": pa.timestamp("ms", "UTC"), "l": pa.list_(pa.timestamp("us", "UTC"))}),
+    pa.struct({"m": pa.map_(pa.string(), pa.date32()), "n": pa.timestamp("us"), "s": pa.timestamp("s")}),
     pa.list_(pa.struct({"a": pa.int64()})),
 ]
 DOUBLES = [0.1 + 0.2, 1.0, -0.0, 1e22, 1e300, 5e-324, float("nan"), float("inf"), 123456789012345680.0, 2.5, 1e-5]
+FLOATS = [0.1, 1.0, -0.0, 1e30, 16777217.0, 3.5e37, 1e-40, float("nan"), float("inf"), 123456.79, 1 / 3]
+DAYS = [date(2026, 1, 2), date(1970, 1, 1), date(1000, 1, 1), date(999, 12, 31), date(9999, 12, 31)]
+MOMENTS = [
+    datetime(*parts, tzinfo=UTC)
+    for parts in [
+        (2026, 1, 2, 3, 4, 5, 678999), (1969, 12, 31, 23, 59, 59, 999999), (9999, 12, 31), (9998, 12, 30, 23),
+        (1000, 1, 1), (999, 12, 31, 23), (2026, 3, 29, 2, 30), (2026, 10, 25, 2, 30),
+    ]
+]  # fmt: skip
 TEXTS = ["x", "", 'q"\\/\n', "é", "a\0b", "\U0001f600", "null", "[1]", "1e5"]
 
 
@@ -118,17 +133,26 @@ def of_kind(draw, kind):
     if pa.types.is_integer(kind):
         most = 2 ** (kind.bit_width - 1) - 1
         return draw.choice([0, 1, 7, most, min(most, 2**53), min(most, 2**53 - 1)])
+    if pa.types.is_timestamp(kind):
+        return draw.choice(MOMENTS).replace(
+            tzinfo=UTC if kind.tz else None, microsecond=0 if kind.unit == "s" else 5000
+        )
+    if pa.types.is_date(kind):
+        return draw.choice(DAYS)
     if pa.types.is_floating(kind):
-        return draw.choice(DOUBLES)
+        return draw.choice(DOUBLES if pa.types.is_float64(kind) else FLOATS)
     return draw.choice(TEXTS) if pa.types.is_string(kind) else draw.random() < 0.5
 
 
+@pytest.mark.parametrize("send_nulls", [False, True])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_typed_values_are_spelt_as_python_spells_them(kind):
+def test_typed_values_are_spelt_as_python_spells_them(kind, send_nulls):
     """Structs, lists and maps, with every number and text that has a form of its own, or none."""
     draw = random.Random(str(kind))  # noqa: S311  # repeatable, not secret
     values = pa.array([of_kind(draw, kind) for _ in range(ROWS)], kind)
-    column = dataclasses.replace(a_column(draw, is_text=False), arrays=Arrays(keep=True))
+    dst = draw.choice([None, "earliest", "latest"])
+    zone = {"timezone": "Europe/Copenhagen", "dst": dst, "local": LocalTimes("Europe/Copenhagen", dst)}
+    column = dataclasses.replace(a_column(draw, is_text=False), arrays=Arrays(keep=True), send_nulls=send_nulls, **zone)
 
     assert require_alike(column, values) > ROWS / 4
 
