@@ -55,7 +55,7 @@ MARKERS = (
     Marker("mariadb", "start MariaDB", ("mariadbd", "mariadb-install-db")),
     Marker("airflow", "run in Airflow 2 and 3", tuple(str(AIRFLOWS / version / "bin/python") for version in "23"),
            "(`make airflow` installs it)"),
-    Marker("browser", "open the emulator's page in a browser", ("chromium",)),
+    Marker("browser", "open pages in a browser", ("chromium",)),
     Marker("clients", "call the emulator with the published clients", ("node", str(CLIENTS / "node_modules")),
            "(`make clients` installs them)"),
     Marker("image", "check and build what the images hold", (str(IMAGES / "bin/hadolint"),),
