@@ -11,6 +11,7 @@ from bucket_loader.emulator.evaluation import features, overrides
 from bucket_loader.emulator.evaluation.features import Defined
 from bucket_loader.emulator.evaluation.overrides import Definition, Document
 from bucket_loader.emulator.evaluation.versions import Versions
+from bucket_loader.emulator.faults.meeting import Call
 from bucket_loader.emulator.faults.order import Faults
 from bucket_loader.emulator.snapshot import Settings, Snapshot
 from bucket_loader.emulator.store import attributes, effects, opt_ins
@@ -51,6 +52,7 @@ class Environment:
         document: the definitions as they were put, decoded; `overrides` stand in front of them, by key.
         arrivals: rung when a call was accepted, and at a reset.
         versions: of the definitions.
+        streams: the calls that listen to them.
         earlier: the definitions that the last change has replaced.
     """
 
@@ -61,6 +63,7 @@ class Environment:
         self.edition: Final = self._start.evaluation
         self.arrivals: Final = Bell()
         self.versions: Final = Versions()
+        self.streams: Final[set[Call]] = set()
         self._features_at_start = _NO_FEATURES if self._start.features is None else self._start.features
         self.definitions, self.features_body = features.read(_NO_FEATURES, version_min=0)
         self._set_up()  # first, since it may refuse what it is given
@@ -119,6 +122,8 @@ class Environment:
             UsageError: the document is malformed; the old faults stay.
         """
         self.faults = Faults.read(document)
+        for stream in list(self.streams):
+            self.faults.meet_open(stream)
 
     def settings(self) -> Settings:
         """Return what a snapshot holds beside the calls of the journal."""

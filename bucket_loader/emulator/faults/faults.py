@@ -266,10 +266,14 @@ class DroppedStreamFault(Fault, tag="dropped_stream"):
     seconds: Seconds | None = None
     messages: Annotated[int, Meta(ge=1)] | None = None
 
+    @property
+    def when(self) -> Drop:
+        """When a stream is cut."""
+        return Drop(self.seconds, 1 if self.seconds is None and self.messages is None else self.messages)
+
     async def meet(self, meeting: Meeting) -> bool:
         """Say when to cut; the call goes on."""
-        messages = 1 if self.seconds is None and self.messages is None else self.messages
-        meeting.call.drop = Drop(self.seconds, messages)
+        meeting.call.drop(self.when)
         return False
 
 

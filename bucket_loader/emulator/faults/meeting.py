@@ -12,8 +12,8 @@ Clock: TypeAlias = Callable[[], float]  # seconds, from any moment on, never bac
 class Drop(NamedTuple):
     """When a stream is cut: after so many seconds, or after so many messages, whichever comes first."""
 
-    seconds: float | None
-    messages: int | None
+    seconds: float | None = None
+    messages: int | None = None
 
 
 class Call(Protocol):
@@ -26,7 +26,6 @@ class Call(Protocol):
         body: what was sent.
         fault: the kind of fault that dealt with the call.
         is_stale: whether it gets to see the definitions before the last change.
-        drop: when its stream is cut, if it is one.
     """
 
     method: str
@@ -35,7 +34,6 @@ class Call(Protocol):
     body: bytes
     fault: str | None
     is_stale: bool
-    drop: Drop | None
 
     def apply(self) -> Answer:
         """Do what the API does, and return its answer without sending it."""
@@ -54,6 +52,9 @@ class Call(Protocol):
 
     async def reply_forever(self, answer: Answer, filler: bytes, pause_s: float) -> None:
         """Send an answer, then filler, until the caller has enough."""
+
+    def drop(self, when: Drop) -> None:
+        """Have the stream cut, now or when it has begun; nothing for a call that is none."""
 
     async def cut(self) -> None:
         """Close the connection without an answer."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from bucket_loader.emulator.faults.faults import AnyFault, Fault
+from bucket_loader.emulator.faults.faults import AnyFault, DroppedStreamFault, Fault
 from bucket_loader.emulator.faults.meeting import Call, Clock, Meeting, Memory
 from bucket_loader.model import UsageError
 
@@ -84,6 +84,15 @@ class Faults:
             if await fault.meet(meeting):
                 return True
         return False
+
+    def meet_open(self, stream: Call) -> None:
+        """Let the faults of streams strike one that was open before they were ordered."""
+        for fault, memory in self._faults:
+            if not isinstance(fault, DroppedStreamFault) or not fault.is_for(stream):
+                continue
+            if self._draw(fault) and memory.struck != fault.times:
+                memory.struck += 1
+                stream.drop(fault.when)
 
     def _draw(self, fault: Fault) -> bool:
         return fault.rate >= 1 or self._generator.random() < fault.rate

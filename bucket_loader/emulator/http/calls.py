@@ -25,6 +25,9 @@ TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger t
 DISCARDED_BYTES_MAX: Final = 32 * BODY_BYTES_MAX
 
 
+_NO_DROP: Final = Drop()
+
+
 class Endpoint:
     """What one path does for one method.
 
@@ -66,9 +69,9 @@ class Call:
     Every way but `apply` ends the call, and is noted in the log of requests.
     """
 
-    __slots__ = ("_connection", "_endpoint", "_receive", "_send", "authorization", "body", "content_type", "drop",
-                 "environment", "fault", "is_stale", "is_write", "method", "number", "path", "path_key", "query",
-                 "rank", "records")  # fmt: skip
+    __slots__ = ("_connection", "_drop", "_endpoint", "_messages", "_receive", "_send", "authorization", "body",
+                 "content_type", "environment", "fault", "is_stale", "is_write", "method", "number", "path", "path_key",
+                 "query", "rank", "records")  # fmt: skip
 
     def __init__(self, environments: Environments, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -86,7 +89,8 @@ class Call:
         self.body = b""
         self.fault: str | None = None
         self.is_stale = False
-        self.drop: Drop | None = None
+        self._drop = _NO_DROP
+        self._messages = 0  # of a stream, since it is known when it is cut
         self.records: int | None = None  # accepted
         self._endpoint = target.endpoint
         self.is_write = target.endpoint.is_write
@@ -160,19 +164,28 @@ class Call:
         """Send an answer piece by piece, for as long as there are pieces and the caller listens."""
         self._note(begun)
         await self._begin(begun, length=None)
-        connection, drop, messages = self._connection, self.drop or Drop(None, None), 0
+        connection, streams = self._connection, self.environment.streams
         connection.stream = asyncio.current_task()  # from now on it is cancelled when the connection closes
         if connection.transport.is_closing():
             return await self._gone()
-        if drop.seconds is not None:
-            asyncio.get_running_loop().call_later(drop.seconds, connection.transport.close)
-        async for piece in pieces:
-            await self._more(piece)
-            messages += not piece.startswith(b":")  # that is a comment
-            if messages == drop.messages:
-                connection.transport.close()
+        streams.add(self)
+        try:
+            self.drop(self._drop)
+            async for piece in pieces:
+                await self._more(piece)
+                self._messages += not piece.startswith(b":")  # that is a comment
+                if self._messages == self._drop.messages:
+                    connection.transport.close()
+        finally:
+            streams.remove(self)
         connection.stream = None
         return await self._more(b"", last=True)
+
+    def drop(self, when: Drop) -> None:
+        """Have the stream cut, now or when it has begun; nothing for a call that is none."""
+        self._drop, self._messages = when, 0
+        if when.seconds is not None and self._connection.stream is not None:
+            asyncio.get_running_loop().call_later(when.seconds, self._connection.transport.close)
 
     async def cut(self) -> None:
         """Close the connection without an answer."""
