@@ -357,6 +357,22 @@ def test_a_stream_can_be_dropped(api, words, messages):
         assert told == current(api)
 
 
+@pytest.mark.parametrize("words", [{}, {"seconds": 0}])
+def test_a_stream_that_is_open_can_be_dropped(api, words):
+    """An order reaches the clients that listen already: after their next message, or at once."""
+    with Listener(api) as listener, Listener(api, CLIENT) as other:
+        assert listener.version()
+        assert other.version()
+        api.fault({"kind": "dropped_stream", "on": "/sse/server", **words})
+        version = define(api, FEATURE)
+        if not words:
+            assert listener.version() == version
+        assert listener.file.read() == b""
+        assert other.version() == version
+
+    assert api.get("/_emulator/faults").json()["faults"][0]["struck"] == 1
+
+
 @pytest.mark.parametrize(
     ("fault", "status"),
     [({"kind": "status", "status": 503}, 503), ({"kind": "html"}, 200), ({"kind": "latency", "seconds": 0.01}, 200)],
