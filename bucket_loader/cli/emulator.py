@@ -5,8 +5,10 @@ from typing import Any
 
 import click
 
+from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import evaluation_option, read_document
+from bucket_loader.model import UsageError
 
 
 @main.command()
@@ -22,6 +24,12 @@ from bucket_loader.cli.options import evaluation_option, read_document
 @click.option("--secret-key", help="The secret key to accept. [default: a random one]")
 @click.option("--publishable-key", help="The publishable key to accept. [default: a random one]")
 @click.option("--features", type=click.Path(path_type=Path), help="A file with the body of GET /features.")
+@click.option(
+    "--features-from",
+    metavar="URL",
+    help="Before that, write the file: read the definitions of the Bucket environment whose secret key is in "
+    "BUCKET_SECRET_KEY, from https://front.bucket.co or another address.",
+)
 @click.option("--faults", help="What should go wrong, as JSON or a file.")
 @click.option(
     "--data",
@@ -35,7 +43,8 @@ from bucket_loader.cli.options import evaluation_option, read_document
     help="Also end when stdin, a pipe, does: a program that starts an emulator does not leave it behind.",
 )
 @evaluation_option
-def emulator(**words: Any) -> None:  # noqa: ANN401  # what `serve` takes
+@click.pass_obj
+def emulator(call: Call, /, features_from: str | None, **words: Any) -> None:  # noqa: ANN401  # what `serve` takes
     """Run a local Bucket API, and print its address and keys as one JSON line.
 
     \b
@@ -44,7 +53,18 @@ def emulator(**words: Any) -> None:  # noqa: ANN401  # what `serve` takes
       bucket-loader emulator --port 0 --faults \\
         '{"faults": [{"kind": "status", "status": 500, "rate": 0.05}]}'
       bucket-loader emulator --evaluation 2025
+      bucket-loader emulator --features features.json --features-from https://front.bucket.co
     """
     from bucket_loader.emulator import serve
 
+    if features_from is not None:
+        _save_features(call, features_from, words["features"])
     serve(**words | {"faults": read_document(words["faults"])})
+
+
+def _save_features(call: Call, base_url: str, file: Path | None) -> None:
+    from bucket_loader.runs import save_features
+
+    if file is None:
+        raise UsageError("--features-from needs a file to write", hint="name it with --features FILE")
+    call.say(save_features(base_url, file))

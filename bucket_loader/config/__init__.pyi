@@ -14,6 +14,7 @@ from .assert_file import (
 from .destination import (
     Destination as Destination,
     Limits as Limits,
+    destination_at as destination_at,
 )
 from .expected import (
     ABSENT as ABSENT,

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from bucket_loader.config.addresses import BaseUrl, ProxyUrl
 from bucket_loader.config.scalars import Duration, Key, Model, Name, PositiveDuration, ShareOf, Size
-from bucket_loader.model import Api, contract
+from bucket_loader.model import Api, UsageError, contract
 
 
 def _chunk_bytes(value: int) -> int:
@@ -64,6 +64,20 @@ class Destination(Model):
     def host(self) -> str:
         """The host and port that the state belongs to."""
         return urlsplit(self.base_url).netloc
+
+
+def destination_at(base_url: str, key: str) -> Destination:
+    """Make a destination of words that stand in no file.
+
+    Raises:
+        UsageError: it cannot be one; the message does not hold the key.
+    """
+    try:
+        return Destination.model_validate({"base_url": base_url, "key": key})
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        what = "the key" if found["loc"] == ("key",) else base_url
+        raise UsageError(f"{what} {found['msg'].removeprefix('Value error, ')}") from None
 
 
 class Limits(Model):

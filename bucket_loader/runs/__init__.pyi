@@ -13,6 +13,9 @@ from .features import (
     tell_defined as tell_defined,
     tell_evaluated as tell_evaluated,
 )
+from .features_file import (
+    save_features as save_features,
+)
 from .fixtures import (
     read_fixtures as read_fixtures,
 )
