@@ -64,7 +64,7 @@ def _known(file: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", hint=_FILE_HINT) from None
     except (ValueError, KeyError, TypeError):
-        return None
+        raise UsageError(f"{file} holds no definitions of features, and is not replaced", hint=_FILE_HINT) from None
 
 
 def _text(features: dict[str, Any]) -> str:
