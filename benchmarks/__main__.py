@@ -8,7 +8,6 @@ python -m benchmarks --large 20000000                 twenty million rows too: m
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,9 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import limited, ours, peers
 from benchmarks.agreement import disagreeing
-from benchmarks.contest import Entry
 from benchmarks.exports import Exports
 from benchmarks.report import machine, report
-from benchmarks.rounds import play, play_limited, ready
+from benchmarks.rounds import chosen, names, play, play_limited, ready
 from benchmarks.sinks import at_once
 
 
@@ -30,23 +28,12 @@ def options() -> argparse.Namespace:
         "--rows", type=int, default=1_000_000, help="for the loader and the bare senders; slower ones take a share"
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ours", help=f"only these, by comma: {_names(ours.ENTRIES)}")
-    parser.add_argument("--peers", help=f"only these, by comma: {_names(peers.ENTRIES)}")
+    parser.add_argument("--ours", help=f"only these, by comma: {names(ours.ENTRIES)}")
+    parser.add_argument("--peers", help=f"only these, by comma: {names(peers.ENTRIES)}")
     parser.add_argument("--limited", help=f"only these against the limited sink, by comma: {', '.join(limited.ROWS)}")
     parser.add_argument("--large", type=int, default=0, help="run `full` and `plan` once with so many rows")
     parser.add_argument("--folder", type=Path, help="where inputs and state lie, and stay [a temporary one]")
     return parser.parse_args()
-
-
-def chosen(entries: Sequence[Entry], names: str | None) -> list[Entry]:
-    """Pick entries by name; all without names."""
-    if names is None:
-        return list(entries)
-    known = {entry.name: entry for entry in entries}
-    wanted = [name for name in names.split(",") if name]
-    if unknown := [name for name in wanted if name not in known]:
-        sys.exit(f"unknown: {', '.join(unknown)}; there are {_names(entries)}")
-    return [known[name] for name in wanted]
 
 
 def main() -> None:
@@ -71,10 +58,6 @@ def main() -> None:
             lines += play(large, rows=asked.large, rounds=1, exports=exports, sink=sink)
         found = play_limited(slow, exports=exports)
     report(lines, found, about | {"left_out": wrong, "sink": sink.name, "ended": machine()})
-
-
-def _names(entries: Sequence[Entry]) -> str:
-    return ", ".join(entry.name for entry in entries)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from benchmarks.contest import ContestError, Entry, compete
+from benchmarks.contest import ContestError, Entry, compete, reason
 from benchmarks.exports import CHUNK, Exports
 from benchmarks.measuring import CommandError
 from benchmarks.sinks import Sink
@@ -46,13 +46,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 def disagreeing(entries: Sequence[Entry], exports: Exports) -> dict[str, str]:
     """Say which of the entries that send events do not send the export's records, and why."""
-    lines = exports.bodies(ROWS).read_text().splitlines()
-    expected = [record for line in lines for record in json.loads(line, parse_int=float)]
+    expected = expected_records(exports)
     return {
         entry.name: trouble
         for entry in entries
         if entry.sends and (trouble := _trouble(entry, exports=exports, expected=expected))
     }
+
+
+def expected_records(exports: Exports) -> list[dict[str, Any]]:
+    """Return the export's records."""
+    lines = exports.bodies(ROWS).read_text().splitlines()
+    return [record for line in lines for record in json.loads(line, parse_int=float)]
+
+
+def are_same(records: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any]], *, timed: bool = True) -> bool:
+    """Whether records say the same, in any order."""
+    found, wanted = (Counter(_spelt(one, timed=timed) for one in some) for some in (records, expected))
+    return found == wanted
 
 
 def _trouble(entry: Entry, *, exports: Exports, expected: list[dict[str, Any]]) -> str:
@@ -63,14 +74,11 @@ def _trouble(entry: Entry, *, exports: Exports, expected: list[dict[str, Any]]) 
             sink = _Uncounted(f"http://127.0.0.1:{server.server_port}", "a recorder")
             compete(replace(entry, sends=False), exports=exports, sink=sink, rows=ROWS)
         except (CommandError, ContestError) as error:
-            return str(error).strip().splitlines()[-1]
+            return reason(error)
         finally:
             server.shutdown()
             thread.join()
-        timed = entry.name not in WITHOUT_TIME
-        same = Counter(_spelt(one, timed=timed) for one in server.records) == Counter(
-            _spelt(one, timed=timed) for one in expected
-        )
+        same = are_same(server.records, expected, timed=entry.name not in WITHOUT_TIME)
         return "" if same else f"its {len(server.records):,} records are not the export's"
 
 

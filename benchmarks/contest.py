@@ -18,6 +18,12 @@ class ContestError(Exception):
     """A run did not do what it is measured for."""
 
 
+def reason(error: Exception) -> str:
+    """Return the line that says what went wrong: the one that begins so, else the last."""
+    lines = str(error).strip().splitlines()
+    return next((line for line in lines if line.startswith("error:")), lines[-1])
+
+
 @dataclass(frozen=True)
 class Arena:
     """Where one run takes place.

@@ -39,6 +39,7 @@ RECORDS: Final = """
                       usage_count: usage_count}}}}::JSON)::VARCHAR
     FROM read_parquet('{path}')
 """
+FORMS: Final = {".parquet": "FORMAT parquet", ".csv": "FORMAT csv, HEADER", ".jsonl": "FORMAT json"}
 
 
 @dataclass(frozen=True)
@@ -54,26 +55,31 @@ class Exports:
     def events(self, rows: int, form: str = "parquet") -> Path:
         """Return the first rows of the export of events, as parquet or csv."""
         path = self.folder / f"events-{rows}.{form}"
-        return path if path.exists() else _copy(EVENTS.format(rows=rows), path)
+        return path if path.exists() else copy(EVENTS.format(rows=rows), path)
 
     def companies(self, rows: int) -> Path:
         """Return the export of companies."""
         path = self.folder / f"companies-{rows}.parquet"
-        return path if path.exists() else _copy(COMPANIES.format(rows=rows), path)
+        return path if path.exists() else copy(COMPANIES.format(rows=rows), path)
+
+    def records(self, rows: int) -> str:
+        """Return SQL for the records, each as a JSON text."""
+        return RECORDS.format(path=self.events(rows))
 
     def bodies(self, rows: int) -> Path:
         """Return ready-made bodies, one a line."""
         path = self.folder / f"bodies-{rows}.jsonl"
         if not path.exists():
             with duckdb.connect() as connection, path.open("w", encoding="utf-8") as file:
-                found = connection.execute(RECORDS.format(path=self.events(rows)))
+                found = connection.execute(self.records(rows))
                 while records := found.fetchmany(CHUNK):
                     file.write("[" + ",".join(record for (record,) in records) + "]\n")
         return path
 
 
-def _copy(query: str, path: Path) -> Path:
-    form = "FORMAT parquet" if path.suffix == ".parquet" else "FORMAT csv, HEADER"
+def copy(query: str, path: Path) -> Path:
+    """Make a file of what a query finds, in the form that its name says."""
+    form = FORMS[path.suffix]
     with duckdb.connect() as connection:
         connection.execute(f"COPY ({query}) TO '{path}' ({form})")
     return path

@@ -8,6 +8,7 @@ from benchmarks.limited import Found
 from benchmarks.table import Line, Spread, ratio
 
 Lines = Mapping[str, Line]
+HEAD: Final = ("goal", "asked", "found", "")
 USED: Final = 0.95
 REFUSED: Final = 0.02
 
@@ -91,13 +92,18 @@ GOALS: Final = (
 )
 
 
-def reached(lines: Iterable[Line], found: Iterable[Found]) -> list[tuple[str, ...]]:
+def reached(lines: Iterable[Line], found: Iterable[Found] = (), goals: Iterable[Goal] = GOALS) -> list[tuple[str, ...]]:
     """Spell what each goal came to; those that were not run are left out."""
     by_name = {line.entry.name: line for line in lines}
-    cells = [goal.cells(by_name) for goal in GOALS]
+    cells = [goal.cells(by_name) for goal in goals]
     return [each for each in cells if each is not None] + [
         each for one in found if one.name == "full" for each in _limited(one)
     ]
+
+
+def as_json(reached: Iterable[tuple[str, ...]]) -> list[dict[str, str]]:
+    """Return what each goal came to, by names."""
+    return [dict(zip(("goal", "asked", "found", "verdict"), cells, strict=True)) for cells in reached]
 
 
 def _limited(found: Found) -> Iterable[tuple[str, ...]]:

@@ -76,11 +76,7 @@ class Load:
 
     def __call__(self, arena: Arena) -> Cost:
         """Run it once."""
-        source = arena.exports.events(arena.rows, self.form)
-        text = EVENTS % (self.form, source, self.sync)
-        text += TYPED.lstrip("\n") if self.form == "csv" else ""
-        text += "    key: [usage_id]\n" if self.sync == "append" else ""
-        pipeline = _write(arena.folder, text)
+        pipeline = _write(arena.folder, self.streams(arena))
         words = [*BEGUN, self.command, pipeline, "--quiet", "--json"]
         if self.planned:
             plan = json.loads(arena.measure([*LOADER, "plan", pipeline, "--quiet", "--json"]).stdout)["plan"]
@@ -88,6 +84,12 @@ class Load:
         cost = arena.measure(words, PYTHONPATH=ROOT)
         _expect(cost, pending=arena.rows) if self.command == "plan" else _expect(cost, delivered=arena.rows)
         return cost
+
+    def streams(self, arena: Arena) -> str:
+        """Return the pipeline's streams; there is one."""
+        text = EVENTS % (self.form, arena.exports.events(arena.rows, self.form), self.sync)
+        text += TYPED.lstrip("\n") if self.form == "csv" else ""
+        return text + ("    key: [usage_id]\n" if self.sync == "append" else "")
 
 
 def nothing_changed(arena: Arena) -> Cost:

@@ -13,7 +13,7 @@ from benchmarks.limited import Found
 from benchmarks.table import Line
 
 RESULTS: Final = Path(__file__).parent / "results"
-GOALS_HEAD: Final = ("goal", "asked", "found", "")
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def machine() -> dict[str, Any]:
@@ -29,21 +29,26 @@ def machine() -> dict[str, Any]:
 
 def report(lines: Sequence[Line], found: Sequence[Found], about: dict[str, Any]) -> None:
     """Print the tables, and store them."""
-    RESULTS.mkdir(exist_ok=True)
     full = next((line for line in lines if line.entry.name == "full"), None)
     reached = goals.reached(lines, found)
     tables = [
         (table.HEAD, [table.cells(line, full) for line in lines]),
         (limited.HEAD, [each.cells() for each in found]),
-        (GOALS_HEAD, reached),
+        (goals.HEAD, reached),
     ]
-    drawn = [(head, body) for head, body in tables if body]
-    print("\n" + "\n\n".join(table.plain(head, body) for head, body in drawn))
     stored = about | {
         "entries": [table.as_json(line, full) for line in lines],
         "limited": [each.as_json() for each in found],
-        "goals": [dict(zip(("goal", "asked", "found", "verdict"), cells, strict=True)) for cells in reached],
+        "goals": goals.as_json(reached),
     }
-    (RESULTS / "latest.json").write_text(json.dumps(stored, indent=1) + "\n")
-    (RESULTS / "latest.md").write_text("\n".join(table.markdown(head, body) for head, body in drawn))
+    store("latest", tables, stored)
+
+
+def store(name: str, tables: Sequence[Table], stored: dict[str, Any]) -> None:
+    """Print the tables that are not empty, and keep them and everything that is known under a name."""
+    RESULTS.mkdir(exist_ok=True)
+    drawn = [(head, body) for head, body in tables if body]
+    print("\n" + "\n\n".join(table.plain(head, body) for head, body in drawn))
+    (RESULTS / f"{name}.json").write_text(json.dumps(stored, indent=1) + "\n")
+    (RESULTS / f"{name}.md").write_text("\n".join(table.markdown(head, body) for head, body in drawn))
     print(f"\nstored in {RESULTS}")

@@ -3,15 +3,42 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from benchmarks import limited, peers, sinks
-from benchmarks.contest import ContestError, Entry, compete
+from benchmarks.contest import ContestError, Entry, compete, reason
 from benchmarks.environments import EnvironmentFailedError
 from benchmarks.exports import Exports
 from benchmarks.limited import Found
 from benchmarks.measuring import CommandError, Cost
 from benchmarks.sinks import Sink
 from benchmarks.table import Line
+
+Named = TypeVar("Named", bound="HasName")
+
+
+class HasName(Protocol):
+    """What options name."""
+
+    @property
+    def name(self) -> str:
+        """As options spell it."""
+
+
+def chosen(entries: Sequence[Named], wanted: str | None) -> list[Named]:
+    """Pick entries by name; all without names."""
+    if wanted is None:
+        return list(entries)
+    known = {entry.name: entry for entry in entries}
+    picked = [name for name in wanted.split(",") if name]
+    if unknown := [name for name in picked if name not in known]:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {names(entries)}")
+    return [known[name] for name in picked]
+
+
+def names(entries: Sequence[HasName]) -> str:
+    """Spell the names."""
+    return ", ".join(entry.name for entry in entries)
 
 
 def ready(entries: Sequence[Entry]) -> list[Entry]:
@@ -69,9 +96,9 @@ def _attempt(entry: Entry, *, rows: int, exports: Exports, sink: Sink, line: Lin
     try:
         return compete(entry, exports=exports, sink=sink, rows=rows)
     except (CommandError, ContestError, EnvironmentFailedError) as error:
-        _say(f"{entry.name} failed: ... {str(error).strip()[-300:]}")
+        _say(f"{entry.name} failed: {reason(error)}")
         if line is not None:
-            line.trouble.append(str(error).strip().splitlines()[-1])
+            line.trouble.append(reason(error))
         return None
 
 

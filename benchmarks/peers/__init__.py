@@ -37,6 +37,9 @@ DRT: Final = Environment("drt", ("drt-core==1.2.1", "duckdb==2.0.0"))
 SINGER: Final = Environment("singer", ("singer-sdk[msgspec]==0.54.9", "pyarrow==26.0.1", "requests==2.34.2"))
 NODE: Final = Environment("node", ("@reflag/node-sdk@1.7.1", "@duckdb/node-api@1.5.6-r.1"), node=True)
 LOOP: Final = Environment("pandas", ("pandas==3.1.1", "pyarrow==26.0.1", "requests==2.34.2"))
+SCRIPT: Final = Environment(
+    "script", ("orjson==3.13.0", "psycopg[binary]==3.3.9", "pyarrow==26.0.1", "requests==2.34.2")
+)
 BARE: Final = Environment("bare", ("requests==2.34.2",))
 
 ENTRIES: Final = (

@@ -1,0 +1,1 @@
+"""The same events in nine shapes, end to end: `python -m benchmarks.shapes`."""
