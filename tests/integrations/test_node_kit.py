@@ -165,7 +165,12 @@ def test_the_emulator_ends_with_its_program(project, word):
         told = json.loads(program.stdout.readline())
         assert program.wait() == 0
 
-    assert len(set(told["keys"])) == 2
+    url, keys = told["url"], told["keys"]
+    assert len(set(keys)) == 2
+    assert told["options"]["node"] == {
+        "secretKey": keys[0], "apiBaseUrl": url, "flagsPushUrl": f"{url}/sse/server", "offline": False
+    }  # fmt: skip
+    assert told["options"]["react"].items() >= {"apiBaseUrl": url, "sseBaseUrl": url}.items()
     while answers(told["url"]):
         pass
 
