@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -110,10 +110,16 @@ def test_the_types_are_those_of_the_sdks_and_the_recipe_is_compiled(project):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@contextmanager
 def started(project, word):
-    """Start a program that starts an emulator and then stops it, ends, or waits."""
+    """Start a program that starts an emulator and then stops it, ends, or waits; kill it at the end."""
     (project / "waits.js").write_text(WAITS)
-    return subprocess.Popen(["node", "waits.js", word], cwd=project, env=variables(), stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(["node", "waits.js", word], cwd=project, env=variables(), stdout=subprocess.PIPE,
+                          text=True) as program:  # fmt: skip
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def answers(url):
@@ -180,7 +186,6 @@ def test_the_emulator_ends_with_a_program_that_is_killed(project):
     with started(project, "wait") as program:
         told = json.loads(program.stdout.readline())
         assert answers(told["url"])
-        program.kill()
 
     while answers(told["url"]):
         pass
