@@ -43,6 +43,7 @@ from bucket_loader.model import UsageError
     help="Also end when stdin, a pipe, does: a program that starts an emulator does not leave it behind.",
 )
 @evaluation_option
+@click.option("--strict", is_flag=True, help="Refuse what Bucket takes, and then drops or changes without an error.")
 @click.pass_obj
 def emulator(call: Call, /, features_from: str | None, **words: Any) -> None:  # noqa: ANN401  # what `serve` takes
     """Run a local Bucket API, and print its address and keys as one JSON line.

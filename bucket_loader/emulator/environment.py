@@ -14,7 +14,7 @@ from bucket_loader.emulator.evaluation.versions import Versions
 from bucket_loader.emulator.faults.meeting import Call
 from bucket_loader.emulator.faults.order import Faults
 from bucket_loader.emulator.snapshot import Settings, Snapshot
-from bucket_loader.emulator.store import attributes, effects, opt_ins
+from bucket_loader.emulator.store import attributes, effects, opt_ins, strict
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
 from bucket_loader.emulator.store.keys import Keys
@@ -33,11 +33,13 @@ class Start(msgspec.Struct, frozen=True):
         features: the body of GET /features.
         faults: the body of PUT /_emulator/faults.
         evaluation: as of when lists are kept and rules are evaluated.
+        strict: whether what Bucket would drop or change without an error is refused.
     """
 
     features: dict[str, Any] | None = None
     faults: dict[str, Any] | None = None
     evaluation: Edition = "2026"
+    strict: bool = False
 
 
 class Environment:
@@ -47,6 +49,7 @@ class Environment:
         name: what it is called in the control API.
         keys: those of the calls that belong to it.
         edition: as of when lists are kept and rules are evaluated.
+        is_strict: whether what Bucket would drop or change without an error is refused.
         definitions: of features, as they are evaluated.
         features_body: the same as GET /features answers with it.
         document: the definitions as they were put, decoded; `overrides` stand in front of them, by key.
@@ -61,6 +64,7 @@ class Environment:
         self.keys: Final = keys
         self._start = start or Start()
         self.edition: Final = self._start.evaluation
+        self.is_strict: Final = self._start.strict
         self.arrivals: Final = Bell()
         self.versions: Final = Versions()
         self.streams: Final[set[Call]] = set()
@@ -77,6 +81,10 @@ class Environment:
         self.journal.append(Entry(request, now_ms, kind, body))
         self.arrivals.ring()
         return self._apply(items, body, now_ms)
+
+    def objections(self, body: bytes, items: list[Item]) -> list[str]:
+        """Return what is refused of records although the API accepts them; nothing, unless this is strict."""
+        return strict.objections(body, items, self.store, self.edition) if self.is_strict else []
 
     def counts(self) -> dict[str, int]:
         """Return how much there is of everything, by name; calls of the API at the end."""

@@ -15,10 +15,10 @@ from bucket_loader.emulator.answers import JSON_TYPE, OK, Answer, raw_success, r
 from bucket_loader.emulator.evaluation import contexts, evaluated
 from bucket_loader.emulator.http import auth
 from bucket_loader.emulator.http.calls import Call, Endpoint
-from bucket_loader.emulator.store import opt_ins, wire
+from bucket_loader.emulator.store import opt_ins, strict, wire
 from bucket_loader.emulator.store.effects import OptIn
 from bucket_loader.emulator.store.wire import Item, Mistakes, Reader
-from bucket_loader.model import FeatureKey
+from bucket_loader.model import ERROR_CODES, FeatureKey
 
 # The clients give up after 5 (BROW) and 10 (NODE) seconds, and take what they get before that for what there is.
 WAIT_S_MAX: Final = 4.0
@@ -61,7 +61,11 @@ class Write(Endpoint):
         call.records = half
 
     def _read(self, call: Call) -> list[Item] | Answer:
-        return _refuse_write(call) or _items(call, wire.TYPES[self.type_name])
+        items = _refuse_write(call) or _items(call, wire.TYPES[self.type_name])
+        if isinstance(items, Answer):
+            return items
+        objections = call.environment.objections(call.body, items)
+        return _strictly("BODY_VALIDATION_FAILED", objections) if objections else items
 
 
 class Read(Endpoint):
@@ -110,6 +114,8 @@ class Evaluate(Read):
             sent = contexts.read(query, edition)
         except (UnicodeDecodeError, msgspec.ValidationError, contexts.WrongContextError) as error:
             return refusal(400, "QUERY_VALIDATION_FAILED", "Query validation failed", mistakes=[_wrong_query(error)])
+        if call.environment.is_strict and (objections := strict.context_objections(query)):
+            return _strictly("QUERY_VALIDATION_FAILED", objections)
         definitions = call.defined.definitions
         stored = evaluated.remembered(store, sent, edition)
         now_ms = time.time() * 1000
@@ -188,6 +194,12 @@ def _items(call: Call, read: Reader) -> list[Item] | Answer:
 
 def _wrong_body(*mistakes: str) -> Answer:
     return refusal(400, "BODY_VALIDATION_FAILED", "Body validation failed", mistakes=mistakes)
+
+
+def _strictly(code: ERROR_CODES, objections: list[str]) -> Answer:
+    """Refuse what only `--strict` objects to."""
+    message = "--strict: Bucket takes this, and then drops or changes some of it"
+    return refusal(400, code, message, mistakes=objections)
 
 
 def _wrong_query(error: Exception) -> str:

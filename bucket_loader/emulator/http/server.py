@@ -42,6 +42,7 @@ class EmulatorOptions(TypedDict, total=False):
         faults: the body of PUT /_emulator/faults, or a path to it.
         data_dir: where state outlives the process; None for memory.
         evaluation: as of when lists are kept and rules are evaluated, 2026 (since autumn of that year) or 2025.
+        strict: whether what Bucket would drop or change without an error is refused.
     """
 
     secret_key: str | None
@@ -50,6 +51,7 @@ class EmulatorOptions(TypedDict, total=False):
     faults: Document | None
     data_dir: str | os.PathLike[str] | None
     evaluation: Edition
+    strict: bool
 
 
 class Options(EmulatorOptions, total=False):
@@ -176,7 +178,12 @@ def _environments(**options: Unpack[EmulatorOptions]) -> Environments:
         raise UsageError(f"there is no evaluation of {asked}", hint=f"give {' or '.join(EDITIONS)}")
     return Environments(
         Keys.given_or_random(options.get("secret_key"), options.get("publishable_key")),
-        Start(_document(options.get("features")), _document(options.get("faults")), evaluation),
+        Start(
+            _document(options.get("features")),
+            _document(options.get("faults")),
+            evaluation,
+            options.get("strict", False),
+        ),
         None if data_dir is None else Path(data_dir),
     )
 

@@ -86,6 +86,8 @@ class Entities:
         items = wire.TYPES[type_name](body)
         if isinstance(items, wire.Mistakes):
             raise invalid(*items.messages[0].split(": ", 1))
+        for objection in asked.environment.objections(body, items):
+            raise invalid(*objection.split(": ", 1))
         asked.environment.accept(asked.number, type_name, body, items)
 
     def _flags(self, asked: Asked) -> list[shapes.EntityFlag]:

@@ -67,7 +67,12 @@ def _keep_lists(attributes: dict[str, Any]) -> None:
 
 def _kept(items: list[Any]) -> list[str] | str:
     texts = javascript.list_texts(items)
-    return list(texts) if len(texts) <= ITEMS_MAX and _characters(texts) <= LIST_CHARACTERS_MAX else TRUNCATED
+    return TRUNCATED if is_too_long(texts) else list(texts)
+
+
+def is_too_long(texts: tuple[str, ...]) -> bool:
+    """Whether a list of these texts is not kept."""
+    return len(texts) > ITEMS_MAX or _characters(texts) > LIST_CHARACTERS_MAX
 
 
 def _characters(texts: tuple[str, ...]) -> int:
