@@ -135,6 +135,8 @@ export interface EmulatorOptions {
   command?: string[];
   /** Evaluate rules and keep lists as the API did in 2025, or as since autumn 2026 (default); of one that is started. */
   evaluation?: "2025" | "2026";
+  /** Refuse what Bucket takes, and then drops or changes without an error; of one that is started. */
+  strict?: boolean;
   /** The body of `GET /features`, or a file with it: what each environment begins with, and has again after a reset. */
   features?: string | { features: Record<string, unknown>[] };
 }

@@ -11,9 +11,9 @@ const LOOK_MS_MAX = 500; // a request that came first may be accepted last: all 
 const REFUSED = "/requests?refused=true&limit=1000"; // all that the emulator keeps
 const UNKNOWN_KEY = 401;
 
-export async function startEmulator({ url = process.env.BUCKET_EMULATOR_URL, command, evaluation, features } = {}) {
+export async function startEmulator({ url = process.env.BUCKET_EMULATOR_URL, command, evaluation, strict, features } = {}) {
   const defined = typeof features === "string" ? JSON.parse(readFileSync(features, "utf-8")) : features;
-  const program = url ? undefined : await start(command ?? ["bucket-loader"], evaluation);
+  const program = url ? undefined : await start(command ?? ["bucket-loader"], { evaluation, strict });
   const base = (url ?? program.url).replace(/\/+$/, "");
   try {
     const emulator = new Emulator(base, await makeEnvironment(base), defined, program?.child);
@@ -173,9 +173,10 @@ function definition([key, rules]) {
 
 // --- the process: it ends when this one does, since its stdin ends then --------------------------------------------------
 
-function start([program, ...before], evaluation) {
+function start([program, ...before], { evaluation, strict }) {
   const words = [...before, "emulator", "--port", "0", "--ends-with-stdin"];
   if (evaluation !== undefined) words.push("--evaluation", String(evaluation));
+  if (strict) words.push("--strict");
   const child = spawn(program, words, { stdio: "pipe" });
   return new Promise((resolve, reject) => {
     let said = "";

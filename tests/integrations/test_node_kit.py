@@ -34,10 +34,13 @@ await bucket.flag("huddle", {});
 """
 WAITS = """
 import { startEmulator } from "bucket-emulator";
-const emulator = await startEmulator();
+const emulator = await startEmulator({ strict: true, evaluation: "2026" });
 const { url, secretKey, options } = emulator;
 const second = await emulator.environment("second");
-console.log(JSON.stringify({ url, keys: [secretKey, second.secretKey], options }));
+const headers = { Authorization: `Bearer ${secretKey}`, "Content-Type": "application/json" };
+const body = JSON.stringify({ userId: "u1", attributes: { constructor: "x" } });
+const { status } = await fetch(`${url}/user`, { method: "POST", headers, body });
+console.log(JSON.stringify({ url, keys: [secretKey, second.secretKey], options, status }));
 if (process.argv[2] === "stop") await emulator.stop();
 if (process.argv[2] === "wait") setTimeout(() => {}, 60_000);
 """
@@ -166,7 +169,7 @@ def test_features_are_there_again_after_a_reset_and_a_key_of_nobody_is_told(proj
 
 @pytest.mark.parametrize("word", ["stop", "end"])
 def test_the_emulator_ends_with_its_program(project, word):
-    """Without `stop` too the program ends, and then the emulator does. Each environment has keys of its own."""
+    """Without `stop` too the program ends, and then the emulator does. Keys and options are as they should be."""
     with started(project, word) as program:
         told = json.loads(program.stdout.readline())
         assert program.wait() == 0
@@ -176,6 +179,7 @@ def test_the_emulator_ends_with_its_program(project, word):
     assert told["options"]["node"] == {
         "secretKey": keys[0], "apiBaseUrl": url, "flagsPushUrl": f"{url}/sse/server", "offline": False
     }  # fmt: skip
+    assert told["status"] == 400, "it is a strict one"
     assert told["options"]["react"].items() >= {"apiBaseUrl": url, "sseBaseUrl": url}.items()
     while answers(told["url"]):
         pass

@@ -362,6 +362,42 @@ SPEAKS = """
 """
 
 
+DROPPED = """
+    import json, requests
+
+    def test_dropped(bucket):
+        context = {"user": {"id": "u1", "roles": ["admin"]}}
+        record = {"userId": "u1", "attributes": {"constructor": "x"}}
+        headers = {"Authorization": f"Bearer {bucket.secret_key}"}
+        absent = {"type": "context", "field": "user.plan", "operator": "IS", "values": ["pro"]}
+        bucket.define({"huddle": {"type": "negation", "filter": absent}})
+        asked = {"contextJson": json.dumps(context)}
+        answer = requests.get(bucket.url + "/features/evaluated", asked, headers=headers, timeout=10).json()
+        said = [requests.post(bucket.url + "/user", json=record, headers=headers, timeout=10).status_code,
+                answer["features"]["huddle"]["isEnabled"]]
+        open("said", "w").write(json.dumps(said))
+"""
+
+
+@pytest.mark.kit
+@pytest.mark.parametrize("place", ["ini", "options"])
+@pytest.mark.parametrize(
+    ("strict", "evaluation", "said"),
+    [("true", "2026", [400, False]), ("false", "2025", [200, True])],
+)
+def test_the_emulator_is_started_as_the_options_say(pytester, place, strict, evaluation, said):
+    """On the command line or in the ini file; what is not said is as the emulator has it."""
+    lines = f"bucket_strict = {strict}\nbucket_evaluation = {evaluation}" if place == "ini" else ""
+    pytester.makeini(f"[pytest]\n{lines}")
+    pytester.makepyfile(DROPPED)
+    words = ["--bucket-strict"] * (strict == "true") + ["--bucket-evaluation", evaluation]
+
+    with suite(pytester.path, *(words if place == "options" else [])) as session:
+        assert session.wait() == 0
+
+    assert json.loads(Path(pytester.path, "said").read_text()) == said
+
+
 @pytest.mark.kit
 def test_workers_share_one_emulator_and_no_keys(pytester):
     """It is gone when they are."""

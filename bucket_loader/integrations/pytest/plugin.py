@@ -26,6 +26,7 @@ _OPTIONS: Final = {
     "features": "file with the body of GET /features: what each test begins with",
     "evaluation": "evaluate rules and keep lists as the API did in 2025, or as since autumn 2026 (default)",
 }
+_STRICT: Final = "refuse what Bucket takes, and then drops or changes without an error"
 _SHARED: "Final[pytest.StashKey[Shared]]" = pytest.StashKey()
 _USED: "Final[pytest.StashKey[Bucket]]" = pytest.StashKey()
 _FOR_WORKERS: Final = "bucket_emulator_port"
@@ -37,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, text in _OPTIONS.items():
         group.addoption(f"--bucket-{name}", help=f"{text} (ini: bucket_{name})")
         parser.addini(f"bucket_{name}", text, type="string", default=None)
+    group.addoption("--bucket-strict", action="store_true", default=None, help=f"{_STRICT} (ini: bucket_strict)")
+    parser.addini("bucket_strict", _STRICT, type="bool", default=False)
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,8 @@ class Process:
 def start(config: pytest.Config) -> Process:
     """Start an emulator as the options of a session say."""
     evaluation = option(config, "evaluation")
-    return Process([] if evaluation is None else ["--evaluation", evaluation])
+    words = [] if evaluation is None else ["--evaluation", evaluation]
+    return Process([*words, *(["--strict"] if option(config, "strict") else [])])
 
 
 def option(config: pytest.Config, name: str) -> Any:  # noqa: ANN401  # a text or a truth
