@@ -73,12 +73,22 @@ def current(api):
 
 @pytest.mark.parametrize("path", ["/sse/server", CLIENT])
 def test_a_stream_tells_the_version_at_once_and_after_each_change(api, path):
-    """Definitions that are put, and a reset, which leaves the stream open."""
+    """Definitions that are put, overridden and restored, and a reset, which leaves the stream open."""
+    override = "/_emulator/features/f"
+    changes = (
+        lambda: define(api, FEATURE),
+        lambda: api.put(override, {"isEnabled": False}),
+        lambda: api.session.delete(api.url + override, timeout=10),
+        lambda: define(api),
+        lambda: api.put("/_emulator/snapshot", {"version": 1, "features": {"features": [FEATURE]}}),
+        api.reset,
+        lambda: define(api, FEATURE),
+    )
     with Listener(api, path) as listener:
         assert (listener.status, listener.headers["content-type"]) == (200, "text/event-stream")
         assert listener.version() == current(api)
         heard = []
-        for change in (lambda: define(api, FEATURE), lambda: define(api), api.reset, lambda: define(api, FEATURE)):
+        for change in changes:
             change()
             heard.append((listener.version(), current(api)))
 

@@ -227,7 +227,8 @@ function showFeatures(answer, {overrides}) {
   features = answer.features;
   const some = features.slice(0, shown.features);
   $("features-note").textContent = features.length === 0 ? "none defined"
-    : `${count(some.length)} of ${count(features.length)}, version ${answer.flagStateVersion}`;
+    : `${count(some.length)} of ${count(features.length)}`;
+  $("features-note").title = `version ${answer.flagStateVersion}`;
   fill($("features"), some, (feature) => feature.key, featureRow);
   some.forEach((feature, place) => {
     const row = $("features").children[place];
