@@ -176,9 +176,14 @@ class Environment:
         self.close()
         self._begin(TemporaryJournal())
 
+    def end_waiting(self) -> None:
+        """Let nobody wait any longer for what is still to come."""
+        self.versions.end()
+        self.arrivals.ring()
+
     def close(self) -> None:
         """Let go of the files, and of who listens."""
-        self.versions.end()
+        self.end_waiting()
         self.journal.close()
 
     def _begin(self, journal: Journal) -> None:

@@ -107,7 +107,7 @@ class Environments:
     def end_waiting(self) -> None:
         """Let nobody wait any longer for what is still to come."""
         for environment in self:
-            environment.versions.end()
+            environment.end_waiting()
 
     def close(self) -> None:
         """Let go of all files."""

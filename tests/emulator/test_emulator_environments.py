@@ -130,6 +130,7 @@ def test_a_name_or_key_that_is_taken_is_refused(api: Api, wanted):
 
     assert answer.status_code == 409
     assert answer.json()["error"]["code"] == "UNKNOWN_ERROR"
+    assert ": give " in answer.json()["error"]["message"]  # what to do
     assert names(api) == ["main", "a"]
 
 

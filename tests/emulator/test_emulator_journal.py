@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 
@@ -10,6 +11,7 @@ import requests
 from emulator_api import Api
 
 from bucket_loader.emulator.environment import Environment
+from bucket_loader.emulator.http.server import running
 from bucket_loader.emulator.inspector import lines
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.keys import Keys
@@ -135,3 +137,42 @@ def test_what_comes_while_it_reads_is_not_missed(monkeypatch, tmp_path, is_durab
     found = asyncio.run(read())
 
     assert b"".join(found) == b'{"request":2,"type":"event","item":{"userId":"late","event":"e"}}\n'
+
+
+@pytest.mark.parametrize("is_durable", [False, True])
+def test_an_environment_that_goes_while_it_is_read_ends_the_reading(monkeypatch, tmp_path, is_durable):
+    """Its file is closed then: nothing is asked of that any more, and nothing is waited for."""
+    monkeypatch.setattr(lines, "_PIECE_BYTES", 1)
+
+    async def read():
+        environment = Environment("main", Keys("s", "p"), data_dir=tmp_path if is_durable else None)
+        for request in (1, 2):
+            body = b'{"userId":"u"}'
+            environment.accept(request, "user", body, wire.TYPES["user"](body))
+
+        async def forget():
+            environment.forget()
+
+        task = asyncio.ensure_future(forget())  # it runs when the first piece has been read
+        found = [piece async for piece in lines.pieces(environment, lines.Wanted(0, "event"), 60)]
+        await task
+        environment.close()
+        return found
+
+    assert asyncio.run(asyncio.wait_for(read(), 10)) == []
+
+
+def test_the_end_of_the_emulator_ends_the_wait():
+    """At once, with an answer that is whole."""
+    answers = []
+    with running() as endpoint, socket.create_connection(("127.0.0.1", int(endpoint.url.rsplit(":", 1)[1]))) as waiting:
+        waiting.sendall(b"GET /_emulator/journal?wait=60s HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert waiting.recv(1000).startswith(b"HTTP/1.1 200 ")  # the headers: now it waits
+        begun_s = time.monotonic()
+        endpoint.process.terminate()
+        while piece := waiting.recv(1000):
+            answers.append(piece)
+        endpoint.process.wait(10)
+
+    assert time.monotonic() - begun_s < 0.9
+    assert b"".join(answers).endswith(b"0\r\n\r\n")

@@ -119,6 +119,7 @@ def test_what_is_left_out_is_empty(api: Api):
     assert api.get("/_emulator/faults").json()["faults"] == []
 
 
+NOTED = {"request": 1, "at_ms": 0, "method": "GET", "path": "/", "status": 200, "error": None, "fault": None}
 CALL = {"request": 1, "at": "2026-11-30T08:00:00Z", "type": "user", "body": {"userId": "u"}}
 
 
@@ -133,7 +134,10 @@ CALL = {"request": 1, "at": "2026-11-30T08:00:00Z", "type": "user", "body": {"us
      ({"version": 1, "calls": [CALL, {**CALL, "request": 0}]}, "request"),
      ({"version": 1, "calls": [CALL, {**CALL, "body": {"userId": ""}}]}, "calls[1].body: userId"),
      ({"version": 1, "calls": [CALL, {**CALL, "type": "bulk"}]}, "calls[1].body"),
-     ({"version": 1, "log": {"latest": [{}]}}, "log")],
+     ({"version": 1, "log": {"latest": [{}]}}, "log"),
+     ({"version": 1, "log": {"requests": 10**30}}, "log.requests"),
+     ({"version": 1, "log": {"refused": -1}}, "log.refused"),
+     ({"version": 1, "log": {"latest": [{**NOTED, "at_ms": 1e300}]}}, "at_ms")],
 )  # fmt: skip
 def test_a_malformed_snapshot_changes_nothing(api: Api, document, named):
     """It is a 400 that names the place, and all stays as it was."""
@@ -143,6 +147,7 @@ def test_a_malformed_snapshot_changes_nothing(api: Api, document, named):
     answer = api.put("/_emulator/snapshot", document)
 
     assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith("Malformed snapshot: write ")
     assert named in answer.json()["error"]["validationErrors"][0]["message"]
     assert shown(api) == before
 
@@ -204,7 +209,7 @@ def test_a_restore_that_breaks_off_leaves_all_as_it_was(monkeypatch, tmp_path):
 
 
 def test_what_comes_while_it_is_saved_is_not_in_it(monkeypatch):
-    """A long one is sent in pieces; it is whole JSON whatever comes between them, a reset too."""
+    """A long one is sent in pieces; it is whole JSON whatever comes between them."""
     monkeypatch.setattr(snapshots, "_PIECE_BYTES", 1)
     environment = Environment("main", Keys("s", "p"))
 
@@ -223,5 +228,32 @@ def test_what_comes_while_it_is_saved_is_not_in_it(monkeypatch):
     accept(1)
     accept(2)
     assert asyncio.run(saved(lambda: accept(3))) == [1, 2]
-    assert asyncio.run(saved(environment.reset)) == [1]
     environment.close()
+
+
+@pytest.mark.parametrize("is_durable", [True, False])
+def test_what_is_taken_away_while_it_is_saved_breaks_the_document_off(monkeypatch, tmp_path, is_durable):
+    """Nobody takes the part for the whole: a reset, and what comes after it, leave no JSON behind."""
+    monkeypatch.setattr(snapshots, "_PIECE_BYTES", 1)
+    environment = Environment("main", Keys("s", "p"), data_dir=tmp_path if is_durable else None)
+
+    def accept(number):
+        body = b'{"userId":"u%d"}' % number
+        environment.accept(number, "user", body, wire.TYPES["user"](body))
+
+    async def saved():
+        pieces = snapshots.pieces(environment)
+        first = await anext(pieces)
+        environment.reset()
+        for number in range(1, 5):
+            accept(number)
+        return first + b"".join([piece async for piece in pieces])
+
+    accept(1)
+    accept(2)
+    document = asyncio.run(saved())
+    environment.close()
+
+    assert document.count(b'"userId"') == 1
+    with pytest.raises(ValueError, match="Expecting"):
+        json.loads(document)

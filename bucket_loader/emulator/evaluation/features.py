@@ -3,6 +3,7 @@
 Source: S1 and the types of NODE (a feature, its targeting and its config), S3 (the five kinds of filter).
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -141,8 +142,8 @@ def read(document: bytes | dict[str, Any], *, version_min: int) -> Defined:
         definitions = msgspec.convert(sent, Definitions)
         for index, feature in enumerate(definitions.features):
             _complete(feature, f"$.features[{index}]")
-        keys = [feature.key for feature in definitions.features]
-        if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+        counts = Counter(feature.key for feature in definitions.features)
+        if repeated := sorted(key for key, count in counts.items() if count > 1):
             raise _malformed(f"Features defined twice: {', '.join(repeated)}")
         definitions.flag_state_version = max(definitions.flag_state_version or 0, version_min)
         return Defined(definitions, msgspec.json.encode({**_shown(definitions, sent), "success": True}))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from bucket_loader.emulator.answers import Answer, refusal
 from bucket_loader.emulator.http.calls import BODY_BYTES_MAX, DISCARDED_BYTES_MAX
 from bucket_loader.emulator.store import wire
+from bucket_loader.model import UsageError
 
 LIMIT_MAX: Final = 500
 WAIT_S_MAX: Final = 60
@@ -37,6 +38,11 @@ def wrong_query(message: str) -> RefusedError:
 def wrong_body(message: str, *mistakes: str) -> RefusedError:
     """Return the refusal of a body."""
     return RefusedError(refusal(400, "BODY_VALIDATION_FAILED", message, mistakes=mistakes))
+
+
+def malformed(what: str, error: UsageError) -> RefusedError:
+    """Return the refusal of a body that is none of what it should be, with what to do about it."""
+    return wrong_body(f"Malformed {what}: {error.hint}", error.message)
 
 
 def number(request: Request, name: str, default: int, *, least: int = 0, most: int = 10**15 - 1) -> int:

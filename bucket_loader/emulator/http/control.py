@@ -120,7 +120,7 @@ async def _put_features(environment: Environment, request: Request) -> Response:
     try:
         environment.define(await asked.body(request))
     except UsageError as error:
-        raise asked.wrong_body("Malformed features", error.message) from error
+        raise asked.malformed("features", error) from error
     return asked.as_json(views.Done())
 
 
@@ -133,7 +133,7 @@ async def _override(environment: Environment, request: Request) -> Response:
     try:
         environment.override(request.path_params["key"], await asked.body(request))
     except UsageError as error:
-        raise asked.wrong_body("Malformed override", error.message) from error
+        raise asked.malformed("override", error) from error
     return asked.as_json(views.Done())
 
 
@@ -152,7 +152,7 @@ async def _put_faults(environment: Environment, request: Request) -> Response:
     try:
         environment.arm(await asked.body(request))
     except UsageError as error:
-        raise asked.wrong_body("Malformed faults", error.message) from error
+        raise asked.malformed("faults", error) from error
     return asked.as_json(views.Done())
 
 

@@ -30,7 +30,7 @@ async def make(environments: Environments, request: Request) -> Response:
     try:
         environment = environments.make(wanted)
     except UsageError as error:
-        raise asked.RefusedError(refusal(409, "UNKNOWN_ERROR", error.message)) from error
+        raise asked.RefusedError(refusal(409, "UNKNOWN_ERROR", f"{error.message}: {error.hint}")) from error
     return asked.as_json(Known.of(environment))
 
 

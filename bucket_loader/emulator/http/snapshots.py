@@ -27,13 +27,16 @@ async def restore(environment: Environment, request: Request) -> Response:
     try:
         environment.restore(Snapshot.read(await asked.large_body(request)))
     except UsageError as error:
-        raise asked.wrong_body("Malformed snapshot", error.message) from error
+        raise asked.malformed("snapshot", error) from error
     return asked.as_json(views.Done())
 
 
 async def pieces(environment: Environment) -> AsyncIterator[bytes]:
-    """Yield the document; the calls are its last member."""
-    calls = environment.journal.entries()
+    """Yield the document; the calls are its last member.
+
+    A reset meanwhile takes the rest of them away. The document breaks off then, so that nobody takes it for the whole.
+    """
+    calls, store = environment.journal.entries(), environment.store
     piece = bytearray(msgspec.json.encode(environment.settings())[:-1] + b',"calls":[')
     comma = b""
     for entry in calls:
@@ -44,4 +47,5 @@ async def pieces(environment: Environment) -> AsyncIterator[bytes]:
             yield bytes(piece)
             piece.clear()
             await asyncio.sleep(0)
-    yield bytes(piece) + b"]}"
+    if environment.store is store:
+        yield bytes(piece) + b"]}"

@@ -31,11 +31,15 @@ class Wanted(NamedTuple):
 async def pieces(environment: Environment, wanted: Wanted, wait_s: float) -> AsyncIterator[bytes]:
     """Yield the lines that are wanted, many at a time; when there is none yet, wait that long for the first.
 
-    A reset ends it: requests are numbered from 1 again then.
+    A reset ends it: requests are numbered from 1 again then. So does the end of the environment.
     """
     journal, store, end_s = environment.journal, environment.store, time.monotonic() + wait_s
     place, is_found = 0, False
-    while environment.store is store:
+
+    def goes_on() -> bool:
+        return environment.store is store and not environment.versions.is_over
+
+    while goes_on():
         async for reached, piece in _look(journal, place, wanted):
             place = reached
             if piece:
@@ -43,7 +47,7 @@ async def pieces(environment: Environment, wanted: Wanted, wait_s: float) -> Asy
                 yield piece
         if is_found:
             return
-        if journal.end() == place and not await environment.arrivals.wait(end_s - time.monotonic()):
+        if goes_on() and journal.end() == place and not await environment.arrivals.wait(end_s - time.monotonic()):
             return
 
 

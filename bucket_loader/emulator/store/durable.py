@@ -27,7 +27,7 @@ class DurableJournal:
 
     def __init__(self, directory: Path) -> None:
         file = directory / "emulator.db"
-        self._is_closed = False
+        self._beginnings = 0  # each clearing is one, and closing; a reading that is under way ends with it
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=0.5)  # seconds
@@ -59,14 +59,12 @@ class DurableJournal:
 
     def after(self, place: int) -> Iterator[tuple[int, Entry]]:
         """Yield the calls kept after a place; one by one, so that no read stays open while calls come in."""
-        end = self.end()
-        while place < end and not self._is_closed:
+        beginnings, end = self._beginnings, self.end()
+        while place < end and self._beginnings == beginnings:
             row = self._connection.execute(
                 "select place, request, at_ms, type, body from accepted where place > ? order by place limit 1",
                 (place,),
             ).fetchone()
-            if row is None:  # a reset meanwhile
-                return
             place = row[0]
             yield place, Entry(*row[1:])
 
@@ -97,10 +95,11 @@ class DurableJournal:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._beginnings += 1
         self._connection.execute("delete from accepted")
         self._connection.execute("delete from kept")
 
     def close(self) -> None:
         """Let go of the file; a reading that is under way ends."""
-        self._is_closed = True
+        self._beginnings += 1
         self._connection.close()

@@ -4,7 +4,7 @@ import re
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,10 @@ class Wrong(msgspec.Struct, frozen=True):
     item: str | None
 
 
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=10**15)]  # as a journal can hold it
+Moment: TypeAlias = Annotated[float, msgspec.Meta(ge=wire.MS_MIN, le=wire.MS_MAX)]
+
+
 class Noted(msgspec.Struct, frozen=True):
     """One call: what came, and what was answered.
 
@@ -45,8 +49,8 @@ class Noted(msgspec.Struct, frozen=True):
         wrong: the first mistakes in its body.
     """
 
-    request: int
-    at_ms: float
+    request: Number
+    at_ms: Moment
     method: str
     path: str
     status: int | None
@@ -59,8 +63,8 @@ class Noted(msgspec.Struct, frozen=True):
 class SavedLog(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A log of requests, to be saved and restored; the latest calls come first."""
 
-    requests: int = 0
-    refused: int = 0
+    requests: Number = 0
+    refused: Number = 0
     latest: list[Noted] = []
     latest_refused: list[Noted] = []
 
