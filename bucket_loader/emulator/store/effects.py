@@ -168,7 +168,7 @@ class OptIn(Struct, tag_field="type", tag=TYPE):
     @property
     def who(self) -> Identified | None:
         """Who opts in; None when the context has none of the scope."""
-        return self.context.user if self.scope == "user" else self.context.company
+        return {"user": self.context.user, "company": self.context.company}[self.scope]
 
 
 def _opt_in(store: Store, item: OptIn, _: float) -> None:
