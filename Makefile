@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
-	@echo "make test         lint, types, and every test that needs nothing but Python; it says what it leaves out"
+	@echo "make test         lint, types, and every quick test that needs nothing but Python; it says what it leaves out"
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"

@@ -6,14 +6,18 @@ most runs have no use for. What every run makes is made here, from buffers.
 
 import contextlib
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     import pyarrow as pa
 
     Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
     Bools = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+_OFFSET_MAX: Final = 2**31 - 1
 
 
 def int64_array(numbers: "Numbers") -> "pa.Int64Array":
@@ -47,6 +51,53 @@ def repeated_text(text: str | None, count: int) -> "pa.StringArray":
     data = text.encode()
     offsets = np.arange(count + 1, dtype=np.int32) * len(data)
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
+
+
+def text_array(texts: "Sequence[bytes | None]") -> "pa.StringArray":
+    """Return texts, each as UTF-8 or null, to Arrow.
+
+    Raises:
+        OverflowError: they are more than 2 GiB together.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    count = len(texts)
+    lengths = np.fromiter((len(text or b"") for text in texts), np.int64, count)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    if offsets[-1] > _OFFSET_MAX:
+        raise OverflowError("these texts are too long for one array")
+    data = pa.py_buffer(b"".join([text or b"" for text in texts]))
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets.astype(np.int32)), data, _validity(texts))
+
+
+def integer_array(numbers: "Sequence[int | None]") -> "pa.Int64Array":
+    """Return numbers of 64 bits, or nulls, to Arrow."""
+    import numpy as np
+    import pyarrow as pa
+
+    data = np.fromiter((number or 0 for number in numbers), np.int64, len(numbers))
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [_validity(numbers), pa.py_buffer(data)])
+
+
+def truth_array(truths: "Sequence[bool | None]") -> "pa.BooleanArray":
+    """Return truth values, or nulls, to Arrow."""
+    import numpy as np
+    import pyarrow as pa
+
+    data = np.packbits(np.fromiter(map(bool, truths), np.bool_, len(truths)), bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(truths), [_validity(truths), pa.py_buffer(data)])
+
+
+def _validity(values: "Sequence[object]") -> "pa.Buffer | None":
+    """Return Arrow's bits of what is not null; None when nothing is."""
+    import numpy as np
+    import pyarrow as pa
+
+    if None not in values:
+        return None
+    there = np.fromiter((value is not None for value in values), np.bool_, len(values))
+    return pa.py_buffer(np.packbits(there, bitorder="little"))
 
 
 def bool_array(truths: "Bools") -> "pa.BooleanArray":

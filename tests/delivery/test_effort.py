@@ -18,6 +18,8 @@ from bucket_loader.runs.deliver import deliver_run
 from bucket_loader.runs.job import opened
 from bucket_loader.runs.plan import make_plan
 
+pytestmark = pytest.mark.long
+
 ROWS, MORE = 20_000, 60_000
 CALLS_A_ROW_MAX = 0.02  # planning works in batches of 16,384: measured 0.006
 CALLS_A_NESTED_ROW_MAX = 0.3  # a statement more for each batch: measured 0.03 to 0.11

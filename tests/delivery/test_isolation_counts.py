@@ -7,6 +7,8 @@ from statistics import mean
 import pytest
 from bench import Bench, companies, id_of, refusal, stub, users
 
+pytestmark = pytest.mark.long
+
 COUNT = 100
 STYLES = {"brackets": "[{}].userId: Expected `str`", "dots": "{}.userId is bad", "slashes": "/{}/userId"}
 

@@ -24,6 +24,8 @@ from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.model.chunks import read_ranges
 from bucket_loader.state.ledger import Ledger
 
+pytestmark = pytest.mark.long
+
 PUBLISHABLE = "pub_test_0123456789"  # the emulator's
 LEGACY = ("front-legacy", "tracking-legacy")
 USERS = "{name: users, record: user, source: {type: csv, path: users.csv}, fields: {userId: id, attributes: {n: n}}}"

@@ -12,6 +12,8 @@ from bucket_loader import load
 from bucket_loader.model.clock import SystemClock
 from bucket_loader.state import Ledger, refusals
 
+pytestmark = pytest.mark.long
+
 BAD = {"kind": "poison", "match": "bad", "status": 400}
 REFUSE = {"kind": "status", "status": 400, "rate": 1.0}
 TIME = "timestamp: {column: at, type: timestamp, timezone: UTC}"

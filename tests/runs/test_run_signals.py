@@ -113,6 +113,7 @@ print("then", load("pipeline.yaml").exit_code, flush=True)
 """
 
 
+@pytest.mark.long
 def test_a_host_lives_through_two_ctrl_cs_and_loads_again(companies, emulator):
     """The second raises there; the state is free for the next `load()`, which finishes what was in flight."""
     emulator.faults({"kind": "latency", "seconds": 60, "times": 1})

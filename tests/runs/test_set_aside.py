@@ -10,6 +10,8 @@ from bucket_loader.delivery import sending, service
 from bucket_loader.delivery.http import retry
 from bucket_loader.state import Ledger
 
+pytestmark = pytest.mark.long
+
 COMPANIES = """
 - name: companies
   record: company

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, row_as_json
+from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, bool_array, row_as_json
 from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.members import NestedColumn
@@ -144,7 +145,9 @@ class Mapping:
             texts, failed = bulk.spelt(data.column(column.column))
             column.seen.end_batch(batch.ordinals)
             failures |= {(column.number, row): error for row, error in failed.items()}
-            arrays += [texts, pa.array([row in failed for row in range(len(texts))], pa.bool_())]
+            mask = np.zeros(len(texts), np.bool_)
+            mask[list(failed)] = True
+            arrays += [texts, bool_array(mask)]
         return arrays, failures
 
     # --- after it ----------------------------------------------------------------------------------------------
@@ -227,8 +230,10 @@ def _within_duckdb(column: pa.Array) -> pa.Array:
     """Bring moments that DuckDB cannot hold to the year 287,000, where they are refused like any such year."""
     if not pa.types.is_timestamp(column.type) or column.type.unit not in _UNITS_A_SECOND:
         return column
-    limit = _SECONDS_MAX * _UNITS_A_SECOND[column.type.unit]
-    numbers = pc.min_element_wise(pc.max_element_wise(column.cast(pa.int64()), -limit, skip_nulls=False), limit,
+    limit, counts = _SECONDS_MAX * _UNITS_A_SECOND[column.type.unit], column.cast(pa.int64())
+    if all(abs(end or 0) <= limit for end in pc.min_max(counts).as_py().values()):
+        return column
+    numbers = pc.min_element_wise(pc.max_element_wise(counts, -limit, skip_nulls=False), limit,
                                   skip_nulls=False)  # fmt: skip
     return numbers.cast(column.type)
 

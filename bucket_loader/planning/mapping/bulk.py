@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import literal
+from bucket_loader.model import as_numpy, bool_array, int64_array, literal, repeated_text, text_array
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.as_json import has_form, json_text
 from bucket_loader.planning.mapping.lists import dropped_part
@@ -62,15 +62,15 @@ class Bulk:
         texts, left = self._in_bulk(values) if self.is_tried and len(values) >= _ROWS_MIN else (None, None)
         places = range(len(values)) if left is None else left.tolist()
         self.left = len(places)
-        found = nested.python_values(values if left is None else values.take(pa.array(left)))
+        found = nested.python_values(values if left is None else values.take(int64_array(left)))
         self._learn(found)
         spelt, failures = self.column.spelt(found, places)
         if texts is None or left is None:
-            return pa.array(spelt, pa.string()), failures
+            return _texts(spelt), failures
         if len(left):
             mask = np.zeros(len(values), dtype=bool)
             mask[left] = True
-            texts = pc.replace_with_mask(texts, pa.array(mask), pa.array(spelt, pa.string()))
+            texts = pc.replace_with_mask(texts, bool_array(mask), _texts(spelt))
         return texts, failures
 
     def _in_bulk(self, values: pa.Array) -> "tuple[pa.Array | None, np.ndarray[Any, Any] | None]":
@@ -88,7 +88,7 @@ class Bulk:
         sure = pc.and_(found["sure"].combine_chunks(), self._is_strict(values))
         self._note_lists(found, sure)
         texts, sure = self._with_nothing(values, found["text"].combine_chunks(), sure)
-        left = np.flatnonzero(~sure.to_numpy(zero_copy_only=False))
+        left = as_numpy(pc.indices_nonzero(pc.invert(sure)).cast(pa.int64()))
         self._failed = self._failed + 1 if 2 * len(left) > len(values) else 0
         if self._failed == _TRIED:
             self._shape = None
@@ -97,7 +97,7 @@ class Bulk:
     def _found(self, values: pa.Array) -> pa.Table | None:
         """Return what DuckDB finds; None where it cannot hold a value, as a moment beyond its years."""
         connection = self._database()
-        connection.register(_BATCH, pa.table({"c": _stored(values)}))
+        connection.register(_BATCH, pa.Table.from_arrays([_stored(values)], ["c"]))
         try:
             return connection.sql(self._sql).to_arrow_table().combine_chunks()
         except duckdb.Error:
@@ -113,7 +113,8 @@ class Bulk:
             nothing = self.column.spell(None)
         except NoFormError:
             return texts, sure
-        return pc.if_else(values.is_null(), pa.scalar(nothing, pa.string()), texts), pc.or_(sure, values.is_null())
+        every = repeated_text(nothing, len(values))
+        return pc.if_else(values.is_null(), every, texts), pc.or_(sure, values.is_null())
 
     def _note_lists(self, found: pa.Table, sure: pa.Array) -> None:
         assert self._shape is not None  # noqa: S101  # narrows the type
@@ -129,7 +130,7 @@ class Bulk:
         texts = _stored(values).to_pylist()
         if _are_json([text for text in texts if text is not None]):
             return values.is_valid()
-        return pa.array([text is not None and _are_json([text]) for text in texts])
+        return bool_array(np.array([text is not None and _are_json([text]) for text in texts], np.bool_))
 
     def _learn(self, found: Sequence[object]) -> None:
         if self._shape is None:
@@ -163,6 +164,10 @@ class Bulk:
         except NoFormError:
             return False
         return not hidden and dropped_part(dotted[len(self.column.name) :]) is None
+
+
+def _texts(spelt: Sequence[str | None]) -> pa.StringArray:
+    return text_array([None if text is None else text.encode() for text in spelt])
 
 
 def _stored(values: pa.Array) -> pa.Array:

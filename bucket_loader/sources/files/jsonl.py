@@ -13,12 +13,21 @@ the last line may have a column that no other has. The second gives the rows. Th
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import msgspec
 
 from bucket_loader.config import JsonLinesSource
-from bucket_loader.model import ROWS_MAX, InputBatch, Reading, SourceError, repeated_text
+from bucket_loader.model import (
+    ROWS_MAX,
+    InputBatch,
+    Reading,
+    SourceError,
+    integer_array,
+    repeated_text,
+    text_array,
+    truth_array,
+)
 from bucket_loader.sources.base import SourceContext, numbered
 from bucket_loader.sources.files.columns import added_columns
 from bucket_loader.sources.files.input_file import InputFile
@@ -27,6 +36,8 @@ from bucket_loader.sources.files.listing import Files
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_T = TypeVar("_T")
 
 COLUMNS_MAX: Final = 4096
 DIGITS_MAX: Final = 38  # of a decimal, in Arrow and in DuckDB
@@ -170,19 +181,20 @@ class Column:
 
         kind = self.type
         if pa.types.is_boolean(kind):
-            return pa.array(_decoded(raws, bool), kind)
+            return truth_array(_decoded(raws, bool))
         if pa.types.is_int64(kind):
-            return pa.array(_decoded(raws, int), kind)
+            return integer_array(_decoded(raws, int))
         if pa.types.is_decimal(kind):
             return pa.array(_decoded(raws, Decimal), kind)
         if isinstance(kind, pa.JsonType):
             spelt = [None if text == b"null" else text for text in map(bytes, raws)]
-            return pa.ExtensionArray.from_storage(kind, pa.array(spelt, pa.binary()).cast(pa.string()))
-        return pa.array(_decoded(raws, str) if self.kinds <= {"text"} else list(map(_text, raws)), kind)
+            return pa.ExtensionArray.from_storage(kind, text_array(spelt))
+        texts = _decoded(raws, str) if self.kinds <= {"text"} else list(map(_text, raws))
+        return text_array([None if text is None else text.encode() for text in texts])
 
 
-def _decoded(raws: Sequence[msgspec.Raw], kind: type) -> list[object]:
-    values: list[object] = msgspec.json.decode(b"[" + b",".join(raws) + b"]", type=list[kind | None])  # type: ignore[valid-type]
+def _decoded(raws: Sequence[msgspec.Raw], kind: type[_T]) -> list[_T | None]:
+    values: list[_T | None] = msgspec.json.decode(b"[" + b",".join(raws) + b"]", type=list[kind | None])  # type: ignore[valid-type]
     return values
 
 

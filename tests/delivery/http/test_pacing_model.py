@@ -13,6 +13,8 @@ from pacing_model import SERVED, Server, lognormal, run, stalls
 from bucket_loader.delivery.http.concurrency import AUTO_MAX
 from bucket_loader.model.outcomes import Outcome, Verdict
 
+pytestmark = pytest.mark.long
+
 ALL = os.environ.get("BUCKET_LOADER_PACING") == "all"
 RATES, BURSTS, LATENCIES, ASKED = (20, 60, 200), (1, 5, 20), (0.02, 0.08, 0.2), (None, 0.0)
 # Each rate with each burst; what else varies, varies along.

@@ -74,6 +74,7 @@ def transitions(zone):
     return found or [datetime(2000, 1, 1, tzinfo=UTC)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("zone", ZONES)
 @given(data=st.data())
 @settings(max_examples=3, deadline=None)
