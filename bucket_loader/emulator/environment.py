@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.emulator.bell import Bell
+from bucket_loader.emulator.bell import Arrival, Bell
 from bucket_loader.emulator.evaluation import features, overrides
 from bucket_loader.emulator.evaluation.features import Defined
 from bucket_loader.emulator.evaluation.overrides import Definition, Document
@@ -79,7 +79,8 @@ class Environment:
         """Keep what was sent, then do it; return the id of the feedback, if it was one."""
         now_ms = time.time() * 1000
         self.journal.append(Entry(request, now_ms, kind, body))
-        self.arrivals.ring()
+        if self.arrivals:
+            self.arrivals.ring(Arrival(request, effects.types(items)))
         return self._apply(items, body, now_ms)
 
     def objections(self, body: bytes, items: list[Item]) -> list[str]:

@@ -176,3 +176,30 @@ def test_the_end_of_the_emulator_ends_the_wait():
 
     assert time.monotonic() - begun_s < 0.9
     assert b"".join(answers).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("after", "type_name", "is_woken"),
+    [
+        (0, None, True),
+        (0, "event", True),
+        (0, "user", True),
+        (0, "company", False),
+        (7, None, False),
+        (7, "event", False),
+    ],
+)
+def test_who_waits_for_something_else_sleeps_on(after, type_name, is_woken):
+    """Hundreds may wait while thousands of records arrive: only those look who will find something."""
+
+    async def arrive():
+        environment = Environment("main", Keys("s", "p"))
+        body = b'[{"type":"user","userId":"u"},{"type":"event","userId":"u","event":"e"}]'
+        wait = asyncio.ensure_future(environment.arrivals.wait(0.05, lines.Wanted(after, type_name).meets))
+        await asyncio.sleep(0)  # it waits
+        environment.accept(7, "bulk", body, wire.TYPES["bulk"](body))
+        woken = await wait
+        environment.close()
+        return woken
+
+    assert asyncio.run(arrive()) is is_woken

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
+from bucket_loader.emulator.bell import Arrival
 from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.effects import BULK
@@ -27,6 +28,10 @@ class Wanted(NamedTuple):
     after: int
     type: str | None
 
+    def meets(self, arrival: Arrival) -> bool:
+        """Whether a call that was accepted has brought some."""
+        return arrival.request > self.after and (self.type is None or self.type in arrival.types)
+
 
 async def pieces(environment: Environment, wanted: Wanted, wait_s: float) -> AsyncIterator[bytes]:
     """Yield the lines that are wanted, many at a time; when there is none yet, wait that long for the first.
@@ -47,8 +52,10 @@ async def pieces(environment: Environment, wanted: Wanted, wait_s: float) -> Asy
                 yield piece
         if is_found:
             return
-        if goes_on() and journal.end() == place and not await environment.arrivals.wait(end_s - time.monotonic()):
-            return
+        if goes_on() and journal.end() == place:
+            is_rung = await environment.arrivals.wait(end_s - time.monotonic(), wanted.meets)
+            if not is_rung:
+                return
 
 
 async def _look(journal: Journal, place: int, wanted: Wanted) -> AsyncIterator[tuple[int, bytes]]:

@@ -213,6 +213,11 @@ def apply(store: Store, items: list[Struct], now_ms: float) -> str | None:
     return given
 
 
+def types(items: list[Struct]) -> frozenset[str]:
+    """Return the types of records, as the journal names them."""
+    return frozenset(str(item.__struct_config__.tag) for item in {type(item): item for item in items}.values())
+
+
 def counts(store: Store) -> dict[str, int]:
     """Return how many there are of each kind, by the kind's plural, and the events of no company."""
     known = {
