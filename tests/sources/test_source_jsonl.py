@@ -17,6 +17,7 @@ from bucket_loader.config.stream import Stream
 from bucket_loader.model.errors import SourceError
 from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.files.bytestream import CHUNK_BYTES
 from bucket_loader.sources.files.jsonl_parser import LINE_BYTES_MAX, UNREAD_MAX
 from bucket_loader.sources.registry import open_source
 
@@ -243,3 +244,23 @@ def test_every_value_comes_back(tmp_path, rows):
                 assert json.loads(found[name], parse_float=Decimal) == value
             else:
                 assert found[name] == value
+
+
+def a_line_of(length):
+    """Return a sound line with so many bytes, its end among them."""
+    return b'{"id":"%s"}\n' % (b"x" * (length - 10))
+
+
+@pytest.mark.parametrize("line", [b"[1]", b"{"])
+def test_a_line_that_is_no_object_is_told_wherever_in_the_file_it_stands(tmp_path, line):
+    """Also as the first of the bytes that the second pass looks at closely, after some that it need not look at."""
+    read = read_jsonl(tmp_path, a_line_of(CHUNK_BYTES) + line + b'\n{"id":"2"}\n')
+
+    assert (len(read.rows), read.codes) == (2, [(2, "json", None)])
+
+
+def test_rows_keep_their_numbers_where_a_blank_line_follows_a_long_one(tmp_path):
+    """Bytes in which no line ends are not taken for a blank line that was found to be sound."""
+    read = read_jsonl(tmp_path, a_line_of(2 * CHUNK_BYTES) + b"\n" + a_line_of(2 * CHUNK_BYTES) + b'{"id":"4"}\n')
+
+    assert read.ordinals == [1, 3, 4]

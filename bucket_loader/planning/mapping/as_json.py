@@ -1,5 +1,7 @@
 """A typed nested value as JSON text, in SQL: each value in it has the form that its type has on the wire."""
 
+from typing import Final
+
 import pyarrow as pa
 
 from bucket_loader.config import FieldSpec
@@ -8,6 +10,7 @@ from bucket_loader.planning.mapping.forms.form import Family
 from bucket_loader.planning.mapping.forms.natural import natural
 from bucket_loader.planning.mapping.members import NestedColumn
 
+_FLOAT_DIGITS: Final = range(6, 10)  # six are kept by every float of 32 bits, and nine tell all of them apart
 # In place of a value that has no form: nobody is sure of a text with NUL in it, and so the row is left to Python.
 _NONE = "chr(0)"
 
@@ -60,12 +63,23 @@ def _formed(value: str, kind: pa.DataType, spec: FieldSpec, depth: int = 0) -> s
     if types.is_list(kind) or types.is_large_list(kind):
         inner = _formed(item, kind.value_type, spec, depth + 1)
         return value if inner == item else f"list_transform({value}, lambda {item}: {inner})"
-    if types.is_float32(kind):  # by its own shortest digits: as a double it would grow a tail
-        return f"CAST(CAST({value} AS VARCHAR) AS DOUBLE)"
+    if types.is_float32(kind):
+        return _shortest(value)
     if types.is_timestamp(kind):
         of: Family = "zoned" if kind.tz is not None else "timestamp"
         return _text(value, of, "TIMESTAMP WITH TIME ZONE" if kind.tz is not None else "TIMESTAMP", spec)
     return _text(value, "date", "DATE", spec) if types.is_date32(kind) else value
+
+
+def _shortest(float_: str) -> str:
+    """Return SQL for a float of 32 bits as a double: whole as it is, else the one with the fewest digits that is it.
+
+    The text that DuckDB has for it may be longer: 131799.125 for 131799.12.
+    """
+    double = f"CAST({float_} AS DOUBLE)"
+    *shorter, longest = [f"TRY_CAST(printf('%.{digits}g', {double}) AS DOUBLE)" for digits in _FLOAT_DIGITS]
+    found = " ".join(f"WHEN TRY_CAST({one} AS FLOAT) = {float_} THEN {one}" for one in shorter)
+    return f"CASE WHEN {float_} = trunc({float_}) THEN {double} {found} ELSE {longest} END"
 
 
 def _text(value: str, of: Family, duckdb_type: str, spec: FieldSpec) -> str:

@@ -28,6 +28,7 @@ _ROWS_MIN: Final = 256  # of a batch that is worth a statement of its own
 _TRIED: Final = 4  # batches in a row of which it was sure of less than half: the column has no shape
 _NOTHING: Final[dict[str, object]] = {}
 _STRICT: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_BETWEEN: Final = ",\n"  # a text of JSON ends before a line does: none reaches from one value into the next
 
 Database = Callable[[], duckdb.DuckDBPyConnection]
 """Opens a database when it is first asked for: most pipelines have nothing nested."""
@@ -177,7 +178,7 @@ def _stored(values: pa.Array) -> pa.Array:
 def _are_json(texts: Sequence[str]) -> bool:
     """Whether each text is one value of JSON; several that are none may look like as many that are."""
     try:
-        return len(_STRICT.decode("[" + ",".join(texts) + "]")) == len(texts)
+        return len(_STRICT.decode("[" + _BETWEEN.join(texts) + "]")) == len(texts)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
 

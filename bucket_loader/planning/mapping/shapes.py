@@ -27,6 +27,8 @@ _UNCERTAIN: Final = rf"(?:^|[:,\[])\s*-?(?:[0-9]{{{DIGITS_MAX + 1},}}[.]|{_POINT
 _ITEM: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9]{1,15}|true|false|null)'
 _LIST: Final = rf"\[(?:{_ITEM}(?:,{_ITEM})*)?\]"
 _CHARACTERS: Final = 39  # of a number that a HUGEINT holds
+# Not a large double: its shortest digits are followed by zeros, and it is spelt with all that it has.
+_NUMBER: Final = f"-?(?:[0-9]+|[0-9]{{1,{DIGITS_MAX}}}[.][0-9]+)"
 
 # What DuckDB may spell of a value `x`, told by the code of its first character.
 _QUOTE, _BRACKET, _BRACE, _N, _NINE = map(ord, '"[{n9')
@@ -34,7 +36,7 @@ _IS_CERTAIN: Final = (
     f"CASE ascii(x) WHEN {_QUOTE} THEN true WHEN {_BRACE} THEN {{objects}}[i] "
     f"WHEN {_BRACKET} THEN {{lists}}[i] AND {{is_list}} WHEN {_N} THEN x = 'null' WHEN {ord('t')} THEN true "
     f"WHEN {ord('f')} THEN true "
-    f"ELSE strlen(x) <= {_CHARACTERS} AND regexp_full_match(x, '-?[0-9]+([.][0-9]+)?') END"
+    f"ELSE strlen(x) <= {_CHARACTERS} AND regexp_full_match(x, {{number}}) END"
 )
 _IS_LIST: Final = (
     f"regexp_full_match(x, {literal(_LIST)}) AND json_array_length(x) <= {ITEMS_MAX} "
@@ -172,7 +174,7 @@ class Shape:
             yield f"NOT regexp_matches(j, {literal(_UNCERTAIN)})"
         of_objects = str([bool(node.children) for node in values]).lower()
         of_lists = str([node.is_list for node in values]).lower()
-        certain = _IS_CERTAIN.format(objects=of_objects, lists=of_lists, is_list=_IS_LIST)
+        certain = _IS_CERTAIN.format(objects=of_objects, lists=of_lists, is_list=_IS_LIST, number=literal(_NUMBER))
         yield f"coalesce(list_bool_and(list_transform(e, lambda x, i: x IS NULL OR {certain})), true)"
         also_values = str([node.is_value for node in objects]).lower()
         known = f"x IS NULL OR x = 'OBJECT' OR {also_values}[i]"

@@ -64,6 +64,7 @@ def parsed(file: InputFile, compression: str, sound: set[int]) -> Iterator[Parse
         looked_at = hash(together)
         if looked_at in sound:
             yield Parsed(_ROW.decode_lines(together), list(range(first, first + len(lines))))
+            seen = True
             continue
         some = Parsed()
         for number, line in enumerate(lines, start=first):
@@ -81,7 +82,7 @@ def parsed(file: InputFile, compression: str, sound: set[int]) -> Iterator[Parse
             else:
                 some.rows.append(found)
                 some.numbers.append(number)
-        if len(some.rows) == len(lines):
+        if some.rows and len(some.rows) == len(lines):
             sound.add(looked_at)
         yield some
 

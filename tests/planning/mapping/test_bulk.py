@@ -107,8 +107,35 @@ KINDS = [
     pa.struct({"m": pa.map_(pa.string(), pa.date32()), "n": pa.timestamp("us"), "s": pa.timestamp("s")}),
     pa.list_(pa.struct({"a": pa.int64()})),
 ]
-DOUBLES = [0.1 + 0.2, 1.0, -0.0, 1e22, 1e300, 5e-324, float("nan"), float("inf"), 123456789012345680.0, 2.5, 1e-5]
-FLOATS = [0.1, 1.0, -0.0, 1e30, 16777217.0, 3.5e37, 1e-40, float("nan"), float("inf"), 123456.79, 1 / 3]
+DOUBLES = [
+    0.1 + 0.2,
+    1.0,
+    -0.0,
+    1e22,
+    1e300,
+    5e-324,
+    float("nan"),
+    float("inf"),
+    123456789012345680.0,
+    2.5,
+    1e-5,
+    1.2345678901234567e20,
+]
+FLOATS = [
+    0.1,
+    1.0,
+    -0.0,
+    1e30,
+    16777217.0,
+    3.5e37,
+    1e-40,
+    float("nan"),
+    float("inf"),
+    123456.79,
+    1 / 3,
+    946107328.0,
+    131799.125,
+]
 DAYS = [date(2026, 1, 2), date(1970, 1, 1), date(1000, 1, 1), date(999, 12, 31), date(9999, 12, 31)]
 MOMENTS = [
     datetime(*parts, tzinfo=UTC)
@@ -165,6 +192,14 @@ def test_an_export_of_one_shape_is_spelt_by_duckdb():
 
     assert require_alike(column, pa.array(texts), batches=1) == 1_999
     assert require_alike(dataclasses.replace(column, seen=Seen()), pa.array(texts), batches=3) == 3 * 2_000 - 1
+
+
+def test_no_value_reaches_into_the_next():
+    """Texts that are no JSON alone, and are some together, are as little JSON as any other."""
+    texts = ["[1]"] * 300 + ['"', "[1,]", '",1,2'] + ["[1]"] * 300
+    column = NestedColumn(0, "attributes.p", "c", is_text=True, send_nulls=False, arrays=Arrays(keep=True))
+
+    assert require_alike(column, pa.array(texts), batches=1) == len(texts) - 3
 
 
 def test_names_that_are_data_are_left_to_python():
