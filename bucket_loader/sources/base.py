@@ -127,6 +127,33 @@ def without_rows(schema: "pa.Schema", name: str, unread: Sequence[Rejection] = (
     return InputBatch(empty, ordinals_from(1, 0), name, unread)
 
 
+def gathered(batches: Iterable[InputBatch]) -> Iterator[InputBatch]:
+    """Join small batches of one source, and cut what is too big, so that each has about `ROWS_MAX` rows."""
+    waiting: list[InputBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if waiting and (rows + batch.data.num_rows > ROWS_MAX or size + batch.data.nbytes > BATCH_BYTES_MAX):
+            yield from _joined(waiting)
+            waiting, rows, size = [], 0, 0
+        waiting.append(batch)
+        rows += batch.data.num_rows
+        size += batch.data.nbytes
+    if waiting:
+        yield from _joined(waiting)
+
+
+def _joined(batches: Sequence[InputBatch]) -> Iterator[InputBatch]:
+    import pyarrow as pa
+
+    name, unread = batches[0].source, [rejection for batch in batches for rejection in batch.unread]
+    data = pa.concat_batches([batch.data for batch in batches])
+    if data.num_rows == 0:
+        yield without_rows(data.schema, name, unread)
+    ordinals = pa.concat_arrays([batch.ordinals for batch in batches])
+    for start, piece in slices(data):
+        yield InputBatch(piece, ordinals.slice(start, piece.num_rows), name, unread if start == 0 else ())
+
+
 def repeated(names: Iterable[str]) -> dict[str, list[int]]:
     """Find the names given more than once, each with its positions from 1."""
     places: dict[str, list[int]] = {}

@@ -1,0 +1,108 @@
+"""SQLite's values in bulk: the quick way makes what the slow way makes, or leaves the column to it."""
+
+import sqlite3
+from contextlib import closing
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings, strategies as st
+from source_helpers import Read, sql_source
+
+from bucket_loader.model import ROWS_MAX
+from bucket_loader.sources.databases.sqlite_values import TEXT, converted, decoded, plain
+from bucket_loader.sources.values.texts import all_sound
+
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+REALS = st.floats(allow_nan=False)
+TEXTS = st.one_of(st.text().map(str.encode), st.binary(), st.sampled_from([b"\0", b"\xed\xa0\x80", "é".encode()])).map(
+    TEXT
+)
+KINDS = {pa.string(): TEXTS, pa.int64(): INTEGERS, pa.float64(): REALS, pa.binary(): st.binary()}
+ANY = st.one_of(*KINDS.values())
+
+
+def columns(kind):
+    """Columns of one type, and such in which values of other types stand."""
+    own = st.lists(st.one_of(st.none(), KINDS[kind]), max_size=20)
+    return st.one_of(own, st.lists(KINDS[kind], max_size=20), st.lists(st.one_of(st.none(), ANY), max_size=8))
+
+
+def slow(values, kind):
+    """Return a column value by value, or what is wrong with it."""
+    values = decoded(values)
+    if not all_sound(values):
+        return "unsound"
+    try:
+        return converted(values, kind)
+    except (pa.ArrowException, TypeError):
+        return "of another type"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@given(data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_the_quick_way_makes_what_the_slow_way_makes(kind, data):
+    """A column that is made at once has the same values, and none that would cost a row; only the others are slow."""
+    values = data.draw(columns(kind))
+
+    quick, expected = plain(values, kind), slow(values, kind)
+
+    own = {pa.string(): TEXT, pa.int64(): int, pa.float64(): float, pa.binary(): bytes}[kind]
+    if all(value is None or type(value) is own for value in values) and expected != "unsound":
+        assert quick is not None
+    if quick is not None:
+        quick.validate(full=True)
+        assert quick.equals(expected)
+        assert str(quick) == str(expected)  # -0.0 is not 0.0
+
+
+VALUES = st.one_of(INTEGERS, REALS, st.sampled_from([0, 1, 2**53, -(2**53) - 1, 1.0, -0.0]), st.text("aé0", max_size=3))
+
+
+def type_of(values):
+    """Say by all values what a column's type is."""
+    found = {type(value) for value in values if value is not None}
+    if found in ({int}, {float}, {bytes}):
+        return {int: pa.int64(), float: pa.float64(), bytes: pa.binary()}[found.pop()]
+    exact = found == {int, float} and all(abs(value) <= 2**53 for value in values if isinstance(value, int))
+    return pa.float64() if exact else pa.string()
+
+
+@given(st.lists(st.tuples(*[st.one_of(st.none(), VALUES)] * 2, st.one_of(st.none(), st.binary())), max_size=6))
+@settings(max_examples=30, deadline=None)
+def test_the_types_are_those_that_all_values_have(tmp_path_factory, rows):
+    """The two looks at a file find for each column what a look at each value finds."""
+    folder = tmp_path_factory.mktemp("types")
+    with closing(sqlite3.connect(folder / "a.db")) as connection:
+        connection.execute("CREATE TABLE t (a, b, c)")
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        connection.commit()
+
+    read = Read(sql_source(folder, "sqlite:///a.db", table="t"))
+
+    listed = [[row[place] for row in rows] for place in range(3)]
+    assert [type_of(values) for values in listed] == read.schema.types
+    for name, values in zip("abc", listed, strict=True):
+        expected = converted(values, read.schema.field(name).type).to_pylist()
+        assert list(map(repr, expected)) == list(map(repr, read.column(name)))
+
+
+def test_rows_keep_their_numbers_over_all_batches(tmp_path):
+    """Rows come in batches of full size, and a row that is refused takes no other's number, wherever it stands."""
+    last = 2 * ROWS_MAX + 5
+    bad = [1, 1024, 1025, 3072, ROWS_MAX, ROWS_MAX + 1, last]
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER, x TEXT)")
+        texts = (f"x{number}" + "\0" * (number in bad) for number in range(1, last + 1))
+        connection.executemany("INSERT INTO t VALUES (?, ?)", enumerate(texts, start=1))
+        connection.commit()
+
+    source = sql_source(tmp_path, "sqlite:///a.db", table="t")
+    batches = list(source.read().batches)
+    read = Read(source)
+
+    assert read.codes == [(number, "nul", "x") for number in bad]
+    assert read.ordinals == read.column("id") == [number for number in range(1, last + 1) if number not in bad]
+    assert read.column("x") == [f"x{number}" for number in read.ordinals]
+    assert max(batch.data.num_rows for batch in batches) > ROWS_MAX * 3 // 4
+    assert max(batch.data.num_rows for batch in batches) <= ROWS_MAX
