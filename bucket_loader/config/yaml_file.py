@@ -116,7 +116,8 @@ def _path_in_file(document: Document, location: tuple[str | int, ...], *, absent
         if (inline_source or named_source) and not tagged and part in tags:
             tagged = part in TAGS
             continue
-        if (*path, part) in document.places or (absent and index == len(location) - 1):
+        is_there = (*path, part) in document.places or not document.places  # a program's data has no places
+        if is_there or (absent and index == len(location) - 1):
             path = (*path, part)
     return path
 

@@ -5,13 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.config import load_pipeline, pipeline_from
+from bucket_loader.config import Pipeline, load_pipeline, pipeline_from
 from bucket_loader.model import UsageError
 from bucket_loader.reporting import Summary, on_stderr
 from bucket_loader.runs.job import OPTIONS, make_job, read_options
 from bucket_loader.runs.run import run_job
 
 _UNNAMED: Final = "dataframe"
+_OF_A_PIPELINE: Final[tuple[str, ...]] = (
+    "arrays",
+    "on_truncation",
+)  # words of its file's top that a DataFrame may be given too
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +40,9 @@ def load(
             that remembers (`sync: append` or `changes`, which most kinds have by themselves) is for this DataFrame
             alone: another one is refused.
         quiet: whether to say nothing on stderr but what went wrong.
-        words: with a DataFrame, a stream's words (`record`, `fields`, `key`, `where`, `sync` ...); with either, a run's
-            (`as_of`, `interval`, `limit`, `full`, `state`, `allow_rejected` ...; see `RunOptions`).
+        words: with a DataFrame, a stream's words (`record`, `fields`, `key`, `where`, `sync` ...), and `arrays` and
+            `on_truncation`, which say how lists are sent; with either, a run's words (`as_of`, `interval`, `limit`,
+            `full`, `state`, `allow_rejected` ...; see `RunOptions`).
 
     Returns:
         The summary, whatever came of the run; look at `exit_code` or call `raise_for_status()`.
@@ -53,8 +58,16 @@ def load(
         pipeline = load_pipeline(file, destination=destination)
     else:
         file = None
-        called = _UNNAMED if name is None else name
-        stream = {"name": called, "source": {"type": "frame", "frame": what}, **words}
-        pipeline = pipeline_from({"name": called, "destination": dict(destination or {}), "streams": [stream]})
+        pipeline = _of_a_frame(what, _UNNAMED if name is None else name, destination, words)
     job = make_job(pipeline, options, on_stderr(quiet=quiet), file=file)
     return run_job(replace(job, in_host=True, unnamed=file is None and name is None))
+
+
+def _of_a_frame(
+    frame: "pd.DataFrame | pa.Table", name: str, destination: Mapping[str, Any] | None, words: Mapping[str, Any]
+) -> Pipeline:
+    """Return the pipeline of one stream, which reads a DataFrame."""
+    of_all = {word: words[word] for word in _OF_A_PIPELINE if word in words}
+    of_stream = {word: given for word, given in words.items() if word not in of_all}
+    stream = {"name": name, "source": {"type": "frame", "frame": frame}, **of_stream}
+    return pipeline_from({"name": name, "destination": dict(destination or {}), "streams": [stream], **of_all})

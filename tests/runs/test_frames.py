@@ -87,3 +87,22 @@ def test_another_mapping_under_the_same_name_is_noticed_with_a_key(loading, emul
     for accepted in ({"accept_mapping": True}, {}):
         assert loading(frame("x", "y", "z"), **words, **accepted).streams["clicks"].unchanged == 3
     assert emulator.state()["events"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "stored"),
+    [
+        ({"arrays": "keep"}, {"tags": ["a", "b"]}),
+        ({"arrays": "flatten"}, {"tags.0": "a", "tags.1": "b"}),
+        ({}, {"tags": ["a", "b"]}),
+    ],
+)
+def test_a_frame_says_how_its_lists_are_sent(loading, emulator, words, stored):
+    """The words of a pipeline file's top are words of a frame, too; a misspelt one is refused."""
+    rows = pd.DataFrame({"id": ["u1"], "tags": [["a", "b"]]})
+    user = {"record": "user", "fields": {"userId": "id", "attributes": {"tags": "tags"}}, "sync": "full"}
+
+    assert loading(rows, **user, **words).exit_code == 0
+    assert emulator.journal()[0]["item"]["attributes"] == stored
+    with pytest.raises(BucketLoaderError, match="arrays"):
+        loading(rows, **user, arrays="kept")
