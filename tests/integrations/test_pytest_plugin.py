@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -15,8 +17,9 @@ import pytest
 import requests
 from suites import PLUGIN, suite
 
-from bucket_loader.integrations.pytest.process import Process
+from bucket_loader.integrations.pytest.process import Process, start
 from bucket_loader.integrations.pytest.records import Record, nearest, type_of
+from bucket_loader.integrations.pytest.shared import Shared, ask
 
 HUDDLE = {"type": "context", "field": "company.plan", "operator": "IS", "values": ["pro"]}
 FEATURES = {"features": [{"key": "huddle", "targeting": {"version": 1, "rules": [{"filter": HUDDLE}]}}]}
@@ -266,6 +269,41 @@ def test_a_session_takes_an_emulator_that_runs_and_leaves_nothing_there(inner, b
     assert names(bucket) == before
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "localhost:8123", "nonsense", "{page}"])
+def test_an_emulator_that_does_not_run_is_named_with_what_to_do(inner, bucket, monkeypatch, url):
+    """In two lines, whatever the variable holds: nobody reads how urllib fails."""
+    monkeypatch.setenv("BUCKET_EMULATOR_URL", url.format(page=f"{bucket.url}/page"))
+    inner.makepyfile("def test_one(bucket): pass")
+
+    said = inner.runpytest_inprocess("-p", "no:cacheprovider")
+
+    said.assert_outcomes(errors=1)
+    said.stdout.fnmatch_lines(["BUCKET_EMULATOR_URL is '*', which is no emulator that runs: *", "start one with *"])
+    said.stdout.no_fnmatch_line("*urllib*")
+
+
+def test_a_failing_test_whose_emulator_is_gone_ends_as_a_failure(inner):
+    """What cannot be shown is said; the session goes on."""
+    inner.makepyfile(
+        """
+        from bucket_loader.integrations.pytest.control import Control
+
+        def test_takes_it_away(bucket):
+            name = Control(bucket.url + "/_emulator/environments").read("")["environments"][-1]["name"]
+            Control(bucket.url).call("DELETE", f"/_emulator/environments/{name}")
+            assert False
+
+        def test_goes_on():
+            pass
+        """
+    )
+
+    said = inner.runpytest_inprocess("-p", "no:cacheprovider")
+
+    said.assert_outcomes(passed=1, failed=1)
+    said.stdout.fnmatch_lines(["what arrived cannot be shown: There is no such environment"])
+
+
 @pytest.mark.parametrize("place", ["ini", "option"])
 def test_a_file_of_features_is_what_each_test_begins_with(inner, place):
     """Its name is written from the folder of the ini file, or from where pytest is started."""
@@ -321,6 +359,23 @@ def test_a_file_of_features_that_is_not_there_is_named(inner):
     shown = inner.runpytest("--bucket-features", "flags.json").stdout
 
     shown.fnmatch_lines(["*UsageError: bucket_features: flags.json: *No such file*"])
+
+
+def test_a_worker_that_crashes_while_it_asks_keeps_no_other_from_asking(pytestconfig):
+    """The thread that answers goes on, and so does the session."""
+    asking = []
+
+    def begin():
+        asking[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        asking[0].close()  # with a reset
+        return start(pytestconfig)
+
+    shared = Shared(begin)
+    asking.append(socket.create_connection(("127.0.0.1", shared.port)))
+    url = ask(shared.port)
+    shared.close()
+
+    assert url.startswith("http://127.0.0.1:")
 
 
 def test_an_emulator_that_does_not_start_says_why():

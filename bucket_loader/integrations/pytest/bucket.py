@@ -198,8 +198,8 @@ class Bucket:
         """Return what a person wants to know of a test that failed: what arrived, and what was refused."""
         try:
             counts, refused, strange = self._control.read("/state"), self.refused, self._with_unknown_keys()
-        except OSError as error:
-            return f"the local Bucket API does not answer: {error}"
+        except (OSError, LookupError, ValueError) as error:  # a test may have ended it, or taken this environment away
+            return f"what arrived cannot be shown: {error}"
         names = [f"{name} {count}" for name, count in counts.items() if count and name not in {"requests", "refused"}]
         lines = [f"arrived: {', '.join(names) or 'nothing'}"]
         lines += [f"refused: {len(refused)} of {counts['requests']} requests", *map(str, refused)]

@@ -1,5 +1,6 @@
 """The control API of an emulator, over HTTP and the standard library."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -30,8 +31,8 @@ class Control:
         __tracebackhide__ = True
         body = None if document is None else json.dumps(document).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310  # http
         try:
+            request = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310  # http
             with _OPENER.open(request, timeout=_ANSWER_S_MAX + wait_s) as answer:
                 found: bytes = answer.read()
         except urllib.error.HTTPError as error:
@@ -39,6 +40,8 @@ class Control:
                 message = _reason(error.read())
             kind = LookupError if error.code == 404 else ValueError  # noqa: PLR2004
             raise kind(message) from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise OSError(f"no emulator answers at {self.url}: {getattr(error, 'reason', error)}") from None
         return found
 
     def read(self, path: str, *, wait_s: float = 0) -> Any:  # noqa: ANN401  # JSON

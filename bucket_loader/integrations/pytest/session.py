@@ -26,10 +26,21 @@ def opened(config: pytest.Config, port: int | None) -> Iterator[Bucket]:
     with _emulator(config, port) as url:
         control = Control(url + _ENVIRONMENTS)
         name = f"{os.environ.get('PYTEST_XDIST_WORKER', 'pytest')}-{secrets.token_hex(_NAME_BYTES)}"
-        environment = json.loads(control.call("POST", "", {"name": name}))
+        environment = _made(control, name)
         yield Bucket(url, environment, _features(config))
         with contextlib.suppress(OSError, LookupError):  # it may be gone before
             control.call("DELETE", f"/{name}")
+
+
+def _made(control: Control, name: str) -> Any:  # noqa: ANN401  # JSON
+    try:
+        return json.loads(control.call("POST", "", {"name": name}))
+    except (OSError, LookupError, ValueError) as error:
+        named = os.environ.get(URL_VARIABLE)
+        if not named:
+            raise
+        advice = "start one with `bucket-loader emulator`, or unset the variable"
+        pytest.fail(f"{URL_VARIABLE} is {named!r}, which is no emulator that runs: {error}\n{advice}", pytrace=False)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Thread
 from typing import Final
 
@@ -43,7 +43,9 @@ class Shared:
             with connection:
                 if not self._is_open:
                     return
-                connection.sendall(json.dumps(self._address()).encode())
+                address = json.dumps(self._address()).encode()
+                with suppress(OSError):  # who asked has crashed meanwhile; others still ask
+                    connection.sendall(address)
 
     def _address(self) -> dict[str, str]:
         try:
