@@ -187,8 +187,16 @@ function start([program, ...before], { evaluation, strict }) {
     child.stdout.on("data", (text) => {
       said += text;
       if (!said.includes("\n")) return;
+      let url;
+      try {
+        ({ url } = JSON.parse(said));
+      } catch {
+        child.kill();
+        reject(new Error(`${program} does not start an emulator, it says: ${said.slice(0, 500)}`));
+        return;
+      }
       for (const held of [child, child.stdin, child.stdout, child.stderr]) held.unref(); // the tests end without `stop` too
-      resolve({ child, url: JSON.parse(said).url });
+      resolve({ child, url });
     });
   });
 }
@@ -202,9 +210,12 @@ function makeEnvironment(base, name = `node-${randomBytes(3).toString("hex")}`) 
 async function call(method, url, document) {
   const body = document === undefined ? undefined : JSON.stringify(document);
   const headers = { "Content-Type": "application/json" };
-  const answer = await fetch(url, { method, headers, body });
+  const answer = await fetch(url, { method, headers, body }).catch(({ message, cause }) => {
+    const advice = "start one with `bucket-loader emulator`, or unset BUCKET_EMULATOR_URL if it names one that has gone";
+    throw new Error(`no emulator answers at ${url}: ${cause?.message || cause?.code || message}; ${advice}`);
+  });
   const text = await answer.text();
-  if (!answer.ok) throw new Error(`${method} ${new URL(url).pathname}: ${reason(text)}`);
+  if (!answer.ok) throw new Error(`${method} ${url}: ${reason(text)}`);
   if (!answer.headers.get("content-type").includes("ndjson")) return JSON.parse(text);
   return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
 }

@@ -193,12 +193,19 @@ def test_the_emulator_ends_with_a_program_that_is_killed(project):
         pass
 
 
-def test_a_program_that_is_not_there_is_named(project):
-    """The message says what to install."""
-    words = 'import("bucket-emulator").then(({ startEmulator }) => startEmulator({ command: ["bucket-loadr"] }))'
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [('{ command: ["bucket-loadr"] }', "bucket-loadr cannot be started (pip install bucket-loader)"),
+     ('{ command: ["sh", "-c", "echo hello"] }', "sh does not start an emulator, it says: hello"),
+     ('{ url: "http://127.0.0.1:9" }', "no emulator answers at http://127.0.0.1:9/_emulator/environments: "),
+     ('{ url: "localhost:8123" }', "start one with `bucket-loader emulator`, or unset BUCKET_EMULATOR_URL")],
+)  # fmt: skip
+def test_what_is_no_emulator_is_named(project, options, said):
+    """The message says what to do."""
+    words = f'import("bucket-emulator").then(({{ startEmulator }}) => startEmulator({options}))'
 
     done = subprocess.run(["node", "-e", words], cwd=project, env=variables(), capture_output=True, text=True,
                           check=False)  # fmt: skip
 
     assert done.returncode == 1
-    assert "bucket-loadr cannot be started (pip install bucket-loader)" in done.stderr
+    assert said in done.stderr
