@@ -136,6 +136,29 @@ def test_a_child_does_not_outlive_its_parent():
         assert endpoint.process.wait(5) == 0
 
 
+def test_what_a_parent_writes_does_not_end_it():
+    """Only the end of stdin does: a program may share its own with the emulator."""
+    with running() as endpoint:
+        endpoint.process.stdin.write("a line\n")
+        endpoint.process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            endpoint.process.wait(0.3)
+
+        endpoint.process.stdin.close()
+        assert endpoint.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("stdin", ["/dev/null", "a file", None])
+def test_a_stdin_that_is_no_pipe_is_a_usage_error(tmp_path, monkeypatch, stdin):
+    """Nothing says when it ends; and who starts a service has no other than these."""
+    (tmp_path / "a file").touch()
+    with contextlib.nullcontext() if stdin is None else (tmp_path / stdin).open() as opened_stdin:
+        monkeypatch.setattr("sys.stdin", opened_stdin)
+
+        with pytest.raises(UsageError, match="stdin is no pipe"):
+            server.serve(ends_with_stdin=True)
+
+
 def test_running_says_when_it_could_not_start(capfd):
     """A bad option is an error of ours, and the child says why."""
     with pytest.raises(UsageError), running(faults={"faults": [{"kind": "explode"}]}):

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ Document: TypeAlias = dict[str, Any] | str | os.PathLike[str]
 _KEEP_ALIVE_S: Final = 600  # a client that pauses for minutes must not find its connection closed
 _ENDING_S_MAX: Final = 1  # for calls in flight when the end comes
 _KILL_AFTER_S: Final = 5
+_STDIN_BYTES: Final = 65_536
 
 
 class EmulatorOptions(TypedDict, total=False):
@@ -86,9 +88,11 @@ def serve(
         options: what the emulator is made with.
 
     Raises:
-        UsageError: features or faults are malformed, or the address cannot be had.
+        UsageError: features or faults are malformed, the address cannot be had, or stdin is nothing that ends.
         StateError: `data_dir` holds something else, or another emulator is using it.
     """
+    if ends_with_stdin:
+        _refuse_endless_stdin()
     listener = _listen(host, port)
     with contextlib.closing(listener), contextlib.closing(_environments(**options)) as environments:
         keys = environments.main.keys
@@ -135,7 +139,7 @@ class _Server(uvicorn.Server):
         """Listen, then say so."""
         await super().startup(sockets)
         if self.ends_with_stdin:
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self.end)
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._read_stdin)
         print(self._announcement, flush=True)  # noqa: T201  # programs read it
 
     @contextlib.contextmanager
@@ -165,10 +169,20 @@ class _Server(uvicorn.Server):
         for task in list(self.server_state.tasks):
             task.cancel()
 
-    def end(self) -> None:
-        """End as on a signal."""
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        self.should_exit = True
+    def _read_stdin(self) -> None:
+        """End as on a signal when stdin has ended; what is written there is nothing to us."""
+        if not os.read(sys.stdin.fileno(), _STDIN_BYTES):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self.should_exit = True
+
+
+def _refuse_endless_stdin() -> None:
+    """Refuse a stdin that is closed, or a file: nothing says of these that a parent has ended."""
+    mode = 0 if sys.stdin is None else os.fstat(sys.stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or (mode and sys.stdin.isatty())):
+        raise UsageError(
+            "stdin is no pipe, so its end says nothing", hint="leave --ends-with-stdin out, or give a pipe"
+        )
 
 
 def _environments(**options: Unpack[EmulatorOptions]) -> Environments:
