@@ -206,3 +206,14 @@ def test_a_list_of_environments_that_cannot_be_used_is_named(tmp_path):
     (tmp_path / "environments.json").write_text("{")
     with pytest.raises(StateError, match=r"environments\.json cannot be read"):
         server.serve(data_dir=tmp_path)
+
+
+def test_an_environment_that_cannot_be_kept_is_not_made(tmp_path):
+    """The answer says what is wrong with the disk, and what to do."""
+    (tmp_path / "environments").touch()  # where their folders would be
+    with running(data_dir=tmp_path) as endpoint:
+        answer = requests.post(endpoint.url + URL, json={"name": "a"}, timeout=10)
+
+        assert answer.status_code == 500
+        assert answer.json()["error"]["message"].endswith("give another --data directory")
+        assert [one["name"] for one in requests.get(endpoint.url + URL, timeout=10).json()["environments"]] == ["main"]

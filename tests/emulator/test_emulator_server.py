@@ -254,9 +254,11 @@ def test_half_of_a_call_survives_as_half(tmp_path):
 
 
 def test_one_directory_serves_one_emulator(tmp_path):
-    """A second emulator on the same directory is refused."""
-    with running(data_dir=tmp_path), pytest.raises(StateError, match="cannot be used"):
+    """A second emulator on the same directory is refused, and is not told to remove what the first one holds."""
+    with running(data_dir=tmp_path), pytest.raises(StateError, match="is used by another emulator") as refused:
         server.serve(data_dir=tmp_path)
+
+    assert "remove" not in refused.value.hint
 
 
 def test_a_damaged_file_is_a_state_error(tmp_path):

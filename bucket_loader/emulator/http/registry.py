@@ -11,7 +11,7 @@ from bucket_loader.emulator.answers import refusal
 from bucket_loader.emulator.environments import Environments, Known, Wanted
 from bucket_loader.emulator.http import asked
 from bucket_loader.emulator.inspector import views
-from bucket_loader.model import UsageError
+from bucket_loader.model import StateError, UsageError
 
 Perform: TypeAlias = Callable[[Environments, Request], Awaitable[Response]]
 
@@ -31,6 +31,8 @@ async def make(environments: Environments, request: Request) -> Response:
         environment = environments.make(wanted)
     except UsageError as error:
         raise asked.RefusedError(refusal(409, "UNKNOWN_ERROR", f"{error.message}: {error.hint}")) from error
+    except StateError as error:  # the disk's mistake, not the caller's
+        raise asked.RefusedError(refusal(500, "UNKNOWN_ERROR", f"{error.message}: {error.hint}")) from error
     return asked.as_json(Known.of(environment))
 
 

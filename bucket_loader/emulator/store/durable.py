@@ -42,6 +42,10 @@ class DurableJournal:
             self._connection.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
             self._connection.close()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise StateError(
+                    f"{file} is used by another emulator", hint="end it, or give another --data"
+                ) from error
             raise StateError(
                 f"{file} cannot be used: {error}", hint="give another --data directory, or remove this file"
             ) from error
