@@ -165,11 +165,12 @@ class Environment:
 
     def reset(self) -> None:
         """Be as at the very first start: no data, and the features and faults of the command line."""
-        self.journal.clear()
-        self.log.clear()
-        self._set_up()
+        with self.journal.whole():
+            self.journal.clear()
+            self.log.clear()
+            self._set_up()
+            self._keep_version()
         self.arrivals.ring()
-        self._keep_version()
 
     def forget(self) -> None:
         """Hold nothing any more, and let go of the files; what calls in flight still bring, leaves no trace."""
@@ -199,7 +200,8 @@ class Environment:
 
     def _change(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
         self._define(document, overridden)
-        self._keep_definitions()
+        with self.journal.whole():
+            self._keep_definitions()
 
     def _keep_definitions(self) -> None:
         self.journal.keep("features", msgspec.json.encode(self.document))

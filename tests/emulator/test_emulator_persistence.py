@@ -8,8 +8,12 @@ import pytest
 import requests
 from emulator_api import PUBLISHABLE, SECRET, Api
 
+from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.http import server
 from bucket_loader.emulator.http.server import running
+from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.durable import DurableJournal
+from bucket_loader.emulator.store.keys import Keys
 from bucket_loader.model.errors import StateError
 
 ITEMS = 20
@@ -164,3 +168,29 @@ def test_a_directory_that_cannot_be_had_is_a_state_error(tmp_path, name):
         server.serve(data_dir=tmp_path / name)
 
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("change", [Environment.reset, lambda environment: environment.define({"features": []})])
+def test_a_change_that_breaks_off_leaves_all_as_it_was(monkeypatch, tmp_path, change):
+    """Killed in the middle of a reset or of new definitions, nothing of the change is there, and all of before."""
+    environment = Environment("main", Keys("s", "p"), data_dir=tmp_path)
+    body = b'{"userId":"before"}'
+    environment.accept(1, "user", body, wire.TYPES["user"](body))
+    environment.override("huddle", b'{"isEnabled": true}')
+    keep, names = environment.journal.keep, ("features", "overrides", "version")
+    before = [environment.journal.kept(name) for name in names]
+
+    def broken(name, value):
+        if name in {"overrides", "version"}:
+            raise sqlite3.OperationalError("the disk is full")
+        keep(name, value)
+
+    monkeypatch.setattr(environment.journal, "keep", broken)
+    with pytest.raises(sqlite3.OperationalError):
+        change(environment)
+    environment.close()
+
+    again = DurableJournal(tmp_path)
+    assert [entry.body for entry in again.entries()] == [body]
+    assert [again.kept(name) for name in names] == before
+    again.close()
