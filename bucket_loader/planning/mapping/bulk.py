@@ -98,7 +98,8 @@ class Bulk:
     def _found(self, values: pa.Array) -> pa.Table | None:
         """Return what DuckDB finds; None where it cannot hold a value, as a moment beyond its years."""
         connection = self._database()
-        connection.register(_BATCH, pa.Table.from_arrays([_stored(values)], ["c"]))
+        # Copied, for DuckDB refuses structs inside of others where they are a part of longer ones.
+        connection.register(_BATCH, pa.Table.from_arrays([pa.concat_arrays([_stored(values)])], ["c"]))
         try:
             return connection.sql(self._sql).to_arrow_table().combine_chunks()
         except duckdb.Error:

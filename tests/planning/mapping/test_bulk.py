@@ -194,6 +194,15 @@ def test_an_export_of_one_shape_is_spelt_by_duckdb():
     assert require_alike(dataclasses.replace(column, seen=Seen()), pa.array(texts), batches=3) == 3 * 2_000 - 1
 
 
+def test_a_part_of_a_longer_column_is_spelt_by_duckdb_too():
+    """Sources cut what they read into batches, and each batch then is a part of the same values."""
+    kind = pa.struct({"o": pa.struct({"a": pa.int64()})})
+    column = NestedColumn(0, "attributes.p", "c", is_text=False, send_nulls=False)
+    values = pa.array([{"o": {"a": number}} for number in range(2 * ROWS)], kind)
+
+    assert require_alike(column, values.slice(ROWS), batches=1) == ROWS
+
+
 def test_no_value_reaches_into_the_next():
     """Texts that are no JSON alone, and are some together, are as little JSON as any other."""
     texts = ["[1]"] * 300 + ['"', "[1,]", '",1,2'] + ["[1]"] * 300
