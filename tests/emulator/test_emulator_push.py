@@ -168,14 +168,14 @@ def test_who_has_left_costs_nothing(api):
     """The streams of clients that closed are let go of at once, with the memory that they had."""
     open_before, memory = connections(api), []
     for _ in range(8):
-        listeners = [Listener(api) for _ in range(100)]
-        assert connections(api) >= open_before + 100
+        listeners = [Listener(api) for _ in range(300)]
+        assert connections(api) >= open_before + 300
         for listener in listeners:
             listener.__exit__()
         until(lambda: connections(api) <= open_before)
         memory.append(memory_mib(api))
 
-    assert memory[-1] - memory[1] < 3  # a stream has 13 KiB
+    assert memory[-1] - memory[1] < 10  # a stream has 13 KiB, and so all of them would have 23 MiB
 
 
 def connections(api):
