@@ -45,6 +45,9 @@ def prefetched(items: Iterator[Item], stopped: threading.Event, count: int, cloc
                 if isinstance(item, BaseException):
                     raise item
                 yield item
+    except (KeyboardInterrupt, GeneratorExit):
+        stopped.set()  # the taker could not, and the reader would wait for room until the end of time
+        raise
     finally:
         reader.join()  # nobody else is in `items` from here on
 
