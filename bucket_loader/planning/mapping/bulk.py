@@ -25,6 +25,7 @@ from bucket_loader.sources import members_alike
 _BATCH: Final = "batch"
 _LEARNED_MAX: Final = 64  # rows of a batch that are looked at for what is new
 _ROWS_MIN: Final = 256  # of a batch that is worth a statement of its own
+_CELLS_MAX: Final = 250_000  # rows of one statement, times the names: each step of it holds all of them
 _TRIED: Final = 4  # batches in a row of which it was sure of less than half: the column has no shape
 _NOTHING: Final[dict[str, object]] = {}
 _STRICT: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -97,11 +98,22 @@ class Bulk:
 
     def _found(self, values: pa.Array) -> pa.Table | None:
         """Return what DuckDB finds; None where it cannot hold a value, as a moment beyond its years."""
+        assert self._shape is not None  # noqa: S101  # narrows the type
+        step = max(_ROWS_MIN, _CELLS_MAX // self._shape.names)
+        parts = []
+        for start in range(0, len(values), step):
+            part = self._found_in(values.slice(start, step))
+            if part is None:
+                return None
+            parts.append(part)
+        return pa.concat_tables(parts).combine_chunks()
+
+    def _found_in(self, values: pa.Array) -> pa.Table | None:
         connection = self._database()
         # Copied, for DuckDB refuses structs inside of others where they are a part of longer ones.
         connection.register(_BATCH, pa.Table.from_arrays([pa.concat_arrays([_stored(values)])], ["c"]))
         try:
-            return connection.sql(self._sql).to_arrow_table().combine_chunks()
+            return connection.sql(self._sql).to_arrow_table()
         except duckdb.Error:
             return None
         finally:

@@ -15,7 +15,7 @@ from bucket_loader.model import literal
 from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX
 from bucket_loader.planning.mapping.lists import CHARACTERS_MAX, ITEMS_MAX
 
-NODES_MAX: Final = 1_000  # where most rows have other names, Python is as quick
+NODES_MAX: Final = 256  # a column with more names has most often only some in each row: Python is as quick there
 DEPTH_MAX: Final = 8
 _NAME: Final = re.compile(r"[\w -]+")  # what a path of DuckDB takes in quotation marks as it is
 
@@ -103,6 +103,11 @@ class Shape:
         self._is_text = is_text
         self._root = Node()
         self._nodes = 1
+
+    @property
+    def names(self) -> int:
+        """How many names it has."""
+        return self._nodes
 
     def dotted(self, node: Node) -> str:
         """Return a node's name on the wire."""
