@@ -96,6 +96,7 @@ HOST = """
 import os, signal, threading, time
 from bucket_loader import load
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may have been told to ignore it
 words = {"destination": {"base_url": os.environ["BUCKET_BASE_URL"], "key": os.environ["BUCKET_SECRET_KEY"]}}
 def twice():
     while not os.path.exists("sending"):
