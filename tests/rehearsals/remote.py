@@ -10,8 +10,11 @@ from typing import Any
 
 import stores
 from driver import Child, Load, name_of
+from harm import Harm
 from pyarrow import fs, parquet
 from servers import postgres_url
+
+RUN_AGAIN = 75
 
 
 @dataclass
@@ -38,6 +41,13 @@ class Remote(Load):
         it._name = self._name
         it.write("pipeline.yaml", (self.folder / "pipeline.yaml").read_text("utf-8"))
         return it
+
+    def run(self, *words: str, harm: Harm | None = None) -> int:
+        """Run a command to its end; again where the server crashed, for another load, before it was begun."""
+        code = super().run(*words, harm=harm)
+        while code == RUN_AGAIN and "broke" in (self.told().get("error") or {}).get("message", ""):
+            code = super().run(*words, harm=harm)
+        return code
 
     def asked(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the ledger over a connection of its own, as soon as the server is there."""
