@@ -7,7 +7,7 @@ from .arrays import (
     bool_array as bool_array,
     give_memory_back as give_memory_back,
     int64_array as int64_array,
-    integer_array as integer_array,
+    number_array as number_array,
     ordinals_from as ordinals_from,
     repeated_text as repeated_text,
     text_array as text_array,

@@ -53,8 +53,8 @@ def repeated_text(text: str | None, count: int) -> "pa.StringArray":
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
 
 
-def text_array(texts: "Sequence[bytes | None]") -> "pa.StringArray":
-    """Return texts, each as UTF-8 or null, to Arrow.
+def text_array(texts: "Sequence[Any]", kind: "pa.DataType | None" = None) -> "pa.Array[Any]":
+    """Return texts, each as its UTF-8 or None, to Arrow; or blobs, where that is the type.
 
     Raises:
         OverflowError: they are more than 2 GiB together.
@@ -62,42 +62,44 @@ def text_array(texts: "Sequence[bytes | None]") -> "pa.StringArray":
     import numpy as np
     import pyarrow as pa
 
-    count = len(texts)
-    lengths = np.fromiter((len(text or b"") for text in texts), np.int64, count)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    bitmap, there = _validity(texts, b"")
+    offsets = np.zeros(len(there) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, there), np.int64, len(there)), out=offsets[1:])
     if offsets[-1] > _OFFSET_MAX:
         raise OverflowError("these texts are too long for one array")
-    data = pa.py_buffer(b"".join([text or b"" for text in texts]))
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets.astype(np.int32)), data, _validity(texts))
+    buffers = [bitmap, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(b"".join(there))]
+    return pa.Array.from_buffers(kind or pa.string(), len(there), buffers)
 
 
-def integer_array(numbers: "Sequence[int | None]") -> "pa.Int64Array":
-    """Return numbers of 64 bits, or nulls, to Arrow."""
+def number_array(numbers: "Sequence[Any]", kind: "pa.DataType") -> "pa.Array[Any]":
+    """Return numbers, or None, to Arrow, as a type that holds them."""
     import numpy as np
     import pyarrow as pa
 
-    data = np.fromiter((number or 0 for number in numbers), np.int64, len(numbers))
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [_validity(numbers), pa.py_buffer(data)])
+    bitmap, there = _validity(numbers, 0)
+    return pa.Array.from_buffers(kind, len(there), [bitmap, pa.py_buffer(np.array(there, kind.to_pandas_dtype()))])
 
 
 def truth_array(truths: "Sequence[bool | None]") -> "pa.BooleanArray":
-    """Return truth values, or nulls, to Arrow."""
+    """Return truth values, or None, to Arrow."""
     import numpy as np
     import pyarrow as pa
 
-    data = np.packbits(np.fromiter(map(bool, truths), np.bool_, len(truths)), bitorder="little")
-    return pa.Array.from_buffers(pa.bool_(), len(truths), [_validity(truths), pa.py_buffer(data)])
+    bitmap, there = _validity(truths, False)  # noqa: FBT003  # stands in for None
+    data = np.packbits(np.array(there, np.bool_), bitorder="little")
+    return pa.Array.from_buffers(pa.bool_(), len(there), [bitmap, pa.py_buffer(data)])
 
 
-def _validity(values: "Sequence[object]") -> "pa.Buffer | None":
-    """Return Arrow's bits of what is not null; None when nothing is."""
+def _validity(values: "Sequence[Any]", nothing: object) -> "tuple[pa.Buffer | None, Sequence[Any]]":
+    """Return Arrow's bits of what is not None, or None when all is there; and the values, with another for None."""
     import numpy as np
     import pyarrow as pa
 
     if None not in values:
-        return None
-    there = np.fromiter((value is not None for value in values), np.bool_, len(values))
-    return pa.py_buffer(np.packbits(there, bitorder="little"))
+        return None, values
+    valid = np.array([value is not None for value in values], np.bool_)
+    bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return bitmap, [nothing if value is None else value for value in values]
 
 
 def bool_array(truths: "Bools") -> "pa.BooleanArray":

@@ -1,7 +1,8 @@
 """What the calls of the control API ask, read and refused, and how they are answered."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import msgspec
@@ -40,9 +41,13 @@ def wrong_body(message: str, *mistakes: str) -> RefusedError:
     return RefusedError(refusal(400, "BODY_VALIDATION_FAILED", message, mistakes=mistakes))
 
 
-def malformed(what: str, error: UsageError) -> RefusedError:
-    """Return the refusal of a body that is none of what it should be, with what to do about it."""
-    return wrong_body(f"Malformed {what}: {error.hint}", error.message)
+@contextmanager
+def well_formed(what: str) -> Iterator[None]:
+    """Refuse a body that turns out to be none of what it should be, with what to do about it."""
+    try:
+        yield
+    except UsageError as error:
+        raise wrong_body(f"Malformed {what}: {error.hint}", error.message) from error
 
 
 def number(request: Request, name: str, default: int, *, least: int = 0, most: int = 10**15 - 1) -> int:

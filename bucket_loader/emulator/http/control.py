@@ -14,7 +14,6 @@ from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.environments import MAIN, Environments
 from bucket_loader.emulator.http import asked, openapi, registry, snapshots
 from bucket_loader.emulator.inspector import lines, page, queries, views
-from bucket_loader.model import UsageError
 
 PREFIX: Final = "/_emulator"
 _CURSOR: Final = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
@@ -117,10 +116,8 @@ async def _holders(environment: Environment, request: Request) -> Response:
 
 
 async def _put_features(environment: Environment, request: Request) -> Response:
-    try:
+    with asked.well_formed("features"):
         environment.define(await asked.body(request))
-    except UsageError as error:
-        raise asked.malformed("features", error) from error
     return asked.as_json(views.Done())
 
 
@@ -130,10 +127,8 @@ async def _overrides(environment: Environment, _: Request) -> Response:
 
 
 async def _override(environment: Environment, request: Request) -> Response:
-    try:
+    with asked.well_formed("override"):
         environment.override(request.path_params["key"], await asked.body(request))
-    except UsageError as error:
-        raise asked.malformed("override", error) from error
     return asked.as_json(views.Done())
 
 
@@ -149,10 +144,8 @@ async def _faults(environment: Environment, _: Request) -> Response:
 
 
 async def _put_faults(environment: Environment, request: Request) -> Response:
-    try:
+    with asked.well_formed("faults"):
         environment.arm(await asked.body(request))
-    except UsageError as error:
-        raise asked.malformed("faults", error) from error
     return asked.as_json(views.Done())
 
 

@@ -12,7 +12,6 @@ from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.http import asked
 from bucket_loader.emulator.inspector import views
 from bucket_loader.emulator.snapshot import SavedCall, Snapshot
-from bucket_loader.model import UsageError
 
 _PIECE_BYTES: Final = 262_144  # large enough to be quick, small enough to let calls in between
 
@@ -24,10 +23,8 @@ async def save(environment: Environment, _: Request) -> Response:
 
 async def restore(environment: Environment, request: Request) -> Response:
     """Let the environment be as a snapshot says, instead of all that is there."""
-    try:
+    with asked.well_formed("snapshot"):
         environment.restore(Snapshot.read(await asked.large_body(request)))
-    except UsageError as error:
-        raise asked.malformed("snapshot", error) from error
     return asked.as_json(views.Done())
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, bool_array, row_as_json
 from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.checks import BITS, Check
+from bucket_loader.planning.mapping.database import SideDatabase
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import NoFormError
 from bucket_loader.planning.mapping.query import BatchQuery, Failures, Prepared
@@ -43,6 +44,7 @@ class Mapping:
 
     Attributes:
         query: the SELECT, over a table `input`.
+        side: where nested values are spelt.
         columns: the source's columns that the SELECT reads, by number.
         checks: what the bits of the masks stand for.
         bulk: what flattens the nested columns before the SELECT.
@@ -56,6 +58,7 @@ class Mapping:
     """
 
     query: BatchQuery
+    side: SideDatabase
     columns: tuple[int, ...]
     checks: tuple[Check, ...]
     bulk: tuple[Bulk, ...]
@@ -101,8 +104,9 @@ class Mapping:
         return mapped
 
     def close(self) -> None:
-        """Let go of the database, and of the memory that it keeps."""
+        """Let go of the databases, and of the memory that they keep."""
         self.query.connection.close()
+        self.side.close()
 
     # --- before the SELECT -------------------------------------------------------------------------------------
 

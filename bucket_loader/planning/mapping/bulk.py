@@ -4,8 +4,8 @@ DuckDB spells the rows that it is sure of (`shapes`). Python spells the others, 
 exports have a few shapes, so that after some rows hardly any is left to it.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import msgspec
@@ -16,11 +16,15 @@ import pyarrow.compute as pc
 from bucket_loader.model import as_numpy, bool_array, int64_array, literal, repeated_text, text_array
 from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.as_json import has_form, json_text
+from bucket_loader.planning.mapping.database import SideDatabase
 from bucket_loader.planning.mapping.lists import dropped_part
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import NoFormError
 from bucket_loader.planning.mapping.shapes import Shape
 from bucket_loader.sources import members_alike
+
+if TYPE_CHECKING:
+    from bucket_loader.model import Numbers
 
 _BATCH: Final = "batch"
 _LEARNED_MAX: Final = 64  # rows of a batch that are looked at for what is new
@@ -31,9 +35,6 @@ _NOTHING: Final[dict[str, object]] = {}
 _STRICT: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _BETWEEN: Final = ",\n"  # a text of JSON ends before a line does: none reaches from one value into the next
 
-Database = Callable[[], duckdb.DuckDBPyConnection]
-"""Opens a database when it is first asked for: most pipelines have nothing nested."""
-
 
 class Bulk:
     """One nested column's way to finished text.
@@ -43,10 +44,10 @@ class Bulk:
         left: how many rows of the last batch were left to Python.
     """
 
-    def __init__(self, column: NestedColumn, kind: pa.DataType, database: Database) -> None:
+    def __init__(self, column: NestedColumn, kind: pa.DataType, side: SideDatabase) -> None:
         self.column = column
         self._kind = kind
-        self._database = database
+        self._side = side
         self._shape: Shape | None = None
         if _is_bulky(column, kind):
             self._shape = Shape(column.name, self._is_free, keeps_lists=column.arrays.keep, is_text=column.is_text)
@@ -61,34 +62,39 @@ class Bulk:
 
     def spelt(self, values: pa.Array) -> tuple[pa.Array, dict[int, NoFormError]]:
         """Return N values as finished text, null where nothing is left; and what was wrong, by the row."""
-        texts, left = self._in_bulk(values) if self.is_tried and len(values) >= _ROWS_MIN else (None, None)
-        places = range(len(values)) if left is None else left.tolist()
-        self.left = len(places)
-        found = nested.python_values(values if left is None else values.take(int64_array(left)))
-        self._learn(found)
-        spelt, failures = self.column.spelt(found, places)
-        if texts is None or left is None:
+        bulk = None
+        if self._shape is not None and len(values) >= _ROWS_MIN:
+            bulk = self._in_bulk(self._shape, values)
+        if bulk is None:
+            self.left = len(values)
+            found = nested.python_values(values)
+            self._learn(found)
+            spelt, failures = self.column.spelt(found, range(len(values)))
             return _texts(spelt), failures
-        if len(left):
-            mask = np.zeros(len(values), dtype=bool)
-            mask[left] = True
-            texts = pc.replace_with_mask(texts, bool_array(mask), _texts(spelt))
-        return texts, failures
+        texts, left = bulk
+        self.left = len(left)
+        if not self.left:
+            return texts, {}
+        found = nested.python_values(values.take(int64_array(left)))
+        self._learn(found)
+        spelt, failures = self.column.spelt(found, left.tolist())
+        mask = np.zeros(len(values), dtype=bool)
+        mask[left] = True
+        return pc.replace_with_mask(texts, bool_array(mask), _texts(spelt)), failures
 
-    def _in_bulk(self, values: pa.Array) -> "tuple[pa.Array | None, np.ndarray[Any, Any] | None]":
-        """Return the texts of the rows that DuckDB is sure of, and which the others are."""
-        shape = self._shape
-        assert shape is not None  # noqa: S101  # narrows the type
+    def _in_bulk(self, shape: Shape, values: pa.Array) -> "tuple[pa.Array, Numbers] | None":
+        """Return the texts of the rows that DuckDB is sure of, and which the others are; None where it is of no use."""
         if not self._sql:
             self._learn(nested.python_values(values.slice(0, _LEARNED_MAX)))
         if not self._sql:
-            return None, None
-        found = self._found(values)
-        if found is None:
+            return None
+        try:
+            found = self._found(shape, values)
+        except duckdb.Error:  # it cannot hold a value, as a moment beyond its years
             self._shape = None
-            return None, None
+            return None
         sure = pc.and_(found["sure"].combine_chunks(), self._is_strict(values))
-        self._note_lists(found, sure)
+        self._note_lists(shape, found, sure)
         texts, sure = self._with_nothing(values, found["text"].combine_chunks(), sure)
         left = as_numpy(pc.indices_nonzero(pc.invert(sure)).cast(pa.int64()))
         self._failed = self._failed + 1 if 2 * len(left) > len(values) else 0
@@ -96,26 +102,18 @@ class Bulk:
             self._shape = None
         return texts, left
 
-    def _found(self, values: pa.Array) -> pa.Table | None:
-        """Return what DuckDB finds; None where it cannot hold a value, as a moment beyond its years."""
-        assert self._shape is not None  # noqa: S101  # narrows the type
-        step = max(_ROWS_MIN, _CELLS_MAX // self._shape.names)
-        parts = []
-        for start in range(0, len(values), step):
-            part = self._found_in(values.slice(start, step))
-            if part is None:
-                return None
-            parts.append(part)
+    def _found(self, shape: Shape, values: pa.Array) -> pa.Table:
+        """Return what DuckDB finds, in fewer rows at a time where there are many names."""
+        step = max(_ROWS_MIN, _CELLS_MAX // shape.names)
+        parts = [self._found_in(values.slice(start, step)) for start in range(0, len(values), step)]
         return pa.concat_tables(parts).combine_chunks()
 
-    def _found_in(self, values: pa.Array) -> pa.Table | None:
-        connection = self._database()
+    def _found_in(self, values: pa.Array) -> pa.Table:
+        connection = self._side.connection
         # Copied, for DuckDB refuses structs inside of others where they are a part of longer ones.
         connection.register(_BATCH, pa.Table.from_arrays([pa.concat_arrays([_stored(values)])], ["c"]))
         try:
             return connection.sql(self._sql).to_arrow_table()
-        except duckdb.Error:
-            return None
         finally:
             connection.unregister(_BATCH)
 
@@ -130,12 +128,11 @@ class Bulk:
         every = repeated_text(nothing, len(values))
         return pc.if_else(values.is_null(), every, texts), pc.or_(sure, values.is_null())
 
-    def _note_lists(self, found: pa.Table, sure: pa.Array) -> None:
-        assert self._shape is not None  # noqa: S101  # narrows the type
-        for place, node in enumerate(self._shape.lists()):
+    def _note_lists(self, shape: Shape, found: pa.Table, sure: pa.Array) -> None:
+        for place, node in enumerate(shape.lists()):
             longest = pc.max(found[f"n{place}"].filter(sure)).as_py()
             if longest is not None:
-                self.column.seen.list_of(self._shape.dotted(node), longest)
+                self.column.seen.list_of(shape.dotted(node), longest)
 
     def _is_strict(self, values: pa.Array) -> pa.BooleanArray:
         """Return which texts DuckDB may read: it takes for JSON what is none, as commas at an end."""

@@ -1,7 +1,6 @@
 """From `fields:` to a `Mapping`, step by step: columns, members, forms, checks, and the SELECT over them."""
 
 from datetime import datetime
-from functools import cache
 
 import pyarrow as pa
 
@@ -12,7 +11,7 @@ from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
 from bucket_loader.planning.mapping.columns import used_columns
-from bucket_loader.planning.mapping.database import connected
+from bucket_loader.planning.mapping.database import SideDatabase, connected
 from bucket_loader.planning.mapping.fields import Fields
 from bucket_loader.planning.mapping.forming import Forming, input_schema
 from bucket_loader.planning.mapping.forms.texts import hmac_blocks
@@ -72,13 +71,14 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         for name, field in members.items()
     }
     checks = checks_of(spec, members, record_bytes_max)
-    beside = cache(connected)  # nested values are spelt before the SELECT, while it runs
+    side = SideDatabase()  # nested values are spelt before the SELECT, while it runs
     select = Select(spec, members, values, checks, columns, named)
     return Mapping(
         query=BatchQuery(connection, select.text(), input_),
+        side=side,
         columns=tuple(columns),
         checks=tuple(checks),
-        bulk=tuple(Bulk(one, spec.schema.field(one.column).type, beside) for one in fields.nested),
+        bulk=tuple(Bulk(one, spec.schema.field(one.column).type, side) for one in fields.nested),
         stream=stream.name,
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,

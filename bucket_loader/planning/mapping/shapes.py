@@ -2,7 +2,7 @@
 
 A shape is turned into SQL that spells a whole batch as `Fragment` would, and says of each row whether it is sure of it.
 It is sure only of what it knows: every name of the row, each once, and values whose form is certain. A row's values
-stand in one list, which lambdas go through, so that a thousand names make the statement hardly longer than one.
+stand in one list, which lambdas go through, so that hundreds of names make the statement hardly longer than one.
 """
 
 import json

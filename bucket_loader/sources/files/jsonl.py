@@ -23,7 +23,7 @@ from bucket_loader.model import (
     InputBatch,
     Reading,
     SourceError,
-    integer_array,
+    number_array,
     repeated_text,
     text_array,
     truth_array,
@@ -183,7 +183,7 @@ class Column:
         if pa.types.is_boolean(kind):
             return truth_array(_decoded(raws, bool))
         if pa.types.is_int64(kind):
-            return integer_array(_decoded(raws, int))
+            return number_array(_decoded(raws, int), kind)
         if pa.types.is_decimal(kind):
             return pa.array(_decoded(raws, Decimal), kind)
         if isinstance(kind, pa.JsonType):

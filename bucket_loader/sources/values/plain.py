@@ -1,12 +1,12 @@
-"""Python values of one type as Arrow, a column at a time, from buffers: `pa.array` would import pandas for them."""
+"""Python values of one type as Arrow, a column at a time, without a look at each."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from bucket_loader.model import number_array, text_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_BYTES_MAX: Final = 2**31 - 1  # what the offsets of a text column can count
 
 
 def plain_array(values: Sequence[Any], kind: "pa.DataType") -> "pa.Array | None":
@@ -15,33 +15,13 @@ def plain_array(values: Sequence[Any], kind: "pa.DataType") -> "pa.Array | None"
     Returns:
         None where a text is not valid UTF-8, or there are more bytes than a column can hold.
     """
-    import numpy as np
     import pyarrow as pa
 
-    bitmap = None
-    if None in values:
-        valid = np.array([value is not None for value in values])
-        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little"))
-        nothing: Any = b"" if kind in {pa.string(), pa.binary()} else 0
-        values = [nothing if value is None else value for value in values]
     if pa.types.is_primitive(kind):
-        numbers = np.array(values, kind.to_pandas_dtype())
-        return pa.Array.from_buffers(kind, len(values), [bitmap, pa.py_buffer(numbers)])
-    return _of_bytes(values, kind, bitmap)
-
-
-def _of_bytes(values: Sequence[Any], kind: "pa.DataType", bitmap: "pa.Buffer | None") -> "pa.Array | None":
-    import numpy as np
-    import pyarrow as pa
-
-    data = b"".join(values)
-    if len(data) > _BYTES_MAX:
-        return None
-    offsets = np.zeros(len(values) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=offsets[1:])
-    array = pa.Array.from_buffers(kind, len(values), [bitmap, pa.py_buffer(offsets), pa.py_buffer(data)])
+        return number_array(values, kind)
     try:
+        array = text_array(values, kind)
         array.validate(full=True)
-    except pa.ArrowInvalid:
+    except (OverflowError, pa.ArrowInvalid):
         return None
     return array

@@ -4,14 +4,16 @@ import dataclasses
 import json
 import random
 from datetime import UTC, date, datetime
-from functools import cache
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from bucket_loader.planning.mapping import nested
+from bucket_loader.config import Stream
+from bucket_loader.model import InputBatch
+from bucket_loader.planning.mapping import compile_mapping, nested
 from bucket_loader.planning.mapping.bulk import Bulk
-from bucket_loader.planning.mapping.database import connected
+from bucket_loader.planning.mapping.database import SideDatabase
 from bucket_loader.planning.mapping.lists import Arrays, Seen
 from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.members import Beside, NestedColumn
@@ -66,7 +68,7 @@ def a_column(draw, *, is_text):
 def require_alike(column, values, batches=3):
     """Spell batches in bulk, and row by row; return of how many rows DuckDB was sure."""
     slow, sure = dataclasses.replace(column, seen=Seen()), 0
-    bulk = Bulk(column, values.type, cache(connected))
+    bulk = Bulk(column, values.type, SideDatabase())
     ordinals = pa.array(range(len(values)), pa.int64())
     for _ in range(batches):
         texts, failures = bulk.spelt(values)
@@ -214,10 +216,27 @@ def test_no_value_reaches_into_the_next():
 def test_names_that_are_data_are_left_to_python():
     """A column in which each row has other names has no shape: after some batches DuckDB is not asked any more."""
     column = NestedColumn(0, "attributes.p", "c", is_text=True, send_nulls=False)
-    bulk = Bulk(column, pa.string(), cache(connected))
+    bulk = Bulk(column, pa.string(), SideDatabase())
     for batch in range(6):
         texts = [json.dumps({f"key{batch * ROWS + row}": 1}) for row in range(ROWS)]
         spelt, failures = bulk.spelt(pa.array(texts))
         assert (spelt[5].as_py(), failures) == (f'"p.key{batch * ROWS + 5}":1', {})
 
     assert not bulk.is_tried
+
+
+def test_a_mapping_that_ends_lets_go_of_what_spelt_its_nested_values():
+    """The second database is closed with the first, and not opened for that."""
+    stream = Stream.model_validate({"name": "s", "record": "user", "source": "x",
+                                    "fields": {"userId": "id", "attributes": {"p": "p"}}})  # fmt: skip
+    data = pa.record_batch({"id": ["u1"] * 300, "p": [{"a": 1}] * 300})
+    for batches in (1, 0):
+        mapping = compile_mapping(stream, data.schema, as_of=datetime(2026, 1, 1, tzinfo=UTC), record_bytes_max=500_000)
+        for _ in range(batches):
+            assert mapping.apply(InputBatch(data, pa.array(range(300), pa.int64()), "x")).records.num_rows == 300
+        mapping.close()
+
+        assert ("connection" in vars(mapping.side)) == bool(batches)
+        if batches:
+            with pytest.raises(duckdb.Error, match="closed"):
+                mapping.side.connection.sql("SELECT 1")
