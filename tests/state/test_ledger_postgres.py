@@ -64,30 +64,36 @@ def test_a_commit_that_breaks_is_done_once(proxy, place, ledger, answered):
 
 def test_sessions_that_the_server_ends_lose_nothing(place, ledger):
     """An administrator's `pg_terminate_backend`, at any moment, is waited out: each write is done, and once."""
-    errors, written = [], []
+    errors, made, enough = [], [0] * 2, threading.Event()
 
     def write(worker):
-        for number in range(40):
-            try:
-                ledger.commit(RUN, [Intent(chunk(worker * 400 + number * 10))])
-                ledger.commit(RUN, [Ambiguous(chunk(worker * 400 + number * 10))])
-                written.append(1)
-            except Exception as error:  # noqa: BLE001  # any is the failure that is looked for
-                errors.append(error)
+        try:
+            while not enough.is_set():
+                ledger.commit(RUN, [Intent(chunk(worker * 100_000 + made[worker] * 10))])
+                ledger.commit(RUN, [Ambiguous(chunk(worker * 100_000 + made[worker] * 10))])
+                made[worker] += 1
+        except Exception as error:  # noqa: BLE001  # any is the failure that is looked for
+            errors.append(error)
 
     writers = [threading.Thread(target=write, args=(worker,)) for worker in range(2)]
-    for writer in writers:
-        writer.start()
-    ended = 0
     with place.other() as ask:
-        while any(writer.is_alive() for writer in writers):
+        for writer in writers:
+            writer.start()
+        ended = 0
+        while ended < 10 and any(writer.is_alive() for writer in writers):
             ended += len(ask("SELECT pg_terminate_backend(CAST(pid AS int)) FROM pg_stat_activity WHERE query LIKE "
-                             "'%COMMIT%' AND pid <> pg_backend_pid()")) if ended < 10 else 0  # fmt: skip
+                             "'%COMMIT%' AND pid <> pg_backend_pid()"))  # fmt: skip
             time.sleep(0.03)
+    enough.set()
+    for writer in writers:
+        writer.join()
 
     assert errors == []
-    assert ended
-    assert sorted(seen(place)) == sorted((chunk(n * 10).members, "intent", 1, 1, None) for n in range(80))
+    assert sorted(seen(place)) == sorted(
+        (chunk(worker * 100_000 + n * 10).members, "intent", 1, 1, None)
+        for worker in range(2)
+        for n in range(made[worker])
+    )
 
 
 def test_a_query_that_breaks_is_asked_again(proxy, ledger):
