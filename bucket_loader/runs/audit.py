@@ -66,6 +66,7 @@ def audit_run(job: Job, run_name: str) -> Audit:
     if state is None:
         raise UsageError(f"there is no run {run_name}", hint="there is no state yet; `run` makes it")
     with closing(state):
+        state.ledger.database.require_whole()
         row = find_run(state, run_name)
         planned = plan_file.read(state.plan_folder(run_name), verify=False)
         findings = list(_findings(state, planned, row))

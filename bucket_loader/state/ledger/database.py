@@ -57,6 +57,9 @@ class Database(Protocol):
     def columns(self, table: str) -> set[str]:
         """Return the names of a table's columns; none when there is no such table."""
 
+    def require_whole(self) -> None:
+        """Read through all of it, where nobody else answers for what it wrote; raise when it is damaged."""
+
     def wait_until_held(self) -> None:
         """Return at once while nobody else can write here; else wait until that is so again, or raise."""
 

@@ -30,6 +30,7 @@ class FileOwner:
 
     Attributes:
         epoch: how often the file had been taken when this process took it, that time included.
+        file: its device and inode; None where nothing can be reached.
         lost: what took the file away from it, for good.
     """
 
@@ -37,7 +38,7 @@ class FileOwner:
         self.lost: StateError | None = None
         self._path, self._name = path, str(path)
         self._process = os.getpid()
-        self._file = _file_at(str(path))
+        self.file = _file_at(str(path))
         self._token = token_hex(8)
         self.epoch = 0
 
@@ -74,7 +75,7 @@ class FileOwner:
             self.require_process()
         if self.lost is not None:
             raise self.lost
-        if self._file is None or (found := _file_at(self._name)) != self._file:
+        if self.file is None or (found := _file_at(self._name)) != self.file:
             what = "removed" if found is None else "replaced by another"
             self._lose(StateError(
                 f"the state at {self._path.parent} was {what} while this run was using it",

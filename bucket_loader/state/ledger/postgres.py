@@ -146,6 +146,9 @@ class PostgresDatabase:
             "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
             self._schema, table)}  # fmt: skip
 
+    def require_whole(self) -> None:
+        """Leave it to the server, which answers for what it wrote."""
+
     def wait_until_held(self) -> None:
         """Return while the connection, and with it the lock, stands; else reconnect, or raise what stands in the way.
 

@@ -12,6 +12,7 @@ from bucket_loader.state.file_system import ELSEWHERE, name_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger.database import Row, Statement, layout
 from bucket_loader.state.ledger.owning import FileOwner
+from bucket_loader.state.ledger.soundness import Soundness
 
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
@@ -25,6 +26,7 @@ class SqliteDatabase:
     """
 
     _owner: FileOwner | None = None  # who only reads is none
+    _is_damaged = False
 
     def __init__(self, path: Path, clock: Clock = SYSTEM, connect: Connect | None = None) -> None:
         self._lock = clock.threading.Lock()
@@ -38,7 +40,7 @@ class SqliteDatabase:
             )
         try:
             with self._explained():
-                self._prepare()
+                self._prepare(owner)
                 self.write([], owner.take)
             self._owner = owner
             owner.require_file()  # it was not exchanged while it was opened
@@ -67,10 +69,10 @@ class SqliteDatabase:
         try:
             yield
         except UnicodeDecodeError:
-            raise _damaged(self._path, "a text in it is none") from None
+            raise self._damage("a text in it is none") from None
         except sqlite3.DatabaseError as error:
             if type(error) is sqlite3.DatabaseError or "decode" in str(error):
-                raise _damaged(self._path, str(error)) from None
+                raise self._damage(str(error)) from None
             if isinstance(error, sqlite3.OperationalError):
                 raise self._refused(error) from None
             raise
@@ -90,7 +92,12 @@ class SqliteDatabase:
         )
         return StateUnavailableError(f"the ledger cannot be written: {error}", hint=hint)
 
-    def _prepare(self) -> None:
+    def _damage(self, what: str) -> LedgerDamagedError:
+        """Return what to raise of a damaged file, which does not come to a clean end then."""
+        self._is_damaged = True
+        return _damaged(self._path, what)
+
+    def _prepare(self, owner: FileOwner) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
@@ -99,7 +106,7 @@ class SqliteDatabase:
             raise StateError("this SQLite does not sync its commits", hint="use a SQLite that honours synchronous=FULL")
         if not self.has_begun():
             self.write(list(layout(self.columns)))
-        self.require_sound()
+        self.require_sound(owner.file)
 
     def has_begun(self) -> bool:
         """Whether anything is in it.
@@ -113,15 +120,27 @@ class SqliteDatabase:
             raise _damaged(self._path, "it is empty; was it copied without its -wal file?")
         return False
 
-    def require_sound(self) -> None:
-        """Read through it.
+    def require_sound(self, file: object = None) -> None:
+        """Read as much of it as a start has to.
+
+        Args:
+            file: what tells the file from all others; None for whoever only looks at it.
 
         Raises:
             LedgerDamagedError: it is not what SQLite wrote.
         """
-        ((verdict,),) = self.query("PRAGMA quick_check(1)")
-        if verdict != "ok":
-            raise _damaged(self._path, str(verdict))
+        self._soundness = Soundness(self.query)
+        if (wrong := self._soundness.at_start(file)) is not None:
+            raise self._damage(wrong)
+
+    def require_whole(self) -> None:
+        """Read through all of it.
+
+        Raises:
+            LedgerDamagedError: it is not what SQLite wrote.
+        """
+        if (wrong := Soundness(self.query).whole()) is not None:
+            raise self._damage(wrong)
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Return the rows of a SELECT."""
@@ -178,8 +197,17 @@ class SqliteDatabase:
         """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
         if self._owner is not None and self._owner.is_forked:
             return  # it is not a fork's to close
-        with self._lock:
-            self._connection.close()
+        try:
+            with suppress(StateError):  # without the mark the next start reads all of it
+                self._mark_closed()
+        finally:
+            with self._lock:
+                self._connection.close()
+
+    def _mark_closed(self) -> None:
+        owner = self._owner
+        if owner is not None and owner.lost is None and not self._is_damaged:
+            self.write(self._soundness.closing_notes(owner.epoch, owner.file))
 
 
 def _make(path: Path) -> None:
