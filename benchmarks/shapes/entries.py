@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from benchmarks.contest import Arena, Entry
@@ -30,6 +31,14 @@ streams:
 """
 
 
+def source_of(shape: Shape, path: Path) -> str:
+    """Return the source of a shape, as a pipeline says it."""
+    return {
+        "sqlite": f'{{type: sql, url: "sqlite:///{path}", table: events}}',
+        "postgres": f'{{type: sql, url: "${{{URL}}}", table: {path.stem}}}',
+    }.get(shape.form, f"{{type: {shape.form}, path: {path}}}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShapeLoad(Load):
     """A pipeline over a shape.
@@ -42,11 +51,7 @@ class ShapeLoad(Load):
 
     def streams(self, arena: Arena) -> str:
         """Return the pipeline's streams; there is one."""
-        path = arena.exports.events(arena.rows)
-        source = {
-            "sqlite": f'{{type: sql, url: "sqlite:///{path}", table: events}}',
-            "postgres": f'{{type: sql, url: "${{{URL}}}", table: {path.stem}}}',
-        }.get(self.shape.form, f"{{type: {self.shape.form}, path: {path}}}")
+        source = source_of(self.shape, arena.exports.events(arena.rows))
         return STREAMS % (source, self.shape.timestamp, self.shape.fields)
 
 

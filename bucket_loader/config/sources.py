@@ -225,6 +225,7 @@ class SourceType:
         library: what it is read with, where that comes with an extra.
         extra: the extra of this package that installs it.
         is_for_files: whether a pipeline file may name it; the others are for programs.
+        is_all_rows: whether all bytes of its files are rows, so that their size tells how many come.
     """
 
     model: type[SourceSpec]
@@ -234,6 +235,7 @@ class SourceType:
     library: str = ""
     extra: str = ""
     is_for_files: bool = True
+    is_all_rows: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -247,19 +249,29 @@ class SourceType:
 
 
 SOURCE_TYPES: Final = (
-    SourceType(model=CsvSource, opens="bucket_loader.sources.files.csv:CsvFiles", suffixes=(".csv", ".tsv", ".txt")),
     SourceType(
-        model=ParquetSource, opens="bucket_loader.sources.files.parquet:ParquetFiles", suffixes=(".parquet", ".pq")
+        model=CsvSource,
+        opens="bucket_loader.sources.files.csv:CsvFiles",
+        suffixes=(".csv", ".tsv", ".txt"),
+        is_all_rows=True,
+    ),
+    SourceType(
+        model=ParquetSource,
+        opens="bucket_loader.sources.files.parquet:ParquetFiles",
+        suffixes=(".parquet", ".pq"),
+        is_all_rows=True,
     ),
     SourceType(
         model=JsonLinesSource,
         opens="bucket_loader.sources.files.jsonl:JsonLines",
         suffixes=(".jsonl", ".ndjson", ".json"),
+        is_all_rows=True,
     ),
     SourceType(
         model=ArrowSource,
         opens="bucket_loader.sources.files.arrow_ipc:ArrowFiles",
         suffixes=(".arrow", ".arrows", ".feather", ".ipc"),
+        is_all_rows=True,
     ),
     SourceType(
         model=ExcelSource,

@@ -23,6 +23,18 @@ class Disk:
         """Make what was written to an open file, or a folder's list of names, survive a power cut."""
         os.fsync(descriptor)
 
+    def free_bytes(self, path: Path) -> int | None:
+        """Return how much a program may still write where a path lies, or will lie; None where nobody says."""
+        for folder in (path, *path.parents):
+            try:
+                found = os.statvfs(folder)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return None
+            return found.f_bavail * found.f_frsize if found.f_blocks else None  # some FUSE programs say 0 of 0
+        return None
+
 
 DISK: Final = Disk()
 

@@ -4,6 +4,7 @@ from . import (
     plan_file as plan_file,
     planner as planner,
     refused as refused,
+    room as room,
 )
 from .manifest import (
     Manifest as Manifest,
@@ -16,4 +17,8 @@ from .plan_file import (
 )
 from .request import (
     PlanRequest as PlanRequest,
+)
+from .room import (
+    Before as Before,
+    Between as Between,
 )

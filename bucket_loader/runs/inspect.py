@@ -3,14 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from bucket_loader.config import Destination
-from bucket_loader.model import Api, Counts, Verdict
+from bucket_loader.model import Api, Counts, StateError, StateUnavailableError, Verdict
 from bucket_loader.planning import Plan, cursor
 from bucket_loader.reporting import (
     COLUMNS,
@@ -28,6 +28,7 @@ from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.end import refused_rows
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
+from bucket_loader.runs.room import require_room
 from bucket_loader.runs.waiting import stuck_chunks
 from bucket_loader.state import REJECTED, RunRow, State, look_at_state
 
@@ -97,11 +98,29 @@ def check_job(job: Job) -> dict[str, Any]:
         tell_plan(job.listener, planned, streams, show=1)
         found = plan_as_json(planned, streams)
         warnings = [*_personal(planned), *_unwritten(job, planned)]
+    _tell_room(job)
     for warning in warnings:
         job.listener.tell(Note(f"warning: {warning}"))
     answer = try_key(job.pipeline.destination)
     job.listener.tell(Note(f"{job.pipeline.destination.base_url}: {answer}"))
     return {key: found[key] for key in ("pipeline", "streams")} | {"destination": answer, "warnings": warnings}
+
+
+def _tell_room(job: Job) -> None:
+    """Say how much room on its disk a run needs, as far as that is known.
+
+    Raises:
+        StateUnavailableError: there is not even the least of it.
+    """
+    try:
+        state = look_at_state(job.pipeline, job.state_place)
+    except StateUnavailableError:
+        raise
+    except StateError as error:
+        job.listener.tell(Note(f"how much room a run needs is not known: {error.message}"))
+        return
+    with nullcontext() if state is None else closing(state):
+        require_room(job, state, job.outside.clock.utc(), looks=True)
 
 
 @contextmanager

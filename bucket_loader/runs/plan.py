@@ -14,6 +14,7 @@ from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, 
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
+from bucket_loader.runs.room import require_room
 from bucket_loader.state import Ledger, State
 
 FRAME: Final = "frame"  # what the ledger notes of the DataFrame without a name that it remembers
@@ -28,6 +29,7 @@ def make_plan(job: Job, state: State) -> Plan:
     read: list[str] = []  # told once the bars of progress are gone
     if (lost := state.lost()) is not None:
         raise lost  # nothing is left behind where others would take it for a damaged state
+    require_room(job, state, now)
     with _told_when_read(job), plan_written_to(folder):
         planned = planner.make_plan(
             PlanRequest(

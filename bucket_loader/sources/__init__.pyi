@@ -1,6 +1,10 @@
 from .base import (
     SourceContext as SourceContext,
 )
+from .extent import (
+    Extent as Extent,
+    extent_of as extent_of,
+)
 from .files.csv import (
     delimiter_hint as delimiter_hint,
 )

@@ -36,6 +36,10 @@ class InputFile(Protocol):
         """Open it for reading; it can be sought in. `at_once`: all of it is wanted, and in no certain order."""
         ...
 
+    def size(self) -> int | None:
+        """Return its bytes, as far as they are known without opening it."""
+        ...
+
     def identity(self) -> Sequence[object]:
         """Return what is different when its bytes are, cheaply."""
         ...

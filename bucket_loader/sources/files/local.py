@@ -28,6 +28,14 @@ class LocalFile:
         """Open it; see `open_file`."""
         return open_file(self)
 
+    def size(self) -> int | None:
+        """Return its bytes; None for what is no regular file."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
+
     def identity(self) -> Sequence[object]:
         """Return device, inode, size, time, and a hash of both ends."""
         with self.open() as stream:

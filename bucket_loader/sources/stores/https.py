@@ -49,6 +49,10 @@ class HttpFile:
         stream.seek(0)
         return stream
 
+    def size(self) -> int | None:
+        """Return nothing: it would have to be asked for."""
+        return None
+
     def identity(self) -> Sequence[object]:
         """Return what the server says of it now: its tag, time and length; where it says neither, a digest."""
         with self._asked() as answer:

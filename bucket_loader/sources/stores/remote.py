@@ -70,7 +70,7 @@ def found(path: str, storage: Storage | None, *, required: bool = True) -> list[
         return [HttpFile(path)]
     place = place_of(path, storage or Storage())
     try:
-        below = sorted(place.files(), key=lambda pair: pair[0])
+        below = sorted(place.files(), key=lambda found: found[0])
     except OSError as error:
         raise place.refused(error, place.name(place.key)) from error
     if not below and required:
@@ -79,7 +79,7 @@ def found(path: str, storage: Storage | None, *, required: bool = True) -> list[
             f"no file matches {place.name(place.key)}" if magic else f"there is no file {place.name(place.key)}",
             hint="look at the bucket's list; names are exact, also in upper and lower case",
         )
-    return [RemoteFile(place, key, partitions) for key, partitions in below]
+    return [RemoteFile(place, key, partitions, size) for key, partitions, size in below]
 
 
 def place_of(path: str, storage: Storage) -> "Place":
@@ -124,46 +124,46 @@ class Place:
         """Spell a key as its whole path."""
         return f"{self.written}://{self.netloc}/{key.partition('/')[2]}"
 
-    def files(self) -> Iterator[tuple[str, Partitions]]:
-        """Return the keys that the path means, each with its partitions."""
+    def files(self) -> Iterator[tuple[str, Partitions, int | None]]:
+        """Return the keys that the path means, each with its partitions and its bytes."""
         from pyarrow import fs
 
         bucket, _, rest = self.key.partition("/")
-        kind = self.system.get_file_info(self.key).type if rest else fs.FileType.Directory
-        if kind == fs.FileType.File:
-            yield self.key, ()
+        whole = self.system.get_file_info(self.key) if rest else None
+        if whole is not None and whole.is_file:
+            yield self.key, (), whole.size
             return
-        if kind == fs.FileType.Directory:
-            fixed, keys = self.key, self._below(self.key)
+        if whole is None or whole.type == fs.FileType.Directory:
+            fixed, below = self.key, self._below(self.key)
         else:
             parts = rest.split("/")
             plain = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-            fixed, keys = "/".join([bucket, *parts[:plain]]), self._matching(bucket, parts)
-        for key in keys:
-            yield key, partitions_of(key.removeprefix(fixed).strip("/").split("/")[:-1])
+            fixed, below = "/".join([bucket, *parts[:plain]]), self._matching(bucket, parts)
+        for info in below:
+            yield info.path, partitions_of(info.path.removeprefix(fixed).strip("/").split("/")[:-1]), info.size
 
-    def _below(self, folder: str) -> Iterator[str]:
+    def _below(self, folder: str) -> "Iterator[fs.FileInfo]":
         for info in self._listed(folder, recursive=True):
             inner = info.path.removeprefix(folder).strip("/").split("/")
             if info.is_file and not any(part.startswith(("_", ".")) for part in inner):
-                yield info.path
+                yield info
 
-    def _matching(self, folder: str, parts: Sequence[str]) -> Iterator[str]:
+    def _matching(self, folder: str, parts: Sequence[str]) -> "Iterator[fs.FileInfo]":
         """Follow a pattern folder by folder, so that only what can match is listed."""
         plain = next((place for place, part in enumerate(parts) if glob.has_magic(part)), len(parts))
         folder, parts = "/".join([folder, *parts[:plain]]), parts[plain:]
         if not parts:
-            if self.system.get_file_info(folder).is_file:
-                yield folder
+            if (found := self.system.get_file_info(folder)).is_file:
+                yield found
         elif "**" in parts:
             for info in self._listed(folder, recursive=True):
                 if info.is_file and _matches(info.path.removeprefix(folder).strip("/").split("/"), parts):
-                    yield info.path
+                    yield info
         else:
             for info in self._listed(folder, recursive=False):
                 if not _matches([info.base_name], parts[:1]) or info.is_file == (len(parts) > 1):
                     continue
-                yield from [info.path] if info.is_file else self._matching(info.path, parts[1:])
+                yield from [info] if info.is_file else self._matching(info.path, parts[1:])
 
     def _listed(self, folder: str, *, recursive: bool) -> "list[fs.FileInfo]":
         from pyarrow import fs
@@ -199,6 +199,7 @@ class RemoteFile:
     place: Place
     key: str
     partitions: Partitions = ()
+    listed_bytes: int | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -215,6 +216,10 @@ class RemoteFile:
         except OSError as error:
             raise self.place.refused(error, self.name) from error
         return cast("BinaryIO", stream)
+
+    def size(self) -> int | None:
+        """Return its bytes, as it was listed."""
+        return self.listed_bytes
 
     def identity(self) -> Sequence[object]:
         """Return what the store says of it: its tag, version, size and time."""
