@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import SourceSpec, type_of
 from bucket_loader.model import (
@@ -21,6 +21,9 @@ from bucket_loader.model import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
+# Rejections in one batch, so that a file of nothing but bad lines takes little more memory than another.
+UNREAD_MAX: Final = 8192
 
 Parameter = datetime | date | int | str
 """What is bound in a query: a moment (aware, UTC); for `:cursor` also a date, a whole number or a text."""
@@ -130,14 +133,15 @@ def without_rows(schema: "pa.Schema", name: str, unread: Sequence[Rejection] = (
 def gathered(batches: Iterable[InputBatch]) -> Iterator[InputBatch]:
     """Join small batches of one source, and cut what is too big, so that each has about `ROWS_MAX` rows."""
     waiting: list[InputBatch] = []
-    rows = size = 0
+    rows = size = unread = 0
     for batch in batches:
-        if waiting and (rows + batch.data.num_rows > ROWS_MAX or size + batch.data.nbytes > BATCH_BYTES_MAX):
-            yield from _joined(waiting)
-            waiting, rows, size = [], 0, 0
-        waiting.append(batch)
         rows += batch.data.num_rows
         size += batch.data.nbytes
+        unread += len(batch.unread)
+        if waiting and (rows > ROWS_MAX or size > BATCH_BYTES_MAX or unread > UNREAD_MAX):
+            yield from _joined(waiting)
+            waiting, rows, size, unread = [], batch.data.num_rows, batch.data.nbytes, len(batch.unread)
+        waiting.append(batch)
     if waiting:
         yield from _joined(waiting)
 

@@ -16,9 +16,9 @@ from bucket_loader.config.sources import JsonLinesSource
 from bucket_loader.config.stream import Stream
 from bucket_loader.model.errors import SourceError
 from bucket_loader.planning.mapping import compile_mapping
-from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.base import UNREAD_MAX, SourceContext
 from bucket_loader.sources.files.bytestream import CHUNK_BYTES
-from bucket_loader.sources.files.jsonl_parser import LINE_BYTES_MAX, UNREAD_MAX
+from bucket_loader.sources.files.jsonl_line import LINE_BYTES_MAX
 from bucket_loader.sources.registry import open_source
 
 

@@ -1,110 +1,36 @@
-"""The lines of a JSON Lines file: each as its members, every value still as it is spelt, or the reason why not.
+"""One line of JSON Lines: its members, every value still as it is spelt, or the reason why not.
 
 msgspec parses five times as fast as the standard library, and says nothing of a name that comes twice. So a line that
 could have one is looked at again, slowly; one look at its colons tells which lines cannot.
 """
 
-import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
 
 import msgspec
 
 from bucket_loader.model import Origin, Reason, Rejection, SourceError
-from bucket_loader.sources.files.bytestream import chunks_of
 from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.values.texts import SHOWN_MAX, problem
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
-# Rejections in one batch, so that a file of nothing but bad lines takes little more memory than another.
-UNREAD_MAX: Final = 8192
 
 Row = dict[str, msgspec.Raw]
 
-_ROW: Final = msgspec.json.Decoder(Row)
-_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+ROW: Final = msgspec.json.Decoder(Row)
 # Half a character, or a NUL, spelt with an escape.
 _DOUBTFUL: Final = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
-@dataclass
-class Parsed:
-    """Some lines of a file.
-
-    Attributes:
-        rows: those that could be read.
-        numbers: the lines that they stand on, from 1.
-        unread: the others.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    unread: list[Rejection] = field(default_factory=list)
-
-
-def parsed(file: InputFile, compression: str, sound: set[int]) -> Iterator[Parsed]:
-    """Read a file, about a MiB at a time; blank lines are passed over.
-
-    Args:
-        file: which.
-        compression: of it.
-        sound: the hashes of the bytes in which every line was found to be sound; such bytes are not looked at closely
-            again, and those that are found are added.
+def require_lines(file: InputFile, line: bytes) -> None:
+    """Hold a file's first line to be one that JSON Lines may have.
 
     Raises:
-        SourceError: it cannot be read, or is not JSON Lines at all.
+        SourceError: it begins another form of JSON.
     """
-    seen = False
-    for first, lines in _lines(file, compression):
-        together = b"\n".join(lines)
-        looked_at = hash(together)
-        if looked_at in sound:
-            yield Parsed(_ROW.decode_lines(together), list(range(first, first + len(lines))))
-            seen = True
-            continue
-        some = Parsed()
-        for number, line in enumerate(lines, start=first):
-            if not line or line.isspace():
-                continue
-            if not seen:
-                _require_lines(file, line)
-                seen = True
-            found = _members(line)
-            if isinstance(found, Reason):
-                some.unread.append(_rejection(file, number, line, found))
-                if len(some.unread) == UNREAD_MAX:
-                    yield some
-                    some = Parsed()
-            else:
-                some.rows.append(found)
-                some.numbers.append(number)
-        if some.rows and len(some.rows) == len(lines):
-            sound.add(looked_at)
-        yield some
-
-
-def _lines(file: InputFile, compression: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Return lines with the number of the first; of one that is too long only a little more than the most allowed."""
-    rest, first, started = b"", 1, False
-    for chunk in chunks_of(file, compression):
-        data = rest + chunk
-        if not started and len(data) >= len(codecs.BOM_UTF8):
-            if data.startswith(_UTF16):
-                raise SourceError(f"{file.name} begins with the mark of UTF-16", hint="JSON is UTF-8; convert it")
-            data, started = data.removeprefix(codecs.BOM_UTF8), True
-        *lines, rest = data.split(b"\n")
-        # What is cut off here stays longer than a line may be.
-        rest = rest[: LINE_BYTES_MAX + 1]
-        yield first, lines
-        first += len(lines)
-    yield first, [rest]
-
-
-def _require_lines(file: InputFile, line: bytes) -> None:
     if line.lstrip().startswith(b"["):
         raise SourceError(
             f"{file.name} is a JSON array, not JSON Lines",
@@ -117,13 +43,14 @@ def _require_lines(file: InputFile, line: bytes) -> None:
         )
 
 
-def _members(line: bytes) -> Row | Reason:
+def members(line: bytes) -> Row | Reason:
+    """Return a line's members, or why it is no object that can be read."""
     if len(line) > LINE_BYTES_MAX:
         return Reason("too_long", f"the line is longer than {LINE_BYTES_MAX:,} bytes")
     try:
         if not line.isascii():
             line.decode()
-        row = _ROW.decode(line)
+        row = ROW.decode(line)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
         return _reason(line, error)
     colons = line.count(b":")
@@ -182,6 +109,7 @@ def _unsound(value: object, column: str | None) -> Reason | None:
     return next((found for child, name in children if (found := _unsound(child, name))), None)
 
 
-def _rejection(file: InputFile, number: int, line: bytes, reason: Reason) -> Rejection:
+def rejection(file: InputFile, number: int, line: bytes, reason: Reason) -> Rejection:
+    """Return the rejection of a line that is none."""
     shown = line[: 4 * SHOWN_MAX].decode("utf-8", "backslashreplace")[:SHOWN_MAX]
     return Rejection("read", Origin(file.name, number), (reason,), {"line": shown})
