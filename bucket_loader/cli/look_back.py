@@ -64,6 +64,8 @@ def audit(call: Call, /, pipeline: Path, run_name: str | None, *, memory: bool, 
     found = None if run_name is None else audit_run(job, run_name)
     if found is not None and not found.findings:
         call.say(f"run {run_name} is sound: {found.records:,} records, {found.chunks:,} chunks")
+        for text in found.not_proved:
+            call.say(f"not proved: {text}")
     if call.as_json:
         call.answer({**(found.as_json() if found else {}), **answer})
         raise click.exceptions.Exit(1 if found and found.findings else 0)

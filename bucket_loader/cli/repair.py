@@ -142,7 +142,8 @@ def _chosen(words: Mapping[str, Any]) -> "Chosen":
 def prune(call: Call, /, pipeline: Path, older_than: str, **words: object) -> None:
     """Remove old plans and dead letters of ended runs.
 
-    Nothing of an unfinished run is removed, and the memory of what was sent stays.
+    Nothing of an unfinished run is removed, and the memory of what was sent stays. Each run removes what is older than
+    `keep:` of the pipeline file; dead letters that nobody has replayed or dropped are left to this command.
 
     \b
     Example:

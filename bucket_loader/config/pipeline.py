@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from bucket_loader.config.destination import Destination, Limits
-from bucket_loader.config.scalars import HashKey, Model, Name
+from bucket_loader.config.scalars import HashKey, Keep, Model, Name
 from bucket_loader.config.sources import AnySource
 from bucket_loader.config.stream import Stream
 from bucket_loader.model import KINDS, ArrayForm
@@ -33,6 +33,10 @@ class Pipeline(Model):
     )
     hash_key: HashKey | None = Field(
         default=None, description="for `hash: hmac`; only by reference, for example ${BUCKET_HASH_KEY}"
+    )
+    keep: Keep = Field(
+        default=30 * 86400.0,
+        description="how long the plans, dead letters and requests of ended runs stay, for example 30d; or forever",
     )
     sources: dict[Name, AnySource] = Field(default={})
     streams: list[Stream] = Field(min_length=1)

@@ -1,5 +1,6 @@
 """What a single value may be: durations, sizes, shares, names, keys."""
 
+import math
 import re
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,6 +25,16 @@ def duration_s(value: object) -> float:
     if match is None or isinstance(value, bool):
         raise ValueError("is not a duration; write for example 10s, 30m or 2h")
     return float(match[1]) * _DURATION_UNITS_S[match[2] or "s"]
+
+
+def keep_s(value: object) -> float:
+    """Read a duration, or `forever`."""
+    if value == "forever":
+        return math.inf
+    try:
+        return duration_s(value)
+    except ValueError:
+        raise ValueError("is not a duration; write for example 30d, or forever") from None
 
 
 def size_bytes(value: object) -> int:
@@ -117,6 +128,7 @@ _TEXT_OR_TEXTS = WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array",
 Duration = Annotated[float, BeforeValidator(duration_s), _NUMBER_OR_TEXT]
 Size = Annotated[int, BeforeValidator(size_bytes), _NUMBER_OR_TEXT]
 PositiveDuration = Annotated[Duration, AfterValidator(_above_zero)]
+Keep = Annotated[float, BeforeValidator(keep_s), AfterValidator(_above_zero), _NUMBER_OR_TEXT]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Name = Annotated[str, AfterValidator(_name)]
 ShareOf = Annotated[

@@ -45,7 +45,7 @@ def as_delivered(job: Job) -> Job:
 
 def _known(ledger: Ledger) -> ArrayForm | None:
     """Return how lists were sent so far; None where nothing was."""
-    return _noted(ledger, _NOTE) or ("flatten" if ledger.runs() else None)
+    return _noted(ledger, _NOTE) or ("flatten" if ledger.has_runs() else None)
 
 
 def _noted(ledger: Ledger, name: str) -> ArrayForm | None:

@@ -2,6 +2,9 @@
 
 It trusts neither: the plan is held against its digests and the ledger's, every chunk's body is made again and held
 against the digest that was committed before it was sent, and the chunks together must cover each record exactly once.
+
+Of an old run there is less: its chunks are folded, and its plan may be gone. Then the proof goes as far as it can, and
+says what it can no longer tell.
 """
 
 from collections.abc import Iterator
@@ -9,27 +12,30 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from bucket_loader.model import AuditError, Chunk, StateError, UsageError
+from bucket_loader.model import AuditError, StateError, UsageError
 from bucket_loader.planning import Plan, PlannedStream, plan_file
+from bucket_loader.runs.chunk_proof import LEAVES, chunk_findings, cover, not_proved
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.lifecycle import find_run
 from bucket_loader.runs.refusals import waiting_findings
-from bucket_loader.state import ChunkRow, Ledger, RunRow, State, look_at_state
+from bucket_loader.runs.waiting import UNFINISHED
+from bucket_loader.state import MANIFEST, ChunkRow, Ledger, RunRow, State, look_at_state
 
 FINDINGS_MAX: Final = 20
-LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped", "superseded")
+_WITHOUT_PLAN: Final = (
+    "its plan is gone, by `keep:` or by `prune`: whether what was sent is what was planned can no longer be told"
+)
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found: what it looked at, and what is wrong."""
+    """What an audit found: what it looked at, what is wrong, and what nobody can tell any more."""
 
     run: str
     records: int
     chunks: int
     findings: tuple[str, ...]
+    not_proved: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -39,7 +45,7 @@ class Audit:
             "records": self.records,
             "chunks": self.chunks,
             "findings": list(self.findings),
-        }
+        } | ({"not_proved": list(self.not_proved)} if self.not_proved else {})
 
     def raise_if_unsound(self) -> None:
         """Raise when anything is wrong.
@@ -68,11 +74,28 @@ def audit_run(job: Job, run_name: str) -> Audit:
     with closing(state):
         state.ledger.database.require_whole()
         row = find_run(state, run_name)
-        planned = plan_file.read(state.plan_folder(run_name), verify=False)
-        findings = list(_findings(state, planned, row))
-        chunks = sum(len(_rows(state.ledger, run_name, stream)) for stream in planned.manifest.streams)
-    records = sum(stream.records for stream in planned.manifest.streams)
-    return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]))
+        planned = _plan_of(state, row)
+        wrong = _findings_without_plan(state.ledger, row) if planned is None else _findings(state, planned, row)
+        findings = list(wrong)
+        streams = list(enumerate(state.ledger.counts(run_name)))
+        rows = [(name, _rows(state.ledger, run_name, position)) for position, name in streams]
+        records = sum(int(state.ledger.planned(run_name, position)["records"]) for position, _ in streams)
+        left_out = [_WITHOUT_PLAN] if planned is None else []
+        left_out += [text for name, some in rows for text in not_proved(name, some)]
+    chunks = sum(row.folded or 1 for _, some in rows for row in some)
+    return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]), tuple(left_out))
+
+
+def _plan_of(state: State, row: RunRow) -> Plan | None:
+    """Return a run's plan; None where it has gone, as it may when the run has ended.
+
+    Raises:
+        StateError: it is gone and needed, or cannot be read.
+    """
+    folder = state.plan_folder(row.run)
+    if row.status not in UNFINISHED and not (folder / MANIFEST).exists():
+        return None
+    return plan_file.read(folder, verify=False)
 
 
 def audit_memory(job: Job) -> dict[str, int]:
@@ -113,7 +136,7 @@ def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:
             yield f"stream {stream.name!r}: its rows do not add up: {counts[stream.name]}"
         yield from _same_counts(state.ledger, row.run, stream)
         yield from waiting_findings(state, planned, stream)
-        yield from _chunk_findings(planned, stream, _rows(state.ledger, row.run, stream))
+        yield from chunk_findings(planned, stream, _rows(state.ledger, row.run, stream.position))
 
 
 def _same_counts(ledger: Ledger, run_name: str, stream: PlannedStream) -> Iterator[str]:
@@ -125,39 +148,15 @@ def _same_counts(ledger: Ledger, run_name: str, stream: PlannedStream) -> Iterat
             yield f"stream {stream.name!r}: `{name}` differs: {said}"
 
 
-def _chunk_findings(planned: Plan, stream: PlannedStream, rows: list[ChunkRow]) -> Iterator[str]:
-    """Hold the chunks against the plan: each is what it says, and together they are every record once."""
-    covered = np.zeros(stream.records, np.uint8)
-    for row in rows:
-        if row.sequences[-1] >= stream.records or len(row.sequences) != row.records:
-            yield f"stream {stream.name!r}: chunk {row.members} is not of this plan"
-            return
-        if row.state in LEAVES:
-            covered[list(row.sequences)] += 1
-        if row.state in {"delivered", "rejected"} and not row.attempts:
-            yield f"stream {stream.name!r}: chunk {row.members} is {row.state} but was never attempted"
-    parts = {row.members: row for row in rows}
-    for sequences, records in planned.chunks(stream):
-        chunk = Chunk(stream.position, sequences, records, bare=planned.manifest.bare)
-        if chunk.members in parts:
-            yield from _digest_findings(stream, parts.pop(chunk.members), chunk)
-        elif covered[sequences.start : sequences.stop].any():
-            yield f"stream {stream.name!r}: chunk {chunk.members} is missing, although parts of it were sent"
-        else:
-            covered[sequences.start : sequences.stop] = 1  # never begun: pending
-    for row in parts.values():
-        found = planned.rows(stream, row.sequences, ["record"])
-        records = tuple(one["record"].encode() for one in found)
-        chunk = Chunk(stream.position, row.sequences, records, bare=planned.manifest.bare)
-        yield from _digest_findings(stream, row, chunk)
-    if (wrong := np.flatnonzero(covered != 1)).size:
-        yield f"stream {stream.name!r}: {wrong.size:,} records are not accounted for exactly once (first: {wrong[0]})"
+def _findings_without_plan(ledger: Ledger, row: RunRow) -> Iterator[str]:
+    for position, (name, counts) in enumerate(ledger.counts(row.run).items()):
+        if not counts.conserved():
+            yield f"stream {name!r}: its rows do not add up: {counts}"
+        records = int(ledger.planned(row.run, position)["records"])
+        covered = yield from cover(name, records, _rows(ledger, row.run, position))
+        if covered is not None and covered.max(initial=0) > 1:
+            yield f"stream {name!r}: a record is accounted for twice (first: {covered.argmax()})"
 
 
-def _digest_findings(stream: PlannedStream, row: ChunkRow, chunk: Chunk) -> Iterator[str]:
-    if row.digest != chunk.digest:
-        yield f"stream {stream.name!r}: chunk {row.members} was not sent as planned"
-
-
-def _rows(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[ChunkRow]:
-    return ledger.chunks(run_name, stream.position, *LEAVES, "split")
+def _rows(ledger: Ledger, run_name: str, position: int) -> list[ChunkRow]:
+    return ledger.chunks(run_name, position, *LEAVES, "split")

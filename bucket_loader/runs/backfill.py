@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bucket_loader.config import Pipeline, QuerySource, Stream, duration_s, interval_is_used
+from bucket_loader.config import Pipeline, Stream, duration_s
 from bucket_loader.model import UsageError, wire_timestamp
 from bucket_loader.reporting import Note, Summary, WindowEnded
 from bucket_loader.runs.job import Interval, Job
+from bucket_loader.runs.reach import is_cut
 from bucket_loader.runs.run import run_job
-from bucket_loader.sources import table_names
 from bucket_loader.state import look_at_state
 
 WINDOWS_MAX: Final = 100_000
@@ -142,20 +142,12 @@ def _streams(pipeline: Pipeline, named: tuple[str, ...]) -> list[Stream]:
             hint="there is nothing to load in windows",
         )
     for stream in chosen:
-        if not _is_cut(pipeline, stream):
+        if not is_cut(pipeline, stream):
             raise UsageError(
                 f"stream {stream.name!r} does not use the interval, so that every window would read everything",
                 hint="use :interval_start and :interval_end in its query, or {interval_start:%Y-%m-%d} in its path",
             )
     return chosen
-
-
-def _is_cut(pipeline: Pipeline, stream: Stream) -> bool:
-    spec = pipeline.source_of(stream)
-    if interval_is_used(spec):
-        return True
-    names = table_names(spec.sql) if isinstance(spec, QuerySource) else set()
-    return any(interval_is_used(pipeline.sources[name]) for name in names & pipeline.sources.keys())
 
 
 def _loaded(job: Job) -> set[tuple[str, str]]:

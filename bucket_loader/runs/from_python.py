@@ -14,8 +14,9 @@ from bucket_loader.runs.run import run_job
 _UNNAMED: Final = "dataframe"
 _OF_A_PIPELINE: Final[tuple[str, ...]] = (
     "arrays",
+    "keep",
     "on_truncation",
-)  # words of its file's top that a DataFrame may be given too
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +42,8 @@ def load(
             alone: another one is refused.
         quiet: whether to say nothing on stderr but what went wrong.
         words: with a DataFrame, a stream's words (`record`, `fields`, `key`, `where`, `sync` ...), and `arrays` and
-            `on_truncation`, which say how lists are sent; with either, a run's words (`as_of`, `interval`, `limit`,
-            `full`, `state`, `allow_rejected` ...; see `RunOptions`).
+            `on_truncation`, which say how lists are sent, and `keep`; with either, a run's words (`as_of`, `interval`,
+            `limit`, `full`, `state`, `allow_rejected` ...; see `RunOptions`).
 
     Returns:
         The summary, whatever came of the run; look at `exit_code` or call `raise_for_status()`.

@@ -204,11 +204,12 @@ def past_runs(job: Job, *, last: int) -> dict[str, Any]:
     """Return past runs, newest first (DESIGN section 5)."""
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
-        return {"runs": [], "cursors": {}}
+        return {"runs": [], "cursors": {}, "old_dead_letters": 0}
     with closing(state):
-        rows = sorted(state.ledger.runs(), key=lambda row: -row.number)[:last]
+        rows = state.ledger.newest(last)
         marks = {stream: cursor.shown(mark) for stream, mark in state.ledger.cursors().items()}
-        return {"runs": [_run_as_json(state, row) for row in rows], "cursors": marks}
+        stay = state.ledger.letters_that_stay()
+        return {"runs": [_run_as_json(state, row) for row in rows], "cursors": marks, "old_dead_letters": stay}
 
 
 def _run_as_json(state: State, row: RunRow) -> dict[str, Any]:
@@ -249,6 +250,8 @@ def tell_status(listener: Listener, found: dict[str, Any]) -> None:
     listener.tell(Table(("run", "status", "stream", *COLUMNS), tuple(rows)))
     for stream, mark in found["cursors"].items():
         listener.tell(Note(f"{stream} was read up to {mark}"))
+    if count := found["old_dead_letters"]:
+        listener.tell(Note(f"the dead letters of {count:,} old runs stay: replay them, or remove them with `prune`"))
     for run in found["runs"]:
         if run["stuck"]:
             listener.tell(Note(f"run {run['run']}: {stuck_words([StuckChunk(**one) for one in run['stuck']])}"))

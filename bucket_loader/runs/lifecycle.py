@@ -40,10 +40,10 @@ def find_run(state: State, run_name: str) -> RunRow:
     Raises:
         UsageError: there is none.
     """
-    rows = [row for row in state.ledger.runs() if row.run == run_name]
-    if not rows:
+    row = state.ledger.run(run_name)
+    if row is None:
         raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
-    return rows[0]
+    return row
 
 
 def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
@@ -62,6 +62,11 @@ def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
             plan_file.remove(state.plans / run)
         for run in old_letters:
             state.remove_letters(run)
+            state.ledger.forget_letters(run)
+        try:
+            state.ledger.database.shrink()
+        except StateUnavailableError as error:
+            job.listener.tell(Note(f"the ledger keeps its size: {error.message}"))
     return {"plans": len(old_plans), "dead_letters": len(old_letters)}
 
 

@@ -42,7 +42,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 streams=options.streams,
                 limit=options.limit,
                 full=options.full,
-                after=max((row.number for row in state.ledger.runs()), default=0),
+                after=state.ledger.last_number(),
                 memory=state.memory(),
                 cursors=state.ledger.cursors(),
                 loaded=state.ledger.loaded_files(),
@@ -108,10 +108,9 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
     manifest = planned.manifest
     if folder.resolve().parent != state.plans.resolve() or manifest.pipeline != job.pipeline.name:
         raise StateError(f"{folder} is not a plan of this state ({state.plans})", hint="plan again, then run that plan")
-    runs = state.ledger.runs()
-    if any(row.run == manifest.run for row in runs):
+    if state.ledger.run(manifest.run) is not None:
         raise StateError(f"the plan {manifest.run} was run already", hint="`bucket-loader status` shows how it ended")
-    if any(row.number > manifest.after for row in runs):
+    if state.ledger.last_number() > manifest.after:
         raise StateError(
             f"the plan {manifest.run} is out of date: another run came after it", hint="plan again, then run that plan"
         )

@@ -60,8 +60,7 @@ def interval_receipts(job: Job, interval: Interval) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     if state is not None:
         with closing(state):
-            rows = [row for row in state.ledger.runs() if (row.interval_start, row.interval_end) == (start, end)]
-            found = [_receipt(state, row) for row in rows]
+            found = [_receipt(state, row) for row in state.ledger.runs_of(start, end)]
     return {"pipeline": job.pipeline.name, "interval": [start, end], "receipts": found}
 
 

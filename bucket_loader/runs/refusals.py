@@ -138,9 +138,8 @@ def waiting_findings(state: State, planned: Plan, stream: PlannedStream) -> Iter
         yield f"{said}rows that were refused before are named twice"
     if any(place in places for _, table in Piece(planned.path(stream)).read(_PLACE) for place in _places(table)):
         yield f"{said}a row that was refused before is also sent"
-    known = {row.run for row in state.ledger.runs()}
     for run in waiting["run"].unique().to_pylist():
-        if run not in known:
+        if state.ledger.run(run) is None:
             yield f"{said}run {run}, which is said to have seen rows refused, is not known"
         else:
             rows = waiting.filter(pc.equal(waiting["run"], run)).select(refusals.IDENTITY.names)

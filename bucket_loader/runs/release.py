@@ -84,7 +84,7 @@ def _looked_at(job: Job) -> Iterator[State]:
 
 
 def _held(state: State, chosen: Chosen, *, needs_plan: bool) -> Iterator[Held]:
-    rows = state.ledger.runs() if chosen.run is None else [find_run(state, chosen.run)]
+    rows = state.ledger.runs_that_hold() if chosen.run is None else [find_run(state, chosen.run)]
     for row in rows:
         positions = range(len(state.ledger.counts(row.run)))
         held = [chunk for position in positions for chunk in state.ledger.chunks(row.run, position, "held")]

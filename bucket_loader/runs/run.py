@@ -16,6 +16,7 @@ from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
 from bucket_loader.runs.end import end_run, sum_up, was_stopping, with_waiting
 from bucket_loader.runs.job import Job, opened
+from bucket_loader.runs.keeping import let_go_of_old
 from bucket_loader.runs.plan import (
     accept_mapping,
     given_plan,
@@ -43,7 +44,7 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
         BucketLoaderError: nothing could be sent: a mistake in the pipeline file, the sources or the state. What goes
             wrong once there is a run is in the summary instead.
     """
-    began = time.monotonic()
+    began, began_at = time.monotonic(), job.outside.clock.utc()
     _require_streams(job)
     with drained_on_signals(job), opened(job) as state:
         resumed: dict[str, Summary] = {}
@@ -55,7 +56,9 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
         summary = (new_run or _run_new)(job, state)
         if summary.error is None:
             summary = _try_again(job, state, summary, resumed)
-        return with_waiting(job, state, sum_up(job, summary, list(resumed.values()), time.monotonic() - began))
+        ended = with_waiting(job, state, sum_up(job, summary, list(resumed.values()), time.monotonic() - began))
+        let_go_of_old(job, state, began_at)
+        return ended
 
 
 def _try_again(job: Job, state: State, summary: Summary, resumed: dict[str, Summary]) -> Summary:

@@ -35,6 +35,9 @@ from .ledger import (
 from .ledger.connecting import (
     Waiting as Waiting,
 )
+from .ledger.folding import (
+    FoldDigest as FoldDigest,
+)
 from .ledger.looking import (
     look_at_file as look_at_file,
 )

@@ -100,7 +100,7 @@ class Identity:
         notes = notes_of(ledger)
         self.require_mine(notes, where)
         if notes[_IDENTITY] is None:
-            is_older = notes[_PIPELINE] is not None or bool(ledger.runs())
+            is_older = notes[_PIPELINE] is not None or ledger.has_runs()
             ledger.note(identity=self.note, **({_WAS_SPELT: self.spelling} if is_older else {}))
 
 

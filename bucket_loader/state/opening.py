@@ -130,7 +130,7 @@ def _ledger_of(url: str, layout: StateLayout, wanted: Wanted) -> Ledger:
 def _require_same_beginning(ledger: Ledger, layout: StateLayout) -> None:
     """Refuse a new ledger beside the memory of earlier runs."""
     kept = layout.ledger.exists() or layout.snapshots.exists()
-    if kept and not ledger.runs():
+    if kept and not ledger.has_runs():
         raise StateError(
             f"{layout.root} holds the memory of earlier runs, and the ledger on PostgreSQL is new: it knows nothing of "
             "them",
@@ -155,7 +155,7 @@ def _require_same_store(state: State, place: StatePlace) -> None:
         return
     if known is None:
         folders = (state.layout.plans, state.layout.snapshots)
-        if state.ledger.runs() or any(state.files.listed(state.layout.name(folder)) for folder in folders):
+        if state.ledger.has_runs() or any(state.files.listed(state.layout.name(folder)) for folder in folders):
             raise StateError(
                 f"{state.files.url('')} and the ledger do not belong together",
                 hint="is this the right --state? A state that began without a store goes on without one; a ledger "

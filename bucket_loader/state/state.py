@@ -66,9 +66,14 @@ class State:
         names = (self.layout.name(path) for path in self.layout.plan(run).iterdir())
         self.files.keep(*sorted(names, key=_manifest_last))
 
-    def remove_plan(self, run: str) -> None:
-        """Remove a plan from the store: the manifest first, so that no half of it can be taken for a whole."""
-        self.files.remove(*reversed(self._stored_plan(run)))
+    def remove_plan(self, run: str) -> int:
+        """Remove a plan from the store; return how many bytes that were.
+
+        The manifest goes first, so that no half of it can be taken for a whole.
+        """
+        found = self.files.listed(self.layout.name(self.layout.plan(run)))
+        self.files.remove(*sorted((one.name for one in found), key=_manifest_last, reverse=True))
+        return sum(one.size for one in found)
 
     def _stored_plan(self, run: str) -> list[str]:
         """List the files of a plan in the store, the manifest last: a reader looks for it first."""
@@ -80,7 +85,7 @@ class State:
         paths = (self.layout.plan(run), self.layout.letters(run))
         return (
             any(os.path.lexists(path) for path in paths)
-            or any(row.run == run for row in self.ledger.runs())
+            or self.ledger.run(run) is not None
             or bool(self._stored_plan(run) or self._stored_letters(run))
         )
 
@@ -196,10 +201,12 @@ class State:
                     file.write(lines)
         return path
 
-    def remove_letters(self, run: str) -> None:
-        """Remove a run's dead letters, here and in the store."""
+    def remove_letters(self, run: str) -> int:
+        """Remove a run's dead letters, here and in the store; return how many bytes those in the store were."""
         self.layout.letters(run).unlink(missing_ok=True)
-        self.files.remove(*self._stored_letters(run))
+        found = self.files.listed(self.layout.stored_letters(run))
+        self.files.remove(*(one.name for one in found))
+        return sum(one.size for one in found)
 
     def letters_place(self, run: str) -> str | None:
         """Return where a run's dead letters are: an absolute path, else a place in the store, or None."""

@@ -1,5 +1,7 @@
 """The rules of a pipeline: what each value may be, and what must hold between them."""
 
+import math
+
 import pytest
 from config_helpers import BASE, KEY, destination, fields, load, mistakes
 
@@ -125,6 +127,23 @@ def test_a_base_url_that_is_refused(tmp_path, url, message):
 def test_numbers_with_units(tmp_path, words, check):
     """Durations and sizes are read with their units."""
     assert check(load(tmp_path, destination('{key: "${KEY}", %s}'.replace("%s", words))).destination)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [("", 2_592_000), ("keep: 7d", 604_800), ("keep: 90", 90), ("keep: forever", math.inf)],
+)
+def test_how_long_things_are_kept(tmp_path, words, seconds):
+    """A duration as any other, or for ever; thirty days when nothing is written."""
+    assert load(tmp_path, f"{words}\n{BASE}").keep == seconds
+
+
+@pytest.mark.parametrize("word", ["always", "0s", "-1d", "[1]", "true", "1w"])
+def test_what_is_no_time_to_keep_things(tmp_path, word):
+    """A mistake at its place."""
+    (message,) = messages(tmp_path, f"keep: {word}\n{BASE}")
+
+    assert "forever" in message or "more than 0" in message
 
 
 @pytest.mark.parametrize(

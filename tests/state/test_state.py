@@ -13,8 +13,9 @@ import servers
 import stores
 from workplace import COMPANIES, Workplace
 
-from bucket_loader.model.errors import UsageError
+from bucket_loader.model.errors import StateError, UsageError
 from bucket_loader.state.location import StatePlace, read_place
+from bucket_loader.state.store import StoredFiles
 
 EVENTS = """
 - name: events
@@ -200,6 +201,39 @@ def test_dead_letters_outlive_the_worker(pod, emulator, s3):
     emulator.faults()
     again = pod.command_of("replay", f"{run}.jsonl", "--pipeline", str(pod.folder / "pipeline.yaml"), "--json")
     assert again.summary["streams"]["events"]["delivered"] == 2
+
+
+def test_the_end_of_a_run_lets_go_of_what_is_old_in_the_store(pod, emulator, s3):
+    """Its plan, and its dead letters as its stream reads everything; the ledger on the server folds its chunks."""
+    pod.pipeline(EVENTS, head="keep: 1ms\n", name=f"test-{pod.prefix}")
+    emulator.faults({"kind": "poison", "match": '"early"', "status": 400})
+    first = pod.run("--allow-rejected", "100%").summary["run"]
+    emulator.faults()
+    assert (len(objects(s3, pod, f"plans/{first}/")), bool(objects(s3, pod, f"dead_letters/{first}/"))) == (2, True)
+    second = pod.run("--no-retry-refused", "--allow-rejected", "100%")
+
+    assert "removed 1 plan and 1 dead-letter file (" in second.stderr
+    assert (objects(s3, pod, f"plans/{first}/"), objects(s3, pod, f"dead_letters/{first}/")) == ([], [])
+    audited = json.loads(pod.command("audit", first, "--json").stdout)
+    assert (audited["records"], audited["findings"], len(audited["not_proved"])) == (450, [], 2)
+
+
+def test_a_store_that_refuses_to_remove_changes_nothing_of_a_run(pod, s3, monkeypatch):
+    """It is said, and the next run tries again."""
+    pod.pipeline(EVENTS, head="keep: 1ms\n", name=f"test-{pod.prefix}")
+    first = pod.run().summary["run"]
+    with monkeypatch.context() as broken:
+        broken.setattr(StoredFiles, "remove", _refuse)
+        second = pod.run()
+
+    assert (second.exit_code, "stays for now: the store refuses" in second.stderr) == (0, True)
+    assert len(objects(s3, pod, f"plans/{first}/")) == 2
+    assert pod.run().exit_code == 0
+    assert objects(s3, pod, f"plans/{first}/") == []
+
+
+def _refuse(*_words):
+    raise StateError("the store refuses", hint="none")
 
 
 def test_prune_empties_the_store_of_what_is_settled(pod, emulator, s3):

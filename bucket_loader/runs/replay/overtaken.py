@@ -27,9 +27,7 @@ def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -
     if not KINDS[stream.kind].ordered or not len(keys):
         return found
     state = replaying.state
-    for row in state.ledger.runs():
-        if row.number <= replaying.row.number:
-            continue
+    for row in state.ledger.runs_after(replaying.row.number):
         try:
             later = plan_file.read(state.plan_folder(row.run), verify=False)
         except StateUnavailableError:

@@ -43,7 +43,7 @@ def recorded_plan(replaying: Replaying) -> tuple[Plan, list[Replay]]:
         before.manifest,
         run=replaying.name,
         created_at=wire_now(),
-        after=max(row.number for row in replaying.state.ledger.runs()),
+        after=replaying.state.ledger.last_number(),
         chunk_records=chunk.records,
         chunk_bytes=max(chunk.bytes, before.manifest.chunk_bytes),
         streams=tuple(streams),

@@ -44,7 +44,7 @@ def remapped_plan(replaying: Replaying) -> tuple[Plan, list[Replay]]:
         PlanRequest(
             pipeline=job.pipeline, base=job.base, folder=replaying.folder, run=replaying.name,
             as_of=datetime.fromisoformat(replaying.row.as_of), interval=_interval(replaying.row), streams=tuple(names),
-            after=max(row.number for row in state.ledger.runs()), memory=state.memory(), instead=sources,
+            after=state.ledger.last_number(), memory=state.memory(), instead=sources,
             progress=job.progress, arrays=form_of_lists(job.pipeline, state.ledger),
         )
     )  # fmt: skip

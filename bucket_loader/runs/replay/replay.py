@@ -45,10 +45,10 @@ def replay_file(job: Job, file: Path, *, remap: bool) -> Summary:
 
 
 def _run_of(state: State, letters: Letters) -> RunRow:
-    for row in state.ledger.runs():
-        if row.run == letters.run:
-            return row
-    raise StateError(
-        f"{letters.file} is of run {letters.run}, which this state does not know",
-        hint="give the pipeline file and the --state that it was run with",
-    )
+    row = state.ledger.run(letters.run)
+    if row is None:
+        raise StateError(
+            f"{letters.file} is of run {letters.run}, which this state does not know",
+            hint="give the pipeline file and the --state that it was run with",
+        )
+    return row

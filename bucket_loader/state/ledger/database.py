@@ -11,8 +11,8 @@ Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
 # Version 6 had six counts of planning, an owner in a file, and chunks that are set aside; each new count is a version,
-# and so is any other change.
-_VERSION: Final = 6 + len(PLANNED) - 6
+# and so is any other change: chunks that are folded.
+_VERSION: Final = 6 + len(PLANNED) - 6 + 1
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
 _FIRST: Final = {count.name: "INTEGER NOT NULL" for count in PLANNED if not count.is_later}
@@ -21,6 +21,8 @@ _LATER: Final = {count.name: "INTEGER NOT NULL DEFAULT 0" for count in PLANNED i
 ADDED: Final = {
     "stream": {**_LATER, "sent": "TEXT"},
     "memory": {"digest": "TEXT"},
+    "run": {"aged": "INTEGER NOT NULL DEFAULT 0"},
+    "chunk": {"folded": "INTEGER"},
 }
 # Its states are a list in the table itself, and older ledgers lack one: the table is made anew, and its rows go there.
 _REMADE: Final = "run, stream, first, members, records, part, state, attempts, ambiguous, digest, status"
@@ -59,6 +61,9 @@ class Database(Protocol):
 
     def require_whole(self) -> None:
         """Read through all of it, where nobody else answers for what it wrote; raise when it is damaged."""
+
+    def shrink(self) -> None:
+        """Give the space of what was deleted back to its disk, where nobody else does that."""
 
     def wait_until_held(self) -> None:
         """Return at once while nobody else can write here; else wait until that is so again, or raise."""

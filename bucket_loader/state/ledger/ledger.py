@@ -12,7 +12,8 @@ from typing import Final
 
 from bucket_loader.model import PLANNED, SENT, SYSTEM, Chunk, Clock, Counts
 from bucket_loader.state.ledger.database import Database, Statement
-from bucket_loader.state.ledger.memory import ASIDE, CLAIMING, Memory
+from bucket_loader.state.ledger.folding import Folding
+from bucket_loader.state.ledger.memory import ASIDE, CLAIMING
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
     Behind,
@@ -23,14 +24,13 @@ from bucket_loader.state.ledger.rows import (
     Intent,
     NewStream,
     Replay,
-    RunRow,
     RunStatus,
     SplitInto,
 )
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 
-class Ledger(Memory):
+class Ledger(Folding):
     """One state's ledger; open it under the state's lock."""
 
     def __init__(self, where: Path | Database, clock: Clock = SYSTEM) -> None:
@@ -54,18 +54,9 @@ class Ledger(Memory):
             *(statement for older, entry in superseded for statement in _statements(older, entry)),
         ])  # fmt: skip
 
-    def runs(self, *statuses: RunStatus) -> list[RunRow]:
-        """Return the runs, oldest first; those of some statuses when any are named."""
-        rows = self._query(
-            "SELECT run, number, status, as_of, interval_start, interval_end, plan_digest, created_at, ended_at, "
-            "exit_code, requests, retries FROM run ORDER BY number"
-        )
-        found = [RunRow(*row) for row in rows]
-        return [row for row in found if not statuses or row.status in statuses]
-
     def end_run(self, run: str, status: RunStatus, *, exit_code: int, ended_at: str) -> None:
         """Say how a run ended, for now or for good."""
-        statement = "UPDATE run SET status = ?, exit_code = ?, ended_at = ? WHERE run = ?"
+        statement = "UPDATE run SET status = ?, exit_code = ?, ended_at = ?, aged = 0 WHERE run = ?"
         self._write([(statement, (status, exit_code, ended_at, run))])
 
     def add_traffic(self, run: str, *, requests: int, retries: int) -> None:
@@ -93,6 +84,16 @@ class Ledger(Memory):
     def rejected(self, run: str, stream: int) -> list[int]:
         """Return the sequences that the API refused, each judged by itself, ascending."""
         return sorted(sequence for row in self.chunks(run, stream, "rejected") for sequence in row.sequences)
+
+    def has_refused(self, run: str) -> bool:
+        """Whether the API refused anything of a run."""
+        return bool(self._query("SELECT 1 FROM chunk WHERE run = ? AND state = 'rejected' LIMIT 1", run))
+
+    def dropped(self, run: str) -> set[tuple[str, str]]:
+        """Return which dead letters of a run a person dropped: stream and number."""
+        names = list(self.counts(run))
+        dropped = [row for position in range(len(names)) for row in self.chunks(run, position, "dropped")]
+        return {(names[row.stream], str(sequence)) for row in dropped for sequence in row.sequences}
 
     def has_aside(self, run: str) -> bool:
         """Whether anything of a run comes after all others."""
@@ -248,7 +249,7 @@ _COUNT_AMBIGUOUS: Final = """
     UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-_SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest, aside FROM chunk"
+_SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest, aside, folded FROM chunk"
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
     ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'

@@ -21,8 +21,12 @@ CREATE TABLE IF NOT EXISTS run (
     ended_at       TEXT,
     exit_code      INTEGER,
     requests       INTEGER NOT NULL DEFAULT 0,
-    retries        INTEGER NOT NULL DEFAULT 0
+    retries        INTEGER NOT NULL DEFAULT 0,
+    aged           INTEGER NOT NULL DEFAULT 0        -- 1: its old files were let go of, and its chunks are folded;
+                                                     -- 2: so they were, but its dead letters stay
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS run_of_status ON run (status, number);
+CREATE INDEX IF NOT EXISTS run_of_age ON run (aged, number);
 
 CREATE TABLE IF NOT EXISTS stream (
     run        TEXT NOT NULL REFERENCES run,
@@ -37,7 +41,8 @@ CREATE TABLE IF NOT EXISTS stream (
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 
--- One row for each request that was, or is about to be, made; never deleted while its run is unfinished.
+-- One row for each request that was, or is about to be, made. Those of an old run are folded: one row stands for all of
+-- a stream that came to the same end (`folding.py`).
 CREATE TABLE IF NOT EXISTS chunk (
     run       TEXT NOT NULL,
     stream    INTEGER NOT NULL,
@@ -53,6 +58,7 @@ CREATE TABLE IF NOT EXISTS chunk (
     digest    BLOB NOT NULL,                         -- sha256 of the body
     status    INTEGER,
     aside     TEXT,                                  -- since when, queued, it comes after all others (wire time)
+    folded    INTEGER,                               -- how many chunks it stands for; null for one that is itself
     PRIMARY KEY (run, stream, first, members),
     FOREIGN KEY (run, stream) REFERENCES stream (run, position)
 ) WITHOUT ROWID;

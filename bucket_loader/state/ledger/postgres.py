@@ -149,6 +149,9 @@ class PostgresDatabase:
     def require_whole(self) -> None:
         """Leave it to the server, which answers for what it wrote."""
 
+    def shrink(self) -> None:
+        """Leave it to the server's autovacuum."""
+
     def wait_until_held(self) -> None:
         """Return while the connection, and with it the lock, stands; else reconnect, or raise what stands in the way.
 

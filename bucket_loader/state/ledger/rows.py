@@ -72,6 +72,7 @@ class ChunkRow:
     ambiguous: int
     digest: bytes
     aside: str | None = None
+    folded: int | None = None
 
     @property
     def sequences(self) -> tuple[int, ...]:

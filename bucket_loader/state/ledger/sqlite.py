@@ -16,6 +16,7 @@ from bucket_loader.state.ledger.soundness import Soundness
 
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
+_FREE_PAGES_MAX: Final = 1_000  # 4 MiB
 Connect = Callable[..., sqlite3.Connection]
 
 
@@ -26,7 +27,7 @@ class SqliteDatabase:
     """
 
     _owner: FileOwner | None = None  # who only reads is none
-    _is_damaged = False
+    _is_damaged = _is_closed = False
 
     def __init__(self, path: Path, clock: Clock = SYSTEM, connect: Connect | None = None) -> None:
         self._lock = clock.threading.Lock()
@@ -142,6 +143,13 @@ class SqliteDatabase:
         if (wrong := Soundness(self.query).whole()) is not None:
             raise self._damage(wrong)
 
+    def shrink(self) -> None:
+        """Write the file anew where most of it is free; what comes next would fill that as well."""
+        ((pages,),), ((free,),) = self.query("PRAGMA page_count"), self.query("PRAGMA freelist_count")
+        if free > _FREE_PAGES_MAX and free * 2 > pages:
+            self.wait_until_held()
+            self.query("VACUUM")
+
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Return the rows of a SELECT."""
         if self._owner is not None:
@@ -195,8 +203,9 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
-        if self._owner is not None and self._owner.is_forked:
+        if self._is_closed or (self._owner is not None and self._owner.is_forked):
             return  # it is not a fork's to close
+        self._is_closed = True
         try:
             with suppress(StateError):  # without the mark the next start reads all of it
                 self._mark_closed()

@@ -1,0 +1,58 @@
+"""How far a stream reads with one run: a window of its source, what is new there, or all of it."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from bucket_loader.config import (
+    FileSource,
+    FrameSource,
+    Pipeline,
+    QuerySource,
+    SourceSpec,
+    SqlSource,
+    Stream,
+    interval_is_used,
+    sql_code,
+    sql_parameters,
+)
+from bucket_loader.sources import table_names
+
+# What says that a query asks for a part that moves on: a clock, as databases call theirs.
+_CLOCK: Final = re.compile(
+    r"\b(now|today|current_(date|time|timestamp|datetime)|local(time|timestamp)|sys(date|timestamp|datetime)\w*"
+    r"|get(utc)?date|curdate|curtime|utc_\w+|(clock|statement|transaction|unix)_timestamp)\b",
+    re.IGNORECASE,
+)
+
+
+def is_cut(pipeline: Pipeline, stream: Stream) -> bool:
+    """Whether what a stream reads depends on the interval."""
+    return any(map(interval_is_used, _sources(pipeline, stream)))
+
+
+def reads_all(pipeline: Pipeline, stream: Stream) -> bool:
+    """Whether a stream reads all of its source with each run, as far as the file tells: what was rejected comes again.
+
+    A DataFrame may hold anything each time, and so may a query with a clock or with `:as_of`.
+    """
+    if stream.cursor is not None or "as_of" in sql_parameters(stream.where or ""):
+        return False
+    return all(map(_is_all, _sources(pipeline, stream)))
+
+
+def _sources(pipeline: Pipeline, stream: Stream) -> Iterator[SourceSpec]:
+    """Yield what a stream reads, and the named sources that its query reads."""
+    spec = pipeline.source_of(stream)
+    yield spec
+    names = table_names(spec.sql) if isinstance(spec, QuerySource) else set()
+    yield from (pipeline.sources[name] for name in names & pipeline.sources.keys())
+
+
+def _is_all(spec: SourceSpec) -> bool:
+    if isinstance(spec, FrameSource) or interval_is_used(spec):
+        return False
+    if isinstance(spec, FileSource):
+        return not spec.new_files
+    text = spec.sql if isinstance(spec, QuerySource) else spec.query if isinstance(spec, SqlSource) else None
+    return text is None or not (sql_parameters(text) or _CLOCK.search(sql_code(text)))

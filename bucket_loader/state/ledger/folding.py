@@ -1,0 +1,167 @@
+"""Folding: what an old run leaves of its chunks, so that a ledger does not grow for ever.
+
+All chunks of a stream that came to the same end become one row: which records they carried, how many chunks and
+attempts they were, and a digest of their names and digests. Which record came to which end stays known, and all counts;
+what is gone is how the records were cut. Nothing is folded of a run that has anything left to send or to decide, and no
+refusal that was not replayed.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from bucket_loader.model import ranges
+from bucket_loader.state.ledger.database import Statement
+from bucket_loader.state.ledger.past import Past
+from bucket_loader.state.ledger.rows import ChunkState, RunRow
+
+AGED: Final = 1  # `run.aged`
+LETTERS_STAY: Final = 2
+_ROWS_AT_ONCE: Final = 10_000
+_OPEN: Final = "state IN ('queued', 'intent', 'held')"
+_FOLDABLE: Final = f"""
+    run = ? AND stream = ? AND folded IS NULL AND NOT {_OPEN} AND (state <> 'rejected' OR (records = 1 AND EXISTS (
+        SELECT 1 FROM replay r JOIN stream s ON s.run = r.letters AND s.name = r.stream
+        WHERE r.letters = chunk.run AND s.position = chunk.stream AND r.number = CAST(chunk.first AS TEXT)
+    )))
+"""
+_INSERT: Final = """
+    INSERT INTO chunk (run, stream, first, members, records, part, state, attempts, ambiguous, digest, folded)
+    VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+"""
+
+
+class FoldDigest:
+    """The digest of chunks that are folded into one row: of their names and digests, in the order of their records."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+        self.chunks = 0
+
+    def add(self, members: str, digest: bytes) -> None:
+        """Add the next chunk."""
+        self._sum.update(members.encode() + b"\n" + digest)
+        self.chunks += 1
+
+    def value(self) -> bytes:
+        """Return the digest."""
+        return self._sum.digest()
+
+
+@dataclass
+class _Fold:
+    """The chunks of one end that were met so far."""
+
+    records: int = 0
+    attempts: int = 0
+    ranges: list[tuple[int, int]] = field(default_factory=list)
+    digest: FoldDigest = field(default_factory=FoldDigest)
+
+    def add(self, members: str, records: int, attempts: int, digest: bytes) -> None:
+        self.records += records
+        self.attempts += attempts
+        self.digest.add(members, digest)
+        for one in ranges(members):
+            self.ranges[-1:] = _joined(self.ranges[-1:], one)
+
+    def members(self) -> str:
+        """Return which records they carried, as a chunk's name spells them."""
+        found: list[tuple[int, int]] = []
+        for one in sorted(self.ranges):
+            found[-1:] = _joined(found[-1:], one)
+        return ",".join(f"{first}-{last}" for first, last in found)
+
+
+def _joined(before: list[tuple[int, int]], one: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return a range and the next one, as one where that begins where the first ends."""
+    if before and before[0][1] == one[0] - 1:
+        return [(before[0][0], one[1])]
+    return [*before, one]
+
+
+class Folding(Past):
+    """The part of a ledger that folds."""
+
+    def aging(self, before: str, count: int) -> list[RunRow]:
+        """Return runs that ended before a moment (wire time), and of which nothing was let go yet: the oldest."""
+        return self._runs(
+            "WHERE aged = 0 AND status NOT IN ('running', 'unfinished') AND ended_at < ? ORDER BY number LIMIT ?",
+            before, count,
+        )  # fmt: skip
+
+    def fold(self, run: str, *, letters_stay: bool) -> int:
+        """Fold what can be of an old run's chunks, in one commit; return how many chunks that were.
+
+        Args:
+            run: a run that has ended.
+            letters_stay: whether its dead letters stay.
+        """
+        statements: list[Statement] = []
+        chunks = 0
+        if self._is_over(run):
+            for (position,) in self._query("SELECT position FROM stream WHERE run = ? ORDER BY position", run):
+                found = self._folded(run, position)
+                chunks += sum(one.digest.chunks for one in found.values())
+                statements += _replacing(run, position, found)
+        aged = LETTERS_STAY if letters_stay else AGED
+        self._write([*statements, ("UPDATE run SET aged = ? WHERE run = ?", (aged, run))])
+        return chunks
+
+    def _is_over(self, run: str) -> bool:
+        """Whether nothing of a run is left to send, to settle or to decide."""
+        left = f"SELECT 1 FROM chunk WHERE run = ? AND {_OPEN} LIMIT 1"
+        unsettled = "SELECT 1 FROM stream WHERE run = ? AND settled <> 1 LIMIT 1"
+        return not self._query(left, run) and not self._query(unsettled, run)
+
+    def _folded(self, run: str, position: int) -> dict[tuple[ChunkState, int], _Fold]:
+        """Return what becomes of a stream's chunks, by state and doubt; nothing where there is one alone."""
+        found: dict[tuple[ChunkState, int], _Fold] = {}
+        for members, records, state, attempts, ambiguous, digest in self._foldable(run, position):
+            found.setdefault((state, ambiguous), _Fold()).add(members, records, attempts, digest)
+        return found if sum(one.digest.chunks for one in found.values()) > 1 else {}
+
+    def _foldable(self, run: str, position: int) -> Iterator[tuple[str, int, ChunkState, int, int, bytes]]:
+        after: tuple[int, str] = (-1, "")
+        while True:
+            rows = self._query(
+                f"SELECT first, members, records, state, attempts, ambiguous, digest FROM chunk WHERE {_FOLDABLE} "
+                "AND (first, members) > (?, ?) ORDER BY first, members LIMIT ?",
+                run, position, *after, _ROWS_AT_ONCE,
+            )  # fmt: skip
+            for _, *row in rows:
+                yield tuple(row)
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            after = rows[-1][:2]
+
+    def letters_stay(self, run: str) -> bool:
+        """Whether a run is old, and its dead letters stay."""
+        return bool(self._query("SELECT 1 FROM run WHERE run = ? AND aged = ?", run, LETTERS_STAY))
+
+    def forget_letters(self, run: str) -> None:
+        """Note that the dead letters of an old run are gone."""
+        self._write([("UPDATE run SET aged = ? WHERE run = ? AND aged = ?", (AGED, run, LETTERS_STAY))])
+
+    def letters_that_stay(self) -> int:
+        """Return how many old runs there are whose dead letters stay."""
+        ((count,),) = self._query("SELECT count(*) FROM run WHERE aged = ?", LETTERS_STAY)
+        return int(count)
+
+    def taken_up_by(self, run: str) -> list[str]:
+        """Return the runs whose dead letters a run took up."""
+        return [str(one) for (one,) in self._query("SELECT DISTINCT letters FROM replay WHERE run = ?", run)]
+
+
+def _replacing(run: str, position: int, found: dict[tuple[ChunkState, int], _Fold]) -> Iterator[Statement]:
+    if found:
+        yield f"DELETE FROM chunk WHERE {_FOLDABLE}", (run, position)
+    for (state, ambiguous), fold in found.items():
+        if state == "split":
+            continue  # its parts stand for it
+        first = min(fold.ranges)[0]
+        yield (
+            _INSERT,
+            (run, position, first, fold.members(), fold.records, state, fold.attempts, ambiguous,
+             fold.digest.value(), fold.digest.chunks),
+        )  # fmt: skip

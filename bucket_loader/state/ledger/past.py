@@ -1,0 +1,52 @@
+"""Which runs there were: all of them, or as few as are asked for; a run of today does not read the rows of years."""
+
+from typing import Final
+
+from bucket_loader.state.ledger.memory import Memory
+from bucket_loader.state.ledger.rows import RunRow, RunStatus
+
+_SELECT: Final = (
+    "SELECT run, number, status, as_of, interval_start, interval_end, plan_digest, created_at, ended_at, exit_code, "
+    "requests, retries FROM run"
+)
+
+
+class Past(Memory):
+    """The part of a ledger that knows its runs."""
+
+    def _runs(self, where: str, *parameters: object) -> list[RunRow]:
+        return [RunRow(*row) for row in self._query(f"{_SELECT} {where}", *parameters)]
+
+    def runs(self, *statuses: RunStatus) -> list[RunRow]:
+        """Return the runs, oldest first; those of some statuses when any are named."""
+        where = f"WHERE status IN ({', '.join('?' * len(statuses))})" if statuses else ""
+        return self._runs(f"{where} ORDER BY number", *statuses)
+
+    def run(self, name: str) -> RunRow | None:
+        """Return a run by its name; None where there is none."""
+        return next(iter(self._runs("WHERE run = ?", name)), None)
+
+    def newest(self, count: int) -> list[RunRow]:
+        """Return the last runs, newest first."""
+        return self._runs("ORDER BY number DESC LIMIT ?", count)
+
+    def runs_after(self, number: int) -> list[RunRow]:
+        """Return the runs that came later than one, oldest first."""
+        return self._runs("WHERE number > ? ORDER BY number", number)
+
+    def runs_of(self, start: str, end: str) -> list[RunRow]:
+        """Return the runs of an interval (wire times), oldest first."""
+        return self._runs("WHERE interval_start = ? AND interval_end = ? ORDER BY number", start, end)
+
+    def runs_that_hold(self) -> list[RunRow]:
+        """Return the runs that hold something for a person, oldest first."""
+        return self._runs("WHERE run IN (SELECT run FROM chunk WHERE state = 'held') ORDER BY number")
+
+    def has_runs(self) -> bool:
+        """Whether there was any run."""
+        return bool(self._query("SELECT 1 FROM run LIMIT 1"))
+
+    def last_number(self) -> int:
+        """Return the number of the last run; 0 before the first."""
+        ((number,),) = self._query("SELECT coalesce(max(number), 0) FROM run")
+        return int(number)
