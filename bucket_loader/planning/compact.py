@@ -46,7 +46,7 @@ def compact(request: PlanRequest, stream: Stream, read: Read, staged: Staged, fi
     give_memory_back()
     chosen = snapshots.compare(
         staged.path,
-        snapshots.Known([] if is_ignored else request.memory.get(stream.name, []), refusals),
+        snapshots.Known(snapshots.Memory() if is_ignored else request.memory_of(stream), refusals),
         staged.selected,
         mode=stream.mode,
         identity=_identity(stream),

@@ -20,8 +20,8 @@ from bucket_loader.state import snapshots
 def add_removals(request: PlanRequest, read: Read, rejected: Rejected, staged: Staged) -> snapshots.Removed:
     """Make a record for each row that was delivered and is removed from the source, as far as the reading can tell."""
     stream = rejected.stream
-    memory = request.memory.get(stream.name, [])
-    if read.schema is None or not memory or read.nameless or not request.is_whole(stream):
+    memory = request.memory_of(stream)
+    if read.schema is None or not memory.rows or read.nameless or not request.is_whole(stream):
         staged.present.unlink(missing_ok=True)
         return snapshots.Removed()
     found = snapshots.find_removed(

@@ -1,6 +1,6 @@
 """What a plan is made from: the request that every step of planning is handed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from bucket_loader.config import Pipeline, Stream
 from bucket_loader.model import ArrayForm, LoadedFile, Source, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
 from bucket_loader.planning.mapping import Arrays, Mapping as RowMapping, compile_mapping
+from bucket_loader.state import snapshots
 
 Progress = Callable[[str, int, int], None]
 """Told after each batch: the stream's name, rows read so far, rows rejected so far."""
@@ -39,7 +40,7 @@ class PlanRequest:
         limit: rows to read of each stream at the most.
         full: whether to ignore what is known of users and companies.
         after: the number of the last run before this plan.
-        memory: each stream's files of memory, oldest first.
+        memory: what each stream remembers.
         cursors: the streams' high-water marks, spelt, as far as there are any.
         loaded: the files that each stream has loaded, for `new_files:`.
         refusals: the files of what the API has refused of each stream.
@@ -61,7 +62,7 @@ class PlanRequest:
     limit: int | None = None
     full: bool = False
     after: int = 0
-    memory: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    memory: Mapping[str, snapshots.Memory] = field(default_factory=dict)
     cursors: Mapping[str, str] = field(default_factory=dict)
     loaded: Mapping[str, frozenset[LoadedFile]] = field(default_factory=dict)
     refusals: Mapping[str, Path] = field(default_factory=dict)
@@ -75,6 +76,10 @@ class PlanRequest:
     def wanted(self) -> list[Stream]:
         """Return the streams to plan, in the order of delivery."""
         return [stream for stream in self.pipeline.ordered_streams() if not self.streams or stream.name in self.streams]
+
+    def memory_of(self, stream: Stream) -> snapshots.Memory:
+        """Return what a stream remembers."""
+        return self.memory.get(stream.name, snapshots.Memory())
 
     def compiled(self, stream: Stream, schema: pa.Schema) -> RowMapping:
         """Compile a stream's mapping for a source's columns.

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import StateError, StateUnavailableError, make_folder
+from bucket_loader.model import StateError, StateUnavailableError, file_digest, make_folder
 from bucket_loader.planning import Piece, Plan, PlannedStream, plan_file, refused
-from bucket_loader.state import SnapshotFile, State, refusals, refusals_file
+from bucket_loader.state import SnapshotFile, State, refusals, refusals_file, snapshots
 
 LATE: Final = "-late"  # in the name of a file that is written when a stream is settled once more
 _KEYS_AT_ONCE: Final = 1_000_000  # looked up together: each look-up makes a table of what is known
@@ -91,7 +91,7 @@ def _written(state: State, name: str, known: pa.Table, met: refusals.Met) -> Sna
     if not len(after):
         return SnapshotFile(name, 0)
     refusals.write(state.snapshots / name, after, state.disk)
-    return state.keep_part(name, len(after))
+    return state.keep_part(name, snapshots.Written(len(after), file_digest(state.snapshots / name)))
 
 
 def _delivered_keys(planned: Plan, stream: PlannedStream, delivered: Chosen, known: pa.ChunkedArray) -> pa.Array:

@@ -5,19 +5,30 @@ and settling again writes the same.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array, int64_array, make_folder, ranges
+from bucket_loader.model import (
+    KINDS,
+    SYNCS,
+    StateError,
+    StateUnavailableError,
+    bool_array,
+    int64_array,
+    make_folder,
+    ranges,
+)
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
 from bucket_loader.runs.refusals import LATE, Judged, keep_refusals
 from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
+_Made = TypeVar("_Made")
 Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED, _GONE = 1, 2, 3
 
@@ -76,7 +87,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
         if before is not None and refused is not None:
             state.forget_parts([before.file])
         if not late:
-            _merge_memory(state, stream.name, manifest.run)
+            _merge_memory(state, stream.name)
 
 
 def _is_hashed(stream: PlannedStream) -> bool:
@@ -91,8 +102,30 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates
     file = snapshot_file(stream.position, stream.name, run, state.owner)
     make_folder(state.snapshots)
     schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
-    rows = snapshots.write_part(state.snapshots / file, _remembered(planned, stream, fates), schema, state.disk)
-    return state.keep_part(file, rows)
+
+    def written(memory: snapshots.Memory) -> snapshots.Written:
+        rows = _remembered(planned, stream, fates)
+        return snapshots.write_part(state.snapshots / file, rows, schema, before=memory, disk=state.disk)
+
+    compares = not SYNCS[stream.mode].once  # else no row is sent that was known before
+    found = _with_memory(state, stream.name, written) if compares else None
+    return state.keep_part(file, found or written(snapshots.Memory()))
+
+
+def _with_memory(
+    state: State, stream: str, work: Callable[[snapshots.Memory], _Made], files: Container[str] | None = None
+) -> _Made | None:
+    """Return what is made of what a stream remembers; None where that was damaged since it was compared with.
+
+    The next run looks at all of it, and refuses it before it sends.
+    """
+    try:
+        return work(state.memory_of(stream, files))
+    except StateUnavailableError:
+        raise
+    except StateError:
+        state.doubt_memory(stream)
+        return None
 
 
 def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
@@ -151,15 +184,10 @@ def _fates_since(state: State, planned: Plan, stream: PlannedStream) -> Fates:
     if not stream.remembers or not places.size:
         return fates
     keys = pa.array([one["key"] for one in planned.rows(stream, places.tolist(), ["key"])], pa.binary(16))
-    try:
-        later = state.ledger.parts_after(planned.manifest.run, stream.name)
-        memory = [path for path in state.memory_of(stream.name) if path.name in later]
-    except StateUnavailableError:
-        raise
-    except StateError:
-        memory = []  # damaged since it was compared with: the next run refuses it before it sends
-    known = pc.is_in(keys, value_set=snapshots.named(memory, keys)).to_numpy(zero_copy_only=False)
-    fates[places[known]] = 0
+    later = state.ledger.parts_after(planned.manifest.run, stream.name)
+    known = _with_memory(state, stream.name, lambda memory: memory.names(keys), later)
+    if known is not None:
+        fates[places[known.to_numpy(zero_copy_only=False)]] = 0
     return fates
 
 
@@ -203,17 +231,14 @@ def _ids(kind: str, record: str) -> str:
     return ",".join(f'"{name}":{text}' for name, text in given).join("{}")
 
 
-def _merge_memory(state: State, stream: str, run_name: str) -> None:
-    files = state.ledger.memory().get(stream, [])
-    if len(files) <= snapshots.PARTS_MAX:
+def _merge_memory(state: State, stream: str) -> None:
+    files = state.ledger.parts().get(stream, [])
+    count = snapshots.to_merge([file.rows for file in files], state.ledger.parts_beside_claims(stream))
+    if not count:
         return
-    merged = merged_file(files[-1], state.owner)
-    try:
-        parts = state.memory_of(stream)
-    except StateUnavailableError:
-        raise
-    except StateError:
-        return  # damaged since it was compared with: the next run refuses it before it sends
-    rows = snapshots.merge(parts, state.snapshots / merged)
-    state.ledger.replace_memory(stream, files, state.keep_part(merged, rows), run_name)
-    state.forget_parts(files)
+    newest = [file.file for file in files[-count:]]
+    merged = merged_file(newest[-1])
+    path = state.snapshots / merged
+    written = _with_memory(state, stream, lambda memory: snapshots.merge(memory, path, state.disk), newest)
+    if written is not None:
+        state.replace_parts(stream, newest, merged, written)

@@ -2,7 +2,7 @@
 
 <state>/<pipeline>@<environment>@<host>/
 ledger.db      lock
-plans/<run>/   snapshots/<file>.parquet   dead_letters/<run>.jsonl
+plans/<run>/   snapshots/<file>.pages   dead_letters/<run>.jsonl
 
 A place in a store has the same names, but for the dead letters: a folder for each run, and an object for each append.
 """
@@ -19,7 +19,8 @@ _PLANS: Final = "plans"
 _SNAPSHOTS: Final = "snapshots"
 _DEAD_LETTERS: Final = "dead_letters"
 _LETTERS: Final = ".jsonl"
-_SNAPSHOT: Final = ".parquet"
+_RECORDS: Final = ".parquet"
+_PAGES: Final = ".pages"  # of memory; those of older versions are Parquet
 _LEDGER: Final = "ledger.db"
 MANIFEST: Final = "manifest.json"  # of a plan: without it the plan does not exist
 REJECTED: Final = f"rejected{_LETTERS}"  # of a plan: what planning rejected
@@ -97,24 +98,33 @@ class StateLayout:
 
 def records_file(position: int, stream: str) -> str:
     """Name the file of a stream's records in a plan: its position, and enough of its name to recognise."""
-    return f"{position:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stream)}{_SNAPSHOT}"
-
-
-def snapshot_file(position: int, stream: str, run: str, owner: str) -> str:
-    """Name the file of what a stream remembers of a run; one that lost the state never writes another owner's."""
-    return f"{records_file(position, stream).removesuffix(_SNAPSHOT)}-{run}-{owner}{_SNAPSHOT}"
-
-
-def refusals_file(position: int, stream: str, run: str, owner: str) -> str:
-    """Name the file of what the API has refused of a stream, as of a run."""
-    return f"{snapshot_file(position, stream, run, owner).removesuffix(_SNAPSHOT)}-refused{_SNAPSHOT}"
+    return f"{_stem(position, stream)}{_RECORDS}"
 
 
 def waiting_file(records: str) -> str:
     """Name the file of a plan's rows that were refused before and are not sent, beside that of its records."""
-    return f"{records.removesuffix(_SNAPSHOT)}.refused{_SNAPSHOT}"
+    return f"{records.removesuffix(_RECORDS)}.refused{_RECORDS}"
 
 
-def merged_file(last: str, owner: str) -> str:
-    """Name the file that stands for several files of memory, the last of which is given."""
-    return f"{last.removesuffix(_SNAPSHOT)}-merged-{owner}{_SNAPSHOT}"
+def snapshot_file(position: int, stream: str, run: str, owner: str) -> str:
+    """Name the file of what a stream remembers of a run; one that lost the state never writes another owner's."""
+    return f"{_stem(position, stream)}-{run}-{owner}{_PAGES}"
+
+
+def refusals_file(position: int, stream: str, run: str, owner: str) -> str:
+    """Name the file of what the API has refused of a stream, as of a run."""
+    return f"{_stem(position, stream)}-{run}-{owner}-refused{_RECORDS}"
+
+
+def merged_file(last: str) -> str:
+    """Name the file that stands for several files of memory, the last of which is given; no file has the name yet."""
+    return f"{Path(last).stem}-merged-{secrets.token_hex(4)}{_PAGES}"
+
+
+def is_of_old(file: str) -> bool:
+    """Whether a file of memory is one of older versions: Parquet, in any order."""
+    return not file.endswith(_PAGES)
+
+
+def _stem(position: int, stream: str) -> str:
+    return f"{position:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', stream)}"

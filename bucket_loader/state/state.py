@@ -2,15 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest, make_folder, written_whole
-from bucket_loader.state import snapshots
-from bucket_loader.state.layout import MANIFEST, StateLayout
+from bucket_loader.state.layout import MANIFEST, StateLayout, is_of_old, merged_file
 from bucket_loader.state.ledger import Ledger, SnapshotFile
+from bucket_loader.state.snapshots import FileBytes, Memory, Part, Written, is_sound, read_index, rows_of, take_over
 from bucket_loader.state.store import Files
+
+_DOUBTED: Final = "yes"
 
 
 class Closable(Protocol):
@@ -91,21 +93,61 @@ class State:
 
     # --- memory --------------------------------------------------------------------------------------------------
 
-    def memory(self) -> dict[str, list[Path]]:
-        """Return each stream's files of memory, oldest first, fetched where this disk lacks them.
+    def memory(self) -> dict[str, Memory]:
+        """Return what each stream remembers; pages of it are read where they are asked for, here or in the store.
 
         Raises:
-            StateError: one is missing, or is not what was written.
+            StateError: a file is missing, or is not what was written.
         """
         return {stream: self.memory_of(stream) for stream in self.ledger.parts()}
 
-    def memory_of(self, stream: str) -> list[Path]:
-        """Return a stream's files of memory, oldest first.
+    def memory_of(self, stream: str, files: Container[str] | None = None) -> Memory:
+        """Return what a stream remembers; or what some of its files say.
 
         Raises:
-            StateError: one is missing, or is not what was written.
+            StateError: a file is missing, or is not what was written.
         """
-        return [self._as_written(stream, file) for file in self.ledger.parts().get(stream, [])]
+        self._take_over(stream)
+        named = self.ledger.parts().get(stream, [])
+        if self.ledger.meta(_doubted(stream)):
+            self._require_sound(stream, named)
+        return Memory([self._part(stream, file) for file in named if files is None or file.file in files])
+
+    def _take_over(self, stream: str) -> None:
+        """Write what older versions remember of a stream as pages."""
+        older = [file for file in self.ledger.parts().get(stream, []) if is_of_old(file.file)]
+        if not older:
+            return
+        name = merged_file(older[-1].file)
+        written = take_over([self._as_written(stream, file) for file in older], self.layout.snapshot(name), self.disk)
+        self.replace_parts(stream, [file.file for file in older], name, written)
+
+    def doubt_memory(self, stream: str) -> None:
+        """Have all pages of what a stream remembers looked at before it is believed: one was not what was written."""
+        self.ledger.note(**{_doubted(stream): _DOUBTED})
+
+    def _require_sound(self, stream: str, files: list[SnapshotFile]) -> None:
+        """Refuse what a stream remembers where any page is not what was written, also one that nobody asks for."""
+        for file in files:
+            if not self._is_sound(file):
+                raise self._unsound(stream, self.layout.snapshot(file.file))
+        self.ledger.note(**{_doubted(stream): ""})
+
+    def _part(self, stream: str, file: SnapshotFile) -> Part:
+        """Open a file of memory: its index is what the ledger has noted, here, else in the store."""
+        path, name = self.layout.snapshot(file.file), self.layout.name(self.layout.snapshot(file.file))
+        here, stored = FileBytes(path), self.files.bytes(name)
+        if (index := read_index(here, file.digest)) is not None:
+            return Part(index, [here, stored] if stored else [here], lambda: self._unsound(stream, path))
+        if stored is None or (index := read_index(stored, file.digest)) is None:
+            raise self._unsound(stream, path)
+        path.unlink(missing_ok=True)  # this disk holds copies alone
+
+        def bring() -> FileBytes:
+            self.files.fetch(name)
+            return here
+
+        return Part(index, [stored], lambda: self._unsound(stream, path), bring)
 
     def refusals(self) -> dict[str, Path]:
         """Return the file of what the API has refused of each stream, fetched where this disk lacks it.
@@ -135,10 +177,14 @@ class State:
             path.unlink(missing_ok=True)  # this disk holds copies alone
             if self.files.fetch(name) and _is_as_written(path, file):
                 return path
+        raise self._unsound(stream, path)
+
+    def _unsound(self, stream: str, path: Path) -> StateError:
+        place = self.files.url(self.layout.name(path))
         what = "is not what was written there" if os.path.lexists(path) else "is missing"
         if place is not None:
             path.unlink(missing_ok=True)
-        raise StateError(
+        return StateError(
             f"a part of what stream {stream!r} remembers {what}: {place or path}",
             hint="restore the file from a backup or from the store's older versions, or give the --state that it was "
             "kept in; without it everything would count as new, so nothing is sent",
@@ -154,6 +200,8 @@ class State:
     def _is_sound(self, file: SnapshotFile) -> bool:
         path = self.layout.snapshot(file.file)
         name = self.layout.name(path)
+        if not is_of_old(file.file):
+            return self._has_sound_pages(path, file)
         if self.files.url(name) is None:
             return _is_as_written(path, file)
         try:
@@ -164,11 +212,22 @@ class State:
             return False
         return hashlib.sha256(data).hexdigest() == file.digest and (not path.exists() or _is_as_written(path, file))
 
-    def keep_part(self, file: str, rows: int) -> SnapshotFile:
+    def _has_sound_pages(self, path: Path, file: SnapshotFile) -> bool:
+        """Whether the pages are what was written: in the store, and on this disk as far as they are there."""
+        stored, here = self.files.bytes(self.layout.name(path)), FileBytes(path)
+        places = [stored] if stored is not None else []
+        places += [here] if stored is None or path.exists() else []
+        return all(is_sound(place, file.digest) for place in places)
+
+    def keep_part(self, file: str, written: Written) -> SnapshotFile:
         """Make a new file of memory outlive this disk; returns what the ledger is to name."""
-        path = self.layout.snapshot(file)
-        self.files.keep(self.layout.name(path))
-        return SnapshotFile(file, rows, file_digest(path))
+        self.files.keep(self.layout.name(self.layout.snapshot(file)))
+        return SnapshotFile(file, written.rows, written.digest)
+
+    def replace_parts(self, stream: str, files: list[str], merged: str, written: Written) -> None:
+        """Let one file of memory stand for several."""
+        self.ledger.replace_memory(stream, files, self.keep_part(merged, written))
+        self.forget_parts(files)
 
     def forget_parts(self, files: list[str]) -> None:
         """Remove files of memory that the ledger names no more."""
@@ -243,10 +302,14 @@ def _is_as_written(path: Path, file: SnapshotFile) -> bool:
     """Whether a file of memory is there, and holds what was written; ledgers of old know no digest but its rows."""
     try:
         if file.digest is None:
-            return snapshots.rows_of(path) == file.rows
+            return rows_of(path) == file.rows
         return file_digest(path) == file.digest
     except OSError:
         return False
+
+
+def _doubted(stream: str) -> str:
+    return f"doubted memory of {stream}"
 
 
 def _manifest_last(name: str) -> bool:

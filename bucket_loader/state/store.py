@@ -5,9 +5,10 @@ store before the ledger names it.
 """
 
 import errno
+import functools
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,9 +24,11 @@ from bucket_loader.model import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyarrow import fs
 
     from bucket_loader.sources import Place
+    from bucket_loader.state.snapshots import Bytes
 
 _PIECE_BYTES: Final = 8 * 1024 * 1024
 _AT_ONCE: Final = 8  # requests
@@ -60,6 +63,10 @@ class Files:
         """Return the bytes of files of the store, in order."""
         return iter(())
 
+    def bytes(self, name: str) -> "Bytes | None":  # noqa: ARG002
+        """Return the bytes of a file of the store; None without one."""
+        return None
+
     def listed(self, folder: str) -> list[Stored]:  # noqa: ARG002
         """List what is in the store below a folder, sorted by name."""
         return []
@@ -70,6 +77,33 @@ class Files:
     def url(self, name: str) -> str | None:  # noqa: ARG002
         """Return what to call a place in the store; None without one."""
         return None
+
+
+class StoredBytes:
+    """The bytes of a file in a store, read where they are asked for."""
+
+    at_once: int = _AT_ONCE
+
+    def __init__(
+        self,
+        explained: Callable[[], AbstractContextManager[None]],
+        opened: Callable[[], "pa.NativeFile"],
+    ) -> None:
+        self._explained = explained
+        self._opened = functools.cache(opened)
+
+    def size(self) -> int | None:
+        """Return how many there are; None when there is no such file."""
+        with self._explained():
+            try:
+                return int(self._opened().size())
+            except FileNotFoundError:
+                return None
+
+    def read(self, first: int, count: int) -> bytes:
+        """Return some of them; fewer where the file ends."""
+        with self._explained():
+            return bytes(self._opened().read_at(count, first))
 
 
 class StoredFiles(Files):
@@ -125,6 +159,13 @@ class StoredFiles(Files):
                 return bytes(stream.read())
 
         yield from side_by_side(one, names, _AT_ONCE)
+
+    def bytes(self, name: str) -> "StoredBytes":
+        """Return the bytes of a file, which are read where they are asked for."""
+        return StoredBytes(lambda: self._explained(name), lambda: self._opened(name))
+
+    def _opened(self, name: str) -> "pa.NativeFile":
+        return self._system.open_input_file(self._key(name))
 
     def listed(self, folder: str) -> list[Stored]:
         """List what is below a folder."""

@@ -22,7 +22,6 @@ from random import Random
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from server import Known, Server, Transport, Weather
 from virtual import Clock, ViolationError, World
 
@@ -385,7 +384,7 @@ class Simulation:
             remembered: dict[bytes, bytes | None] = {}
             for name, file in parts:
                 if name == stream.name:
-                    table = pq.read_table(self.folder / "snapshots" / file)
+                    table = pa.ipc.open_stream((self.folder / "snapshots" / file).read_bytes()).read_all()
                     remembered |= dict(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True))
             if not settled[stream.position]:
                 _require(not remembered, "a memory that was not settled")

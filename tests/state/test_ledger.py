@@ -224,7 +224,7 @@ def test_merged_memory_takes_the_place_of_its_parts(ledger):
         run = f"run{number}"
         begin(ledger, run)
         ledger.settle(run, 0, stream="events", part=(f"{number}.parquet", 10))
-    ledger.replace_memory("events", ["0.parquet", "1.parquet", "2.parquet"], ("merged.parquet", 30), "run2")
+    ledger.replace_memory("events", ["0.parquet", "1.parquet", "2.parquet"], ("merged.parquet", 30))
 
     assert ledger.memory() == {"events": ["merged.parquet", "3.parquet"]}
     assert ledger.unsettled("run3") == set()

@@ -1,9 +1,12 @@
 """Memory is what was written, or nothing is sent."""
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 EVENTS = """
@@ -17,7 +20,7 @@ EVENTS = """
     timestamp: {column: at, timezone: UTC}
 """
 HARM = {
-    "flipped": lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
+    "flipped": lambda data: data[:700] + bytes([data[700] ^ 1]) + data[701:],
     "a bit of a hash": lambda data: data[:-200] + bytes([data[-200] ^ 0x80]) + data[-199:],
     "cut": lambda data: data[:-20],
     "longer": lambda data: data + b"\0",
@@ -38,7 +41,7 @@ def remembering(workplace):
 
 def memory_of(workplace):
     """The one file of memory."""
-    (file,) = workplace.folder.glob(".bucket_loader/*/snapshots/*.parquet")
+    (file,) = workplace.folder.glob(".bucket_loader/*/snapshots/*.pages")
     return file
 
 
@@ -74,16 +77,33 @@ def test_memory_that_is_missing_or_a_folder_is_refused(remembering, emulator):
     assert remembering.command("audit", "--memory").exit_code == 2
 
 
-def test_memory_from_before_digests_is_held_against_its_rows(remembering, emulator):
-    """A ledger of old knows no digest: what cannot be read, or has other rows, is refused."""
-    with closing(sqlite3.connect(memory_of(remembering).parent.parent / "ledger.db")) as ledger, ledger:
-        ledger.execute("UPDATE memory SET digest = NULL")
-    assert remembering.run().summary["requests"] == 0
-    data = memory_of(remembering).read_bytes()
+def as_of_old(workplace, *, digest):
+    """Put a file as older versions wrote it in the place of the one file of memory; returns it."""
+    file = memory_of(workplace)
+    table, older = pa.ipc.open_stream(file.read_bytes()).read_all(), file.with_suffix(".parquet")
+    pq.write_table(table.take(list(reversed(range(table.num_rows)))), older)
+    noted = hashlib.sha256(older.read_bytes()).hexdigest() if digest else None
+    with closing(sqlite3.connect(file.parent.parent / "ledger.db")) as ledger, ledger:
+        ledger.execute("UPDATE memory SET digest = ?, file = ?", (noted, older.name))
+    file.unlink()
+    return older
+
+
+@pytest.mark.parametrize("digest", [True, False], ids=["with a digest", "from before digests"])
+def test_memory_of_older_versions_is_held_against_what_is_known_of_it_and_taken_over(remembering, emulator, digest):
+    """What cannot be read, or has other bytes or rows, is refused; else its rows stand in pages from then on."""
+    older = as_of_old(remembering, digest=digest)
+    data = older.read_bytes()
     for harm in (HARM["cut"], HARM["empty"], HARM["of zeros"]):
-        memory_of(remembering).write_bytes(harm(data))
-        assert remembering.run().exit_code == 2
-    assert emulator.state()["requests"] == 1
+        older.write_bytes(harm(data))
+        assert (remembering.run().exit_code, older.exists()) == (2, True)
+    older.write_bytes(data)
+    remembering.write("events.csv", (remembering.folder / "events.csv").read_text() + "60,u1,click,2026-01-01\n")
+    result = remembering.run()
+
+    assert (result.exit_code, result.summary["streams"]["events"]["unchanged"]) == (0, 60)
+    assert (emulator.state()["requests"], older.exists()) == (2, False)
+    assert remembering.command("audit", "--memory").exit_code == 0
 
 
 def test_an_audit_names_what_it_is_to_look_at(remembering):

@@ -8,6 +8,7 @@ from test_snapshot import AT_ONCE, CONTENTS, KEYS, MEMORY, ROWS, expected, part_
 
 from bucket_loader.model.syncs import SYNCS
 from bucket_loader.state import refusals, snapshots
+from bucket_loader.state.snapshots import comparing
 
 IDENTITIES = st.lists(st.tuples(KEYS, CONTENTS), max_size=12)
 
@@ -34,9 +35,9 @@ def test_a_plan_is_told_as_plain_python_would(tmp_path_factory, mode, identity, 
     refusals.write(folder / "known.parquet", remembered(sorted(refused)))
     parts = [part_file(folder / f"part-{number}.parquet", part) for number, part in enumerate(memory)]
     staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
-    known = snapshots.Known(parts if mode != "full" else (), folder / "known.parquet")
+    known = snapshots.Known(snapshots.Memory(parts if mode != "full" else ()), folder / "known.parquet")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshots, "_ROWS_AT_ONCE", at_once)
+        patch.setattr(comparing, "_ROWS_AT_ONCE", at_once)
         result = snapshots.compare(staged, known, folder / "selected", mode=SYNCS[mode], identity=identity)
     new, again = (
         [(row["position"], row["key"]) for row in pq.read_table(file).to_pylist()]

@@ -5,9 +5,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from bucket_loader.model.errors import StateError
 from bucket_loader.model.syncs import CHANGES, SYNCS
 from bucket_loader.planning.mapping import subject_of_ids
 from bucket_loader.state import snapshots as snapshot
+from bucket_loader.state.snapshots import comparing, merging, pages
+from bucket_loader.state.snapshots.parts import KeyRange
 
 STAGED = pa.schema([("ordinal", pa.int64()), ("key", pa.binary(16)), ("content", pa.binary(16))])
 
@@ -33,8 +36,24 @@ def part_file(path, rows):
     """Write a part of the memory: content None is a claim."""
     columns = [list(rows.keys()), list(rows.values())]
     batch = pa.RecordBatch.from_arrays([pa.array(column, pa.binary(16)) for column in columns], ["key", "content"])
-    assert snapshot.write_part(path, iter([batch])) == len(rows)
-    return path
+    return opened(path, snapshot.write_part(path, [batch]))
+
+
+def opened(path, written):
+    """Open a part that was written."""
+    place = snapshot.FileBytes(path)
+    return snapshot.Part(snapshot.read_index(place, written.digest), [place], lambda: StateError(f"unsound: {path}"))
+
+
+def parts_of(folder, memory):
+    """Write parts, oldest first, as settling does: each knows what was known before."""
+    parts = []
+    for number, part in enumerate(memory):
+        path = folder / f"part-{number}.pages"
+        columns = [pa.array(column, pa.binary(16)) for column in (list(part.keys()), list(part.values()))]
+        batch = pa.RecordBatch.from_arrays(columns, ["key", "content"])
+        parts.append(opened(path, snapshot.write_part(path, [batch], before=snapshot.Memory(list(parts)))))
+    return parts
 
 
 def expected(rows, memory, mode, identity):
@@ -63,7 +82,7 @@ def expected(rows, memory, mode, identity):
         "sent": [(position, key) for position, key, _ in sent],
         "superseded": len(rows) - len(kept),
         "unchanged": len(kept) - len(sent),
-        "known": len(known),
+        "known": sum(content != snapshot.REMOVED for content in known.values()),
         "changed": sum(key in known for _, key, _ in sent),
         "renumbered": sum(again for _, _, _, again in kept),
     }
@@ -71,10 +90,10 @@ def expected(rows, memory, mode, identity):
 
 def found(folder, rows, memory, mode, identity):
     """Let the loader decide the same."""
-    parts = [part_file(folder / f"part-{number}.parquet", part) for number, part in enumerate(memory)]
+    parts = parts_of(folder, memory)
     staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
     result = snapshot.compare(
-        staged, snapshot.Known(parts), folder / "selected.parquet", mode=SYNCS[mode], identity=identity
+        staged, snapshot.Known(snapshot.Memory(parts)), folder / "selected.parquet", mode=SYNCS[mode], identity=identity
     )
     table = pq.read_table(folder / "selected.parquet")
     assert result.counts.pending == len(table)
@@ -102,16 +121,20 @@ AT_ONCE = st.sampled_from([1_000, 1_000, 11, 4])  # rows
 @pytest.mark.parametrize("mode", SYNCS)
 @pytest.mark.parametrize("identity", ["key", "content"])
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
-@given(case=st.tuples(ROWS, MEMORY, AT_ONCE))
-def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, case):
+@given(case=st.tuples(ROWS, MEMORY, AT_ONCE), looks_up=st.booleans())
+def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, case, looks_up):
     """Rows, keys and counts are those of a loop over dictionaries, for any rows and any memory of several parts.
 
-    Also where they are compared range by range, since they would not fit into memory at once.
+    Also where they are compared range by range, since they would not fit into memory at once; and where only pages with
+    wanted keys are read.
     """
     folder = tmp_path_factory.mktemp("compare")
     rows, memory, at_once = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshot, "_ROWS_AT_ONCE", at_once)
+        patch.setattr(comparing, "_ROWS_AT_ONCE", at_once)
+        patch.setattr(comparing, "_FEW", 0 if looks_up else 100)
+        patch.setattr(merging, "_ROWS_AT_ONCE", 3)
+        patch.setattr(pages, "PAGE_ROWS", 2)
 
         assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
 
@@ -123,22 +146,30 @@ def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identit
 def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
     """One part in the place of several says the same of every key, claims included, and comparing cannot tell."""
     folder = tmp_path_factory.mktemp("merge")
-    parts = [part_file(folder / f"{number}.parquet", part) for number, part in enumerate(memory)]
+    parts = parts_of(folder, memory)
     said = {}
     for part in memory:
         said.update(part)
 
-    merged = folder / "merged.parquet"
+    path = folder / "merged.pages"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(snapshot, "_ROWS_AT_ONCE", 4)
-        assert snapshot.merge(parts, merged) == len(said)
-    table = pq.read_table(merged)
+        patch.setattr(merging, "_ROWS_AT_ONCE", 4)
+        patch.setattr(pages, "PAGE_ROWS", 3)
+        written = snapshot.merge(snapshot.Memory(parts), path)
+    merged = opened(path, written)
+    assert (written.rows, merged.index.rows) == (len(said), len(said))
+    table = snapshot.Memory([merged]).of(KeyRange())
+    assert table["key"].to_pylist() == sorted(said)
     assert dict(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True)) == said
     for mode in ("changes", "append"):
         (folder / mode).mkdir()
         staged = staged_file(folder / mode / "staged.parquet", rows)
-        several = snapshot.compare(staged, snapshot.Known(parts), folder / mode / "a", mode=SYNCS[mode], identity="key")
-        one = snapshot.compare(staged, snapshot.Known([merged]), folder / mode / "b", mode=SYNCS[mode], identity="key")
+        several, one = (
+            snapshot.compare(
+                staged, snapshot.Known(snapshot.Memory(memory)), folder / mode / name, mode=SYNCS[mode], identity="key"
+            )
+            for name, memory in {"a": parts, "b": [merged]}.items()
+        )
         assert pq.read_table(folder / mode / "a") == pq.read_table(folder / mode / "b")
         assert several == one
 
@@ -223,17 +254,18 @@ def test_what_vanished_is_what_plain_python_would_find(tmp_path_factory, present
         rows = [(company(*row)[0], content, company(*row)[1] if has else None) for row, (content, has) in part.items()]
         known |= {row: (content, has and with_ids) for row, (content, has) in part.items()}
         columns = [pa.array([one[index] for one in rows], kind) for index, kind in enumerate(schema.types)]
-        parts.append(folder / f"{number}.parquet")
-        snapshot.write_part(parts[-1], iter([pa.RecordBatch.from_arrays(columns, schema=schema)]), schema)
+        path = folder / f"{number}.pages"
+        written = snapshot.write_part(path, [pa.RecordBatch.from_arrays(columns, schema=schema)], schema)
+        parts.append(opened(path, written))
     if merged and parts:
-        snapshot.merge(parts, folder / "merged.parquet")
-        parts = [folder / "merged.parquet"]
+        path = folder / "merged.pages"
+        parts = [opened(path, snapshot.merge(snapshot.Memory(parts), path))]
     staged = staged_file(folder / "staged.parquet", [(company(*row)[0], hashed("c")) for row in present])
     subjects = pa.table(
         [pa.array([company(*row)[2] for row in present], pa.binary(16))], schema=snapshot.PRESENT_SCHEMA
     )
     pq.write_table(subjects, folder / "present.parquet")
-    gone = snapshot.find_removed(staged, folder / "present.parquet", parts, folder / "gone.parquet",
+    gone = snapshot.find_removed(staged, folder / "present.parquet", snapshot.Memory(parts), folder / "gone.parquet",
                              subject=subject_of_ids("company"))  # fmt: skip
     there = {number for number, _ in present}
     living = {row: has for row, (content, has) in known.items() if content != snapshot.REMOVED}
@@ -252,10 +284,10 @@ def test_an_unfinished_part_is_not_there(tmp_path):
         yield pa.RecordBatch.from_arrays([pa.array([hashed(1)], pa.binary(16))] * 2, ["key", "content"])
         raise RuntimeError("power cut")
 
-    path = tmp_path / "it's a part.parquet"
+    path = tmp_path / "it's a part.pages"
     with pytest.raises(RuntimeError, match="power cut"):
         snapshot.write_part(path, breaking())
 
     assert not path.exists()
-    part_file(path, {hashed(2): None})
-    assert snapshot.merge([path], tmp_path / "merged's.parquet") == 1
+    part = part_file(path, {hashed(2): None})
+    assert snapshot.merge(snapshot.Memory([part]), tmp_path / "merged's.pages").rows == 1

@@ -154,7 +154,7 @@ def test_a_damaged_copy_is_fetched_again_and_a_damaged_object_is_found(pod, emul
         )
 
     pod.run()
-    (copy,) = pod.folder.glob(".bucket_loader/*/snapshots/*.parquet")
+    (copy,) = pod.folder.glob(".bucket_loader/*/snapshots/*.pages")
     data = copy.read_bytes()
     copy.write_bytes(data[:-1])
     assert (command("audit", "--memory").exit_code, command("run", "--json").summary["requests"]) == (2, 0)
@@ -302,7 +302,7 @@ def test_a_ledger_on_a_server_keeps_files_in_the_folder(workplace, emulator):
     runs = [workplace.run("--state", servers.postgres_url()) for _ in range(2)]
 
     assert [run.summary["requests"] for run in runs] == [1, 0]
-    assert list(workplace.folder.glob(".bucket_loader/*/snapshots/*.parquet"))
+    assert list(workplace.folder.glob(".bucket_loader/*/snapshots/*.pages"))
     assert not list(workplace.folder.glob(".bucket_loader/*/ledger.db"))
 
 

@@ -51,11 +51,7 @@ def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -
 
 def are_known(state: State, stream: str, keys: pa.Array) -> list[bool]:
     """Return for each key whether the stream's memory holds it."""
-    found = nowhere(keys)
-    for part in state.memory_of(stream):
-        with pq.ParquetFile(part) as file:
-            for batch in file.iter_batches(columns=["key"]):
-                found = [a or b for a, b in zip(found, _is_in(keys, batch.column(0)), strict=True)]
+    found: list[bool] = state.memory_of(stream).names(keys).to_pylist()
     return found
 
 

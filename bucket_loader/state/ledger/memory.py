@@ -70,6 +70,20 @@ class Memory:
             found.setdefault(str(stream), []).append(SnapshotFile(*part))
         return found
 
+    def parts_beside_claims(self, stream: str) -> list[int]:
+        """Return for each part of a stream, oldest first, how many runs it is newer than of which something waits.
+
+        What later runs remember is asked for when such a run is settled once more; so parts that it is older than stay
+        apart from those that it is not.
+        """
+        rows = self._query(
+            "SELECT (SELECT count(*) FROM stream s JOIN run c ON c.run = s.run "
+            f"WHERE s.name = m.stream AND s.settled = {CLAIMING} AND c.number < r.number) "
+            "FROM memory m LEFT JOIN run r ON r.run = m.run WHERE m.stream = ? ORDER BY m.number",
+            stream,
+        )
+        return [int(count) for (count,) in rows]
+
     def parts_after(self, run: str, stream: str) -> set[str]:
         """Return the files of a stream's memory that later runs have written."""
         rows = self._query(
@@ -137,14 +151,12 @@ class Memory:
             statements.append(("DELETE FROM refused WHERE stream = ?", (stream,)))
         self._write(statements)
 
-    def replace_memory(
-        self, stream: str, files: Sequence[str], merged: SnapshotFile | tuple[str, int], run: str
-    ) -> None:
-        """Commit that one part stands for several."""
+    def replace_memory(self, stream: str, files: Sequence[str], merged: SnapshotFile | tuple[str, int]) -> None:
+        """Commit that one part stands for several; it is as new as the newest of them."""
         marks = ", ".join("?" * len(files))
-        ((number,),) = self._query(
-            f"SELECT max(number) FROM memory WHERE stream = ? AND file IN ({marks})", stream, *files
-        )
+        named = f"FROM memory m LEFT JOIN run r ON r.run = m.run WHERE m.stream = ? AND m.file IN ({marks})"
+        ((number,),) = self._query(f"SELECT max(m.number) {named}", stream, *files)
+        ((run,), *_) = self._query(f"SELECT m.run {named} ORDER BY r.number DESC LIMIT 1", stream, *files)
         file, rows, digest = SnapshotFile(*merged)
         self._write([
             (f"DELETE FROM memory WHERE stream = ? AND file IN ({marks})", (stream, *files)),

@@ -1,0 +1,157 @@
+"""Writing parts: sorted, and merged in tiers, so that what is written stays in proportion to what is new."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bucket_loader.model import DISK, Disk, StateError
+from bucket_loader.state.snapshots.pages import (
+    PART_SCHEMA,
+    PART_SCHEMA_WITH_IDS,
+    FileBytes,
+    Written,
+    as_keys,
+    read_index,
+    write_pages,
+)
+from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_in
+
+_ROWS_AT_ONCE: Final = 500_000  # sorted or merged together
+_LARGER: Final = 2  # each part has at least so many times the rows of all newer ones together
+
+
+class _Scratch(Disk):
+    """A disk for files that need not outlive this process."""
+
+    def sync(self, descriptor: int) -> None:
+        """Do nothing."""
+
+
+class _Known:
+    """Counts by how many rows that go by change the count of known keys."""
+
+    def __init__(self, before: Memory) -> None:
+        self._before = before
+        self._count = 0
+
+    def counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            self._count += known_in(batch["content"]) - self._before.known_among(as_keys(batch["key"]))
+            yield batch
+
+    def __call__(self) -> int:
+        return self._count
+
+
+def write_part(
+    path: Path,
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema = PART_SCHEMA,
+    *,
+    before: Memory | None = None,
+    disk: Disk = DISK,
+) -> Written:
+    """Write a part durably: complete under its name, or not there.
+
+    Args:
+        path: its name.
+        batches: its rows, each key once, in any order.
+        schema: its columns.
+        before: what is remembered already, so that keys which it knows do not count as known twice.
+        disk: where it lies.
+    """
+    known = _Known(before or Memory())
+    with TemporaryDirectory(dir=path.parent) as name:
+        folder, pieces = Path(name), list[Part]()
+        for piece in _pieces(batches):
+            ordered = _sorted(piece)
+            if not pieces and ordered.num_rows < _ROWS_AT_ONCE:  # it is the only one
+                return write_pages(path, known.counted(ordered.to_batches()), schema, known=known, disk=disk)
+            pieces.append(_scratch_part(folder / str(len(pieces)), ordered))
+        return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
+
+
+def take_over(files: Sequence[Path], path: Path, disk: Disk = DISK) -> Written:
+    """Write a part that stands for files of older versions: Parquet, oldest first, their rows in any order."""
+    has_ids = any("ids" in pq.read_schema(file).names for file in files)
+    known = _Known(Memory())
+    with TemporaryDirectory(dir=path.parent) as name:
+        pieces = list[Part]()
+        for file in files:
+            with pq.ParquetFile(file, pre_buffer=False) as rows:
+                for piece in _pieces(rows.iter_batches(use_threads=False)):
+                    pieces.append(_scratch_part(Path(name) / str(len(pieces)), _sorted(piece)))
+        schema = PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
+        return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
+
+
+def rows_of(file: Path) -> int:
+    """Return how many rows a file of older versions has.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        return int(pq.read_metadata(file).num_rows)
+    except pa.ArrowException as error:
+        raise OSError(f"{file}: {error}") from None
+
+
+def merge(memory: Memory, path: Path, disk: Disk = DISK) -> Written:
+    """Write a part that says what neighbouring parts say together."""
+    return write_pages(path, _merged(memory, memory.schema), memory.schema, known=lambda: memory.known, disk=disk)
+
+
+def to_merge(rows: Sequence[int], groups: Sequence[int]) -> int:
+    """Return how many of the newest parts become one; 0 where all stay.
+
+    A part is merged when all newer ones together have grown to more than half of it: so there are few parts, and a row
+    is written again only when its memory has grown by half.
+
+    Args:
+        rows: of each part, oldest first.
+        groups: of each part; parts of different groups stay apart.
+    """
+    newer = count = 0
+    for number in range(len(rows) - 1, -1, -1):
+        if groups[number] != groups[-1]:
+            break
+        if newer and rows[number] < _LARGER * newer:
+            count = len(rows) - number
+        newer += rows[number]
+    return count
+
+
+def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Join batches to tables that fit into memory."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= _ROWS_AT_ONCE:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    return table.take(pa.array(np.argsort(as_keys(table["key"]), kind="stable"))).combine_chunks()
+
+
+def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for keys in key_ranges(memory.rows, _ROWS_AT_ONCE):
+        yield from memory.of(keys, schema).combine_chunks().to_batches()
+
+
+def _scratch_part(path: Path, table: pa.Table) -> Part:
+    written = write_pages(path, table.to_batches(), table.schema, known=lambda: 0, disk=_Scratch())
+    place = FileBytes(path)
+    index = read_index(place, written.digest)
+    if index is None:
+        raise OSError(f"{path} is not what was written there a moment ago")
+    return Part(index, [place], lambda: StateError(f"{path} is not what was written there a moment ago"))

@@ -1,0 +1,65 @@
+"""Finding what was delivered and is no longer in the source."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bucket_loader.model import Counts
+from bucket_loader.state.duck import one_row, own_database, quoted
+from bucket_loader.state.snapshots.comparing import show_memory, show_staged
+from bucket_loader.state.snapshots.pages import PART_SCHEMA_WITH_IDS
+from bucket_loader.state.snapshots.parts import Memory, key_ranges
+
+PRESENT_SCHEMA: Final = pa.schema([("subject", pa.binary(16))])
+_ROWS_AT_ONCE: Final = 1_000_000  # of the plan and the memory together; the memory's have ids
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What the memory knows and the source no longer has.
+
+    Attributes:
+        counts: how many rows those are.
+        known_ids: keys that the memory holds with their ids, without those that were removed before: only they can
+            be found here.
+        without_ids: those that it holds without.
+    """
+
+    counts: Counts = field(default_factory=Counts)
+    known_ids: int = 0
+    without_ids: int = 0
+
+
+def find_removed(staged: Path, present: Path, memory: Memory, found: Path, *, subject: str) -> Removed:
+    """Find the rows that were delivered and are no longer in the source.
+
+    Args:
+        staged: a Parquet file with the `key` of every row that makes a record.
+        present: one with the `subject` of every row that is there, whatever became of it.
+        memory: what the stream remembers.
+        found: where to write them, by key; a Parquet file (`key`, `ids`).
+        subject: SQL that gives a subject from `ids`. A company may have many keys, one with each user; as long as one
+            of its rows is there, none of them counts as removed.
+    """
+    known_ids = without_ids = 0
+    with own_database(found.parent) as connection:
+        connection.execute("CREATE TABLE candidates (key UUID, ids VARCHAR)")
+        for keys in key_ranges(int(pq.read_metadata(staged).num_rows) + memory.rows, _ROWS_AT_ONCE):
+            show_staged(connection, staged, keys)
+            show_memory(connection, memory.of(keys, PART_SCHEMA_WITH_IDS))
+            connection.execute(
+                "INSERT INTO candidates SELECT key, ids FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
+            )
+            known, with_ids = one_row(connection, "SELECT count(*), count(ids) FROM living")
+            known_ids, without_ids = known_ids + with_ids, without_ids + known - with_ids
+        connection.execute(f"CREATE VIEW present AS SELECT CAST(subject AS UUID) AS subject "
+                           f"FROM read_parquet({quoted(present)})")  # fmt: skip
+        (rows,) = one_row(
+            connection,
+            f"COPY (SELECT CAST(key AS BLOB) AS key, ids FROM candidates c ANTI JOIN present p "
+            f"ON CAST({subject} AS UUID) = p.subject ORDER BY c.key) TO {quoted(found)} (FORMAT parquet)",
+        )
+    return Removed(Counts(removed=rows), known_ids, without_ids)
