@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bucket_loader.state.snapshots import merging, pages
+
 EVENTS = """
 - name: events
   record: event
@@ -113,3 +115,37 @@ def test_an_audit_names_what_it_is_to_look_at(remembering):
 
     assert (neither.exit_code, "--memory" in neither.stderr) == (2, True)
     assert {"run": run, "sound": True, "memory": {"files": 1, "rows": 60}}.items() <= json.loads(both.stdout).items()
+
+
+def test_a_page_that_no_row_asks_for_is_found_at_the_merge_and_the_next_run_refuses(remembering, emulator, monkeypatch):
+    """What is delivered is remembered beside the damage; then nothing more is sent until the file is put back."""
+    monkeypatch.setattr(merging, "_LARGER", 1_000_000)  # any new row has the parts merged
+    monkeypatch.setattr(pages, "PAGE_ROWS", 4)
+    table = (remembering.folder / "events.csv").read_text()
+    remembering.write("events.csv", table + "60,u1,click,2026-01-01\n")
+    remembering.run()
+    file = memory_of(remembering)
+    data = file.read_bytes()
+    place = pages.FileBytes(file)
+    index = pages.read_index(place, hashlib.sha256(data[pages_end(data) :]).hexdigest())
+    assert len(index.first) == 16
+    answers = []
+    for number in range(16):
+        begins = int(index.places[number]) + 200
+        file.write_bytes(data[:begins] + bytes([data[begins] ^ 1]) + data[begins + 1 :])
+        remembering.write("events.csv", f"n,user,what,at\n{100 + number},u1,click,2026-01-01\n")
+        answers.append(remembering.run().exit_code)
+        if answers[-1] == 0:
+            break
+    refused = remembering.run()
+
+    assert answers[-1] == 0  # its row has no key on that page
+    assert (refused.exit_code, str(file) in refused.stderr) == (2, True)
+    file.write_bytes(data)
+    assert remembering.run().summary["streams"]["events"]["unchanged"] == 1
+    assert emulator.state()["requests"] == 3
+
+
+def pages_end(data):
+    """Return where the index begins, as the footer says."""
+    return int.from_bytes(data[-16:-8], "little")

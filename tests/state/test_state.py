@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -164,6 +165,21 @@ def test_a_damaged_copy_is_fetched_again_and_a_damaged_object_is_found(pod, emul
     s3.put(part.removeprefix(f"{stores.BUCKET}/"), data[:-1])
     assert command("audit", "--memory").exit_code == 2
     assert emulator.state()["requests"] == 5
+
+
+def test_a_worker_without_a_disk_fetches_single_pages_of_a_long_memory(pod, emulator, s3):
+    """One new row beside twenty thousand: the file of memory is not brought here, and the row alone is sent."""
+    rows = "".join(f"{n},u{n},early,2025-01-01\n" for n in range(20_000))
+    pod.write("events.csv", "n,user,what,at\n" + rows)
+    pod.run()
+    (part,) = objects(s3, pod, "snapshots/")
+    pod.write("events.csv", "n,user,what,at\n7,u7,early,2025-01-01\n20000,u7,early,2025-01-01\n")
+    counts = pod.run().summary["streams"]["events"]
+    there = [file.name for file in pod.folder.glob(".bucket_loader/*/snapshots/*")]
+
+    assert (counts["unchanged"], counts["delivered"]) == (1, 1)
+    assert (len(there), Path(part).name in there) == (1, False)
+    assert emulator.state()["events"] == 20_001
 
 
 def test_memory_that_is_lost_on_a_disk_is_told_as_well(workplace, emulator):

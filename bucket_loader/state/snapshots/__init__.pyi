@@ -21,6 +21,7 @@ from .pages import (
     as_keys as as_keys,
     is_sound as is_sound,
     read_index as read_index,
+    write_pages as write_pages,
 )
 from .parts import (
     REMOVED as REMOVED,
