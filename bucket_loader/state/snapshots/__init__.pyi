@@ -27,6 +27,7 @@ from .parts import (
     REMOVED as REMOVED,
     Memory as Memory,
     Part as Part,
+    opened as opened,
 )
 from .removed import (
     PRESENT_SCHEMA as PRESENT_SCHEMA,

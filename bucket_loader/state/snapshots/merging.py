@@ -5,21 +5,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import DISK, Disk, StateError
+from bucket_loader.model import DISK, Disk
 from bucket_loader.state.snapshots.pages import (
     PART_SCHEMA,
     PART_SCHEMA_WITH_IDS,
-    FileBytes,
     Written,
     as_keys,
-    read_index,
+    order_of,
     write_pages,
 )
-from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_in
+from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_in, opened
 
 _ROWS_AT_ONCE: Final = 500_000  # sorted or merged together
 _LARGER: Final = 2  # each part has at least so many times the rows of all newer ones together
@@ -140,7 +138,7 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _sorted(table: pa.Table) -> pa.Table:
-    return table.take(pa.array(np.argsort(as_keys(table["key"]), kind="stable"))).combine_chunks()
+    return table.take(pa.array(order_of(as_keys(table["key"])))).combine_chunks()
 
 
 def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -149,9 +147,4 @@ def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 def _scratch_part(path: Path, table: pa.Table) -> Part:
-    written = write_pages(path, table.to_batches(), table.schema, known=lambda: 0, disk=_Scratch())
-    place = FileBytes(path)
-    index = read_index(place, written.digest)
-    if index is None:
-        raise OSError(f"{path} is not what was written there a moment ago")
-    return Part(index, [place], lambda: StateError(f"{path} is not what was written there a moment ago"))
+    return opened(path, write_pages(path, table.to_batches(), table.schema, known=lambda: 0, disk=_Scratch()))

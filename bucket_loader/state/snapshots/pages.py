@@ -44,6 +44,17 @@ def as_keys(column: pa.Array | pa.ChunkedArray) -> Keys:
     return np.frombuffer(data, "S16")[whole.offset : whole.offset + len(whole)]
 
 
+def order_of(keys: Keys) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the order in which keys ascend; equal ones stay as they are.
+
+    Numbers are sorted many times as fast as bytes, and the first eight bytes decide unless keys are equal.
+    """
+    firsts = np.ascontiguousarray(keys).view(">u8").reshape(-1, 2)[:, 0].astype(np.uint64)
+    order = np.argsort(firsts)
+    ordered = firsts[order]
+    return order if bool(np.all(ordered[1:] > ordered[:-1])) else np.argsort(keys, kind="stable")
+
+
 class Bytes(Protocol):
     """Where the bytes of a file of memory are."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -19,9 +20,13 @@ from bucket_loader.state.snapshots.pages import (
     PART_SCHEMA,
     PART_SCHEMA_WITH_IDS,
     Bytes,
+    FileBytes,
     Index,
     Keys,
+    Written,
     as_keys,
+    order_of,
+    read_index,
     read_pages,
 )
 
@@ -141,6 +146,22 @@ def _groups(blocks: Iterator[Block]) -> Iterator[list[Block]]:
         yield group
 
 
+def opened(path: Path, written: Written) -> Part:
+    """Open a file of memory that lies on this disk alone.
+
+    Raises:
+        StateError: it is not what was written.
+    """
+
+    def unsound() -> StateError:
+        return StateError(f"{path} is not what was written there")
+
+    index = read_index(FileBytes(path), written.digest)
+    if index is None:
+        raise unsound()
+    return Part(index, [FileBytes(path)], unsound)
+
+
 def _blocks(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[Block]:
     """Join the numbers of pages that lie one behind the other, up to so many."""
     breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
@@ -205,7 +226,7 @@ def newest(parts: Sequence[Sequence[pa.Table]], schema: pa.Schema) -> pa.Table:
     if sum(table.num_rows > 0 for table in tables) < 2:  # noqa: PLR2004  # one part is in order as it is
         return found
     keys = as_keys(found["key"])
-    order = np.argsort(keys, kind="stable")
+    order = order_of(keys)
     ordered = keys[order]
     is_last = np.append(ordered[1:] != ordered[:-1], True)
     return found.take(pa.array(order[is_last]))
