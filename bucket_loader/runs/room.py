@@ -10,7 +10,7 @@ from bucket_loader.model import DISK, StateError, StateUnavailableError
 from bucket_loader.planning import Before, Between, Plan, PlannedStream, PlanRequest, plan_file, room
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job
-from bucket_loader.state import MANIFEST, State
+from bucket_loader.state import MANIFEST, State, snapshots
 
 FEW_RECORDS: Final = 1_000  # a plan of fewer says nothing of how long a record is
 PLANS_LOOKED_AT: Final = 5
@@ -69,7 +69,7 @@ def _asked(job: Job, state: State | None, now: datetime) -> PlanRequest:
         streams=job.options.streams,
         limit=job.options.limit,
         full=job.options.full,
-        memory={} if state is None else dict.fromkeys(state.ledger.parts(), ()),
+        memory={} if state is None else dict.fromkeys(state.ledger.parts(), snapshots.Memory()),
         loaded={} if state is None else state.ledger.loaded_files(),
     )
 
