@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from servers import postgres_url
 
 ROWS = 300  # more than what Python spells by itself
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,27 +36,48 @@ def jsonl(path):
     path.write_text("".join(json.dumps({**line, "t": None, "b": place % 2 == 0}) + "\n" for place in range(ROWS)))
 
 
-@pytest.mark.parametrize("write", [parquet, jsonl])
-def test_planning_nested_values_imports_no_pandas(tmp_path, write):
-    """Arrow's own ways from Python's values import it; ours take buffers."""
-    write(tmp_path / f"events.{write.__name__}")
-    (tmp_path / "pipeline.yaml").write_text(f"""
+PIPELINE = """
 name: nested
-destination: {{base_url: "http://127.0.0.1:9", key: "${{KEY}}"}}
+destination: {base_url: "http://127.0.0.1:9", key: "${KEY}"}
 arrays: keep
 streams:
   - name: events
     record: event
-    source: {{type: {write.__name__}, path: events.{write.__name__}}}
+    source: SOURCE
     fields:
       userId: user
-      event: {{value: did}}
+      event: {value: did}
       timestamp: at
-      attributes: {{"*": {{}}, j: {{column: j, type: json}}}}
-""")
-    done = subprocess.run(
-        [sys.executable, "-c", PLAN], cwd=tmp_path, env={"KEY": "pub_" + "x" * 24}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+      attributes: {"*": {}, j: {column: j, type: json}}
+"""
 
-    assert done.stdout.split() == ["0", "False"], done.stderr
+
+def planned(folder, source, **environment):
+    """Plan in a process of its own; return its exit code and whether it loaded pandas."""
+    (folder / "pipeline.yaml").write_text(PIPELINE.replace("SOURCE", source))
+    done = subprocess.run(
+        [sys.executable, "-c", PLAN], cwd=folder, env={"KEY": "pub_" + "x" * 24, **environment}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("write", [parquet, jsonl])
+def test_planning_nested_values_imports_no_pandas(tmp_path, write):
+    """Arrow's own ways from Python's values import it; ours take buffers."""
+    write(tmp_path / f"events.{write.__name__}")
+
+    assert planned(tmp_path, f"{{type: {write.__name__}, path: events.{write.__name__}}}") == ["0", "False"]
+
+
+@pytest.mark.postgres
+def test_planning_from_postgresql_imports_no_pandas(tmp_path):
+    """Its driver would, through a module of pyarrow that nobody uses."""
+    query = (
+        "select 'u' as user, now() as at, 1.5 as n, 2.50::numeric(5,2) as m, array[1, 2] as l, "
+        """'{"a": 1}'::jsonb as j from generate_series(1, 300)"""
+    )
+    source = {"type": "sql", "url": "${URL}", "query": query}
+
+    assert planned(tmp_path, json.dumps(source), URL=postgres_url()) == ["0", "False"]

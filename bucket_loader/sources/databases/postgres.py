@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bucket_loader.config import with_parameters
 from bucket_loader.model import InputBatch, SourceError, identifier
 from bucket_loader.sources.base import Parameter, repeated, without_rows
+from bucket_loader.sources.databases.late import loaded_late
 from bucket_loader.sources.databases.postgres_types import Column, arrays, column_of, probe, widened
 from bucket_loader.sources.databases.server import CONNECT_S, Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import asked, given
@@ -119,7 +120,8 @@ class Postgres(Server):
 
     @contextmanager
     def _connected(self) -> "Iterator[Connection]":
-        from adbc_driver_postgresql import dbapi
+        with loaded_late("pyarrow.dataset"):
+            from adbc_driver_postgresql import dbapi
 
         uri = self.address.rebuilt("postgresql", **_CONNECTION)
         try:

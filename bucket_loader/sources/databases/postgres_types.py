@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import Reason, identifier, in_form
+from bucket_loader.model import Reason, identifier, in_form, text_array
 from bucket_loader.sources.databases.server import Server
 from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, decimal_type, typed, without
 
@@ -226,15 +226,14 @@ def arrays(batch: "pa.RecordBatch", columns: Sequence[Column]) -> "tuple[list[pa
 
 def _numbers(array: "pa.Array", column: Column, refused: Refused) -> "pa.Array":
     """Read the text of numerics: NaN is null, infinity is refused."""
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     texts = _storage(array)
     for words, reason in (
-        (("NaN", "nan"), None),
-        (("Infinity", "-Infinity", "inf", "-inf"), Reason("infinity", "the value is infinite", column.name)),
+        ((b"NaN", b"nan"), None),
+        ((b"Infinity", b"-Infinity", b"inf", b"-inf"), Reason("infinity", "the value is infinite", column.name)),
     ):
-        places = _true(pc.is_in(texts, pa.array(words)))
+        places = _true(pc.is_in(texts, text_array(words)))
         texts = without(texts, places)
         if reason is not None:
             _note(refused, places, reason)
@@ -253,7 +252,7 @@ def _storage(array: "pa.Array") -> "pa.Array":
 def _true(flags: "pa.Array") -> list[int]:
     import pyarrow.compute as pc
 
-    places: list[int] = pc.indices_nonzero(flags.fill_null(False)).to_pylist()  # noqa: FBT003
+    places: list[int] = pc.indices_nonzero(flags).to_pylist()
     return places
 
 

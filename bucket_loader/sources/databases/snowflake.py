@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from bucket_loader.config import with_parameters
 from bucket_loader.model import InputBatch, SourceError, identifier
 from bucket_loader.sources.base import Parameter, repeated, without_rows
+from bucket_loader.sources.databases.late import loaded_late
 from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import given
 from bucket_loader.sources.values.types import as_type
@@ -73,7 +74,9 @@ class Snowflake(Server):
     @contextmanager
     def _worded(self, query: SourceQuery) -> Iterator[None]:
         import pyarrow as pa
-        from adbc_driver_snowflake import dbapi
+
+        with loaded_late("pyarrow.dataset"):
+            from adbc_driver_snowflake import dbapi
 
         try:
             yield
