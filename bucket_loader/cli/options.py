@@ -130,6 +130,11 @@ state_options: Final = all_of(
     _starts_with_libraries,
 )  # fmt: skip
 
+restored_option: Final = click.option(
+    "--accept-restored", is_flag=True,
+    help="Continue from a state that is an old copy: what was delivered since is not known, and events are sent again.",
+)  # fmt: skip
+
 plan_options: Final = all_of(
     click.option("--as-of", type=Moment(),
                  help="The time for records that have no time of their own. [default: the interval's end, or now]"),

@@ -13,6 +13,7 @@ from bucket_loader.cli.options import (
     metrics_option,
     patience_option,
     pipeline_argument,
+    restored_option,
     run_argument,
     spelt,
     state_options,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--pipeline", type=click.Path(path_type=Path),
               help="The pipeline file. [default: the one that FILE's state belongs to]")  # fmt: skip
 @allow_rejected_option()
+@restored_option
 @patience_option
 @wait_option
 @state_options

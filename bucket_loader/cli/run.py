@@ -14,6 +14,7 @@ from bucket_loader.cli.options import (
     patience_option,
     pipeline_argument,
     plan_options,
+    restored_option,
     retry_option,
     run_options,
     state_options,
@@ -27,6 +28,7 @@ from bucket_loader.cli.options import (
 @click.option("--plan", type=click.Path(path_type=Path), help="Send exactly this plan: the folder that `plan` named.")
 @plan_options
 @run_options
+@restored_option
 @retry_option
 @wait_option
 @state_options
@@ -58,6 +60,7 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
 )
 @streams_option
 @allow_rejected_option("rejected rows of a window still count as success")
+@restored_option
 @patience_option
 @wait_option
 @state_options

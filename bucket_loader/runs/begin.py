@@ -38,6 +38,7 @@ def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] |
         replays=replays or (),
         superseded=[] if replays else superseded_by(state, planned),
     )
+    state.marks.write()
 
 
 def _keep_letters(planned: Plan, state: State) -> None:

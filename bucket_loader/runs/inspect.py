@@ -28,6 +28,7 @@ from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.end import refused_rows
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
+from bucket_loader.runs.restored import noticed_in
 from bucket_loader.runs.room import require_room
 from bucket_loader.runs.waiting import stuck_chunks
 from bucket_loader.state import REJECTED, RunRow, State, look_at_state
@@ -47,6 +48,8 @@ _NOT_THERE: Final = 404
 def plan_job(job: Job) -> tuple[Plan, dict[str, Counts]]:
     """Make a plan and keep it for `run --plan`; `limits:` are held against it."""
     with opened(job) as state:
+        if (noticed := noticed_in(state)) is not None:
+            job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
         planned = make_plan(job, state)
     return planned, counts_of(planned)
 

@@ -44,6 +44,7 @@ class RunOptions:
         accept_changes: go on although more has changed than the file's `limits:` allow.
         accept_mapping: go on although a stream that sends its rows once is mapped in a new way: all are sent without
             `key:`, and with it what is known stays as it was sent.
+        accept_restored: go on from a state that is an old copy of itself, without what was delivered since.
         allow_held: records that are held for a person do not keep a run from being done.
         allow_rejected: how many rejected rows, or which share of them (`"1%"`), still count as success.
         state: where the memory of runs lies: a folder, or URLs; `.bucket_loader` beside the pipeline file by default.
@@ -65,6 +66,7 @@ class RunOptions:
     full: bool = False
     accept_changes: bool = False
     accept_mapping: bool = False
+    accept_restored: bool = False
     allow_held: bool = False
     allow_rejected: Share | None = field(default=None, metadata={"read": _share})
     retry_refused: bool | None = None

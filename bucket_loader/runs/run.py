@@ -25,6 +25,7 @@ from bucket_loader.runs.plan import (
     require_same_frame,
     require_same_mapping,
 )
+from bucket_loader.runs.restored import marked
 from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.runs.waiting import UNFINISHED, is_done, only_waits, waiting_records
 from bucket_loader.state import RunRow, State
@@ -46,7 +47,7 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
     """
     began, began_at = time.monotonic(), job.outside.clock.utc()
     _require_streams(job)
-    with drained_on_signals(job), opened(job) as state:
+    with drained_on_signals(job), opened(job) as state, marked(job, state):
         resumed: dict[str, Summary] = {}
         for row in state.ledger.runs(*UNFINISHED):
             if not only_waits(state.ledger, row):

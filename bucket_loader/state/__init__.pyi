@@ -46,6 +46,9 @@ from .location import (
     StatePlace as StatePlace,
     read_place as read_place,
 )
+from .marks import (
+    Mark as Mark,
+)
 from .opening import (
     FOLDER as FOLDER,
     Wanted as Wanted,

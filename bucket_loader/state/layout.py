@@ -1,7 +1,7 @@
 """Where everything of a state lies: the one place that names its files and folders.
 
 <state>/<pipeline>@<environment>@<host>/
-ledger.db      lock
+ledger.db      lock          mark.json (where the ledger is on a server)
 plans/<run>/   snapshots/<file>.pages   dead_letters/<run>.jsonl
 
 A place in a store has the same names, but for the dead letters: a folder for each run, and an object for each append.
@@ -66,6 +66,11 @@ class StateLayout:
     def dead_letters(self) -> Path:
         """The folder of what was rejected."""
         return self.root / _DEAD_LETTERS
+
+    @property
+    def mark(self) -> Path:
+        """How far the ledger was, where it lies on a server."""
+        return self.root / "mark.json"
 
     def plan(self, run: str) -> Path:
         """Return the folder of a run's plan."""

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest, make_folder, written_whole
 from bucket_loader.state.layout import MANIFEST, StateLayout, is_of_old, merged_file
 from bucket_loader.state.ledger import Ledger, SnapshotFile
+from bucket_loader.state.marks import Marks
 from bucket_loader.state.snapshots import FileBytes, Memory, Part, Written, is_sound, read_index, rows_of, take_over
 from bucket_loader.state.store import Files
 
@@ -38,6 +39,7 @@ class State:
         self.ledger = ledger
         self.files = files if files is not None else Files(layout.root)
         self._lock = lock
+        self.marks = Marks(layout, ledger, self.files)
 
     @property
     def root(self) -> Path:

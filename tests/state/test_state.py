@@ -3,8 +3,10 @@
 import fcntl
 import json
 import shutil
+import subprocess
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -418,3 +420,35 @@ def test_what_was_refused_is_remembered_in_the_store(pod, emulator, s3):
     with s3.files.open_output_stream(stored) as stream:
         stream.write(b"something else")
     assert pod.run().exit_code == 2
+
+
+def dumped():
+    """Return a dump of the whole server, as a backup has it."""
+    found = subprocess.run(["pg_dump", "--clean", servers.postgres_url()], capture_output=True, check=True)
+    return found.stdout
+
+
+def restored(dump):
+    """Put a dump back."""
+    subprocess.run(["psql", "-q", servers.postgres_url()], input=dump, stdout=subprocess.DEVNULL, check=True)
+
+
+@pytest.mark.parametrize("place", ["store", "folder"])
+def test_a_ledger_that_was_restored_from_a_backup_is_noticed(pod, emulator, place):
+    """Its mark lies in the store, or beside the plans in the folder: both are newer. A person may go on from it."""
+    if place == "folder":
+        pod.state = servers.postgres_url()
+        pod.command_of = partial(Workplace.command_of, pod, BUCKET_LOADER_STATE=pod.state)
+    pod.run()
+    dump = dumped()
+    pod.write("events.csv", (pod.folder / "events.csv").read_bytes() + b"900,u1,late,2025-01-01\n")
+    newer, unchanged = pod.run(), pod.run()
+    restored(dump)
+    refused = pod.run()
+    accepted, after = pod.run("--accept-restored"), pod.run()
+
+    assert (newer.exit_code, unchanged.exit_code, refused.exit_code) == (0, 0, 2)
+    assert "is an old copy of what it was: it knows of 1 runs" in " ".join(refused.stderr.split())
+    assert f"{'s3://' if place == 'store' else pod.folder}" in refused.stderr
+    assert (accepted.exit_code, accepted.summary["streams"]["events"]["delivered"]) == (0, 1)
+    assert (after.exit_code, emulator.state()["events"]) == (0, 452)

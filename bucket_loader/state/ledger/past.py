@@ -10,6 +10,8 @@ _SELECT: Final = (
     "requests, retries FROM run"
 )
 
+_JUST_BEFORE: Final = 100  # runs; an older one is seldom finished later
+
 
 class Past(Memory):
     """The part of a ledger that knows its runs."""
@@ -45,6 +47,11 @@ class Past(Memory):
     def has_runs(self) -> bool:
         """Whether there was any run."""
         return bool(self._query("SELECT 1 FROM run LIMIT 1"))
+
+    def progress(self) -> tuple[int, int, str]:
+        """Return the number of the last run, the requests that it and those just before it have made, and its name."""
+        last = self.newest(_JUST_BEFORE)
+        return (last[0].number, sum(row.requests for row in last), last[0].run) if last else (0, 0, "")
 
     def last_number(self) -> int:
         """Return the number of the last run; 0 before the first."""
