@@ -6,6 +6,7 @@ from .arrays import (
     as_numpy as as_numpy,
     bool_array as bool_array,
     give_memory_back as give_memory_back,
+    hash_array as hash_array,
     int64_array as int64_array,
     number_array as number_array,
     ordinals_from as ordinals_from,

@@ -71,6 +71,13 @@ def text_array(texts: "Sequence[Any]", kind: "pa.DataType | None" = None) -> "pa
     return pa.Array.from_buffers(kind or pa.string(), len(there), buffers)
 
 
+def hash_array(hashes: "Sequence[bytes]", kind: "pa.FixedSizeBinaryType") -> "pa.FixedSizeBinaryArray":
+    """Return blobs that all have the length of their type to Arrow."""
+    import pyarrow as pa
+
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(hashes), [None, pa.py_buffer(b"".join(hashes))])
+
+
 def number_array(numbers: "Sequence[Any]", kind: "pa.DataType") -> "pa.Array[Any]":
     """Return numbers, or None, to Arrow, as a type that holds them."""
     import numpy as np

@@ -22,6 +22,7 @@ from bucket_loader.model import (
     int64_array,
     make_folder,
     ranges,
+    text_array,
 )
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
@@ -187,7 +188,7 @@ def _fates_since(state: State, planned: Plan, stream: PlannedStream) -> Fates:
     later = state.ledger.parts_after(planned.manifest.run, stream.name)
     known = _with_memory(state, stream.name, lambda memory: memory.names(keys), later)
     if known is not None:
-        fates[places[known.to_numpy(zero_copy_only=False)]] = 0
+        fates[places[known.to_pylist()]] = 0
     return fates
 
 
@@ -205,12 +206,10 @@ def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[
         # A claim has no content, so that it always compares as changed.
         nothing = pa.nulls(batch.num_rows, pa.binary(16))
         content = pc.if_else(bool_array(fate == _CLAIMED), nothing, batch["content"])
-        content = pc.if_else(bool_array(fate == _GONE), pa.scalar(snapshots.REMOVED, pa.binary(16)), content)
+        content = pc.if_else(bool_array(fate == _GONE), snapshots.removed_scalar(), content)
         columns = [batch["key"].take(kept), content.take(kept)]
         if stream.remembers_ids:
-            ids = pa.array(
-                [_ids(stream.kind, record) for record in batch["record"].take(kept).to_pylist()], pa.string()
-            )
+            ids = text_array([_ids(stream.kind, record).encode() for record in batch["record"].take(kept).to_pylist()])
             yield pa.RecordBatch.from_arrays([*columns, ids], schema=snapshots.PART_SCHEMA_WITH_IDS)
         else:
             yield pa.RecordBatch.from_arrays(columns, schema=snapshots.PART_SCHEMA)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pyarrow as pa
@@ -149,3 +151,25 @@ def test_a_page_that_no_row_asks_for_is_found_at_the_merge_and_the_next_run_refu
 def pages_end(data):
     """Return where the index begins, as the footer says."""
     return int.from_bytes(data[-16:-8], "little")
+
+
+TWICE = """
+import sys
+from bucket_loader.cli import main
+try:
+    main(["run", "pipeline.yaml", "--quiet"])
+except SystemExit as ended:
+    print(ended.code, sorted({"pandas", "scipy"} & set(sys.modules)))
+"""
+
+
+def test_remembering_and_comparing_import_no_pandas(remembering):
+    """A run that compares, remembers and merges costs no import that a run without memory does not have."""
+    rows = "".join(f"{n},u1,click,2026-01-01\n" for n in range(40, 130))
+    remembering.write("events.csv", "n,user,what,at\n" + rows)
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE], cwd=remembering.folder, capture_output=True, text=True, check=False,
+        env={"BUCKET_SECRET_KEY": remembering.key, "BUCKET_BASE_URL": remembering.url},
+    )  # fmt: skip
+
+    assert done.stdout == "0 []\n", done.stderr

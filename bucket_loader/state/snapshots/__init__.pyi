@@ -28,6 +28,7 @@ from .parts import (
     Memory as Memory,
     Part as Part,
     opened as opened,
+    removed_scalar as removed_scalar,
 )
 from .removed import (
     PRESENT_SCHEMA as PRESENT_SCHEMA,

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import DISK, Disk
+from bucket_loader.model import DISK, Disk, int64_array
 from bucket_loader.state.snapshots.pages import (
     PART_SCHEMA,
     PART_SCHEMA_WITH_IDS,
@@ -138,7 +138,7 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _sorted(table: pa.Table) -> pa.Table:
-    return table.take(pa.array(order_of(as_keys(table["key"])))).combine_chunks()
+    return table.take(int64_array(order_of(as_keys(table["key"])))).combine_chunks()
 
 
 def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -18,15 +18,16 @@ from typing import BinaryIO, Final, Protocol
 import numpy as np
 import pyarrow as pa
 
-from bucket_loader.model import DISK, Disk, written_whole
+from bucket_loader.model import DISK, Disk, as_numpy, hash_array, number_array, written_whole
 
 HASH: Final = pa.binary(16)
 PART_SCHEMA: Final = pa.schema([("key", HASH), ("content", HASH)])
 PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
 PAGE_ROWS: Final = 1024  # 32 KiB of hashes: a thousand keys in a hundred million read a hundredth of them
 PAGES_AT_ONCE: Final = 64
+_DIGEST: Final = pa.binary(32)
 _INDEX: Final = pa.schema([
-    ("first", HASH), ("place", pa.int64()), ("digest", pa.binary(32)),
+    ("first", HASH), ("place", pa.int64()), ("digest", _DIGEST),
 ])  # fmt: skip
 _FOOTER: Final = struct.Struct("<Q8s")
 _MAGIC: Final = b"memory 1"
@@ -153,7 +154,7 @@ def write_pages(
     with written_whole(path, disk=disk) as file:
         out = _Hashed(file)
         with pa.ipc.new_stream(out, schema, options=options) as pages:
-            pages.write_batch(pa.RecordBatch.from_pylist([], schema))  # the stream begins with it, no page does
+            pages.write_batch(nothing(schema))  # the stream begins with it, no page does
             head, end = out.digest(), out.place
             for page in _cut(batches):
                 place = out.place
@@ -172,6 +173,11 @@ def write_pages(
         return Written(rows, out.digest().hex())
 
 
+def nothing(schema: pa.Schema) -> pa.RecordBatch:
+    """Return no rows of a schema."""
+    return pa.RecordBatch.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
+
+
 def _cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Cut rows into pages."""
     left: pa.RecordBatch | None = None
@@ -187,9 +193,14 @@ def _cut(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _write_index(out: _Hashed, index: Sequence[tuple[bytes, int, bytes]], facts: dict[str, str]) -> None:
     begins = out.place
-    columns = [[page[number] for page in index] for number in range(len(_INDEX))]
-    with pa.ipc.new_stream(out, _INDEX.with_metadata(facts)) as stream:
-        stream.write_table(pa.table(columns, schema=_INDEX.with_metadata(facts)))
+    columns = [
+        hash_array([first for first, _, _ in index], HASH),
+        number_array([place for _, place, _ in index], pa.int64()),
+        hash_array([digest for _, _, digest in index], _DIGEST),
+    ]
+    schema = _INDEX.with_metadata(facts)
+    with pa.ipc.new_stream(out, schema) as stream:
+        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     out.write(_FOOTER.pack(begins, _MAGIC))
 
 
@@ -244,7 +255,7 @@ def _index_of(table: pa.Table, begins: int) -> Index:
     facts = {name.decode(): value.decode() for name, value in table.schema.metadata.items()}
     return Index(
         first=as_keys(table["first"]),
-        places=np.append(table["place"].to_numpy(), int(facts["end"])),
+        places=np.append(as_numpy(table["place"].combine_chunks()), int(facts["end"])),
         digests=table["digest"].to_pylist(),
         rows=int(facts["rows"]),
         known=int(facts["known"]),

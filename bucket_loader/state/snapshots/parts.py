@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import StateError, side_by_side
+from bucket_loader.model import StateError, hash_array, int64_array, side_by_side
 from bucket_loader.state.snapshots.pages import (
+    HASH,
     PAGES_AT_ONCE,
     PART_SCHEMA,
     PART_SCHEMA_WITH_IDS,
@@ -25,6 +26,7 @@ from bucket_loader.state.snapshots.pages import (
     Keys,
     Written,
     as_keys,
+    nothing,
     order_of,
     read_index,
     read_pages,
@@ -115,7 +117,7 @@ class Part:
             some, keys = wanted[bounds[first] : bounds[after]], as_keys(table["key"])
             there = np.searchsorted(keys, some)
             is_found = keys[np.minimum(there, len(keys) - 1)] == some
-            yield table.select(columns).take(pa.array(there[is_found]))
+            yield table.select(columns).take(int64_array(there[is_found]))
 
     def _read(self, numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[tuple[Block, pa.Table]]:
         """Read pages, several at once, in order."""
@@ -211,8 +213,13 @@ class Memory:
 
 def known_in(contents: pa.Array | pa.ChunkedArray) -> int:
     """Return how many contents do not say that their row was removed."""
-    removed = pc.fill_null(pc.equal(contents, pa.scalar(REMOVED, contents.type)), fill_value=False)
-    return len(contents) - (pc.sum(removed).as_py() or 0)
+    is_removed = pc.equal(contents, removed_scalar())
+    return len(contents) - (pc.sum(is_removed).as_py() or 0)
+
+
+def removed_scalar() -> pa.FixedSizeBinaryScalar:
+    """Return the content of a row that was removed, as Arrow has it."""
+    return hash_array([REMOVED], HASH)[0]
 
 
 def _held(part: Part, schema: pa.Schema) -> list[str]:
@@ -222,11 +229,13 @@ def _held(part: Part, schema: pa.Schema) -> list[str]:
 def newest(parts: Sequence[Sequence[pa.Table]], schema: pa.Schema) -> pa.Table:
     """Join the rows of parts, oldest first: the newest part that names a key speaks for it, also when it claims it."""
     tables = [pa.concat_tables(part) for part in parts if part]
-    found = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").select(schema.names)
+    found = pa.concat_tables([pa.Table.from_batches([nothing(schema)]), *tables], promote_options="default").select(
+        schema.names
+    )
     if sum(table.num_rows > 0 for table in tables) < 2:  # noqa: PLR2004  # one part is in order as it is
         return found
     keys = as_keys(found["key"])
     order = order_of(keys)
     ordered = keys[order]
     is_last = np.append(ordered[1:] != ordered[:-1], True)
-    return found.take(pa.array(order[is_last]))
+    return found.take(int64_array(order[is_last]))
