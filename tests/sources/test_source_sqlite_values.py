@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from source_helpers import Read, sql_source
 
-from bucket_loader.model import ROWS_MAX
+from bucket_loader.model import ROWS_MAX, SourceError
 from bucket_loader.sources.databases.sqlite_values import TEXT, converted, decoded, plain
 from bucket_loader.sources.values.texts import all_sound
 
@@ -49,13 +49,40 @@ def test_the_quick_way_makes_what_the_slow_way_makes(kind, data):
 
     quick, expected = plain(values, kind), slow(values, kind)
 
-    own = {pa.string(): TEXT, pa.int64(): int, pa.float64(): float, pa.binary(): bytes}[kind]
-    if all(value is None or type(value) is own for value in values) and expected != "unsound":
+    own = {pa.string(): {TEXT, int, float}, pa.int64(): {int}, pa.float64(): {float}, pa.binary(): {bytes}}[kind]
+    if all(value is None or type(value) in own for value in values) and expected != "unsound":
         assert quick is not None
     if quick is not None:
         quick.validate(full=True)
         assert quick.equals(expected)
         assert str(quick) == str(expected)  # -0.0 is not 0.0
+
+
+@given(
+    st.lists(st.one_of(st.none(), REALS, st.sampled_from([0, 2**53, -(2**53), 2**53 + 1, -(2**53) - 1])), max_size=8)
+)
+@settings(max_examples=50, deadline=None)
+def test_integers_among_reals_are_made_at_once_where_a_float_holds_them(values):
+    """The slow way refuses what it would round, and so does the quick one, by leaving it to the slow one."""
+    quick = plain(values, pa.float64())
+
+    assert (quick is None) == any(isinstance(value, int) and abs(value) > 2**53 for value in values)
+    if quick is not None:
+        assert str(quick) == str(converted(values, pa.float64()))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([TEXT(b"x"), b"x"], pa.string()),
+        ([1, b"x"], pa.string()),
+        ([1, 1.5], pa.int64()),
+        ([1, TEXT(b"1")], pa.int64()),
+    ],
+)
+def test_a_value_that_its_column_did_not_have_is_left_to_the_slow_way(values, kind):
+    """It tells the user that the query gave something else when it was run again."""
+    assert plain(values, kind) is None
 
 
 VALUES = st.one_of(INTEGERS, REALS, st.sampled_from([0, 1, 2**53, -(2**53) - 1, 1.0, -0.0]), st.text("aé0", max_size=3))
@@ -87,6 +114,44 @@ def test_the_types_are_those_that_all_values_have(tmp_path_factory, rows):
     for name, values in zip("abc", listed, strict=True):
         expected = converted(values, read.schema.field(name).type).to_pylist()
         assert list(map(repr, expected)) == list(map(repr, read.column(name)))
+
+
+SOME = {"empty": None, "small": 1, "large": 2**60, "half": 1.5, "letter": "x", "bytes": b"x"}
+
+
+@pytest.mark.parametrize("first", SOME)
+def test_a_type_that_the_first_rows_do_not_have_is_found(tmp_path, first):
+    """The first rows are a guess, and one value far behind them decides as it would among them."""
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute(f"CREATE TABLE t ({', '.join(SOME)})")
+        connection.executemany(
+            f"INSERT INTO t VALUES ({', '.join('?' * len(SOME))})", [[SOME[first]] * len(SOME)] * 1500
+        )
+        connection.execute(f"INSERT INTO t VALUES ({', '.join('?' * len(SOME))})", list(SOME.values()))
+        connection.commit()
+
+    for name, value in SOME.items():
+        values = {SOME[first], value} - {None}
+        source = sql_source(tmp_path, "sqlite:///a.db", query=f"SELECT {name} AS x FROM t")
+        if b"x" in values and len(values) > 1:
+            with pytest.raises(SourceError, match="blobs among other values"):
+                source.read()
+            continue
+        read = Read(source)
+        kind = type_of(values)
+        assert (read.schema.field("x").type, len(read.rows)) == (kind, 1501)
+        assert [read.column("x")[0], read.column("x")[-1]] == converted([SOME[first], value], kind).to_pylist()
+
+
+def test_as_many_columns_as_sqlite_has(tmp_path):
+    """The conditions on all of them are more than SQLite takes at once."""
+    names = [f"c{number}" for number in range(1990)]
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute(f"CREATE TABLE t ({', '.join(names)})")
+        connection.executemany("INSERT INTO t (c0, c1989) VALUES (?, ?)", [(1, 1.5)] * 1100)
+        connection.commit()
+
+    assert sql_source(tmp_path, "sqlite:///a.db", table="t").read().schema.types[::1989] == [pa.int64(), pa.float64()]
 
 
 def test_rows_keep_their_numbers_over_all_batches(tmp_path):

@@ -4,7 +4,6 @@ import itertools
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from bucket_loader.model import (
 )
 from bucket_loader.sources.base import Parameter, gathered, repeated, without_rows
 from bucket_loader.sources.databases.server import SourceQuery
+from bucket_loader.sources.databases.sqlite_types import columns_of
 from bucket_loader.sources.databases.sqlite_values import TEXT, converted, decoded, plain
 from bucket_loader.sources.files.input_file import fingerprint
 from bucket_loader.sources.files.local import LocalFile, log_of, open_file
@@ -32,53 +32,9 @@ if TYPE_CHECKING:
 
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _BUSY_S: Final = 5.0
-# Columns looked at in one pass: two values each, and SQLite gives 2,000 at most.
-_COLUMNS_AT_ONCE: Final = 900
 # Rows made Arrow at once: so few that their Python objects stay in the processor's cache, which halves the time.
 _ROWS_AT_ONCE: Final = 2048
 _BYTES_AT_ONCE: Final = BATCH_BYTES_MAX // 8
-# Beyond this a float rounds integers.
-_EXACT: Final = 2**53
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column: its name, and which of SQLite's types its values have.
-
-    Attributes:
-        name: as the query gives it.
-        first: the first of its types in the alphabet: blob, integer, real, text; None where all values are null.
-        last: the last of them.
-        rounded: whether a float would round one of its integers; looked at only beside reals.
-    """
-
-    name: str
-    first: str | None
-    last: str | None
-    rounded: bool = False
-
-    @property
-    def mixed(self) -> bool:
-        """Whether it has integers and reals, and nothing else."""
-        return (self.first, self.last) == ("integer", "real")
-
-    def type(self, file: LocalFile) -> "pa.DataType":
-        """Choose the Arrow type that holds every value as it is.
-
-        Numbers among texts become texts; so do reals among integers that a float would round.
-        """
-        import pyarrow as pa
-
-        if self.first == "blob":
-            if self.last != "blob":
-                raise SourceError(
-                    f"{file.name}: the column {self.name!r} has blobs among other values",
-                    hint="say in the query how they are meant, for example hex(x) or cast(x as text)",
-                )
-            return pa.binary()
-        if self.last in {None, "text"} or self.rounded:
-            return pa.string()
-        return pa.int64() if self.last == "integer" else pa.float64()
 
 
 class Sqlite:
@@ -119,39 +75,28 @@ class Sqlite:
                     hint="name each column once, with `as` where two tables share a name",
                 )
             rows = f"WITH __rows({', '.join(f'c{place}' for place in range(count))}) AS {rows}"
-            columns = self._columns(connection, rows, names, bound)
-            schema = pa.schema([(column.name, column.type(self._file)) for column in columns])
+            head = _values(cursor, _ROWS_AT_ONCE // 2)
+            columns = columns_of(
+                names,
+                [head[place::count] for place in range(count)],
+                whole=len(head) < _ROWS_AT_ONCE // 2 * count,
+                ask=lambda asked: connection.execute(f"{rows} {asked}", bound).fetchall(),
+            )
+            schema = pa.schema([(column.name, column.type(self._file.name)) for column in columns])
             yield without_rows(schema, query.origin)
-            yield from gathered(self._batches(cursor, schema, query))
+            yield from gathered(self._batches(head, cursor, schema, query))
 
-    def _columns(
-        self, connection: sqlite3.Connection, rows: str, names: Sequence[str], bound: Mapping[str, str | int]
-    ) -> list[_Column]:
-        """Look at all values. `rows` names the columns by their places: SQLite does not tell `Email` from `email`."""
-        columns = []
-        for start in range(0, len(names), _COLUMNS_AT_ONCE):
-            some = names[start : start + _COLUMNS_AT_ONCE]
-            asked = [_types(f"__rows.c{start + place}") for place in range(len(some))]
-            (found,) = connection.execute(f"{rows} SELECT {', '.join(asked)} FROM __rows", bound).fetchall()
-            words = [None if word is None else word.decode() for word in found]
-            columns += [_Column(*column) for column in zip(some, words[::2], words[1::2], strict=True)]
-        mixed = [place for place, column in enumerate(columns) if column.mixed]
-        if mixed:
-            asked = [_rounded(f"__rows.c{place}") for place in mixed]
-            (found,) = connection.execute(f"{rows} SELECT {', '.join(asked)} FROM __rows", bound).fetchall()
-            for place, rounded in zip(mixed, found, strict=True):
-                columns[place] = replace(columns[place], rounded=bool(rounded))
-        return columns
-
-    def _batches(self, cursor: sqlite3.Cursor, schema: "pa.Schema", query: SourceQuery) -> Iterator[InputBatch]:
-        first, count, width = 1, _ROWS_AT_ONCE // 2, len(schema)
-        # Flat, because rows that are kept as tuples are looked at by Python's garbage collector.
-        while values := list(itertools.chain.from_iterable(itertools.islice(cursor, count))):
+    def _batches(
+        self, head: list[Any], cursor: sqlite3.Cursor, schema: "pa.Schema", query: SourceQuery
+    ) -> Iterator[InputBatch]:
+        first, count, width, values = 1, _ROWS_AT_ONCE // 2, len(schema), head
+        while values:
             batch = self._batch([values[place::width] for place in range(width)], first, schema, query)
             rows = len(values) // width
             yield batch
             first += rows
             count = max(1, min(_ROWS_AT_ONCE, 2 * count, _BYTES_AT_ONCE // (batch.data.nbytes // rows + 1)))
+            values = _values(cursor, count)
 
     def _batch(self, columns: list[Sequence[Any]], first: int, schema: "pa.Schema", query: SourceQuery) -> InputBatch:
         import numpy as np
@@ -226,14 +171,9 @@ def _unsound(rows: list[tuple[Any, ...]], first: int, names: list[str], origin: 
     return unread
 
 
-def _types(name: str) -> str:
-    """Ask for the first and the last type of a column's values, as words; `_Column` takes them in this order."""
-    word = f"nullif(typeof({name}), 'null')"
-    return f"min({word}), max({word})"
-
-
-def _rounded(name: str) -> str:
-    return f"max(typeof({name}) = 'integer' AND {name} NOT BETWEEN -{_EXACT} AND {_EXACT})"
+def _values(cursor: sqlite3.Cursor, rows: int) -> list[Any]:
+    """Return the next rows flat, because rows that are kept as tuples are looked at by Python's garbage collector."""
+    return list(itertools.chain.from_iterable(itertools.islice(cursor, rows)))
 
 
 def _bound(value: Parameter) -> str | int:

@@ -12,12 +12,27 @@ if TYPE_CHECKING:
 TEXT: Final = bytearray
 
 
+# Beyond this a float rounds integers.
+EXACT: Final = 2**53
+
+
 def plain(values: Sequence[Any], kind: "pa.DataType") -> "pa.Array | None":
     """Return a column at once; None where one of its values needs a look of its own."""
     import pyarrow as pa
 
     own = {pa.string(): TEXT, pa.binary(): bytes, pa.int64(): int, pa.float64(): float}[kind]
-    if not set(map(type, values)) <= {own, type(None)}:
+    others = set(map(type, values)) - {own, type(None)}
+    if kind == pa.string() and others <= {int, float}:
+        # As many are made as there are numbers; the texts among them stay the bytes that they are.
+        values = (
+            [_spelt(value).encode() if isinstance(value, (int, float)) else value for value in values]
+            if others
+            else values
+        )
+    elif kind == pa.float64() and others == {int}:
+        if any(abs(value) > EXACT for value in values if isinstance(value, int)):
+            return None
+    elif others:
         return None
     array = plain_array(values, kind)
     return None if array is not None and kind == pa.string() and _has_nul(array) else array
