@@ -18,8 +18,9 @@ from bucket_loader.model import Counts, Sync
 from bucket_loader.state.duck import one_row, own_database, quoted
 from bucket_loader.state.snapshots.pages import as_keys
 from bucket_loader.state.snapshots.parts import REMOVED, KeyRange, Memory, key_ranges
+from bucket_loader.state.snapshots.staged import StagedRange, by_range
 
-_ROWS_AT_ONCE: Final = 4_000_000  # of the plan and the memory together; what fits into that memory
+_ROWS_AT_ONCE: Final = 3_000_000  # of the plan and the memory together; what fits into that memory
 _FEW: Final = 8  # where the memory has so many rows for each wanted one, only pages with wanted ones are read
 
 
@@ -81,8 +82,8 @@ def compare(
     with own_database(selected.parent) as connection, TemporaryDirectory(dir=selected.parent) as name:
         if known.refused is not None:
             connection.execute(f"CREATE TABLE refused AS FROM ({_shown(known.refused)})")
-        rows = _Rows(connection, staged, known, identity, same)
-        sums, sent = rows.at_once() if len(ranges) == 1 else rows.by_range(ranges, Path(name))
+        rows, pieces = _Rows(connection, known, identity, same), by_range(staged, ranges, Path(name))
+        sums, sent = rows.at_once(pieces[0]) if len(pieces) == 1 else rows.by_range(pieces, Path(name))
         if known.refused is not None:
             found = f"SELECT s.position, {_BLOBS}, run, day, tried FROM {sent} s JOIN refused k USING (key, content)"
             _write(connection, f"{found} ORDER BY s.position", refused_beside(selected))
@@ -119,30 +120,29 @@ class _Rows:
     """The rows to compare, all at once or range by range; either way returns sums, and SQL for the rows to send."""
 
     connection: duckdb.DuckDBPyConnection
-    staged: Path
     known: Known
     identity: Identity
     same: str
 
-    def at_once(self) -> tuple[Counter[str], str]:
-        return self._kept(KeyRange()) + self._send("kept", KeyRange()), "sent"
+    def at_once(self, staged: StagedRange) -> tuple[Counter[str], str]:
+        return self._kept(staged) + self._send("kept", staged.keys), "sent"
 
-    def by_range(self, ranges: Sequence[KeyRange], pieces: Path) -> tuple[Counter[str], str]:
+    def by_range(self, staged: Sequence[StagedRange], pieces: Path) -> tuple[Counter[str], str]:
         sums: Counter[str] = Counter()
-        for number, keys in enumerate(ranges):
-            sums += self._kept(keys)
+        for number, piece in enumerate(staged):
+            sums += self._kept(piece)
             # A key that was renumbered belongs to another range.
             _write(self.connection, "FROM kept WHERE renumbered", pieces / f"again-{number}.parquet")
-            sums += self._send("(FROM kept WHERE NOT renumbered)", keys)
+            sums += self._send("(FROM kept WHERE NOT renumbered)", piece.keys)
             _write(self.connection, "FROM sent", pieces / f"sent-{number}.parquet")
-        for number, keys in enumerate(ranges if sums["renumbered"] else []):
-            again = f"(FROM read_parquet({quoted(pieces / 'again-*.parquet')}) WHERE {keys.sql})"
-            sums += self._send(again, keys)
+        for number, piece in enumerate(staged if sums["renumbered"] else []):
+            again = f"(FROM read_parquet({quoted(pieces / 'again-*.parquet')}) WHERE {piece.keys.sql})"
+            sums += self._send(again, piece.keys)
             _write(self.connection, "FROM sent", pieces / f"sent-again-{number}.parquet")
         return sums, f"read_parquet({quoted(pieces / 'sent-*.parquet')})"
 
-    def _kept(self, keys: KeyRange) -> Counter[str]:
-        show_staged(self.connection, self.staged, keys)
+    def _kept(self, staged: StagedRange) -> Counter[str]:
+        staged.show(self.connection)
         return _keep(self.connection, self.identity)
 
     def _send(self, kept: str, keys: KeyRange) -> Counter[str]:
@@ -217,15 +217,6 @@ _NUMBER_EQUALS: Final = """
            content, occurrence > 1
     FROM counted
 """
-
-
-def show_staged(connection: duckdb.DuckDBPyConnection, staged: Path, keys: KeyRange) -> None:
-    """Show the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer to 16 bytes."""
-    connection.execute(
-        "CREATE OR REPLACE VIEW staged AS FROM (SELECT file_row_number AS position, CAST(key AS UUID) AS key, "
-        f"CAST(content AS UUID) AS content FROM read_parquet({quoted(staged)}, file_row_number = true)) "
-        f"WHERE {keys.sql}"
-    )
 
 
 def show_memory(connection: duckdb.DuckDBPyConnection, found: pa.Table) -> None:

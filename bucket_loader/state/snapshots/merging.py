@@ -77,14 +77,15 @@ def write_part(
 def take_over(files: Sequence[Path], path: Path, disk: Disk = DISK) -> Written:
     """Write a part that stands for files of older versions: Parquet, oldest first, their rows in any order."""
     has_ids = any("ids" in pq.read_schema(file).names for file in files)
+    schema = PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
     known = _Known(Memory())
     with TemporaryDirectory(dir=path.parent) as name:
         pieces = list[Part]()
         for file in files:
             with pq.ParquetFile(file, pre_buffer=False) as rows:
+                held = pa.schema([schema.field(column) for column in rows.schema_arrow.names])
                 for piece in _pieces(rows.iter_batches(use_threads=False)):
-                    pieces.append(_scratch_part(Path(name) / str(len(pieces)), _sorted(piece)))
-        schema = PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
+                    pieces.append(_scratch_part(Path(name) / str(len(pieces)), _sorted(piece.cast(held))))
         return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pyarrow as pa
@@ -9,9 +10,10 @@ import pyarrow.parquet as pq
 
 from bucket_loader.model import Counts
 from bucket_loader.state.duck import one_row, own_database, quoted
-from bucket_loader.state.snapshots.comparing import show_memory, show_staged
+from bucket_loader.state.snapshots.comparing import show_memory
 from bucket_loader.state.snapshots.pages import PART_SCHEMA_WITH_IDS
 from bucket_loader.state.snapshots.parts import Memory, key_ranges
+from bucket_loader.state.snapshots.staged import by_range
 
 PRESENT_SCHEMA: Final = pa.schema([("subject", pa.binary(16))])
 _ROWS_AT_ONCE: Final = 1_000_000  # of the plan and the memory together; the memory's have ids
@@ -45,11 +47,12 @@ def find_removed(staged: Path, present: Path, memory: Memory, found: Path, *, su
             of its rows is there, none of them counts as removed.
     """
     known_ids = without_ids = 0
-    with own_database(found.parent) as connection:
+    ranges = key_ranges(int(pq.read_metadata(staged).num_rows) + memory.rows, _ROWS_AT_ONCE)
+    with own_database(found.parent) as connection, TemporaryDirectory(dir=found.parent) as name:
         connection.execute("CREATE TABLE candidates (key UUID, ids VARCHAR)")
-        for keys in key_ranges(int(pq.read_metadata(staged).num_rows) + memory.rows, _ROWS_AT_ONCE):
-            show_staged(connection, staged, keys)
-            show_memory(connection, memory.of(keys, PART_SCHEMA_WITH_IDS))
+        for piece in by_range(staged, ranges, Path(name)):
+            piece.show(connection)
+            show_memory(connection, memory.of(piece.keys, PART_SCHEMA_WITH_IDS))
             connection.execute(
                 "INSERT INTO candidates SELECT key, ids FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
             )

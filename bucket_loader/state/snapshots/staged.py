@@ -1,0 +1,74 @@
+"""Staged rows, looked at range by range: a file for each range of keys, so that no row is read more than twice.
+
+A staged file is Parquet with `key` and `content`. A row's position is its place in the file.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bucket_loader.model import int64_array
+from bucket_loader.state.duck import quoted
+from bucket_loader.state.snapshots.pages import as_keys
+from bucket_loader.state.snapshots.parts import KeyRange
+
+_ROWS_AT_ONCE: Final = 1 << 19
+_HASHES: Final = "CAST(key AS UUID) AS key, CAST(content AS UUID) AS content"
+
+
+@dataclass(frozen=True)
+class StagedRange:
+    """The staged rows of a range of keys: a file, and the SQL of a row's position in it."""
+
+    keys: KeyRange
+    file: Path
+    position: str = "position"
+
+    def show(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Show the rows as `staged`, the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer."""
+        rows = f"read_parquet({quoted(self.file)}, file_row_number = true)"
+        connection.execute(
+            f"CREATE OR REPLACE VIEW staged AS SELECT {self.position} AS position, {_HASHES} FROM {rows}"
+        )
+
+
+def by_range(staged: Path, ranges: Sequence[KeyRange], folder: Path) -> list[StagedRange]:
+    """Cut staged rows by ranges of keys, which cover all of them.
+
+    Args:
+        staged: the file.
+        ranges: the ranges, ascending.
+        folder: where to write a file for each, if there are several.
+    """
+    if len(ranges) == 1:
+        return [StagedRange(ranges[0], staged, "file_row_number")]
+    files = [folder / f"staged-{number}.parquet" for number in range(len(ranges))]
+    bounds = np.array([keys.after for keys in ranges[:-1]])
+    with ExitStack() as stack:
+        file = stack.enter_context(pq.ParquetFile(staged, pre_buffer=False))
+        fields = [file.schema_arrow.field(name) for name in ("key", "content")]
+        schema = pa.schema([pa.field("position", pa.int64()), *fields])
+        writers = [stack.enter_context(pq.ParquetWriter(path, schema, compression="none")) for path in files]
+        first = 0
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["key", "content"], use_threads=False):
+            numbers = np.searchsorted(bounds, _first_bits(batch["key"]), side="right")
+            order = np.argsort(numbers, kind="stable")
+            edges = np.searchsorted(numbers[order], np.arange(len(ranges) + 1))
+            position = int64_array(np.arange(first, first + batch.num_rows))
+            rows = pa.RecordBatch.from_arrays([position, *batch.columns], schema=schema).take(int64_array(order))
+            for number, writer in enumerate(writers):
+                writer.write_batch(rows.slice(edges[number], edges[number + 1] - edges[number]))
+            first += batch.num_rows
+    return [StagedRange(keys, path) for keys, path in zip(ranges, files, strict=True)]
+
+
+def _first_bits(keys: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the first 16 bits of each key."""
+    return np.ascontiguousarray(as_keys(keys)).view(">u2").reshape(-1, 8)[:, 0].astype(np.int64)
