@@ -66,10 +66,11 @@ def _try_again(job: Job, state: State, summary: Summary, resumed: dict[str, Summ
     """Try what was set aside once more, now that others were served; return the new run's summary after that."""
     served, freed = sum(one.served for one in (summary, *resumed.values())), False
     for row in state.ledger.runs(*UNFINISHED):
-        if not (state.ledger.has_aside(row.run) or is_done(state.ledger, row)):
+        done = is_done(state.ledger, row)
+        if not (state.ledger.has_aside(row.run) or done):
             continue
         before = summary if row.run == summary.run else resumed.get(row.run)
-        if before is not None and served == before.served and not freed:
+        if before is not None and served == before.served and not freed and not done:
             continue  # it has tried that itself, and nobody else was served since, nor any for whom it waits
         waited = waiting_records(state.ledger, row.run)
         finished = finish_run(job, state, row, witnessed=served > 0)
