@@ -75,8 +75,7 @@ def audit_run(job: Job, run_name: str) -> Audit:
         state.ledger.database.require_whole()
         row = find_run(state, run_name)
         planned = _plan_of(state, row)
-        wrong = _findings_without_plan(state.ledger, row) if planned is None else _findings(state, planned, row)
-        findings = list(wrong)
+        findings = list(_findings(state, planned, row))
         streams = list(enumerate(state.ledger.counts(run_name)))
         rows = [(name, _rows(state.ledger, run_name, position)) for position, name in streams]
         records = sum(int(state.ledger.planned(run_name, position)["records"]) for position, _ in streams)
@@ -121,7 +120,10 @@ def audit_memory(job: Job) -> dict[str, int]:
     return {"files": len(files), "rows": sum(file.rows for file in files)}
 
 
-def _findings(state: State, planned: Plan, row: RunRow) -> Iterator[str]:
+def _findings(state: State, planned: Plan | None, row: RunRow) -> Iterator[str]:
+    if planned is None:
+        yield from _findings_without_plan(state.ledger, row)
+        return
     if planned.digest() != row.plan_digest:
         yield "the plan's manifest is not the one that was begun"
     counts = state.ledger.counts(row.run)

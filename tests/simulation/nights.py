@@ -318,7 +318,9 @@ class Nights:
         self.folder = Path(tempfile.mkdtemp(prefix="nights-", dir=_memory()))
         self.now = rng.uniform(0, 80_000)
         self.hours, self.patience_s = rng.choice([5, 24]), rng.choice(PATIENCE_S)
-        self.story: list[str] = [f"{self.shapes} {shares} {self.concurrency} {self.hours} h, {self.patience_s} s"]
+        self.keep = Random(-seed).choice(["forever", "1d", "1ms"])  # noqa: S311  # a draw of its own: other seeds stay
+        told = f"{self.shapes} {shares} {self.concurrency} {self.hours} h, {self.patience_s} s, keep {self.keep}"
+        self.story: list[str] = [told]
         fates: dict[Row, str] = {}
         for source in self.sources:
             source.fates = fates
@@ -423,7 +425,8 @@ class Nights:
         destination = {"base_url": "http://127.0.0.1:9", "key": "sec_0123456789012345", "chunk": {"records": CHUNK},
                        "concurrency": self.concurrency, "patience": f"{self.patience_s}s"}  # fmt: skip
         streams = [source.shape.config(source.rows) for source in self.sources]
-        return pipeline_from({"name": "simulated", "destination": destination, "streams": streams})
+        words = {"name": "simulated", "destination": destination, "streams": streams, "keep": self.keep}
+        return pipeline_from(words)
 
     # --- what a call came to -------------------------------------------------------------------------------------
 
@@ -567,8 +570,7 @@ class Nights:
         job.disk = None
         with contextlib.closing(job.open_state()) as state:
             for row in state.ledger.runs():
-                planned = plan.read(state.plan_folder(row.run), verify=False)
-                findings = list(audit._findings(state, planned, row))
+                findings = list(audit._findings(state, audit._plan_of(state, row), row))
                 _require(not findings, f"the audit of {row.run}: {findings}")
 
 

@@ -67,7 +67,7 @@ def test_chunks_of_one_end_become_one_row_and_nothing_is_counted_otherwise(ledge
     for one in (chunk(0), chunk(10), chunk(30, 5), chunk(60), chunk(70), chunk(80)):
         digest.add(one.members, one.digest)
 
-    assert ledger.fold(RUN, letters_stay=False) == 11
+    assert ledger.fold(RUN, letters_stay=False) == 10
     assert ledger.counts(RUN) == before
     assert before["events"].conserved()
     assert before["events"].possibly_duplicated == 10
@@ -129,6 +129,23 @@ def test_what_was_refused_is_folded_when_it_was_replayed(ledger):
     assert ledger.rejected(RUN, 0) == [0, 1, 2, 3, 4]
     assert rows(ledger) == [("0-2", "rejected", 3, 0, 3), ("3-3", "rejected", 1, 0, None),
                             ("4-4", "rejected", 1, 0, None)]  # fmt: skip
+
+
+def test_a_split_stays_with_what_was_refused_of_it(ledger):
+    """It says what the refusal was cut from; a split whose parts are all folded is gone with them."""
+    for first, refused in ((0, 7), (10, None)):
+        parts = [chunk(first, 5), *(chunk(first + 5 + number, 1) for number in range(5))]
+        ledger.commit(RUN, [Intent(chunk(first)), SplitInto(Concluded(chunk(first), "split", 1), parts)])
+        for part in parts:
+            ledger.commit(RUN, [Concluded(part, "rejected" if part.sequences[0] == refused else "delivered", 1)])
+    end(ledger, status="rejected")
+
+    assert ledger.fold(RUN, letters_stay=True) == 11
+    assert rows(ledger) == [
+        ("0-6,8-19", "delivered", 11, 0, 11),
+        ("0-9", "split", 1, 0, None),
+        ("7-7", "rejected", 1, 0, None),
+    ]
 
 
 def test_a_run_ages_once(ledger):

@@ -7,6 +7,7 @@ refusal that was not replayed.
 """
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,12 +21,12 @@ AGED: Final = 1  # `run.aged`
 LETTERS_STAY: Final = 2
 _ROWS_AT_ONCE: Final = 10_000
 _OPEN: Final = "state IN ('queued', 'intent', 'held')"
-_FOLDABLE: Final = f"""
-    run = ? AND stream = ? AND folded IS NULL AND NOT {_OPEN} AND (state <> 'rejected' OR (records = 1 AND EXISTS (
-        SELECT 1 FROM replay r JOIN stream s ON s.run = r.letters AND s.name = r.stream
-        WHERE r.letters = chunk.run AND s.position = chunk.stream AND r.number = CAST(chunk.first AS TEXT)
-    )))
-"""
+_STAYS: Final = """state = 'rejected' AND NOT (records = 1 AND EXISTS (
+    SELECT 1 FROM replay r JOIN stream s ON s.run = r.letters AND s.name = r.stream
+    WHERE r.letters = chunk.run AND s.position = chunk.stream AND r.number = CAST(chunk.first AS TEXT)
+))"""
+_FOLDABLE: Final = f"run = ? AND stream = ? AND folded IS NULL AND NOT {_OPEN} AND NOT ({_STAYS}) AND state <> 'split'"
+_SPLITS: Final = "run = ? AND stream = ? AND state = 'split'"
 _INSERT: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, attempts, ambiguous, digest, folded)
     VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
@@ -103,7 +104,10 @@ class Folding(Past):
             for (position,) in self._query("SELECT position FROM stream WHERE run = ? ORDER BY position", run):
                 found = self._folded(run, position)
                 chunks += sum(one.digest.chunks for one in found.values())
-                statements += _replacing(run, position, found)
+                if found:
+                    statements.append((f"DELETE FROM chunk WHERE {_FOLDABLE}", (run, position)))
+                    statements += self._without_splits(run, position)
+                    statements += _rows(run, position, found)
         aged = LETTERS_STAY if letters_stay else AGED
         self._write([*statements, ("UPDATE run SET aged = ? WHERE run = ?", (aged, run))])
         return chunks
@@ -135,6 +139,17 @@ class Folding(Past):
                 return
             after = rows[-1][:2]
 
+    def _without_splits(self, run: str, position: int) -> Iterator[Statement]:
+        """Yield what deletes the splits for which their parts stand; one that a refusal was cut from stays with it."""
+        stay = self._query(f"SELECT members FROM chunk WHERE run = ? AND stream = ? AND {_STAYS}", run, position)
+        refused = sorted(first for (members,) in stay for first, _ in ranges(members))
+        for first, members in self._query(f"SELECT first, members FROM chunk WHERE {_SPLITS}", run, position):
+            if not any(_is_any_within(refused, *one) for one in ranges(members)):
+                yield (
+                    f"DELETE FROM chunk WHERE {_SPLITS} AND first = ? AND members = ?",
+                    (run, position, first, members),
+                )
+
     def letters_stay(self, run: str) -> bool:
         """Whether a run is old, and its dead letters stay."""
         return bool(self._query("SELECT 1 FROM run WHERE run = ? AND aged = ?", run, LETTERS_STAY))
@@ -153,15 +168,15 @@ class Folding(Past):
         return [str(one) for (one,) in self._query("SELECT DISTINCT letters FROM replay WHERE run = ?", run)]
 
 
-def _replacing(run: str, position: int, found: dict[tuple[ChunkState, int], _Fold]) -> Iterator[Statement]:
-    if found:
-        yield f"DELETE FROM chunk WHERE {_FOLDABLE}", (run, position)
+def _is_any_within(numbers: list[int], first: int, last: int) -> bool:
+    """Whether one of ascending numbers is in a range."""
+    return bisect_left(numbers, first) < bisect_right(numbers, last)
+
+
+def _rows(run: str, position: int, found: dict[tuple[ChunkState, int], _Fold]) -> Iterator[Statement]:
     for (state, ambiguous), fold in found.items():
-        if state == "split":
-            continue  # its parts stand for it
-        first = min(fold.ranges)[0]
         yield (
             _INSERT,
-            (run, position, first, fold.members(), fold.records, state, fold.attempts, ambiguous,
+            (run, position, min(fold.ranges)[0], fold.members(), fold.records, state, fold.attempts, ambiguous,
              fold.digest.value(), fold.digest.chunks),
         )  # fmt: skip
