@@ -6,6 +6,7 @@ from bucket_loader.config import FieldSpec, directives
 from bucket_loader.model import UsageError, literal
 from bucket_loader.planning.mapping.forms.form import UNPARSED, Family, Form, Wrong, of_json
 from bucket_loader.planning.mapping.forms.numbers import NUMBER_TEXT, trimmed
+from bucket_loader.planning.mapping.forms.zone_offsets import at_once
 from bucket_loader.planning.mapping.forms.zone_words import with_zone_word
 
 _DATE = r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
@@ -145,13 +146,18 @@ _LOCAL_WRONG: Final = Wrong("{p} IS NOT NULL AND {v} IS NULL", *_LOCAL_TIME)
 
 
 def to_utc(local: str, timezone: str | None, dst: str | None) -> str:
-    """Move a local time to UTC; NULL where the clock change makes it none or two, unless `dst` decides.
+    """Move a local time to UTC; NULL where the clock change makes it none or two, unless `dst` decides."""
+    if timezone in {None, "UTC", "Etc/UTC"}:
+        return local
+    return f"coalesce({at_once(local, str(timezone))}, {by_days_around(local, str(timezone), dst)})"
+
+
+def by_days_around(local: str, timezone: str, dst: str | None) -> str:
+    """Move any local time to UTC, as `to_utc` says.
 
     The offsets a day before and a day after give the two candidates; each is right when it shows the same local time.
     """
-    if timezone in {None, "UTC", "Etc/UTC"}:
-        return local
-    zone = literal(str(timezone))
+    zone = literal(timezone)
 
     def shown(moment: str) -> str:
         return f"timezone({zone}, timezone('UTC', {moment}))"
