@@ -3,7 +3,10 @@
 A run is refused only where even the least that it can take is not there. Where the most is not, it is warned.
 """
 
+import os
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from bucket_loader.model import DISK, StateError, StateUnavailableError
@@ -77,16 +80,24 @@ def _asked(job: Job, state: State | None, now: datetime) -> PlanRequest:
 def _before(state: State) -> dict[str, Before]:
     """Return what the newest plan of each stream came to, of those that lie on this disk."""
     found: dict[str, Before] = {}
-    there = sorted((path.parent for path in state.plans.glob(f"*/{MANIFEST}")), reverse=True)
-    for folder in there[:PLANS_LOOKED_AT]:
+    for name in _newest_plans(state):
         try:
-            planned = plan_file.read(folder, verify=False)
+            planned = plan_file.read(state.plans / name, verify=False)
         except StateError:
             continue
         for stream in planned.manifest.streams:
             if stream.name not in found and stream.counts.read:
                 found[stream.name] = _came_to(planned, stream)
     return found
+
+
+def _newest_plans(state: State) -> Iterator[str]:
+    """Yield the names of the newest plans that lie on this disk; names sort as runs do."""
+    try:
+        names = sorted(os.listdir(state.plans), reverse=True)  # noqa: PTH208  # names alone, where there are thousands
+    except FileNotFoundError:
+        return
+    yield from islice((name for name in names if (state.plans / name / MANIFEST).exists()), PLANS_LOOKED_AT)
 
 
 def _came_to(planned: Plan, stream: PlannedStream) -> Before:

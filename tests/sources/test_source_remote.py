@@ -23,6 +23,7 @@ from stores import BUCKET, google, s3, web
 from bucket_loader.config.sources import ArrowSource, CsvSource, JsonLinesSource, ParquetSource, Storage
 from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.sources.base import SourceContext
+from bucket_loader.sources.extent import extent_of
 from bucket_loader.sources.registry import open_source
 from bucket_loader.sources.stores.remote import place_of
 
@@ -84,6 +85,23 @@ def test_files_folders_and_globs(store, kind):
     one = Read(source(store, f"{kind}/day=2026-01-01/part.{kind}", kind))
     assert one.rows == [{"id": "00123", "on": "2026-01-01"}]
     assert [f"s3://{BUCKET}/{kind}/day=2026-01-01/part.{kind}"] == [batch.source for batch in one.batches]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("path", ["{kind}-sizes/one", "{kind}-sizes/*", "{kind}-sizes", "{kind}-s*/**"])
+def test_the_sizes_of_objects_are_known_from_the_list_of_them(store, kind, path):
+    """How much a source holds is told before it is read: the sizes are listed, and a look counts the rows."""
+    rows = [{"id": str(number), "note": "the same"} for number in range(3_000)]
+    names = ["one", "two", "three"]
+    for name in names:
+        store.put(f"{kind}-sizes/{name}", encoded(kind, rows))
+    path = path.format(kind=kind)
+    count = 1 if path.endswith("one") else len(names)
+    spec = KINDS[kind](type=kind, path=store.url(path), storage=store.storage)
+    listed, looked = (extent_of(spec, SourceContext(base=None), looks=looks) for looks in (False, True))
+
+    assert listed.packed_bytes == count * len(encoded(kind, rows))
+    assert looked.rows == pytest.approx(count * len(rows), rel=0.02)
 
 
 def test_interval_in_a_path(store):
