@@ -19,7 +19,7 @@ from bucket_loader.state.snapshots.pages import (
 )
 from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_in, opened
 
-_ROWS_AT_ONCE: Final = 500_000  # sorted or merged together
+_ROWS_AT_ONCE: Final = 1 << 20  # sorted or merged together: 32 MB of hashes, three times
 _LARGER: Final = 2  # each part has at least so many times the rows of all newer ones together
 
 
