@@ -118,7 +118,8 @@ def test_a_large_part_is_sorted_in_pieces(tmp_path, monkeypatch):
     """More rows than are sorted at once become one file, in order, and nothing is left beside it."""
     from bucket_loader.state.snapshots import merging
 
-    monkeypatch.setattr(merging, "_ROWS_AT_ONCE", 300)
+    monkeypatch.setattr(merging, "_SORTED_ROWS", 300)
+    monkeypatch.setattr(merging, "_MERGED_ROWS", 300)
     path = tmp_path / "one.pages"
     batches = [rows(range(first, first + 100)) for first in range(0, 2_000, 100)]
     part = opened(path, snapshots.write_part(path, batches))

@@ -126,7 +126,8 @@ def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identit
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparing, "_ROWS_AT_ONCE", at_once)
         patch.setattr(comparing, "_FEW", 0 if looks_up else 100)
-        patch.setattr(merging, "_ROWS_AT_ONCE", 3)
+        patch.setattr(merging, "_SORTED_ROWS", 3)
+        patch.setattr(merging, "_MERGED_ROWS", 3)
         patch.setattr(pages, "PAGE_ROWS", 2)
 
         assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
@@ -146,7 +147,8 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
 
     path = folder / "merged.pages"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "_ROWS_AT_ONCE", 4)
+        patch.setattr(merging, "_SORTED_ROWS", 4)
+        patch.setattr(merging, "_MERGED_ROWS", 4)
         patch.setattr(pages, "PAGE_ROWS", 3)
         written = snapshot.merge(snapshot.Memory(parts), path)
     merged = snapshot.opened(path, written)

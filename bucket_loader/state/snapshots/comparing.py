@@ -165,7 +165,9 @@ class _Rows:
         if rows * _FEW > memory.rows * (keys.after - keys.first) / (1 << 16):
             show_memory(self.connection, memory.of(keys))
         else:
-            wanted = self.connection.sql(f"SELECT DISTINCT CAST(key AS BLOB) AS key FROM {kept} ORDER BY key").to_arrow_table()
+            wanted = self.connection.sql(
+                f"SELECT DISTINCT CAST(key AS BLOB) AS key FROM {kept} ORDER BY key"
+            ).to_arrow_table()
             show_memory(self.connection, memory.find(as_keys(wanted["key"])))
 
 

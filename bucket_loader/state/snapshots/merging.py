@@ -19,7 +19,8 @@ from bucket_loader.state.snapshots.pages import (
 )
 from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_in, opened
 
-_ROWS_AT_ONCE: Final = 1 << 20  # sorted or merged together: 32 MB of hashes, three times
+_SORTED_ROWS: Final = 1 << 20  # sorted together: 32 MB of hashes, three times
+_MERGED_ROWS: Final = 1 << 18  # merged together
 _LARGER: Final = 2  # each part has at least so many times the rows of all newer ones together
 
 
@@ -68,7 +69,7 @@ def write_part(
         folder, pieces = Path(name), list[Part]()
         for piece in _pieces(batches):
             ordered = _sorted(piece)
-            if not pieces and ordered.num_rows < _ROWS_AT_ONCE:  # it is the only one
+            if not pieces and ordered.num_rows < _SORTED_ROWS:  # it is the only one
                 return write_pages(path, known.counted(ordered.to_batches()), schema, known=known, disk=disk)
             pieces.append(_scratch_part(folder / str(len(pieces)), ordered))
         return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
@@ -131,7 +132,7 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)
-        if sum(one.num_rows for one in held) >= _ROWS_AT_ONCE:
+        if sum(one.num_rows for one in held) >= _SORTED_ROWS:
             yield pa.Table.from_batches(held)
             held = []
     if held:
@@ -143,7 +144,7 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 
 def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for keys in key_ranges(memory.rows, _ROWS_AT_ONCE):
+    for keys in key_ranges(memory.rows, _MERGED_ROWS):
         yield from memory.of(keys, schema).combine_chunks().to_batches()
 
 
