@@ -18,6 +18,7 @@ def import_libraries() -> None:
     if "pyarrow" in sys.modules:
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's; they wait for work by spinning, and get none
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own keeps 70 MB and more of what is freed
     gc.disable()
     try:
         from bucket_loader.config import load_pipeline  # noqa: F401

@@ -1,9 +1,11 @@
 """The mapping's DuckDB: a database in memory, with nothing in it and no way out of it."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 _THREADS: Final = 2  # measured: reading and writing beside it keep no third one busy
 
@@ -12,6 +14,7 @@ def connected() -> duckdb.DuckDBPyConnection:
     """Open an empty database that reaches no file and no network, and keeps rows in order."""
     connection = duckdb.connect(config={"threads": _THREADS})
     connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
+    connection.execute("SET allocator_flush_threshold = '1MB'; SET allocator_bulk_deallocation_flush_threshold = '1MB'")
     connection.execute("SET enable_progress_bar = false")  # it would go to stdout
     connection.execute("SET disabled_optimizers = 'in_clause'")  # it makes a join of it, which loses the order
     return connection
@@ -20,12 +23,58 @@ def connected() -> duckdb.DuckDBPyConnection:
 class SideDatabase:
     """Another one beside the SELECT's, opened when it is first asked for: most pipelines have nothing nested."""
 
+    def __init__(self) -> None:
+        self._statements = 0
+
     @cached_property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """Its connection."""
         return connected()
 
+    def prepared(self, sql_over: Callable[[str], str], first: pa.Array) -> "BatchStatement":
+        """Prepare a SELECT; `first` is an array of the type that it is for.
+
+        Args:
+            sql_over: its text over a table, which has one column, `c`.
+            first: an array of the column's type.
+        """
+        self._statements += 1
+        return BatchStatement(self.connection, f"batch{self._statements}", sql_over, first)
+
     def close(self) -> None:
         """Let go of it, and of the memory that it keeps, if it was opened."""
         if "connection" in vars(self):
             self.connection.close()
+
+
+class BatchStatement:
+    """A SELECT that is planned once, and that each batch of values goes through: planning many names takes long."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, name: str, sql_over: Callable[[str], str], first: pa.Array
+    ) -> None:
+        self._connection = connection
+        self._name = name
+        self._batch = _Batch(first)
+        connection.register(name, self._batch)
+        connection.execute(f"PREPARE {name} AS {sql_over(name)}")
+
+    def over(self, values: pa.Array) -> pa.Table:
+        """Return what it says of N values, N rows in their order."""
+        self._batch.values = values
+        return self._connection.sql(f"EXECUTE {self._name}").to_arrow_table()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._connection.execute(f"DEALLOCATE {self._name}")
+        self._connection.unregister(self._name)
+
+
+class _Batch:
+    """The table of such a SELECT: DuckDB asks for its rows each time. It does not know the connection that knows it."""
+
+    def __init__(self, values: pa.Array) -> None:
+        self.values = values
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return pa.Table.from_arrays([self.values], ["c"]).__arrow_c_stream__(requested_schema)

@@ -1,23 +1,25 @@
-"""The shape of a column's JSON, as far as it was seen: which names it has, at which depth.
+"""The shape of a column's JSON text, as far as it was seen: which names it has, at which depth, and what stands there.
 
 A shape is turned into SQL that spells a whole batch as `Fragment` would, and says of each row whether it is sure of it.
-It is sure only of what it knows: every name of the row, each once, and values whose form is certain. A row's values
-stand in one list, which lambdas go through, so that hundreds of names make the statement hardly longer than one.
+It is sure only of what it knows: every name of the row, each once, and values of the kinds that were seen there, whose
+form is certain.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from bucket_loader.model import literal
-from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX
+from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX, PLAIN_NUMBER
+from bucket_loader.planning.mapping.leaves import Leaf, Statement, statement
 from bucket_loader.planning.mapping.lists import CHARACTERS_MAX, ITEMS_MAX
 
 NODES_MAX: Final = 256  # a column with more names has most often only some in each row: Python is as quick there
 DEPTH_MAX: Final = 8
 _NAME: Final = re.compile(r"[\w -]+")  # what a path of DuckDB takes in quotation marks as it is
+_NUL: Final = "\\u0000"
 
 # A number that a double may not keep, or that is spelt with an exponent: the text alone says what it was.
 _POINTED: Final = "|".join(
@@ -26,22 +28,32 @@ _POINTED: Final = "|".join(
 _UNCERTAIN: Final = rf"(?:^|[:,\[])\s*-?(?:[0-9]{{{DIGITS_MAX + 1},}}[.]|{_POINTED}|[0-9.]+[eE])"
 _ITEM: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9]{1,15}|true|false|null)'
 _LIST: Final = rf"\[(?:{_ITEM}(?:,{_ITEM})*)?\]"
+_BRACE: Final = ord("{")
+_QUOTE: Final = ord('"')
 _CHARACTERS: Final = 39  # of a number that a HUGEINT holds
-# Not a large double: its shortest digits are followed by zeros, and it is spelt with all that it has.
 _NUMBER: Final = f"-?(?:[0-9]+|[0-9]{{1,{DIGITS_MAX}}}[.][0-9]+)"
 
-# What DuckDB may spell of a value `x`, told by the code of its first character.
-_QUOTE, _BRACKET, _BRACE, _N, _NINE = map(ord, '"[{n9')
-_IS_CERTAIN: Final = (
-    f"CASE ascii(x) WHEN {_QUOTE} THEN true WHEN {_BRACE} THEN {{objects}}[i] "
-    f"WHEN {_BRACKET} THEN {{lists}}[i] AND {{is_list}} WHEN {_N} THEN x = 'null' WHEN {ord('t')} THEN true "
-    f"WHEN {ord('f')} THEN true "
-    f"ELSE strlen(x) <= {_CHARACTERS} AND regexp_full_match(x, {{number}}) END"
-)
-_IS_LIST: Final = (
-    f"regexp_full_match(x, {literal(_LIST)}) AND json_array_length(x) <= {ITEMS_MAX} "
-    f"AND strlen(x) + 2 * json_array_length(x) <= {CHARACTERS_MAX}"
-)
+Kind = Literal["text", "number", "boolean", "list", "object"]
+
+# What a value `x` is, its first character tells.
+_STARTS: Final[dict[Kind, str]] = {
+    "text": f"ascii({{x}}) = {_QUOTE}",
+    "number": f"ascii({{x}}) BETWEEN {ord('-')} AND {ord('9')}",
+    "boolean": "{x} IN ('true', 'false')",
+    "list": f"ascii({{x}}) = {ord('[')}",
+    "object": f"ascii({{x}}) = {_BRACE}",
+}
+
+
+def _each(pattern: str) -> str:
+    """Return a literal pattern for several texts with commas between them, or none."""
+    return literal(f"(?:(?:{pattern})(?:,(?:{pattern}))*)?")
+
+
+# All of a row at once: a pattern takes memory wherever it stands in a statement, up to megabytes.
+_LISTS: Final = f"regexp_full_match(lists, {_each(_LIST)}) AS are_lists"
+_PLAIN: Final = f"regexp_full_match(numbers, {_each(PLAIN_NUMBER)}) AS are_plain"
+_NUMBERS: Final = f"CASE WHEN are_plain THEN true ELSE regexp_full_match(numbers, {_each(_NUMBER)}) END AS are_numbers"
 
 
 def _whole(x: str) -> str:
@@ -49,13 +61,28 @@ def _whole(x: str) -> str:
     return f"CASE WHEN {within} THEN {x} ELSE '\"' || {x} || '\"' END"
 
 
-_SHORTENED: Final = "CAST(CAST(left(x, strlen(x) - 2) AS HUGEINT) AS VARCHAR)"  # also of -0.0, which is 0
-_FORM: Final = (
-    f"CASE WHEN ascii(x) = {_BRACE} THEN NULL WHEN ascii(x) > {_NINE} OR ascii(x) = {_QUOTE} THEN "
-    "CASE WHEN x = 'null' THEN {null} ELSE x END "
-    f"WHEN NOT contains(x, '.') THEN {_whole('x')} "
-    f"WHEN ends_with(x, '.0') THEN {_whole(_SHORTENED)} ELSE CAST(TRY_CAST(x AS DOUBLE) AS VARCHAR) END"
+_SHORTENED: Final = "CAST(CAST(left({x}, strlen({x}) - 2) AS HUGEINT) AS VARCHAR)"  # also of -0.0, which is 0
+_SPELT: Final = (
+    f"CASE WHEN NOT contains({{x}}, '.') THEN {_whole('{x}')} "
+    f"WHEN ends_with({{x}}, '.0') THEN {_whole(_SHORTENED)} ELSE CAST(TRY_CAST({{x}} AS DOUBLE) AS VARCHAR) END"
 )
+_IS_KEPT: Final = f"NOT contains({{x}}, '.') OR strlen(ltrim({{x}}, '-')) <= {DIGITS_MAX + 1}"
+_IS_STORED: Final = f"{{n}} <= {ITEMS_MAX} AND strlen({{x}}) + 2 * {{n}} <= {CHARACTERS_MAX}"
+_FORMS: Final[dict[Kind, list[tuple[str, str]]]] = {
+    "text": [("true", "{x}")],
+    "boolean": [("true", "{x}")],
+    "list": [(f"are_lists AND {_IS_STORED}", "{x}")],
+    "number": [
+        (f"are_plain AND strlen({{x}}) <= {DIGITS_MAX + 1}", "{x}"),
+        (f"are_numbers AND strlen({{x}}) <= {_CHARACTERS} AND ({_IS_KEPT})", _SPELT),
+    ],
+    "object": [],
+}
+"""When it is certain how a value `x` is spelt, by what it is, and how it is; `n` is the length of a list."""
+
+# JSON as DuckDB writes it: no blanks, or one after each comma and colon, as Python and PostgreSQL have them.
+_UNSPACED: Final = """replace(replace(j, '": ', '":'), ', "', ',"')"""
+_IS_READ: Final = f"CASE WHEN x0 = j THEN true ELSE {_UNSPACED} = x0 END"
 
 
 @dataclass
@@ -64,14 +91,12 @@ class Node:
 
     Attributes:
         path: the names from the column to here; none for the column itself.
-        is_value: whether something was there that is no object.
-        is_list: whether a list was.
+        kinds: what stood there.
         children: what is in the objects.
     """
 
     path: tuple[str, ...] = ()
-    is_value: bool = False
-    is_list: bool = False
+    kinds: set[Kind] = field(default_factory=set)
     children: dict[str, "Node"] = field(default_factory=dict)
 
     def walk(self) -> Iterator["Node"]:
@@ -85,6 +110,11 @@ class Node:
         """Where it is, as a path of DuckDB."""
         return "$" + "".join(f'."{name}"' for name in self.path)
 
+    @property
+    def around(self) -> int:
+        """How many bytes JSON has for its name, with the colon and a comma."""
+        return len(_as_json(self.path[-1]).encode()) + 2 if self.path else 0
+
 
 class Shape:
     """What a column's values look like.
@@ -93,43 +123,28 @@ class Shape:
         name: of the attribute, before the dots.
         is_free: whether a dotted name can be learned: no other member has it, and Bucket keeps it.
         keeps_lists: whether a list is a value of its own.
-        is_text: whether fractions come as they were written, and not as doubles: then each digit counts.
     """
 
-    def __init__(self, name: str, is_free: Callable[[str], bool], *, keeps_lists: bool, is_text: bool) -> None:
+    def __init__(self, name: str, is_free: Callable[[str], bool], *, keeps_lists: bool) -> None:
         self._name = name
         self._is_free = is_free
         self._keeps_lists = keeps_lists
-        self._is_text = is_text
         self._root = Node()
         self._nodes = 1
-
-    @property
-    def names(self) -> int:
-        """How many names it has."""
-        return self._nodes
-
-    def dotted(self, node: Node) -> str:
-        """Return a node's name on the wire."""
-        return ".".join([self._name, *node.path])
-
-    def lists(self) -> list[Node]:
-        """Return where lists were seen."""
-        return [node for node in self._root.walk() if node.is_list]
 
     def learn(self, value: object) -> bool:
         """Take over what is new in a value; return whether anything was."""
         return self._learn(self._root, value)
 
     def _learn(self, node: Node, value: object) -> bool:
+        kind = _kind(value)
+        if kind is None or (kind == "list" and not self._keeps_lists):
+            return False
+        is_new = kind not in node.kinds
+        node.kinds.add(kind)
         if isinstance(value, Mapping):
             found = [self._learn_member(node, name, child) for name, child in value.items()]
-            return any(found)
-        is_list = isinstance(value, (list, tuple))
-        is_new = not node.is_value or (is_list and not node.is_list)
-        if is_list and not self._keeps_lists:
-            return False
-        node.is_value, node.is_list = True, node.is_list or is_list
+            return is_new or any(found)
         return is_new
 
     def _learn_member(self, node: Node, name: object, value: object) -> bool:
@@ -139,62 +154,96 @@ class Shape:
             return self._learn(child, value)
         child = Node((*node.path, name))
         fits = self._nodes < NODES_MAX and len(child.path) <= DEPTH_MAX and _NAME.fullmatch(name)
-        if not fits or not self._is_free(self.dotted(child)):
+        if not fits or not self._is_free(self._dotted(child)):
             return False
         self._nodes += 1
         node.children[name] = child
         self._learn(child, value)
         return True
 
-    def sql(self, table: str, text: str, *, send_nulls: bool) -> str:
-        """Return a SELECT over a table that spells each row: `text`, `sure`, and `n<k>`, the lengths of the lists.
+    def _dotted(self, node: Node) -> str:
+        """Return a node's name on the wire."""
+        return ".".join([self._name, *node.path])
+
+    def statement(self, text: str, *, send_nulls: bool) -> Statement:
+        """Return the statement that spells a batch; `is_strict` says of which rows it is certain that they are JSON.
 
         Args:
-            table: its name.
-            text: the JSON text of a row, in terms of its columns; NULL where it has none.
+            text: SQL for the JSON text of a row `c`; NULL where it has none.
             send_nulls: whether null values are spelt.
         """
-        nodes = sorted(self._root.walk(), key=self.dotted)
-        values = [node for node in nodes if node.is_value]
-        objects = [node for node in nodes if node.children or not node.is_value]
-        names = _listed([json.dumps(self.dotted(node), ensure_ascii=False) + ":" for node in values])
-        form = _FORM.format(null="'null'" if send_nulls else "NULL")
-        members = f"list_transform(e, lambda x, i: {names}[i] || {form})"
-        lengths = [
-            f", CASE WHEN starts_with(e[{place}], '[') THEN json_array_length(e[{place}]) END AS n{number}"
-            for number, place in enumerate(values.index(node) + 1 for node in self.lists())
+        nodes = list(self._root.walk())
+        lists = [place for place, node in enumerate(nodes) if "list" in node.kinds]
+        accounted = " + ".join(_accounted(node, place) for place, node in enumerate(nodes))
+        levels = [
+            [f"{text} AS j"],
+            # One call for all values: each call keeps memory of its own.
+            [f"CAST(TRY(json_extract(j, {_paths(nodes)})) AS VARCHAR[]) AS e"]
+            + [f"TRY(json_array_length(j, {_paths([nodes[place] for place in lists])})) AS l" for _ in lists[:1]],
+            [f"e[{place + 1}] AS x{place}" for place in range(len(nodes))]
+            + [f"l[{number + 1}] AS l{place}" for number, place in enumerate(lists)],
+            [_joined(nodes, "number"), _joined(nodes, "list"), f"coalesce({_IS_READ}, false) AS is_strict"],
+            [_PLAIN, _LISTS],
+            [_NUMBERS],
+            [f"{_form(node, place, send_nulls)} AS v{place}" for place, node in enumerate(nodes)],
         ]
-        return (
-            f"SELECT nullif(array_to_string({members}, ','), '') AS text, "
-            f"coalesce({' AND '.join(self._certainties(values, objects))}, false) AS sure{''.join(lengths)} FROM "
-            f"(SELECT j, CAST(TRY(json_extract(j, {_paths(values)})) AS VARCHAR[]) AS e, "
-            f"TRY(json_keys(j, {_paths(objects)})) AS k, TRY(json_type(j, {_paths(objects)})) AS t "
-            f"FROM (SELECT {text} AS j FROM {table}))"
-        )
+        # As many bytes as all that is known has: every name is known, stands there once, and has a certain value.
+        sure = [f"{accounted} = strlen(x0)", f"NOT contains(j, {literal(_NUL)})",
+                f"CASE WHEN is_strict THEN true ELSE NOT regexp_matches(j, {literal(_UNCERTAIN)}) END"]  # fmt: skip
+        return statement([self._leaf(node, place) for place, node in enumerate(nodes)], levels, sure, ["is_strict"])
 
-    def _certainties(self, values: Sequence[Node], objects: Sequence[Node]) -> Iterator[str]:
-        """Return what must be true of a row, as SQL over `j`, its text, and `e`, `k` and `t`, its parts."""
-        yield f"NOT contains(j, {literal(chr(92) + 'u0000')})"
-        if self._is_text:
-            yield f"NOT regexp_matches(j, {literal(_UNCERTAIN)})"
-        of_objects = str([bool(node.children) for node in values]).lower()
-        of_lists = str([node.is_list for node in values]).lower()
-        certain = _IS_CERTAIN.format(objects=of_objects, lists=of_lists, is_list=_IS_LIST, number=literal(_NUMBER))
-        yield f"coalesce(list_bool_and(list_transform(e, lambda x, i: x IS NULL OR {certain})), true)"
-        also_values = str([node.is_value for node in objects]).lower()
-        known = f"x IS NULL OR x = 'OBJECT' OR {also_values}[i]"
-        yield f"coalesce(list_bool_and(list_transform(t, lambda x, i: {known})), true)"
-        # Every name is known, and stands there once: as many names as there are values and objects with known ones.
-        only_objects = str([not node.is_value for node in objects]).lower()
-        names = "coalesce(list_sum(list_transform(k, lambda x: len(x))), 0)"
-        there = "coalesce(list_count(e), 0)"
-        inner = f"len(list_filter(t, lambda x, i: x IS NOT NULL AND {only_objects}[i]))"
-        yield f"{names} + 1 = {there} + {inner}"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return f"[{', '.join(map(literal, texts))}]"
+    def _leaf(self, node: Node, place: int) -> Leaf:
+        dotted = self._dotted(node)
+        length = f"CASE WHEN {_STARTS['list']} THEN l{place} END".replace("{x}", f"x{place}")
+        member = f"{literal(_as_json(dotted) + ':')} || v{place}"
+        return Leaf(dotted, member, length=length if "list" in node.kinds else None)
 
 
 def _paths(nodes: Sequence[Node]) -> str:
-    return f"CAST({_listed([node.place for node in nodes])} AS VARCHAR[])"
+    return f"[{', '.join(literal(node.place) for node in nodes)}]"
+
+
+def _joined(nodes: Sequence[Node], kind: Kind) -> str:
+    """Return SQL for all values of a kind in a row, commas between them."""
+    found = [f"x{place}" for place, node in enumerate(nodes) if kind in node.kinds]
+    values = [f"CASE WHEN {_STARTS[kind].replace('{x}', x)} THEN {x} END" for x in found]
+    joined = f"concat_ws(',', {', '.join(values)})" if values else "''"
+    return f"{joined} AS {kind}s"
+
+
+def _form(node: Node, place: int, send_nulls: bool) -> str:  # noqa: FBT001  # no word is clearer here
+    """Return SQL for how a value is spelt; NULL where only Python can say."""
+    forms = [(f"{_STARTS[kind]} AND {when}", then) for kind in sorted(node.kinds) for when, then in _FORMS[kind]]
+    forms += [("{x} = 'null'", "{x}")] if send_nulls else []
+    cases = " ".join(f"WHEN {when} THEN {then}" for when, then in forms)
+    return (
+        f"CASE {cases} END".replace("{x}", f"x{place}").replace("{n}", f"l{place}")
+        if cases
+        else "CAST(NULL AS VARCHAR)"
+    )
+
+
+def _accounted(node: Node, place: int) -> str:
+    """Return SQL for how many bytes of a row are a node's: 0 where it is not known what stands there."""
+    x = f"x{place}"
+    is_object = f"WHEN {_STARTS['object'].replace('{x}', x)} THEN {node.around + 1} + CAST({x} = '{{}}' AS INTEGER) "
+    return (
+        f"CASE {is_object if 'object' in node.kinds else ''}"
+        f"WHEN v{place} IS NOT NULL OR {x} = 'null' THEN {node.around} + strlen({x}) ELSE 0 END"
+    )
+
+
+def _kind(value: object) -> Kind | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (list, tuple)):
+        return "list"
+    if isinstance(value, Mapping):
+        return "object"
+    return "text" if isinstance(value, str) else "number"
+
+
+def _as_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

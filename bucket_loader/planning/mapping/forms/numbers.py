@@ -16,7 +16,7 @@ FALSE_WORDS: Final = ("false", "f", "no", "n", "0")
 
 NUMBER_TEXT: Final = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?"
 _INTEGER_TEXT: Final = r"[+-]?\d+(\.0*)?"
-_PLAIN_NUMBER: Final = r"0|-?[1-9]\d{0,14}|-?[1-9]\d*\.\d*[1-9]|-?0\.0{0,2}[1-9](\d*[1-9])?"
+PLAIN_NUMBER: Final = r"0|-?[1-9]\d{0,14}|-?[1-9]\d*\.\d*[1-9]|-?0\.0{0,2}[1-9](\d*[1-9])?"
 
 
 def whole_form(duckdb_type: str) -> Form:
@@ -93,7 +93,7 @@ def _is_plain(text: str) -> str:
 
     Every double keeps 15 digits, so that its shortest form is this very text. Below 0.001 that has an exponent.
     """
-    return f"(strlen({text}) <= 16 AND regexp_full_match({text}, '{_PLAIN_NUMBER}'))"
+    return f"(strlen({text}) <= 16 AND regexp_full_match({text}, '{PLAIN_NUMBER}'))"
 
 
 def _signed(text: str) -> str:
