@@ -60,6 +60,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
     for stream in manifest.streams:
         if stream.position not in unsettled:
             continue
+        _take_over(state, stream.name)  # before files are named: none of an older version is, from here on
         if ledger.is_replay(manifest.run):
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream))
         fates = _fates(ledger, manifest.run, stream)
@@ -127,6 +128,10 @@ def _with_memory(
     except StateError:
         state.doubt_memory(stream)
         return None
+
+
+def _take_over(state: State, stream: str) -> None:
+    _with_memory(state, stream, lambda memory: memory, ())
 
 
 def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:

@@ -3,6 +3,8 @@
 import hashlib
 import os
 from collections.abc import Callable, Container
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -109,20 +111,31 @@ class State:
         Raises:
             StateError: a file is missing, or is not what was written.
         """
-        self._take_over(stream)
+        self.take_over(stream)
         named = self.ledger.parts().get(stream, [])
         if self.ledger.meta(_doubted(stream)):
             self._require_sound(stream, named)
         return Memory([self._part(stream, file) for file in named if files is None or file.file in files])
 
-    def _take_over(self, stream: str) -> None:
-        """Write what older versions remember of a stream as pages."""
-        older = [file for file in self.ledger.parts().get(stream, []) if is_of_old(file.file)]
-        if not older:
+    def take_over(self, stream: str) -> None:
+        """Write what older versions remember of a stream as pages; parts that have to stay apart stay so.
+
+        Raises:
+            StateError: a file is missing, or is not what was written.
+        """
+        named, before = self.ledger.parts().get(stream, []), list[Part]()
+        if not any(is_of_old(file.file) for file in named):
             return
-        name = merged_file(older[-1].file)
-        written = take_over([self._as_written(stream, file) for file in older], self.layout.snapshot(name), self.disk)
-        self.replace_parts(stream, [file.file for file in older], name, written)
+        beside = zip(self.ledger.parts_beside_claims(stream), named, strict=True)
+        for _, group in groupby(beside, key=itemgetter(0)):
+            files = [file for _, file in group]
+            if older := [file for file in files if is_of_old(file.file)]:
+                name = merged_file(older[-1].file)
+                found = [self._as_written(stream, file) for file in older]
+                written = take_over(found, self.layout.snapshot(name), before=Memory(before), disk=self.disk)
+                self.replace_parts(stream, [file.file for file in older], name, written)
+                before.append(self._part(stream, SnapshotFile(name, written.rows, written.digest)))
+            before += [self._part(stream, file) for file in files if not is_of_old(file.file)]
 
     def doubt_memory(self, stream: str) -> None:
         """Have all pages of what a stream remembers looked at before it is believed: one was not what was written."""

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from older import memory_as_of_old
 
 from bucket_loader.delivery import sending, service
 from bucket_loader.delivery.http import retry
@@ -256,3 +257,23 @@ def test_what_was_sent_anew_by_a_later_run_is_not_undone_by_a_late_end_of_the_fi
     assert (first.exit_code, second.exit_code) == (75, 3)
     assert second.summary["streams"]["companies"]["delivered"] == 1
     assert (third.exit_code, third.summary["requests"]) == (0, 0)
+
+
+@pytest.mark.usefixtures("unjudged")
+def test_a_late_end_is_remembered_over_what_older_versions_remembered_before_it(place, emulator):
+    """Files from before and from after the run that waits are taken over, and stay apart: only the later ones count."""
+    companies(place, "c1,u3,a")
+    place.run()
+    companies(place, "c1,u1,poison", "c2,u2,a", "c1,u3,b")
+    emulator.faults(POISON)
+    waits = place.run()
+    companies(place, "c2,u2,a", "c1,u3,a", "c5,u5,a")
+    place.run()
+    emulator.faults()
+    assert len(memory_as_of_old(place)) == 2
+    late, after = place.run(), place.run()
+
+    assert waits.summary["streams"]["companies"]["pending"] == 2
+    assert late.summary["resumed"][0]["streams"]["companies"]["delivered"] == 3
+    assert after.summary["streams"]["companies"]["delivered"] == 1  # b arrived after a: a is sent once more
+    assert plan_of(emulator, "c1") == "a"

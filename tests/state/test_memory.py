@@ -2,14 +2,11 @@
 
 import hashlib
 import json
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from older import memory_as_of_old
 
 from bucket_loader.state.snapshots import merging, pages
 
@@ -81,22 +78,10 @@ def test_memory_that_is_missing_or_a_folder_is_refused(remembering, emulator):
     assert remembering.command("audit", "--memory").exit_code == 2
 
 
-def as_of_old(workplace, *, digest):
-    """Put a file as older versions wrote it in the place of the one file of memory; returns it."""
-    file = memory_of(workplace)
-    table, older = pa.ipc.open_stream(file.read_bytes()).read_all(), file.with_suffix(".parquet")
-    pq.write_table(table.take(list(reversed(range(table.num_rows)))), older)
-    noted = hashlib.sha256(older.read_bytes()).hexdigest() if digest else None
-    with closing(sqlite3.connect(file.parent.parent / "ledger.db")) as ledger, ledger:
-        ledger.execute("UPDATE memory SET digest = ?, file = ?", (noted, older.name))
-    file.unlink()
-    return older
-
-
 @pytest.mark.parametrize("digest", [True, False], ids=["with a digest", "from before digests"])
 def test_memory_of_older_versions_is_held_against_what_is_known_of_it_and_taken_over(remembering, emulator, digest):
     """What cannot be read, or has other bytes or rows, is refused; else its rows stand in pages from then on."""
-    older = as_of_old(remembering, digest=digest)
+    (older,) = memory_as_of_old(remembering, digest=digest)
     data = older.read_bytes()
     for harm in (HARM["cut"], HARM["empty"], HARM["of zeros"]):
         older.write_bytes(harm(data))
@@ -108,6 +93,26 @@ def test_memory_of_older_versions_is_held_against_what_is_known_of_it_and_taken_
     assert (result.exit_code, result.summary["streams"]["events"]["unchanged"]) == (0, 60)
     assert (emulator.state()["requests"], older.exists()) == (2, False)
     assert remembering.command("audit", "--memory").exit_code == 0
+
+
+def test_a_run_of_an_older_version_is_closed_over_its_memory(remembering, emulator, monkeypatch):
+    """Abandoning it is the first that opens the memory: that is taken over, and what was not sent returns."""
+    table = (remembering.folder / "events.csv").read_text()
+    remembering.write("events.csv", table + "".join(f"{n},u1,click,2026-01-01\n" for n in range(60, 90)))
+    remembering.run()
+    remembering.write("events.csv", "n,user,what,at\n90,u1,click,2026-01-01\n")
+    emulator.faults({"kind": "status", "status": 401})
+    unfinished = remembering.run()
+    emulator.faults()
+    older = memory_as_of_old(remembering)
+    monkeypatch.setattr(merging, "_LARGER", 1_000_000)  # older versions left files as they would be merged now
+    abandoned = remembering.command("abandon", unfinished.summary["run"])
+    result = remembering.run()
+
+    assert (len(older), any(file.exists() for file in older)) == (2, False)
+    assert (unfinished.exit_code, abandoned.exit_code, abandoned.exception) == (5, 0, None)
+    assert result.summary["streams"]["events"]["delivered"] == 1
+    assert emulator.state()["events"] == 91
 
 
 def test_an_audit_names_what_it_is_to_look_at(remembering):

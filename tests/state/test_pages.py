@@ -138,7 +138,7 @@ def test_files_of_older_versions_are_taken_over(tmp_path):
                  schema=snapshots.PART_SCHEMA_WITH_IDS), newer,
     )  # fmt: skip
     path = tmp_path / "both.pages"
-    memory = snapshots.Memory([opened(path, snapshots.take_over([older, newer], path))])
+    memory = snapshots.Memory([opened(path, snapshots.take_over([older, newer], path, before=snapshots.Memory()))])
     found = memory.of(KeyRange(), memory.schema).to_pylist()
 
     assert {row["key"]: (row["content"], row["ids"]) for row in found} == {

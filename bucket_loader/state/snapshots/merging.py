@@ -75,11 +75,18 @@ def write_part(
         return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
 
 
-def take_over(files: Sequence[Path], path: Path, disk: Disk = DISK) -> Written:
-    """Write a part that stands for files of older versions: Parquet, oldest first, their rows in any order."""
+def take_over(files: Sequence[Path], path: Path, *, before: Memory, disk: Disk = DISK) -> Written:
+    """Write a part that stands for files of older versions.
+
+    Args:
+        files: Parquet, oldest first, their rows in any order.
+        path: its name.
+        before: what parts that are older say, so that keys which these know do not count as known twice.
+        disk: where it lies.
+    """
     has_ids = any("ids" in pq.read_schema(file).names for file in files)
     schema = PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
-    known = _Known(Memory())
+    known = _Known(before)
     with TemporaryDirectory(dir=path.parent) as name:
         pieces = list[Part]()
         for file in files:
