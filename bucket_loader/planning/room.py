@@ -17,6 +17,7 @@ from bucket_loader.sources import Extent, SourceContext, extent_of, table_names
 HASHES_BYTES: Final = 32  # of a row's key and of its content
 CHOSEN_BYTES: Final = 24  # a row's place and key, while it is decided what is sent
 LEDGER_BYTES: Final = 3  # of a row: 250 bytes for a request of a hundred
+LETTER_BYTES: Final = 1_200  # of a rejected row: 600 bytes of JSON beside the plan, and once more as its dead letter
 LOG_BYTES: Final = 4 * 1024 * 1024  # the ledger's own log, before it is emptied
 LEAST_ROW_BYTES: Final = 12  # compressed, where nobody counts the rows
 # Of a row its columns and its record are planned, compressed: so much of the source's own compressed bytes.
@@ -50,12 +51,14 @@ class Before:
     Attributes:
         read: how many rows it read.
         kept: how many of them were neither rejected nor left out by `where:`.
+        rejected: how many were rejected.
         record_bytes: what a record takes in its file, with its hashes and the row it was made from; None where it had
             too few.
     """
 
     read: int
     kept: int
+    rejected: int
     record_bytes: float | None
 
 
@@ -135,15 +138,16 @@ def _taken(request: PlanRequest, stream: Stream, before: Before | None, *, looks
     if extent is None and before is None:
         return None
     rows, staged = _rows_and_records(stream, extent, before)
+    letters = Between() if before is None else Between(0, before.rejected * LETTER_BYTES * MOST_OF_BEFORE)
     if not _is_hashed(stream):
-        return _Taken(staged, staged, rows.times(LEDGER_BYTES))
+        return _Taken(staged + letters, staged + letters, rows.times(LEDGER_BYTES))
     # Of what is compared nobody knows before how much is sent: nothing, or all, which then lies there twice for a time.
     is_sent = stream.mode.once and stream.key is None and stream.name not in request.memory
     sent = Between(1.0 if is_sent else 0.0, 1.0)
     final = staged.times(sent.low, sent.high)
     remembered = LEDGER_BYTES + (HASHES_BYTES if stream.mode.remembers else 0)
     peak = staged + Between(0, final.high + rows.high * CHOSEN_BYTES)
-    return _Taken(peak, final, rows.times(remembered * sent.low, remembered * sent.high))
+    return _Taken(peak + letters, final + letters, rows.times(remembered * sent.low, remembered * sent.high))
 
 
 def _rows_and_records(stream: Stream, extent: Extent | None, before: Before | None) -> tuple[Between, Between]:

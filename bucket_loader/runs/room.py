@@ -104,7 +104,8 @@ def _came_to(planned: Plan, stream: PlannedStream) -> Before:
     counts, path = stream.counts, planned.path(stream)
     is_many = stream.records >= FEW_RECORDS and path.exists()
     record_bytes = path.stat().st_size / stream.records if is_many else None
-    return Before(counts.read, counts.read - counts.rejected - counts.filtered, record_bytes)
+    kept = counts.read - counts.rejected - counts.filtered
+    return Before(counts.read, kept, counts.rejected, record_bytes)
 
 
 def _size(count: float) -> str:

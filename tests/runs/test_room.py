@@ -147,6 +147,15 @@ def test_a_condition_leaves_as_much_as_the_last_time(events, free):
     assert (first.exit_code, second.exit_code) == (0, 75)
 
 
+def test_dead_letters_count_as_many_as_the_last_time(events, free):
+    """A rejected row takes more room than one that is sent; the next run is warned of what it met before."""
+    events.write("events.csv", "user,note\n" + ",nobody's\n" * ROWS)
+    free(5_000_000)
+    first, second = events.run(), events.run()
+
+    assert ("warning" in first.stderr, "warning" in second.stderr) == (False, True)
+
+
 @pytest.mark.long
 def test_files_that_were_loaded_before_need_no_room(events, free):
     """With `new_files:` only the others count."""
