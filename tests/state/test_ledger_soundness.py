@@ -9,7 +9,7 @@ import pytest
 from ledgers import RUN, begin, chunk, delivered, stream
 
 from bucket_loader.model.errors import LedgerDamagedError
-from bucket_loader.state.ledger import Intent, Ledger, SqliteDatabase, soundness
+from bucket_loader.state.ledger import Intent, Ledger, SqliteDatabase, soundness, sqlite
 from bucket_loader.state.ledger.looking import look_at_file
 
 OLD = [f"2025{number:04d}" for number in range(40)]
@@ -143,3 +143,46 @@ def test_what_an_unfinished_run_trusts_is_looked_at_first(path, look):
 
     with pytest.raises(LedgerDamagedError, match=r"chunk\.state"):
         look(path)
+
+
+def test_an_unfinished_run_that_an_index_has_lost_is_missed(path):
+    """What a clean end has left unfinished is noted beside it: a run that is not found would be planned again."""
+    with closing(sqlite3.connect(path)) as other:
+        ((page,),) = other.execute("SELECT rootpage FROM sqlite_master WHERE name = 'run_of_status'").fetchall()
+        ((size,),) = other.execute("PRAGMA page_size").fetchall()
+    data = bytearray(path.read_bytes())
+    at = data.index(b"running", (page - 1) * size, page * size)
+    data[at : at + 7] = b"runnung"
+    path.write_bytes(data)
+
+    with pytest.raises(LedgerDamagedError, match="unfinished runs"):
+        Ledger(path)
+
+
+def test_an_audit_reads_all_of_the_file(path):
+    """Whoever asks for a proof is not told that a part of the ledger is sound."""
+    data = path.read_bytes()
+    at = data.rindex(b"delivered")
+    with closing(look_at_file(path)) as found:
+        found.database.require_whole()
+    path.write_bytes(data[:at] + b"delivereD" + data[at + 9 :])
+    with closing(look_at_file(path)) as found, pytest.raises(LedgerDamagedError):
+        found.database.require_whole()
+
+
+def test_a_file_that_is_mostly_free_is_written_anew(path, monkeypatch):
+    """Where somebody asks for it; else what comes next fills the free pages."""
+    monkeypatch.setattr(sqlite, "_FREE_PAGES_MAX", 1)
+    with closing(Ledger(path)) as found:
+        begin(found, "large", stream(records=20_000))
+        chunks = [chunk(first) for first in range(0, 20_000, 10)]
+        found.commit("large", [*map(Intent, chunks), *map(delivered, chunks)])
+        found.settle("large", 0, stream="events", part=None)
+        found.fold("large", letters_stay=False)
+        ((pages,),) = found._query("PRAGMA page_count")
+        found.database.shrink()
+
+        assert found._query("PRAGMA page_count")[0][0] < pages / 2
+        assert found._query("PRAGMA freelist_count") == [(0,)]
+        assert found.counts("large")["events"].delivered == 20_000
+    assert path.stat().st_size < pages * 4096 / 2
