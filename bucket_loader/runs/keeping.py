@@ -103,7 +103,7 @@ def _let_go_of_run(state: State, run: str, whole: frozenset[str], freed: _Freed)
     stay = _letters_stay(state, run, whole)
     if not stay and any(counts.rejected for counts in state.ledger.counts(run).values()):
         _remove_letters(state, run, freed)
-    if not (stay and state.ledger.has_refused(run)):
+    if not (stay and state.ledger.has_refused(run)) and not state.ledger.holds(run):
         _remove_plan(state, run, freed)
     freed.chunks += state.ledger.fold(run, letters_stay=stay)
 

@@ -175,7 +175,7 @@ def test_dead_letters_that_nobody_decided_over_stay_with_their_plan(events, emul
     assert (letters(events), run in plans(events)) == ([run], True)
     assert status(events)["old_dead_letters"] == 1
     assert "the dead letters of 1 old runs stay" in events.command("status").stderr
-    assert [state for _, state, _ in chunks(events, run)] == ["rejected"] * 3
+    assert [state for _, state, _ in chunks(events, run) if state != "split"] == ["rejected"] * 3
     events.command("prune", "--older-than", "0s")
     assert (letters(events), status(events)["old_dead_letters"]) == ([], 0)
 
@@ -236,7 +236,12 @@ def test_what_is_unfinished_or_claimed_is_never_let_go_of(events, emulator, what
     events.run()
 
     assert chunks(events, held) == before
-    assert (held in plans(events)) == (what == "held")
+    assert held in plans(events)
+    events.command("release", held)
+    released = events.run()
+    assert released.summary["resumed"][0]["streams"]["events"]["delivered"] == 250
+    assert events.run().exit_code == 0
+    assert held not in plans(events)
 
 
 def test_a_failure_to_let_go_changes_nothing_of_the_run(events):

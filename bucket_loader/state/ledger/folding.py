@@ -91,6 +91,10 @@ class Folding(Past):
             before, count,
         )  # fmt: skip
 
+    def holds(self, run: str) -> bool:
+        """Whether a run has anything for a person to release or to drop; also one that was abandoned may."""
+        return bool(self._query("SELECT 1 FROM chunk WHERE run = ? AND state = 'held' LIMIT 1", run))
+
     def fold(self, run: str, *, letters_stay: bool) -> int:
         """Fold what can be of an old run's chunks, in one commit; return how many chunks that were.
 
