@@ -1,8 +1,10 @@
 """Files that are written whole: complete under their name, or not there."""
 
+from pathlib import Path
+
 import pytest
 
-from bucket_loader.model.files import written_whole
+from bucket_loader.model.files import Disk, written_whole
 
 
 def test_a_file_is_there_when_it_is_complete_and_not_before(tmp_path):
@@ -45,3 +47,13 @@ def test_what_a_death_left_is_overwritten(tmp_path):
 
     assert path.read_bytes() == b"whole"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_says_how_much_is_free_where_a_file_will_lie(tmp_path):
+    """Also before its folders are made: it asks the nearest one that is there."""
+    nearest = Disk().free_bytes(tmp_path)
+    later = Disk().free_bytes(tmp_path / "state" / "plans" / "run")
+
+    assert nearest is not None
+    assert abs(later - nearest) < nearest / 2
+    assert Disk().free_bytes(Path("/proc/self")) is None  # 0 of 0: nobody says

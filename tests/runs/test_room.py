@@ -71,6 +71,7 @@ def test_a_run_that_may_not_fit_is_warned_in_one_line_and_goes_on(events, emulat
     assert emulator.state()["events"] == ROWS
 
 
+@pytest.mark.long
 def test_with_room_nothing_is_said_but_by_check(events, free):
     """`check` says what a run needs."""
     free(10**9)
@@ -137,6 +138,7 @@ def test_where_nobody_knows_how_much_comes_nothing_is_refused(events, free, stre
     assert events.command("plan", *options).exit_code == 0
 
 
+@pytest.mark.long
 def test_a_condition_leaves_as_much_as_the_last_time(events, free):
     """Once a plan has shown that nearly all rows stay, a disk that has no room for them is refused."""
     events.pipeline(EVENTS.replace("sync: full", "sync: full\n  where: \"user <> 'u7'\""))
@@ -147,6 +149,7 @@ def test_a_condition_leaves_as_much_as_the_last_time(events, free):
     assert (first.exit_code, second.exit_code) == (0, 75)
 
 
+@pytest.mark.long
 def test_dead_letters_count_as_many_as_the_last_time(events, free):
     """A rejected row takes more room than one that is sent; the next run is warned of what it met before."""
     events.write("events.csv", "user,note\n" + ",nobody's\n" * ROWS)
@@ -222,6 +225,7 @@ def test_a_compressed_export_counts_as_what_it_holds(events, free):
     assert events.run().exit_code == 75
 
 
+@pytest.mark.long
 def test_a_replay_asks_for_nothing(events, free):
     """It takes as much as the letters that a person gives it; the disk says when that is too much."""
     events.write("events.csv", "user,note\n,x\nu1,y\n")
@@ -233,6 +237,7 @@ def test_a_replay_asks_for_nothing(events, free):
     assert (run.exit_code, replay.exit_code) == (3, 3)
 
 
+@pytest.mark.long
 def test_a_disk_that_does_not_say_how_much_is_free_refuses_nothing(events, free):
     """Some programs that serve a folder answer 0 of 0."""
     free(None)
