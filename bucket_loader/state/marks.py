@@ -51,6 +51,7 @@ class Marks:
 
     def __init__(self, layout: StateLayout, ledger: Ledger, files: Files) -> None:
         self._layout, self._ledger, self._files = layout, ledger, files
+        self._is_in_folder = layout.ledger.exists()  # asked now: later somebody may have taken the folder away
         self._written: Mark | None = None
 
     def here(self) -> Mark:
@@ -96,8 +97,8 @@ class Marks:
 
     def _path(self, life: str) -> Path | None:
         """Return where this machine keeps the mark: not in what a copy of the ledger is a part of."""
-        if not self._layout.ledger.exists():
-            return self._layout.mark  # the ledger is on a server
+        if not self._is_in_folder:
+            return self._layout.mark
         folder, root = _folder_of_user(), self._layout.root.resolve()
         # Nobody restores what lies among temporary files: rehearsals, tests.
         if folder is None or root.is_relative_to(Path(tempfile.gettempdir()).resolve()):

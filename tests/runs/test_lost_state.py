@@ -94,11 +94,13 @@ def test_a_run_whose_state_is_removed_stops_and_does_not_say_that_it_is_known(ev
     when_sending(remove, commits)
     first = events.run()
     sent = emulator.state()["requests"] - before[0]
+    left = list(events.folder.glob(".bucket_loader/*/*"))
     second = events.run()
 
     assert (first.exit_code, first.summary["status"]) == (2, "failed")
     assert "was removed while this run was using it" in first.summary["error"]["message"]
     assert "the ledger knows" not in first.stderr
+    assert left == []  # so that the folder can be put back
     assert sent <= 4  # two in flight, and those that were intended with that commit
     assert (second.exit_code, second.summary["streams"]["events"]["delivered"]) == (0, COUNT)
 
