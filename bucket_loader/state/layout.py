@@ -19,6 +19,7 @@ _PLANS: Final = "plans"
 _SNAPSHOTS: Final = "snapshots"
 _DEAD_LETTERS: Final = "dead_letters"
 _LETTERS: Final = ".jsonl"
+_MERGED: Final = "-merged-"
 _RECORDS: Final = ".parquet"
 _PAGES: Final = ".pages"  # of memory; those of older versions are Parquet
 _LEDGER: Final = "ledger.db"
@@ -123,7 +124,12 @@ def refusals_file(position: int, stream: str, run: str, owner: str) -> str:
 
 def merged_file(last: str) -> str:
     """Name the file that stands for several files of memory, the last of which is given; no file has the name yet."""
-    return f"{Path(last).stem}-merged-{secrets.token_hex(4)}{_PAGES}"
+    return f"{Path(last).stem}{_MERGED}{secrets.token_hex(4)}{_PAGES}"
+
+
+def is_merged(file: str) -> bool:
+    """Whether a file of memory stands for several."""
+    return re.search(rf"{_MERGED}[0-9a-f]{{8}}{re.escape(_PAGES)}$", file) is not None
 
 
 def is_of_old(file: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest, make_folder, written_whole
-from bucket_loader.state.layout import MANIFEST, StateLayout, is_of_old, merged_file
+from bucket_loader.state.layout import MANIFEST, StateLayout, is_merged, is_of_old, merged_file
 from bucket_loader.state.ledger import Ledger, SnapshotFile
 from bucket_loader.state.marks import Marks
 from bucket_loader.state.snapshots import FileBytes, Memory, Part, Written, is_sound, read_index, rows_of, take_over
@@ -41,6 +41,7 @@ class State:
         self.ledger = ledger
         self.files = files if files is not None else Files(layout.root)
         self._lock = lock
+        self._parts: dict[SnapshotFile, Part] = {}
         self.marks = Marks(layout, ledger, self.files)
 
     @property
@@ -149,6 +150,12 @@ class State:
         self.ledger.note(**{_doubted(stream): ""})
 
     def _part(self, stream: str, file: SnapshotFile) -> Part:
+        """Return a file of memory, opened once: settling asks for what planning has asked for."""
+        if file not in self._parts:
+            self._parts[file] = self._opened(stream, file)
+        return self._parts[file]
+
+    def _opened(self, stream: str, file: SnapshotFile) -> Part:
         """Open a file of memory: its index is what the ledger has noted, here, else in the store."""
         path, name = self.layout.snapshot(file.file), self.layout.name(self.layout.snapshot(file.file))
         here, stored = FileBytes(path), self.files.bytes(name)
@@ -242,7 +249,14 @@ class State:
     def replace_parts(self, stream: str, files: list[str], merged: str, written: Written) -> None:
         """Let one file of memory stand for several."""
         self.ledger.replace_memory(stream, files, self.keep_part(merged, written))
-        self.forget_parts(files)
+        self.forget_parts([*files, *self._left_by_deaths()])
+
+    def _left_by_deaths(self) -> list[str]:
+        """Return merged files that no ledger names: who wrote them died before it could name them."""
+        named = {file.file for files in self.ledger.files().values() for file in files}
+        return [
+            path.name for path in self.layout.snapshots.iterdir() if is_merged(path.name) and path.name not in named
+        ]
 
     def forget_parts(self, files: list[str]) -> None:
         """Remove files of memory that the ledger names no more."""

@@ -153,6 +153,19 @@ def test_a_page_that_no_row_asks_for_is_found_at_the_merge_and_the_next_run_refu
     assert emulator.state()["requests"] == 3
 
 
+def test_what_a_death_has_left_of_a_merge_goes_at_the_next_one(remembering, monkeypatch):
+    """A merged file that was written and never named is removed; what the ledger names stays."""
+    monkeypatch.setattr(merging, "_LARGER", 1_000_000)
+    file = memory_of(remembering)
+    left = file.with_name(f"{file.stem}-merged-0123abcd.pages")
+    left.write_bytes(file.read_bytes())
+    remembering.write("events.csv", "n,user,what,at\n60,u1,click,2026-01-01\n")
+
+    assert remembering.run().exit_code == 0
+    assert not left.exists()
+    assert memory_of(remembering) != left
+
+
 def pages_end(data):
     """Return where the index begins, as the footer says."""
     return int.from_bytes(data[-16:-8], "little")

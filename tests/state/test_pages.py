@@ -121,6 +121,8 @@ def test_a_large_part_is_sorted_in_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr(merging, "_SORTED_ROWS", 300)
     monkeypatch.setattr(merging, "_MERGED_ROWS", 300)
     path = tmp_path / "one.pages"
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "0").touch()  # what a death has left
     batches = [rows(range(first, first + 100)) for first in range(0, 2_000, 100)]
     part = opened(path, snapshots.write_part(path, batches))
 

@@ -1,8 +1,9 @@
 """Writing parts: sorted, and merged in tiers, so that what is written stays in proportion to what is new."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import pyarrow as pa
@@ -65,8 +66,8 @@ def write_part(
         disk: where it lies.
     """
     known = _Known(before or Memory())
-    with TemporaryDirectory(dir=path.parent) as name:
-        folder, pieces = Path(name), list[Part]()
+    pieces = list[Part]()
+    with _scratch(path.parent) as folder:
         for piece in _pieces(batches):
             ordered = _sorted(piece)
             if not pieces and ordered.num_rows < _SORTED_ROWS:  # it is the only one
@@ -87,13 +88,13 @@ def take_over(files: Sequence[Path], path: Path, *, before: Memory, disk: Disk =
     has_ids = any("ids" in pq.read_schema(file).names for file in files)
     schema = PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
     known = _Known(before)
-    with TemporaryDirectory(dir=path.parent) as name:
-        pieces = list[Part]()
+    pieces = list[Part]()
+    with _scratch(path.parent) as folder:
         for file in files:
             with pq.ParquetFile(file, pre_buffer=False) as rows:
                 held = pa.schema([schema.field(column) for column in rows.schema_arrow.names])
                 for piece in _pieces(rows.iter_batches(use_threads=False)):
-                    pieces.append(_scratch_part(Path(name) / str(len(pieces)), _sorted(piece.cast(held))))
+                    pieces.append(_scratch_part(folder / str(len(pieces)), _sorted(piece.cast(held))))
         return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
 
 
@@ -153,6 +154,18 @@ def _sorted(table: pa.Table) -> pa.Table:
 def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for keys in key_ranges(memory.rows, _MERGED_ROWS):
         yield from memory.of(keys, schema).combine_chunks().to_batches()
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Make a folder to work in; what a death has left there is removed first."""
+    scratch = folder / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _scratch_part(path: Path, table: pa.Table) -> Part:
