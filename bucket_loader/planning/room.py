@@ -24,8 +24,7 @@ LEAST_ROW_BYTES: Final = 12  # compressed, where nobody counts the rows
 LEAST_OF_SOURCE: Final = 0.6
 MOST_OF_TEXT: Final = 3.0
 MOST_OF_COLUMNS: Final = 5.0
-# And so much of what the last plan tells.
-LEAST_OF_BEFORE: Final = 0.7
+# And at most so much of what the last plan tells. It may be of other rows, columns or conditions, so it says no least.
 MOST_OF_BEFORE: Final = 1.5
 
 
@@ -159,11 +158,12 @@ def _rows_and_records(stream: Stream, extent: Extent | None, before: Before | No
         return rows, rows.times(0, (row_bytes or 0) * MOST_OF_BEFORE)
     share = Between(1, 1) if stream.where is None else _share(before)
     most = extent.packed_bytes / LEAST_ROW_BYTES if extent.rows is None else extent.rows
-    rows = Between((extent.rows or 0) * share.low, most * share.high)
+    least = extent.rows or 0 if extent.is_columnar else 0  # a row of text may have many lines
+    rows = Between(least * share.low, most * share.high)
+    found = _of_source(extent).times(share.low, share.high) + rows.times(HASHES_BYTES if _is_hashed(stream) else 0)
     if row_bytes is not None and extent.rows is not None:
-        return rows, rows.times(row_bytes * LEAST_OF_BEFORE, row_bytes * MOST_OF_BEFORE)
-    hashes = rows.times(HASHES_BYTES if _is_hashed(stream) else 0)
-    return rows, _of_source(extent).times(share.low, share.high) + hashes
+        return rows, Between(found.low, max(found.low, rows.high * row_bytes * MOST_OF_BEFORE))
+    return rows, found
 
 
 def _is_hashed(stream: Stream) -> bool:
@@ -174,8 +174,7 @@ def _share(before: Before | None) -> Between:
     """Return the share of rows that `where:` leaves."""
     if before is None or not before.read:
         return Between(0, 1)
-    kept = before.kept / before.read
-    return Between(kept * LEAST_OF_BEFORE, min(1.0, kept * MOST_OF_BEFORE))
+    return Between(0, min(1.0, before.kept / before.read * MOST_OF_BEFORE))
 
 
 def _of_source(extent: Extent) -> Between:
