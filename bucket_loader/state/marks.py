@@ -112,7 +112,7 @@ def _folder_of_user() -> Path | None:
     if given.is_absolute():
         return given / _FOLDER
     with suppress(RuntimeError):
-        if (home := Path.home()).is_absolute():
+        if (home := Path.home()).is_absolute() and home.is_dir():  # else a user without one, as in containers
             return home / ".local" / "state" / _FOLDER
     return None
 

@@ -237,6 +237,16 @@ def test_where_no_mark_can_be_written_none_is(kept, monkeypatch, home):
     assert kept.marks() == []
 
 
+def test_a_home_that_is_not_there_is_not_made(kept, monkeypatch):
+    """Users without a home have `/nonexistent`; where root is one of them, nothing is put there."""
+    nowhere = kept.workplace.folder / "nonexistent"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(nowhere))
+
+    assert kept.run().exit_code == 0
+    assert not nowhere.exists()
+
+
 @pytest.mark.long
 def test_what_lies_among_temporary_files_leaves_no_mark(kept, monkeypatch):
     """A rehearsal, a test: nobody's home is filled with them."""
