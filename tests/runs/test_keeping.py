@@ -244,6 +244,21 @@ def test_what_is_unfinished_or_claimed_is_never_let_go_of(events, emulator, what
     assert held not in plans(events)
 
 
+def test_what_is_claimed_of_an_abandoned_run_stays_in_the_ledger(events, emulator):
+    """It may have been applied: its row is never folded, and nobody can take the run up, so its plan goes."""
+    events.pipeline(EVENTS.replace("hold", "resend"), head="keep: 1ms\n")
+    export(events, "a", *range(250))
+    emulator.faults({"kind": "status", "status": 503, "rate": 1.0})
+    left = events.run().summary["run"]
+    emulator.faults()
+    before = chunks(events, left)
+    events.command("abandon", left)
+    events.run()
+
+    assert (chunks(events, left), left in plans(events)) == (before, False)
+    assert {state for _, state, _ in before} == {"queued"}
+
+
 def test_a_failure_to_let_go_changes_nothing_of_the_run(events):
     """It is said, and tried again by the next."""
     export(events, "a", *range(250))
