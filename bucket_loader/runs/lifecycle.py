@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bucket_loader.model import Counts, StateError, StateUnavailableError, UsageError, wire_now
+from bucket_loader.model import Counts, StateError, StateUnavailableError, StoppedError, UsageError, wire_now
 from bucket_loader.planning import plan_file
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job, opened
@@ -19,7 +19,10 @@ def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
         if row.status not in {"running", "unfinished"}:
             raise UsageError(f"run {run_name} has ended ({row.status})", hint="only an unfinished run is abandoned")
         try:
-            settle_run(state, plan_file.read(state.plan_folder(run_name), verify=False))
+            planned = plan_file.read(state.plan_folder(run_name), verify=False)
+            # A death from here on must not let it be resumed over what is settled.
+            state.ledger.end_run(run_name, "running", exit_code=StoppedError.exit_code, ended_at=wire_now())
+            settle_run(state, planned)
         except StateUnavailableError:
             raise  # not lost, out of reach: closing the run now would forget what it sent
         except StateError:

@@ -1,10 +1,13 @@
 """The proof of a run, and the ends that a person decides: audit, release, drop."""
 
+import errno
 import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+
+from bucket_loader.runs import settle
 
 EVENTS = """
 - name: events
@@ -120,6 +123,24 @@ def held_run(workplace, emulator):
     assert result.exit_code == 75
     assert result.summary["streams"]["events"]["unknown"] == 100
     return result.summary["run"]
+
+
+def test_what_was_abandoned_by_half_sends_nothing_more(events, emulator, monkeypatch):
+    """Its disk was full when the memory had moved already: what it would send now would not be remembered."""
+    emulator.faults({"kind": "status", "status": 401})
+    run = events.run().summary["run"]
+    emulator.faults()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settle, "_merge_memory", full)
+        abandoned = events.command("abandon", run)
+    second, third, fourth = events.run(), events.run(), events.run()
+
+    assert [one.exit_code for one in (abandoned, second, third, fourth)] == [75, 4, 0, 0]
+    assert (second.summary["requests"], emulator.state()["events"]) == (0, 450)
 
 
 def test_what_is_held_is_never_sent_again_by_itself(events, emulator):
