@@ -1,7 +1,10 @@
 """A nested value in SQL: the member of each value that stands in it, and the statement that spells a batch of them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from bucket_loader.model import literal
 
 
 @dataclass(frozen=True)
@@ -10,15 +13,32 @@ class Leaf:
 
     Attributes:
         name: dotted; that of a map ends with the dot that is before its keys.
-        member: SQL for what is spelt of it, with its name; NULL where nothing is. None where nothing ever is.
+        value: SQL for its JSON text; NULL where nothing is spelt. None where nothing ever is.
+        there: SQL for whether it is spelt.
+        opening: what is spelt before the value.
         certain: SQL for whether this is how Python spells it; None where it always is.
         length: SQL for how many items it has; None where it is no list.
     """
 
     name: str
-    member: str | None
+    value: str | None = None
+    there: str = "false"
+    opening: str = ""
     certain: str | None = None
     length: str | None = None
+
+    @property
+    def member(self) -> list[str]:
+        """SQL for what is spelt of it, with a comma before it, in pieces that are NULL where nothing is."""
+        if self.value is None:
+            return []
+        # Not joined by `||`: to make another text of each member takes longer than to join all pieces.
+        return [f"CASE WHEN {self.there} THEN {literal(',' + self.opening)} END", self.value]
+
+
+def opening_of(name: str) -> str:
+    """Return what is spelt before a value with a name."""
+    return json.dumps(name, ensure_ascii=False) + ":"
 
 
 @dataclass(frozen=True)
@@ -57,8 +77,8 @@ def statement(
         also: other columns.
     """
     leaves = sorted(leaves, key=lambda leaf: leaf.name)
-    members = [leaf.member for leaf in leaves if leaf.member is not None]
-    text = f"nullif(concat_ws(',', {', '.join(members)}), '')" if members else "CAST(NULL AS VARCHAR)"
+    pieces = [piece for leaf in leaves for piece in leaf.member]
+    text = f"nullif(ltrim(concat({', '.join(pieces)}), ','), '')" if pieces else "CAST(NULL AS VARCHAR)"
     certain = [*sure, *(f"({leaf.certain})" for leaf in leaves if leaf.certain is not None)]
     lists = [(leaf.name, leaf.length) for leaf in leaves if leaf.length is not None]
     lengths = [f"{length} AS n{place}" for place, (_, length) in enumerate(lists)]

@@ -5,7 +5,6 @@ It is sure only of what it knows: every name of the row, each once, and values o
 form is certain.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Final, Literal
 
 from bucket_loader.model import literal
 from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX, PLAIN_NUMBER
-from bucket_loader.planning.mapping.leaves import Leaf, Statement, statement
+from bucket_loader.planning.mapping.leaves import Leaf, Statement, opening_of, statement
 from bucket_loader.planning.mapping.lists import CHARACTERS_MAX, ITEMS_MAX
 
 NODES_MAX: Final = 256  # a column with more names has most often only some in each row: Python is as quick there
@@ -113,7 +112,7 @@ class Node:
     @property
     def around(self) -> int:
         """How many bytes JSON has for its name, with the colon and a comma."""
-        return len(_as_json(self.path[-1]).encode()) + 2 if self.path else 0
+        return len(opening_of(self.path[-1]).encode()) + 1 if self.path else 0
 
 
 class Shape:
@@ -195,8 +194,13 @@ class Shape:
     def _leaf(self, node: Node, place: int) -> Leaf:
         dotted = self._dotted(node)
         length = f"CASE WHEN {_STARTS['list']} THEN l{place} END".replace("{x}", f"x{place}")
-        member = f"{literal(_as_json(dotted) + ':')} || v{place}"
-        return Leaf(dotted, member, length=length if "list" in node.kinds else None)
+        return Leaf(
+            name=dotted,
+            value=f"v{place}",
+            there=f"v{place} IS NOT NULL",
+            opening=opening_of(dotted),
+            length=length if "list" in node.kinds else None,
+        )
 
 
 def _paths(nodes: Sequence[Node]) -> str:
@@ -243,7 +247,3 @@ def _kind(value: object) -> Kind | None:
     if isinstance(value, Mapping):
         return "object"
     return "text" if isinstance(value, str) else "number"
-
-
-def _as_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

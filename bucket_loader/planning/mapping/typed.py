@@ -3,9 +3,8 @@
 A map comes as a list of entries, a struct of `k` and `v`: DuckDB takes long to make a map of it, and refuses some.
 """
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -17,7 +16,7 @@ from bucket_loader.planning.mapping.forms.form import Family
 from bucket_loader.planning.mapping.forms.natural import natural
 from bucket_loader.planning.mapping.forms.numbers import WHOLE_MAX
 from bucket_loader.planning.mapping.fragments import LEAVES_MAX
-from bucket_loader.planning.mapping.leaves import Leaf, Statement, statement
+from bucket_loader.planning.mapping.leaves import Leaf, Statement, opening_of, statement
 from bucket_loader.planning.mapping.lists import CHARACTERS_MAX, ITEMS_MAX
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested import DEPTH_MAX
@@ -143,35 +142,37 @@ class _Spelling:
         number = self._add(form.value.replace("{x}", place.value))
         wrong = form.wrong.replace("{x}", place.value).replace("{v}", f"v{number}")
         certain = None if wrong == "false" else f"NOT ({wrong})"
-        return Leaf(place.name, self._member(place, form.json.replace("{v}", f"v{number}")), certain)
+        return self._leaf(place, form.json.replace("{v}", f"v{number}"), f"v{number} IS NOT NULL", certain)
 
     def _list(self, place: _Place) -> Leaf:
         form, length = self._form(place.kind.value_type), f"len({place.value})"
         if self.status(place.name) != "free":
             return self._uncertain(place, length)
         if form is None:
-            member = self._member(place, f"CASE WHEN {length} = 0 THEN '[]' END")
-            certain = f"({place.value} IS NULL OR {length} = 0)"
-            return Leaf(place.name, member, certain, length)
+            certain = f"{place.value} IS NULL OR {length} = 0"
+            return replace(
+                self._leaf(place, f"CASE WHEN {length} = 0 THEN '[]' END", f"{length} = 0", certain), length=length
+            )
         number = self._add(_items(place.value, form))
         items, text = f"v{number}", f"t{number}"
         self.texts.append(f"'[' || array_to_string({items}, ',') || ']' AS {text}")
         certain = f"{length} <= {ITEMS_MAX} AND strlen({text}) + 2 * {length} <= {CHARACTERS_MAX}"
         if form.wrong != "false":
             certain += f" AND NOT {_any(place.value, form.is_wrong)}"
-        return Leaf(place.name, self._member(place, text), f"{place.value} IS NULL OR ({certain})", length)
+        certain = f"{place.value} IS NULL OR ({certain})"
+        return replace(self._leaf(place, text, f"{place.value} IS NOT NULL", certain), length=length)
 
     def _map(self, place: _Place) -> Leaf:
         name, form = f"{place.name}.", self._form(place.kind.item_type)
         is_known = pa.types.is_string(place.kind.key_type) and form is not None
         if not is_known or self.status(name) != "free":
-            return Leaf(name, None, None if self.status(name) == "hidden" else f"{place.value} IS NULL")
+            return Leaf(name, certain=None if self.status(name) == "hidden" else f"{place.value} IS NULL")
         assert form is not None  # noqa: S101  # narrows the type
         number = self._add(f"list_sort(list_transform({place.value}, lambda e: e.k))")
         keys, text = f"v{number}", f"t{number}"
         value = form.at_once.replace("{x}", "e.v")
         value = f"coalesce({value}, 'null')" if self.column.send_nulls else value
-        member = f"{literal(_as_json(name)[:-1])} || substr(CAST(to_json(e.k) AS VARCHAR), 2) || ':' || {value}"
+        member = f"{literal(opening_of(name)[:-2])} || substr(CAST(to_json(e.k) AS VARCHAR), 2) || ':' || {value}"
         entries = f"list_transform(list_sort({place.value}), lambda e: {member})"
         self.texts += [f"array_to_string({entries}, ',') AS {text}", f"CAST(to_json({keys}) AS VARCHAR) AS k{number}"]
         certain = [
@@ -181,27 +182,29 @@ class _Spelling:
         ]
         if form.wrong != "false":
             certain.append(f"NOT {_any(place.value, form.is_wrong.replace('{x}', 'x.v'))}")
-        return Leaf(name, f"nullif({text}, '')", f"{place.value} IS NULL OR ({' AND '.join(certain)})")
+        joined = f"{place.value} IS NULL OR ({' AND '.join(certain)})"
+        return Leaf(name, text, f"{text} <> ''", certain=joined)
 
     def _null(self, place: _Place) -> Leaf:
         """Return the leaf that an object is where it is null."""
         is_null, status = f"{place.value} IS NULL AND {place.there}", self.status(place.name)
         if status != "free":
-            return Leaf(place.name, None, f"NOT ({is_null})" if status == "uncertain" else None)
-        return Leaf(place.name, f"CASE WHEN {is_null} THEN {literal(_as_json(place.name) + ':null')} END")
+            return Leaf(place.name, certain=f"NOT ({is_null})" if status == "uncertain" else None)
+        return Leaf(place.name, f"CASE WHEN {is_null} THEN 'null' END", is_null, opening_of(place.name))
 
     def _uncertain(self, place: _Place, length: str | None = None) -> Leaf:
         """Return a leaf of which nothing is spelt; and nothing is known of it either, unless its name is hidden."""
         if self.status(place.name) == "hidden":
-            return Leaf(place.name, None, None, length)
+            return Leaf(place.name, length=length)
         is_none = f"NOT ({place.there})" if self.column.send_nulls else f"{place.value} IS NULL"
-        return Leaf(place.name, None, is_none, length)
+        return Leaf(place.name, certain=is_none, length=length)
 
-    def _member(self, place: _Place, json_text: str) -> str:
-        opening = literal(f"{_as_json(place.name)}:")
+    def _leaf(self, place: _Place, json_text: str, there: str, certain: str | None) -> Leaf:
+        opening = opening_of(place.name)
         if not self.column.send_nulls:
-            return f"{opening} || {json_text}"
-        return f"CASE WHEN {place.there} THEN {opening} || coalesce({json_text}, 'null') END"
+            return Leaf(place.name, json_text, there, opening, certain)
+        json_text = f"CASE WHEN {place.there} THEN coalesce({json_text}, 'null') END"
+        return Leaf(place.name, json_text, place.there, opening, certain)
 
     def _add(self, value: str) -> int:
         self.values.append(f"{value} AS v{len(self.values)}")
@@ -292,7 +295,3 @@ def _shortest(float_: str) -> str:
     return (
         f"CASE WHEN {float_} = trunc({float_}) AND abs({double}) < {WHOLE_MAX} THEN {double} {found} ELSE {longest} END"
     )
-
-
-def _as_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
