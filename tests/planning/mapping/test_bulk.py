@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import random
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 
 import duckdb
@@ -254,3 +257,37 @@ def test_a_mapping_that_ends_lets_go_of_what_spelt_its_nested_values():
         if batches:
             with pytest.raises(duckdb.Error, match="closed"):
                 mapping.side.connection.sql("SELECT 1")
+
+
+HIGHEST = """
+import json
+import pyarrow as pa
+from bucket_loader.planning.mapping.bulk import Bulk
+from bucket_loader.planning.mapping.database import SideDatabase
+from bucket_loader.planning.mapping.lists import Arrays
+from bucket_loader.planning.mapping.members import NestedColumn
+
+def highest():
+    (peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return int(peak) // 1024
+
+side, texts = SideDatabase(), [json.dumps({f"name{number}": ["abc", str(number)] for number in range(250)})] * 2_500
+column = NestedColumn(0, "attributes.p", "c", is_text=True, send_nulls=False, arrays=Arrays(keep=True))
+bulk = Bulk(column, pa.string(), side)
+values, _ = pa.array(texts), side.connection
+before = highest()
+bulk.spelt(values), bulk.spelt(values)
+print(bulk.left, highest() - before)
+side.close()
+"""
+
+
+@pytest.mark.long
+def test_as_many_lists_as_there_may_be_take_a_bounded_memory():
+    """A batch of 16 MB, the most that a source hands on, with 250 lists a row: each has expressions of its own."""
+    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    done = subprocess.run([sys.executable, "-c", HIGHEST], env=environment, capture_output=True, check=True, text=True)
+
+    left, megabytes = map(int, done.stdout.split())
+    assert left == 0
+    assert megabytes < 350
