@@ -39,7 +39,7 @@ from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.runs.run import finish_run
-from bucket_loader.state import dead_letters
+from bucket_loader.state import dead_letters, snapshots
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger, SqliteDatabase
 from bucket_loader.state.state import State
@@ -386,6 +386,8 @@ class Simulation:
                 if name == stream.name:
                     table = pa.ipc.open_stream((self.folder / "snapshots" / file).read_bytes()).read_all()
                     remembered |= dict(zip(table["key"].to_pylist(), table["content"].to_pylist(), strict=True))
+            # What was claimed, and then refused, is noted as gone: that is no memory of it.
+            remembered = {key: content for key, content in remembered.items() if content != snapshots.REMOVED}
             if not settled[stream.position]:
                 _require(not remembered, "a memory that was not settled")
                 continue
