@@ -10,8 +10,8 @@ from source_helpers import query_source
 
 from bucket_loader.config.sources import FrameSource
 from bucket_loader.model.forms import form_of
-from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.fragments import Fragment
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.fragments import Fragment
 from bucket_loader.sources import duck
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
@@ -23,8 +23,8 @@ BIG = 2**128 - 1
 
 def leaves(column):
     """Give the members that a column's first value makes of a record."""
-    (value, *_) = nested.python_values(column)
-    value = nested.parse(value) if isinstance(value, str) else value
+    (value, *_) = spelling.python_values(column)
+    value = spelling.parse(value) if isinstance(value, str) else value
     return json.loads("{" + Fragment("a", lambda _: False, send_nulls=False).members(value) + "}")
 
 

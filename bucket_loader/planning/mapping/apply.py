@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, bool_array, row_as_json
-from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.database import SideDatabase
 from bucket_loader.planning.mapping.members import NestedColumn
-from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.nested.bulk import Bulk
+from bucket_loader.planning.mapping.nested.spelling import NoFormError
 from bucket_loader.planning.mapping.query import BatchQuery, Failures, Prepared
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, directives
 from bucket_loader.model import form_of
-from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.forms.form import family
 from bucket_loader.planning.mapping.forms.numbers import is_fraction
+from bucket_loader.planning.mapping.nested import spelling
 from bucket_loader.planning.mapping.null_times import TIMES, null_times
 
 
@@ -54,11 +54,11 @@ def _has_zone_words(formed: Formed) -> bool:
 def _has_local_times_inside(formed: Formed) -> bool:
     if formed.field is None or formed.spec.timezone in {None, "UTC", "Etc/UTC"}:
         return False
-    return pa.types.is_nested(formed.field.type) and nested.has_local_times(formed.field.type)
+    return pa.types.is_nested(formed.field.type) and spelling.has_local_times(formed.field.type)
 
 
 def _has_float_keys(formed: Formed) -> bool:
-    return formed.field is not None and nested.has_float_keys(formed.field.type)
+    return formed.field is not None and spelling.has_float_keys(formed.field.type)
 
 
 def _is_read_anew(formed: Formed) -> bool:

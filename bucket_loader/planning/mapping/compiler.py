@@ -7,7 +7,6 @@ import pyarrow as pa
 from bucket_loader.config import Stream
 from bucket_loader.model import Api
 from bucket_loader.planning.mapping.apply import Mapping
-from bucket_loader.planning.mapping.bulk import Bulk
 from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
 from bucket_loader.planning.mapping.columns import used_columns
@@ -15,9 +14,10 @@ from bucket_loader.planning.mapping.database import SideDatabase, connected
 from bucket_loader.planning.mapping.fields import Fields
 from bucket_loader.planning.mapping.forming import Forming, input_schema
 from bucket_loader.planning.mapping.forms.texts import hmac_blocks
-from bucket_loader.planning.mapping.lists import FLATTENED, Arrays
 from bucket_loader.planning.mapping.members import Value
 from bucket_loader.planning.mapping.mistakes import Mistakes
+from bucket_loader.planning.mapping.nested.bulk import Bulk
+from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays
 from bucket_loader.planning.mapping.query import BatchQuery
 from bucket_loader.planning.mapping.select import Select
 from bucket_loader.planning.mapping.spec import MappingSpec

@@ -6,13 +6,13 @@ import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, Values
 from bucket_loader.model import literal
-from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import UsedColumns
-from bucket_loader.planning.mapping.lists import dropped_part
-from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.members import Beside, ListOf, Member, NestedColumn, Value, constant_text
 from bucket_loader.planning.mapping.mistakes import Mistakes
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.lists import dropped_part
+from bucket_loader.planning.mapping.nested.local_times import LocalTimes
 from bucket_loader.planning.mapping.spec import MappingSpec
 
 
@@ -61,7 +61,7 @@ class Fields:
         return whole or any(one.list_of is None and self._may_hold_lists(one) for one in self.nested)
 
     def _may_hold_lists(self, column: NestedColumn) -> bool:
-        return column.is_text or nested.has_lists(self._spec.schema.field(column.column).type)
+        return column.is_text or spelling.has_lists(self._spec.schema.field(column.column).type)
 
     def columns(self) -> set[int]:
         """Return the numbers of the columns that single values read."""
@@ -160,7 +160,7 @@ class Fields:
 
     @staticmethod
     def _local_times(kind: pa.DataType, timezone: str | None, dst: str | None) -> LocalTimes | None:
-        holds_some = pa.types.is_nested(kind) and nested.has_local_times(kind)
+        holds_some = pa.types.is_nested(kind) and spelling.has_local_times(kind)
         return LocalTimes(timezone, dst) if holds_some and timezone is not None else None
 
     def _check_nested(self, target: str, spec: FieldSpec, kind: pa.DataType, timezone: str | None) -> None:
@@ -169,7 +169,7 @@ class Fields:
             self._mistakes.add(f"{place}: `type: json` and lists are read from a column")
         if spec.hash is not None:
             self._mistakes.add(f"{place}: `hash:` reads one value, not nested ones")
-        if timezone is None and pa.types.is_nested(kind) and nested.has_local_times(kind):
+        if timezone is None and pa.types.is_nested(kind) and spelling.has_local_times(kind):
             self._mistakes.add(
                 f"{place}: column {spec.column!r} holds times without a time zone",
                 "write `timezone: UTC`, or the zone they are in, on the field or the stream",

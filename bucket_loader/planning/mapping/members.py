@@ -7,12 +7,12 @@ from typing import Final, Literal
 
 from bucket_loader.config import FieldSpec
 from bucket_loader.model import literal
-from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.forms.form import Family, Form
-from bucket_loader.planning.mapping.fragments import Fragment
-from bucket_loader.planning.mapping.lists import FLATTENED, Arrays, ListForm, Seen
-from bucket_loader.planning.mapping.local_times import LocalTimes
-from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.fragments import Fragment
+from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays, ListForm, Seen
+from bucket_loader.planning.mapping.nested.local_times import LocalTimes
+from bucket_loader.planning.mapping.nested.spelling import NoFormError
 from bucket_loader.planning.mapping.null_times import TIMES, null_times
 
 ListOf = Literal["booleans", "texts", "objects"]  # the lists of a feature event
@@ -188,7 +188,7 @@ class NestedColumn:
         if value is None or (isinstance(value, str) and value in self.null_values):
             parsed: object = self.default
         else:
-            parsed = nested.parse(value) if self.is_text and isinstance(value, str) else value
+            parsed = spelling.parse(value) if self.is_text and isinstance(value, str) else value
         if self.list_of is not None:
             return self._list(parsed)
         if self.is_whole:

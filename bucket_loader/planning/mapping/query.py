@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from bucket_loader.model import ROWS_MAX, InputBatch, Rejection, ordinals_from, prefetched
-from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.nested.spelling import NoFormError
 
 Failures = dict[tuple[int, int], NoFormError]
 """What was wrong with nested values, by the column's number and the row."""

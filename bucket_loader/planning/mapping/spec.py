@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from bucket_loader.config import Stream, with_parameter_style
 from bucket_loader.model import Api, FieldRule, contract
-from bucket_loader.planning.mapping.lists import FLATTENED, Arrays
+from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from bucket_loader.config.stream import Stream
 from bucket_loader.model.rows import InputBatch
 from bucket_loader.planning.mapping import compile_mapping
-from bucket_loader.planning.mapping.lists import FLATTENED
+from bucket_loader.planning.mapping.nested.lists import FLATTENED
 
 AS_OF = datetime(2024, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 AS_OF_TEXT = "2024-06-01T12:00:00.123Z"

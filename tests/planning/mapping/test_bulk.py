@@ -14,12 +14,13 @@ import pytest
 
 from bucket_loader.config import Stream
 from bucket_loader.model import InputBatch
-from bucket_loader.planning.mapping import compile_mapping, nested
-from bucket_loader.planning.mapping.bulk import Bulk
+from bucket_loader.planning.mapping import compile_mapping
 from bucket_loader.planning.mapping.database import SideDatabase
-from bucket_loader.planning.mapping.lists import Arrays, Seen
-from bucket_loader.planning.mapping.local_times import LocalTimes
 from bucket_loader.planning.mapping.members import Beside, NestedColumn
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.bulk import Bulk
+from bucket_loader.planning.mapping.nested.lists import Arrays, Seen
+from bucket_loader.planning.mapping.nested.local_times import LocalTimes
 
 ROWS = 600
 NAMES = ["a", "b", "plan", "o", "x y", "_u", "a.b", "constructor", "é", 'q"t', "", "t-1"]
@@ -78,7 +79,7 @@ def require_alike(column, values, batches=3):
     ordinals = pa.array(range(len(values)), pa.int64())
     for _ in range(batches):
         texts, failures = bulk.spelt(values)
-        expected, expected_failures = slow.spelt(nested.python_values(values), range(len(values)))
+        expected, expected_failures = slow.spelt(spelling.python_values(values), range(len(values)))
 
         assert texts.to_pylist() == expected
         assert {row: str(error) for row, error in failures.items()} == {
@@ -262,9 +263,9 @@ def test_a_mapping_that_ends_lets_go_of_what_spelt_its_nested_values():
 HIGHEST = """
 import json
 import pyarrow as pa
-from bucket_loader.planning.mapping.bulk import Bulk
+from bucket_loader.planning.mapping.nested.bulk import Bulk
 from bucket_loader.planning.mapping.database import SideDatabase
-from bucket_loader.planning.mapping.lists import Arrays
+from bucket_loader.planning.mapping.nested.lists import Arrays
 from bucket_loader.planning.mapping.members import NestedColumn
 
 def highest():

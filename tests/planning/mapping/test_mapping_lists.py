@@ -8,7 +8,7 @@ from mapping_helpers import batch_of, codes, compiled, flat, mapped, records
 
 from bucket_loader.model.errors import UsageError
 from bucket_loader.model.rows import InputBatch
-from bucket_loader.planning.mapping.lists import Arrays
+from bucket_loader.planning.mapping.nested.lists import Arrays
 
 KEEP, SENDS = Arrays(keep=True, rejects=True), Arrays(keep=True)
 JSON = {"type": "json"}

@@ -11,9 +11,9 @@ from hypothesis import assume, given, settings, strategies as st
 from mapping_helpers import attribute, codes, flat, mapped, records
 
 from bucket_loader.model.errors import UsageError
-from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.fragments import LEAVES_MAX, Fragment
-from bucket_loader.planning.mapping.nested import DEPTH_MAX, NoFormError
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.fragments import LEAVES_MAX, Fragment
+from bucket_loader.planning.mapping.nested.spelling import DEPTH_MAX, NoFormError
 
 JSON = {"type": "json"}
 
@@ -268,9 +268,9 @@ def test_every_json_value_is_flattened_like_the_oracle(tree):
     expected = dict(listed)
     if len(expected) < len(listed):
         with pytest.raises(NoFormError, match="one dotted name"):
-            Fragment("a", lambda _: False, send_nulls=False).members(nested.parse(json.dumps(tree)))
+            Fragment("a", lambda _: False, send_nulls=False).members(spelling.parse(json.dumps(tree)))
         return
-    text = Fragment("a", lambda _: False, send_nulls=False).members(nested.parse(json.dumps(tree)))
+    text = Fragment("a", lambda _: False, send_nulls=False).members(spelling.parse(json.dumps(tree)))
     found = json.loads("{" + text + "}")
 
     assert list(found) == sorted(expected)
@@ -286,7 +286,7 @@ def test_every_json_value_is_flattened_like_the_oracle(tree):
 def test_a_python_value_and_its_json_text_are_spelt_alike(tree):
     """A struct column and JSON text of the same value make the same bytes, but for numbers beyond a double."""
     assume(len({name for name, _ in leaves("a", tree)}) == len(leaves("a", tree)))
-    one = Fragment("a", lambda _: False, send_nulls=True).members(nested.parse(json.dumps(tree)))
+    one = Fragment("a", lambda _: False, send_nulls=True).members(spelling.parse(json.dumps(tree)))
     other = Fragment("a", lambda _: False, send_nulls=True).members(tree)
 
     def loose(text):
@@ -335,8 +335,8 @@ def test_a_leaf_has_the_form_that_it_has_on_its_own(kind, data):
 def _inside(value, column_type):
     column = pa.ListArray.from_arrays([0, 1], pa.array([value], column_type))
     try:
-        text = Fragment("a", lambda _: False, send_nulls=False).members(nested.python_values(column)[0])
-    except nested.NoFormError:
+        text = Fragment("a", lambda _: False, send_nulls=False).members(spelling.python_values(column)[0])
+    except spelling.NoFormError:
         return "!"
     return text.removeprefix('"a.0":') or None
 

@@ -11,8 +11,8 @@ from hypothesis import assume, given, settings, strategies as st
 from mapping_helpers import attribute
 
 from bucket_loader.model.errors import UsageError
-from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.spelling import NoFormError
 
 NUMBER = {"type": "number"}
 INTEGER = {"type": "integer"}
@@ -271,11 +271,11 @@ def test_one_value_has_one_form_from_every_source(values):
     assert expected == attribute([f"{value:e}" for value in values], NUMBER)
     assert expected == attribute([f"+{value:E}".replace("+-", "-") for value in values], NUMBER)
     assert expected == attribute([f"{value:e}" for value in values], {"type": "json"})
-    assert expected == [nested.spell(value) for value in values]
+    assert expected == [spelling.spell(value) for value in values]
     for value, spelt in zip(values, expected, strict=True):
         as_float = float(value)
         if Decimal(repr(as_float)) == value and (value.as_tuple().exponent < 0 or Decimal(as_float) == value):
-            assert nested.spell(as_float) == spelt
+            assert spelling.spell(as_float) == spelt
             assert [spelt] == attribute(pa.array([as_float], pa.float64()))
             break
 
@@ -293,7 +293,7 @@ def test_one_integer_has_one_form_from_every_source(values):
     assert expected == attribute(decimals, INTEGER)
     assert expected == attribute([str(value) for value in values], INTEGER)
     assert expected == attribute([f"{value}.000" for value in values], NUMBER)
-    assert expected == [nested.spell(value) for value in values]
+    assert expected == [spelling.spell(value) for value in values]
 
 
 @given(st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=9), min_size=1, max_size=25))
@@ -304,7 +304,7 @@ def test_a_decimal_of_any_length_is_exact(values):
     expected = [wire(value) for value in values]
 
     assert expected == attribute(pa.array(values, pa.decimal128(38, 9)))
-    assert expected == [nested.spell(value) for value in values]
+    assert expected == [spelling.spell(value) for value in values]
 
 
 @given(st.lists(st.text("0123456789.eE+-_ ,١٢", max_size=12), min_size=1, max_size=40))
@@ -401,7 +401,7 @@ def test_a_default_that_the_type_cannot_hold_is_refused(kind, default):
 def test_a_nested_number_beyond_reason_has_no_form(value):
     """A few characters of JSON must not become a gigabyte of zeros."""
     with pytest.raises(NoFormError):
-        nested.spell(value)
+        spelling.spell(value)
 
 
 @pytest.mark.parametrize("type_", ["number", "integer", "boolean", "string", "date", "timestamp"])

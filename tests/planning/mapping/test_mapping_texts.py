@@ -12,7 +12,7 @@ from mapping_helpers import attribute, codes, mapped
 from pydantic import ValidationError
 
 from bucket_loader.model.errors import UsageError
-from bucket_loader.planning.mapping import nested
+from bucket_loader.planning.mapping.nested import spelling
 
 BOOLEAN = {"type": "boolean"}
 
@@ -95,7 +95,7 @@ def test_a_text_comes_back_as_it_was(text):
     (spelt,) = attribute([text])
 
     assert json.loads(spelt) == text
-    assert spelt == nested.spell(text)
+    assert spelt == spelling.spell(text)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40), min_size=1))
@@ -105,7 +105,7 @@ def test_every_text_comes_back_and_nested_spells_it_alike(texts):
     spelt = attribute(pa.array(texts, pa.string()))
 
     assert texts == [json.loads(text) for text in spelt]
-    assert spelt == [nested.spell(text) for text in texts]
+    assert spelt == [spelling.spell(text) for text in texts]
     assert spelt == attribute([json.dumps(text) for text in texts], {"type": "json"})
 
 

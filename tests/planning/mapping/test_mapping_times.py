@@ -12,8 +12,8 @@ from mapping_helpers import AS_OF, AS_OF_TEXT, attribute, codes, flat, mapped, r
 from pydantic import ValidationError
 
 from bucket_loader.model.errors import UsageError
-from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.local_times import LocalTimes
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.local_times import LocalTimes
 
 TIME = {"type": "timestamp"}
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # local times are the subject
@@ -109,8 +109,8 @@ local_times = cache(LocalTimes)  # each has a database
 def nested_form(local, zone, dst):
     """Spell a local time as inside a nested value."""
     try:
-        return nested.spell(local, local_times(zone, dst))
-    except nested.NoFormError:
+        return spelling.spell(local, local_times(zone, dst))
+    except spelling.NoFormError:
         return "!local_time"
 
 

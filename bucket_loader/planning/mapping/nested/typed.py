@@ -15,11 +15,11 @@ from bucket_loader.model import literal
 from bucket_loader.planning.mapping.forms.form import Family
 from bucket_loader.planning.mapping.forms.natural import natural
 from bucket_loader.planning.mapping.forms.numbers import WHOLE_MAX
-from bucket_loader.planning.mapping.fragments import LEAVES_MAX
-from bucket_loader.planning.mapping.leaves import Leaf, Statement, opening_of, statement
-from bucket_loader.planning.mapping.lists import CHARACTERS_MAX, ITEMS_MAX
 from bucket_loader.planning.mapping.members import NestedColumn
-from bucket_loader.planning.mapping.nested import DEPTH_MAX
+from bucket_loader.planning.mapping.nested.fragments import LEAVES_MAX
+from bucket_loader.planning.mapping.nested.leaves import Leaf, Statement, opening_of, statement
+from bucket_loader.planning.mapping.nested.lists import CHARACTERS_MAX, ITEMS_MAX
+from bucket_loader.planning.mapping.nested.spelling import DEPTH_MAX
 
 NAMES_MAX: Final = 256  # DuckDB holds a vector for each step of each value
 _FLOAT_DIGITS: Final = range(6, 10)  # six are kept by every float of 32 bits, and nine tell all of them apart

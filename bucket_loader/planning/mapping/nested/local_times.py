@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from bucket_loader.planning.mapping.database import connected
 from bucket_loader.planning.mapping.forms.times import to_utc
-from bucket_loader.planning.mapping.nested import NoFormError
+from bucket_loader.planning.mapping.nested.spelling import NoFormError
 
 
 class LocalTimes:

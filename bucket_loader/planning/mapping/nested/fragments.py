@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.lists import (
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.lists import (
     FLATTENED,
     Arrays,
     DroppedError,
@@ -17,7 +17,7 @@ from bucket_loader.planning.mapping.lists import (
     refuse_or_tell,
     require_stored,
 )
-from bucket_loader.planning.mapping.nested import Local, NoFormError
+from bucket_loader.planning.mapping.nested.spelling import Local, NoFormError
 
 LEAVES_MAX: Final = 1_000
 
@@ -49,11 +49,13 @@ class Fragment:
             NoFormError: a leaf has no form, or there are too many.
         """
         members: dict[str, str] = {}
-        for dotted, leaf in nested.Flattened(self.arrays.keep, self.local, self.seen.list_of).leaves(self.name, value):
+        for dotted, leaf in spelling.Flattened(self.arrays.keep, self.local, self.seen.list_of).leaves(
+            self.name, value
+        ):
             if (leaf is None and not self.send_nulls) or self.taken(dotted):
                 continue
             self._check_name(dotted)
-            spelt = self._list(leaf) if isinstance(leaf, (list, tuple)) else nested.spell(leaf, self.local)
+            spelt = self._list(leaf) if isinstance(leaf, (list, tuple)) else spelling.spell(leaf, self.local)
             if spelt == "null" and not self.send_nulls:
                 continue
             if dotted in members:
@@ -66,7 +68,7 @@ class Fragment:
     def _check_name(self, dotted: str) -> None:
         if (part := dropped_part(dotted[len(self.name) :])) is not None:
             refuse_or_tell(self.seen, DroppedError(named(part)), rejects=self.arrays.rejects)
-        nested.spell(dotted)
+        spelling.spell(dotted)
 
     def _list(self, value: Sequence[object]) -> str:
         form = ListForm(self.send_nulls, self.local, self.seen, self.arrays.rejects)

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.model import as_numpy, bool_array, int64_array, literal, repeated_text, text_array
-from bucket_loader.planning.mapping import nested
 from bucket_loader.planning.mapping.database import BatchStatement, SideDatabase
-from bucket_loader.planning.mapping.leaves import Statement
-from bucket_loader.planning.mapping.lists import dropped_part
 from bucket_loader.planning.mapping.members import NestedColumn
-from bucket_loader.planning.mapping.nested import NoFormError
-from bucket_loader.planning.mapping.shapes import Shape
-from bucket_loader.planning.mapping.typed import Status, typed_statement, without_maps
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.leaves import Statement
+from bucket_loader.planning.mapping.nested.lists import dropped_part
+from bucket_loader.planning.mapping.nested.shapes import Shape
+from bucket_loader.planning.mapping.nested.spelling import NoFormError
+from bucket_loader.planning.mapping.nested.typed import Status, typed_statement, without_maps
 from bucket_loader.sources import members_alike
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Bulk:
         bulk = self._in_bulk(values) if self.is_tried and len(values) >= _ROWS_MIN else None
         if bulk is None:
             self.left = len(values)
-            found = nested.python_values(values)
+            found = spelling.python_values(values)
             self._learn(found)
             spelt, failures = self.column.spelt(found, range(len(values)))
             return _texts(spelt), failures
@@ -78,7 +78,7 @@ class Bulk:
         self.left = len(left)
         if not self.left:
             return texts, {}
-        found = nested.python_values(values.take(int64_array(left)))
+        found = spelling.python_values(values.take(int64_array(left)))
         self._learn(found)
         spelt, failures = self.column.spelt(found, left.tolist())
         return pc.replace_with_mask(texts, bool_array(_mask(len(values), left)), _texts(spelt)), failures
@@ -86,7 +86,7 @@ class Bulk:
     def _in_bulk(self, values: pa.Array) -> "tuple[pa.Array, Numbers] | None":
         """Return the texts of the rows that DuckDB is sure of, and which the others are; None where it is of no use."""
         if self._statement is None:
-            self._learn(nested.python_values(values.slice(0, _LEARNED_MAX)))
+            self._learn(spelling.python_values(values.slice(0, _LEARNED_MAX)))
         if self._statement is None:
             return None
         try:
@@ -145,7 +145,7 @@ class Bulk:
         if not isinstance(value, str):
             return _NOTHING if isinstance(value, Exception) else value
         try:
-            return nested.parse(value)
+            return spelling.parse(value)
         except NoFormError:
             return _NOTHING
 
@@ -153,7 +153,7 @@ class Bulk:
         """Return what is known of a dotted name; where it ends with a dot, of all names of a map."""
         others = self.column.beside.names | self.column.beside.nested
         try:
-            nested.spell(dotted)
+            spelling.spell(dotted)
             if self.column.beside.hides(dotted):
                 return "hidden"
         except NoFormError:
@@ -205,4 +205,4 @@ def _is_typed(column: NestedColumn, kind: pa.DataType) -> bool:
     """Whether DuckDB may spell structs, lists and maps."""
     if column.list_of is not None or column.is_whole or column.is_text:
         return False
-    return members_alike(kind) is None and (column.arrays.keep or not nested.has_lists(kind))
+    return members_alike(kind) is None and (column.arrays.keep or not spelling.has_lists(kind))

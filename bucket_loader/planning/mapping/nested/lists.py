@@ -9,8 +9,8 @@ from typing import Final
 import pyarrow as pa
 
 from bucket_loader.model import javascript
-from bucket_loader.planning.mapping import nested
-from bucket_loader.planning.mapping.nested import DEPTH_MAX, Entries, Local, NoFormError
+from bucket_loader.planning.mapping.nested import spelling
+from bucket_loader.planning.mapping.nested.spelling import DEPTH_MAX, Entries, Local, NoFormError
 
 ITEMS_MAX: Final = 1_000  # of a stored list; beyond it the value becomes the text `[TRUNCATED]`
 CHARACTERS_MAX: Final = 2_000  # of a stored list, as JSON of its items as texts
@@ -127,7 +127,7 @@ class ListForm:
             return self._object(value, depth)
         if isinstance(value, (list, tuple)):
             return "[" + ",".join(self.spell(item, depth + 1) for item in value) + "]"
-        return nested.spell(value, self.local)
+        return spelling.spell(value, self.local)
 
     def items(self, value: Sequence[object]) -> list[str]:
         """Return the JSON texts of a list's items."""
@@ -136,14 +136,14 @@ class ListForm:
     def _object(self, pairs: Iterable[tuple[object, object]], depth: int) -> str:
         members: dict[str, str] = {}
         for key, child in pairs:
-            name = nested.key_text(key, self.local)
+            name = spelling.key_text(key, self.local)
             self._check_name(name)
             spelt = self.spell(child, depth + 1)
             if (spelt == "null" and not self.send_nulls) or (spelt == "{}" and self.prunes):
                 continue
             if name in members:
                 raise NoFormError("has two values with one name, and one would hide the other")
-            members[name] = f"{nested.spell(name)}:{spelt}"
+            members[name] = f"{spelling.spell(name)}:{spelt}"
         return "{" + ",".join(members[name] for name in sorted(members)) + "}"
 
     def _check_name(self, name: str) -> None:

@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from bucket_loader.model import literal
 from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX, PLAIN_NUMBER
-from bucket_loader.planning.mapping.leaves import Leaf, Statement, opening_of, statement
-from bucket_loader.planning.mapping.lists import CHARACTERS_MAX, ITEMS_MAX
+from bucket_loader.planning.mapping.nested.leaves import Leaf, Statement, opening_of, statement
+from bucket_loader.planning.mapping.nested.lists import CHARACTERS_MAX, ITEMS_MAX
 
 NODES_MAX: Final = 256  # a column with more names has most often only some in each row: Python is as quick there
 DEPTH_MAX: Final = 8
