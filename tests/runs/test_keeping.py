@@ -180,6 +180,25 @@ def test_dead_letters_that_nobody_decided_over_stay_with_their_plan(events, emul
     assert (letters(events), status(events)["old_dead_letters"]) == ([], 0)
 
 
+def test_a_dead_letter_is_replayed_over_what_was_delivered_before_it(workplace, emulator):
+    """The plans of later runs are gone; what they remember tells that they have not sent that user."""
+    source = '{type: csv, path: "users-*.csv", new_files: true}'
+    fields = "{userId: id, attributes: {plan: plan}}"
+    workplace.pipeline(f"- name: users\n  record: user\n  source: {source}\n  fields: {fields}\n", head="keep: 1ms\n")
+    workplace.write("users-a.csv", "id,plan\nu1,old\nu2,old\nu3,old\n")
+    workplace.run()
+    workplace.write("users-b.csv", "id,plan\nu1,new\n")
+    run = refused(workplace, emulator)
+    workplace.write("users-c.csv", "id,plan\nu2,new\n")
+    later = workplace.run().summary["run"]
+    workplace.run()
+    assert later not in plans(workplace)
+    replay = workplace.command_of("replay", str(root(workplace) / "dead_letters" / f"{run}.jsonl"), "--json")
+
+    assert replay.summary["streams"]["users"]["delivered"] == 1
+    assert json.loads(emulator.call("GET", "/_emulator/users/u1"))["attributes"]["plan"] == "new"
+
+
 def test_dead_letters_that_were_replayed_go_with_the_replay(events, emulator):
     """When the run that took them up is old too; then its plan goes, and theirs."""
     export(events, "a", *range(3))

@@ -23,7 +23,7 @@ def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -
     Raises:
         StateError: nobody can know: a later run's plan is gone, and the stream has no memory.
     """
-    found = nowhere(keys)
+    found, remembered = nowhere(keys), None
     if not KINDS[stream.kind].ordered or not len(keys):
         return found
     state = replaying.state
@@ -39,13 +39,24 @@ def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -
                     f"{stream.name!r} it has sent",
                     hint="`sync: full` sends every row with each run: run the pipeline again instead",
                 ) from None
-            # Then whatever is remembered may be newer.
-            found = [a or b for a, b in zip(found, are_known(state, stream.name, keys), strict=True)]
+            remembered = remembered or _are_known_since(replaying, stream.name, keys)
+            found = [a or b for a, b in zip(found, remembered, strict=True)]
             continue
         for other in later.manifest.streams:
             if other.name == stream.name:
                 sent = keys_of(later, other, sent_sequences(state.ledger, row.run, other))
                 found = [a or b for a, b in zip(found, _is_in(keys, sent), strict=True)]
+    return found
+
+
+def _are_known_since(replaying: Replaying, stream: str, keys: pa.Array) -> list[bool]:
+    """Return for each key whether files of memory hold it that later runs have written.
+
+    They may have been merged with earlier ones, so a key may only seem to be newer.
+    """
+    replaying.state.take_over(stream)  # before files are named
+    files = replaying.state.ledger.parts_after(replaying.row.run, stream)
+    found: list[bool] = replaying.state.memory_of(stream, files).names(keys).to_pylist()
     return found
 
 
