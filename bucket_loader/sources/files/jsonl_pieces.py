@@ -7,7 +7,7 @@ apart there.
 import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from typing import Final
 
 import msgspec
@@ -22,6 +22,8 @@ from bucket_loader.sources.files.jsonl_shape import Piece, Shape, plain
 
 COLUMNS_MAX: Final = 4096
 PIECE_BYTES: Final = 256 * 1024
+# Of a piece in which one line is new or wrong; so few are looked at one by one.
+PART_BYTES: Final = 32 * 1024
 _LINE_END: Final = ord(b"\n")
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -54,6 +56,7 @@ class Lines:
         self._columns = columns
         self._shape = Shape(columns)
         self._sound: set[int] = set()
+        self._parts_help = True  # some part of the last piece that was cut could be checked at once
 
     # --- the first pass ----------------------------------------------------------------------------------------
 
@@ -64,29 +67,52 @@ class Lines:
             SourceError: it cannot be read, is not JSON Lines at all, or has too many columns.
         """
         begun = False
-        for piece in _pieces(file, self._compression):
-            values = self._shape.values(piece)
-            if values is not None:
-                self._note(values)
-                self._sound.add(hash(piece.data))
-                begun = True
+        for whole in _pieces(file, self._compression):
+            for piece, values in self._tried(whole):
+                if values is not None:
+                    self._note(values)
+                    self._sound.add(hash(piece.data))
+                    begun = True
+                    continue
+                lines = list(_lines(piece))
+                begun = begun or _begins(file, lines)
+                rows = [row for _, line in lines if not isinstance(row := members(line), Reason)]
+                self._look_at(file, rows)
+                if len(rows) == piece.lines:
+                    self._sound.add(hash(piece.data))
+
+    def _tried(self, piece: Piece) -> Iterator[tuple[Piece, dict[str, Spelt] | None]]:
+        """Return a piece, or the parts of one that has something new or wrong in it, with what was found at once."""
+        values = self._shape.values(piece)
+        if values is not None or not (self._parts_help and self._shape.is_ready):
+            self._parts_help = self._parts_help or values is not None
+            yield piece, values
+            return
+        others: list[Piece] = []
+        self._parts_help = False
+        for part in _cut(piece.data, piece.first, PART_BYTES):
+            values = self._shape.values(part)
+            if values is None:
+                others.append(part)
                 continue
-            lines = list(_lines(piece))
-            begun = begun or _begins(file, lines)
-            rows = [row for _, line in lines if not isinstance(row := members(line), Reason)]
-            self._look_at(file, rows)
-            if len(rows) == piece.lines:
-                self._sound.add(hash(piece.data))
+            self._parts_help = True
+            yield from ((one, None) for one in _joined(others))
+            others = []
+            yield part, values
+        yield from ((one, None) for one in _joined(others))
 
     def _look_at(self, file: InputFile, rows: Sequence[Row]) -> None:
-        for name in dict.fromkeys(chain.from_iterable(rows)):
+        found: dict[str, list[msgspec.Raw]] = {}
+        for name, raw in chain.from_iterable(row.items() for row in rows):
+            found.setdefault(name, []).append(raw)
+        for name in found:
             self._columns.setdefault(name, Column())
         if len(self._columns) > COLUMNS_MAX:
             raise SourceError(
                 f"{file.name} has more than {COLUMNS_MAX:,} names in its objects",
                 hint="are names data, such as dates or ids? put such objects one level deeper",
             )
-        self._note({name: Spelt(raws) for name, raws in _by_column(rows).items()})
+        self._note({name: Spelt(raws) for name, raws in found.items()})
         self._shape.learn(rows)
 
     def _note(self, values: Mapping[str, Spelt]) -> None:
@@ -99,8 +125,8 @@ class Lines:
         """Return the rows of a file that was looked at."""
         names = list(self._columns)
         decoder, begun = plain(names), False
-        for piece in _pieces(file, self._compression):
-            if hash(piece.data) not in self._sound:
+        for piece, is_sound in self._known(file):
+            if not is_sound:
                 lines = list(_lines(piece))
                 begun = begun or _begins(file, lines)
                 yield from _closely(file, lines)
@@ -112,6 +138,25 @@ class Lines:
                 columns = zip(*map(msgspec.structs.astuple, decoder.decode_lines(piece.data)), strict=True)
                 values = dict(zip(names, columns, strict=True))
             yield Parsed(values, range(piece.first, piece.first + piece.lines))
+
+    def _known(self, file: InputFile) -> Iterator[tuple[Piece, bool]]:
+        """Return a file's pieces as they were looked at, and whether all lines of each are sound."""
+        for piece in _pieces(file, self._compression):
+            if self._is_sound(piece):
+                yield piece, True
+                continue
+            for is_sound, run in groupby(_cut(piece.data, piece.first, PART_BYTES), self._is_sound):
+                yield from ((one, is_sound or self._is_sound(one)) for one in _joined(list(run)))
+
+    def _is_sound(self, piece: Piece) -> bool:
+        return hash(piece.data) in self._sound
+
+
+def _joined(parts: Sequence[Piece]) -> list[Piece]:
+    """Join parts that follow one another."""
+    if not parts:
+        return []
+    return [Piece(parts[0].first, sum(part.lines for part in parts), b"".join(part.data for part in parts))]
 
 
 def _closely(file: InputFile, lines: Sequence[tuple[int, bytes]]) -> Iterator[Parsed]:
@@ -152,8 +197,6 @@ def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
 
 def _pieces(file: InputFile, compression: str) -> Iterator[Piece]:
     """Return a file's lines; of one that is too long only a little more than is allowed."""
-    import numpy as np
-
     rest, first, started = b"", 1, False
     for chunk in chunks_of(file, compression):
         data = rest + chunk
@@ -161,14 +204,24 @@ def _pieces(file: InputFile, compression: str) -> Iterator[Piece]:
             if data.startswith(_UTF16):
                 raise SourceError(f"{file.name} begins with the mark of UTF-16", hint="JSON is UTF-8; convert it")
             data, started = data.removeprefix(codecs.BOM_UTF8), True
-        begin, end = 0, data.rfind(b"\n") + 1
-        while begin < end:
-            cut = data.find(b"\n", min(begin + PIECE_BYTES, end) - 1) + 1
-            part = data[begin:cut]
-            lines = int(np.count_nonzero(np.frombuffer(part, np.uint8) == _LINE_END))
-            yield Piece(first, lines, part)
-            first, begin = first + lines, cut
+        end = data.rfind(b"\n") + 1
+        for piece in _cut(data[:end], first, PIECE_BYTES):
+            yield piece
+            first += piece.lines
         # What is cut off here stays longer than a line may be.
         rest = data[end:][: LINE_BYTES_MAX + 1]
     if rest:
         yield Piece(first, 1, rest)
+
+
+def _cut(data: bytes, first: int, size: int) -> Iterator[Piece]:
+    """Cut whole lines into pieces of about a size."""
+    import numpy as np
+
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", begin + size) + 1 or len(data)
+        part = data[begin:end]
+        ends = int(np.count_nonzero(np.frombuffer(part, np.uint8) == _LINE_END))
+        yield Piece(first, ends + (not part.endswith(b"\n")), part)
+        first, begin = first + ends, end

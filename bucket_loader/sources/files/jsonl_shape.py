@@ -64,6 +64,11 @@ class Shape:
         self._spelt: list[tuple[int, str]] = []
         self._encoder = msgspec.json.Encoder()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether anything was learned, and columns are not too many for a type."""
+        return self._decoder is not None
+
     def values(self, piece: Piece) -> dict[str, Spelt] | None:
         """Return the values whose kinds are still to be noted, if every line of a piece is a sound object.
 
@@ -79,7 +84,10 @@ class Shape:
             return None
         found = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
         spelt = {name: Spelt(found[place]) for place, name in self._spelt}
-        return None if any("nested" in one.kinds for one in spelt.values()) else spelt
+        if any("nested" in one.kinds for one in spelt.values()):
+            return None
+        self._vain = 0
+        return spelt
 
     def learn(self, rows: Sequence[Row]) -> None:
         """Take note of what stands in sound lines."""
