@@ -5,9 +5,18 @@ run. What a library makes as it is imported stays to the end. Only for a process
 everything that is there by then.
 """
 
+import contextlib
+import ctypes
 import gc
 import os
 import sys
+from typing import Final
+
+_HEAPS_MAX: Final = (-8, 2)  # glibc's M_ARENA_MAX: else each thread has a heap of its own, and keeps it
+_MAPPED_FROM: Final = (
+    -3,
+    4 * 1024 * 1024,
+)  # its M_MMAP_THRESHOLD, bytes: what is larger is given back when it is freed
 
 
 def import_libraries() -> None:
@@ -19,6 +28,9 @@ def import_libraries() -> None:
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's; they wait for work by spinning, and get none
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow's own keeps 70 MB and more of what is freed
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        for parameter, value in (_HEAPS_MAX, _MAPPED_FROM):
+            ctypes.CDLL(None).mallopt(parameter, value)
     gc.disable()
     try:
         from bucket_loader.config import load_pipeline  # noqa: F401

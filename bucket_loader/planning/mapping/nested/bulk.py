@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bucket_loader.model import Numbers
 
 _LEARNED_MAX: Final = 64  # rows of a batch that are looked at for what is new
+_NAMES_MANY: Final = 64  # beyond it what DuckDB keeps of the memory that it freed is hundreds of MB
 _ROWS_MIN: Final = 256  # of a batch that is worth a statement of its own
 _TRIED: Final = 4  # batches in a row of which it was sure of less than half: the column has no shape
 _NOTHING: Final[dict[str, object]] = {}
@@ -107,6 +108,8 @@ class Bulk:
         # Copied, for DuckDB refuses structs inside of others where they are a part of longer ones.
         whole = without_maps(pa.concat_arrays([_stored(values)]))
         if self._prepared is None:
+            if statement.names > _NAMES_MANY:
+                self._side.give_back()
             self._prepared = self._side.prepared(statement.over, whole)
         return self._prepared.over(whole).combine_chunks()
 
