@@ -76,7 +76,8 @@ def sort_out(request: PlanRequest, stream: Stream, staged: Staged) -> Sorted:
     """Tell what is new from what was refused before, and what of that is sent again."""
     whole = (Piece(staged.removals),) if staged.removals.exists() else ()
     if stream.name not in request.refusals:
-        return Sorted((Piece(staged.path, staged.selected), *whole))
+        selected = staged.selected if staged.selected.exists() else None
+        return Sorted((Piece(staged.path, selected), *whole))
     known = pq.read_table(snapshots.refused_beside(staged.selected)).cast(_KNOWN)
     overtaken = _overtaken(stream, staged, known) if request.retry is not False else nothing_of(known)
     again = _again(request, known, overtaken)

@@ -49,6 +49,13 @@ def parts_of(folder, memory):
     return parts
 
 
+def selected_of(path, rows):
+    """Return which rows are sent, and with which keys: all as they are where nothing is written."""
+    if path.exists():
+        return pq.read_table(path)
+    return pa.table({"position": range(len(rows)), "key": pa.array([key for key, _ in rows], pa.binary(16))})
+
+
 def expected(rows, memory, mode, identity):
     """Decide in plain Python which rows are sent, with which keys; gives the counts as well."""
     known = {}
@@ -88,7 +95,7 @@ def found(folder, rows, memory, mode, identity):
     result = snapshot.compare(
         staged, snapshot.Known(snapshot.Memory(parts)), folder / "selected.parquet", mode=SYNCS[mode], identity=identity
     )
-    table = pq.read_table(folder / "selected.parquet")
+    table = selected_of(folder / "selected.parquet", rows)
     assert result.counts.pending == len(table)
     return {
         "sent": list(zip(table["position"].to_pylist(), table["key"].to_pylist(), strict=True)),
@@ -165,7 +172,7 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
             )
             for name, memory in {"a": parts, "b": [merged]}.items()
         )
-        assert pq.read_table(folder / mode / "a") == pq.read_table(folder / mode / "b")
+        assert selected_of(folder / mode / "a", rows) == selected_of(folder / mode / "b", rows)
         assert several == one
 
 

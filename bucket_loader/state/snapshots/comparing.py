@@ -70,8 +70,8 @@ def compare(
     Args:
         staged: a Parquet file with `key` and `content`, N rows; a row's position is its place in the file.
         known: what is known of them.
-        selected: where to write the rows to send: `position` and `key`; and beside it, at `refused_beside`, those of
-            them that are known as refused, with what is known.
+        selected: where to write the rows to send: `position` and `key`; nothing where all are sent as they are.
+            Beside it, at `refused_beside`, those of them that are known as refused, with what is known.
         mode: whether the memory is asked, and whether it is asked for the content too, or for the key alone.
         identity: `content` numbers equal rows, so that two equal rows are two events; `key` keeps the last one; `row`
             keeps all.
@@ -88,7 +88,9 @@ def compare(
             found = f"SELECT s.position, {_BLOBS}, run, day, tried FROM {sent} s JOIN refused k USING (key, content)"
             _write(connection, f"{found} ORDER BY s.position", refused_beside(selected))
             sent = f"(FROM {sent} ANTI JOIN refused USING (key, content))"
-        _write(connection, f"SELECT position, CAST(key AS BLOB) AS key FROM {sent} ORDER BY position", selected)
+        is_all = sums["sent"] == sums["total"] and not sums["renumbered"] and known.refused is None
+        if not is_all:
+            _write(connection, f"SELECT position, CAST(key AS BLOB) AS key FROM {sent} ORDER BY position", selected)
     counts = Counts(
         superseded=sums["total"] - sums["kept"], unchanged=sums["kept"] - sums["sent"], pending=sums["sent"]
     )
@@ -147,7 +149,11 @@ class _Rows:
 
     def _send(self, kept: str, keys: KeyRange) -> Counter[str]:
         """Choose those that the memory does not hold."""
-        self._remember(kept, keys)
+        (rows,) = one_row(self.connection, f"SELECT count(*) FROM {kept}")
+        if not self.known.memory.rows:
+            self.connection.execute(f"CREATE OR REPLACE VIEW sent AS FROM {kept}")
+            return Counter(sent=rows)
+        self._remember(kept, rows, keys)
         content, new = ("", "sent") if self.known.refused is None else (", k.content", _NEW)
         self.connection.execute(
             f"CREATE OR REPLACE TABLE sent AS SELECT k.position, k.key{content} FROM {kept} k {self.same}"
@@ -158,10 +164,9 @@ class _Rows:
         )
         return Counter(sent=sent, changed=changed)
 
-    def _remember(self, kept: str, keys: KeyRange) -> None:
+    def _remember(self, kept: str, rows: int, keys: KeyRange) -> None:
         """Show what the memory says of these rows; or of the whole range, where that is about as much."""
         memory = self.known.memory
-        (rows,) = one_row(self.connection, f"SELECT count(*) FROM {kept}")
         if rows * _FEW > memory.rows * (keys.after - keys.first) / (1 << 16):
             show_memory(self.connection, memory.of(keys))
         else:
@@ -186,8 +191,9 @@ def _keep(connection: duckdb.DuckDBPyConnection, identity: Identity) -> Counter[
     else:
         connection.execute(_NUMBER_EQUALS)
         connection.execute("CREATE OR REPLACE VIEW kept AS FROM numbered")
-    (renumbered,) = one_row(connection, "SELECT count(*) FROM kept WHERE renumbered")
-    return Counter(total=total, kept=keys if identity == "key" else total, renumbered=renumbered)
+        (renumbered,) = one_row(connection, "SELECT count(*) FROM kept WHERE renumbered")
+        return Counter(total=total, kept=total, renumbered=renumbered)
+    return Counter(total=total, kept=keys)
 
 
 _NEW: Final = "(FROM sent ANTI JOIN refused USING (key, content))"
