@@ -52,7 +52,8 @@ def find_run(state: State, run_name: str) -> RunRow:
 def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
     """Remove plans and dead letters that are old and settled, from the disk and from the store."""
     with opened(job) as state:
-        unfinished = {row.run for row in state.ledger.runs("running", "unfinished")}
+        ledger = state.ledger
+        unfinished = {row.run for row in (*ledger.runs("running", "unfinished"), *ledger.runs_that_hold())}
         bound = time.time() - older_than_s
         layout = state.layout
         plans = _ages(state, layout.plans, (path for path in layout.plans.glob("*") if path.is_dir()))
