@@ -71,9 +71,19 @@ def spread_over(plan: Plan, ledger: Ledger, stream: PlannedStream, places: froze
             if sequences.start not in begun and (one == last or one not in found):
                 found[one] = sequences
     chosen = [reopened(plan, stream, sequences) for sequences in {one.start: one for one in found.values()}.values()]
-    return (
-        [chunk for chunk in chosen if not _is_named_before(plan, stream, chunk, begun)] if stream.shares_ids else chosen
-    )
+    if not stream.shares_ids:
+        return chosen
+    left = [reopened(plan, stream, row.sequences) for row in ledger.queued(plan.manifest.run, stream.position)]
+    return [
+        chunk
+        for chunk in chosen
+        if not _is_overtaking(chunk, left) and not _is_named_before(plan, stream, chunk, begun)
+    ]
+
+
+def _is_overtaking(chunk: Chunk, left: Sequence[Chunk]) -> bool:
+    """Whether it names whom one before it names that was begun, maybe by a call that died, and is not over."""
+    return any(one.sequences[0] < chunk.sequences[0] and not one.ids.isdisjoint(chunk.ids) for one in left)
 
 
 def _is_named_before(plan: Plan, stream: PlannedStream, chunk: Chunk, begun: set[int]) -> bool:
