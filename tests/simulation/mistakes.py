@@ -285,7 +285,7 @@ def shared_ids_in_flight_together() -> Any:
 
 @mistake
 def next_chunk_before_the_outcome_is_committed() -> Any:
-    """A chunk that shares an id is let go before the outcome of the one before is committed."""
+    """A chunk that shares an id is let go a second before the outcome of the one before is committed."""
     real = LedgerJournal.commit
 
     def commit(self: Any, entries: Any) -> None:
@@ -293,6 +293,7 @@ def next_chunk_before_the_outcome_is_committed() -> Any:
             if isinstance(entry, Concluded):
                 for one in queues:
                     one.done(entry.chunk)
+                    one._condition._world.sleep(1.0)  # in which others go on
         real(self, entries)
 
     queues: list[Any] = []
