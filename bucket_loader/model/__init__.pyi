@@ -12,7 +12,6 @@ from .arrays import (
     ordinals_from as ordinals_from,
     repeated_text as repeated_text,
     text_array as text_array,
-    truth_array as truth_array,
     zeros as zeros,
 )
 from .chunks import (

@@ -87,16 +87,6 @@ def number_array(numbers: "Sequence[Any]", kind: "pa.DataType") -> "pa.Array[Any
     return pa.Array.from_buffers(kind, len(there), [bitmap, pa.py_buffer(np.array(there, kind.to_pandas_dtype()))])
 
 
-def truth_array(truths: "Sequence[bool | None]") -> "pa.BooleanArray":
-    """Return truth values, or None, to Arrow."""
-    import numpy as np
-    import pyarrow as pa
-
-    bitmap, there = _validity(truths, False)  # noqa: FBT003  # stands in for None
-    data = np.packbits(np.array(there, np.bool_), bitorder="little")
-    return pa.Array.from_buffers(pa.bool_(), len(there), [bitmap, pa.py_buffer(data)])
-
-
 def _validity(values: "Sequence[Any]", nothing: object) -> "tuple[pa.Buffer | None, Sequence[Any]]":
     """Return Arrow's bits of what is not None, or None when all is there; and the values, with another for None."""
     import numpy as np

@@ -13,7 +13,7 @@ from bucket_loader.state.layout import MANIFEST, StateLayout, is_merged, is_of_o
 from bucket_loader.state.ledger import Ledger, SnapshotFile
 from bucket_loader.state.marks import Marks
 from bucket_loader.state.snapshots import FileBytes, Memory, Part, Written, is_sound, read_index, rows_of, take_over
-from bucket_loader.state.store import Files
+from bucket_loader.state.store import Files, Stored
 
 _DOUBTED: Final = "yes"
 
@@ -63,7 +63,7 @@ class State:
         """Return the folder of a run's plan, fetched where this disk lacks it."""
         folder = self.layout.plan(run)
         if not (folder / MANIFEST).exists():
-            names = self._stored_plan(run)
+            names = [one.name for one in self._stored_plan(run)]
             for name in names if self.layout.name(folder / MANIFEST) in names else ():
                 self.files.fetch(name)
         return folder
@@ -78,14 +78,17 @@ class State:
 
         The manifest goes first, so that no half of it can be taken for a whole.
         """
-        found = self.files.listed(self.layout.name(self.layout.plan(run)))
-        self.files.remove(*sorted((one.name for one in found), key=_manifest_last, reverse=True))
-        return sum(one.size for one in found)
+        return self._removed(self._stored_plan(run)[::-1])
 
-    def _stored_plan(self, run: str) -> list[str]:
+    def _stored_plan(self, run: str) -> list[Stored]:
         """List the files of a plan in the store, the manifest last: a reader looks for it first."""
         found = self.files.listed(self.layout.name(self.layout.plan(run)))
-        return sorted((one.name for one in found), key=_manifest_last)
+        return sorted(found, key=lambda one: _manifest_last(one.name))
+
+    def _removed(self, found: list[Stored]) -> int:
+        """Remove files from the store, in this order; return how many bytes they were."""
+        self.files.remove(*(one.name for one in found))
+        return sum(one.size for one in found)
 
     def has_heard_of(self, run: str) -> bool:
         """Whether anything here has a run's name: a run, a plan, dead letters."""
@@ -112,21 +115,22 @@ class State:
         Raises:
             StateError: a file is missing, or is not what was written.
         """
-        self.take_over(stream)
-        named = self.ledger.parts().get(stream, [])
+        named = self.take_over(stream)
         if self.ledger.meta(_doubted(stream)):
             self._require_sound(stream, named)
         return Memory([self._part(stream, file) for file in named if files is None or file.file in files])
 
-    def take_over(self, stream: str) -> None:
-        """Write what older versions remember of a stream as pages; parts that have to stay apart stay so.
+    def take_over(self, stream: str) -> list[SnapshotFile]:
+        """Write what older versions remember of a stream as pages; return its files, oldest first.
+
+        Parts that have to stay apart stay so.
 
         Raises:
             StateError: a file is missing, or is not what was written.
         """
         named, before = self.ledger.parts().get(stream, []), list[Part]()
         if not any(is_of_old(file.file) for file in named):
-            return
+            return named
         beside = zip(self.ledger.parts_beside_claims(stream), named, strict=True)
         for _, group in groupby(beside, key=itemgetter(0)):
             files = [file for _, file in group]
@@ -137,6 +141,7 @@ class State:
                 self.replace_parts(stream, [file.file for file in older], name, written)
                 before.append(self._part(stream, SnapshotFile(name, written.rows, written.digest)))
             before += [self._part(stream, file) for file in files if not is_of_old(file.file)]
+        return self.ledger.parts()[stream]
 
     def doubt_memory(self, stream: str) -> None:
         """Have all pages of what a stream remembers looked at before it is believed: one was not what was written."""
@@ -282,19 +287,17 @@ class State:
     def fetch_letters(self, run: str) -> Path:
         """Return the file of a run's dead letters, with what other workers have added to it."""
         path = self.layout.letters(run)
-        if names := self._stored_letters(run):
+        if found := self._stored_letters(run):
             make_folder(path.parent)
             with written_whole(path) as file:
-                for lines in self.files.read(*names):
+                for lines in self.files.read(*(one.name for one in found)):
                     file.write(lines)
         return path
 
     def remove_letters(self, run: str) -> int:
         """Remove a run's dead letters, here and in the store; return how many bytes those in the store were."""
         self.layout.letters(run).unlink(missing_ok=True)
-        found = self.files.listed(self.layout.stored_letters(run))
-        self.files.remove(*(one.name for one in found))
-        return sum(one.size for one in found)
+        return self._removed(self._stored_letters(run))
 
     def letters_place(self, run: str) -> str | None:
         """Return where a run's dead letters are: an absolute path, else a place in the store, or None."""
@@ -303,8 +306,8 @@ class State:
             return str(path.absolute())
         return self.files.url(self.layout.stored_letters(run)) if self._stored_letters(run) else None
 
-    def _stored_letters(self, run: str) -> list[str]:
-        return [one.name for one in self.files.listed(self.layout.stored_letters(run))]
+    def _stored_letters(self, run: str) -> list[Stored]:
+        return self.files.listed(self.layout.stored_letters(run))
 
     @property
     def owner(self) -> str:

@@ -8,19 +8,13 @@ from itertools import count
 import psycopg
 import pytest
 from hypothesis import given, settings, strategies as st
-from ledgers import RECORDS, RUN, InFile, OnServer, begin, chunk, delivered, seen, stream
+from ledgers import RECORDS, RUN, begin, chunk, delivered, seen, stream
 
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import LedgerDamagedError, StateError
 from bucket_loader.model.outcomes import Verdict
 from bucket_loader.model.rows import LoadedFile
 from bucket_loader.state.ledger import SCHEMA_VERSION, Ambiguous, Concluded, Intent, Replay, SnapshotFile, SplitInto
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def place(request, tmp_path):
-    """Where the ledger lies."""
-    return InFile(tmp_path / "state" / "ledger.db") if request.param == "sqlite" else OnServer()
 
 
 @pytest.fixture

@@ -3,19 +3,13 @@
 from contextlib import closing
 
 import pytest
-from ledgers import RUN, InFile, OnServer, begin, chunk, delivered, stream
+from ledgers import RUN, begin, chunk, delivered, stream
 
 from bucket_loader.state.ledger import SCHEMA_VERSION, Concluded, Intent, Replay, SplitInto, folding
 from bucket_loader.state.ledger.folding import FoldDigest
 
 ENDED = "2026-01-01T00:00:00.000Z"
 LATER = "2026-02-01T00:00:00.000Z"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def place(request, tmp_path):
-    """Where the ledger lies."""
-    return InFile(tmp_path / "state" / "ledger.db") if request.param == "sqlite" else OnServer()
 
 
 @pytest.fixture

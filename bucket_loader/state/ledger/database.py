@@ -15,6 +15,7 @@ Row = tuple[Any, ...]
 _VERSION: Final = 6 + len(PLANNED) - 6 + 1
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
+NOTE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _FIRST: Final = {count.name: "INTEGER NOT NULL" for count in PLANNED if not count.is_later}
 _LATER: Final = {count.name: "INTEGER NOT NULL DEFAULT 0" for count in PLANNED if count.is_later}
 # Columns that tables of older ledgers lack.

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from bucket_loader.model import LoadedFile, StateError
-from bucket_loader.state.ledger.database import OLDER, SCHEMA_VERSION, Database, Row, Statement, layout
+from bucket_loader.state.ledger.database import NOTE, OLDER, SCHEMA_VERSION, Database, Row, Statement, layout
 from bucket_loader.state.ledger.rows import SnapshotFile
 
-_NOTE = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _ADD_PART = """
     INSERT INTO memory (stream, number, file, rows, run, digest)
     SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ? FROM memory WHERE stream = ?
@@ -57,7 +56,7 @@ class Memory:
 
     def note(self, **values: str) -> None:
         """Note values under names."""
-        self._write((_NOTE, pair) for pair in values.items())
+        self._write((NOTE, pair) for pair in values.items())
 
     def memory(self) -> dict[str, list[str]]:
         """Return the files of each stream's memory, oldest first."""

@@ -15,7 +15,7 @@ from operator import lt
 from types import NoneType
 from typing import Final, get_args
 
-from bucket_loader.state.ledger.database import Row, Statement
+from bucket_loader.state.ledger.database import NOTE, Row, Statement
 from bucket_loader.state.ledger.rows import ChunkState, RunStatus
 
 Query = Callable[..., list[Row]]
@@ -24,7 +24,6 @@ PART_ROWS: Final = 1_000  # some 3 ms
 _CLOSED: Final = "closed"  # names of notes in `meta`
 _LEFT: Final = "left unfinished"
 _LOOKED: Final = "looked at"
-_NOTE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _SMALL: Final = ("meta", "memory", "refused", "cursor")  # a run reads all of each
 _BY_PARTS: Final = ("run", "stream", "chunk", "replay", "loaded_file")
 _OF_RUN: Final = ("stream", "chunk", "replay")
@@ -52,7 +51,7 @@ class Soundness:
             file: what tells the file from all others.
         """
         notes = {_CLOSED: _mark(epoch, file), _LEFT: self._unfinished(), _LOOKED: self._place}
-        return [(_NOTE, note) for note in notes.items()]
+        return [(NOTE, note) for note in notes.items()]
 
     def _unfinished(self) -> str:
         return json.dumps(sorted(run for (run,) in self._query(_UNFINISHED)))
