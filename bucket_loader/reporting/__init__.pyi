@@ -1,8 +1,6 @@
-from .assertions import (
+from .events import (
     AssertionFailed as AssertionFailed,
     AssertionsEnded as AssertionsEnded,
-)
-from .events import (
     ChunkHeld as ChunkHeld,
     ChunkRetried as ChunkRetried,
     ChunkSetAside as ChunkSetAside,

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import Any, assert_never
 
 from bucket_loader.reporting import events
-from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.progress import Pace
 from bucket_loader.reporting.redaction import Secrets
 from bucket_loader.reporting.summary import Summary, ending, next_step_after
@@ -98,7 +97,7 @@ class JsonListener:
                 self._summary("summary", ending(event.summary), event.summary, are_kept=not event.thrown_away)
             case events.WindowsEnded():
                 self._windows_ended(event)
-            case AssertionsEnded():
+            case events.AssertionsEnded():
                 self._assertions(event)
             case events.CommandFailed():
                 error = event.error
@@ -159,7 +158,7 @@ class JsonListener:
             members["resumed_dead_letters"] = [one.dead_letters for one in summary.resumed if one.dead_letters]
         self._write(name, message, level=_level(summary.exit_code), **members)
 
-    def _assertions(self, event: AssertionsEnded) -> None:
+    def _assertions(self, event: events.AssertionsEnded) -> None:
         """Write each thing that a test expects and is not so, then how many they are."""
         if self.quiet and not event.failed:
             return

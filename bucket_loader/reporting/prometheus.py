@@ -14,7 +14,6 @@ from typing import Final, assert_never
 
 from bucket_loader.model import COUNTS, Counts, UsageError, written_whole
 from bucket_loader.reporting import events
-from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.summary import Summary
 
 PREFIX: Final = "bucket_loader_last"
@@ -91,7 +90,12 @@ class Textfile:
                 return last_run(event.exit_code, [event.summary])
             case events.WindowsEnded():
                 return last_run(event.exit_code, event.summaries)
-            case AssertionsEnded() | events.CommandFailed() | events.CommandCrashed() | events.CommandInterrupted():
+            case (
+                events.AssertionsEnded()
+                | events.CommandFailed()
+                | events.CommandCrashed()
+                | events.CommandInterrupted()
+            ):
                 return LastRun(event.exit_code, time.monotonic() - self._began_s)
             case _:
                 assert_never(event)

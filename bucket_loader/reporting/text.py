@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from bucket_loader.model import BucketLoaderError
 from bucket_loader.reporting import events
-from bucket_loader.reporting.assertions import AssertionsEnded
 from bucket_loader.reporting.bars import DeliveryBar, ReadingBar
 from bucket_loader.reporting.progress import Pace
 from bucket_loader.reporting.summary import Summary, counted, ending, next_step_after
@@ -84,7 +83,7 @@ class TextListener:
                 self._run_ended(event)
             case events.WindowsEnded():
                 self._windows_ended(event)
-            case AssertionsEnded():
+            case events.AssertionsEnded():
                 self._assertions(event)
             case events.CommandFailed():
                 self._error(event.error)
@@ -132,7 +131,7 @@ class TextListener:
         if len(failed) > WINDOWS_SHOWN:
             self._line(f"... and {len(failed) - WINDOWS_SHOWN:,} more windows before them: `bucket-loader status`")
 
-    def _assertions(self, event: AssertionsEnded) -> None:
+    def _assertions(self, event: events.AssertionsEnded) -> None:
         """Write what a test expects and is not so."""
         if not event.failed:
             self._say(event.text)

@@ -14,7 +14,7 @@ from rich.console import Console
 from bucket_loader.model.counts import Counts
 from bucket_loader.model.errors import PatienceError
 from bucket_loader.reporting import events
-from bucket_loader.reporting.assertions import AssertionFailed, AssertionsEnded
+from bucket_loader.reporting.events import AssertionFailed, AssertionsEnded
 from bucket_loader.reporting.json_lines import JsonListener, Objects
 from bucket_loader.reporting.prometheus import Textfile
 from bucket_loader.reporting.summary import Summary

@@ -1,0 +1,40 @@
+"""What is told while a command runs: one frozen value for each thing, which every listener renders in its own form."""
+
+from bucket_loader.reporting.events.assertions import (
+    AssertionFailed as AssertionFailed,
+    AssertionsEnded as AssertionsEnded,
+)
+from bucket_loader.reporting.events.chunks import (
+    ChunkHeld as ChunkHeld,
+    ChunkRetried as ChunkRetried,
+    ChunkSetAside as ChunkSetAside,
+    ChunksUnknown as ChunksUnknown,
+)
+from bucket_loader.reporting.events.delivery import (
+    DeliveryBegan as DeliveryBegan,
+    DeliveryEnded as DeliveryEnded,
+    DeliveryProgress as DeliveryProgress,
+)
+from bucket_loader.reporting.events.endings import (
+    CommandCrashed as CommandCrashed,
+    CommandFailed as CommandFailed,
+    CommandInterrupted as CommandInterrupted,
+    Ending as Ending,
+    RunEnded as RunEnded,
+    WindowsEnded as WindowsEnded,
+)
+from bucket_loader.reporting.events.event import Event as Event, Listener as Listener, Tell as Tell
+from bucket_loader.reporting.events.lines import (
+    Complaint as Complaint,
+    Note as Note,
+    Table as Table,
+    ThreadCrashed as ThreadCrashed,
+)
+from bucket_loader.reporting.events.planning import (
+    PlanningEnded as PlanningEnded,
+    PlanRejected as PlanRejected,
+    RecordShown as RecordShown,
+    RowsRead as RowsRead,
+    StreamPlanned as StreamPlanned,
+)
+from bucket_loader.reporting.events.runs import RunResumed as RunResumed, WindowEnded as WindowEnded
