@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 from pydantic import SecretStr
 
 from bucket_loader.config.addresses import PATH_PARAMETER
-from bucket_loader.config.mapping import Fields
+from bucket_loader.config.mapping import NAMED_VALUES, Fields
 from bucket_loader.config.sources import FixtureSource
 from bucket_loader.config.sql_text import SqlDialect, sql_parameters
 from bucket_loader.model import KINDS, SYNCS, Api, Kind, Sync, contract
@@ -44,8 +44,8 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         names.append(name)
         if isinstance(source := stream.get("source"), str) and source not in known:
             yield (*at, "source"), f"no source is named {source!r} (named: {', '.join(known) or 'none'})"
-        if not data.get("hash_key") and (field := _hashed_by_key(stream.get("fields"))):
-            yield (*at, "fields", *field), "`hash: hmac` needs a key: write `hash_key: ${BUCKET_HASH_KEY}` at the top"
+        for path, message in _spec_problems(stream.get("fields"), has_hash_key=bool(data.get("hash_key"))):
+            yield (*at, "fields", *path), message
         for path, message in (*_cursor_problems(stream), *_removal_problems(stream, sources)):
             yield (*at, *path), message
         if (kind := _kind_of(stream)) is not None:
@@ -70,15 +70,24 @@ def _list_problems(api: Api, arrays: object) -> Iterator[Problem]:
         yield ("arrays",), f"`api: {api}` takes no lists; write `arrays: flatten`, or leave it out"
 
 
-def _hashed_by_key(fields: object) -> tuple[str, ...]:
-    """Find a field that is hashed with a key."""
+def _specs(fields: object) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Return the fields that say more than a column's name, each with its place; those of an object one by one."""
     for name, spec in fields.items() if isinstance(fields, dict) else ():
-        if isinstance(spec, dict):
-            if spec.get("hash") == "hmac":
-                return (str(name),)
-            if inner := _hashed_by_key(spec):
-                return (str(name), *inner)
-    return ()
+        if not isinstance(spec, dict):
+            continue
+        if name not in NAMED_VALUES:
+            yield (str(name),), spec
+            continue
+        yield from (((str(name), str(key)), inner) for key, inner in spec.items() if isinstance(inner, dict))
+
+
+def _spec_problems(fields: object, *, has_hash_key: bool) -> Iterator[Problem]:
+    """Find words of a field that need a key, or another field."""
+    for place, spec in _specs(fields):
+        if spec.get("hash") == "hmac" and not has_hash_key:
+            yield place, "`hash: hmac` needs a key: write `hash_key: ${BUCKET_HASH_KEY}` at the top"
+        if "scale" in spec and place != ("score",):
+            yield (*place, "scale"), "belongs to `score`; Bucket takes every other number as it is"
 
 
 def _new_files_problems(data: Mapping[str, Any]) -> Iterator[Problem]:

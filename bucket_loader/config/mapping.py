@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler, create_model, mode
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from bucket_loader.config.scalars import Model, Texts, Timezone, directives
+from bucket_loader.config.scalars import Model, Scale, Texts, Timezone, directives
 from bucket_loader.model import KINDS, FieldForm, contract
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
@@ -29,6 +29,11 @@ class FieldSpec(Model):
     hash: Literal["sha256", "hmac"] | None = Field(
         default=None,
         description="hmac needs `hash_key:`; sha256 of a guessable value, such as an address, is no secret",
+    )
+    scale: Scale | None = Field(
+        default=None,
+        exclude_if=lambda scale: scale is None,  # so that mappings without it are known by what they were known by
+        description="of a `score`: the least and the greatest one that was asked for, which become 1 and 5",
     )
 
     @model_validator(mode="before")

@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -115,6 +116,13 @@ def _at_least_one(columns: list[str]) -> list[str]:
     return columns
 
 
+def _scale(bounds: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
+    least, greatest = bounds
+    if least >= greatest:
+        raise ValueError("is the least score and then the greatest, for example [0, 10]")
+    return bounds
+
+
 def _name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,99}", value):
         raise ValueError("must be letters, digits, blanks, `_`, `.` or `-`, beginning with a letter or digit")
@@ -139,5 +147,11 @@ HashKey = Annotated[SecretStr, AfterValidator(_hash_key)]
 Sql = Annotated[str, Field(min_length=1), AfterValidator(known_parameters)]
 Texts = Annotated[
     list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value), _TEXT_OR_TEXTS
+]
+_Bound = Annotated[Decimal, Field(max_digits=12, decimal_places=6)]
+Scale = Annotated[
+    tuple[_Bound, _Bound],
+    AfterValidator(_scale),
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
 ]
 Columns = Annotated[Texts, AfterValidator(_at_least_one)]

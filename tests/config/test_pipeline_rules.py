@@ -522,3 +522,28 @@ def test_a_version_that_is_not_known_is_refused(tmp_path):
     """A file of another version means something else."""
     assert load(tmp_path, "version: 1\n" + BASE)
     assert messages(tmp_path, "version: 2\n" + BASE) == ["Input should be 1"]
+
+
+# --- scale ---------------------------------------------------------------------------------------------------------
+
+FEEDBACK = BASE.replace("record: user", "record: feedback").replace(
+    "{userId: id}", "{userId: id, key: {value: k}, timestamp: at, score: {column: nps, scale: %s}}"
+)
+
+
+@pytest.mark.parametrize("scale", ["[10, 0]", "[5, 5]", "[0]", "[0, 5, 10]", "10", "[a, b]", "[.nan, 1]", "[0, 1e30]"])
+def test_a_scale_is_two_numbers_the_least_first(tmp_path, scale):
+    """All that is none is told with its place; a scale of two numbers is none of them."""
+    assert mistakes(tmp_path, FEEDBACK % scale)
+    assert not mistakes(tmp_path, FEEDBACK % "[0, 10]")
+    assert not mistakes(tmp_path, FEEDBACK % "[-0.5, 0.5]")
+
+
+def test_only_a_score_has_a_scale(tmp_path):
+    """An attribute or an id with one is refused; an attribute of that name is an attribute."""
+    wrong = "{userId: {column: id, scale: [0, 10]}, attributes: {nps: {column: nps, scale: [0, 10]}}}"
+    found = mistakes(tmp_path, fields(wrong))
+
+    assert [one.path for one in found] == ["streams[0].fields.userId.scale", "streams[0].fields.attributes.nps.scale"]
+    assert all("belongs to `score`" in one.message for one in found)
+    assert not mistakes(tmp_path, fields("{userId: id, attributes: {scale: a, hash: hmac}}"))

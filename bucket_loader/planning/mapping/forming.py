@@ -13,6 +13,7 @@ from bucket_loader.planning.mapping.columns import named_columns, shown
 from bucket_loader.planning.mapping.expressions import mentioned
 from bucket_loader.planning.mapping.forms.form import Family, Form, family
 from bucket_loader.planning.mapping.forms.numbers import boolean, integer
+from bucket_loader.planning.mapping.forms.scales import scaled
 from bucket_loader.planning.mapping.forms.texts import identity, string
 from bucket_loader.planning.mapping.forms.times import timestamp
 from bucket_loader.planning.mapping.forms.typed import typed
@@ -149,6 +150,8 @@ class Forming:
                 return typed(of, duckdb_type, spec, place)
             case "timestamp":
                 return timestamp(of, duckdb_type, spec, place)
+            case "integer" if spec.scale is not None and rule is not None:
+                return scaled(of, spec.scale, rule, place)
             case "integer":
                 return integer(of, place)
             case "boolean":

@@ -7,6 +7,7 @@ shortest form, whole ones without a point, those beyond a double's certainty as 
 
     form      what a form is
     numbers   of numbers and truth values
+    scales    of scores on a scale of their own
     times     of moments, dates and durations
     natural   of a value for which no type is asked
     texts     of texts, ids and hashes
