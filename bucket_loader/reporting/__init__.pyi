@@ -38,7 +38,9 @@ from .summary import (
     Resumed as Resumed,
     StuckChunk as StuckChunk,
     Summary as Summary,
+    counts_frame as counts_frame,
     stuck_words as stuck_words,
+    summary_html as summary_html,
 )
 from .text import (
     in_log as in_log,

@@ -1,12 +1,13 @@
 """What a run came to: where every row went, how it ended, and the words for that."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError
-from bucket_loader.state import StateLayout
+from bucket_loader.reporting import html
+from bucket_loader.state import StateLayout, dead_letters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 COLUMNS: Final = tuple(count.name for count in COUNTS if count.shown != "never")
 _RUN_AGAIN: Final = (75, 130, 143)
 _HELD_SHOWN: Final = 3  # chunks
+_REASONS_SHOWN: Final = 20
+Reasons = Sequence[dead_letters.Group]
 _ALWAYS: Final = {count.name for count in COUNTS if count.shown == "always"}
 
 
@@ -81,7 +84,7 @@ class StuckChunk:
     waits: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """What a run came to (DESIGN section 5).
 
@@ -173,10 +176,35 @@ class Summary:
             raise RejectedRowsError("some rows were rejected", hint=why)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return the counts as a DataFrame: one row a stream."""
-        import pandas as pd
+        """Return where every row went as a DataFrame: one row a stream; `as_json()` has all counts."""
+        return counts_frame(self.streams)
 
-        return pd.DataFrame([{"stream": name, **asdict(counts)} for name, counts in self.streams.items()])
+    def __repr__(self) -> str:
+        counts = sum(self.streams.values(), Counts())
+        went = ", ".join(
+            f"{getattr(counts, name):,} {name}"
+            for name in ("delivered", "rejected", "pending")
+            if getattr(counts, name)
+        )
+        return f"<Summary {self.pipeline} {self.run}: {self.status}, {went or 'nothing to send'}, {self.seconds:.1f} s>"
+
+    def reasons(self) -> Reasons:
+        """Return why rows were rejected, from the files of dead letters; no value of a row is in it."""
+        return [group for file in self.letters for group in dead_letters.grouped(file)]
+
+    def _repr_html_(self) -> str:
+        return summary_html(self, self.reasons())
+
+
+def counts_frame(streams: Mapping[str, Counts]) -> "pd.DataFrame":
+    """Return where the rows of each stream went: one row a stream, and a column for each place that they can go to."""
+    import pandas as pd
+
+    columns = [count.name for count in COUNTS if count.side]
+    rows = [
+        {"stream": name, **{column: getattr(counts, column) for column in columns}} for name, counts in streams.items()
+    ]
+    return pd.DataFrame(rows, columns=["stream", *columns])
 
 
 # --- words of a summary --------------------------------------------------------------------------------------------
@@ -253,3 +281,29 @@ def counted(summary: Summary) -> list[list[str]]:
     shown = [name for name in COLUMNS if name in _ALWAYS or any(getattr(counts, name) for _, counts in named)]
     rows = [[stream, *(f"{getattr(counts, name):,}" for name in shown)] for stream, counts in named]
     return [["stream", *shown], *rows]
+
+
+def summary_html(summary: Summary, reasons: Reasons) -> str:
+    """Return what a notebook shows of a summary, and of why rows were rejected; no value of a row is in it."""
+    return "\n".join(_html(summary, reasons))
+
+
+def _html(summary: Summary, reasons: Reasons) -> Iterator[str]:
+    header, *rows = counted(summary)
+    yield html.paragraph(f"{summary.pipeline}: {ending(summary)} (run {summary.run})")
+    yield html.table(header, rows)
+    if summary.error is not None:
+        yield from map(html.paragraph, [f"error: {summary.error.message}", f"hint: {summary.error.hint}"])
+    if reasons:
+        yield html.paragraph("rejected, and why:")
+        yield html.table(["stream", "rows", "why", "where"], [_why(group) for group in reasons[:_REASONS_SHOWN]])
+    if len(reasons) > _REASONS_SHOWN:
+        yield html.paragraph(f"... and {len(reasons) - _REASONS_SHOWN:,} more reasons in {summary.dead_letters}")
+    if step := next_step_after(summary):
+        yield html.paragraph(f"next: {step}")
+
+
+def _why(group: dead_letters.Group) -> list[str]:
+    more = ", ..." if group.count > len(group.rows) else ""
+    where = f"{group.source}, row {', '.join(map(str, group.rows))}{more}"
+    return [group.stream, f"{group.count:,}", group.message, where]

@@ -19,8 +19,20 @@ from .features_file import (
 from .fixtures import (
     read_fixtures as read_fixtures,
 )
-from .from_python import (
+from .from_python.check import (
+    check as check,
+)
+from .from_python.load import (
     load as load,
+)
+from .from_python.plan import (
+    plan as plan,
+)
+from .from_python.rehearse import (
+    rehearse as rehearse,
+)
+from .from_python.status import (
+    status as status,
 )
 from .init.first import (
     first_pipeline as first_pipeline,

@@ -1,7 +1,7 @@
 """A rehearsal: a whole run against a private emulator, with a state that is thrown away."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -42,6 +42,8 @@ class Asked:
 
 NOTHING_MORE: Final = Asked()
 _ANY_HOST: Final = "http://127.0.0.1"  # until the emulator has one
+Made = Callable[[Mapping[str, Any]], Pipeline]
+"""Makes a pipeline that stands in no file, with such a destination."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +65,21 @@ class Rehearsed:
 
 @contextmanager
 def rehearsed(
-    file: Path, options: RunOptions, listener: Listener, asked: Asked = NOTHING_MORE
+    of: Path | Made, options: RunOptions, listener: Listener, asked: Asked = NOTHING_MORE
 ) -> Iterator[tuple[Rehearsed, Summary]]:
-    """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts."""
+    """Run a pipeline into an emulator of its own; the emulator stays up for as long as the `with` lasts.
+
+    Args:
+        of: the pipeline file, or what makes the pipeline of a program.
+        options: what is asked of the run.
+        listener: told what happens.
+        asked: what is asked beside.
+    """
     secret, publishable = (f"{kind}_rehearsal_{secrets.token_hex(12)}" for kind in ("sec", "pub"))
     emulator = running(secret_key=secret, publishable_key=publishable, faults=asked.faults, evaluation=asked.evaluation)
     with TemporaryDirectory(prefix="bucket_loader-") as folder:
         asked = with_assertions(asked, Path(folder))
-        pipeline = _pipeline(file, options, listener, asked, publishable)
+        pipeline = _pipeline(of, options, listener, asked, publishable)
         with emulator as endpoint:
             bucket = Bucket(endpoint.url, secret)
             defined = [] if asked.features is None else bucket.define(asked.features)
@@ -79,7 +88,7 @@ def rehearsed(
             destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
             pipeline = pipeline.model_copy(update={"destination": destination})
             options = replace(options, state=Path(folder, "state"), as_of=_as_of(options, asked.assertions))
-            job = make_job(pipeline, options, listener, file=file)
+            job = make_job(pipeline, options, listener, file=of if isinstance(of, Path) else None)
             yield _ended(job, bucket, asked.assertions, run_job(job))
 
 
@@ -114,14 +123,16 @@ def _ended(job: Job, bucket: Bucket, assertions: Assertions | None, summary: Sum
     return Rehearsed(job, bucket, told, asserted), summary
 
 
-def _pipeline(file: Path, options: RunOptions, listener: Listener, asked: Asked, key: str) -> Pipeline:
+def _pipeline(of: Path | Made, options: RunOptions, listener: Listener, asked: Asked, key: str) -> Pipeline:
     """Return the pipeline as it is rehearsed, still without the emulator's address.
 
     Its key is the publishable one: both may write, and only this one may stand in a path (`api: front-legacy`).
     """
     destination = {"base_url": _ANY_HOST, "key": key, "proxy": None, "ca_bundle": None}
+    if not isinstance(of, Path):
+        return of(destination)
     try:
-        pipeline = load_pipeline(file, destination=destination, fixtures=asked.fixtures or None)
+        pipeline = load_pipeline(of, destination=destination, fixtures=asked.fixtures or None)
     except UnknownFixtureError as error:
         if asked.assertions is not None:
             asked.assertions.require_sources(error.known)
@@ -129,7 +140,7 @@ def _pipeline(file: Path, options: RunOptions, listener: Listener, asked: Asked,
     if asked.assertions is not None:
         asked.assertions.require_streams([stream.name for stream in pipeline.streams])
     if not asked.fixtures:
-        return pipeline.model_copy(update={"arrays": _arrays(file, options, listener)})
+        return pipeline.model_copy(update={"arrays": _arrays(of, options, listener)})
     require_fixtures(pipeline, options.streams)
     return pipeline.model_copy(update={"limits": Limits()})  # shares of a few rows, chosen for being hard, say nothing
 

@@ -18,6 +18,9 @@ from .files.tables import (
     TableFolder as TableFolder,
     table_at as table_at,
 )
+from .frame import (
+    frame_of as frame_of,
+)
 from .query import (
     asked_columns as asked_columns,
     table_names as table_names,

@@ -1,4 +1,4 @@
-"""A pandas DataFrame, or a pyarrow Table, as it is in memory: never changed, and nothing in it guessed."""
+"""A table in memory, of pandas, pyarrow, polars or another library: never changed, and nothing in it guessed."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,43 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ORIGIN: Final = "frame"
+
+
+def frame_of(table: object) -> "pd.DataFrame | pa.Table":
+    """Return a table that `Frame` reads: a pandas DataFrame as it is, and all others as Arrow has them.
+
+    Others hand their rows over as an Arrow stream (polars, DuckDB, Ibis ...) or by the DataFrame interchange protocol.
+    A stream can be read once, and a source is read twice: so it is kept as a table.
+
+    Raises:
+        SourceError: it is no table, or holds what Arrow has no type for.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    if isinstance(table, (pd.DataFrame, pa.Table)):
+        return table
+    kind = type(table).__name__
+    try:
+        if hasattr(table, "__arrow_c_stream__") and not isinstance(table, pd.Series):
+            return pa.table(table)
+        if hasattr(table, "__dataframe__"):
+            from pyarrow.interchange import from_dataframe
+
+            return from_dataframe(table)
+    except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
+        raise SourceError(
+            f"an object of type {kind} cannot be handed over as Arrow: {error}", hint="give its pandas form"
+        ) from error
+    raise SourceError(f"an object of type {kind} is not a source", hint=_hint(table))
+
+
+def _hint(table: object) -> str:
+    if hasattr(table, "collect"):
+        return "give it `.collect()`ed"
+    if isinstance(table, (list, dict)):
+        return "give `pandas.DataFrame(rows)`"
+    return "give a table: of pandas, polars, pyarrow, or another library that speaks Arrow"
 
 
 class Frame:
@@ -107,12 +144,6 @@ class _Hashing:
 
 
 def _with_index(frame: "pd.DataFrame") -> "pd.DataFrame":
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame):
-        raise SourceError(
-            f"a {type(frame).__name__} is not a source", hint="give a pandas DataFrame or a pyarrow Table"
-        )
     named = [name for name in frame.index.names if name is not None]
     if taken := [name for name in named if name in frame.columns]:
         raise SourceError(f"{taken[0]!r} is both a column and the index", hint="rename the index, or drop it")

@@ -154,15 +154,17 @@ def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
         pa.ArrowInvalid: a value would change.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
     from pyarrow import types
 
     if column.type == kind:
         return column
     if types.is_run_end_encoded(column.type):
-        return as_type(pc.run_end_decode(column), kind)
+        return as_type(_runs_taken(column), kind)
     if types.is_dictionary(column.type):
-        return as_type(column.dictionary_decode(), kind)
+        words = as_type(
+            column.dictionary, plain_type(column.dictionary.type)
+        )  # Arrow takes nothing from a view of texts
+        return as_type(words.take(column.indices), kind)
     if is_duration(column.type):
         return texts(column)
     if types.is_time(column.type) and types.is_string(kind):
@@ -176,6 +178,16 @@ def as_type(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
     if types.is_nested(column.type) and (plain_type(column.type) != column.type or _holds_json(kind)):
         return _rebuilt(column, kind)
     return column.cast(kind)
+
+
+def _runs_taken(column: "pa.RunEndEncodedArray") -> "pa.Array":
+    """Return each value as often as its run says."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = as_type(column.values, plain_type(column.values.type))  # of views, Arrow decodes nothing
+    runs = pa.RunEndEncodedArray.from_arrays(column.run_ends, values)
+    return pc.run_end_decode(runs.slice(column.offset, len(column)))
 
 
 def _rebuilt(column: "pa.Array", kind: "pa.DataType") -> "pa.Array":
