@@ -1,6 +1,5 @@
 """The assert file of a rehearsal: YAML text in, what is expected out, or every mistake at once, each with its line."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from bucket_loader.config.document import Document, Path_, parse, read_whole
 from bucket_loader.config.expected import AssertFile, Expectation
 from bucket_loader.config.noting import ABSENT, Words, note, words_of
-from bucket_loader.model import ConfigError, UsageError
+from bucket_loader.model import ConfigError, UsageError, did_you_mean
 
 _START: Final = "write for example `counts: {users: 3}`"
 _LISTED: Final = "docs/testing-pipelines.md lists what is"
@@ -50,8 +49,7 @@ class Assertions:
         seen = Document(places=self._document.places)
         for path, name in given:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known[:20]) or 'none'}"
+                hint = did_you_mean(name, known, f"there are: {', '.join(known[:20]) or 'none'}")
                 seen.mistake(path, f"no {what} is called {name!r}", hint)
         if seen.mistakes:
             raise ConfigError(str(self.file), seen.mistakes)

@@ -10,7 +10,7 @@ from bucket_loader.config.addresses import PATH_PARAMETER
 from bucket_loader.config.mapping import NAMED_VALUES, Fields
 from bucket_loader.config.sources import FixtureSource
 from bucket_loader.config.sql_text import SqlDialect, sql_parameters
-from bucket_loader.model import KINDS, SYNCS, Api, Kind, Sync, contract
+from bucket_loader.model import KINDS, SYNCS, Api, Kind, Sync, contract, did_you_mean
 
 Problem = tuple[tuple[str | int, ...], str]
 
@@ -43,7 +43,8 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield (*at, "name"), f"two streams are named {name!r}"
         names.append(name)
         if isinstance(source := stream.get("source"), str) and source not in known:
-            yield (*at, "source"), f"no source is named {source!r} (named: {', '.join(known) or 'none'})"
+            meant = did_you_mean(source, known, f"named: {', '.join(known) or 'none'}")
+            yield (*at, "source"), f"no source is named {source!r}; {meant}"
         for path, message in _spec_problems(stream.get("fields"), has_hash_key=bool(data.get("hash_key"))):
             yield (*at, "fields", *path), message
         for path, message in (*_cursor_problems(stream), *_removal_problems(stream, sources)):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from bucket_loader.config.addresses import BaseUrl, ProxyUrl
+from bucket_loader.config.noting import in_our_words
 from bucket_loader.config.scalars import Duration, Key, Model, Name, PositiveDuration, ShareOf, Size
 from bucket_loader.model import Api, UsageError, contract
 
@@ -77,7 +78,7 @@ def destination_at(base_url: str, key: str) -> Destination:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)[0]
         what = "the key" if found["loc"] == ("key",) else base_url
-        raise UsageError(f"{what} {found['msg'].removeprefix('Value error, ')}") from None
+        raise UsageError(f"{what} {in_our_words(found)}") from None
 
 
 class Limits(Model):

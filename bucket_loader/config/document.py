@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
+from bucket_loader.config.not_yaml import not_yaml
 from bucket_loader.model import ConfigError, Mistake
 
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -27,11 +28,31 @@ _CONTAINER_TAGS: Final = (f"{_YAML_TAGS}map", f"{_YAML_TAGS}seq")
 
 @dataclass
 class Document:
-    """A parsed file: plain data, the place of every node, and the mistakes met on the way."""
+    """A parsed file: plain data, the place of every node, and the mistakes met on the way.
+
+    Attributes:
+        data: what the file says, with the variables in place of their references once these are replaced.
+        written: the same as it stands in the file, which is what a message may show.
+        places: the line and column of each node.
+        mistakes: those that were met.
+    """
 
     data: Any = None
+    written: Any = None
     places: dict[Path_, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+
+    def value(self, path: Path_, *, as_written: bool = False) -> Any:  # noqa: ANN401  # data of any shape
+        """Return the value at a path; None where there is none."""
+        found = self.written if as_written else self.data
+        for part in path:
+            if isinstance(found, dict):
+                found = found.get(part)
+            elif isinstance(found, list) and isinstance(part, int) and part < len(found):
+                found = found[part]
+            else:
+                return None
+        return found
 
     def mistake(self, path: Path_, message: str, hint: str = "") -> None:
         """Note a mistake at the nearest place that the file has for a path."""
@@ -66,10 +87,7 @@ def parse(text: bytes, file: str, start: str = "begin with `name:`") -> Document
         line, column = text.count(b"\n", 0, error.start) + 1, error.start - text.rfind(b"\n", 0, error.start)
         raise ConfigError(file, [Mistake("", "is not UTF-8", "save the file as UTF-8", line, column)]) from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        problem = re.sub(r" '[^']{2,}'", "", str(error.problem))  # an alias may be a key that begins with a star
-        raise ConfigError(file, [Mistake("", f"is not YAML: {problem}", "", line, column)]) from None
+        raise ConfigError(file, [not_yaml(error, text.decode("utf-8-sig"))]) from None
     except ReaderError as error:
         before = text.decode("utf-8-sig")[: error.position].split("\n")
         message = "is not YAML: it holds a control character"
@@ -82,7 +100,7 @@ def parse(text: bytes, file: str, start: str = "begin with `name:`") -> Document
     if node is None:
         raise ConfigError(file, [Mistake("", "is empty", start)])
     try:
-        document.data = _plain(document, (), node)
+        document.data = document.written = _plain(document, (), node)
     except RecursionError as error:
         raise ConfigError(file, [Mistake("", str(error), "", 1, 1)]) from None
     if not isinstance(document.data, dict):

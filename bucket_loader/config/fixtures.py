@@ -4,7 +4,6 @@ Where any are given, no other source is asked but files of this machine: each of
 `not_given`, so that no variable of it needs to be set, and whoever wants its rows is told which fixture is missing.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from bucket_loader.config.addresses import scheme_of
 from bucket_loader.config.document import Document, Path_
+from bucket_loader.config.noting import in_our_words
 from bucket_loader.config.references import replaced
 from bucket_loader.config.sources import (
     SOURCE_TYPES,
@@ -23,7 +23,7 @@ from bucket_loader.config.sources import (
     SourceType,
     type_of_path,
 )
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, did_you_mean
 
 
 class UnknownFixtureError(UsageError):
@@ -35,10 +35,9 @@ class UnknownFixtureError(UsageError):
     """
 
     def __init__(self, name: str, known: list[str]) -> None:
-        near = difflib.get_close_matches(name, known, n=1)
         super().__init__(
             f"no source and no stream of the pipeline file is named {name!r}, so a fixture for it stands for nothing",
-            hint=f"did you mean {near[0]!r}?" if near else f"the file has: {', '.join(known) or 'none'}",
+            hint=did_you_mean(name, known, f"the file has: {', '.join(known) or 'none'}"),
         )
         self.name = name
         self.known = known
@@ -165,7 +164,7 @@ def _fixture(name: str, file: Path, source: object, variables: Mapping[str, str]
     try:
         read = row.model.model_validate({**_known(words, variables), "type": kind, "path": str(file.absolute())})
     except ValidationError as error:
-        said = "; ".join(found["msg"] for found in error.errors(include_url=False, include_input=False))
+        said = "; ".join(in_our_words(found) for found in error.errors(include_url=False, include_input=False))
         raise UsageError(f"the fixture {name}={file} cannot be read as the source's own words say: {said}") from None
     return FixtureSource(read=read, typed=row.model is CsvSource and not is_like_its_own)
 

@@ -4,11 +4,12 @@ import math
 import re
 from decimal import Decimal
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema
 
 from bucket_loader.config.sql_text import known_parameters
+from bucket_loader.model import did_you_mean
 
 _DURATION_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE_UNITS_BYTES = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
@@ -77,7 +78,8 @@ def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"no time zone is named {name!r}; write for example UTC or Europe/Copenhagen") from None
+        advice = did_you_mean(name, available_timezones(), "write for example UTC or Europe/Copenhagen")
+        raise ValueError(f"no time zone is named {name!r}; {advice}") from None
     return name
 
 

@@ -4,6 +4,7 @@ A new source type is a model and a row here, and the class that reads it.
 """
 
 from dataclasses import dataclass
+from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_args
 
 from pydantic import (
@@ -22,6 +23,7 @@ from pydantic.json_schema import SkipJsonSchema
 from bucket_loader.config.addresses import PATH_PARAMETER, Endpoint, Location, scheme_of
 from bucket_loader.config.scalars import Model, PositiveDuration, Sql
 from bucket_loader.config.sql_text import SqlDialect, known_parameters, sql_dialect, sql_parameters
+from bucket_loader.model import did_you_mean
 
 
 class Storage(Model):
@@ -77,7 +79,9 @@ class CsvSource(FileSource):
         try:
             "".encode(self.encoding)
         except LookupError:
-            raise ValueError(f"no encoding is named {self.encoding!r}; write for example utf-8 or cp1252") from None
+            known = [name.replace("_", "-") for name in aliases.values()]
+            advice = did_you_mean(self.encoding, known, "write for example utf-8 or cp1252")
+            raise ValueError(f"no encoding is named {self.encoding!r}; {advice}") from None
         return self
 
 
@@ -333,6 +337,7 @@ def interval_is_used(spec: SourceSpec) -> bool:
 
 _MAIN_NAMES: Final = {name: row.name for row in SOURCE_TYPES for name in row.names}
 TAGS: Final = frozenset(_MAIN_NAMES.values())
+SOURCE_NAMES: Final = [name for row in SOURCE_TYPES if row.is_for_files for name in row.names]
 
 
 def _tag(value: object) -> str | None:
@@ -349,8 +354,7 @@ else:
         Discriminator(
             _tag,
             custom_error_type="source_type",
-            custom_error_message="needs `type:`, one of "
-            + ", ".join(name for row in SOURCE_TYPES if row.is_for_files for name in row.names),
+            custom_error_message=f"needs `type:`, one of {', '.join(SOURCE_NAMES)}",
         ),
     ]
 

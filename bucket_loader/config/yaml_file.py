@@ -66,7 +66,7 @@ def pipeline_from(data: Mapping[str, Any]) -> Pipeline:
     Raises:
         ConfigError: it has mistakes; all that could be found.
     """
-    return _validated(Document(dict(data)), "the pipeline")
+    return _validated(Document(dict(data), dict(data)), "the pipeline")
 
 
 def _refuse_frames(document: Document) -> None:

@@ -122,6 +122,11 @@ from .kinds import (
     Kind as Kind,
     RecordKind as RecordKind,
 )
+from .nearness import (
+    did_you_mean as did_you_mean,
+    nearest as nearest,
+    nearest_few as nearest_few,
+)
 from .outcomes import (
     Outcome as Outcome,
     Verdict as Verdict,

@@ -33,11 +33,11 @@ users: {}
 MISTAKES = [
     (1, "count", "did you mean `counts`?"),
     (2, "counts.user", "did you mean `users`?"),
-    (2, "counts.rejected", "greater than or equal to 0"),
-    (2, "counts.events", "integer"),
-    (2, "counts.read", "integer"),
+    (2, "counts.rejected", "at least 0"),
+    (2, "counts.events", "whole number"),
+    (2, "counts.read", "whole number"),
     (4, "users.u1.attribute", "did you mean `attributes`?"),
-    (5, "users.u2", "'absent'"),
+    (5, "users.u2", "did you mean `absent`?"),
     (6, "users.u3.attributes.address", "address.city"),
     (6, "users.u3.attributes.l", "a list holds"),
     (6, "users.u3.lastSeen", "is no time"),
@@ -47,11 +47,11 @@ MISTAKES = [
     (11, "events[2].timestamp", "is no time"),
     (12, "events[3]", "mapping"),
     (13, "feedback", "list"),
-    (15, "rejected[0].row", "greater than or equal to 1"),
+    (15, "rejected[0].row", "at least 1"),
     (17, "features.h.on", "mapping"),
     (18, "features.g.of", "did you mean `off`?"),
     (19, "features.k.on.contexts[0].users", "did you mean `user`?"),
-    (20, "sources.a", "string"),
+    (20, "sources.a", "must be text"),
     (20, "sources.../b", "letters, digits"),
     (20, "sources.c[0]", "mapping"),
     (21, "version", "1"),
@@ -136,6 +136,6 @@ def test_names_are_held_against_those_that_there_are(tmp_path):
     with pytest.raises(ConfigError) as features:
         asserted.require_features(["huddle"])
     assert [(one.line, one.hint) for one in streams.value.mistakes] == [
-        (1, "did you mean 'users'?"), (2, "there are: users, events")
+        (1, "did you mean `users`?"), (2, "there are: users, events")
     ]  # fmt: skip
-    assert [(one.line, one.hint) for one in features.value.mistakes] == [(4, "did you mean 'huddle'?")]
+    assert [(one.line, one.hint) for one in features.value.mistakes] == [(4, "did you mean `huddle`?")]

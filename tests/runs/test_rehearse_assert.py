@@ -85,10 +85,10 @@ def test_a_program_that_reads_the_log_finds_the_differences(workplace):
 WRONG = {
     "no such file": (None, ["cannot read the assert file"]),
     "a misspelt word": ("users:\n  u1: {attribute: {}}\n", ["t.assert.yml:2:8", "did you mean `attributes`?"]),
-    "a stream that is not there": (ROWS + "streams: {user: {}}\n", ["t.assert.yml:3", "did you mean 'users'?"]),
+    "a stream that is not there": (ROWS + "streams: {user: {}}\n", ["t.assert.yml:3", "did you mean `users`?"]),
     "a source that is not there": (
         "counts: {}\nsources: {user: []}\n",
-        ["t.assert.yml:2:11", "'user'", "did you mean 'users'?"],
+        ["t.assert.yml:2:11", "'user'", "did you mean `users`?"],
     ),
     "a fixture that is not there": (
         "counts: {}\nsources: {users: none.csv}\n",
@@ -123,7 +123,7 @@ def test_features_that_nobody_knows_are_exit_2(workplace):
     assert (misspelt.exit_code, malformed.exit_code) == (2, 2)
     assert "t.assert.yml:4" in misspelt.stderr
     assert "no feature is called 'ff'" in misspelt.stderr
-    assert "did you mean 'f'?" in misspelt.stderr
+    assert "did you mean `f`?" in misspelt.stderr
     assert "malformed features" in malformed.stderr
     assert "delivered" not in misspelt.stderr + malformed.stderr
 

@@ -174,7 +174,7 @@ def test_a_file_of_this_machine_needs_no_fixture(tmp_path):
 @pytest.mark.parametrize(
     ("name", "file", "words"),
     [
-        ("acounts", "rows.csv", ["'acounts'", "did you mean 'accounts'?"]),
+        ("acounts", "rows.csv", ["'acounts'", "did you mean `accounts`?"]),
         ("xyz", "rows.csv", ["'xyz'", "the file has: accounts"]),
         ("accounts", "none.csv", ["none.csv", "accounts"]),
         ("accounts", "rows.txt.exe", ["rows.txt.exe", ".csv"]),

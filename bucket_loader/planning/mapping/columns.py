@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream, Values
-from bucket_loader.model import UsageError, identifier
+from bucket_loader.model import UsageError, identifier, nearest
 from bucket_loader.planning.mapping.expressions import check_expression, mentioned
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.spec import MappingSpec
@@ -104,7 +103,7 @@ def _require(by_field: list[str], spec: MappingSpec, mistakes: Mistakes) -> None
     missing = [column for column in dict.fromkeys(wanted) if column not in there]
     if not missing:
         return
-    near = [match for column in missing for match in get_close_matches(column, there, n=1)]
+    near = [match for column in missing if (match := nearest(column, spec.schema.names)) is not None]
     guess = f"did you mean {', '.join(map(repr, near))}? " if near else ""
     mistakes.add(
         "the source has no column " + ", ".join(map(repr, missing)), f"{guess}it has: {shown(spec.schema.names)}"

@@ -1,11 +1,10 @@
 """Users and companies: each is asked for by its id, as Bucket holds it after the load."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
 from bucket_loader.config import ABSENT, Seen
-from bucket_loader.model import KINDS, Kind
+from bucket_loader.model import KINDS, Kind, nearest
 from bucket_loader.runs.asserting.bucket import Bucket
 from bucket_loader.runs.asserting.findings import Findings, Place
 from bucket_loader.runs.asserting.values import MISSING, differing, same, same_moment, shown
@@ -65,7 +64,7 @@ def _ids(bucket: Bucket, kind: Kind) -> list[str]:
 
 
 def _near(name: str, known: Mapping[str, Any] | list[str]) -> str:
-    near = next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+    near = nearest(name, known)
     if near is None:
         return ""
     return f"{near}: {shown(known[near])}" if isinstance(known, Mapping) else near

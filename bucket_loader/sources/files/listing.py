@@ -1,13 +1,12 @@
 """The files that a path means: one, a glob's, or all of a folder, here or in a store."""
 
-import difflib
 import glob
 import itertools
 import os
 from pathlib import Path
 
 from bucket_loader.config import PATH_PARAMETER, FileSource, scheme_of
-from bucket_loader.model import LoadedFile
+from bucket_loader.model import LoadedFile, nearest_few
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.input_file import InputFile, NothingFoundError, Partitions, fingerprint, partitions_of
 from bucket_loader.sources.files.local import LocalFile, named
@@ -136,5 +135,5 @@ def _neighbours(path: Path) -> str:
         names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
     except OSError:
         return f"the folder {folder} cannot be listed"
-    near = difflib.get_close_matches(path.name, names, n=5, cutoff=0.4) or names[:5]
+    near = nearest_few(path.name, names) or names[:5]
     return f"near names there: {', '.join(near)}" if near else "the folder is empty"

@@ -1,0 +1,201 @@
+"""What a person reads who has made a mistake: each message whole, as it is printed."""
+
+import pytest
+from workplace import Workplace
+
+HEAD = 'name: nightly\ndestination: {key: "${BUCKET_SECRET_KEY}"}\n'
+USERS = HEAD + "streams:\n  - name: users\n    record: user\n    source: {type: csv, path: users.csv}\n"
+WHOLE = USERS + "    fields: {userId: id}\n"
+ROWS = "id,name\nu1,Ada\n"
+
+
+def at(place, message, hint=""):
+    """Return how a mistake of the pipeline file is printed."""
+    told = f"\n      hint: {hint}" if hint else ""
+    return f"error: pipeline.yaml: 1 mistake\n  pipeline.yaml:{place}: {message}{told}\n"
+
+
+TYPES = "csv, tsv, parquet, jsonl, arrow, excel, delta, iceberg, query or sql"
+RECORDS = "user, company, event, feedback or feature_event"
+VALUES = "string, integer, number, boolean, timestamp, date or json"
+FIELD = "streams[0].fields.attributes.a"
+
+
+def of_field(words):
+    """Return the pipeline file with one attribute."""
+    return USERS + f"    fields: {{userId: id, attributes: {{a: {{column: name, {words}}}}}}}\n"
+
+
+# A pipeline file with one mistake, and what `check` prints.
+OF_THE_FILE = {
+    "a tab": (
+        "name: x\nstreams:\n\t- name: a\n",
+        at("3:1", "is not YAML: a tab stands in the indentation", "YAML takes no tabs; use two spaces"),
+    ),
+    "a tab after blanks": (
+        "name: x\nstreams:\n  - name: a\n    fields:\n    \tuserId: id\n",
+        at("5:5", "is not YAML: a tab stands in the indentation", "YAML takes no tabs; use two spaces"),
+    ),
+    "a line that is not indented as the others": (
+        "name: x\nstreams:\n  - name: a\n   record: user\n",
+        at("4:4", "is not YAML: the line is not indented as those it belongs to",
+           "names of one mapping begin in the same column"),
+    ),
+    "a bracket that is not closed": (
+        "name: x\nstreams: [a\n",
+        at("2:10", "is not YAML: the bracket that begins here is not closed",
+           "write `]` or `}` at its end, `,` inside"),
+    ),
+    "a quote that is not closed": (
+        'name: "x\nstreams: []\n',
+        at("1:7", "is not YAML: the quote that begins here is not closed", "write the same quote at its end"),
+    ),
+    "two colons": (
+        "name: a: b\n",
+        at("1:8", "is not YAML: a second `:` stands on the line, or the line is indented too far",
+           "put quotes around a text that holds `: `"),
+    ),
+    "a star": (
+        "name: *\n",
+        at("1:8", "is not YAML: a text begins with `*` or `&`, which refer to something in YAML",
+           "put quotes around it"),
+    ),
+    "a word that begins with a star": (
+        "name: *all\n",
+        at("1:7", "is not YAML: a text begins with `*` or `&`, which refer to something in YAML",
+           "put quotes around it"),
+    ),
+    "an at sign": ("name: @x\n", at("1:7", "is not YAML: no text begins with `@`", "put quotes around it")),
+    "a backslash in double quotes": (
+        'name: "C:\\data"\n',
+        at("1:11", "is not YAML: a backslash in double quotes begins an escape that there is not",
+           "put single quotes around the text"),
+    ),
+    "type: xlsx": (
+        WHOLE.replace("csv, path", "xlsx, path"),
+        at("6:14", f"streams[0].source.type: must be {TYPES}, not `xlsx`", "did you mean `excel`?"),
+    ),
+    "type: cvs": (
+        WHOLE.replace("csv, path", "cvs, path"),
+        at("6:14", f"streams[0].source.type: must be {TYPES}, not `cvs`", "did you mean `csv`?"),
+    ),
+    "type: postgres": (
+        WHOLE.replace("csv, path", "postgres, path"),
+        at("6:14", f"streams[0].source.type: must be {TYPES}, not `postgres`", "did you mean `sql`?"),
+    ),
+    "no type": (
+        WHOLE.replace("{type: csv, path", "{path"),
+        at("6:5", f"streams[0].source: needs `type:`, one of {TYPES.replace(' or ', ', ')}",
+           "by its name the file is `type: csv`"),
+    ),
+    "type: intger": (
+        of_field("type: intger"), at("7:57", f"{FIELD}.type: must be {VALUES}, not `intger`", "did you mean `integer`?")
+    ),
+    "type: datetime": (
+        of_field("type: datetime"),
+        at("7:57", f"{FIELD}.type: must be {VALUES}, not `datetime`", "did you mean `timestamp`?"),
+    ),
+    "type: bool": (
+        of_field("type: bool"), at("7:57", f"{FIELD}.type: must be {VALUES}, not `bool`", "did you mean `boolean`?")
+    ),
+    "type: float": (
+        of_field("type: float"), at("7:57", f"{FIELD}.type: must be {VALUES}, not `float`", "did you mean `number`?")
+    ),
+    "a field's dst": (
+        of_field("dst: late"),
+        at("7:57", f"{FIELD}.dst: must be earliest or latest, not `late`", "did you mean `latest`?")
+    ),
+    "a field's encoding": (
+        of_field("encoding: utf-8"),
+        at("7:57", f"{FIELD}.encoding: must be utf8, hex or base64, not `utf-8`", "did you mean `utf8`?"),
+    ),
+    "a field's hash": (
+        of_field("hash: SHA-256"),
+        at("7:57", f"{FIELD}.hash: must be sha256 or hmac, not `SHA-256`", "did you mean `sha256`?"),
+    ),
+    "a field's unit": (
+        of_field("unit: millis"),
+        at("7:57", f"{FIELD}.unit: must be s, ms, us or ns, not `millis`", "did you mean `ms`?")
+    ),
+    "a field's zone": (
+        of_field("timezone: europe/copenhagn"),
+        at("7:57", f"{FIELD}.timezone: no time zone is named 'europe/copenhagn'; did you mean `Europe/Copenhagen`?"),
+    ),
+    "record: companies": (
+        WHOLE.replace("record: user", "record: companies"),
+        at("5:5", f"streams[0].record: must be {RECORDS}, not `companies`", "did you mean `company`?"),
+    ),
+    "no record": (
+        WHOLE.replace("record: user", "record:"), at("5:5", f"streams[0].record: has no value; write {RECORDS}")
+    ),
+    "sync: chnages": (
+        WHOLE + "    sync: chnages\n",
+        at("8:5", "streams[0].sync: must be full, append or changes, not `chnages`", "did you mean `changes`?"),
+    ),
+    "sync: incremental": (
+        WHOLE + "    sync: incremental\n",
+        at("8:5", "streams[0].sync: must be full, append or changes, not `incremental`", "did you mean `changes`?"),
+    ),
+    "on_unknown: hodl": (
+        WHOLE + "    on_unknown: hodl\n",
+        at("8:5", "streams[0].on_unknown: must be resend or hold, not `hodl`", "did you mean `hold`?"),
+    ),
+    "api: tracking": (
+        WHOLE.replace('KEY}"}', 'KEY}", api: tracking}'),
+        at("2:44", "destination.api: must be front, front-legacy or tracking-legacy, not `tracking`",
+           "did you mean `tracking-legacy`?"),
+    ),
+    "concurrency: atuo": (
+        WHOLE.replace('KEY}"}', 'KEY}", concurrency: atuo}'),
+        at("2:44", "destination.concurrency: must be auto or a whole number, not `atuo`", "did you mean `auto`?"),
+    ),
+    "arrays: flat": (
+        WHOLE + "arrays: flat\n",
+        at("8:1", "arrays: must be keep or flatten, not `flat`", "did you mean `flatten`?"),
+    ),
+    "a variable with a wrong word shows its name only": (
+        WHOLE + "arrays: ${BUCKET_SECRET_KEY}\n",
+        at("8:1", "arrays: must be keep or flatten, not `${BUCKET_SECRET_KEY}`"),
+    ),
+    "an unknown word": (
+        WHOLE + "    tiemzone: UTC\n",
+        at("8:5", "streams[0].tiemzone: `tiemzone` is not known here", "did you mean `timezone`?"),
+    ),
+    "a word that is like no other": (
+        WHOLE + "    xyzzy: UTC\n",
+        at("8:5", "streams[0].xyzzy: `xyzzy` is not known here", "`bucket-loader schema` lists what is"),
+    ),
+    "a source that is not there": (
+        WHOLE.replace("{type: csv, path: users.csv}", "acounts") + "sources: {accounts: {type: csv, path: a.csv}}\n",
+        at("6:5", "streams[0].source: no source is named 'acounts'; did you mean `accounts`?"),
+    ),
+    "an encoding of a file": (
+        WHOLE.replace("users.csv", "users.csv, encoding: utf9"),
+        at("6:5", "streams[0].source: no encoding is named 'utf9'; did you mean `utf-8`?"),
+    ),
+    "an empty path": (WHOLE.replace("users.csv", "''"), at("6:25", "streams[0].source.path: must not be empty")),
+    "a delimiter of two characters": (
+        WHOLE.replace("users.csv", "users.csv, delimiter: ';;'"),
+        at("6:42", "streams[0].source.delimiter: must be one character"),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with an export, in which the command runs; there is no Bucket."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "users.csv").write_text(ROWS)
+    return Workplace(tmp_path, "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("case", OF_THE_FILE)
+def test_a_mistake_in_the_file(case, place):
+    """It is shown with its place, the value that was given, and what was meant."""
+    text, printed = OF_THE_FILE[case]
+    (place.folder / "pipeline.yaml").write_text(text)
+
+    result = place.command_of("check", "pipeline.yaml")
+
+    assert result.stderr == printed
+    assert (result.exit_code, result.exception) == (2, None)
