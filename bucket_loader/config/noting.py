@@ -63,7 +63,8 @@ _WORDS: Final = {
     **dict.fromkeys(
         ["dict_type", "model_type", "model_attributes_type", "mapping_type"], "must be a mapping (`name: value` lines)"
     ),
-    "list_type": "must be a list (`- value` lines)",
+    **dict.fromkeys(["list_type", "tuple_type"], "must be a list"),
+    "too_long": "must have at most {max_length} entries",
     "path_type": "must be a path",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
