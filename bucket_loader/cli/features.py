@@ -52,25 +52,43 @@ def list_features(call: Call, /, pipeline: Path, **words: object) -> None:
 @click.option("--user", metavar="ID", help="A user of the company.")
 @click.option("--attribute", "attributes", multiple=True, metavar="NAME=TEXT",
               help="More of the context, by its dotted name: company.plan=pro; may be repeated.")  # fmt: skip
+@click.option("--explain", is_flag=True,
+              help="Show why: each rule, and each condition in it with the value that it met.")  # fmt: skip
 @_answer_options
 @click.pass_obj
 def evaluate_features(
-    call: Call, /, pipeline: Path, company: str, user: str | None, attributes: tuple[str, ...], **words: object
+    call: Call, /, pipeline: Path, *, company: str, user: str | None, attributes: tuple[str, ...], **words: object
 ) -> None:
     """Show which features a company has.
 
     Bucket uses what it has stored of the company, and what is given here. It may count this as an evaluation, as it
     does for every application that asks.
 
+    With --explain, an emulator tells every value that was compared. Bucket tells the result of each rule. What follows
+    from that is marked, and what does not is marked as not told.
+
     \b
     Examples:
       bucket-loader features evaluate nightly.yaml --company 00123
       bucket-loader features evaluate nightly.yaml --company 00123 --user u1 --attribute user.role=admin
+      bucket-loader features evaluate nightly.yaml --company 00123 --explain
     """
-    from bucket_loader.runs import evaluated_features, evaluation_context, tell_evaluated
+    from bucket_loader.runs import (
+        evaluated_features,
+        evaluation_context,
+        explained_features,
+        tell_evaluated,
+        tell_explained,
+    )
 
     job = call.job(pipeline, words)
     context = evaluation_context(company, user, attributes)
+    if words["explain"]:
+        explained = explained_features(job.pipeline.destination, context)
+        if not call.as_json:
+            tell_explained(call.output, explained)
+        call.answer(explained.as_json())
+        return
     found = evaluated_features(job.pipeline.destination, context)
     if not call.as_json:
         tell_evaluated(call.output, found)

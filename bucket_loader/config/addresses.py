@@ -85,6 +85,11 @@ def _base_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
+def is_loopback(url: str) -> bool:
+    """Whether an address is one of this machine alone."""
+    return _loopback(urlsplit(url).hostname or "")
+
+
 def _loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -84,6 +84,14 @@ from .evaluation import (
     javascript as javascript,
     rules as rules,
 )
+from .evaluation.explained import (
+    Condition as Condition,
+    ExplainedRule as ExplainedRule,
+    Explanation as Explanation,
+    because as because,
+    deduce as deduce,
+    explain as explain,
+)
 from .evaluation.rules import (
     EDITIONS as EDITIONS,
     Context as Context,
@@ -92,7 +100,12 @@ from .evaluation.rules import (
     EvaluationError as EvaluationError,
     FieldValue as FieldValue,
     evaluate as evaluate,
+    field_of as field_of,
     flatten as flatten,
+    inner_filters as inner_filters,
+)
+from .evaluation.words import (
+    in_words as in_words,
 )
 from .files import (
     DISK as DISK,

@@ -6,6 +6,10 @@ from .backfill import (
     run_windows as run_windows,
     windows as windows,
 )
+from .explaining import (
+    explained_features as explained_features,
+    tell_explained as tell_explained,
+)
 from .features import (
     defined_features as defined_features,
     evaluated_features as evaluated_features,

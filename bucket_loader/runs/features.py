@@ -62,6 +62,7 @@ class Evaluation(msgspec.Struct, rename="camel"):
     targeting_version: float | None = None
     rule_evaluation_results: list[bool | None] | None = None
     missing_context_fields: list[str] | None = None
+    evaluation_errors: list[dict[str, Any]] | None = None
     config: Config | None = None
 
 
@@ -157,11 +158,20 @@ def refused(outcome: Outcome, destination: Destination, endpoint: str) -> Bucket
     )
 
 
-def _read(destination: Destination, endpoint: str, query: str = "") -> dict[str, Any]:
+def refuse_legacy(destination: Destination, endpoint: str) -> None:
+    """Refuse the older APIs, which know nothing of features for the secret key.
+
+    Raises:
+        UsageError: the destination is one of them.
+    """
     if destination.api != "front":
         raise UsageError(
             f"`api: {destination.api}` has no {endpoint}", hint="use a pipeline file with `api: front` and a secret key"
         )
+
+
+def _read(destination: Destination, endpoint: str, query: str = "") -> dict[str, Any]:
+    refuse_legacy(destination, endpoint)
     outcome, answer = get(destination, endpoint, query)
     if outcome.verdict is not Verdict.DELIVERED:
         raise refused(outcome, destination, endpoint)
@@ -231,10 +241,10 @@ def _number(value: float | None) -> str:
 
 
 def _table(listener: Listener, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    listener.tell(Table(tuple(columns), tuple(tuple(map(_plain, row)) for row in rows)))
+    listener.tell(Table(tuple(columns), tuple(tuple(map(shown, row)) for row in rows)))
 
 
-def _plain(text: str) -> str:
+def shown(text: str) -> str:
     """Return a text that is safe on a terminal, and fits."""
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return shown if len(shown) <= _SHOWN_LENGTH else f"{shown[: _SHOWN_LENGTH - 1]}…"
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return plain if len(plain) <= _SHOWN_LENGTH else f"{plain[: _SHOWN_LENGTH - 1]}…"

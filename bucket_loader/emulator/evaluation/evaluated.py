@@ -12,7 +12,18 @@ import msgspec
 from bucket_loader.emulator.evaluation.features import Config, Feature, OptInShown
 from bucket_loader.emulator.store.opt_ins import OptedIn, OptIns
 from bucket_loader.emulator.store.store import Company, Seen, Store, User
-from bucket_loader.model import Context, Edition, Evaluation, EvaluationError, FieldValue, evaluate, flatten
+from bucket_loader.model import (
+    Context,
+    Edition,
+    Evaluation,
+    EvaluationError,
+    Explanation,
+    FieldValue,
+    because,
+    evaluate,
+    explain,
+    flatten,
+)
 
 _unpack = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -43,7 +54,7 @@ def entry(feature: Feature, context: Context, now_ms: float, edition: Edition, o
 
     `value` and `version` are what the first browser clients read; they do not mind the others.
     """
-    evaluation = evaluate([rule.filter for rule in feature.targeting.rules], context, now_ms, edition)
+    evaluation = evaluate(feature.filters, context, now_ms, edition)
     opt_in = _opt_in(feature, opt_ins.of(feature.key, context))
     is_enabled = evaluation.matched is not None or opt_in.get("isOptedIn", False)
     shown = {
@@ -59,6 +70,20 @@ def entry(feature: Feature, context: Context, now_ms: float, edition: Edition, o
     if feature.config is not None:
         shown["config"] = _config(feature.config, context, now_ms, edition)
     return shown
+
+
+def explained(feature: Feature, context: Context, now_ms: float, edition: Edition, opt_ins: OptIns) -> Explanation:
+    """Return why one feature is on or off for one context; it is on exactly where `entry` says so."""
+    evaluation, rules = explain(feature.filters, context, now_ms, edition)
+    reason, is_enabled = because(evaluation.results), evaluation.matched is not None
+    if not is_enabled and is_opted_in(feature, context, opt_ins):
+        reason, is_enabled = f"opted in ({reason})", True
+    return Explanation(feature.key, is_enabled, reason, rules)
+
+
+def is_opted_in(feature: Feature, context: Context, opt_ins: OptIns) -> bool:
+    """Whether a context has opted into a feature that can be opted into."""
+    return feature.opt_in_enabled is True and any(opt_ins.of(feature.key, context))
 
 
 def _opt_in(feature: Feature, opted_in: OptedIn) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class Feature(Struct, rename="camel"):
     opt_in_enabled: bool | UnsetType = UNSET
     opt_in: OptInShown | UnsetType | None = UNSET
 
+    @property
+    def filters(self) -> list[dict[str, Any]]:
+        """The filter of each rule."""
+        return [rule.filter for rule in self.targeting.rules]
+
 
 class Definitions(Struct, rename="camel"):
     """The body of GET /features, and of PUT /_emulator/features."""

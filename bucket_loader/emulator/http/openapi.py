@@ -28,6 +28,7 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     shapes.Success, shapes.FeedbackTaken, shapes.Refusal, shapes.DefinitionsShown, shapes.Evaluated, views.State,
     effects.OptIn, shapes.OptedIn,
     views.Done, views.Requests, views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders,
+    views.Explanations,
     managed.Bootstrap, managed.Apps, managed.Flags, managed.NewFlag, managed.FlagChange, managed.FlagChanged,
     managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
     managed.Deleted, managed.EntityFlags, managed.FlagUpdates, managed.EntityFlagsChanged, managed.ManagementRefusal,

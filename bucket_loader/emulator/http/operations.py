@@ -73,6 +73,17 @@ _CONTEXT: Final[Schema] = {
 }
 
 
+_CONTEXT_GIVEN: Final[Schema] = {
+    "name": contexts.CONTEXT_JSON,
+    "in": "query",
+    "description": "Whom it is about; what is stored of the user and the company is filled in. "
+    f"At most {contexts.CONTEXT_JSON_BYTES_MAX} bytes before URL encoding.",
+    **_content(_CONTEXT),
+}
+_FIELD_BY_FIELD: Final = (
+    f"A context of single values may be given field by field instead, and not beside `{contexts.CONTEXT_JSON}`: "
+    "`context.company.id=42&context.company.plan=pro`."
+)
 _WAIT: Final = _query(
     "waitForVersion",
     f"A flagStateVersion: the answer comes when it is there, at the latest after {WAIT_S_MAX:g} seconds.",
@@ -84,21 +95,11 @@ def _evaluate(summary: str) -> Schema:
     parameters = [
         _WAIT,
         _query("key", "Only this feature.", {"type": "string", "minLength": 1, "maxLength": 255}),
-        {
-            "name": contexts.CONTEXT_JSON,
-            "in": "query",
-            "description": "Whom it is about; what is stored of the user and the company is filled in. "
-            f"At most {contexts.CONTEXT_JSON_BYTES_MAX} bytes before URL encoding.",
-            **_content(_CONTEXT),
-        },
+        _CONTEXT_GIVEN,
     ]
-    described = (
-        f"A context of single values may be given field by field instead, and not beside `{contexts.CONTEXT_JSON}`: "
-        "`context.company.id=42&context.company.plan=pro`."
-    )
     return {
         "summary": summary,
-        "description": described,
+        "description": _FIELD_BY_FIELD,
         "security": _ANY_KEY,
         "parameters": parameters,
         **_answers(ref("Evaluated"), 400, 401),
@@ -304,6 +305,18 @@ ALL: Final[dict[str, Schema]] = {
             "security": [],
             "parameters": [_path("name", "Its name.", _TEXT)],
             **_answers(ref("Done"), 404, 409),
+        }
+    },
+    "/explanations": {
+        "get": {
+            **_look(
+                "Why each feature is on or off for a context: its rules, their conditions, and the values they met",
+                ref("Explanations"),
+                _query("environment", "Which one; by default that of the key, if there is one, or `main`.", _TEXT),
+                _CONTEXT_GIVEN,
+                refusals=(400, 404),
+            ),
+            "description": _FIELD_BY_FIELD,
         }
     },
     "/openapi.json": {"get": _look("This description", _FREE_OBJECT)},

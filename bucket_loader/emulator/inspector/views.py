@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from bucket_loader.emulator.environments import Known
 from bucket_loader.emulator.store.requests_log import Noted, Wrong
 from bucket_loader.emulator.store.store import Company, User
-from bucket_loader.model import COMPANY, KINDS, USER
+from bucket_loader.model import COMPANY, KINDS, USER, Explanation
 
 # Whom the emulator keeps one by one.
 SUBJECTS: Final = (USER.name, COMPANY.name)
@@ -23,7 +23,7 @@ Moment: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Done(Struct):
+class Done(Struct, kw_only=True):
     """That it is done."""
 
     success: Literal[True] = True
@@ -196,6 +196,13 @@ class Holders(Look, kw_only=True):
     items: list[Holder]
     checked: int
     have: int
+
+
+class Explanations(Done, rename="camel"):
+    """Why each feature is on or off; an emulator knows every value that was compared."""
+
+    explanations: list[Explanation]
+    is_complete: Literal[True] = True
 
 
 def time_text(moment_ms: float) -> str:

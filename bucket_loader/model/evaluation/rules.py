@@ -23,6 +23,7 @@ FieldValue: TypeAlias = str | tuple[str, ...]
 Context: TypeAlias = Mapping[str, FieldValue]
 ErrorCode = Literal["MISSING_CONTEXT_FIELD", "UNSUPPORTED_ARRAY_OPERATOR"]
 
+_FIELDS: Final = {"context": "field", "rolloutPercentage": "partialRolloutAttribute"}
 _HASH_BITS: Final = 0xFFFFF
 _HASH_SCALE: Final = 100_000  # S0 and FE; S3 says 10000 (C3)
 
@@ -70,7 +71,27 @@ class Evaluation(NamedTuple):
         return [error.field for error in self.errors if error.code == "MISSING_CONTEXT_FIELD"]
 
 
-def evaluate(rules: Sequence[Filter], context: Context, now_ms: float, edition: Edition) -> Evaluation:
+class Met(NamedTuple):
+    """One filter, and what came of it when a context was held against it.
+
+    Attributes:
+        filter: as it is defined.
+        holds: what it came to; None where the walk had decided before it came there.
+        value: of the field that it asks for; None where it asks for none, or the context has none.
+        error: why it could not be decided, and so was false.
+        inner: the same of the filters in it.
+    """
+
+    filter: Filter
+    holds: bool | None
+    value: FieldValue | None = None
+    error: EvaluationError | None = None
+    inner: Sequence["Met"] = ()
+
+
+def evaluate(
+    rules: Sequence[Filter], context: Context, now_ms: float, edition: Edition, trace: list[Met] | None = None
+) -> Evaluation:
     """Hold every rule against a flat context.
 
     Args:
@@ -78,8 +99,9 @@ def evaluate(rules: Sequence[Filter], context: Context, now_ms: float, edition: 
         context: field by dotted name, as `flatten` returns it.
         now_ms: milliseconds since the epoch, for rules about days ago.
         edition: whether an error makes its rule false (2026), or only the filter that met it (2025).
+        trace: gets what came of each rule's filter, and of those in it.
     """
-    question, results = _Question(context, now_ms, []), []
+    question, results = _Question(context, now_ms, [], trace), []
     for rule in rules:
         met_before = len(question.errors)
         holds = _holds(rule, question)
@@ -118,11 +140,15 @@ def rollout_hash(key: str, attribute: str) -> int:
 
 
 class _Question(NamedTuple):
-    """What rules are held against, and the errors they meet, in order; an error may be met again."""
+    """What rules are held against, and the errors they meet, in order; an error may be met again.
+
+    Where it is traced, each filter adds what came of it to `trace`.
+    """
 
     context: Context
     now_ms: float
     errors: list[EvaluationError]
+    trace: list[Met] | None
 
     def fail(self, code: ErrorCode, field: str, operator_name: str | None = None) -> bool:
         """Note an error; the filter that meets it is false, and the walk goes on."""
@@ -131,6 +157,39 @@ class _Question(NamedTuple):
 
 
 def _holds(node: Filter, question: _Question) -> bool:
+    if question.trace is None:
+        return _decides(node, question)
+    inner: list[Met] = []
+    errors_before = len(question.errors)
+    holds = _decides(node, question._replace(trace=inner))
+    inner += [Met(other, None) for other in inner_filters(node)[len(inner) :]]
+    name = field_of(node)
+    value = None if name is None else question.context.get(name)
+    has_erred = name is not None and len(question.errors) > errors_before
+    question.trace.append(Met(node, holds, value, question.errors[-1] if has_erred else None, inner))
+    return holds
+
+
+def field_of(node: Filter) -> str | None:
+    """Return the field of the context that a filter itself asks for."""
+    name: str | None = node.get(
+        {"context": "field", "rolloutPercentage": "partialRolloutAttribute"}.get(node["type"], "")
+    )
+    return name
+
+
+def inner_filters(node: Filter) -> Sequence[Filter]:
+    """Return the filters that stand directly in a filter."""
+    match node["type"]:
+        case "group":
+            return list(node["filters"])
+        case "negation":
+            return [node["filter"]]
+        case _:
+            return []
+
+
+def _decides(node: Filter, question: _Question) -> bool:
     match node["type"]:
         case "constant":
             return bool(node["value"])
@@ -164,7 +223,7 @@ def _context_holds(node: Filter, question: _Question) -> bool:
     name, operator_name = node["field"], node["operator"]
     field = question.context.get(name)
     if field is None:
-        if operator_name not in _ASKS_FOR_ABSENCE:
+        if operator_name not in ASKS_FOR_ABSENCE:
             return question.fail("MISSING_CONTEXT_FIELD", name)
         field = ""
     values: Sequence[str] = node.get("values") or []
@@ -201,7 +260,8 @@ def _is_only(items: tuple[str, ...], values: Sequence[str]) -> bool:
     return items == tuple(values[:1])
 
 
-_ASKS_FOR_ABSENCE: Final = frozenset({"SET", "NOT_SET"})
+# To these operators an absent field is no error.
+ASKS_FOR_ABSENCE: Final = frozenset({"SET", "NOT_SET"})
 _OF_SET: Final = {"ANY_OF": True, "NOT_ANY_OF": False}
 _OF_NONE: Final[dict[str, Callable[[str], bool]]] = {
     "SET": lambda field: field != "",
