@@ -295,3 +295,22 @@ def test_text_that_is_no_utf8_in_a_column_of_arrow_is_handed_on(source):
     (batch,) = source(pd.DataFrame({"a": pd.Series(pd.arrays.ArrowExtensionArray(sick))})).read().batches
 
     assert batch.data.num_rows == 2
+
+
+@pytest.mark.parametrize("view", [pa.string_view(), pa.binary_view()])
+def test_views_inside_dictionaries_and_runs_are_read(source, view):
+    """Arrow takes nothing from a view: they become texts and bytes first, at whatever depth."""
+    values = (
+        pa.array(["a", "b"], pa.string()).cast(pa.binary()).cast(view)
+        if view != pa.string_view()
+        else pa.array(["a", "b"], view)
+    )
+    words = pa.DictionaryArray.from_arrays(pa.array([1, 0, None], pa.int8()), values)
+    runs = pa.RunEndEncodedArray.from_arrays(pa.array([1, 3], pa.int32()), values)
+    lists = pa.ListArray.from_arrays([0, 1, 2, 3], words)
+
+    batches = list(source(pa.table({"words": words, "runs": runs, "lists": lists})).read().batches)
+
+    read = batches[0].data.to_pydict()
+    a, b = values.to_pylist()
+    assert read == {"words": [b, a, None], "runs": [a, b, b], "lists": [[b], [a], [None]]}
