@@ -1,6 +1,9 @@
 from .base import (
     SourceContext as SourceContext,
 )
+from .duck import (
+    keep_silent as keep_silent,
+)
 from .extent import (
     Extent as Extent,
     extent_of as extent_of,

@@ -44,10 +44,19 @@ def lock_down(connection: "duckdb.DuckDBPyConnection", paths: Iterator[str] | tu
     """Take everything but the tables away from a connection: files, network, extensions, settings, our variables."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
-    connection.execute("SET enable_progress_bar = false")  # it would go to stdout
+    keep_silent(connection)
     connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def keep_silent(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Let DuckDB show no bar of progress: it would go to stdout, or into a notebook.
+
+    In a notebook without ipywidgets there is none, and the setting cannot be touched.
+    """
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        connection.execute("SET enable_progress_bar = false")
 
 
 def one_select(sql: str) -> None:

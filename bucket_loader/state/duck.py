@@ -8,6 +8,7 @@ from typing import Final
 import duckdb
 
 from bucket_loader.model import literal
+from bucket_loader.sources import keep_silent
 
 _MEMORY: Final = "256MB"
 _THREADS: Final = 2  # each needs its share of that memory
@@ -31,7 +32,7 @@ def own_database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with connection:
         # The right side of a join goes into the hash table, as it is written: the left one may hold ids.
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
-        connection.execute("SET enable_progress_bar = false")  # a notebook would show it
+        keep_silent(connection)
         try:
             yield connection
         except duckdb.IOException as error:

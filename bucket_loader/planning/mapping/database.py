@@ -7,6 +7,8 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from bucket_loader.sources import keep_silent
+
 _THREADS: Final = 2  # measured: reading and writing beside it keep no third one busy
 
 
@@ -14,7 +16,7 @@ def connected() -> duckdb.DuckDBPyConnection:
     """Open an empty database that reaches no file and no network, and keeps rows in order."""
     connection = duckdb.connect(config={"threads": _THREADS})
     connection.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
-    connection.execute("SET enable_progress_bar = false")  # it would go to stdout
+    keep_silent(connection)
     connection.execute("SET disabled_optimizers = 'in_clause'")  # it makes a join of it, which loses the order
     return connection
 
