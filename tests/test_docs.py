@@ -37,13 +37,10 @@ def test_a_generated_page_is_what_the_code_says_now(page):
 def test_a_page_and_the_help_tell_the_same_exit_codes(page):
     """Every exit code of `--help` stands in the page's table, in the same words."""
     readme = (ROOT / page).read_text("utf-8").replace("`", "")
-    codes = re.findall(r"^  ([\d, ]+?)  +(.+)$", EXIT_CODES, flags=re.MULTILINE)
-
     missing = [
-        code for code, text in codes if f"| {code.strip()} | {text.split(';')[0].replace('`', '')}" not in readme
+        code for code, text in EXIT_CODES.items() if f"| {code} | {text.split(';')[0].replace('`', '')}" not in readme
     ]
 
-    assert len(codes) == 8
     assert missing == []
 
 

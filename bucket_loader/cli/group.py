@@ -7,29 +7,61 @@ Exit codes (DESIGN section 5): 0 done, 2 a mistake and nothing sent, 3 some rows
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from bucket_loader import __version__
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.stdout import lenient_stdout, refusal
-from bucket_loader.model import BucketLoaderError, ThreadsError, UsageError, require_utf8
+from bucket_loader.cli.words import in_our_words, unknown_command
+from bucket_loader.model import BucketLoaderError, ThreadsError, nearest, require_utf8
 
-EXIT_CODES = """\b
-Exit codes:
-  0    all delivered, or nothing to do
-  2    a mistake in the command, the file, the sources or the state; nothing was sent
-  3    finished, and some rows were rejected; or not all is as `rehearse --assert` expects
-  4    stopped by `limits:`, or because the API refuses everything
-  5    the key was refused, or what answers is not Bucket: do not retry
-  75   run again later: an outage lasted longer than patience, another copy is running, or the disk lacks room
-  130, 143  interrupted, drained; running again continues
-  1    a bug: please report it with its traceback"""
+EXIT_CODES: Final = {
+    "0": "all delivered, or nothing to do",
+    "2": "a mistake in the command, the file, the sources or the state; nothing was sent",
+    "3": "finished, and some rows were rejected; or not all is as `rehearse --assert` expects",
+    "4": "stopped by `limits:`, or because the API refuses everything",
+    "5": "the key was refused, or what answers is not Bucket: do not retry",
+    "75": "run again later: an outage lasted longer than patience, another copy is running, or the disk lacks room",
+    "130, 143": "interrupted, drained; running again continues",
+    "1": "a bug: please report it with its traceback",
+}
+VARIABLES: Final = {
+    "BUCKET_SECRET_KEY": "the key; the pipeline file refers to it",
+    "BUCKET_BASE_URL": "the address of the API, where the pipeline file refers to it",
+    "BUCKET_LOADER_STATE": "as --state: where the memory of runs is kept",
+    "BUCKET_LOADER_METRICS": "as --metrics: a file for Prometheus",
+    "BUCKET_LOADER_LOG_FORMAT": "as --log-format: text or json",
+    "NO_COLOR": "no colours",
+}
+_OURS: Final = "BUCKET_LOADER_"
+
+# The families of commands, in the order of `--help`: the files of this folder that hold them.
+FAMILIES: Final = {
+    "Start": ("start", "emulator", "completion"),
+    "Run": ("run",),
+    "Look back": ("look_back", "features"),
+    "Repair": ("repair",),
+}
 
 
-class Group(click.Group):
+class Family(click.Group):
+    """A group of commands: what is none of them is refused with the one that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the words begin with."""
+        if args[0] not in self.commands and not ctx.resilient_parsing:
+            raise unknown_command(ctx, args[0], list(self.commands))
+        return super().resolve_command(ctx, args)
+
+
+class Group(Family):
     """Turns our errors into a message and their exit code; a bug keeps its traceback, unless stderr is JSON."""
+
+    group_class = Family
 
     def main(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401  # click's own signature
         """Start, with a stdout that stops nothing."""
@@ -37,23 +69,37 @@ class Group(click.Group):
             return super().main(*words, **options)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Remember the words: how stderr is written has to be known before they are understood."""
-        ctx.meta["words"] = tuple(args)
-        return super().parse_args(ctx, args)
+        """Remember the words: how stderr is written has to be known before they are understood. None asks for help."""
+        from bucket_loader.reporting import Output
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, each with the whole of its first sentence."""
-        with formatter.section("Commands"):
-            names = self.list_commands(ctx)
-            formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=500)) for name in names])
+        ctx.meta["words"] = tuple(args)
+        try:
+            return super().parse_args(ctx, args or ["--help"])
+        except click.UsageError as error:
+            with Output(_form(ctx)) as output:
+                Call(output).fail(in_our_words(error))
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by their families, each with the whole of its first sentence."""
+        for title, files in FAMILIES.items():
+            found = [name for file in files for name, command in self.commands.items() if _file_of(command) == file]
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=500)) for name in found])
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the variables that are read, and how a command may end."""
+        for title, table in {"Environment variables": VARIABLES, "Exit codes": EXIT_CODES}.items():
+            with formatter.section(title):
+                formatter.write_dl(list(table.items()))
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command."""
-        from bucket_loader.reporting import CommandInterrupted, Complaint, Output, asked_for
+        from bucket_loader.reporting import CommandInterrupted, Complaint, Output
 
-        with Output(asked_for(ctx.meta["words"], os.environ)) as output:
+        with Output(_form(ctx)) as output:
             ctx.obj = call = Call(output)
             try:
+                _warn_of_variables(call)
                 for number, word in enumerate(ctx.meta["words"], start=1):
                     require_utf8(word, f"word {number} of the command line")
                 return super().invoke(ctx)
@@ -65,15 +111,33 @@ class Group(click.Group):
             except (click.exceptions.Exit, click.Abort):
                 raise
             except click.UsageError as error:
-                if not output.is_json:
-                    raise
-                call.fail(UsageError(error.format_message()))
+                call.fail(in_our_words(error))
             except Exception as error:
                 _crashed(call, error)
                 raise
             finally:
                 if (why := refusal()) is not None:
                     output.tell(Complaint(f"stdout does not take what is written to it: {why}"))
+
+
+def _form(ctx: click.Context) -> str:
+    from bucket_loader.reporting import asked_for
+
+    return asked_for(ctx.meta["words"], os.environ)
+
+
+def _file_of(command: click.Command) -> str:
+    """Return the file that a command stands in."""
+    return str(getattr(command.callback, "__module__", "")).rpartition(".")[2]
+
+
+def _warn_of_variables(call: Call) -> None:
+    """Say that nothing reads a variable whose name is nearly one of ours."""
+    known = [name.removeprefix(_OURS) for name in VARIABLES if name.startswith(_OURS)]
+    for name in os.environ:
+        meant = nearest(name.removeprefix(_OURS), known, likeness=0.75) if name.startswith(_OURS) else None
+        if meant is not None and name not in VARIABLES:
+            call.say(f"warning: nothing reads the variable {name}; did you mean `{_OURS}{meant}`?")
 
 
 def _crashed(call: Call, error: Exception) -> None:
@@ -88,7 +152,9 @@ def _crashed(call: Call, error: Exception) -> None:
 
 
 @click.group(
-    cls=Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    "bucket-loader",
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="bucket-loader")
 def main() -> None:

@@ -12,7 +12,9 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
+from bucket_loader.cli.pipelines import RUN, PipelineArgument, PipelineFile, stream_names
 from bucket_loader.cli.warmup import import_libraries
+from bucket_loader.cli.words import Word
 from bucket_loader.model import EDITIONS, UsageError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -89,9 +91,11 @@ def _starts_with_libraries(command: Command) -> Command:
     return cast("Command", started)
 
 
-pipeline_argument: Final = click.argument("pipeline", type=click.Path(path_type=Path))
-run_argument: Final = click.argument("run_name", metavar="RUN")
-streams_option: Final = click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+pipeline_argument: Final = click.argument("pipeline", cls=PipelineArgument, type=PipelineFile(), required=False)
+run_argument: Final = click.argument(RUN, metavar="RUN")
+streams_option: Final = click.option(
+    "--stream", "streams", multiple=True, shell_complete=stream_names, help="Only this stream; may be repeated."
+)
 patience_option: Final = click.option(
     "--patience", metavar="DURATION", help="How long to wait in an outage, for example 10s or 2h."
 )
@@ -120,11 +124,12 @@ retry_option: Final = click.option(
 # Every command has these that works on a state; it begins with the libraries that all of them use.
 state_options: Final = all_of(
     click.option("--state", type=Place(), multiple=True, envvar="BUCKET_LOADER_STATE", metavar="PLACE",
+                 show_envvar=True,
                  help="Where the memory of runs is kept: a folder; or postgresql://... for the ledger, and with it "
                  "s3://... for the files. May be repeated. [default: .bucket_loader beside the pipeline file]"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line of stdout."),
     click.option("--quiet", "-q", is_flag=True, help="Say nothing when all goes well."),
-    click.option("--log-format", type=click.Choice(["text", "json"]), envvar="BUCKET_LOADER_LOG_FORMAT",
+    click.option("--log-format", type=Word(["text", "json"]), envvar="BUCKET_LOADER_LOG_FORMAT",
                  default="text", show_default=True, expose_value=False, show_envvar=True,
                  help="How stderr is written: text for people, or one JSON object a line."),
     _starts_with_libraries,
@@ -170,7 +175,7 @@ run_options: Final = all_of(
 
 evaluation_option: Decorator[Any] = click.option(
     "--evaluation",
-    type=click.Choice(EDITIONS),
+    type=Word(EDITIONS),
     default="2026",
     show_default=True,
     help="How the emulator evaluates rules and keeps lists: as the API does since autumn 2026, or as before.",

@@ -16,6 +16,7 @@ from bucket_loader.cli.options import (
     run_options,
     state_options,
 )
+from bucket_loader.cli.words import Word
 from bucket_loader.model import KINDS
 
 
@@ -23,7 +24,7 @@ from bucket_loader.model import KINDS
 @click.argument("source")
 @click.option(
     "--record",
-    type=click.Choice(list(KINDS)),
+    type=Word(KINDS),
     help="What a row is. [default: guessed]",
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")

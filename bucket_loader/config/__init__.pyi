@@ -35,6 +35,11 @@ from .fingerprints import (
 from .fixtures import (
     UnknownFixtureError as UnknownFixtureError,
 )
+from .found import (
+    names_of_streams as names_of_streams,
+    only_pipeline_file as only_pipeline_file,
+    pipeline_files as pipeline_files,
+)
 from .mapping import (
     Fields as Fields,
     FieldSpec as FieldSpec,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from bucket_loader.config.checks import problems
 from bucket_loader.config.document import Document, Path_, parse, read_whole, spell
 from bucket_loader.config.fixtures import Instead, put_in, stand_ins, take_out
+from bucket_loader.config.found import holds_rows, other_than
 from bucket_loader.config.mapping import NAMED_VALUES
 from bucket_loader.config.noting import ABSENT, Words, note, words_of
 from bucket_loader.config.pipeline import Pipeline
@@ -39,14 +41,7 @@ def load_pipeline(
         UsageError: there is no such file, or a fixture that stands for nothing.
         ConfigError: it has mistakes; all that could be found.
     """
-    try:
-        text = read_whole(file)
-    except OSError as error:
-        raise UsageError(
-            f"cannot read the pipeline file {file}: {error.strerror}",
-            hint="give the path of a pipeline file; `bucket-loader init SOURCE` writes a first one",
-        ) from None
-    document = parse(text, str(file), "begin with `name:`; `bucket-loader init SOURCE` writes a first pipeline file")
+    document = _read(file)
     known = os.environ if variables is None else variables
     instead: Instead = {} if fixtures is None else stand_ins(document, fixtures, known)
     instead |= {("destination", name): value for name, value in (destination or {}).items()}
@@ -67,6 +62,19 @@ def pipeline_from(data: Mapping[str, Any]) -> Pipeline:
         ConfigError: it has mistakes; all that could be found.
     """
     return _validated(Document(dict(data), dict(data)), "the pipeline")
+
+
+def _read(file: Path) -> Document:
+    try:
+        text = read_whole(file)
+    except OSError as error:
+        raise UsageError(f"cannot read the pipeline file {file}: {error.strerror}", hint=other_than(file)) from None
+    if holds_rows(file):
+        raise UsageError(
+            f"{file} is a file of rows by its name; a pipeline file says what becomes of them",
+            hint=f"`bucket-loader init {quote(str(file))}` writes one for it",
+        )
+    return parse(text, str(file), "begin with `name:`; `bucket-loader init SOURCE` writes a first pipeline file")
 
 
 def _refuse_frames(document: Document) -> None:

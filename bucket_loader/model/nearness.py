@@ -57,8 +57,8 @@ _CALLED_HERE: Final = {
 }
 
 
-def nearest(given: str, known: Iterable[str]) -> str | None:
-    """Return the known word that `given` is most likely meant to be; None where none is near."""
+def nearest(given: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the known word that `given` is most likely meant to be; None where none is like it, from 0 to 1."""
     by_form = {_form(word): word for word in known if word != given}
     form = _form(given)
     meaning = _CALLED_HERE.get(given.lower())
@@ -66,7 +66,7 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
         return by_form[form]
     if meaning is not None and _form(meaning) in by_form:
         return by_form[_form(meaning)]
-    near = get_close_matches(form, by_form, n=1)
+    near = get_close_matches(form, by_form, n=1, cutoff=likeness)
     return by_form[near[0]] if near else None
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from bucket_loader.model import StateError, StoppedError, UsageError
+from bucket_loader.model import StateError, StoppedError, UsageError, did_you_mean
 from bucket_loader.planning import Plan, limits, plan_file
 from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
@@ -135,4 +135,5 @@ def _require_streams(job: Job) -> None:
     names = [stream.name for stream in job.pipeline.streams]
     unknown = [name for name in job.options.streams if name not in names]
     if unknown:
-        raise UsageError(f"no stream is named {unknown[0]!r}", hint=f"the pipeline has: {', '.join(names)}")
+        hint = did_you_mean(unknown[0], names, f"the pipeline has: {', '.join(names)}")
+        raise UsageError(f"no stream is named {unknown[0]!r}", hint=hint)

@@ -199,3 +199,93 @@ def test_a_mistake_in_the_file(case, place):
 
     assert result.stderr == printed
     assert (result.exit_code, result.exception) == (2, None)
+
+
+def told(message, hint):
+    """Return how an error is printed."""
+    return f"error: {message}\n  hint: {hint}\n"
+
+
+# Words of the command line that are wrong, and what is printed.
+OF_THE_WORDS = {
+    "rn": told("`bucket-loader` has no command `rn`", "did you mean `run`?"),
+    "validate": told("`bucket-loader` has no command `validate`", "did you mean `check`?"),
+    "xyzzy": told("`bucket-loader` has no command `xyzzy`", "`bucket-loader --help` lists them"),
+    "features lst": told("`bucket-loader features` has no command `lst`", "did you mean `list`?"),
+    "--verbose run": told(
+        "`bucket-loader` has no option `--verbose`",
+        "a command says what it does anyway; `--log-format json` says everything",
+    ),
+    "run --dry-run": told(
+        "`bucket-loader run` has no option `--dry-run`",
+        "`bucket-loader plan PIPELINE` says what a run would send, and sends nothing",
+    ),
+    "run -f pipeline.yaml": told(
+        "`bucket-loader run` has no option `-f`", "the pipeline file needs no option: `bucket-loader run PIPELINE`"
+    ),
+    "run --config=pipeline.yaml": told(
+        "`bucket-loader run` has no option `--config`",
+        "the pipeline file needs no option: `bucket-loader run PIPELINE`",
+    ),
+    "run --paitence 1s": told("`bucket-loader run` has no option `--paitence`", "did you mean `--patience`?"),
+    "init users.csv --record companies": told(
+        "invalid value for '--record': `companies` is none of user, company, event, feedback, feature_event; "
+        "did you mean `company`?", ""
+    ).replace("  hint: \n", ""),
+    "run --limit many": told(
+        "invalid value for '--limit': 'many' is not a whole number", "`bucket-loader run --help` shows how it is called"
+    ),
+    "abandon": told("missing argument 'RUN'", "`bucket-loader abandon --help` shows how it is called"),
+    "run a b": told("got unexpected extra argument (b)", "`bucket-loader run --help` shows how it is called"),
+    "run users.csv": told(
+        "users.csv is a file of rows by its name; a pipeline file says what becomes of them",
+        "`bucket-loader init users.csv` writes one for it",
+    ),
+    "run pipelin.yaml": told(
+        "cannot read the pipeline file pipelin.yaml: No such file or directory", "did you mean `pipeline.yaml`?"
+    ),
+    "run --stream user": told("no stream is named 'user'", "did you mean `users`?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", OF_THE_WORDS)
+def test_a_word_of_the_command_line_that_is_wrong(words, place):
+    """It is named, with what was meant or where to look."""
+    (place.folder / "pipeline.yaml").write_text(WHOLE)
+
+    result = place.command_of(*words.split())
+
+    assert result.stderr == OF_THE_WORDS[words]
+    assert (result.exit_code, result.exception) == (2, None)
+
+
+def test_a_variable_that_is_nearly_ours_is_named(place):
+    """Nothing reads it, so what it was set for does not happen."""
+    result = place.command_of("schema", BUCKET_LOADER_STAET="x", BUCKET_LOADER_STATE_OF_THE_ART="y")
+
+    assert result.stderr == (
+        "warning: nothing reads the variable BUCKET_LOADER_STAET; did you mean `BUCKET_LOADER_STATE`?\n"
+    )
+    assert result.exit_code == 0
+
+
+def test_the_only_pipeline_file_of_a_folder_needs_no_name(place):
+    """Other YAML files are none; RUN alone is a run. None at all says `init`, and of several all are listed."""
+    (place.folder / "nightly.assert.yml").write_text("counts: {users: 1}\n")
+    none = place.command_of("plan")
+    (place.folder / "nightly.yaml").write_text(WHOLE)
+    only, run_alone = place.command_of("plan"), place.command_of("abandon", "20260101T000000000Z")
+    (place.folder / "hourly.yml").write_text(WHOLE)
+    several = place.command_of("plan")
+
+    assert (none.exit_code, only.exit_code, several.exit_code) == (2, 0, 2)
+    assert none.stderr == told(
+        "there is no pipeline file in this folder",
+        "name one, `bucket-loader plan PIPELINE`; `bucket-loader init SOURCE` writes a first one",
+    )
+    assert "users: 1 would be sent" in only.stderr or "the plan: " in only.stderr
+    assert run_alone.stderr.startswith("error: there is no run 20260101T000000000Z\n")
+    assert several.stderr == told(
+        "there are 2 pipeline files in this folder: hourly.yml, nightly.yaml",
+        "name one: bucket-loader plan hourly.yml",
+    )

@@ -168,10 +168,10 @@ def test_no_command_tells_a_row_or_anything_but_objects(companies, words):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("run", "--bogus"), "No such option"),
+        (("run", "--bogus"), "has no option `--bogus`"),
         (("run", "--limit", "0"), "--limit"),
         (("run", "--stream", "nobody"), "no stream is named"),
-        (("nothing",), "No such command"),
+        (("nothing",), "has no command `nothing`"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",
 )
