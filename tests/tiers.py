@@ -18,6 +18,7 @@ IN_CI = bool(os.environ.get("BUCKET_LOADER_CI"))
 AIRFLOWS = Path(os.environ.get("BUCKET_LOADER_AIRFLOW", ROOT / ".airflow"))
 CLIENTS = ROOT / ".clients"
 IMAGES = ROOT / ".images"
+DOCS = ROOT / ".docs"
 
 # Debian keeps the programs of servers where no user's PATH leads.
 SERVERS = [*sorted(glob("/usr/lib/postgresql/*/bin")), "/usr/sbin"]  # noqa: PTH207  # a pattern from the root
@@ -60,6 +61,7 @@ MARKERS = (
            "(`make clients` installs them)"),
     Marker("image", "check and build what the images hold", (str(IMAGES / "bin/hadolint"),),
            "(`make images` installs it)"),
+    Marker("site", "build the docs site", (str(DOCS / "bin/zensical"),), "(`make site` installs what that needs)"),
     Marker("kit", "run somebody's suite with the test kit, on two workers"),
     Marker("schemathesis", "hold the emulator against its own description"),
     Marker("rehearsal", "run the real program, and kill it"),
