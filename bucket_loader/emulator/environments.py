@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from bucket_loader.emulator.environment import Environment, Start
 from bucket_loader.emulator.store.keys import Keys
-from bucket_loader.model import StateError, UsageError, written_whole
+from bucket_loader.model import StateError, UsageError, json_mistake, written_whole
 
 MAIN: Final = "main"
 Name: TypeAlias = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]  # it names a folder too
@@ -160,5 +160,6 @@ class Environments:
             return msgspec.json.decode(file.read_bytes(), type=list[Known])
         except (OSError, msgspec.DecodeError) as error:
             raise StateError(
-                f"{file} cannot be read: {error}", hint="give another --data directory, or remove this file"
+                f"{file} cannot be read: {json_mistake(error)}",
+                hint="give another --data directory, or remove this file",
             ) from error

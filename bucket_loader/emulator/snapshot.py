@@ -11,7 +11,7 @@ from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.journal import Entry
 from bucket_loader.emulator.store.requests_log import SavedLog
 from bucket_loader.emulator.store.wire import Mistakes
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, json_mistake
 
 
 class SavedCall(Struct, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class Snapshot(Settings, rename="camel", forbid_unknown_fields=True, kw_only=Tru
         try:
             snapshot = msgspec.json.decode(body, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _malformed(str(error)) from error
+            raise _malformed(json_mistake(error)) from error
         if wire.is_deep(msgspec.json.encode(snapshot.features)):
             raise _malformed("features: nested too deeply")
         for place, call in enumerate(snapshot.calls):
@@ -63,9 +63,9 @@ class Snapshot(Settings, rename="camel", forbid_unknown_fields=True, kw_only=Tru
 
 def _check(call: SavedCall, place: str) -> None:
     if call.type not in wire.TYPES:
-        raise _malformed(f"{place}.type: Expected {', '.join(wire.TYPES)}")
+        raise _malformed(f"{place}.type: must be one of {', '.join(wire.TYPES)}")
     if wire.milliseconds(call.at) is None:
-        raise _malformed(f"{place}.at: Expected an ISO-8601 date-time with its offset")
+        raise _malformed(f"{place}.at: must be an ISO-8601 date-time with its offset")
     items = wire.TYPES[call.type](bytes(call.body))
     if isinstance(items, Mistakes):
         raise _malformed(f"{place}.body: {items.messages[0]}")

@@ -125,6 +125,9 @@ from .isolation import (
     cut as cut,
     named_in as named_in,
 )
+from .json_words import (
+    json_mistake as json_mistake,
+)
 from .kinds import (
     COMPANY as COMPANY,
     EVENT as EVENT,

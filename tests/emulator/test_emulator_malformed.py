@@ -136,9 +136,9 @@ def target(running_target):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "truncated"),
-        (b'{"userId":', "truncated"),
-        (b'{"userId":"a"', "truncated"),
+        (b"", "ends too early"),
+        (b'{"userId":', "ends too early"),
+        (b'{"userId":"a"', "ends too early"),
         (b'{"userId":"a"}}', "trailing"),
         (b'{"userId":"\xff"}', "UTF-8"),
         (b'{"userId":"a","x":"\xc3\x28"}', "UTF-8"),

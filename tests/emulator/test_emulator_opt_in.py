@@ -103,7 +103,7 @@ def test_an_opt_in_is_a_change_that_clients_learn_of(with_beta):
     ("members", "status", "mistake"),
     [
         ({"key": "nowhere"}, 404, None),
-        ({"key": "plain"}, 400, "key: Expected a feature with optInEnabled"),
+        ({"key": "plain"}, 400, "key: must be a feature with optInEnabled"),
         ({"key": ""}, 400, "key: "),
         ({"optedIn": "yes"}, 400, "optedIn: "),
         ({"scope": "team"}, 400, "scope: "),

@@ -199,7 +199,7 @@ def test_the_log_shows_what_was_wrong_and_where(api: Api):
 
     assert (good["status"], good["records"], good["wrong"]) == (200, 5, [])
     assert bad["wrong"] == [
-        {"message": "[1].userId: Expected `str` of length >= 1",
+        {"message": "[1].userId: must not be empty",
          "item": '{"type": "user", "userId": "", "attributes": {"bad": 1}}'},
     ]  # fmt: skip
     assert "oops" in broken["wrong"][0]["item"]

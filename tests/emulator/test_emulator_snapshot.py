@@ -125,7 +125,7 @@ CALL = {"request": 1, "at": "2026-11-30T08:00:00Z", "type": "user", "body": {"us
 
 @pytest.mark.parametrize(
     ("document", "named"),
-    [([], "Expected `object`"), ({}, "version"), ({"version": 2}, "version"), ({"version": 1, "other": 1}, "other"),
+    [([], "must be an object"), ({}, "version"), ({"version": 2}, "version"), ({"version": 1, "other": 1}, "other"),
      ({"version": 1, "features": {}}, "features"), ({"version": 1, "features": {"features": [{}]}}, "features"),
      ({"version": 1, "overrides": {"f": {}}}, "targeting"),
      ({"version": 1, "faults": {"faults": [{"kind": "x"}]}}, "kind"),

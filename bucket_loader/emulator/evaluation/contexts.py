@@ -10,7 +10,7 @@ import msgspec
 
 from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.store import id_text
-from bucket_loader.model import Context, Edition, flatten
+from bucket_loader.model import Context, Edition, flatten, json_mistake
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -53,7 +53,7 @@ def _decoded(text: str) -> dict[str, Any]:
     try:
         return _decode(wire.with_whole_texts(body))
     except msgspec.DecodeError as error:
-        raise _wrong(f"not a JSON object: {error}") from error
+        raise _wrong(f"not a JSON object: {json_mistake(error)}") from error
 
 
 def _checked(context: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _checked(context: dict[str, Any]) -> dict[str, Any]:
         if root not in ROOTS:
             raise _wrong(f"not one of {', '.join(ROOTS)}", root)
         if not isinstance(fields, dict):
-            raise _wrong("Expected an object", root)
+            raise _wrong("must be an object", root)
         if root in WITH_ID and "id" in fields:
             fields["id"] = _id(fields["id"], f"{root}.id")
         for name, value in fields.items():
@@ -74,7 +74,7 @@ def _checked(context: dict[str, Any]) -> dict[str, Any]:
 
 def _id(value: object, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _wrong("Expected a text or a number", place)
+        raise _wrong("must be a text or a number", place)
     return id_text(value)
 
 

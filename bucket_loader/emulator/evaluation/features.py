@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bucket_loader.model import FeatureKey, UsageError, rules
+from bucket_loader.model import FeatureKey, UsageError, json_mistake, rules
 
 _DEPTH_MAX: Final = 100  # of filters in each other: far beyond any rule that people write
 
@@ -153,7 +153,7 @@ def read(document: bytes | dict[str, Any], *, version_min: int) -> Defined:
         definitions.flag_state_version = max(definitions.flag_state_version or 0, version_min)
         return Defined(definitions, msgspec.json.encode({**_shown(definitions, sent), "success": True}))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(str(error)) from error
+        raise _malformed(json_mistake(error)) from error
 
 
 def _complete(feature: Feature, place: str) -> None:
@@ -171,13 +171,13 @@ def _check(node: dict[str, Any], feature_key: str, place: str, depth: int = 1) -
         raise _malformed(f"Filters nested more than {_DEPTH_MAX} deep")
     kind = node.get("type")
     if not isinstance(kind, str):
-        raise _malformed(f"Expected the type of a filter - at `{place}.type`")
+        raise _malformed(f"{place}.type: must be the type of a filter")
     try:
         msgspec.convert(node, FILTERS.get(kind, Any))
     except msgspec.ValidationError as error:
-        raise _malformed(f"{error} - in `{place}`") from error
+        raise _malformed(json_mistake(error, place)) from error
     if kind == "context" and node["operator"] in rules.ONE_VALUE and not node.get("values"):
-        raise _malformed(f"Expected a value to compare with - at `{place}.values`")
+        raise _malformed(f"{place}.values: must have a value to compare with")
     if kind == "rolloutPercentage":
         node.setdefault("key", feature_key)  # the hash is made of it, and documents leave it out
     for index, inner in enumerate(node["filters"] if kind == "group" else []):

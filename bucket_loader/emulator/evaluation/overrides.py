@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, json_mistake
 
 # The body of GET /features, and one feature in it; decoded.
 Document: TypeAlias = dict[str, Any]
@@ -47,7 +47,9 @@ def read(body: bytes, key: str, document: Document) -> Definition:
         if "targeting" not in sent:
             return _forced(msgspec.convert(sent, Forced), key, document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"malformed override: {error}", hint='an example: {"isEnabled": true}') from error
+        raise UsageError(
+            f"malformed override: {json_mistake(error)}", hint='an example: {"isEnabled": true}'
+        ) from error
     if sent.get("key", key) != key:
         raise UsageError("malformed override: the key is not that of the path", hint="leave it out")
     return {**sent, "key": key}

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bucket_loader.emulator.faults.faults import AnyFault, DroppedStreamFault, Fault
 from bucket_loader.emulator.faults.meeting import Call, Clock, Meeting, Memory
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, json_mistake
 
 
 class Order(Struct, forbid_unknown_fields=True):
@@ -56,7 +56,8 @@ class Faults:
             return cls(msgspec.convert(document, Order), clock)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(
-                f"malformed faults: {_explained(str(error))}", hint='an example: {"faults": [{"kind": "html"}]}'
+                f"malformed faults: {_explained(json_mistake(error))}",
+                hint='an example: {"faults": [{"kind": "html"}]}',
             ) from error
 
     @property
@@ -100,7 +101,7 @@ class Faults:
 
 def _explained(message: str) -> str:
     """Add what the kinds are to a message about an unknown one."""
-    if "kind`" not in message:
+    if "kind: " not in message:
         return message
     kinds = sorted(str(kind.__struct_config__.tag) for kind in Fault.__subclasses__())
     return f"{message}; the kinds are {', '.join(kinds)}"

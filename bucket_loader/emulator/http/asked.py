@@ -54,7 +54,7 @@ def number(request: Request, name: str, default: int, *, least: int = 0, most: i
     """Return a number of the query."""
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX and least <= int(text) <= most):
-        raise wrong_query(f"{name}: Expected a number from {least} to {most}")
+        raise wrong_query(f"{name}: must be a number from {least} to {most}")
     return int(text)
 
 
@@ -62,7 +62,7 @@ def is_true(request: Request, name: str) -> bool:
     """Return a yes or no of the query; no when it is not there."""
     text = request.query_params.get(name, "false")
     if text not in {"true", "false"}:
-        raise wrong_query(f"{name}: Expected true or false")
+        raise wrong_query(f"{name}: must be true or false")
     return text == "true"
 
 
@@ -70,7 +70,7 @@ def text(request: Request, name: str) -> str:
     """Return a text of the query; it has to be there."""
     text = request.query_params.get(name, "")
     if not text:
-        raise wrong_query(f"{name}: Expected a text")
+        raise wrong_query(f"{name}: must be a text")
     return text
 
 
@@ -78,7 +78,7 @@ def one_of(request: Request, name: str, choices: Sequence[str]) -> str | None:
     """Return a word of the query; None when it is not there."""
     word = request.query_params.get(name)
     if word is not None and word not in choices:
-        raise wrong_query(f"{name}: Expected {', '.join(choices[:-1])} or {choices[-1]}")
+        raise wrong_query(f"{name}: must be {', '.join(choices[:-1])} or {choices[-1]}")
     return word
 
 
@@ -87,7 +87,7 @@ def seconds(request: Request, name: str, *, most: int) -> float:
     time = _TIME.fullmatch(request.query_params.get(name, "0s"))
     found = most + 1 if time is None else float(time[1]) / (1 if time[2] == "s" else 1_000)
     if found > most:
-        raise wrong_query(f"{name}: Expected a time such as 2s or 500ms, at most {most}s")
+        raise wrong_query(f"{name}: must be a time such as 2s or 500ms, at most {most}s")
     return found
 
 

@@ -90,14 +90,14 @@ async def _search(environment: Environment, request: Request) -> Response:
 def _kind(request: Request) -> views.Kind:
     kind = asked.one_of(request, "kind", views.SUBJECTS)
     if kind is None:
-        raise asked.wrong_query("kind: Expected which kind")
+        raise asked.wrong_query("kind: must say which kind")
     return kind
 
 
 async def _timeline(environment: Environment, request: Request) -> Response:
     place = _CURSOR.fullmatch(request.query_params.get("after", "0.0"))
     if place is None:
-        raise asked.wrong_query("after: Expected the `next` of the answer before")
+        raise asked.wrong_query("after: must be the `next` of the answer before")
     limit = asked.number(request, "limit", 50, least=1, most=asked.LIMIT_MAX)
     after = (int(place[1]), int(place[2]))
     kind, identifier = _kind(request), asked.text(request, "id")

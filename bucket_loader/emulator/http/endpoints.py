@@ -18,7 +18,7 @@ from bucket_loader.emulator.http.calls import Call, Endpoint
 from bucket_loader.emulator.store import opt_ins, strict, wire
 from bucket_loader.emulator.store.effects import OptIn
 from bucket_loader.emulator.store.wire import Item, Mistakes, Reader
-from bucket_loader.model import ERROR_CODES, FeatureKey
+from bucket_loader.model import ERROR_CODES, FeatureKey, json_mistake
 
 # The clients give up after 5 (BROW) and 10 (NODE) seconds, and take what they get before that for what there is.
 WAIT_S_MAX: Final = 4.0
@@ -154,9 +154,9 @@ class OptIntoFlag(Endpoint):
         if feature is None:
             return refusal(404, "FEATURE_NOT_FOUND", "There is no such feature")
         if feature.opt_in_enabled is not True:
-            return _wrong_body("key: Expected a feature with optInEnabled")
+            return _wrong_body("key: must be a feature with optInEnabled")
         if item.who is None:
-            return _wrong_body(f"context.{item.scope}: Expected an object with the id of who opts in")
+            return _wrong_body(f"context.{item.scope}: must be an object with the id of who opts in")
         call.environment.opt_in(call.number, call.body, items)
         return success(flagStateVersion=call.environment.versions.current)
 
@@ -205,7 +205,7 @@ def _strictly(code: ERROR_CODES, objections: list[str]) -> Answer:
 def _wrong_query(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not valid UTF-8"
-    return f"key: {error}" if isinstance(error, msgspec.ValidationError) else str(error)
+    return json_mistake(error, "key") if isinstance(error, msgspec.ValidationError) else str(error)
 
 
 def _refuse_write(call: Call) -> Answer | None:

@@ -63,7 +63,7 @@ class Look(Endpoint):
         environment = call.environment
         _check_key(call)
         if call.body and call.content_type.partition(b";")[0].strip().lower() != JSON_TYPE:
-            raise invalid("Content-Type", f"Expected {JSON_TYPE.decode()}")
+            raise invalid("Content-Type", f"must be {JSON_TYPE.decode()}")
         for name, what, known in (("appId", "app", app_id), ("envId", "environment", env_id)):
             if self.ids.get(name, known(environment)) != known(environment):
                 raise missing(what)

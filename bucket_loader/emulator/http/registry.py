@@ -11,7 +11,7 @@ from bucket_loader.emulator.answers import refusal
 from bucket_loader.emulator.environments import Environments, Known, Wanted
 from bucket_loader.emulator.http import asked
 from bucket_loader.emulator.inspector import views
-from bucket_loader.model import StateError, UsageError
+from bucket_loader.model import StateError, UsageError, json_mistake
 
 Perform: TypeAlias = Callable[[Environments, Request], Awaitable[Response]]
 
@@ -26,7 +26,7 @@ async def make(environments: Environments, request: Request) -> Response:
     try:
         wanted = msgspec.json.decode(await asked.body(request) or b"{}", type=Wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise asked.wrong_body("Malformed environment", str(error)) from error
+        raise asked.wrong_body("Malformed environment", json_mistake(error, "body")) from error
     try:
         environment = environments.make(wanted)
     except UsageError as error:

@@ -29,7 +29,7 @@ class OptedIn(Struct, rename="camel"):
 
 
 class Mistake(Struct, forbid_unknown_fields=True):
-    """One thing that is wrong: `[17].userId: Expected ...` names the item and the field."""
+    """One thing that is wrong: `[17].userId: must ...` names the item and the field."""
 
     message: str
 

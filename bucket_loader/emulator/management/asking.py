@@ -11,7 +11,7 @@ from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.management import shapes
 from bucket_loader.emulator.management.definitions import Flag, identifier
 from bucket_loader.emulator.store import wire
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, json_mistake
 
 _T = TypeVar("_T")
 
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
         try:
             return msgspec.json.decode(wire.with_whole_texts(self.body) or b"{}", type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            field, _, mistake = wire.worded(str(error), "body").partition(": ")
+            field, _, mistake = json_mistake(error, "body").partition(": ")
             raise invalid(field, mistake) from error
 
     @property

@@ -64,7 +64,7 @@ class Entities:
         flags, change, known = asked.flags(), asked.read(shapes.FlagUpdates), self._known(asked)
         for update in change.updates:
             if update.specific_target_value is False:
-                raise invalid("updates.specificTargetValue", "Expected true or null")
+                raise invalid("updates.specificTargetValue", "must be true or null")
             flag = one_of(flags, definitions.key, update.flag_key)
             definitions.target(flag, self.kind, known.id, on=update.specific_target_value is True)
         asked.define(flags)

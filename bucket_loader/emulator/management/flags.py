@@ -33,11 +33,11 @@ def list_features(asked: Asked) -> shapes.FlagsListed:
     """Return all flags, for the command line."""
     sort_by, order = asked.query.get("sortBy", "key"), asked.query.get("sortOrder", "asc")
     if sort_by not in SORTED_BY:
-        raise invalid("sortBy", f"Expected {', '.join(SORTED_BY)}")
+        raise invalid("sortBy", f"must be one of {', '.join(SORTED_BY)}")
     if order not in SORT_ORDERS:
-        raise invalid("sortOrder", f"Expected {' or '.join(SORT_ORDERS)}")
+        raise invalid("sortOrder", f"must be {' or '.join(SORT_ORDERS)}")
     if "envId" not in asked.query:
-        raise invalid("envId", "Expected the environment of the key")
+        raise invalid("envId", "must be the environment of the key")
     if asked.query["envId"] != env_id(asked.environment):
         raise missing("environment")
     flags = sorted(asked.flags(), key=SORTED_BY[sort_by], reverse=order == "desc")

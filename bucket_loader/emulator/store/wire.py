@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, Union
 import msgspec
 
 from bucket_loader.emulator.store.effects import BESIDE, BULK, KNOWN_RECORDS, SHAPES, PromptEvent
+from bucket_loader.model import json_mistake
 
 # One accepted record, of any shape in the table of types.
 Item: TypeAlias = msgspec.Struct
@@ -81,10 +82,7 @@ def count(body: bytes) -> int:
 
 # --- naming mistakes -----------------------------------------------------------------------------------------------
 
-# How msgspec says where: "Expected `str`, got `int` - at `$.context.active`".
-_PLACE: Final = re.compile(r"(?s)(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?")
 _FIELD: Final = re.compile(r"[\w.\[\]]+")
-_MISSING: Final = re.compile(r"Object missing required field `(?P<field>.+)`")
 
 
 def _each(decoder: msgspec.json.Decoder[Any], body: bytes) -> list[Item] | Mistakes:
@@ -92,7 +90,7 @@ def _each(decoder: msgspec.json.Decoder[Any], body: bytes) -> list[Item] | Mista
     try:
         raws = _RAWS.decode(body)
     except msgspec.ValidationError as error:
-        return Mistakes([worded(str(error), "body")])
+        return Mistakes([json_mistake(error, "body")])
     except _NOT_JSON as error:
         return Mistakes([f"body: {_not_json(error)}"])
     items = [_one(decoder, raw) for raw in raws]
@@ -105,7 +103,7 @@ def _one(decoder: msgspec.json.Decoder[Any], body: bytes | msgspec.Raw) -> Item 
     try:
         item: Item = decoder.decode(body)
     except msgspec.ValidationError as error:
-        return worded(str(error), "")
+        return json_mistake(error)
     except _NOT_JSON as error:
         return _not_json(error)
     return check(item) or item
@@ -175,17 +173,8 @@ _SURROGATES: Final = re.compile(
 )
 
 
-def worded(message: str, place: str) -> str:
-    """Return what a decoder objects to with its place first: `context.active: Expected ...`; `place` if it has none."""
-    match = _PLACE.fullmatch(message)
-    what, where = (match["what"], match["where"] or "") if match else (message, "")
-    if missing := _MISSING.fullmatch(what):
-        where = f"{where}.{missing['field']}" if where else missing["field"]
-    return ": ".join(part for part in (where or place, what) if part)
-
-
 def _placed(place: str, message: str) -> str:
-    """Put the place of a record before what is wrong with it: `[17].userId: Expected ...`.
+    """Put the place of a record before what is wrong with it: `[17].userId: must ...`.
 
     A mistake that names no field is the record's own; a field of the body needs no place.
     """
@@ -198,7 +187,7 @@ def _placed(place: str, message: str) -> str:
 def _not_json(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not valid UTF-8"
-    return _TOO_DEEP if isinstance(error, RecursionError) else str(error)
+    return _TOO_DEEP if isinstance(error, RecursionError) else json_mistake(error)
 
 
 # --- what types alone cannot say -----------------------------------------------------------------------------------
@@ -224,11 +213,11 @@ def check(item: Any) -> str | None:  # noqa: ANN401  # an item, whose fields dep
     if shape in _TIMED and item.timestamp is not None:
         moment = milliseconds(item.timestamp)
         if moment is None:
-            return "timestamp: Expected milliseconds since the epoch or an ISO-8601 date-time with its offset"
+            return "timestamp: must be milliseconds since the epoch or an ISO-8601 date-time with its offset"
         item.timestamp = moment
     if shape in _ONE_OF and all(getattr(item, name) is None for name in _ONE_OF[shape]):
         needed = _ONE_OF[shape]
-        return f"{needed[0]}: Expected a {' or a '.join(needed)}, got neither"
+        return f"{needed[0]}: neither a {' nor a '.join(needed)} is there"
     return None
 
 

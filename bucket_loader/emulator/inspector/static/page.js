@@ -169,7 +169,7 @@ function requestRow(call) {
 const briefly = (call) => call.wrong.length === 0 ? call.error
   : call.wrong[0].message + (call.wrong.length > 1 ? ", and more" : "");
 
-/** Put the field of a mistake apart from what is wrong with it: "[3].userId: Expected ...". */
+/** Put the field of a mistake apart from what is wrong with it: "[3].userId: must ...". */
 function mistake(wrong) {
   const parts = /^([\w.[\]]{1,200}): ([^]*)$/.exec(wrong.message);
   const said = parts === null ? [wrong.message] : [text("code", "field", parts[1]), ` ${parts[2]}`];
