@@ -21,8 +21,10 @@ from bucket_loader.model import UsageError
     metavar="NAME",
     help="A name to answer to beside `localhost` and loopback addresses; may be repeated.",
 )
-@click.option("--secret-key", help="The secret key to accept. [default: a random one]")
-@click.option("--publishable-key", help="The publishable key to accept. [default: a random one]")
+@click.option(
+    "--secret-key", help="The secret key to accept. [default: one of this port or --data; with --port 0 a random one]"
+)
+@click.option("--publishable-key", help="The publishable key to accept. [default: likewise]")
 @click.option("--features", type=click.Path(path_type=Path), help="A file with the body of GET /features.")
 @click.option(
     "--features-from",

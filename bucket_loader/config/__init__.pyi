@@ -4,7 +4,6 @@ from . import (
 from .addresses import (
     PATH_PARAMETER as PATH_PARAMETER,
     REMOTE as REMOTE,
-    is_loopback as is_loopback,
     scheme_of as scheme_of,
 )
 from .assert_file import (

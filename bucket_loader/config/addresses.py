@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from bucket_loader.model import is_loopback
+
 PATH_PARAMETER: Final = re.compile(r"\{(interval_start|interval_end):([^{}]+)\}")
 
 # Where a path may lead besides the local disk; `pyarrow.fs` reads all but https.
@@ -34,7 +36,7 @@ def _path(value: str) -> str:
         raise ValueError("names no bucket, container or host after its scheme")
     if "@" in parts.netloc and scheme not in {"abfs", "abfss"}:
         raise ValueError("must not hold a user or a password; credentials come from the environment")
-    if scheme == "http" and not _loopback(parts.hostname):
+    if scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must be https: over http the rows would travel in the clear (only loopback may use http)")
     if scheme in {"http", "https"} and _metadata(parts.hostname):
         raise ValueError("is a link-local or metadata address, which holds no export")
@@ -78,25 +80,11 @@ def _base_url(value: str) -> str:
         port = 0
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("has a port that is not a number from 1 to 65535")
-    if parts.scheme == "http" and not _loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https: over http the key would travel in the clear (only loopback may use http)")
     if _metadata(host):
         raise ValueError("is a link-local or metadata address, which is never Bucket")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is one of this machine alone."""
-    return _loopback(urlsplit(url).hostname or "")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 # Where clouds hand out credentials, besides the link-local addresses.

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from bucket_loader.config.addresses import BaseUrl, ProxyUrl
 from bucket_loader.config.noting import in_our_words
 from bucket_loader.config.scalars import Duration, Key, Model, Name, PositiveDuration, ShareOf, Size
-from bucket_loader.model import Api, UsageError, contract
+from bucket_loader.model import Api, UsageError, contract, is_loopback
 
 
 def _chunk_bytes(value: int) -> int:
@@ -65,6 +65,11 @@ class Destination(Model):
     def host(self) -> str:
         """The host and port that the state belongs to."""
         return urlsplit(self.base_url).netloc
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on this machine, and nobody passes on what is sent there."""
+        return self.proxy is None and is_loopback(urlsplit(self.base_url).hostname or "")
 
 
 def destination_at(base_url: str, key: str) -> Destination:

@@ -4,6 +4,9 @@ from .chunks import (
 from .http.client import (
     Client as Client,
 )
+from .http.connection import (
+    Meant as Meant,
+)
 from .http.transport import (
     route_of as route_of,
 )

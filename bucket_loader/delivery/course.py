@@ -15,6 +15,7 @@ from bucket_loader.model import (
     Chunk,
     ChunkHistory,
     Delivered,
+    EmulatorGoneError,
     Held,
     KeyRefusedError,
     Left,
@@ -61,6 +62,7 @@ def next_step(
     | too_big | 413 with a JSON object | halved; a single record is rejected |
     | blocked | 401 or 403 with a page instead of JSON; or another 4xx, as 404, 405, 409 or 415 | others are tried in its place; when they are served, the chunk is halved, and a single record is rejected, as with server errors; when nobody is, the run ends with 5, and nothing is dead-lettered |
     | refused_key | 401 or 403 with a JSON object; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered |
+    | replaced | 412 of an emulator that was started, reset or restored since the run began: it applies nothing of this | left; the run ends with 75, and the next begins anew |
     | misrouted | a redirect, a certificate that is not valid, or 200 with an answer that is not Bucket's | left, and named when the body was sent, since it may have been applied; held with `on_unknown: hold`; the run ends with 5, and nothing is dead-lettered |
 
     What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
@@ -115,7 +117,7 @@ def _step(chunk: Chunk, history: ChunkHistory, outcome: Outcome, served: Served,
         case _ if outcome.ambiguous and policy.hold:
             ends = outcome.verdict is Verdict.MISROUTED
             return Held(made, leave(history, outcome, served, policy).error if ends else None)
-        case Verdict.REFUSED_KEY | Verdict.MISROUTED:
+        case Verdict.REFUSED_KEY | Verdict.MISROUTED | Verdict.REPLACED:
             return leave(history, outcome, served, policy)
         case _ if served.stopped:
             return leave(history, outcome, served, policy)
@@ -253,6 +255,15 @@ def reason_of(outcome: Outcome) -> Reason:
     return Reason(code, f"the API answered {outcome.status} {outcome.message}".rstrip())
 
 
+def emulator_gone() -> EmulatorGoneError:
+    """Return what a run ends with whose emulator was started anew, reset or restored under it."""
+    return EmulatorGoneError(
+        "the emulator was restarted or reset while this run was sending: what it had sent before is gone",
+        hint="run again: the next run sends all of it to the emulator that is there now; with --data an emulator keeps "
+        "what it has",
+    )
+
+
 def _ending(outcome: Outcome, served: Served, policy: Policy, *, nobody_served: bool) -> BucketLoaderError | None:
     match outcome.verdict:
         case Verdict.REFUSED_KEY:
@@ -260,6 +271,8 @@ def _ending(outcome: Outcome, served: Served, policy: Policy, *, nobody_served: 
                 f"the API refused the key ({outcome.status} {outcome.message})",
                 hint="check that the variable holds the key of this environment; `bucket-loader check` tests it",
             )
+        case Verdict.REPLACED:
+            return emulator_gone()
         case Verdict.MISROUTED:
             return MisroutedError(
                 outcome.message,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bucket_loader.delivery.aside import Aside
+from bucket_loader.delivery.emulated import Emulated
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.rate import Slot
 from bucket_loader.delivery.http.retry import Budget
@@ -27,6 +28,7 @@ class Shared:
         pool: the connections.
         journal: remembers.
         pacer: says when one more request may be made.
+        emulated: looks at who answers.
         service: counts what the API served.
         budget: says how soon a retry is earned.
         standing: the tally, and what ends the run.
@@ -43,6 +45,7 @@ class Shared:
     pool: Pool
     journal: Journal
     pacer: Pacer
+    emulated: Emulated
     service: Service
     budget: Budget
     standing: Standing
@@ -73,6 +76,7 @@ class Flight:
         shared, work = self._shared, self._work
         work.outcome = outcome = self._connection.end()
         shared.pacer.release(self._slot, outcome)
+        shared.emulated.see(outcome)
         first = not work.history.attempts
         if first:
             shared.budget.earn()

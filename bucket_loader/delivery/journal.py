@@ -2,6 +2,7 @@
 
 - An `Intent` is durable before the first byte of its chunk leaves.
 - An `Ambiguous` attempt is durable before its chunk is sent again.
+- Which emulator it is that answers (`Meets`) is durable before anything that it took.
 - A `DeadLetter` is written and synced before the outcome that goes with it is committed.
 - An outcome and the next intents may share one commit.
 """
@@ -13,7 +14,17 @@ from typing import Any, Protocol
 
 from bucket_loader.model import Chunk, Origin, Outcome, Reason, Rejection, row_as_json
 from bucket_loader.planning import REMOVED, Plan, PlannedStream
-from bucket_loader.state import Ambiguous, Behind, Concluded, DeadLetters, Intent, Ledger, SplitInto, dead_letters
+from bucket_loader.state import (
+    Ambiguous,
+    Behind,
+    Concluded,
+    DeadLetters,
+    Intent,
+    Ledger,
+    Meets,
+    SplitInto,
+    dead_letters,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ class DeadLetter:
     outcome: Outcome
 
 
-Entry = Intent | Ambiguous | Concluded | SplitInto | Behind | DeadLetter
+Entry = Intent | Ambiguous | Concluded | SplitInto | Behind | Meets | DeadLetter
 
 
 class Journal(Protocol):

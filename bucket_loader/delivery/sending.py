@@ -16,6 +16,7 @@ from typing import Final
 from bucket_loader.config import Destination
 from bucket_loader.delivery.aside import Aside
 from bucket_loader.delivery.chunks import reopened, set_aside, spread_over, unsent
+from bucket_loader.delivery.emulated import Emulated
 from bucket_loader.delivery.flight import Shared
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.retry import Backoff, Budget
@@ -60,6 +61,7 @@ class Assignment:
         clock: time, threads and chance.
         waits_for: the users and companies that earlier runs have set aside.
         witnessed: whether the API took something else in this call already.
+        emulator: which emulator the state is of; None where nobody knows of any.
     """
 
     plan: Plan
@@ -73,6 +75,7 @@ class Assignment:
     clock: Clock = SYSTEM
     waits_for: frozenset[str] = frozenset()
     witnessed: bool = False
+    emulator: str | None = None
 
 
 def deliver(assignment: Assignment) -> None:
@@ -152,6 +155,7 @@ class _RunWide:
     budget: Budget
     backoff: Backoff
     aside: Aside
+    emulated: Emulated
 
     @classmethod
     def made(cls, assignment: Assignment) -> "_RunWide":
@@ -159,8 +163,9 @@ class _RunWide:
         reads = assignment.transport.reads
         service = Service(destination.patience, clock, stopped, reads=reads, judged_after_s=JUDGED_AFTER_S)
         service.successes = int(assignment.witnessed)
+        standing = _standing(assignment)
         return cls(
-            standing=_standing(assignment),
+            standing=standing,
             service=service,
             pacer=Pacer(
                 concurrency=None if destination.concurrency == "auto" else destination.concurrency,
@@ -171,6 +176,7 @@ class _RunWide:
             budget=Budget(destination.patience, clock),
             backoff=Backoff(),
             aside=_aside(assignment),
+            emulated=Emulated(assignment.emulator, assignment.transport, assignment.journal, standing),
         )
 
 
@@ -289,6 +295,7 @@ def _shared(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> Share
         pool=pool,
         journal=assignment.journal,
         pacer=pacer,
+        emulated=run_wide.emulated,
         service=run_wide.service,
         budget=run_wide.budget,
         standing=run_wide.standing,

@@ -38,6 +38,9 @@ class Connection(Protocol):
 class Transport(Protocol):
     """Makes connections to the API, and knows which of them were answered."""
 
+    def means(self, emulator: str | None) -> None:
+        """Say which emulator all that follows is for: another refuses it, and applies nothing."""
+
     def connection(self, endpoint: str) -> Connection:
         """Return a new connection to an endpoint; it is opened by its first `begin`."""
 

@@ -34,10 +34,10 @@ class Answer(msgspec.Struct, frozen=True):
     error: str | None = None
     mistakes: tuple[str, ...] = ()
 
-    async def send(self, send: Send) -> None:
-        """Write this answer, whole."""
+    async def send(self, send: Send, signed: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """Write this answer, whole, with headers that say whose it is."""
         length = (b"content-length", b"%d" % len(self.body))
-        await send({"type": "http.response.start", "status": self.status, "headers": [length, *self.headers]})
+        await send({"type": "http.response.start", "status": self.status, "headers": [length, *self.headers, *signed]})
         await send({"type": "http.response.body", "body": self.body})
 
 

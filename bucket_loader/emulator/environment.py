@@ -1,5 +1,6 @@
 """One environment: its keys, what it remembers, and what is ordered to go wrong."""
 
+import secrets
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ from bucket_loader.emulator.store.keys import Keys
 from bucket_loader.emulator.store.requests_log import RequestsLog
 from bucket_loader.emulator.store.store import Store
 from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
-from bucket_loader.model import Edition
+from bucket_loader.model import EMULATOR_HEADER, Edition
 
 _NO_FEATURES: Final[Document] = {"features": []}
 
@@ -53,6 +54,8 @@ class Environment:
         definitions: of features, as they are evaluated.
         features_body: the same as GET /features answers with it.
         document: the definitions as they were put, decoded; `overrides` stand in front of them, by key.
+        identity: what tells what is held here from all that was held before, here or elsewhere.
+        signed: the header that says so.
         arrivals: rung when a call was accepted, and at a reset.
         versions: of the definitions.
         streams: the calls that listen to them.
@@ -158,6 +161,7 @@ class Environment:
                 self.journal.append(entry)
             self.log.restore(snapshot.log)
             self._keep_definitions()
+            self._take_identity()
         self.store = Store()
         self._replay()
         self.faults = Faults(snapshot.faults)
@@ -170,6 +174,7 @@ class Environment:
             self.log.clear()
             self._set_up()
             self._keep_version()
+            self._take_identity()
         self.arrivals.ring()
 
     def forget(self) -> None:
@@ -244,7 +249,14 @@ class Environment:
             overridden = msgspec.json.decode(self.journal.kept("overrides") or b"{}")
             self._define(kept, overridden, self.versions.current)
         self._keep_version()
+        self._take_identity(self.journal.kept("identity"))
         self._replay()
+
+    def _take_identity(self, known: bytes | None = None) -> None:
+        """Be what was there before; or somebody new, since what was there is gone."""
+        self.identity = known or secrets.token_hex(8).encode()
+        self.signed = ((EMULATOR_HEADER.encode(), self.identity),)
+        self.journal.keep("identity", self.identity)
 
     def _replay(self) -> None:
         for entry in self.journal.entries():

@@ -84,7 +84,7 @@ class Environments:
             UsageError: its name or one of its keys is taken.
         """
         name = wanted.name or self._free_name()
-        keys = Keys.given_or_random(wanted.secret_key, wanted.publishable_key)
+        keys = Keys.random().with_given(wanted.secret_key, wanted.publishable_key)
         self._refuse_taken(name, keys.secret, keys.publishable)
         folder = self._folder(name)
         if folder is not None:

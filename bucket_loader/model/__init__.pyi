@@ -57,11 +57,18 @@ from .course import (
     Split as Split,
     Step as Step,
 )
+from .emulated import (
+    ANOTHER_EMULATOR as ANOTHER_EMULATOR,
+    EMULATOR_HEADER as EMULATOR_HEADER,
+    is_loopback as is_loopback,
+    read_emulator as read_emulator,
+)
 from .errors import (
     AuditError as AuditError,
     BucketLoaderError as BucketLoaderError,
     ConfigError as ConfigError,
     DestinationError as DestinationError,
+    EmulatorGoneError as EmulatorGoneError,
     InterruptedRunError as InterruptedRunError,
     KeyRefusedError as KeyRefusedError,
     LedgerDamagedError as LedgerDamagedError,

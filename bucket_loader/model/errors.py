@@ -18,6 +18,7 @@
     ├── AuditError                        exit 1: a run's plan and ledger do not add up
     ├── RejectedRowsError                 exit 3: finished, and some rows were rejected (only for `raise_for_status`)
     ├── PatienceError                     exit 75: the outage outlived `patience`; run again to continue
+    ├── EmulatorGoneError                 exit 75: the emulator was restarted or reset; run again to begin anew
     └── InterruptedRunError               exit 130, 143 or 129: SIGINT, SIGTERM or SIGHUP, drained
 
 Errors stop a run; a bad row never raises, it is a `Rejection` (see `records`). Every error carries a hint:
@@ -151,6 +152,12 @@ class RejectedRowsError(BucketLoaderError):
 
 class PatienceError(BucketLoaderError):
     """The outage outlived `patience`; nothing is lost, running again continues."""
+
+    exit_code = 75
+
+
+class EmulatorGoneError(BucketLoaderError):
+    """What was sent so far is in an emulator that is gone; running again begins anew with the one that is there."""
 
     exit_code = 75
 

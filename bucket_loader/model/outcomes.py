@@ -1,6 +1,6 @@
 """What one attempt to deliver a chunk came to: the API's answer, judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     throttled: 429, or 503 with Retry-After.
     server_error: 408 and every other 5xx, documented to mean that a retry may duplicate; 400, 413 or 422 with a page.
     unknown: the request was sent, and its answer never came, or cannot be read.
+    replaced: 412 of an emulator that this was not meant for: the one that was is gone, and nothing is applied.
     misrouted: a redirect, TLS, or 200 with an answer that is not Bucket's.
     """
 
@@ -29,6 +30,7 @@ class Verdict(StrEnum):
     THROTTLED = "throttled"
     SERVER_ERROR = "server_error"
     UNKNOWN = "unknown"
+    REPLACED = "replaced"
     MISROUTED = "misrouted"
 
 
@@ -47,6 +49,7 @@ class Outcome:
         details: the server's own words on a rejection, as they came.
         retry_after_s: seconds that the server named, None when it named none.
         hint: what to do about it, where that is known.
+        emulator: which emulator has answered; None for the real API, and for what is not on this machine.
     """
 
     verdict: Verdict
@@ -55,6 +58,7 @@ class Outcome:
     details: dict[str, Any] | None = None
     retry_after_s: float | None = None
     hint: str = ""
+    emulator: str | None = field(default=None, compare=False)
 
     @property
     def asked_s(self) -> float | None:

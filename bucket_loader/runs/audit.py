@@ -26,6 +26,8 @@ _WITHOUT_PLAN: Final = (
     "its plan is gone, by `keep:` or by `prune`: whether what was sent is what was planned can no longer be told"
 )
 
+_GONE: Final = "it was sent to an emulator that is gone: nothing there can be compared with what is told here"
+
 
 @dataclass(frozen=True)
 class Audit:
@@ -79,7 +81,8 @@ def audit_run(job: Job, run_name: str) -> Audit:
         streams = list(enumerate(state.ledger.counts(run_name)))
         rows = [(name, _rows(state.ledger, run_name, position)) for position, name in streams]
         records = sum(int(state.ledger.planned(run_name, position)["records"]) for position, _ in streams)
-        left_out = [_WITHOUT_PLAN] if planned is None else []
+        left_out = [_GONE] if state.ledger.is_gone(row.number) else []
+        left_out += [_WITHOUT_PLAN] if planned is None else []
         left_out += [text for name, some in rows for text in not_proved(name, some)]
     chunks = sum(row.folded or 1 for _, some in rows for row in some)
     return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]), tuple(left_out))

@@ -5,7 +5,6 @@ Only events and feedback: yesterday's window of users or companies would overwri
 
 import calendar
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,10 +12,9 @@ from typing import Any, Final
 from bucket_loader.config import Pipeline, Stream, duration_s
 from bucket_loader.model import UsageError, wire_timestamp
 from bucket_loader.reporting import Note, Summary, WindowEnded
-from bucket_loader.runs.job import Interval, Job
+from bucket_loader.runs.job import Interval, Job, opened
 from bucket_loader.runs.reach import is_cut
 from bucket_loader.runs.run import run_job
-from bucket_loader.state import look_at_state
 
 WINDOWS_MAX: Final = 100_000
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
@@ -152,14 +150,12 @@ def _streams(pipeline: Pipeline, named: tuple[str, ...]) -> list[Stream]:
 
 def _loaded(job: Job) -> set[tuple[str, str]]:
     """Return the intervals of earlier runs that loaded all of the streams and left nothing."""
-    state = look_at_state(job.pipeline, job.state_place)
-    if state is None:
-        return set()
-    with closing(state):
+    with opened(job) as state:
         return {
             (row.interval_start, row.interval_end)
             for row in state.ledger.runs("succeeded", "rejected")
-            if row.interval_start is not None
+            if not state.ledger.is_gone(row.number)
+            and row.interval_start is not None
             and row.interval_end is not None
             and set(job.options.streams) <= state.ledger.counts(row.run).keys()
         }

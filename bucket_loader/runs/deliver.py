@@ -9,7 +9,7 @@ from bucket_loader.reporting import Summary, watched
 from bucket_loader.runs.end import end_run
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.waiting import set_aside_before
-from bucket_loader.state import MANIFEST, DeadLetters, State
+from bucket_loader.state import EMULATOR, MANIFEST, DeadLetters, State
 
 
 def deliver_run(job: Job, state: State, planned: Plan, *, witnessed: bool = False) -> Summary:
@@ -58,4 +58,5 @@ def _assignment(job: Job, state: State, planned: Plan, *, witnessed: bool) -> As
         clock=clock,
         waits_for=set_aside_before(state, run),
         witnessed=witnessed,
+        emulator=state.ledger.meta(EMULATOR),
     )

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from bucket_loader.config import Destination, is_loopback
+from bucket_loader.config import Destination
 from bucket_loader.model import (
     Condition,
     ExplainedRule,
@@ -62,7 +62,7 @@ def explained_features(destination: Destination, context: Mapping[str, str]) -> 
 
 def _by_the_emulator(destination: Destination, context: Mapping[str, str]) -> Explained | None:
     """Return what an emulator says; None where there is none. Only this machine's own addresses are asked."""
-    if not is_loopback(destination.base_url):
+    if not destination.is_here:
         return None
     query = urlencode({f"context.{name}": text for name, text in context.items()})
     outcome, answer = get(destination, _EMULATOR, f"?{query}")

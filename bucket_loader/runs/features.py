@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bucket_loader.config import Destination
-from bucket_loader.delivery import Client, Watchdog, route_of
+from bucket_loader.delivery import Client, Meant, Watchdog, route_of
 from bucket_loader.model import (
     BucketLoaderError,
     KeyRefusedError,
@@ -124,7 +124,7 @@ def evaluation_context(company: str, user: str | None, attributes: Sequence[str]
 def get(destination: Destination, endpoint: str, query: str = "") -> tuple[Outcome, bytes]:
     """Read an endpoint once; return what came of it, and the answer."""
     watchdog = Watchdog()
-    route = route_of(destination, endpoint)
+    route = route_of(destination, endpoint, Meant() if destination.is_here else None)
     client = Client(route, watchdog)
     try:
         return client.get(route.url + query)

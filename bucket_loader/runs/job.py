@@ -16,6 +16,7 @@ from bucket_loader.config import Pipeline, Share, duration_s, share
 from bucket_loader.delivery import Outside
 from bucket_loader.model import InterruptedRunError, StateError, StateLockedError, UsageError, require_utf8, shown_path
 from bucket_loader.reporting import Listener, RowsRead
+from bucket_loader.runs.emulated import meet_emulator
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
 Interval = tuple[datetime, datetime]
@@ -131,6 +132,7 @@ class Job:
             expect=self.options.expect_state,
             key_rotated=self.options.key_rotated,
             check_key=self.has_key,
+            first=lambda state: meet_emulator(self.pipeline.destination, state, self.listener.tell),
             waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped),
         )
         try:

@@ -18,6 +18,7 @@ from .layout import (
     waiting_file as waiting_file,
 )
 from .ledger import (
+    EMULATOR as EMULATOR,
     Ambiguous as Ambiguous,
     Behind as Behind,
     ChunkRow as ChunkRow,
@@ -25,6 +26,7 @@ from .ledger import (
     Concluded as Concluded,
     Intent as Intent,
     Ledger as Ledger,
+    Meets as Meets,
     NewStream as NewStream,
     Replay as Replay,
     RunRow as RunRow,

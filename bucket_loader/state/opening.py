@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -56,12 +57,14 @@ class Wanted:
         expect: whether there has to be one.
         key_rotated: whether another key of the same environment is right.
         check_key: whether the pipeline's key is real.
+        first: done before the key is held against the state; it may find that nothing is remembered any more.
         waiting: how long another copy, or a server that is away, is waited for.
     """
 
     expect: bool = False
     key_rotated: bool = False
     check_key: bool = True
+    first: Callable[[State], None] = lambda _state: None
     waiting: Waiting = field(default_factory=Waiting)
 
 
@@ -99,6 +102,7 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
         if place.ledger is not None:
             _require_same_store(state, place)
         if wanted.check_key:
+            wanted.first(state)
             _check_key(ledger, pipeline, key_rotated=wanted.key_rotated)
         undo.pop_all()
     return state

@@ -116,8 +116,8 @@ def test_the_log_stays_bounded_and_in_order(tmp_path):
     assert [call["request"] for call in after["requests"]] == list(range(1010, 10, -1))
     with contextlib.closing(sqlite3.connect(tmp_path / "emulator.db")) as connection:
         assert (
-            connection.execute("select count(*) from kept").fetchone()[0] == 1000 + 505 + 2
-        )  # the counts, the version
+            connection.execute("select count(*) from kept").fetchone()[0] == 1000 + 505 + 3
+        )  # the counts, the version, the identity
 
 
 def test_faults_do_not_survive(tmp_path):

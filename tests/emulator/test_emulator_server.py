@@ -91,7 +91,7 @@ def test_calls_in_flight_do_not_hold_up_the_end(fault):
 
 def test_random_keys_are_readable_and_long():
     """Keys that are made up say what they are, differ, and satisfy the SDKs' length; a key that is given stays."""
-    one, other = Keys.given_or_random(None, None), Keys.given_or_random(None, "pub_mine")
+    one, other = Keys.random(), Keys.random().with_given(None, "pub_mine")
 
     assert one.secret.startswith("sec_local_")
     assert one.publishable.startswith("pub_local_")

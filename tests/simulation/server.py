@@ -300,6 +300,9 @@ class Transport:
     def __init__(self, world: World, server: Server) -> None:
         self._world, self._server = world, server
 
+    def means(self, _emulator: str | None) -> None:
+        """Do nothing: the server is no emulator."""
+
     def connection(self, _endpoint: str) -> SentBy:
         """Return a client that has not sent anything."""
         return SentBy(self._world, self._server)

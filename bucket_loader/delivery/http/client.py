@@ -5,6 +5,7 @@ import re
 import select
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -16,7 +17,7 @@ from bucket_loader.delivery.http.connection import Connection, Route
 from bucket_loader.delivery.http.parser import Answer
 from bucket_loader.delivery.http.unsent import PROXY_KEY, PROXY_KEY_WANTED, unsent
 from bucket_loader.delivery.http.watchdog import Watchdog
-from bucket_loader.model import Outcome, Verdict
+from bucket_loader.model import ANOTHER_EMULATOR, EMULATOR_HEADER, Outcome, Verdict, read_emulator
 
 RETRY_AFTER_S_MAX: Final = 366 * 86_400.0  # a year: more is nonsense
 DETAILS_DEPTH_MAX: Final = 20
@@ -102,9 +103,18 @@ class Client:
         if self._known is not None:
             return self._known
         try:
-            return self._judge(self._connection.receive())
+            answer = self._connection.receive()
+            return self._signed(answer, self._judge(answer))
         except _FAILURES as error:
             return self._unanswered(error)
+
+    def _signed(self, answer: Answer, outcome: Outcome) -> Outcome:
+        """Return an outcome with who has answered; who is not on this machine is not believed."""
+        if self._route.meant is None or (name := read_emulator(answer.headers.get(EMULATOR_HEADER))) is None:
+            return outcome
+        if answer.status == ANOTHER_EMULATOR:
+            outcome = Outcome(Verdict.REPLACED, answer.status, "another emulator answers")
+        return replace(outcome, emulator=name)
 
     def _unanswered(self, error: Exception) -> Outcome:
         # The type alone: an exception's text may hold the URL, and http.client's may hold headers.

@@ -23,7 +23,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from bucket_loader.delivery.http.addresses import connect
 from bucket_loader.delivery.http.parser import Answer, Parsed
 from bucket_loader.delivery.http.watchdog import Trace, Watchdog
-from bucket_loader.model import now_s
+from bucket_loader.model import EMULATOR_HEADER, now_s
 
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 CONNECT_S_MAX: Final = 10.0
@@ -31,6 +31,13 @@ PATH_KEY: Final = "/:key"  # stands for the key in a URL, wherever anybody could
 _RECEIVED_AT_ONCE: Final = 65_536  # bytes
 _TOO_LATE: Final = "the answer takes too long"
 _TOO_LATE_TO_SEND: Final = "the time was over before anything could be sent"
+
+
+@dataclass
+class Meant:
+    """Which emulator requests are for: another refuses them; None as long as nobody knows of any."""
+
+    emulator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Route:
         proxy: an explicit proxy; the environment's is never used.
         ca_bundle: a file of certificate authorities; the environment's is never used.
         key_in_path: whether the key is a part of the path (legacy), and not in the header.
+        meant: which emulator it leads to; None where an answer is not asked for that: it is not on this machine.
     """
 
     url: str
@@ -52,6 +60,12 @@ class Route:
     proxy: str | None = None
     ca_bundle: str | None = None
     key_in_path: bool = False
+    meant: Meant | None = None
+
+    @property
+    def emulator(self) -> str | None:
+        """Which emulator it is known to lead to."""
+        return None if self.meant is None else self.meant.emulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ class Connection:
         self._watchdog = watchdog
         self._adapter = _Adapter(self.trace, route.key if route.key_in_path else None)
         self._ways: dict[str, _Way] = {}
-        self._heads: dict[tuple[str, str], tuple[bytes, bytes]] = {}  # by method and URL: before and after the length
+        self._heads: dict[tuple[str, str, str | None], tuple[bytes, bytes]] = {}  # before and after the length
         self._answer: Answer | None = None
         self._parsed = Parsed()
         self._busy = False
@@ -233,15 +247,16 @@ class Connection:
 
     def _head(self, method: str, url: str) -> tuple[bytes, bytes]:
         """Return what is sent before a body, as urllib3 words it, in two parts: its length comes between."""
-        if (method, url) not in self._heads:
+        name = (method, url, self._route.emulator)
+        if name not in self._heads:
             way, written = self._way(url), bytearray()
             writer: Any = way.pool.ConnectionCls(way.pool.host, way.pool.port)
             writer.send = written.extend  # it is asked for the words alone
             headers = _headers(self._route) | ({} if way.tunnels else dict(way.pool.proxy_headers))
             writer.request(method, way.target, b"" if method == "POST" else None, headers)
             before, length, after = bytes(written).partition(b"\r\nContent-Length: 0\r\n")
-            self._heads[method, url] = (before + length[:-3], length[-2:] + after) if length else (before, b"")
-        return self._heads[method, url]
+            self._heads[name] = (before + length[:-3], length[-2:] + after) if length else (before, b"")
+        return self._heads[name]
 
     def _read_on(self) -> None:
         trace, parsed = self.trace, self._parsed
@@ -271,12 +286,17 @@ def _check_open(connection: Any, timeout_s: float) -> None:  # noqa: ANN401  # u
 
 def _headers(route: Route) -> dict[str, str]:
     authorization = {} if route.key_in_path else {"Authorization": f"Bearer {route.key}"}
-    return authorization | {
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "bucket-loader",
-    }
+    meant = {} if route.emulator is None else {EMULATOR_HEADER: route.emulator}
+    return (
+        authorization
+        | meant
+        | {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "bucket-loader",
+        }
+    )
 
 
 def _check(received: int, trace: Trace) -> None:

@@ -5,7 +5,7 @@ from typing import cast
 
 from bucket_loader.config import Destination
 from bucket_loader.delivery.http.client import Client, answered
-from bucket_loader.delivery.http.connection import PATH_KEY, Route
+from bucket_loader.delivery.http.connection import PATH_KEY, Meant, Route
 from bucket_loader.delivery.http.watchdog import Watchdog
 from bucket_loader.delivery.transport import Connection
 from bucket_loader.model import Verdict
@@ -17,10 +17,16 @@ class HttpTransport:
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
         self._watchdog = Watchdog()
+        self._meant = Meant() if destination.is_here else None
+
+    def means(self, emulator: str | None) -> None:
+        """Say which emulator all that follows is for; nothing where there can be none."""
+        if self._meant is not None:
+            self._meant.emulator = emulator
 
     def connection(self, endpoint: str) -> Client:
         """Return a new client of an endpoint."""
-        return Client(route_of(self._destination, endpoint), self._watchdog)
+        return Client(route_of(self._destination, endpoint, self._meant), self._watchdog)
 
     def answered(self, connections: Sequence[Connection], wait_s: float | None) -> Sequence[Connection]:
         """Return those whose `end` will not wait; wait for one, at most so many seconds, with None for ever."""
@@ -42,8 +48,14 @@ class HttpTransport:
         self._watchdog.stop()
 
 
-def route_of(destination: Destination, endpoint: str) -> Route:
-    """Return the way to an endpoint of a destination; in the legacy APIs the key goes before it."""
+def route_of(destination: Destination, endpoint: str, meant: Meant | None = None) -> Route:
+    """Return the way to an endpoint of a destination; in the legacy APIs the key goes before it.
+
+    Args:
+        destination: where.
+        endpoint: what is asked there.
+        meant: which emulator that is; None where answers are not looked at for that.
+    """
     in_path = destination.api != "front"
     return Route(
         url=f"{destination.base_url}{PATH_KEY if in_path else ''}{endpoint}",
@@ -52,4 +64,5 @@ def route_of(destination: Destination, endpoint: str) -> Route:
         timeout_s=destination.timeout,
         proxy=destination.proxy,
         ca_bundle=str(destination.ca_bundle) if destination.ca_bundle else None,
+        meant=meant,
     )

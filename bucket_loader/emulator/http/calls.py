@@ -17,10 +17,17 @@ from bucket_loader.emulator.faults.meeting import Drop
 from bucket_loader.emulator.http.auth import identify
 from bucket_loader.emulator.http.protocol import CONNECTION, EmulatorProtocol
 from bucket_loader.emulator.store.requests_log import ERROR_CHARACTERS_MAX, Noted, wrong
+from bucket_loader.model import ANOTHER_EMULATOR, EMULATOR_HEADER
 
 # No limit is documented. This one is far above what any SDK sends, and keeps a runaway client from filling memory.
 BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 TOO_LARGE: Final = refusal(413, "BODY_VALIDATION_FAILED", f"The body is larger than {BODY_BYTES_MAX} bytes")
+ANOTHER: Final = refusal(
+    ANOTHER_EMULATOR,
+    "UNKNOWN_ERROR",
+    "This was meant for another emulator: this one was started, reset or restored since",
+)
+_MEANT: Final = EMULATOR_HEADER.encode()
 # More of a body that is too large is not waited for.
 DISCARDED_BYTES_MAX: Final = 32 * BODY_BYTES_MAX
 
@@ -70,20 +77,22 @@ class Call:
     """
 
     __slots__ = ("_connection", "_drop", "_endpoint", "_messages", "_receive", "_send", "authorization", "body",
-                 "content_type", "environment", "fault", "is_stale", "is_write", "method", "number", "path", "path_key",
-                 "query", "rank", "records")  # fmt: skip
+                 "content_type", "environment", "fault", "is_stale", "is_write", "meant", "method", "number", "path",
+                 "path_key", "query", "rank", "records")  # fmt: skip
 
     def __init__(self, environments: Environments, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.path = target.path
         self.path_key = target.key
         self.query: bytes = scope["query_string"]
-        self.authorization = self.content_type = b""
+        self.authorization = self.content_type = self.meant = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 self.authorization = value
             elif name == b"content-type":
                 self.content_type = value
+            elif name == _MEANT:
+                self.meant = value
         self.environment, self.rank = identify(environments, self)
         self.number = self.environment.log.number()
         self.body = b""
@@ -107,6 +116,8 @@ class Call:
             if len(body) > BODY_BYTES_MAX:
                 return await self.reply(TOO_LARGE)
             self.body = body
+        if self.meant and self.meant != self.environment.identity:
+            return await self.reply(ANOTHER)
         if await self.environment.faults.meet(self):
             return None
         return await self._endpoint.answer(self)
@@ -116,6 +127,11 @@ class Call:
         """The definitions that the call gets to see: those that hold, unless a fault says otherwise."""
         environment = self.environment
         return environment.earlier if self.is_stale else Defined(environment.definitions, environment.features_body)
+
+    @property
+    def _signed(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What an answer says of whose it is; nothing where nobody knows the key."""
+        return () if self.rank == "unknown" else self.environment.signed
 
     def apply(self) -> Answer:
         """Do what the API does, and return its answer without sending it."""
@@ -128,7 +144,7 @@ class Call:
     async def reply(self, answer: Answer) -> None:
         """Send an answer."""
         self._note(answer)
-        await answer.send(self._send)
+        await answer.send(self._send, self._signed)
 
     async def reply_broken(self, answer: Answer) -> None:
         """Announce an answer in full, send half of it, and close."""
@@ -213,7 +229,7 @@ class Call:
         return None if message["type"] == "http.disconnect" else bytes(parts)
 
     async def _begin(self, answer: Answer, *, length: int | None) -> None:
-        headers = list(answer.headers)
+        headers = [*answer.headers, *self._signed]
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})

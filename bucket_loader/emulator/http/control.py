@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 
 from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.environments import MAIN, Environments
-from bucket_loader.emulator.http import asked, explaining, openapi, registry, snapshots
+from bucket_loader.emulator.http import asked, explaining, identity, openapi, registry, snapshots
 from bucket_loader.emulator.inspector import lines, page, queries, views
 
 PREFIX: Final = "/_emulator"
@@ -164,6 +164,7 @@ ALL: Final[dict[str, dict[str, registry.Perform]]] = {
     "/environments": {"GET": registry.listed, "POST": registry.make},
     "/environments/{name}": {"DELETE": registry.remove},
     "/explanations": {"GET": explaining.explanations},
+    "/identity": {"GET": identity.tell},
     "/openapi.json": {"GET": _openapi},
     "/page/{name}": {"GET": page.asset},
 }

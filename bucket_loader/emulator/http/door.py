@@ -4,13 +4,13 @@ A page elsewhere can let its own name stand for 127.0.0.1 and then read as if it
 can send what it cannot read. Against the first the name is looked at, against the second where the page comes from.
 """
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
 from starlette.types import Message, Scope, Send
 
 from bucket_loader.emulator.answers import JSON_TYPE, Answer, refusal
+from bucket_loader.model import is_loopback
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # No other origin may read this, not even as a script, a picture or a style.
@@ -31,8 +31,8 @@ class Door:
             inside: whether it looks into the emulator, and is not one of the API.
         """
         hosts = _values(scope, b"host")
-        strange = [name for name in map(_name, hosts) if not (name in self._allowed or _is_loopback(name))]
-        if strange and _is_loopback((scope.get("server") or ("",))[0]):
+        strange = [name for name in map(_name, hosts) if not (name in self._allowed or is_loopback(name))]
+        if strange and is_loopback((scope.get("server") or ("",))[0]):
             return _refusal(421, "The emulator does not answer to this host name; --allow-host NAME lets it")
         if inside and scope["method"] not in _READING and any(_foreign(o, hosts) for o in _values(scope, b"origin")):
             return _refusal(403, "A page of another origin may not change the emulator")
@@ -61,15 +61,6 @@ def _name(host: str) -> str:
     host = host.strip().lower()
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return name.removesuffix(".")
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _foreign(origin: str, hosts: list[str]) -> bool:

@@ -32,7 +32,8 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     managed.Bootstrap, managed.Apps, managed.Flags, managed.NewFlag, managed.FlagChange, managed.FlagChanged,
     managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
     managed.Deleted, managed.EntityFlags, managed.FlagUpdates, managed.EntityFlagsChanged, managed.ManagementRefusal,
-    order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, views.Overrides,
+    order.FaultsView, environments.Wanted, environments.Known, views.EnvironmentsView, views.Identity,
+    views.Overrides,
     overrides.Forced, snapshot.Snapshot, *features.FILTERS.values(),
 )  # fmt: skip
 _BEHIND_THE_PREFIX: Final = {**operations.ALL, **operations.CONTROL}

@@ -319,6 +319,15 @@ ALL: Final[dict[str, Schema]] = {
             "description": _FIELD_BY_FIELD,
         }
     },
+    "/identity": {
+        "get": {
+            **_look(
+                "Which emulator this is: another after each start without `--data`, reset or restore", ref("Identity")
+            ),
+            **_answers(ref("Identity"), 401),
+            "security": [{}, *_ANY_KEY],
+        }
+    },
     "/openapi.json": {"get": _look("This description", _FREE_OBJECT)},
     "/page/{name}": {
         "get": {

@@ -38,8 +38,8 @@ class EmulatorOptions(TypedDict, total=False):
     """What an emulator is made with; everything may be left out.
 
     Attributes:
-        secret_key: made up when None.
-        publishable_key: made up when None.
+        secret_key: made up when None; with a port or `data_dir` it is the same after each start.
+        publishable_key: likewise.
         features: the body of GET /features, or a path to it.
         faults: the body of PUT /_emulator/faults, or a path to it.
         data_dir: where state outlives the process; None for memory.
@@ -94,7 +94,7 @@ def serve(
     if ends_with_stdin:
         _refuse_endless_stdin()
     listener = _listen(host, port)
-    with contextlib.closing(listener), contextlib.closing(_environments(**options)) as environments:
+    with contextlib.closing(listener), contextlib.closing(_environments(port, **options)) as environments:
         keys = environments.main.keys
         announcement = {"url": _url(listener), "secret_key": keys.secret, "publishable_key": keys.publishable}
         # Records live long and in great number: looking at them all again and again finds no garbage.
@@ -185,13 +185,13 @@ def _refuse_endless_stdin() -> None:
         )
 
 
-def _environments(**options: Unpack[EmulatorOptions]) -> Environments:
+def _environments(port: int, **options: Unpack[EmulatorOptions]) -> Environments:
     data_dir, asked = options.get("data_dir"), str(options.get("evaluation", "2026"))
     evaluation = next((edition for edition in EDITIONS if edition == asked), None)
     if evaluation is None:
         raise UsageError(f"there is no evaluation of {asked}", hint=f"give {' or '.join(EDITIONS)}")
     return Environments(
-        Keys.given_or_random(options.get("secret_key"), options.get("publishable_key")),
+        _keys(port, **options),
         Start(
             _document(options.get("features")),
             _document(options.get("faults")),
@@ -200,6 +200,14 @@ def _environments(**options: Unpack[EmulatorOptions]) -> Environments:
         ),
         None if data_dir is None else Path(data_dir),
     )
+
+
+def _keys(port: int, **options: Unpack[EmulatorOptions]) -> Keys:
+    """Return the keys: those that are given, and for the others the same as before, where a start can be told again."""
+    data_dir = options.get("data_dir")
+    without_data = Keys.of_port(port) if port else Keys.random()
+    keys = without_data if data_dir is None else Keys.kept_in(Path(data_dir))
+    return keys.with_given(options.get("secret_key"), options.get("publishable_key"))
 
 
 def _document(document: Document | None) -> dict[str, Any] | None:

@@ -78,6 +78,12 @@ class RequestView(Struct):
         )
 
 
+class Identity(Struct):
+    """What tells one emulator from another."""
+
+    id: str
+
+
 class Requests(Struct):
     """The latest calls, newest first."""
 

@@ -5,6 +5,7 @@ memory   what outlives a run            sqlite, postgres  behind the seam
 """
 
 from bucket_loader.state.ledger.database import SCHEMA_VERSION, Database
+from bucket_loader.state.ledger.forgetting import EMULATOR
 from bucket_loader.state.ledger.ledger import Ledger
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
@@ -14,6 +15,7 @@ from bucket_loader.state.ledger.rows import (
     Concluded,
     Entry,
     Intent,
+    Meets,
     NewStream,
     Replay,
     RunRow,
@@ -24,6 +26,7 @@ from bucket_loader.state.ledger.rows import (
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 __all__ = [
+    "EMULATOR",
     "SCHEMA_VERSION",
     "Ambiguous",
     "Behind",
@@ -34,6 +37,7 @@ __all__ = [
     "Entry",
     "Intent",
     "Ledger",
+    "Meets",
     "NewStream",
     "Replay",
     "RunRow",

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.model import PLANNED, SENT, SYSTEM, Chunk, Clock, Counts
-from bucket_loader.state.ledger.database import Database, Statement
+from bucket_loader.state.ledger.database import NOTE, Database, Statement
 from bucket_loader.state.ledger.folding import Folding
+from bucket_loader.state.ledger.forgetting import EMULATOR, Forgetting
 from bucket_loader.state.ledger.memory import ASIDE, CLAIMING
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
@@ -22,6 +23,7 @@ from bucket_loader.state.ledger.rows import (
     Concluded,
     Entry,
     Intent,
+    Meets,
     NewStream,
     Replay,
     RunStatus,
@@ -30,7 +32,7 @@ from bucket_loader.state.ledger.rows import (
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 
-class Ledger(Folding):
+class Ledger(Folding, Forgetting):
     """One state's ledger; open it under the state's lock."""
 
     def __init__(self, where: Path | Database, clock: Clock = SYSTEM) -> None:
@@ -279,6 +281,8 @@ def _statements(run: str, entry: Entry) -> Iterator[Statement]:
             yield _conclude(run, was)
             for part in parts:
                 yield _ADD_PART, (run, *_name(part), len(part.sequences), part.digest, run, *_name(was.chunk))
+        case Meets(emulator):
+            yield NOTE, (EMULATOR, emulator)
         case Behind(chunk, since):
             yield _WAIT, (run, *_name(chunk), len(chunk.sequences), chunk.digest, since)
 

@@ -150,7 +150,14 @@ class SplitInto:
     parts: Sequence[Chunk]
 
 
-Entry = Intent | Ambiguous | Concluded | SplitInto | Behind
+@dataclass(frozen=True, slots=True)
+class Meets:
+    """What answers is an emulator: what is remembered from here on counts for that one alone."""
+
+    emulator: str
+
+
+Entry = Intent | Ambiguous | Concluded | SplitInto | Behind | Meets
 
 
 class SnapshotFile(NamedTuple):

@@ -1,0 +1,82 @@
+"""A state that belongs to an emulator: what it remembers counts as long as that one is there, and no longer.
+
+Only what is on this machine is asked and believed. The real API has no such name, so nothing is ever asked of it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from bucket_loader.config import Destination
+from bucket_loader.model import PatienceError, StateError, Verdict, wire_now
+from bucket_loader.reporting import Note
+from bucket_loader.runs.features import get, refused
+from bucket_loader.state import EMULATOR, State
+
+_ENDPOINT: Final = "/_emulator/identity"
+
+
+def meet_emulator(destination: Destination, state: State, tell: Callable[[Note], None]) -> None:
+    """Begin anew where the emulator that a state remembers is gone, and another is in its place.
+
+    Raises:
+        PatienceError: nothing listens there.
+        KeyRefusedError: the one that is there does not know the key.
+    """
+    known = state.ledger.meta(EMULATOR)
+    if known is None or not destination.is_here:
+        return
+    there = emulator_at(destination)
+    if there is None:
+        tell(
+            Note(f"{destination.base_url} does not say which emulator it is; {_remembered(state)} of one, and believed")
+        )
+    elif there != known:
+        tell(Note(_told(destination, state)))
+        _begin_anew(state, there)
+
+
+def emulator_at(destination: Destination) -> str | None:
+    """Return which emulator is at an address; None where nobody says.
+
+    Raises:
+        PatienceError: nothing listens there.
+        KeyRefusedError: it does not know the key.
+    """
+    in_header = destination.model_copy(update={"api": "front"})
+    outcome, _ = get(in_header, _ENDPOINT)
+    if outcome.verdict is Verdict.NOT_SENT:
+        raise PatienceError(
+            f"nothing listens at {destination.host}",
+            hint="start one: `bucket-loader emulator`, with --port where that is not 8123; nothing was sent",
+        )
+    if outcome.verdict is Verdict.REFUSED_KEY:
+        raise refused(outcome, in_header, _ENDPOINT)
+    return outcome.emulator
+
+
+def remembered(state: State) -> int:
+    """Return how many records a state remembers; where its files are gone, at most so many."""
+    try:
+        return sum(memory.known for memory in state.memory().values())
+    except StateError:
+        return sum(part.rows for parts in state.ledger.parts().values() for part in parts)
+
+
+def _remembered(state: State) -> str:
+    count = remembered(state)
+    return "1 record is remembered" if count == 1 else f"{count:,} records are remembered"
+
+
+def _told(destination: Destination, state: State) -> str:
+    unfinished = len(state.ledger.runs("running", "unfinished"))
+    closed = f"; {unfinished:,} unfinished run{'s' * (unfinished != 1)} of it closed" if unfinished else ""
+    return (
+        f"{_remembered(state)} of an emulator that is gone{closed}. {destination.base_url} is another one: for it "
+        "everything is new"
+    )
+
+
+def _begin_anew(state: State, emulator: str) -> None:
+    files = [file.file for files in state.ledger.files().values() for file in files]
+    state.ledger.begin_anew(emulator, ended_at=wire_now())
+    state.forget_parts(files)  # a death before this leaves files that nobody reads
