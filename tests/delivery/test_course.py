@@ -68,6 +68,7 @@ TABLE = {
     Verdict.TOO_BIG: (Rejected, Split),
     Verdict.BLOCKED: (Again, Again),
     Verdict.REFUSED_KEY: (Left, Left),
+    Verdict.REPLACED: (Left, Left),
     Verdict.MISROUTED: (Left, Left),
 }
 

@@ -69,6 +69,7 @@ class Trial:
             pool=SimpleNamespace(take=lambda: self, give_back=lambda *_: None),
             journal=SimpleNamespace(commit=self.journal.extend, wait_until_held=lambda: None),
             pacer=SimpleNamespace(acquire=self._slot, release=lambda *_: None),
+            emulated=SimpleNamespace(see=lambda _: None),
             service=Service(PATIENCE_S, self.clock, self.clock),
             budget=Budget(PATIENCE_S, self.clock),
             standing=Standing(Tally(), self.clock, self.clock),

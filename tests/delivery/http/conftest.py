@@ -23,7 +23,7 @@ def make_client(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Clie
     with ExitStack() as stack:
         stack.callback(watchdog.stop)
 
-        def make(url: str, *, timeout_s: float = 10.0, **route: str) -> Client:
+        def make(url: str, *, timeout_s: float = 10.0, **route: object) -> Client:
             client = Client(Route(f"{url}/bulk", KEY, timeout_s, **route), watchdog)
             stack.callback(client.close)
             return client

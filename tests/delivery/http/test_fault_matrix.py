@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from scripted_server import KEY, OK, SUCCESS, Peer, chunked, reply, scripted, until_closed
 
-from bucket_loader.delivery.http.connection import ANSWER_BYTES_MAX
+from bucket_loader.delivery.http.connection import ANSWER_BYTES_MAX, Meant
 from bucket_loader.model.outcomes import Verdict
 
 DELIVERED, NOT_SENT, REJECTED = Verdict.DELIVERED, Verdict.NOT_SENT, Verdict.REJECTED
@@ -377,11 +377,25 @@ def test_what_is_legal_keeps_the_connection(make_client, found):
 
 
 def test_the_matrix_is_large_and_each_case_has_a_name():
-    """No two cases share a name, and every verdict but the one of unsent requests occurs."""
+    """No two cases share a name, and every verdict occurs but those of unsent requests and of emulators."""
     names = [found.name for found in MATRIX]
 
     assert len(set(names)) == len(names) >= 60
-    assert {found.verdict for found in MATRIX} | {NOT_SENT} == set(Verdict)
+    assert {found.verdict for found in MATRIX} | {NOT_SENT, Verdict.REPLACED} == set(Verdict)
+
+
+@pytest.mark.parametrize(("name", "meant", "verdict", "emulator"), [
+    (b"0123456789abcdef", Meant(), Verdict.REPLACED, "0123456789abcdef"),
+    (b"0123456789abcdef", None, BLOCKED, None),  # not on this machine
+    (b"1, 2", Meant(), BLOCKED, None),
+    (b"0123456789ABCDEF0", Meant(), BLOCKED, None),
+])  # fmt: skip
+def test_an_emulator_is_believed_on_this_machine_alone(make_client, name, meant, verdict, emulator):
+    """412 with a name says that another emulator was meant; without a way that leads to one it is any other 4xx."""
+    with scripted(lambda peer: (peer.read(), peer.send(reply(412, b"{}", f"Bucket-Emulator: {name.decode()}")))) as server:
+        outcome = make_client(server.url, meant=meant).post(BODY)
+
+    assert (outcome.verdict, outcome.emulator) == (verdict, emulator)
 
 
 def test_details_are_what_a_dead_letter_can_hold(make_client):
