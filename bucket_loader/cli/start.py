@@ -28,23 +28,38 @@ from bucket_loader.model import KINDS
     help="What a row is. [default: guessed]",
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")
-def init(source: str, record: str | None, name: str | None) -> None:
-    """Print a first pipeline file for SOURCE: a file of any kind, or a database URL with #table.
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write FILE instead of printing, when nothing stands in the way. Its paths are relative to it.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE where there is one.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing: every guess is taken.")
+def init(source: str, record: str | None, name: str | None, file: Path | None, *, force: bool, yes: bool) -> None:  # noqa: ARG001, PLR0913  # options
+    """Guess a first pipeline file for SOURCE: a file of any kind, or a database URL with #table.
 
-    It looks at the first rows, and marks what is a guess as one. Where something stands in the way, the file is
-    printed all the same, with the problem marked in it, and the exit code is 2.
+    It looks at the first rows: what a row is, where ids, times and scores are, and what is about persons, which is left
+    out. Each guess is marked, with its reason. Where something stands in the way, the file is printed all the same,
+    with the problem marked in it, and the exit code is 2; with -o nothing is written then.
 
     \b
     Examples:
-      bucket-loader init exports/accounts.csv > accounts.yaml
+      bucket-loader init exports/accounts.csv -o accounts.yaml
       bucket-loader init 'sqlite:///app.db#events' --record event > events.yaml
     """
-    from bucket_loader.runs import first_pipeline
+    from bucket_loader.runs import first_pipeline, write_first
 
-    first = first_pipeline(source, record=record, name=name)
-    click.echo(first.text, nl=False)
+    first = first_pipeline(source, record=record, name=name, file=file)
+    if file is None:
+        click.echo(first.text, nl=False)
     if first.problem is not None:
         raise first.problem
+    if file is not None:
+        write_first(first, file, force=force)
+        click.echo(f"wrote {file}: look at each guess, then `bucket-loader rehearse {file}`", err=True)
 
 
 @main.command()

@@ -40,6 +40,7 @@ from .from_python.status import (
 )
 from .init.first import (
     first_pipeline as first_pipeline,
+    write_first as write_first,
 )
 from .inspect import (
     check_job as check_job,

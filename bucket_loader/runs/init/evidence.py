@@ -4,14 +4,18 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import types
 
 from bucket_loader.config import AnySource
 from bucket_loader.model import InputBatch, SourceError
+from bucket_loader.runs.init.names import unwrapped, words_of
+from bucket_loader.runs.init.nested import Leaf, leaves_of
 from bucket_loader.sources import SourceContext, open_source
 
 SAMPLE_ROWS: Final = 1_000
@@ -22,35 +26,56 @@ Family = Literal["text", "number", "boolean", "zoned", "naive", "binary", "neste
 
 @dataclass(frozen=True)
 class Column:
-    """A column and a sample of its values that are not null.
+    """A column and a sample of its values that are not null; or a leaf inside of a nested column.
 
     Attributes:
-        name: as the source has it.
+        name: as the source has it; that of a leaf is dotted.
         type: in Arrow.
-        values: texts, numbers, truths and bytes as they are; moments and dates as numbers; none of what is nested.
+        values: texts, numbers, truths and bytes as they are; moments and dates as numbers; the items of lists.
         nulls: how many of the sample are null.
+        leaf: where it lies inside of a column; None for a column of its own.
     """
 
     name: str
     type: pa.DataType
     values: Sequence[Any]
     nulls: int
+    leaf: Leaf | None = None
+
+    @cached_property
+    def words(self) -> str:
+        """The words of its name, without what tools wrap it in."""
+        return unwrapped(words_of(self.name))
 
     @property
-    def words(self) -> str:
-        """The name in lower case with `_` between its words: `User ID`, `userId` and `$user_id` are `user_id`."""
-        apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name)
-        return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
+    def is_own(self) -> bool:
+        """Whether it is a column of its own, whose name nothing is wrapped around."""
+        return self.leaf is None and self.words == words_of(self.name)
 
     @property
     def family(self) -> Family:
         """What it is."""
         return family(self.type)
 
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """The values that are texts and not blank."""
+        return [value for value in self.values if isinstance(value, str) and value.strip()]
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many different values there are."""
+        return len(set(map(str, self.values)))
+
     @property
     def is_distinct(self) -> bool:
         """Whether every row of the sample has a value, and none has another one's."""
-        return not self.nulls and bool(self.values) and len(set(map(str, self.values))) == len(self.values)
+        return not self.nulls and bool(self.values) and self.distinct == len(self.values)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the sample holds no value of it."""
+        return not self.values or (self.family == "text" and not self.texts)
 
     def all_match(self, pattern: str) -> bool:
         """Whether there are values, and each is a text of this form."""
@@ -93,12 +118,28 @@ class Sample:
     """The first rows of a source.
 
     Attributes:
-        columns: its columns.
+        columns: its columns, and in place of each nested one its leaves.
+        rows: how many rows were seen.
         notes: what the source says of how it is read.
+        local_times: whether moments without a zone lie inside of nested columns.
+        batches: the rows themselves.
     """
 
     columns: Sequence[Column]
+    rows: int = 0
     notes: tuple[str, ...] = ()
+    local_times: bool = False
+    batches: Sequence[pa.RecordBatch] = ()
+
+    def called(self, pattern: str) -> list[Column]:
+        """Return the columns whose words are wholly of this form."""
+        form = re.compile(pattern)
+        return [column for column in self.columns if form.fullmatch(column.words)]
+
+    def only(self, name: str, value: str) -> "Sample":
+        """Return the rows that have a value in a column, as a sample of their own."""
+        kept = [batch.filter(pc.equal(batch.column(name), value)) for batch in self.batches]
+        return _seen(self.batches[0].schema, kept, self.notes)
 
 
 def sample_of(spec: AnySource) -> Sample:
@@ -110,9 +151,23 @@ def sample_of(spec: AnySource) -> Sample:
     reading = open_source(spec, SourceContext(Path.cwd())).read()
     if not reading.schema.names:
         raise SourceError("the source has no columns", hint="is it the right file?")
-    batches = list(first_rows(reading.batches))
-    columns = [_column(field, [batch.column(place) for batch in batches]) for place, field in enumerate(reading.schema)]
-    return Sample(columns, reading.notes)
+    return _seen(reading.schema, list(first_rows(reading.batches)), reading.notes)
+
+
+def _seen(schema: pa.Schema, batches: Sequence[pa.RecordBatch], notes: tuple[str, ...]) -> Sample:
+    columns = [
+        column
+        for place, field in enumerate(schema)
+        for column in _columns(field, [batch.column(place) for batch in batches])
+    ]
+    rows = sum(batch.num_rows for batch in batches)
+    return Sample(columns, rows, notes, any(_holds_local_time(field.type) for field in schema), batches)
+
+
+def _holds_local_time(kind: pa.DataType, *, inside: bool = False) -> bool:
+    if not types.is_nested(kind):
+        return inside and family(kind) == "naive" and not types.is_date(kind)
+    return any(_holds_local_time(kind.field(place).type, inside=True) for place in range(kind.num_fields))
 
 
 def first_rows(batches: Iterator[InputBatch]) -> Iterator[pa.RecordBatch]:
@@ -128,16 +183,18 @@ def first_rows(batches: Iterator[InputBatch]) -> Iterator[pa.RecordBatch]:
         batches.close()
 
 
-def _column(field: pa.Field, arrays: "Iterable[pa.Array[Any]]") -> Column:
-    values: list[Any] = []
-    nulls = 0
-    kind = field.type
-    for array in arrays:
-        nulls += array.null_count
-        plain = array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array
-        kind = plain.type
-        values += [value for value in _values(plain) if value is not None]
-    return Column(field.name, kind, values, nulls)
+def _columns(field: pa.Field, arrays: "Iterable[pa.Array[Any]]") -> Iterator[Column]:
+    """Return a column, or the leaves of a nested one."""
+    plain = [array.dictionary_decode() if isinstance(array, pa.DictionaryArray) else array for array in arrays]
+    kind = plain[0].type if plain else field.type
+    leaves = leaves_of(field.name, kind, plain) if family(kind) in {"nested", "text"} else None
+    if leaves is not None:
+        rows = sum(map(len, plain))
+        for leaf, found in leaves.items():
+            yield Column(leaf.name, found.type, found.values, rows - found.rows, leaf)
+        return
+    values = [value for array in plain for value in _values(array) if value is not None]
+    yield Column(field.name, kind, values, sum(array.null_count for array in plain))
 
 
 def _values(array: "pa.Array[Any]") -> Sequence[Any]:

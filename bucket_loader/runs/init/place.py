@@ -1,5 +1,6 @@
 """Where a source is, and the words that the pipeline file has for it."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -70,14 +71,18 @@ def _line(words: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{key}: {scalar(value)}" for key, value in words.items()) + "}"
 
 
-def place_of(source: str) -> Place:
+def place_of(source: str, base: Path | None = None) -> Place:
     """Find out what a source is, by its name.
+
+    Args:
+        source: a path, or a URL.
+        base: the folder that paths are written relative to; the working directory where it is None.
 
     Raises:
         UsageError: nothing says what kind of source it is.
     """
     if scheme_of(source) not in {None, *REMOTE}:
-        return _table(source)
+        return _table(source, base)
     plain = _COMPRESSED.sub("", _path_of(source).lower())
     label = _label(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
     folder = None if type_of_path(plain) is not None else table_at(source, Path.cwd())
@@ -88,10 +93,26 @@ def place_of(source: str) -> Place:
     if folder is not None and folder.metadata:
         words[of.place] = f"{source.rstrip('/')}/{folder.metadata}"
         note = "the table as it is now; `table:` and `catalog:` instead read what is written to it later"
-    return Place(source, label, words, of, note, _any_time(words, of.place))
+    looked_at = _any_time(words, of.place)
+    return Place(source, label, {**words, of.place: _from(base, words[of.place])}, of, note, looked_at)
 
 
-def _table(source: str) -> Place:
+def _from(base: Path | None, path: str) -> str:
+    """Return a path of this machine as it is written in a file of another folder."""
+    if base is None or scheme_of(path) is not None or Path(path).is_absolute():
+        return path
+    end = "/" if path.endswith("/") else ""
+    return Path(os.path.relpath(Path.cwd() / path, base)).as_posix() + end
+
+
+def _url_from(base: Path | None, url: str) -> str:
+    """Return the URL of a database in a file, as it is written in a file of another folder."""
+    scheme, slashes, path = url.partition(":///")
+    is_relative = slashes and scheme in {"sqlite", "duckdb"} and not path.startswith("/") and not path.startswith(":")
+    return f"{scheme}:///{_from(base, path)}" if is_relative else url
+
+
+def _table(source: str, base: Path | None) -> Place:
     url, _, table = source.partition("#")
     holds_password = "@" in url or "password" in url.lower() or "?" in url
     shown = source
@@ -101,7 +122,7 @@ def _table(source: str) -> Place:
         raise UsageError(f"{shown} names no table", hint="write for example 'sqlite:///app.db#events'")
     words = {"type": "sql", "url": url, "table": table}
     variables = {"DATABASE_URL": url} if holds_password else {}
-    written = words | ({"url": "${DATABASE_URL}"} if holds_password else {})
+    written = words | {"url": "${DATABASE_URL}" if holds_password else _url_from(base, url)}
     return Place(shown, _label(table), written, type_of(SqlSource), looked_at=words, variables=variables)
 
 

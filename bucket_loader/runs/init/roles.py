@@ -1,87 +1,200 @@
-"""Guesses of what columns are for: which field each is, what a row is, and what tells two rows apart."""
+"""Which column each field is made from: the names that fit, and of those the one whose values fit too."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
-from bucket_loader.model import COMPANY, EVENT, FEEDBACK, USER, Kind
-from bucket_loader.runs.init.evidence import Column
+from bucket_loader.model import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, USER
+from bucket_loader.runs.init import shapes
+from bucket_loader.runs.init.evidence import Column, Sample
+from bucket_loader.runs.init.scores import is_called_like_a_score, scale_of
 from bucket_loader.runs.init.times import time_guess
-from bucket_loader.runs.init.values import is_score
 
-# What the columns of each field are called, best guess first; a pattern matches the whole of `Column.words`.
-FIELD_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "userId": (
-        r"user_?id", r"uid", r"member_?id", r"contact_?id", r"customer_?id", r"username", r"user", r"distinct_?id",
-    ),
-    "companyId": (r"company_?id", r"account_?id", r"org(anization)?_?id", r"workspace_?id", r"tenant_?id", r"team_?id"),
-    "event": (r"event(_?name)?", r"event_?type", r"action", r"feature(_?name)?", r"activity"),
-    "score": (r"score", r"rating", r"satisfaction(_?score)?", r"csat", r"stars"),
-    "comment": (r"comment", r"feedback(_?text)?", r"message", r"text", r"review"),
-    "action": (r"action", r"check_?type"),
-    "key": (r"(feature|flag)_?(key|name|id)", r"key", r"feature", r"flag"),
-    "evalResult": (r"eval_?result", r"result", r"(is_?)?enabled", r"value"),
-    "targetingVersion": (r"(targeting_?)?version",),
-    "timestamp": (
-        r"timestamp", r"occurred_?at", r"event_?time", r"time", r"at", r"date", r".*_at", r".*_date",
-        r".*timestamp", r"ts", r".*_(time|ts|ms|us|epoch)", r"created(_.*)?",
-    ),
-}  # fmt: skip
-# What an export calls the id of a row, best guess first.
-_IDS: Final = (
-    r"(message|insert|event|dedup(e|lication)?)_?(uu)?id",
-    r"uuid",
-    r"(row|record|log|entry|hit|response|feedback|activity)_?(uu)?id",
-    r"id",
-    r".*_?id",
+Names: TypeAlias = tuple[str, ...]
+"""What the columns of a field may be called, best guess first; a pattern matches the whole of `Column.words`."""
+
+
+def names(text: str) -> Names:
+    """Return the patterns of a text; blanks are between them."""
+    return tuple(text.split())
+
+
+def any_of(text: str) -> str:
+    """Return one pattern for all those of a text."""
+    return "|".join(text.split())
+
+
+# An id that the application itself gave, also where another tool kept it.
+APP_USER: Final = names(
+    "(app|internal|external|product|platform|our)_?user_?(uu|gu)?id user_?(uu|gu)?id uid external_?id"
 )
-# Ids that many rows of a longer export share, whatever the sample shows: no row is known by one.
-_SHARED: Final = re.compile(
-    r".*(anonymous|anon|device|session|visitor|visit|client|distinct|cookie|browser|user_pseudo|group|context|campaign|ad|"
-    r"project|tenant|workspace|org|organization|account|company|team|user|member|contact|customer|person|profile)_?(uu)?id"
+# Ids of the user whose row it is: in a table of users, and in what users did.
+_USER: Final = """
+    user_?(uu|gu|u)?id (app|internal|external|product|platform)_?user_?(uu|gu)?id uid user_?(key|ref)
+    member_?id person_?id contact_?id profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id subscriber_?id
+"""
+USER_ROW: Final = names(_USER + "username")
+WHO: Final = names(
+    _USER
+    + """
+    user actor(_?id)? requester_?id author_?id external_?id (created|submitted|performed|triggered)_by_user_id username
+    """
 )
+_ENTITY: Final = "(company|account|org|organi[sz]ation|workspace|tenant|team|group|business|client|customer_account)"
+APP_COMPANY: Final = names(
+    f"""
+    (app|internal|external|product|platform|our)_?{_ENTITY}_?(uu|gu)?id
+    (workspace|tenant|org|organi[sz]ation|account|company)_?(uu|gu)?id external_?id
+    """
+)
+WHICH: Final = names(
+    f"""
+    {_ENTITY}_?(uu|gu)?id account_?(code|number|key|no)
+    groups?_(company|account|organi[sz]ation|workspace|team)(_id)? {_ENTITY} groups?_?0 customer_?(uu)?id
+    """
+)
+WHEN: Final = names(
+    """
+    timestamp occurred_?at event_?(time|timestamp|date|at) original_timestamp time at submit_date.* submitted_?at
+    (happened|performed|triggered|answered|responded|rated|logged|recorded|used|viewed|visited)_?(at|on|time)
+    created_?(at|on|date)?(_utc)? date_?(time|created|submitted)?(_utc)? day hour ts response_date.* end_date.*
+    .*_at .*_date .*timestamp .*_(time|ts|ms|us|epoch) create_date when browser_time start_date.* created(_.*)?
+    started.* month week
+    """
+)
+WHAT: Final = names(
+    """
+    event_text event(_name)? event_?type action(_name|_type)? feature(_?name|_?key)? activity(_?(name|type))?
+    feature_?id track_?(event|type) page_?(name|id) verb operation interaction(_?type)?
+    """
+)
+SAID: Final = names(
+    """
+    comments? feedback(_?(text|comment|message))? verbatim (open|free)_?text.*
+    (.*_)?(comment|reason|review|remark|suggestion|improve|message|text|answer|elaborate)s?(_.*)?
+    (what|why|how|please|tell|anything|is_there|do_you|any)_.* body
+    """
+)
+_EVALUATED: Final = {
+    "action": names("action check_?type"),
+    "key": names("(feature|flag)_?(key|name|id) key feature flag"),
+    "evalResult": names("eval_?result result (is_?)?enabled value"),
+    "targetingVersion": names("(targeting_?)?version"),
+}
+PLAIN: Final[Mapping[str, Mapping[str, Names]]] = {
+    USER.name: {"userId": USER_ROW},
+    COMPANY.name: {"companyId": WHICH},
+    EVENT.name: {"userId": WHO, "event": WHAT, "timestamp": WHEN, "companyId": WHICH},
+    FEEDBACK.name: {"userId": WHO, "score": names(".*"), "comment": SAID, "timestamp": WHEN, "companyId": WHICH},
+    FEATURE_EVENT.name: _EVALUATED,
+}
+# Ids of devices and visits.
+ANONYMOUS: Final = (
+    r"(original_)?anonymous_?id|anon_?id|device_?id|user_pseudo_id|session_?id|client_?id|cookie_?id|amplitude_id"
+)
+# Where an e-mail address may say who it is, when nothing else does.
+E_MAIL: Final = names(
+    """
+    (.*_)?e_?mail(_?address)? username login user(_?(id|name))? distinct_?id visitor_?id respondent requester
+    external_id .*(user|contact|person|member|customer|visitor)_?id
+    """
+)
+_OWN: Final = names("_?id|uuid|guid|pk|key|record_?id|object_?id|hs_object_id")
+_CALLED_SCORE: Final = ("score", "rating", "nps", "csat")
+_SPREAD: Final = 0.5
 
 
-def field_column(columns: Sequence[Column], field: str) -> Column | None:
-    """Return the column that a field seems to be; for a timestamp rather one whose values read as times."""
-    named = list(_named(columns, FIELD_NAMES[field]))
-    if field == "timestamp":
-        named.sort(key=lambda column: not _reads_as_times(column))
-    return named[0] if named else None
+def named(columns: Sequence[Column], called: Names) -> Iterator[Column]:
+    """Return the columns that are called like a field, best guess first; a column of its own before a leaf."""
+    for pattern in called:
+        found = [column for column in columns if re.fullmatch(pattern, column.words)]
+        yield from sorted(found, key=lambda column: column.leaf is not None)
 
 
-def _named(columns: Sequence[Column], patterns: Sequence[str]) -> Iterator[Column]:
-    for pattern in patterns:
-        yield from (column for column in columns if re.fullmatch(pattern, column.words))
+def field_column(sample: Sample, field: str, called: Names) -> Column | None:
+    """Return the column that a field is made from: of those that are called like it the first whose values fit."""
+    fits = {"timestamp": reads_as_times, "score": _reads_as_scores, "event": _reads_as_a_name}.get(field)
+    if field in {"userId", "companyId"}:
+        fits = holds_ids
+    found = [column for column in named(sample.columns, called) if fits is None or fits(column)]
+    if field == "score":
+        found.sort(key=lambda column: (not column.words.endswith(_CALLED_SCORE), column.leaf is not None))
+    return found[0] if found else None
 
 
-def _reads_as_times(column: Column) -> bool:
+def holds_ids(column: Column) -> bool:
+    """Whether values can be ids of something: no sentences, no names of persons, no moments, no truths, no lists."""
+    if column.is_empty or column.family not in {"text", "number", "other"}:
+        return False
+    if column.family == "number":
+        return not any(isinstance(value, float) and value % 1 for value in column.values)
+    texts = column.texts
+    if shapes.holds(shapes.EMAIL, texts) * 2 > len(texts):
+        return False
+    blanks = sum(1 for text in texts if re.search(r"\S\s+\S", text))
+    return blanks * 10 <= len(texts) and not shapes.share_of_given_names(texts) > _SPREAD
+
+
+def holds_addresses(column: Column) -> bool:
+    """Whether values are e-mail addresses, by which persons can be told apart."""
+    return bool(column.texts) and shapes.wholly(shapes.EMAIL, column.texts) > _SPREAD
+
+
+def reads_as_times(column: Column) -> bool:
+    """Whether values read as moments."""
     guess = time_guess(column)
     return guess is not None and (guess.is_certain or bool(guess.choices))
 
 
-def kind_of(columns: Sequence[Column]) -> Kind:
-    """Guess what a row is."""
-    found = {field: field_column(columns, field) for field in FIELD_NAMES}
-    score = found["score"]
-    if score is not None and (is_score(score) or found["comment"] is not None or not score.values):
-        return FEEDBACK
-    if found["event"] is not None and found["timestamp"] is not None:
-        return EVENT
-    if found["companyId"] is not None and (found["userId"] is None or "user" not in columns[0].words):
-        return COMPANY
-    return USER
+def _reads_as_scores(column: Column) -> bool:
+    return is_called_like_a_score(column) and scale_of(column) is not None
 
 
-def poor_column(columns: Sequence[Column], kind: Kind) -> Column:
-    """Return the column to begin with for an id that no column is called like: an id, but not that of the rows."""
-    ids = [column for column in columns if column.words.endswith("id")]
-    own = None if kind.ordered else key_column(columns, ())
-    return next((column for column in ids if column is not own), (ids or columns)[0])
+def _reads_as_a_name(column: Column) -> bool:
+    return column.family in {"text", "other"} and bool(column.texts) and not reads_as_times(column)
 
 
-def key_column(columns: Sequence[Column], used: Collection[str]) -> Column | None:
+def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
+    """Return the column that says which user or company a row is.
+
+    That is an id which is called like the file, and which the rows do not share; else the row's own id; else another.
+
+    Args:
+        sample: of the rows.
+        ids: what ids of such things are called.
+        entity: the words of the file's name that say what a row is.
+    """
+    explicit = [column for column in named(sample.columns, ids) if holds_ids(column)]
+    like_it = [column for column in explicit if entity & set(column.words.split("_"))]
+    own = [column for column in named(sample.columns, _OWN) if holds_ids(column) and column.is_own]
+    ranked = [*like_it, *own, *explicit] if entity else [*explicit, *own]
+    return next((column for column in [*filter(is_spread, ranked), *explicit, *own]), None)
+
+
+def is_spread(column: Column) -> bool:
+    """Whether most of the values are different ones, as they are where each row is a thing of its own."""
+    return column.distinct >= _SPREAD * len(column.values) and len(column.values) >= _SPREAD * (
+        len(column.values) + column.nulls
+    )
+
+
+# What an export calls the id of a row, best guess first.
+_IDS: Final = names(
+    """
+    (message|insert|event|dedup(e|lication)?)_?(uu)?id uuid
+    (row|record|log|entry|hit|response|feedback|activity|survey_response)_?(uu)?id id|token|# .*_?id
+    """
+)
+# Ids that many rows of a longer export share, whatever the sample shows: no row is known by one.
+_SHARED: Final = re.compile(
+    r".*(anonymous|anon|device|session|visitor|visit|client|distinct|cookie|browser|user_pseudo|group|context|campaign|"
+    r"ad|project|tenant|workspace|org|organization|account|company|team|user|member|contact|customer|person|profile|"
+    r"requester|assignee|collector|network|form|survey|amplitude|feature|page|brand)_?(uu)?id"
+)
+
+
+def key_column(columns: Sequence[Column], used: Sequence[str]) -> Column | None:
     """Return the column that seems to number the rows: an export's own id of a row, before any other."""
-    free = [column for column in columns if column.name not in used and column.is_distinct]
-    own = [column for column in free if not _SHARED.fullmatch(column.words)]
-    return next(_named(own, _IDS), None)
+    free = [column for column in columns if column.leaf is None and column.name not in used and column.is_distinct]
+    own = [column for column in free if column.family != "naive" and not _SHARED.fullmatch(column.words)]
+    return next(named(own, _IDS), None)

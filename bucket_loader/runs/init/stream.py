@@ -1,176 +1,283 @@
-"""The lines of a stream, each from a guess and marked as one. Written by hand, since their comments are the point."""
+"""From a sample to streams: what its rows are, which field each column is, what is left out. Values alone; no text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import pyarrow as pa
-from pyarrow import types
+from bucket_loader.model import EVENT, FEATURE_EVENT, FEEDBACK, KINDS, USER, Kind, contract
+from bucket_loader.runs.init.attributes import attributes_of
+from bucket_loader.runs.init.evidence import Column, Sample
+from bucket_loader.runs.init.exports import Export, recognised
+from bucket_loader.runs.init.fields import plain_field, said_field, score_field, time_field
+from bucket_loader.runs.init.guess import scalar
+from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream
+from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_somebody
+from bucket_loader.runs.init.kinds import What, label_words, what_is
+from bucket_loader.runs.init.names import tokens_of
+from bucket_loader.runs.init.roles import (
+    ANONYMOUS,
+    E_MAIL,
+    PLAIN,
+    Names,
+    field_column,
+    holds_addresses,
+    holds_ids,
+    key_column,
+    named,
+    row_id,
+)
+from bucket_loader.runs.init.scores import scale_of
+from bucket_loader.runs.init.spelling import sql_of, sql_text
 
-from bucket_loader.model import FEATURE_EVENT, KINDS, USER, FieldRule, Kind, contract, identifier
-from bucket_loader.runs.init.evidence import Column, family
-from bucket_loader.runs.init.guess import Guess, quoted, scalar, spelt
-from bucket_loader.runs.init.roles import FIELD_NAMES, field_column, key_column, poor_column
-from bucket_loader.runs.init.times import time_guess
-from bucket_loader.runs.init.values import is_score, value_guess
-
-_UNDECIDED: Final = {"format": quoted("day or month first?"), "timezone": "UTC"}
-_FIELD = "      "
-_ATTRIBUTE = "        "
+_FILLED: Final = 0.2  # of the rows have an id, or another column is taken
 
 
 @dataclass
-class Writing:
-    """A stream that is being written.
+class Building:
+    """A stream that is being guessed.
 
     Attributes:
         kind: what a row is.
-        columns: what the source has.
-        used: the columns that fields are made from so far.
+        sample: its rows.
+        label: the file's or table's name.
+        names: what the columns of each field may be called.
+        export: the tool whose export it is, where it is known.
+        used: the columns that fields are made from.
+        fields: those found so far.
+        where: which rows are sent.
+        is_pair: whether a row only says which user belongs to which company.
     """
 
     kind: Kind
-    columns: Sequence[Column]
-    used: set[str] = field(default_factory=set)
+    sample: Sample
+    label: str
+    names: Mapping[str, Names]
+    export: Export | None = None
+    used: dict[str, Column] = field(default_factory=dict)
+    fields: list[GuessedField] = field(default_factory=list)
+    where: list[Condition] = field(default_factory=list)
+    is_pair: bool = False
 
     def free(self, name: str) -> Column | None:
         """Return the column that a field seems to be, of those that no other is made from."""
-        return field_column([column for column in self.columns if column.name not in self.used], name)
+        taken = {column.name for column in self.used.values()}
+        left = replace(self.sample, columns=[column for column in self.sample.columns if column.name not in taken])
+        return field_column(left, name, self.names.get(name, ()))
 
 
-def stream_lines(label: str, source: str, kind: Kind, columns: Sequence[Column]) -> Iterator[str]:
-    """Return the lines of a stream."""
-    writing = Writing(kind, columns)
-    yield f"  - name: {scalar(label)}"
-    yield f"    record: {kind.name}  # guess; one of {', '.join(KINDS)}"
-    yield f"    source: {source}"
-    if any(_holds_local_time(column.type) for column in columns if column.family == "nested"):
-        yield "    timezone: UTC  # guess: of the times inside its lists and structs"
-    fields = list(_fields(writing))
-    attributes = list(_attributes(writing))
-    yield from _key(writing)
-    score = writing.free("score") or field_column(columns, "score")
-    if _maps_score(kind, score) and score is not None and score.nulls and field_column(columns, "comment") is None:
-        yield f"    where: {quoted(_sql_name(score.name) + ' is not null')}  # rows without a score are left out"
-    yield "    fields:"
-    yield from fields
-    yield from attributes
+def guessed_streams(sample: Sample, label: str, record: str | None) -> tuple[Sequence[GuessedStream], str]:
+    """Guess the streams that a sample makes; where there are none, say what it seems to be instead.
+
+    Args:
+        sample: the first rows.
+        label: the file's or table's name.
+        record: what a row is, where a person has said it.
+    """
+    exports = recognised(sample, label.lower())
+    if record is not None:
+        exports = [export for export in exports if export.kind is KINDS[record]]
+    if exports and exports[0].kind is None:
+        return (), f"it looks like {exports[0].tool}"
+    if exports:
+        return [_of_export(sample, label, export, export.kind, len(exports)) for export in exports if export.kind], ""
+    what = What(KINDS[record], "said by --record") if record is not None else what_is(sample, label)
+    if what.kind is None:
+        return (), what.reason
+    return [_of_table(sample, label, what.kind, what)], ""
 
 
-def _holds_local_time(kind: pa.DataType) -> bool:
-    if not types.is_nested(kind):
-        return family(kind) == "naive" and not types.is_date(kind)
-    return any(_holds_local_time(kind.field(place).type) for place in range(kind.num_fields))
+def _of_export(sample: Sample, label: str, export: Export, kind: Kind, among: int) -> GuessedStream:
+    building = Building(kind, sample, label, {**PLAIN[kind.name], **export.fields}, export)
+    name = label
+    if export.rows is not None:
+        value = export.values_in(sample)[0]
+        building.sample = sample.only(export.rows[0], value)
+        building.where.append(Condition(f"{export.rows[0]} = {sql_text(value)}", f"the {export.tool}"))
+        name = f"{label}-{value}" if among > 1 else label
+    return _built(building, name, f"it looks like {export.tool}")
 
 
-def _sql_name(name: str) -> str:
-    return scalar(name) if scalar(name) == name and "." not in name else identifier(name)
+def _of_table(sample: Sample, label: str, kind: Kind, what: What) -> GuessedStream:
+    names = dict(PLAIN[kind.name])
+    if what.is_pair:
+        names["userId"] = PLAIN[USER.name]["userId"]
+    return _built(Building(kind, sample, label, names, is_pair=what.is_pair), label, what.reason)
 
 
-def _key(writing: Writing) -> Iterator[str]:
-    if writing.kind.ordered:
-        return
-    column = key_column(writing.columns, writing.used)
-    names = [column.name] if column is not None else []
-    if not names and writing.kind is FEATURE_EVENT:  # which needs one: it has no time that tells two apart
-        names = [column.name for column in writing.columns]
-    if names:
-        listed = ", ".join(map(scalar, names))
-        yield f"    key: [{listed}]  # guess: what tells two rows apart; each is sent once, ever"
-    else:
-        yield "    # key: [column]  # what tells two rows apart; without it the whole content does"
-
-
-def _fields(writing: Writing) -> Iterator[str]:
-    rules = contract.rules(writing.kind.name)
-    for name in writing.kind.ids or [name for name in FIELD_NAMES if name in rules and _is_from_a_column(name, rules)]:
-        column = writing.free(name)
-        company = field_column(writing.columns, "companyId")
-        if column is not None:
-            writing.used.add(column.name)
-            yield from _field(writing.kind, name, column)
-        elif name == "userId" and writing.kind is not USER and company is not None:
-            expression = quoted(f"'account:' || {_sql_name(company.name)}")
-            yield f"{_FIELD}userId: {{sql: {expression}}}  # guess: there is no user here; one stands for each company"
-        elif rules[name].required:
-            yield _poor_guess(name, writing)
-    if any("key" in group for group in contract.ONE_OF[writing.kind.name]):
-        yield f"{_FIELD}key: {{value: my-feature}}  # the feature it is about: a column, or its key in Bucket"
-    if "evalContext" in rules:
-        yield _context(writing)
-
-
-def _is_from_a_column(name: str, rules: Mapping[str, FieldRule]) -> bool:
-    return name != "key" or rules[name].required
-
-
-def _poor_guess(name: str, writing: Writing) -> str:
-    if name == "action":  # a constant will do
-        return f"{_FIELD}action: {{value: check}}  # guess: no column is called like it; or evaluate"
-    left = [column for column in writing.columns if column.name not in writing.used] or writing.columns
-    column = poor_column(left, writing.kind)
-    writing.used.add(column.name)
-    return f"{_FIELD}{name}: {scalar(column.name)}  # guess, and a poor one: no column is called like it"
-
-
-def _context(writing: Writing) -> str:
-    """Return the line that says for whom a feature was asked."""
-    found = {name: field_column(writing.columns, f"{name}Id") for name in ("user", "company")}
-    writing.used |= {column.name for column in found.values() if column is not None}
-    about = ", ".join(f"{name}.id: {scalar(column.name)}" for name, column in found.items() if column is not None)
-    return (
-        f"{_FIELD}{'' if about else '# '}evalContext: {{{about or 'user.id: column'}}}  # guess: whom it was asked for"
+def _built(building: Building, name: str, reason: str) -> GuessedStream:
+    missing = [] if building.kind is FEATURE_EVENT else list(_ids(building))
+    _others(building)
+    attributes, left_out = attributes_of(building.kind, building.sample, building.used, is_pair=building.is_pair)
+    return GuessedStream(
+        name=name,
+        kind=building.kind,
+        reason=reason,
+        fields=_sorted(building),
+        attributes=attributes,
+        left_out=left_out,
+        where=building.where,
+        key=_key(building),
+        timezone="UTC" if building.sample.local_times else None,
+        missing=[*missing, *_unmet(building)],
     )
 
 
-def _field(kind: Kind, name: str, column: Column) -> Iterator[str]:
-    if name == "timestamp":
-        yield from _timestamp(column)
-    elif name == "score" and not _maps_score(kind, column):
-        yield f"{_FIELD}# score: {scalar(column.name)}  # look: not all of its values are whole numbers from 1 to 5"
+def _sorted(building: Building) -> list[GuessedField]:
+    order = list(contract.rules(building.kind.name))
+    return sorted(building.fields, key=lambda found: order.index(found.name))
+
+
+def _unmet(building: Building) -> Iterator[str]:
+    have = {found.name for found in building.fields} | {"userId", "companyId"}
+    yield from (
+        name
+        for name, rule in contract.rules(building.kind.name).items()
+        if rule.required and name not in have and name != "type"
+    )
+    if building.kind is FEEDBACK and not have & {"score", "comment"}:
+        yield "score"
+
+
+# --- ids -----------------------------------------------------------------------------------------------------------
+
+
+def _ids(building: Building) -> Iterator[str]:
+    """Add the ids of a record; return those that it must have, and that no column holds."""
+    rules = contract.rules(building.kind.name)
+    for name in ("userId", "companyId"):
+        if name not in building.names:
+            continue
+        column = _id_column(building, name)
+        if column is not None:
+            _add_id(building, name, column)
+        elif rules[name].required:
+            yield name
+
+
+def _id_column(building: Building, name: str) -> Column | None:
+    names = building.names[name]
+    is_row = building.kind.ordered and building.kind.subject == name
+    if is_row and building.export is None and len([field for field in building.names if field.endswith("Id")]) == 1:
+        found = row_id(building.sample, names, _entity(building.label))
     else:
-        yield f"{_FIELD}{name}: {scalar(column.name)}  # guess"
+        found = _filled(building, names, is_row=is_row)
+    if found is None and name == "userId":
+        found = next((one for one in named(building.sample.columns, E_MAIL) if holds_addresses(one)), None)
+    return found
 
 
-def _maps_score(kind: Kind, column: Column | None) -> bool:
-    return "score" in contract.rules(kind.name) and column is not None and (is_score(column) or not column.values)
+def _entity(label: str) -> frozenset[str]:
+    words = label_words(label)
+    return words | ({"person"} if "people" in words else set())
 
 
-def _timestamp(column: Column) -> Iterator[str]:
-    guess = time_guess(column) or Guess(note="its values do not look like times")
-    words, mark = _untyped(guess.words), "guess"
-    if guess.choices:
-        yield from _choices("timestamp", column, replace(guess, choices=[*map(_untyped, guess.choices)]), _FIELD)
-        words, mark = _UNDECIDED, "look: its rows are rejected until one of these stands here"
-    elif guess.note:
-        words, mark = {"timezone": "UTC"} if column.family == "text" else {}, f"look: {guess.note}"
-    yield f"{_FIELD}timestamp: {spelt(column.name, words)}  # {mark}"
+def _filled(building: Building, names: Names, *, is_row: bool) -> Column | None:
+    """Return the first column that holds ids, and of a row's own id the first that enough rows have."""
+    rows = max(building.sample.rows, 1)
+    taken = {column.name for column in building.used.values()}
+    found = [
+        column for column in named(building.sample.columns, names) if holds_ids(column) and column.name not in taken
+    ]
+    return next((column for column in found if not is_row or len(column.values) >= _FILLED * rows), None)
 
 
-def _untyped(words: Mapping[str, str]) -> Mapping[str, str]:
-    return {key: value for key, value in words.items() if key != "type"}
-
-
-def _choices(name: str, column: Column, guess: Guess, indent: str) -> Iterator[str]:
-    yield f"{indent}# look: {guess.note}. Choose:"
-    yield from (f"{indent}# {scalar(name)}: {spelt(column.name, words)}" for words in guess.choices)
-
-
-def _attributes(writing: Writing) -> Iterator[str]:
-    if "attributes" not in contract.rules(writing.kind.name):
+def _add_id(building: Building, name: str, column: Column) -> None:
+    building.used[name] = column
+    building.fields.append(id_field(name, column, _id_reason(building, name, column)))
+    if not contract.rules(building.kind.name)[name].required:
         return
-    yield f"{_FIELD}attributes:"
-    yield f'{_ATTRIBUTE}"*": {{}}  # every column not named here, as it is'
-    for column in writing.columns:
-        if column.name not in writing.used:
-            yield from _attribute(column)
+    others = building.sample.called(ANONYMOUS)
+    anonymous = building.export.anonymous if building.export is not None else ""
+    building.where += of_somebody(column, building.sample.rows, always=bool(others))
+    building.where += of_a_known_visitor(column, anonymous)
+    building.where += of_a_person_beside(column, others)
 
 
-def _attribute(column: Column) -> Iterator[str]:
-    guess = value_guess(column)
-    if guess.choices:
-        yield from _choices(column.name, column, guess, _ATTRIBUTE)
-    elif guess.note:
-        yield f"{_ATTRIBUTE}# {scalar(column.name)} stays text: {guess.note}"
-    elif guess.words:
-        yield f"{_ATTRIBUTE}{scalar(column.name)}: {spelt(column.name, guess.words)}  # guess"
+def _id_reason(building: Building, name: str, column: Column) -> str:
+    if building.kind.ordered and building.kind.subject == name and column.is_distinct:
+        return "each row has its own"
+    return "it is called so, and its values are ids"
+
+
+# --- the other fields ----------------------------------------------------------------------------------------------
+
+
+def _others(building: Building) -> None:
+    if building.kind is EVENT:
+        _event_name(building)
+    elif building.kind is FEEDBACK:
+        _opinion(building)
+    elif building.kind is FEATURE_EVENT:
+        _evaluation(building)
+    if building.kind in (EVENT, FEEDBACK) and (column := building.free("timestamp")) is not None:
+        building.used["timestamp"] = column
+        building.fields.append(time_field(column, building.sample))
+
+
+def _event_name(building: Building) -> None:
+    constant = building.export.constants.get("event") if building.export is not None else None
+    column = building.free("event")
+    if constant is None and column is not None:
+        building.used["event"] = column
+        building.fields.append(plain_field("event", column))
+        return
+    name = constant or " ".join(tokens_of(building.label.lower().replace("-", "_"))) or "event"
+    building.fields.append(GuessedField("event", f"{{value: {scalar(name)}}}", "no column names the event"))
+
+
+def _opinion(building: Building) -> None:
+    score = building.free("score")
+    scale = scale_of(score) if score is not None else None
+    if score is not None and scale is not None:
+        building.used["score"] = score
+        building.fields.append(score_field(score, scale))
+    comment = building.free("comment")
+    if comment is not None:
+        building.used["comment"] = comment
+        building.fields.append(said_field(comment))
+    reason = "the feature that it is about: write its key in Bucket"
+    building.fields.append(GuessedField("key", "{value: my-feature}", reason))
+    building.where += _given(score, comment, scale is not None and scale.has_unanswered)
+
+
+def _given(score: Column | None, comment: Column | None, unanswered: bool) -> Iterator[Condition]:  # noqa: FBT001
+    """Return the condition that a row holds an opinion."""
+    if score is None or not (score.nulls or unanswered or "" in score.values):
+        return
+    scale = scale_of(score)
+    if unanswered and scale is not None:
+        test = f"lower({sql_of(score)}) in ({', '.join(map(sql_text, scale.answers))})"
+    else:
+        test = f"{sql_of(score)} <> ''" if score.family == "text" else f"{sql_of(score)} is not null"
+    if comment is not None and not unanswered:
+        test = f"({test} or {sql_of(comment)} <> '')"
+    yield Condition(test, "the others were asked and have not answered")
+
+
+def _evaluation(building: Building) -> None:
+    rules = contract.rules(building.kind.name)
+    for name in building.names:
+        column = building.free(name)
+        if column is not None:
+            building.used[name] = column
+            building.fields.append(plain_field(name, column))
+        elif name == "action" and rules[name].required:
+            building.fields.append(GuessedField(name, "{value: check}", "no column is called like it; or evaluate"))
+    about = []
+    for name, names in (("user", PLAIN["event"]["userId"]), ("company", PLAIN["event"]["companyId"])):
+        if (column := _filled(building, names, is_row=False)) is not None:
+            building.used[f"{name}Id"] = column
+            about.append(f"{name}.id: {scalar(column.name)}")
+    if about:
+        building.fields.append(GuessedField("evalContext", "{" + ", ".join(about) + "}", "whom it was asked for"))
+
+
+def _key(building: Building) -> list[str]:
+    if building.kind.ordered:
+        return []
+    column = key_column(building.sample.columns, [column.name for column in building.used.values()])
+    if column is not None:
+        return [column.name]
+    if building.kind is FEATURE_EVENT:  # which needs one: it has no time that tells two apart
+        return [column.name for column in building.sample.columns if column.leaf is None]
+    return []

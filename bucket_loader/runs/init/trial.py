@@ -9,8 +9,9 @@ from typing import Final
 
 from bucket_loader.config import load_pipeline
 from bucket_loader.model import BucketLoaderError, ConfigError, UsageError
+from bucket_loader.planning import Plan
 from bucket_loader.runs.init.evidence import SAMPLE_ROWS
-from bucket_loader.runs.inspect import planned_sample
+from bucket_loader.runs.inspect import counts_of, planned_sample
 from bucket_loader.runs.job import RunOptions, make_job
 from bucket_loader.state import REJECTED, dead_letters
 
@@ -26,10 +27,12 @@ class Trial:
     Attributes:
         problem: what no row gets past; None when there is nothing.
         rejected: sentences about the rows that are rejected.
+        share: which part of the rows that a stream reads is rejected, where most are.
     """
 
     problem: BucketLoaderError | None = None
     rejected: tuple[str, ...] = ()
+    share: float = 0.0
 
 
 class _Nobody:
@@ -39,6 +42,10 @@ class _Nobody:
 
     def tell(self, event: object) -> None:
         """Do nothing."""
+
+
+def _share(planned: Plan) -> float:
+    return max((counts.rejected / counts.read for counts in counts_of(planned).values() if counts.read), default=0.0)
 
 
 def tried(text: str, variables: Mapping[str, str]) -> Trial:
@@ -57,7 +64,7 @@ def tried(text: str, variables: Mapping[str, str]) -> Trial:
             with planned_sample(job, SAMPLE_ROWS) as planned:
                 letters = planned.folder / REJECTED
                 groups = dead_letters.grouped(letters) if letters.exists() else []
-                return Trial(rejected=tuple(map(str, groups[:_SHOWN_MAX])))
+                return Trial(rejected=tuple(map(str, groups[:_SHOWN_MAX])), share=_share(planned))
     except ConfigError as error:  # its file is gone by now
         mistakes = error.mistakes
         found = "; ".join(f"{mistake.path}: {mistake.message}" for mistake in mistakes)

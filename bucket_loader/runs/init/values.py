@@ -1,6 +1,7 @@
 """Guesses of what an attribute's values are: times, truths, numbers. Each reads the whole sample, or is not made."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from pyarrow import types
@@ -56,10 +57,18 @@ def _is_utf8(column: Column) -> bool:
     return True
 
 
-def is_score(column: Column) -> bool:
-    """Whether every value is a whole number from 1 to 5, which is what Bucket takes for a score."""
-    if column.family == "text":
-        return column.all_match(r"[1-5](\.0*)?")
-    return (
-        column.family == "number" and bool(column.values) and all(value in {1, 2, 3, 4, 5} for value in column.values)
-    )
+# What speaks for the words of a field.
+_REASONS: Final = {
+    "unit": {"s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970"}
+    | {"ns": "nanoseconds since 1970"},
+    "type": {"integer": "all are whole numbers", "number": "all are numbers", "boolean": "all are yes or no"}
+    | {"date": "all are dates", "string": "its bytes are text", "timestamp": "all are times"},
+}
+
+
+def reason_of(words: Mapping[str, str]) -> str:
+    """Return what speaks for the words of a field, in short."""
+    found = next((named[words[word]] for word, named in _REASONS.items() if words.get(word) in named), "all are times")
+    if "format" in words:
+        found = "this form reads all"
+    return found + ("; none names a zone" if "timezone" in words else "") if words else ""

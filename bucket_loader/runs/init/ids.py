@@ -1,0 +1,111 @@
+"""How an id is sent, and which rows have none: ids are sent as they are spelt, and an address never is."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from bucket_loader.runs.init import shapes
+from bucket_loader.runs.init.evidence import Column
+from bucket_loader.runs.init.guess import quoted
+from bucket_loader.runs.init.guessed import Condition, GuessedField
+from bucket_loader.runs.init.spelling import spelt_field, sql_of, sql_text
+
+# What exports write where there is no id.
+_NOBODY: Final = frozenset(
+    {
+        "null",
+        "none",
+        "undefined",
+        "nan",
+        "n/a",
+        "na",
+        "\\n",
+        "(null)",
+        "nil",
+        "-",
+        "anonymous",
+        "unknown",
+        "guest",
+        "(not set)",
+        "(none)",
+    }
+)
+_HALF: Final = 0.5
+
+
+def id_field(name: str, column: Column, reason: str) -> GuessedField:
+    """Return the field of an id."""
+    addresses = shapes.wholly(shapes.EMAIL, column.texts)
+    if addresses > _HALF:
+        spelling = spelt_field(column, {"hash": "sha256"})
+        return GuessedField(
+            name,
+            spelling,
+            "only e-mail addresses say who it is: their hash is sent; hmac hides them better",
+            column.name,
+        )
+    if addresses:
+        sql = sql_of(column)
+        hashed = f"case when {sql} like '%@%' then sha256({sql}) else {sql} end"
+        return GuessedField(
+            name, f"{{sql: {quoted(hashed)}}}", "some are e-mail addresses: of these a hash is sent", column.name
+        )
+    return GuessedField(name, spelt_field(column), reason, column.name)
+
+
+def of_somebody(column: Column, rows: int, *, always: bool) -> Iterator[Condition]:
+    """Return the condition that a row has an id.
+
+    Args:
+        column: the ids.
+        rows: how many rows the sample has.
+        always: whether rows without one are usual, whatever the sample shows.
+    """
+    words = (
+        sorted({text for text in column.texts if text.strip().lower() in _NOBODY}) if len(set(column.texts)) > 1 else []
+    )
+    without = rows - len(column.values) + sum(1 for value in column.values if value == "" or value in words)
+    if not without and not always:
+        return
+    sql = sql_of(column)
+    if column.family == "text":
+        listed = ", ".join(map(sql_text, ["", *words]))
+        test = f"{sql} not in ({listed})" if words else f"{sql} <> ''"
+    else:
+        test = f"{sql} is not null"
+    yield Condition(test, f"rows without {column.name!r} are nobody's ({without:,} of the first {rows:,})")
+
+
+def of_a_known_visitor(column: Column, anonymous: str) -> Iterator[Condition]:
+    """Return the conditions that an id is not one that a tool made up for a visitor without a name."""
+    if anonymous and column.family == "text":
+        test = f"not starts_with({sql_of(column)}, {sql_text(anonymous)})"
+        yield Condition(test, f"ids that begin with {anonymous!r} are made up for visitors without a name")
+    if column.words == "distinct_id" and (made_up := _made_up_uuids(column)) is not None:
+        yield Condition(
+            f"not regexp_matches({sql_of(column)}, {sql_text(made_up)})",
+            "UUIDs beside other ids are of visitors without a name",
+        )
+
+
+def _made_up_uuids(column: Column) -> str | None:
+    """Return a pattern of the ids that are UUIDs, where others are not; or of version 7, where others are not."""
+    uuids = [text for text in column.texts if shapes.UUID.fullmatch(text)]
+    seventh = [text for text in uuids if text.replace("-", "")[12:13] == "7"]
+    if 0 < len(uuids) < len(column.texts):
+        return "^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$"
+    if 0 < len(seventh) < len(column.texts):
+        return "^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?7"
+    return None
+
+
+def of_a_person_beside(column: Column, others: list[Column]) -> Iterator[Condition]:
+    """Return the conditions that an id is not that of the device beside it, where some rows have one in both."""
+    if column.words not in {"distinct_id", "visitor_id"}:
+        return
+    known = set(column.texts)
+    for other in others:
+        if other.name != column.name and known & set(other.texts):
+            yield Condition(
+                f"{sql_of(column)} is distinct from {sql_of(other)}",
+                f"where {other.name!r} is the same, it is a device and nobody known",
+            )

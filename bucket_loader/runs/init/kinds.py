@@ -1,0 +1,189 @@
+"""What a row is: a user, a company, an event, a feedback, a membership; or nothing that Bucket has a record of."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bucket_loader.model import COMPANY, EVENT, FEEDBACK, USER, Kind
+from bucket_loader.runs.init.evidence import Column, Sample
+from bucket_loader.runs.init.names import tokens_of, words_of
+from bucket_loader.runs.init.roles import (
+    PLAIN,
+    SAID,
+    USER_ROW,
+    WHICH,
+    WHO,
+    Names,
+    any_of,
+    field_column,
+    holds_addresses,
+    holds_ids,
+    is_spread,
+    named,
+    names,
+)
+
+# Words of the names of files and tables, in the singular.
+_USERS: Final = frozenset(
+    names("user contact people person profile member visitor lead subscriber identity identify employee customer")
+)
+_COMPANIES: Final = frozenset(
+    names(
+        """
+        company account org organization organisation workspace tenant team group business client customer subscription
+        """
+    )
+)
+_EVENTS: Final = frozenset(
+    names("event track action log activity usage pageview page click session login interaction hit audit analytics")
+)
+_FEEDBACK: Final = frozenset(names("feedback nps csat ces survey response rating review satisfaction score"))
+_MEMBERSHIPS: Final = frozenset(names("membership member seat belonging"))
+_NOTHING: Final = frozenset(
+    names(
+        """
+        invoice payment charge refund transaction product price coupon order payout migration permission setting deal
+        opportunity lineitem item credit tax
+        """
+    )
+)
+_OF_PERSONS: Final = any_of(
+    """
+    e_?mail(_?address)? first_?name last_?name full_?name user_?name birth.* dob phone.* mobile.* avatar.* password.*
+    last_(sign_in|login|seen).* is_(staff|superuser|admin) role job_?title title locale sign_in_count date_joined
+    """
+)
+_OF_COMPANIES: Final = any_of(
+    """
+    (company|account|org|organi[sz]ation|workspace|tenant|team|business)_?name domain.* website industry employees.*
+    (number_of|num)_employees seats?(_.*)? mrr.* arr.* annual_?revenue.* plan.* vat.* owner_?id tier size slug subdomain
+    billing_.* trial.* churn.* parent_account.* health_?score contract.* segment number_of_seats company_?size
+    """
+)
+_OF_PAIRS: Final = any_of(
+    """
+    _?id uuid role.* status state .*_at .*_on .*_date is_.* since permissions? invited_by.* accepted active owner admin
+    joined.* type position default primary until from to
+    """
+)
+_FEW: Final = 6  # columns: who, when, how much, why, and an id or two
+
+
+@dataclass(frozen=True)
+class What:
+    """What a row is.
+
+    Attributes:
+        kind: of record; None where nothing fits.
+        reason: what speaks for it, or what it seems to be instead.
+        is_pair: whether a row only says which user belongs to which company.
+    """
+
+    kind: Kind | None
+    reason: str
+    is_pair: bool = False
+
+
+def label_words(label: str) -> frozenset[str]:
+    """Return the words of a file's or table's name."""
+    return frozenset(tokens_of(words_of(label)))
+
+
+def what_is(sample: Sample, label: str) -> What:
+    """Guess what a row is, from the name of the file or table and from its columns."""
+    words = label_words(label)
+    if words & _NOTHING and not words & (_EVENTS | _FEEDBACK):
+        return What(None, f"by its name a row is one {', '.join(sorted(words & _NOTHING))}")
+    for test in (_feedback, _event, _pair, _entity):
+        if (found := test(sample, words)) is not None:
+            return found
+    return What(None, "neither its name nor its columns say what a row is")
+
+
+def _feedback(sample: Sample, words: frozenset[str]) -> What | None:
+    score = field_column(sample, "score", PLAIN["feedback"]["score"])
+    comment = field_column(sample, "comment", SAID)
+    if words & _FEEDBACK and (score or comment) is not None:
+        return What(FEEDBACK, "its name says so")
+    if score is None or _is_about_things(sample):
+        return None
+    if comment is not None:
+        return What(FEEDBACK, f"it has scores and comments, in {score.name!r} and {comment.name!r}")
+    has_user = next(named(sample.columns, WHO), None) is not None
+    if has_user and len(sample.columns) <= _FEW:
+        return What(FEEDBACK, f"it has scores and little else, in {score.name!r}")
+    return None
+
+
+def _is_about_things(sample: Sample) -> bool:
+    """Whether the columns are those of users or companies, of whom a score is one attribute among others."""
+    return len(sample.called(_OF_COMPANIES)) > 1 or bool(sample.called(r"password.*|is_staff|date_joined"))
+
+
+def _event(sample: Sample, words: frozenset[str]) -> What | None:
+    fields = PLAIN["event"]
+    what, when = (field_column(sample, name, fields[name]) for name in ("event", "timestamp"))
+    if when is None:
+        return None
+    who = next((column for column in named(sample.columns, WHO) if holds_ids(column) or holds_addresses(column)), None)
+    is_of_things = words & (_USERS | _COMPANIES) and not words & _EVENTS
+    if what is not None and not is_of_things and (words & _EVENTS or _happens(what, who)):
+        return What(EVENT, f"it has names and times of events, in {what.name!r} and {when.name!r}")
+    if words & _EVENTS and who is not None:
+        return What(EVENT, "its name says so")
+    return None
+
+
+def _happens(what: Column, who: Column | None) -> bool:
+    """Whether rows are what somebody did: nobody says so by the name of a column, or users come again."""
+    return who is None or not is_spread(who) or re.match("event|action", what.words) is not None
+
+
+def _pair(sample: Sample, words: frozenset[str]) -> What | None:
+    who, which = (next(filter(holds_ids, named(sample.columns, names)), None) for names in (WHO, WHICH))
+    if who is None or which is None or who.name == which.name:
+        return None
+    others = {column.name for column in sample.columns if not re.fullmatch(_OF_PAIRS, column.words)}
+    if others - {who.name, which.name}:
+        return None
+    says_so = words & (_MEMBERSHIPS - {"member"}) or (words & _USERS and words & _COMPANIES)
+    is_a_user = is_spread(who) and words & (_USERS - {"member"})
+    is_a_company = is_spread(which) and words & _COMPANIES
+    if not says_so and (is_a_user or is_a_company):
+        return None
+    reason = f"each row says which user, {who.name!r}, belongs to which company, {which.name!r}"
+    return What(COMPANY, reason, is_pair=True)
+
+
+def _entity(sample: Sample, words: frozenset[str]) -> What | None:
+    votes = {USER.name: list(_for_users(sample, words)), COMPANY.name: list(_for_companies(sample, words))}
+    weights = {name: sum(weight for weight, _ in found) for name, found in votes.items()}
+    best = max(weights, key=lambda name: (weights[name], name == USER.name))
+    if not weights[best]:
+        return None
+    kind = USER if best == USER.name else COMPANY
+    reasons = [reason for weight, reason in sorted(votes[best], key=lambda vote: -vote[0])]
+    return What(kind, "; ".join(reasons[:2]))
+
+
+def _for_users(sample: Sample, words: frozenset[str]) -> Iterator[tuple[int, str]]:
+    yield from _votes(sample, words & _USERS, words & _COMPANIES, USER_ROW[:8])
+    if found := sample.called(_OF_PERSONS):
+        yield min(len(found), 3), f"it has columns about a person, such as {found[0].name!r}"
+
+
+def _for_companies(sample: Sample, words: frozenset[str]) -> Iterator[tuple[int, str]]:
+    yield from _votes(sample, words & _COMPANIES, words & _USERS, WHICH[:1])
+    if found := sample.called(_OF_COMPANIES):
+        yield min(len(found), 3), f"it has columns about a company, such as {found[0].name!r}"
+
+
+def _votes(sample: Sample, said: frozenset[str], otherwise: frozenset[str], ids: Names) -> Iterator[tuple[int, str]]:
+    """Return what the name says, less where it says the other thing as well, and what ids say."""
+    if said:
+        yield (2 if otherwise else 5), "its name says so"
+    for column in named(sample.columns, ids):
+        if holds_ids(column) and is_spread(column):
+            yield 3, f"each row has its own {column.name!r}"
+            return
