@@ -20,6 +20,9 @@ from .journal import (
 from .outside import (
     Outside as Outside,
 )
+from .place import (
+    Place as Place,
+)
 from .sending import (
     Assignment as Assignment,
     deliver as deliver,

@@ -67,12 +67,15 @@ def next_step(
 
     What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
     or when the API asks for a wait that is longer than what is left of it. In the last two cases the run ends with 75.
+    Where nothing listens on this very machine, and nothing did in this run, the run ends with 75 at once.
     A single record that meets server errors is set aside instead when the host answers a read meanwhile: it may be the
     record, or an outage, and no other waits for it; in later runs it is tried once, until others are served again.
     """  # noqa: E501  # a row of the table is a line, here and in the docs
     if outcome.verdict is Verdict.DELIVERED:
         return arrived(history), history
     history = _counted(history, outcome, served)
+    if served.ending is not None:
+        return Left(history.attempts - history.recorded, served.ending), replace(history, recorded=history.attempts)
     step = _step(chunk, history, outcome, served, policy)
     return step, _known_after(step, history)
 

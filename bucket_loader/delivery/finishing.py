@@ -77,7 +77,6 @@ class Finishing:
         """Name an attempt that may have been applied; then wait for as long as the next has to wait."""
         shared, outcome = self._shared, _outcome(work)
         answer = str(outcome.status or outcome.message)
-        shared.standing.tally.state = f"{outcome.status or outcome.verdict.value} {outcome.message}".rstrip()
         if step.ambiguous:
             shared.journal.commit([Ambiguous(work.chunk, step.attempts)])
         shared.tell(
@@ -88,7 +87,8 @@ class Finishing:
         wait_s = step.wait_s + step.spread_s * shared.clock.random.random()
         if outcome.verdict is not Verdict.THROTTLED:  # pacing slows down for that
             wait_s = max(wait_s, shared.budget.spend())
-        shared.standing.stopped.wait(wait_s)
+        with shared.service.standstill.next_in(wait_s):
+            shared.standing.stopped.wait(wait_s)
 
     def _apply(self, step: Step, work: Work) -> bool:
         shared = self._shared

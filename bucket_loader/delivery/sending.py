@@ -21,9 +21,11 @@ from bucket_loader.delivery.flight import Shared
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.retry import Backoff, Budget
 from bucket_loader.delivery.journal import Journal
+from bucket_loader.delivery.place import Place
 from bucket_loader.delivery.queue import Queue
 from bucket_loader.delivery.service import Service
-from bucket_loader.delivery.tally import Spread, Standing, Tally
+from bucket_loader.delivery.standstill import Standstill
+from bucket_loader.delivery.tally import Spread, Standing, StreamTally, Tally
 from bucket_loader.delivery.transport import Pool, Transport, connections_max
 from bucket_loader.delivery.worker import Worker
 from bucket_loader.model import (
@@ -62,6 +64,7 @@ class Assignment:
         waits_for: the users and companies that earlier runs have set aside.
         witnessed: whether the API took something else in this call already.
         emulator: which emulator the state is of; None where nobody knows of any.
+        reached: whether anything was there, in this call, where the run sends to.
     """
 
     plan: Plan
@@ -76,6 +79,7 @@ class Assignment:
     waits_for: frozenset[str] = frozenset()
     witnessed: bool = False
     emulator: str | None = None
+    reached: bool = False
 
 
 def deliver(assignment: Assignment) -> None:
@@ -102,7 +106,7 @@ def deliver(assignment: Assignment) -> None:
         if run_wide.service.ending is not None:
             raise run_wide.service.ending
     finally:
-        tally.served = run_wide.service.successes - assignment.witnessed
+        tally.served, tally.reached = run_wide.service.successes - assignment.witnessed, run_wide.service.reached
         assignment.transport.close()
         assignment.ledger.add_traffic(run, requests=tally.requests, retries=tally.retries)
 
@@ -142,7 +146,9 @@ def _last_passes(assignment: Assignment, run_wide: "_RunWide") -> Iterator[_Pass
         if rounds:
             if not service.may_still_tell(is_new=run_wide.aside.is_new):
                 return
-            assignment.stopped.wait(run_wide.backoff(rounds))
+            wait_s = run_wide.backoff(rounds)
+            with service.standstill.next_in(wait_s):
+                assignment.stopped.wait(wait_s)
 
 
 @dataclass(frozen=True)
@@ -162,8 +168,10 @@ class _RunWide:
         destination, clock, stopped = assignment.destination, assignment.clock, assignment.stopped
         reads = assignment.transport.reads
         service = Service(destination.patience, clock, stopped, reads=reads, judged_after_s=JUDGED_AFTER_S)
-        service.successes = int(assignment.witnessed)
         standing = _standing(assignment)
+        service.standstill = Standstill(Place.of(destination), clock)
+        service.successes, service.reached = int(assignment.witnessed), assignment.reached
+        assignment.tally.waits = service.waits
         return cls(
             standing=standing,
             service=service,
@@ -224,6 +232,7 @@ def _deliver_stream(assignment: Assignment, run_wide: _RunWide, passing: _Pass) 
         _work(workers)
     finally:
         shared.pool.close()
+        assignment.tally.end(assignment.clock.now_s())
     for worker in workers:
         if worker.crash is not None:
             raise worker.crash
@@ -264,9 +273,11 @@ def _recover(assignment: Assignment, stream: PlannedStream) -> None:
 
 def _count_before(assignment: Assignment, stream: PlannedStream) -> None:
     """Begin the tally with what earlier calls have done."""
-    counts, tally = assignment.ledger.counts(assignment.plan.manifest.run)[stream.name], assignment.tally
-    tally.stream, tally.records = stream.name, stream.records
-    tally.delivered, tally.rejected = counts.delivered, counts.rejected - stream.counts.rejected
+    counts = assignment.ledger.counts(assignment.plan.manifest.run)[stream.name]
+    rejected = counts.rejected - stream.counts.rejected
+    assignment.tally.begin(
+        StreamTally(stream.name, stream.records, counts.delivered, rejected, assignment.clock.now_s())
+    )
 
 
 def _shared(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> Shared:

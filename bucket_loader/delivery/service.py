@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 from bucket_loader.delivery.course import FAILED
-from bucket_loader.model import JUDGED_AFTER_S, BucketLoaderError, Clock, Outcome, Served, Verdict
+from bucket_loader.delivery.place import Place
+from bucket_loader.delivery.standstill import Standstill
+from bucket_loader.model import JUDGED_AFTER_S, BucketLoaderError, Clock, Outcome, Served, Verdict, Wait
 
 _FIRSTS: Final = 100  # first attempts that the rate of server errors is taken over
 ASIDE_MAX: Final = 4  # chunks; in an outage not many more become ambiguous than these and those in flight
@@ -15,6 +17,7 @@ UNAMBIGUOUS_ASIDE_MAX: Final = 16  # a wrong address costs not many more request
 WITNESSED_FACTOR: Final = 1.5  # of the time after which a record is judged: so long that is waited for
 _ASKS_EVERY_S: Final = 5.0
 _PRIOR_RATE, _PRIOR_WEIGHT = 0.2, 5.0
+_SOMEWHERE: Final = Place("the API")
 _SERVED: Final = frozenset({Verdict.DELIVERED, Verdict.REJECTED})
 _TELLING: Final = _SERVED | FAILED
 
@@ -26,6 +29,8 @@ class Service:
         patience_s: seconds without a success after which an outage is not waited out any longer.
         successes: requests that the API did something with; one more when it was seen to, before.
         firsts: which of the latest first attempts met a server error, or were blocked.
+        reached: whether anything was ever there where the run sends to.
+        standstill: what stands in the way.
     """
 
     def __init__(
@@ -39,6 +44,8 @@ class Service:
     ) -> None:
         self.patience_s = patience_s
         self.successes = 0
+        self.reached = False
+        self.standstill = Standstill(_SOMEWHERE, clock)
         self.firsts: deque[bool] = deque(maxlen=_FIRSTS)
         self._clock = clock
         self._stopped = stopped
@@ -57,12 +64,20 @@ class Service:
             first: whether it was the chunk's first.
             suspected: whether the chunk is a part of one that was suspected: that says nothing of the others.
         """
+        self.reached = self.reached or not outcome.nobody_listens
         if outcome.verdict in _SERVED:
+            self.standstill.over()
             self._since_s = self._clock.now_s()
             self.successes += 1
             self._aside = 0
+        else:
+            self.standstill.met(outcome)
         if first and not suspected and outcome.verdict in _TELLING:
             self.firsts.append(outcome.verdict in FAILED)
+
+    def waits(self) -> Wait | None:
+        """Return what stands in the way now; None when nothing does."""
+        return self.standstill.seen(self._left_s())
 
     def _left_s(self) -> float:
         return self.patience_s - (self._clock.now_s() - self._since_s)
@@ -98,7 +113,14 @@ class Service:
             may_set_aside=failed and self._may_set_aside(most, self.patience_s - left_s),
             last=last,
             reads=failed and left_s < 0 and self._reads(),
+            ending=self._nobody_here(outcome),
         )
+
+    def _nobody_here(self, outcome: Outcome) -> BucketLoaderError | None:
+        """Return what the run ends with when nothing listens on this machine, and nothing did before: no outage."""
+        place = self.standstill.place
+        is_nobody = outcome.nobody_listens and place.is_here and not self.reached
+        return place.nobody_listens() if is_nobody and not self._stopped.is_set() else None
 
     def may_still_tell(self, *, is_new: bool) -> bool:
         """Whether waiting may show of what was set aside whose fault it is.

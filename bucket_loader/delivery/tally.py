@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bucket_loader.model import SYSTEM, BucketLoaderError, Chunk, Clock, SystemicRejectionError
+from bucket_loader.model import SYSTEM, BucketLoaderError, Chunk, Clock, SystemicRejectionError, Wait
 
 # A mapping mistake, not bad rows (DESIGN: small decisions).
 SYSTEMIC_FIRST: Final = 50
@@ -19,26 +19,58 @@ SYSTEMIC_SHARE: Final = 0.9
 
 
 @dataclass
-class Tally:
-    """What one call of `deliver` has done so far; read without a lock.
+class StreamTally:
+    """How far a stream is.
 
     Attributes:
-        stream: the stream that is being sent, of `records` records.
+        stream: its name.
+        records: how many it has.
         delivered, rejected: how many of those ended so, in this call and before.
-        requests, retries: of this call.
-        served: how many of those the API did something with.
-        state: what an attempt that is repeated came to, for a person.
+        began_s: when this call began with it, by the clock of the run.
+        took_s: how long that took; None while it is being sent.
     """
 
-    run: str = ""
     stream: str = ""
     records: int = 0
     delivered: int = 0
     rejected: int = 0
+    began_s: float = 0.0
+    took_s: float | None = None
+
+
+@dataclass
+class Tally:
+    """What one call of `deliver` has done so far; read without a lock.
+
+    Attributes:
+        records: how many records each stream of the plan has.
+        streams: those that were begun, in order; what is set aside is taken up again.
+        now: the one that is being sent.
+        requests, retries: of this call.
+        served: how many of those the API did something with.
+        reached: whether anything was there where the run sends to.
+        waits: returns what stands in the way.
+    """
+
+    run: str = ""
+    records: dict[str, int] = field(default_factory=dict)
+    streams: dict[str, StreamTally] = field(default_factory=dict)
+    now: StreamTally = field(default_factory=StreamTally)
     requests: int = 0
     retries: int = 0
     served: int = 0
-    state: str = ""
+    reached: bool = False
+    waits: Callable[[], Wait | None] = lambda: None
+
+    def begin(self, stream: StreamTally) -> None:
+        """Begin a stream, or take it up again."""
+        if (before := self.streams.get(stream.stream)) is not None:
+            stream.began_s = before.began_s
+        self.streams[stream.stream] = self.now = stream
+
+    def end(self, now_s: float) -> None:
+        """Say that all of the stream was gone through."""
+        self.now.took_s = now_s - self.now.began_s
 
 
 @dataclass
@@ -122,14 +154,14 @@ class Standing:
         """Count a chunk's records as delivered."""
         count = len(chunk.sequences)
         with self._lock:
-            self.tally.delivered += count
+            self.tally.now.delivered += count
             self._good += count if chunk.sequences[0] < self.spread.new else 0
 
     def refused(self, chunk: Chunk) -> None:
         """Count a record as rejected; stop when it is the mapping that is wrong."""
         sequence, spread = chunk.sequences[0], self.spread
         with self._lock:
-            self.tally.rejected += 1
+            self.tally.now.rejected += 1
             if sequence >= spread.new:
                 return
             self._bad += 1

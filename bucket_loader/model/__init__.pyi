@@ -187,3 +187,11 @@ from .times import (
     wire_now as wire_now,
     wire_timestamp as wire_timestamp,
 )
+from .waits import (
+    Cause as Cause,
+    Wait as Wait,
+)
+from .words import (
+    counted as counted,
+    spoken as spoken,
+)

@@ -63,6 +63,7 @@ class Served:
         may_set_aside: whether this chunk may come after all others that do not share its ids.
         last: whether it is among the last: nothing else is left to be tried in its place.
         reads: whether the host answers a read while it fails to write.
+        ending: what the run ends with at once, whatever is left of patience: nothing is there to be waited for.
     """
 
     successes: int = 0
@@ -75,6 +76,7 @@ class Served:
     may_set_aside: bool = False
     last: bool = False
     reads: bool = False
+    ending: BucketLoaderError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Outcome:
         retry_after_s: seconds that the server named, None when it named none.
         hint: what to do about it, where that is known.
         emulator: which emulator has answered; None for the real API, and for what is not on this machine.
+        nobody_listens: whether the connection was refused.
     """
 
     verdict: Verdict
@@ -59,6 +60,7 @@ class Outcome:
     retry_after_s: float | None = None
     hint: str = ""
     emulator: str | None = field(default=None, compare=False)
+    nobody_listens: bool = False
 
     @property
     def asked_s(self) -> float | None:

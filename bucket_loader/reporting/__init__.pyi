@@ -21,6 +21,8 @@ from .events import (
     StreamPlanned as StreamPlanned,
     Table as Table,
     Tell as Tell,
+    WaitEnded as WaitEnded,
+    Waits as Waits,
     WindowEnded as WindowEnded,
     WindowsEnded as WindowsEnded,
 )

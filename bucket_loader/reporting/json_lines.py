@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, assert_never
 
 from bucket_loader.reporting import events
-from bucket_loader.reporting.progress import Pace
+from bucket_loader.reporting.progress import GrowingPace, Pace
 from bucket_loader.reporting.redaction import Secrets
 from bucket_loader.reporting.summary import Summary, ending, next_step_after
 from bucket_loader.reporting.terminal import boxed_lines
@@ -60,17 +60,25 @@ class JsonListener:
         self._objects = objects
         self._write_line = write
         self._reading_pace = Pace(period_s)
+        self._wait_pace = GrowingPace()
+        self._waits = False  # whether a wait was written that is not over
         self._run = ""
+        self._stream = ""  # that progress was written of
 
-    def tell(self, event: events.Event) -> None:  # noqa: C901, PLR0912  # a case for each event, and nothing else
+    def tell(self, event: events.Event) -> None:
         """Write what an event says."""
+        if isinstance(event, events.Ending):
+            self._end(event)
+        elif isinstance(event, events.Moving):
+            if not self.quiet:
+                self._moves(event)
+        else:
+            self._remark(event)
+
+    def _remark(self, event: events.Remark) -> None:  # noqa: C901  # a case for each event, and nothing else
         match event:
             case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside() | events.ChunkRetried():
                 self._chunk(event)
-            case events.DeliveryBegan():
-                self._run = event.run
-            case events.RowsRead() | events.DeliveryProgress():
-                self._progress(event)
             case events.Note() | events.RunResumed() | events.StreamPlanned():
                 self._note(event.text)
             case events.WindowEnded():
@@ -86,10 +94,10 @@ class JsonListener:
             case events.ThreadCrashed():
                 where = crash(event.kind, event.places)
                 self._write("crash", "a bug in a thread: please report it", level=logging.CRITICAL, **where)
-            case events.RecordShown() | events.PlanningEnded() | events.DeliveryEnded():
-                pass  # a record is row data; the others tell a terminal that a bar is over
+            case events.RecordShown():
+                pass  # it is row data
             case _:
-                self._end(event)
+                assert_never(event)
 
     def _end(self, event: events.Ending) -> None:
         match event:
@@ -135,17 +143,50 @@ class JsonListener:
             case events.ChunkRetried():
                 self._write("retry", event.text, **where, chunk=event.chunk, attempts=event.attempts)
 
-    def _progress(self, event: events.RowsRead | events.DeliveryProgress) -> None:
-        if self.quiet:
-            return
-        if isinstance(event, events.DeliveryProgress):
+    def _moves(self, event: events.Moving) -> None:
+        match event:
+            case events.DeliveryBegan():
+                self._run = event.run
+            case events.RowsRead():
+                if self._reading_pace.is_due():
+                    self._write("planning", event.text, stream=event.stream, read=event.rows, rejected=event.rejected)
+            case events.DeliveryProgress():
+                self._progress(event)
+            case events.StreamDelivered():
+                if event.stream == self._stream:  # else the summary says it soon enough
+                    self._write(
+                    "delivered", event.text, run=event.run, stream=event.stream, total=event.records,
+                    delivered=event.delivered, rejected=event.rejected, seconds=round(event.seconds, 3),
+                )  # fmt: skip
+            case events.Waits() | events.WaitEnded():
+                self._wait(event)
+            case events.PlanningEnded() | events.DeliveryEnded():
+                pass
+
+    def _progress(self, event: events.DeliveryProgress) -> None:
+        self._stream = event.stream
+        left_s = None if event.left_s is None else round(event.left_s, 1)
+        self._write(
+            "progress", event.text, run=event.run, stream=event.stream, done=event.done, total=event.records,
+            per_second=round(event.per_second, 1), left_s=left_s, delivered=event.delivered, rejected=event.rejected,
+            requests=event.requests, retries=event.retries,
+        )  # fmt: skip
+
+    def _wait(self, event: events.Waits | events.WaitEnded) -> None:
+        """Write what is waited for, more and more seldom; and that it is over, if that was written."""
+        if isinstance(event, events.WaitEnded):
+            if self._waits:
+                self._write("waited", event.text, run=self._run)
+            self._waits = False
+        elif self._wait_pace.is_due():
+            self._waits = True
+            wait = event.wait
+            next_s = None if wait.next_s is None else round(wait.next_s, 1)
             self._write(
-                "progress", event.text, run=event.run, stream=event.stream, done=event.done, total=event.records,
-                per_second=round(event.per_second, 1), delivered=event.delivered, rejected=event.rejected,
-                requests=event.requests, retries=event.retries, state=event.state,
+                "waiting", event.text, level=logging.WARNING, run=event.run, stream=event.stream, cause=wait.cause,
+                tries=wait.tries, waited_s=round(wait.waited_s, 1), next_in_s=next_s, left_s=round(wait.left_s, 1),
+                hint=wait.hint,
             )  # fmt: skip
-        elif self._reading_pace.is_due():
-            self._write("planning", event.text, stream=event.stream, read=event.rows, rejected=event.rejected)
 
     def _summary(self, name: str, message: str, summary: Summary, *, are_kept: bool = True) -> None:
         """Write what was rejected and then how a run ended; its error is part of the summary."""

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 if TYPE_CHECKING:
@@ -11,6 +12,52 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH: Final = 120  # columns; keeps a table's row on one line where there is no terminal
+
+# What each thing looks like, on light and on dark: the terminal's own colours, which its owner has chosen.
+STYLES: Final = {
+    "good": "green",
+    "warning": "yellow",
+    "error": "bold red",
+    "hint": "cyan",
+    "moving": "cyan",
+    "head": "bold",
+    "dim": "dim",
+}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Signs that say at a glance how something stands, in what a terminal's encoding has."""
+
+    good: str
+    bad: str
+    attention: str
+    bar: str
+    rest: str
+    cut: str
+    turning: str
+
+    def turn(self, number: float) -> str:
+        """Return the picture, of those that follow each other, of something that moves."""
+        return self.turning[int(number) % len(self.turning)]
+
+    def shortened(self, text: str, width: int) -> str:
+        """Return a text in exactly so many columns, with a sign where it was cut."""
+        from rich.cells import cell_len, set_cell_size
+
+        if cell_len(text) <= width:
+            return set_cell_size(text, width)
+        return set_cell_size(text, width - len(self.cut)) + self.cut
+
+
+_UNICODE: Final = Marks(good="✓", bad="✗", attention="!", bar="━", rest="─", cut="…", turning="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+_ASCII: Final = Marks(good="+", bad="x", attention="!", bar="#", rest="-", cut="..", turning="|/-\\")
+
+
+def marks_of(console: "Console") -> Marks:
+    """Return the signs that can be written to a console."""
+    return _UNICODE if console.encoding.lower().startswith("utf") else _ASCII
+
 
 # --- consoles ------------------------------------------------------------------------------------------------------
 

@@ -6,14 +6,14 @@ same.
 
 import logging
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, assert_never
 
 from bucket_loader.model import BucketLoaderError
 from bucket_loader.reporting import events
-from bucket_loader.reporting.bars import DeliveryBar, ReadingBar
-from bucket_loader.reporting.progress import Pace
+from bucket_loader.reporting.moving import InLines, InPlace
 from bucket_loader.reporting.summary import Summary, counted, ending, next_step_after
 from bucket_loader.reporting.terminal import aligned, boxed, give_up_stderr, log_console, stderr_console
 from bucket_loader.state import dead_letters
@@ -45,18 +45,27 @@ class TextListener:
     def __init__(self, console: "Console", *, quiet: bool = False, period_s: float = PERIOD_S) -> None:
         self.console = console
         self.quiet = quiet
-        self.has_bars = console.is_terminal and not quiet
-        self.period_s = None if quiet else BAR_PERIOD_S if console.is_terminal else period_s
-        self._reading_pace = Pace(period_s)
-        self._bar: ReadingBar | DeliveryBar | None = None
+        is_live = console.is_interactive  # a dumb terminal goes back to no line
+        self.period_s = None if quiet else BAR_PERIOD_S if is_live else period_s
+        self._moving = InPlace(console) if is_live else InLines(self._say, period_s)
+        self._lock = threading.RLock()
 
-    def tell(self, event: events.Event) -> None:  # noqa: C901  # a case for each event, and nothing else
+    def tell(self, event: events.Event) -> None:  # a case for each event, and nothing else
         """Write what an event says."""
+        with self._lock:
+            if isinstance(event, events.Ending):
+                self._end(event)
+            elif isinstance(event, events.Moving):
+                self._moves(event)
+            else:
+                self._remark(event)
+
+    def _moves(self, event: events.Moving) -> None:
+        if not self.quiet:
+            self._moving.tell(event)
+
+    def _remark(self, event: events.Remark) -> None:
         match event:
-            case events.RowsRead() | events.DeliveryBegan() | events.DeliveryProgress():
-                self._progress(event)
-            case events.PlanningEnded() | events.DeliveryEnded():
-                self._end_bar(event)
             case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside():
                 log.warning("%s", event.text)  # a program that calls `load` finds it in its own log
             case events.ChunkRetried():
@@ -75,7 +84,7 @@ class TextListener:
             case events.ThreadCrashed():
                 pass  # Python prints the traceback
             case _:
-                self._end(event)
+                assert_never(event)
 
     def _end(self, event: events.Ending) -> None:
         match event:
@@ -91,23 +100,6 @@ class TextListener:
                 pass  # Python prints the traceback; whoever interrupts a command knows it
             case _:
                 assert_never(event)
-
-    # --- progress --------------------------------------------------------------------------------------------------
-
-    def _progress(self, event: events.RowsRead | events.DeliveryBegan | events.DeliveryProgress) -> None:
-        if self.has_bars:
-            if self._bar is None:
-                self._bar = (ReadingBar if isinstance(event, events.RowsRead) else DeliveryBar)(self.console)
-            self._bar.show(event)
-        elif isinstance(event, events.DeliveryProgress):
-            self._say(event.text + (f" ({event.state})" if event.state else ""))
-        elif isinstance(event, events.RowsRead) and self._reading_pace.is_due():
-            self._say(event.text)
-
-    def _end_bar(self, event: events.PlanningEnded | events.DeliveryEnded) -> None:
-        if self._bar is not None:
-            self._bar.end(event)
-            self._bar = None
 
     # --- the end of a run ------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ def deliver_run(job: Job, state: State, planned: Plan, *, witnessed: bool = Fals
     if error is None and job.stopped.is_set():
         error = InterruptedRunError(job.signal_number)
     tally = assignment.tally
+    job.reached = job.reached or tally.reached
     summary = end_run(job, state, planned, error)
     return replace(summary, requests=tally.requests, retries=tally.retries, served=tally.served)
 
@@ -53,10 +54,11 @@ def _assignment(job: Job, state: State, planned: Plan, *, witnessed: bool) -> As
         transport=job.outside.transport(destination),
         destination=destination,
         stopped=job.stopped,
-        tally=Tally(run),
+        tally=Tally(run, {stream.name: stream.records for stream in planned.manifest.streams}),
         tell=job.listener.tell,
         clock=clock,
         waits_for=set_aside_before(state, run),
         witnessed=witnessed,
         emulator=state.ledger.meta(EMULATOR),
+        reached=job.reached,
     )

@@ -14,8 +14,16 @@ from typing import Any, Final
 
 from bucket_loader.config import Pipeline, Share, duration_s, share
 from bucket_loader.delivery import Outside
-from bucket_loader.model import InterruptedRunError, StateError, StateLockedError, UsageError, require_utf8, shown_path
-from bucket_loader.reporting import Listener, RowsRead
+from bucket_loader.model import (
+    InterruptedRunError,
+    StateError,
+    StateLockedError,
+    UsageError,
+    Wait,
+    require_utf8,
+    shown_path,
+)
+from bucket_loader.reporting import Listener, RowsRead, WaitEnded, Waits
 from bucket_loader.runs.emulated import meet_emulator
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
@@ -100,6 +108,7 @@ class Job:
         stopped: set by a signal: drain.
         signal_number: which one.
         outside: how it sends, and what time it is.
+        reached: whether anything was there where it sends to.
     """
 
     pipeline: Pipeline
@@ -113,6 +122,7 @@ class Job:
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT
     outside: Outside = field(default_factory=Outside)
+    reached: bool = False
 
     @property
     def state_place(self) -> StatePlace:
@@ -133,7 +143,7 @@ class Job:
             key_rotated=self.options.key_rotated,
             check_key=self.has_key,
             first=lambda state: meet_emulator(self.pipeline.destination, state, self.listener.tell),
-            waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped),
+            waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped, self._waits),
         )
         try:
             return open_state(self.pipeline, self.state_place, wanted)
@@ -141,6 +151,10 @@ class Job:
             if self.stopped.is_set():
                 raise InterruptedRunError(self.signal_number) from None
             raise
+
+    def _waits(self, wait: Wait | None) -> None:
+        """Report what the state waits for; None when that is over."""
+        self.listener.tell(WaitEnded() if wait is None else Waits(wait))
 
     def progress(self, stream: str, read: int, rejected: int) -> None:
         """Report how far the reading is; end it when a signal asked for that.

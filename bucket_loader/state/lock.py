@@ -41,7 +41,8 @@ class Lock:
             StateLockedError: another copy has it, for longer than is waited.
             StateError: it cannot be locked here.
         """
-        ends = now_s() + waiting.lock_s
+        began = now_s()
+        ends = began + waiting.lock_s
         while not self._is_taken():
             if now_s() >= ends or waiting.is_stopped():
                 raise StateLockedError(
@@ -49,7 +50,8 @@ class Lock:
                     hint="wait for it and run again, or wait with --wait-for-lock 10m; the lock goes with its process, "
                     "there is nothing to remove",
                 )
-            waiting.sleep(min(1.0, max(0.0, ends - now_s())))
+            waiting.for_lock(str(self._path.parent), began, ends, min(1.0, max(0.0, ends - now_s())))
+        waiting.tell(None)
 
     def _is_taken(self) -> bool:
         while True:

@@ -15,9 +15,9 @@ from bucket_loader.state.file_system import require_local
 from bucket_loader.state.identity import NOTES, Identity, Notes, notes_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger
-from bucket_loader.state.ledger.connecting import Server, Waiting
+from bucket_loader.state.ledger.connecting import Server, Waiting, schema_of
 from bucket_loader.state.ledger.looking import look_at_file, to_read
-from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
+from bucket_loader.state.ledger.postgres import PostgresDatabase, look
 from bucket_loader.state.location import StatePlace
 from bucket_loader.state.lock import Lock
 from bucket_loader.state.state import State

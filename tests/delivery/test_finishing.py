@@ -108,7 +108,7 @@ def test_what_is_delivered_is_concluded_and_counted():
 
     assert trial.run() is True
     assert trial.journal == [Concluded(trial.work.chunk, "delivered", 1, 0, 200)]
-    assert trial.shared.standing.tally.delivered == 3
+    assert trial.shared.standing.tally.now.delivered == 3
 
 
 def test_an_ambiguous_attempt_is_written_down_and_told_before_it_is_repeated():
@@ -202,7 +202,7 @@ def test_a_refused_record_gets_its_letter_with_the_outcome():
     letter, concluded = trial.journal
     assert isinstance(letter, DeadLetter)
     assert (letter.outcome, concluded.state) == (refused, "rejected")
-    assert trial.shared.standing.tally.rejected == 1
+    assert trial.shared.standing.tally.now.rejected == 1
 
 
 def test_a_refused_chunk_is_replaced_by_parts_that_are_each_intended():

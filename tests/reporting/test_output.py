@@ -12,7 +12,7 @@ import warnings
 import pytest
 from workplace import COMPANIES
 
-from bucket_loader.delivery.tally import Tally
+from bucket_loader.delivery.tally import StreamTally, Tally
 from bucket_loader.model.counts import Counts
 from bucket_loader.reporting import events, output
 from bucket_loader.reporting.json_lines import JsonListener, Objects
@@ -118,14 +118,12 @@ def test_progress_comes_now_and_then():
     """With rate, done and total; the reading as well."""
     lines = []
     listener = JsonListener(Objects(), lines.append, period_s=0.1)
-    tally = Tally(run="r", stream="events", records=1_000, delivered=100, requests=1)
+    tally = Tally(run="r", now=StreamTally("events", 1_000, 100), requests=1)
     listener.tell(events.RowsRead("events", 10, 0))
     time.sleep(0.11)
     listener.tell(events.RowsRead("events", 20, 1))
     with watched(listener, tally):
-        time.sleep(0.15)
-        tally.delivered = 200
-        time.sleep(0.1)
+        time.sleep(0.35)
 
     reading, *told = objects("\n".join(lines))
     assert (reading["event"], reading["read"], reading["rejected"]) == ("planning", 20, 1)

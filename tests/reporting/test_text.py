@@ -6,10 +6,8 @@ import time
 import pytest
 from rich.console import Console
 
-from bucket_loader.delivery.tally import Tally
 from bucket_loader.model.counts import Counts
 from bucket_loader.reporting.events import Note, PlanningEnded, RowsRead, RunEnded
-from bucket_loader.reporting.progress import watched
 from bucket_loader.reporting.summary import Resumed, Summary
 from bucket_loader.reporting.terminal import aligned
 from bucket_loader.reporting.text import TextListener
@@ -18,30 +16,6 @@ from bucket_loader.reporting.text import TextListener
 def console(*, terminal):
     """Make a console that writes to memory."""
     return Console(file=io.StringIO(), force_terminal=terminal, width=120, legacy_windows=False)
-
-
-def until(condition):
-    """Wait for what another thread does; a busy machine may take its time."""
-    ends = time.monotonic() + 20
-    while not condition() and time.monotonic() < ends:
-        time.sleep(0.02)
-
-
-def test_a_terminal_shows_a_bar_with_rate_and_state():
-    """The bar is drawn from the first moment, knows its end, and says what stands in the way."""
-    out = console(terminal=True)
-    tally = Tally()
-    with watched(TextListener(out), tally):
-        time.sleep(0.15)  # nothing has begun yet
-        tally.delivered, tally.state, tally.records, tally.stream = 250, "500: UNKNOWN_ERROR", 1_000, "events"
-        until(lambda: "500: UNKNOWN_ERROR" in out.file.getvalue())
-        tally.delivered = 1_000
-
-    text = out.file.getvalue()
-    assert "events" in text
-    assert "250/1,000" in text
-    assert "1,000/1,000" in text
-    assert "500: UNKNOWN_ERROR" in text
 
 
 def test_reading_is_shown_on_a_terminal():
@@ -53,21 +27,6 @@ def test_reading_is_shown_on_a_terminal():
     listener.tell(PlanningEnded())
 
     assert "planning users: 16,384 rows read, 3 rejected" in out.file.getvalue()
-
-
-def test_a_pipe_gets_plain_lines():
-    """Elsewhere than on a terminal there is no control character, and a line only every few seconds."""
-    out = console(terminal=False)
-    tally = Tally(stream="events", records=1_000, delivered=100)
-    with watched(TextListener(out, period_s=0.1), tally):
-        time.sleep(0.25)
-        tally.delivered = 200
-        time.sleep(0.2)
-
-    lines = out.file.getvalue().splitlines()
-    assert 2 <= len(lines) <= 5
-    assert lines[0].startswith("delivering events: 100 of 1,000 records")
-    assert "\x1b" not in out.file.getvalue()
 
 
 @pytest.mark.parametrize("width", [20, 30, 40, 41, 60, 120])

@@ -9,7 +9,7 @@ import pytest
 from workplace import COMPANIES
 
 from bucket_loader.state.identity import Identity
-from bucket_loader.state.ledger.postgres import schema_of
+from bucket_loader.state.ledger.connecting import schema_of
 
 NAMES = [
     "daily sync",

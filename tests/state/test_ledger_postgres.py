@@ -16,9 +16,9 @@ from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, s
 
 from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
 from bucket_loader.state.ledger import Ambiguous, Intent, Ledger, postgres
-from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting
+from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting, schema_of
 from bucket_loader.state.ledger.looking import to_read
-from bucket_loader.state.ledger.postgres import PostgresDatabase, look, schema_of
+from bucket_loader.state.ledger.postgres import PostgresDatabase, look
 
 pytestmark = pytest.mark.postgres
 SOON = Waiting(reconnect_s=0.5)

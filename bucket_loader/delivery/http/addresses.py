@@ -98,7 +98,9 @@ class _Race:
         return None
 
     def _failed(self, error: OSError) -> None:
-        self._error, self._next_at = error, now_s()
+        if not isinstance(self._error, ConnectionRefusedError):  # says more than that another family leads nowhere
+            self._error = error
+        self._next_at = now_s()
 
     def close(self) -> None:
         for made in self._under_way.values():
@@ -135,7 +137,7 @@ class _Lookup:
         if not self._ended.wait(deadline - now_s()):
             raise TimeoutError("the lookup of the host takes too long")
         if self._error is not None:
-            raise OSError(*self._error.args)
+            raise type(self._error)(*self._error.args)
         return self._found
 
     @property

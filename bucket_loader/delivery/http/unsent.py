@@ -1,6 +1,7 @@
 """What stood in the way of a request of which no byte was sent: what is waited for, and what somebody has to mend."""
 
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Final
@@ -43,7 +44,23 @@ def unsent(error: Exception, kind: str) -> Outcome:
     if tls is not None and not any(isinstance(cause, _BROKEN_OFF) for cause in causes):
         reason = str(tls.reason or "unknown").lower().replace("_", " ")
         return Outcome(Verdict.MISROUTED, message=f"no TLS connection with the host can be made: {reason}")
-    return Outcome(Verdict.NOT_SENT, message=f"could not connect ({kind})")
+    for cause in causes:
+        if isinstance(cause, _REASONS):
+            return Outcome(
+                Verdict.NOT_SENT, message=_reason(cause), nobody_listens=isinstance(cause, ConnectionRefusedError)
+            )
+    return Outcome(Verdict.NOT_SENT, message=f"no connection could be made ({kind})")
+
+
+_REASONS: Final = (ConnectionRefusedError, socket.gaierror, TimeoutError)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    if isinstance(error, socket.gaierror):
+        return "its name is not known"
+    return "no connection is made in time"
 
 
 # A handshake that was cut is an outage; one that was refused is not.

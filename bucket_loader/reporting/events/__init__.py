@@ -14,6 +14,7 @@ from bucket_loader.reporting.events.delivery import (
     DeliveryBegan as DeliveryBegan,
     DeliveryEnded as DeliveryEnded,
     DeliveryProgress as DeliveryProgress,
+    StreamDelivered as StreamDelivered,
 )
 from bucket_loader.reporting.events.endings import (
     CommandCrashed as CommandCrashed,
@@ -23,7 +24,13 @@ from bucket_loader.reporting.events.endings import (
     RunEnded as RunEnded,
     WindowsEnded as WindowsEnded,
 )
-from bucket_loader.reporting.events.event import Event as Event, Listener as Listener, Tell as Tell
+from bucket_loader.reporting.events.event import (
+    Event as Event,
+    Listener as Listener,
+    Moving as Moving,
+    Remark as Remark,
+    Tell as Tell,
+)
 from bucket_loader.reporting.events.lines import (
     Complaint as Complaint,
     Note as Note,
@@ -38,3 +45,4 @@ from bucket_loader.reporting.events.planning import (
     StreamPlanned as StreamPlanned,
 )
 from bucket_loader.reporting.events.runs import RunResumed as RunResumed, WindowEnded as WindowEnded
+from bucket_loader.reporting.events.waiting import WaitEnded as WaitEnded, Waits as Waits

@@ -4,33 +4,36 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bucket_loader.reporting.events.chunks import ChunkHeld, ChunkRetried, ChunkSetAside, ChunksUnknown
-from bucket_loader.reporting.events.delivery import DeliveryBegan, DeliveryEnded, DeliveryProgress
+from bucket_loader.reporting.events.delivery import DeliveryBegan, DeliveryEnded, DeliveryProgress, StreamDelivered
 from bucket_loader.reporting.events.endings import Ending
 from bucket_loader.reporting.events.lines import Complaint, Note, Table, ThreadCrashed
 from bucket_loader.reporting.events.planning import PlanningEnded, PlanRejected, RecordShown, RowsRead, StreamPlanned
 from bucket_loader.reporting.events.runs import RunResumed, WindowEnded
+from bucket_loader.reporting.events.waiting import WaitEnded, Waits
 
-Event = (
+Moving = (
+    RowsRead | PlanningEnded | DeliveryBegan | DeliveryProgress | StreamDelivered | DeliveryEnded | Waits | WaitEnded
+)
+"""What is told of something that goes on, so that only the latest is of interest."""
+
+Remark = (
     ChunksUnknown
     | ChunkRetried
     | ChunkHeld
     | ChunkSetAside
-    | RowsRead
-    | PlanningEnded
     | StreamPlanned
     | RecordShown
     | PlanRejected
-    | DeliveryBegan
-    | DeliveryProgress
-    | DeliveryEnded
     | RunResumed
     | WindowEnded
-    | Ending
     | ThreadCrashed
     | Complaint
     | Note
     | Table
 )
+"""What is told once."""
+
+Event = Moving | Remark | Ending
 """All that is told."""
 
 Tell = Callable[[Event], None]

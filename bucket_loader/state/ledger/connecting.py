@@ -1,11 +1,13 @@
 """A PostgreSQL server, as a ledger wants it: how long is waited for it, and that it syncs what it commits."""
 
+import hashlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import StateError, StateUnavailableError, UsageError, now_s
+from bucket_loader.model import StateError, StateUnavailableError, UsageError, Wait, now_s
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -36,6 +38,15 @@ GONE_STATES: Final = ("42P01", "3F000")  # a table, or a schema, is not there
 _NEVER: Final = ("authentication failed", "does not exist", "pg_hba.conf", "no password", "certificate", "permission")
 
 
+def schema_of(identity: str) -> str:
+    """Name the schema of a state: as the state is named, or where that is too long, its hash at the end."""
+    name = f"bucket_loader@{identity}"
+    if len(name) <= SCHEMA_BYTES_MAX:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[: SCHEMA_BYTES_MAX - 17]}-{digest}"
+
+
 @dataclass(frozen=True)
 class Waiting:
     """How long is waited, and what ends the waiting.
@@ -44,11 +55,13 @@ class Waiting:
         lock_s: seconds for another copy to end.
         reconnect_s: seconds for a server to come back.
         stopped: set by a signal, and set here when nothing more may be sent.
+        tell: told what is waited for, and None when that is over.
     """
 
     lock_s: float = 0.0
     reconnect_s: float = 60.0
     stopped: threading.Event = field(default_factory=threading.Event)
+    tell: Callable[[Wait | None], None] = lambda _wait: None
 
     def is_stopped(self) -> bool:
         """Whether a signal has asked for the end."""
@@ -61,6 +74,26 @@ class Waiting:
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond a signal."""
         self.stopped.wait(seconds)
+
+    def for_lock(self, where: str, began: float, ends: float, next_s: float) -> None:
+        """Tell that another copy has the lock, and wait for a while.
+
+        Args:
+            where: what it has locked.
+            began: since when that is waited for (`now_s`).
+            ends: until when.
+            next_s: seconds to the next try.
+        """
+        now = now_s()
+        why, hint = f"another copy is running on {where}", "the lock goes with its process; there is nothing to remove"
+        self.tell(Wait("lock", why, hint, 0, now - began, None, max(0.0, ends - now)))
+        self.sleep(next_s)
+
+    def for_server(self, why: str, began: float) -> None:
+        """Tell that a server is away since then (`now_s`)."""
+        waited_s = now_s() - began
+        hint = "nothing is sent meanwhile that is not recorded"
+        self.tell(Wait("ledger", why, hint, 0, waited_s, None, max(0.0, self.reconnect_s - waited_s)))
 
     def is_over(self, began: float) -> bool:
         """Whether a server that is away since then (`now_s`) is waited for no longer; a signal shortens it."""

@@ -31,7 +31,6 @@ from bucket_loader.state.ledger.connecting import (
     GONE_STATES,
     LATER_STATES,
     LEASE_S,
-    SCHEMA_BYTES_MAX,
     Server,
     Waiting,
 )
@@ -192,7 +191,8 @@ class PostgresDatabase:
 
     def _take(self) -> None:
         """Lock the state, lay it out when it is new, and become its owner."""
-        waits_until = now_s() + max(self._waiting.lock_s, _DYING_S)
+        began = now_s()
+        waits_until = began + max(self._waiting.lock_s, _DYING_S)
         while not self._locked():
             if now_s() >= waits_until or self._waiting.is_stopped():
                 raise StateLockedError(
@@ -200,7 +200,8 @@ class PostgresDatabase:
                     hint="wait for it and run again, or use --wait-for-lock; the lock goes with its connection",
                 )
             self._connection.execute(END_OVERDUE, (self._lock_key, LEASE_S))
-            self._waiting.sleep(_TRIES_EVERY_S)
+            self._waiting.for_lock(self.name, began, waits_until, _TRIES_EVERY_S)
+        self._waiting.tell(None)
         if not self.columns("owner"):
             self._lay_out()
         ((epoch,),) = self._connection.execute("SELECT epoch + 1 FROM owner").fetchall()
@@ -293,6 +294,7 @@ class PostgresDatabase:
             try:
                 self._connection = self._server.connect(self._schema, writes=True, tries_s=0.0)
                 if self._is_mine_again():
+                    self._waiting.tell(None)
                     return
                 why = "its old session has not ended yet"
             except StateUnavailableError as failure:
@@ -306,6 +308,7 @@ class PostgresDatabase:
                     f"the ledger ({self.name}) was out of reach for {now_s() - began:.0f} s: {why}",
                     hint="nothing was sent that is not recorded: run the same command again when the server is back",
                 ))  # fmt: skip
+            self._waiting.for_server(f"the ledger ({self.name}) is out of reach: {why}", began)
             time.sleep(_TRIES_EVERY_S)
 
     def _is_mine_again(self) -> bool:
@@ -378,15 +381,6 @@ def _let_go_in_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_let_go_in_fork)
-
-
-def schema_of(identity: str) -> str:
-    """Name the schema of a state: as the state is named, or where that is too long, its hash at the end."""
-    name = f"bucket_loader@{identity}"
-    if len(name) <= SCHEMA_BYTES_MAX:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{name[: SCHEMA_BYTES_MAX - 17]}-{digest}"
 
 
 def look(server: Server, schema: str) -> PostgresDatabase | None:
