@@ -34,7 +34,8 @@ class Place:
         """Return what a run ends with that finds nobody here."""
         port = f" --port {self.port}" if self.port else ""
         return PatienceError(
-            f"nothing listens at {self.name}", hint=f"start one: `bucket-loader emulator{port}`; nothing was sent"
+            f"nothing listens at {self.name}",
+            hint=f"start one: `bucket-loader emulator{port}`, and run this again; nothing was sent",
         )
 
 

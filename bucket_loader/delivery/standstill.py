@@ -22,11 +22,11 @@ _WHY: Final[dict[Cause, str]] = {
     "refused": "{place} refuses what is sent: {said}",
 }
 _HINTS: Final[dict[Cause, str]] = {
-    "unreachable": "is the host up, and `destination: base_url` right?",
-    "no_answer": "is the host up, and `destination: base_url` right?",
-    "server_error": "the host has to mend that; what may arrive twice is counted",
-    "rate_limit": "nothing has to be done; `destination: requests_per_second` sets a pace of your own",
-    "refused": "is `destination: base_url` right, and is a firewall on the way?",
+    "unreachable": "Is the host up, and `destination: base_url` right?",
+    "no_answer": "Is the host up, and `destination: base_url` right?",
+    "server_error": "The host has to mend that; what may arrive twice is counted.",
+    "rate_limit": "Nothing has to be done; `destination: requests_per_second` sets a pace of your own.",
+    "refused": "Is `destination: base_url` right, and is a firewall on the way?",
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError
+from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError, counted
 from bucket_loader.reporting import html
 from bucket_loader.state import StateLayout, dead_letters
 
@@ -64,7 +64,7 @@ class RefusedRows:
         again = f"{self.again:,} are sent once more, after all that is new"
         waiting = f"{self.waiting:,} are not sent again now and count as rejected (once a day, or with --retry-refused)"
         said = [text for count, text in ((self.again, again), (self.waiting, waiting)) if count]
-        return f"{self.stream}: {self.again + self.waiting:,} rows {since}; {', '.join(said)}"
+        return f"{self.stream}: {counted(self.again + self.waiting, 'row')} {since}; {', '.join(said)}"
 
 
 @dataclass(frozen=True)
@@ -212,9 +212,9 @@ def counts_frame(streams: Mapping[str, Counts]) -> "pd.DataFrame":
 
 def ending(summary: Summary) -> str:
     """Return how a run ended, in one line."""
-    retried = f" ({summary.retries:,} retries)" if summary.retries else ""
+    retried = f" ({counted(summary.retries, 'retry', 'retries')})" if summary.retries else ""
     ended = "finished, and some rows were rejected," if summary.status == "rejected" else summary.status
-    return f"{ended} in {summary.seconds:.1f} s, {summary.requests:,} requests{retried}"
+    return f"{ended} in {summary.seconds:.1f} s, {counted(summary.requests, 'request')}{retried}"
 
 
 def next_step_after(summary: Summary) -> str:
@@ -247,7 +247,7 @@ def _held_words(held: tuple[HeldChunk, ...]) -> str:
     """Return what is held, and what a person does about it."""
     records = sum(one.records for one in held)
     return (
-        f"{records:,} records are held, since their answer never came: {_named(held)}; "
+        f"{counted(records, 'record')} {'is' if records == 1 else 'are'} held, since their answer never came: {_named(held)}; "
         "`bucket-loader status --json` names them, `bucket-loader release` sends or drops them"
     )
 
@@ -256,25 +256,25 @@ def stuck_words(stuck: Sequence[StuckChunk]) -> str:
     """Return what is set aside, and what becomes of it."""
     tried, behind = [one for one in stuck if not one.waits], sum(one.records for one in stuck if one.waits)
     records = sum(one.records for one in tried)
-    waiting = f"; waiting for that, since they name the same users or companies: {_records(behind)}" if behind else ""
+    waiting = (
+        f"; waiting for that, since they name the same users or companies: {counted(behind, 'record')}"
+        if behind
+        else ""
+    )
     return (
-        f"{_records(records)} met only server errors so far, and nobody can tell yet whose fault that is: "
+        f"{counted(records, 'record')} met only server errors so far, and nobody can tell yet whose fault that is: "
         f"{_named(tried)}{waiting}. Each run tries again, after all that is new; `bucket-loader abandon` closes the "
         "run of such a record"
     )
 
 
-def _records(count: int) -> str:
-    return f"{count:,} record" + "s" * (count != 1)
-
-
 def _named(chunks: Sequence[HeldChunk | StuckChunk]) -> str:
     named = [f"{one.stream} {one.chunk} of run {one.run}" for one in chunks[:_HELD_SHOWN]]
-    more = f" and {len(chunks) - _HELD_SHOWN:,} chunks more" if len(chunks) > _HELD_SHOWN else ""
+    more = f" and {counted(len(chunks) - _HELD_SHOWN, 'more chunk')}" if len(chunks) > _HELD_SHOWN else ""
     return ", ".join(named) + more
 
 
-def counted(summary: Summary) -> list[list[str]]:
+def table_of(summary: Summary) -> list[list[str]]:
     """Return the table: its header, then a row for each stream. Columns that are 0 everywhere are mostly left out."""
     named = [(f"{stream} (resumed)", counts) for one in summary.resumed for stream, counts in one.streams.items()]
     named += summary.streams.items()
@@ -289,7 +289,7 @@ def summary_html(summary: Summary, reasons: Reasons) -> str:
 
 
 def _html(summary: Summary, reasons: Reasons) -> Iterator[str]:
-    header, *rows = counted(summary)
+    header, *rows = table_of(summary)
     yield html.paragraph(f"{summary.pipeline}: {ending(summary)} (run {summary.run})")
     yield html.table(header, rows)
     if summary.error is not None:

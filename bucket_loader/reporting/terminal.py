@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 WIDTH: Final = 120  # columns; keeps a table's row on one line where there is no terminal
 
@@ -36,6 +37,10 @@ class Marks:
     rest: str
     cut: str
     turning: str
+
+    def of(self, style: str) -> str:
+        """Return the sign that goes with a style."""
+        return {"good": self.good, "error": self.bad}.get(style, self.attention)
 
     def turn(self, number: float) -> str:
         """Return the picture, of those that follow each other, of something that moves."""
@@ -105,6 +110,78 @@ class _Lines:
 
     def flush(self) -> None:
         """Do nothing: a line is taken when it is whole."""
+
+
+# --- lines ---------------------------------------------------------------------------------------------------------
+
+
+class Page:
+    """Writes lines to a console: with colours, and on a terminal broken between words alone."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+        self._marks = marks_of(console)
+
+    def write(self, text: str, style: str = "", *, head: int | None = None) -> None:
+        """Write some lines.
+
+        Args:
+            text: the lines; each may be longer than the console is wide.
+            style: one of `STYLES`.
+            head: how many of the first characters have the style; all by default.
+        """
+        from rich.text import Text
+
+        width = self._console.width if self._console.is_terminal else 0
+        lines = [Text(part) for line in text.split("\n") for part in (wrapped(line, width) if width else [line])]
+        for line in lines if head is None else lines[:1]:
+            line.stylize(STYLES.get(style, ""), 0, head)
+        self._print(lines)
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write names and numbers in columns, or where those do not fit as lists."""
+        from rich.text import Text
+
+        first, *others = map(Text, aligned(header, rows, self._console.width))
+        first.stylize(STYLES["head"])
+        self._print([first, *others])
+
+    def _print(self, lines: "Sequence[Text]") -> None:
+        try:
+            self._console.print(*lines, sep="\n", soft_wrap=True)
+        except OSError:
+            give_up_stderr()
+
+    def verdict(self, text: str, exit_code: int) -> None:
+        """Write how something ended; on a terminal with a sign before it."""
+        style = verdict_of(exit_code)
+        sign = f"{self._marks.of(style)} " if self._console.is_terminal else ""
+        self.write(sign + text, style)
+
+
+def verdict_of(exit_code: int) -> str:
+    """Return the style of an ending: good, warning when it may go on or rows have to be looked at, or error."""
+    if exit_code in {0, 99}:
+        return "good"
+    return "warning" if exit_code in {3, 6, 75, 129, 130, 143} else "error"
+
+
+def wrapped(text: str, width: int) -> Iterator[str]:
+    """Break a line between words, so that each part is at most so wide; a word that is wider stays whole.
+
+    What follows is indented by two more than the line itself.
+    """
+    from rich.cells import cell_len
+
+    indent = len(text) - len(text.lstrip(" "))
+    line, *words = text.split(" ")
+    for word in words:
+        if cell_len(line) + 1 + cell_len(word) <= width or not line.strip():
+            line += f" {word}"
+        else:
+            yield line
+            line = " " * (indent + 2) + word
+    yield line
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

@@ -5,17 +5,16 @@ same.
 """
 
 import logging
-import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, assert_never
 
-from bucket_loader.model import BucketLoaderError
+from bucket_loader.model import BucketLoaderError, counted
 from bucket_loader.reporting import events
 from bucket_loader.reporting.moving import InLines, InPlace
-from bucket_loader.reporting.summary import Summary, counted, ending, next_step_after
-from bucket_loader.reporting.terminal import aligned, boxed, give_up_stderr, log_console, stderr_console
+from bucket_loader.reporting.summary import Summary, ending, next_step_after, table_of
+from bucket_loader.reporting.terminal import Page, boxed, give_up_stderr, log_console, stderr_console
 from bucket_loader.state import dead_letters
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ BAR_PERIOD_S: Final = 0.1
 PERIOD_S: Final = 10.0  # between two plain lines of progress
 REASONS_SHOWN: Final = 20
 WINDOWS_SHOWN: Final = 5
+_WARNING: Final = "warning:"
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class TextListener:
         self.period_s = None if quiet else BAR_PERIOD_S if is_live else period_s
         self._moving = InPlace(console) if is_live else InLines(self._say, period_s)
         self._lock = threading.RLock()
+        self._page = Page(console)
 
     def tell(self, event: events.Event) -> None:  # a case for each event, and nothing else
         """Write what an event says."""
@@ -80,7 +81,7 @@ class TextListener:
                 if not self.quiet:
                     self._rejected(event.file)
             case events.Complaint():
-                self._line(f"error: {event.text}")
+                self._line(f"error: {event.text}", "error", head=6)
             case events.ThreadCrashed():
                 pass  # Python prints the traceback
             case _:
@@ -111,7 +112,7 @@ class TextListener:
             for file in summary.letters:
                 self._rejected(file, is_kept=not event.thrown_away)
             if next_step := "" if event.thrown_away else next_step_after(summary):
-                self._line(f"  next: {next_step}")
+                self._line(f"  next: {next_step}", "hint", head=7)
         if summary.error is not None and not event.raised:
             self._error(summary.error)
 
@@ -121,56 +122,58 @@ class TextListener:
         for summary in failed[-WINDOWS_SHOWN:]:
             self._run_ended(events.RunEnded(summary))
         if len(failed) > WINDOWS_SHOWN:
-            self._line(f"... and {len(failed) - WINDOWS_SHOWN:,} more windows before them: `bucket-loader status`")
+            self._line(f"... and {counted(len(failed) - WINDOWS_SHOWN, 'more window')} before: `bucket-loader status`")
 
     def _assertions(self, event: events.AssertionsEnded) -> None:
         """Write what a test expects and is not so."""
         if not event.failed:
             self._say(event.text)
             return
-        self._line(event.text, style="bold")
+        self._line(event.text, "error")
         for failed in event.failed:
-            for line in failed.text.split("\n"):
-                self._line(f"    {line}")
+            self._line("\n".join(f"    {line}" for line in failed.text.split("\n")))
 
     def _summary(self, summary: Summary) -> None:
-        for line in textwrap.wrap(f"{summary.pipeline}: run {summary.run}", self.console.width):
-            self._line(line, style="bold")
-        header, *rows = counted(summary)
-        for number, line in enumerate(aligned(header, rows, self.console.width) if rows else ()):
-            self._line(line, style="bold" if number == 0 else None)
+        self._line(f"{summary.pipeline}: run {summary.run}", "head")
+        header, *rows = table_of(summary)
+        if rows:
+            self._page.table(header, rows)
         for refused in summary.refused:
             self._line(refused.text)
-        self._line(ending(summary))
+        self._page.verdict(ending(summary), summary.exit_code)
         twice = sum(counts.possibly_duplicated for counts in summary.streams.values())
         if twice:
-            self._line(f"{twice:,} records may be there twice: an attempt had no answer, or a 5xx, and was repeated")
+            self._line(
+                f"{counted(twice, 'record')} may be there twice: an attempt had no answer, or a 5xx, and was repeated",
+                "warning",
+            )
 
     def _rejected(self, file: Path, *, is_kept: bool = True) -> None:
-        """Write what was rejected and why: by reason, with the first rows of each."""
+        """Write what was rejected and why: by source and reason, with the first rows of each."""
         groups = dead_letters.grouped(file)
-        self._line(f"rejected rows and why: {file}" if is_kept else "rejected rows and why:")
-        for group in groups[:REASONS_SHOWN]:
-            self._line(f"    {group}")
+        self._line(f"rejected rows and why: {file}" if is_kept else "rejected rows and why:", "warning", head=22)
+        shown = groups[:REASONS_SHOWN]
+        for stream, source in dict.fromkeys((one.stream, one.source) for one in shown):
+            self._line(f"    {stream}, of {source}:")
+            for group in (one for one in shown if (one.stream, one.source) == (stream, source)):
+                self._line(f"      {counted(group.count, 'row')}: {group.why}")
         if len(groups) > REASONS_SHOWN:
-            self._line(f"    ... and {len(groups) - REASONS_SHOWN:,} more reasons in the file")
+            self._line(f"    ... and {counted(len(groups) - REASONS_SHOWN, 'more reason')} in the file")
 
     def _error(self, error: BucketLoaderError) -> None:
-        self._line(f"error: {error.message}")
+        self._line(f"error: {error.message}", "error", head=6)
         if error.hint:
-            self._line(f"  hint: {error.hint}")
+            self._line(f"  hint: {error.hint}", "hint", head=7)
 
     # --- lines -----------------------------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
         if not self.quiet:
-            self._line(text)
+            is_warning = text.startswith(_WARNING)
+            self._line(text, "warning" if is_warning else "", head=len(_WARNING) if is_warning else 0)
 
-    def _line(self, text: str, style: str | None = None) -> None:
-        try:
-            self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True, style=style)
-        except OSError:
-            give_up_stderr()
+    def _line(self, text: str, style: str = "", *, head: int | None = None) -> None:
+        self._page.write(text, style, head=head)
 
     def _table(self, table: events.Table) -> None:
         try:

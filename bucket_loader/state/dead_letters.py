@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bucket_loader.model import DISK, SYSTEM, Clock, Disk, Rejection, StateUnavailableError, make_folder, sync
+from bucket_loader.model import DISK, SYSTEM, Clock, Disk, Rejection, StateUnavailableError, counted, make_folder, sync
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -131,9 +131,13 @@ class Group(msgspec.Struct):
     rows: list[int] = msgspec.field(default_factory=list)
 
     def __str__(self) -> str:
-        noun = "row" if self.count == 1 else "rows"
+        return f"{self.stream}: {counted(self.count, 'row')} of {self.source}: {self.why}"
+
+    @property
+    def why(self) -> str:
+        """What is wrong, and where the first of them are."""
         rows = ", ".join(map(str, self.rows)) + (", ..." if self.count > len(self.rows) else "")
-        return f"{self.stream}: {self.count:,} {noun} of {self.source}: {self.message} ({noun} {rows})"
+        return f"{self.message} ({'row' if self.count == 1 else 'rows'} {rows})"
 
 
 ROWS_SHOWN: Final = 5

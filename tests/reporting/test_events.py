@@ -26,8 +26,8 @@ from bucket_loader.state.dead_letters import Group
 SUMMARY = Summary("r", "p", "succeeded", 0, "t", {"s": Counts(read=5, delivered=5)})
 DAY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 PROGRESS = events.DeliveryProgress("r", "s", 1_000, 240, 10, 3, 1, 25.0)
-WAIT = Wait("server_error", "h answers with an error: 500", "the host has to mend that", 3, 12.0, 4.0, 600.0)
-WAITING = "waiting: h answers with an error: 500; 3 tries in 12 s, next try in 4 s; until"
+WAIT = Wait("server_error", "h answers with an error: 500", "Mend it.", 3, 12.0, 4.0, 600.0)
+WAITING = "waiting for 12 s: h answers with an error: 500. Try 4 in 4 s. Given up at"
 UNKNOWN = events.ChunksUnknown("r", "s", ("0-4", "5-9"), 10, held=False)
 ERROR = PatienceError("an outage outlived patience", hint="run again")
 WRONG = AssertionFailed("t.yml", 5, "user u1", "1", "2", "u2")
@@ -59,7 +59,7 @@ RENDERED = [
      ("progress", "delivering s: 250 of 1,000 records, 25/s"), None),
     (events.StreamDelivered("r", "s", 1_000, 990, 10, 4.0), None, None, None),  # the summary says it soon enough
     (events.Waits(WAIT, "r", "s"),
-     f"{WAITING} TIME, for 10 min more, then exit code 75. the host has to mend that",
+     f"{WAITING} TIME, in 10 min, with exit code 75. Mend it. Ctrl-C ends it now; nothing is lost.",
      ("waiting", WAITING), None),
     (events.WaitEnded(), None, None, None),  # nothing was said of it
     (events.DeliveryEnded("r"), None, None, None),

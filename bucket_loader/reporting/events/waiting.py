@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bucket_loader.model import Wait, counted, spoken
+from bucket_loader.model import Wait, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,18 @@ class Waits:
         """The line that a person reads."""
         wait = self.wait
         until = datetime.now().astimezone() + timedelta(seconds=wait.left_s)
-        ends = f"until {until:%H:%M:%S}, for {spoken(wait.left_s)} more, then exit code 75"
-        return f"waiting: {wait.why}; {self._tried}{ends}. {wait.hint}"
+        return (
+            f"waiting for {spoken(wait.waited_s)}: {wait.why}. {self._next}Given up at {until:%H:%M:%S}, in "
+            f"{spoken(wait.left_s)}, with exit code 75. {wait.hint} Ctrl-C ends it now; nothing is lost."
+        )
 
     @property
-    def _tried(self) -> str:
+    def _next(self) -> str:
         wait = self.wait
         if not wait.tries:
             return ""
-        following = "trying now" if wait.next_s is None else f"next try in {spoken(max(1.0, wait.next_s))}"
-        return f"{counted(wait.tries, 'try', 'tries')} in {spoken(wait.waited_s)}, {following}; "
+        when = "now" if wait.next_s is None else f"in {spoken(max(1.0, wait.next_s))}"
+        return f"Try {wait.tries + 1:,} {when}. "
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,14 +85,14 @@ class Waiting:
             next_s: seconds to the next try.
         """
         now = now_s()
-        why, hint = f"another copy is running on {where}", "the lock goes with its process; there is nothing to remove"
+        why, hint = f"another copy is running on {where}", "The lock goes with its process; there is nothing to remove."
         self.tell(Wait("lock", why, hint, 0, now - began, None, max(0.0, ends - now)))
         self.sleep(next_s)
 
     def for_server(self, why: str, began: float) -> None:
         """Tell that a server is away since then (`now_s`)."""
         waited_s = now_s() - began
-        hint = "nothing is sent meanwhile that is not recorded"
+        hint = "Nothing is sent meanwhile that is not recorded."
         self.tell(Wait("ledger", why, hint, 0, waited_s, None, max(0.0, self.reconnect_s - waited_s)))
 
     def is_over(self, began: float) -> bool:

@@ -1,0 +1,97 @@
+"""What a person sees in a terminal: the wrong address, an emulator that stops while it is sent to, and a lock.
+
+The real program runs in a pty. Its lines are compared, with what differs from time to time masked.
+"""
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from terminal import masked, session
+from workplace import KEY
+
+PIPELINE = """
+name: test
+destination:
+  base_url: ${BUCKET_BASE_URL}
+  key: ${BUCKET_SECRET_KEY}
+  chunk: {records: 1}
+  concurrency: 1
+  requests_per_second: 20
+streams:
+  - name: companies
+    record: company
+    source: {type: csv, path: accounts.csv}
+    fields:
+      companyId: id
+      attributes: "*"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a pipeline, and four hundred companies to send."""
+    rows = "".join(f"c{number},Company {number}\n" for number in range(400))
+    (tmp_path / "accounts.csv").write_text(f"id,name\n{rows}")
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    return tmp_path
+
+
+@contextmanager
+def emulator(port=0):
+    """Run an emulator of its own, and yield its address and what ends it."""
+    words = ["emulator", "--port", str(port), "--secret-key", KEY]
+    process = subprocess.Popen([sys.executable, "-m", "bucket_loader", *words], stdout=subprocess.PIPE, text=True)
+    try:
+        yield json.loads(process.stdout.readline())["url"], process.kill
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def on_terminal(folder, url, *words, columns=80):
+    """Run the pipeline in a terminal."""
+    return session(folder, "run", "pipeline.yaml", *words, columns=columns, BUCKET_BASE_URL=url, BUCKET_SECRET_KEY=KEY)
+
+
+def test_where_nothing_listens_on_this_machine_the_run_ends_at_once(folder):
+    """It says what is missing, and how to start one; nothing is waited out."""
+    with on_terminal(folder, "http://127.0.0.1:1", "--patience", "30m") as terminal:
+        code = terminal.ended()
+
+    assert (code, terminal.masked) == (75, [
+        "! companies BAR N/400  in SECONDS, 400 pending",
+        "test: run RUN",
+        "stream     read  delivered  rejected  pending",
+        "companies   400          0         0      400",
+        "! unfinished in SECONDS, 1 request",
+        "error: nothing listens at 127.0.0.1:PORT",
+        "  hint: start one: `bucket-loader emulator --port PORT`, and run this again;",
+        "    nothing was sent",
+    ])  # fmt: skip
+
+
+def test_an_emulator_that_stops_meanwhile_is_waited_for(folder):
+    """It was there in this run, so it may come back: what is waited for stands under the bar, and goes when it does."""
+    with emulator() as (url, stop), on_terminal(folder, url, "--patience", "30m", columns=60) as terminal:
+        terminal.until(r"[1-9]\d*/400")
+        stop()
+        terminal.until(r"Try \d+")
+        bar, *waiting = terminal.masked
+        with emulator(port=url.rpartition(":")[2]):
+            terminal.until(r"/s")
+            moving = terminal.lines
+            terminal.interrupt()
+            code = terminal.ended()
+
+    assert bar == "TURNS companies BAR N/400  waiting, N RETRIES"
+    assert masked(" ".join(line.strip() for line in waiting)) == (
+        "! waiting for SECONDS: 127.0.0.1:PORT cannot be reached: nothing listens there (connection refused). Try N in "
+        "SECONDS. Given up at TIME, in SECONDS, with exit code 75. Is the host up, and `destination: base_url` right? "
+        "Ctrl-C ends it now; nothing is lost."
+    )
+    assert not any("waiting" in line for line in moving)
+    assert code == 130
