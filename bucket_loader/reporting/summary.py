@@ -246,8 +246,9 @@ def _refused_words(summary: Summary) -> str:
 def _held_words(held: tuple[HeldChunk, ...]) -> str:
     """Return what is held, and what a person does about it."""
     records = sum(one.records for one in held)
+    are = "is" if records == 1 else "are"
     return (
-        f"{counted(records, 'record')} {'is' if records == 1 else 'are'} held, since their answer never came: {_named(held)}; "
+        f"{counted(records, 'record')} {are} held, since their answer never came: {_named(held)}; "
         "`bucket-loader status --json` names them, `bucket-loader release` sends or drops them"
     )
 
