@@ -49,10 +49,21 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
         ledger.end_run(run_name, "running", exit_code=error.exit_code, ended_at=ended_at)
     if closed or (error is None and only_waits):
         settle_run(state, planned, stopped=isinstance(error, StoppedError))
+    if isinstance(error, StoppedError):
+        streams = _named(streams, planned)
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=ended_at)
     return _summary(job, state, planned, _Ending(status, exit_code, streams, error))
+
+
+def _named(streams: dict[str, Counts], planned: Plan) -> dict[str, Counts]:
+    """Return the counts of a run that was stopped as a whole: the next plan sends what is in doubt, unless held."""
+    held = {stream.name for stream in planned.manifest.streams if stream.on_unknown == "hold"}
+    return {
+        name: replace(counts, possibly_duplicated=counts.possibly_duplicated + counts.unknown * (name not in held))
+        for name, counts in streams.items()
+    }
 
 
 def was_stopping(row: RunRow) -> bool:

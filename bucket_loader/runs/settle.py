@@ -61,9 +61,10 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
         if stream.position not in unsettled:
             continue
         _take_over(state, stream.name)  # before files are named: none of an older version is, from here on
+        again = stopped and _is_sent_again(stream)
         if ledger.is_replay(manifest.run):
-            ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream))
-        fates = _fates(ledger, manifest.run, stream)
+            ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream, again=again))
+        fates = _fates(ledger, manifest.run, stream, again=again)
         late = ledger.is_settled_with_claims(manifest.run, stream.position)
         part, moved = None, _fates_since(state, planned, stream) if late else fates
         if stream.remembers and stream.records:
@@ -75,7 +76,8 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             judged = Judged(moved == _DELIVERED, sequences, late=late)
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
         moves = stream.cursor is not None or bool(stream.files)
-        whole = moves and not _unsent(ledger, manifest.run, stream) and not _returns(ledger, manifest.run, stream)
+        unsent = moves and _unsent(ledger, manifest.run, stream, again=again)
+        whole = moves and not unsent and not _returns(ledger, manifest.run, stream)
         ledger.settle(
             manifest.run,
             stream.position,
@@ -90,6 +92,14 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             state.forget_parts([before.file])
         if not late:
             _merge_memory(state, stream.name)
+
+
+def _is_sent_again(stream: PlannedStream) -> bool:
+    """Whether what is in doubt when a run is stopped as a whole returns to the next plan, which decides again.
+
+    A claimed event is never planned again, so it would not come at all. Users and companies compare as changed.
+    """
+    return not KINDS[stream.kind].ordered and stream.on_unknown == "resend"
 
 
 def _is_hashed(stream: PlannedStream) -> bool:
@@ -148,11 +158,12 @@ def sent_sequences(ledger: Ledger, run_name: str, stream: PlannedStream) -> list
     return [int(sequence) for sequence in np.flatnonzero(_fates(ledger, run_name, stream))]
 
 
-def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
+def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool) -> list[int]:
     """Return the sequences that nothing became of, and that their run does not keep: neither sent nor judged."""
-    fates = _fates(ledger, run_name, stream)
+    fates = _fates(ledger, run_name, stream, again=again)
     ended = ledger.chunks(run_name, stream.position, "rejected", "dropped", "superseded")
-    for row in (*ended, *ledger.queued(run_name, stream.position, aside=True)):
+    kept = () if again else ledger.queued(run_name, stream.position, aside=True)
+    for row in (*ended, *kept):
         _mark_all(fates, row, _DELIVERED)
     return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
 
@@ -166,13 +177,20 @@ def _returns(ledger: Ledger, run_name: str, stream: PlannedStream) -> bool:
     return any(not row.ambiguous for row in aside) and (stream.remembers or KINDS[stream.kind].ordered)
 
 
-def _fates(ledger: Ledger, run_name: str, stream: PlannedStream) -> Fates:
-    """Return for each sequence whether it was delivered, or sent without an answer; 0 for neither."""
+def _fates(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool = False) -> Fates:
+    """Return for each sequence whether it was delivered, or sent without an answer; 0 for neither.
+
+    Args:
+        ledger: what knows the chunks.
+        run_name: the run.
+        stream: the stream of its plan.
+        again: whether what was sent without an answer is sent again by a later plan, and so counts as neither.
+    """
     fates = np.zeros(stream.records, np.uint8)
     for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
         if row.state == "delivered":
             _mark_all(fates, row, _DELIVERED)
-        elif row.state in {"held", "intent"} or row.ambiguous:
+        elif not again and (row.state in {"held", "intent"} or row.ambiguous):
             _mark_all(fates, row, _CLAIMED)
     return fates
 
