@@ -39,7 +39,7 @@ OWNERS = {
     "airflow": {"integrations"},
     "click": {"cli"},
     "deltalake": {"sources"},
-    "duckdb": {"sources", "state", "planning"},  # each asks its own questions, of Arrow batches that it holds
+    "duckdb": {"sources", "state", "planning", "runs"},  # each asks its own questions, of Arrow batches that it holds
     "flask_appbuilder": {"integrations"},
     "google": {"sources"},
     "httptools": {"delivery"},

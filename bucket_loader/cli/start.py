@@ -64,21 +64,28 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
 
 @main.command()
 @pipeline_argument
+@click.option("--all", "whole", is_flag=True, help="Look at every row. [default: a sample of each stream]")
 @plan_options
 @state_options
 @click.pass_obj
-def check(call: Call, /, pipeline: Path, **words: object) -> None:
-    """Look at the file, the sources, the columns and types, the host and the key. Sends nothing.
+def check(call: Call, /, pipeline: Path, *, whole: bool, **words: object) -> None:
+    """Look at the file, its sources, and what is doubtful in their rows; then at the host and the key. Sends nothing.
 
-    The first 1,000 rows of each stream are mapped, and the key is tried with a read (GET /features).
+    Rows are mapped as a run would map them: of a file the first 100,000, and some of all that follow; of a database the
+    first 10,000. The key is tried with a read (GET /features). Without a key the host is not asked. The exit code is 3
+    when more rows would be rejected than `limits:` allow.
 
     \b
-    Example:
+    Examples:
       bucket-loader check nightly.yaml
+      bucket-loader check nightly.yaml --all --json
     """
+    from bucket_loader.config import lacks_key
     from bucket_loader.runs import check_job
 
-    call.answer(check_job(call.job(pipeline, words)))
+    found = check_job(call.job(pipeline, words, needs_key=not lacks_key(pipeline)), whole=whole)
+    call.answer(found)
+    raise click.exceptions.Exit(found["exit_code"])
 
 
 @main.command()

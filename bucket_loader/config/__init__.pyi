@@ -90,6 +90,7 @@ from .stream import (
 )
 from .yaml_file import (
     json_schema as json_schema,
+    lacks_key as lacks_key,
     load_pipeline as load_pipeline,
     pipeline_from as pipeline_from,
 )

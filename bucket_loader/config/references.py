@@ -15,6 +15,12 @@ _SECRET_PROPERTY: Final = re.compile(
 _ONLY_A_REFERENCE: Final = re.compile(r"\s*\$\{[A-Za-z_][A-Za-z0-9_]*\}\s*")
 
 
+def is_unset(value: object, variables: Mapping[str, str]) -> bool:
+    """Whether a value is nothing but a variable that is not set, or is empty."""
+    found = _REFERENCE.fullmatch(str(value).strip())
+    return found is not None and found[1] is not None and found[2] is None and not variables.get(found[1])
+
+
 def refuse_literals(document: Document) -> None:
     """Note each secret that is written in the file, and take it out."""
     destination = document.data.get("destination")

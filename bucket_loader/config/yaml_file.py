@@ -15,7 +15,7 @@ from bucket_loader.config.found import holds_rows, other_than
 from bucket_loader.config.mapping import NAMED_VALUES
 from bucket_loader.config.noting import ABSENT, Words, note, words_of
 from bucket_loader.config.pipeline import Pipeline
-from bucket_loader.config.references import refuse_literals, replaced, sources_of
+from bucket_loader.config.references import is_unset, refuse_literals, replaced, sources_of
 from bucket_loader.config.scalars import Model
 from bucket_loader.config.sources import SOURCE_TYPES, TAGS
 from bucket_loader.model import ConfigError, UsageError
@@ -53,6 +53,16 @@ def load_pipeline(
     for path, value in instead.items():
         put_in(document, path, value)
     return _validated(document, str(file))
+
+
+def lacks_key(file: Path) -> bool:
+    """Whether the variable of a pipeline file's key is not set, or is empty. A file with mistakes lacks none."""
+    try:
+        document = parse(read_whole(file), str(file), "")
+    except (OSError, ConfigError):
+        return False
+    destination = document.data.get("destination")
+    return isinstance(destination, dict) and is_unset(destination.get("key"), os.environ)
 
 
 def pipeline_from(data: Mapping[str, Any]) -> Pipeline:

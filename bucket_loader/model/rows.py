@@ -71,6 +71,29 @@ class InputBatch:
     source: str
     unread: Sequence[Rejection] = ()
 
+    @property
+    def count(self) -> int:
+        """How many rows it stands for; those that could not be read count too."""
+        return len(self.ordinals) + len(self.unread)
+
+    def first(self, count: int) -> "InputBatch":
+        """Return its first rows."""
+        if count >= self.count:
+            return self
+        ordinals = sorted([*self.ordinals.to_pylist(), *(unread.origin.row for unread in self.unread)])[:count]
+        last = ordinals[-1] if ordinals else 0
+        unread = [rejection for rejection in self.unread if rejection.origin.row <= last]
+        rows = len(ordinals) - len(unread)
+        return InputBatch(self.data.slice(0, rows), self.ordinals.slice(0, rows), self.source, unread)
+
+    def spread(self, count: int) -> "InputBatch":
+        """Return so many of its rows at the most, each as far from the next."""
+        step = -(-self.count // count)
+        if step <= 1:
+            return self
+        places = [*range(0, len(self.ordinals), step)]
+        return InputBatch(self.data.take(places), self.ordinals.take(places), self.source, self.unread[::step])
+
 
 @dataclass(frozen=True)
 class Reading:

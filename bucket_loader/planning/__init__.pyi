@@ -17,6 +17,7 @@ from .plan_file import (
 )
 from .request import (
     PlanRequest as PlanRequest,
+    Sampling as Sampling,
 )
 from .room import (
     Before as Before,

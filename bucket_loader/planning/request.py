@@ -1,6 +1,6 @@
 """What a plan is made from: the request that every step of planning is handed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -8,13 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from bucket_loader.config import Pipeline, Stream
-from bucket_loader.model import ArrayForm, LoadedFile, Source, wire_now
+from bucket_loader.model import ArrayForm, InputBatch, LoadedFile, Source, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
 from bucket_loader.planning.mapping import Arrays, Mapping as RowMapping, compile_mapping
 from bucket_loader.state import snapshots
 
 Progress = Callable[[str, int, int], None]
 """Told after each batch: the stream's name, rows read so far, rows rejected so far."""
+
+Sampling = Callable[[str, Iterator[InputBatch]], Iterator[InputBatch]]
+"""Told a stream's name and what it reads, it returns what of that is planned."""
 
 
 def _no_progress(_stream: str, _read: int, _rejected: int) -> None:
@@ -38,6 +41,7 @@ class PlanRequest:
         interval: start and end, where the scheduler gave them.
         streams: the names of the streams wanted; all when empty.
         limit: rows to read of each stream at the most.
+        sample: which of the rows that are read are planned; all where it is None.
         full: whether to ignore what is known of users and companies.
         after: the number of the last run before this plan.
         memory: what each stream remembers.
@@ -60,6 +64,7 @@ class PlanRequest:
     interval: tuple[datetime, datetime] | None = None
     streams: tuple[str, ...] = ()
     limit: int | None = None
+    sample: Sampling | None = None
     full: bool = False
     after: int = 0
     memory: Mapping[str, snapshots.Memory] = field(default_factory=dict)
@@ -102,6 +107,10 @@ class PlanRequest:
     def _arrays(self) -> Arrays:
         on_truncation = self.pipeline.on_truncation or ("reject" if self.arrays == "keep" else "send")
         return Arrays(keep=self.arrays == "keep", rejects=on_truncation == "reject")
+
+    def taken(self, stream: Stream, batches: Iterator[InputBatch]) -> Iterator[InputBatch]:
+        """Return those of a stream's batches that are planned."""
+        return batches if self.sample is None else self.sample(stream.name, batches)
 
     def is_whole(self, stream: Stream) -> bool:
         """Whether a row that the reading does not have counts as removed: all is read, and the memory is believed."""

@@ -165,14 +165,14 @@ def _stage(request: PlanRequest, mapping: RowMapping, reading: Reading, rejected
     read, filtered, nameless = rejected.count, 0, rejected.count
     writer = StreamWriter(staged.path, reading.schema)
     with closing(mapping), closing(writer), _ended(reading.batches), _subjects(staged, stream) as present:
-        for batch, mapped in mapping.over(_limited(reading.batches, request.limit)):
+        for batch, mapped in mapping.over(_limited(request.taken(stream, reading.batches), request.limit)):
             writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
             rejected.write([*batch.unread, *mapped.rejections])
             filtered += mapped.filtered
             nameless += mapped.nameless + len(batch.unread)
             if present is not None:
                 present.write_table(pa.table([mapped.present], schema=snapshots.PRESENT_SCHEMA))
-            read += batch.data.num_rows + len(batch.unread)
+            read += batch.count
             request.progress(stream.name, read, rejected.count)
     return _Mapped(Counts(read=read, rejected=rejected.count, filtered=filtered), writer.rows, nameless)
 
@@ -198,17 +198,14 @@ def _taken(batch: InputBatch, kept: pa.Int64Array) -> pa.RecordBatch:
 
 
 def _limited(batches: Iterator[InputBatch], limit: int | None) -> Iterator[InputBatch]:
-    """Yield the batches, or as many of their first rows as `limit` says; rows that could not be read count too."""
+    """Yield the batches, or as many of their first rows as `limit` says."""
     left = limit
     for batch in batches:
         if left is None:
             yield batch
             continue
-        ordinals = sorted([*batch.ordinals.to_pylist(), *(unread.origin.row for unread in batch.unread)])[:left]
-        last = ordinals[-1] if ordinals else 0
-        unread = [rejection for rejection in batch.unread if rejection.origin.row <= last]
-        rows = len(ordinals) - len(unread)
-        yield InputBatch(batch.data.slice(0, rows), batch.ordinals.slice(0, rows), batch.source, unread)
-        left -= len(ordinals)
+        taken = batch.first(left)
+        yield taken
+        left -= taken.count
         if left <= 0:
             return

@@ -9,6 +9,7 @@ from .events import (
     CommandFailed as CommandFailed,
     CommandInterrupted as CommandInterrupted,
     Complaint as Complaint,
+    Doubt as Doubt,
     Event as Event,
     Listener as Listener,
     Note as Note,

@@ -83,6 +83,9 @@ class JsonListener:
                 self._note(event.text)
             case events.WindowEnded():
                 self._summary("window", event.text, event.summary)
+            case events.Doubt():
+                if not self.quiet:
+                    self._write("doubt", event.sentence, level=logging.WARNING, stream=event.stream, doubt=event.name)
             case events.PlanRejected():
                 if not self.quiet:
                     self._rejected(event.file)

@@ -75,6 +75,8 @@ class TextListener:
                 self._say(event.text)
             case events.RecordShown():
                 self._say(f"    {event.record}")
+            case events.Doubt():
+                self._doubt(event)
             case events.Table():
                 self._table(event)
             case events.PlanRejected():
@@ -101,6 +103,13 @@ class TextListener:
                 pass  # Python prints the traceback; whoever interrupts a command knows it
             case _:
                 assert_never(event)
+
+    def _doubt(self, doubt: events.Doubt) -> None:
+        if not self.quiet:
+            first, *others = doubt.lines()
+            self._line(first, "warning", head=len(first) - len(doubt.text))
+            for line in others:
+                self._line(line)
 
     # --- the end of a run ------------------------------------------------------------------------------------------
 

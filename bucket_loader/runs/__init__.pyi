@@ -6,6 +6,12 @@ from .backfill import (
     run_windows as run_windows,
     windows as windows,
 )
+from .checking.check import (
+    check_job as check_job,
+)
+from .checking.host import (
+    try_key as try_key,
+)
 from .explaining import (
     explained_features as explained_features,
     tell_explained as tell_explained,
@@ -43,13 +49,11 @@ from .init.first import (
     write_first as write_first,
 )
 from .inspect import (
-    check_job as check_job,
     past_runs as past_runs,
     plan_as_json as plan_as_json,
     plan_job as plan_job,
     tell_plan as tell_plan,
     tell_status as tell_status,
-    try_key as try_key,
 )
 from .job import (
     OPTIONS as OPTIONS,

@@ -67,11 +67,20 @@ def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
         for run in old_letters:
             state.remove_letters(run)
             state.ledger.forget_letters(run)
+        checked = _remove_checked(layout.checked, bound)
         try:
             state.ledger.database.shrink()
         except StateUnavailableError as error:
             job.listener.tell(Note(f"the ledger keeps its size: {error.message}"))
-    return {"plans": len(old_plans), "dead_letters": len(old_letters)}
+    return {"plans": len(old_plans), "dead_letters": len(old_letters) + checked}
+
+
+def _remove_checked(file: Path, bound: float) -> int:
+    """Remove the rows that the last check rejected, if they are old; return how many files that were."""
+    is_old = file.exists() and file.stat().st_mtime < bound
+    if is_old:
+        file.unlink()
+    return int(is_old)
 
 
 def _ages(state: State, folder: Path, paths: Iterable[Path]) -> dict[str, float]:

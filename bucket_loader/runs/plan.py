@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder, wire_timestamp
-from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
+from bucket_loader.planning import Plan, PlannedStream, PlanRequest, Sampling, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
@@ -20,7 +20,7 @@ from bucket_loader.state import Ledger, State
 FRAME: Final = "frame"  # what the ledger notes of the DataFrame without a name that it remembers
 
 
-def make_plan(job: Job, state: State) -> Plan:
+def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
     """Make a plan against a state's memory; sends nothing and remembers nothing."""
     options = job.options
     now = job.outside.clock.utc()
@@ -52,6 +52,7 @@ def make_plan(job: Job, state: State) -> Plan:
                 retry=options.retry_refused,
                 progress=job.progress,
                 note=read.append,
+                sample=sample,
             )
         )
     on_lists = notes_on_lists(planned.manifest, job.pipeline, state.ledger)

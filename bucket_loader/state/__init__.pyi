@@ -3,9 +3,15 @@ from . import (
     refusals as refusals,
     snapshots as snapshots,
 )
+from .checked import (
+    keep_checked as keep_checked,
+)
 from .dead_letters import (
     DeadLetters as DeadLetters,
     Entry as Entry,
+)
+from .duck import (
+    own_database as own_database,
 )
 from .layout import (
     MANIFEST as MANIFEST,

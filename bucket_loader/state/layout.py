@@ -4,6 +4,8 @@
 ledger.db      lock          mark.json (where the ledger is on a server)
 plans/<run>/   snapshots/<file>.pages   dead_letters/<run>.jsonl
 
+<state>/checked/<pipeline>@<environment>@<host>.jsonl   the rows that the last check rejected
+
 A place in a store has the same names, but for the dead letters: a folder for each run, and an object for each append.
 """
 
@@ -19,6 +21,7 @@ _PLANS: Final = "plans"
 _SNAPSHOTS: Final = "snapshots"
 _DEAD_LETTERS: Final = "dead_letters"
 _LETTERS: Final = ".jsonl"
+_CHECKED: Final = "checked"
 _MERGED: Final = "-merged-"
 _RECORDS: Final = ".parquet"
 _PAGES: Final = ".pages"  # of memory; those of older versions are Parquet
@@ -72,6 +75,11 @@ class StateLayout:
     def mark(self) -> Path:
         """How far the ledger was, where it lies on a server."""
         return self.root / "mark.json"
+
+    @property
+    def checked(self) -> Path:
+        """The rows that the last check of the pipeline rejected: beside the state, for a check makes none."""
+        return self.root.parent / _CHECKED / f"{self.root.name}{_LETTERS}"
 
     def plan(self, run: str) -> Path:
         """Return the folder of a run's plan."""

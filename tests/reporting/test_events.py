@@ -54,6 +54,8 @@ RENDERED = [
     (events.RecordShown('{"userId":"u"}'), '    {"userId":"u"}', None, None),
     (events.PlanRejected(Path("letters")), "rejected rows and why: letters",
      ("rejected", "s: 1 row of s.csv: no id (row 3)"), None),
+    (events.Doubt("empty", "s", "c", 9, 9, "9 of 9 values are empty", "is it?"), "  ! 9 of 9 values are empty",
+     ("doubt", "s: 9 of 9 values are empty; is it?"), None),
     (events.DeliveryBegan("r"), None, None, None),
     (PROGRESS, "delivering s: 250 of 1,000 records, 25/s, 30 s left, 10 rejected, 1 retry",
      ("progress", "delivering s: 250 of 1,000 records, 25/s"), None),

@@ -16,6 +16,7 @@ from bucket_loader.reporting.events.delivery import (
     DeliveryProgress as DeliveryProgress,
     StreamDelivered as StreamDelivered,
 )
+from bucket_loader.reporting.events.doubts import Doubt as Doubt
 from bucket_loader.reporting.events.endings import (
     CommandCrashed as CommandCrashed,
     CommandFailed as CommandFailed,

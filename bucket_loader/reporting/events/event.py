@@ -5,6 +5,7 @@ from typing import Protocol
 
 from bucket_loader.reporting.events.chunks import ChunkHeld, ChunkRetried, ChunkSetAside, ChunksUnknown
 from bucket_loader.reporting.events.delivery import DeliveryBegan, DeliveryEnded, DeliveryProgress, StreamDelivered
+from bucket_loader.reporting.events.doubts import Doubt
 from bucket_loader.reporting.events.endings import Ending
 from bucket_loader.reporting.events.lines import Complaint, Note, Table, ThreadCrashed
 from bucket_loader.reporting.events.planning import PlanningEnded, PlanRejected, RecordShown, RowsRead, StreamPlanned
@@ -24,6 +25,7 @@ Remark = (
     | StreamPlanned
     | RecordShown
     | PlanRejected
+    | Doubt
     | RunResumed
     | WindowEnded
     | ThreadCrashed

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bucket_loader.runs.checking.check import check_job
 from bucket_loader.runs.from_python.words import given, with_options
-from bucket_loader.runs.inspect import check_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

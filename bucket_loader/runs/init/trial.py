@@ -10,8 +10,9 @@ from typing import Final
 from bucket_loader.config import load_pipeline
 from bucket_loader.model import BucketLoaderError, ConfigError, UsageError
 from bucket_loader.planning import Plan
+from bucket_loader.runs.checking.sample import Sample, planned_sample
 from bucket_loader.runs.init.evidence import SAMPLE_ROWS
-from bucket_loader.runs.inspect import counts_of, planned_sample
+from bucket_loader.runs.inspect import counts_of
 from bucket_loader.runs.job import RunOptions, make_job
 from bucket_loader.state import REJECTED, dead_letters
 
@@ -61,7 +62,7 @@ def tried(text: str, variables: Mapping[str, str]) -> Trial:
             file.write_text(text, "utf-8")
             pipeline = load_pipeline(file, variables=os.environ | variables, destination=_NOWHERE)
             job = make_job(pipeline, RunOptions(), _Nobody(), has_key=False)
-            with planned_sample(job, SAMPLE_ROWS) as planned:
+            with planned_sample(job, Sample(pipeline, limit=SAMPLE_ROWS)) as planned:
                 letters = planned.folder / REJECTED
                 groups = dead_letters.grouped(letters) if letters.exists() else []
                 return Trial(rejected=tuple(map(str, groups[:_SHOWN_MAX])), share=_share(planned))

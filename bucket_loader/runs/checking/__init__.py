@@ -1,0 +1,1 @@
+"""Check: a sample is planned, doubted, and told. Nothing is sent, and nothing is remembered."""

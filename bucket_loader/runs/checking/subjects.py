@@ -1,0 +1,189 @@
+"""What is doubted in a stream: its ids, its times, its score, its attributes; each with the SQL of its values.
+
+The rows of a plan are one table for this: `record` is the record's JSON, `c0`, `c1`, ... are the columns of the source.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bucket_loader.config import FieldSpec, Stream, Values
+from bucket_loader.model import identifier, literal
+from bucket_loader.planning import Plan, PlannedStream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+About = Literal["id", "time", "score", "attribute"]
+
+ROWS: Final = "rows"  # the table
+_ROWS_AT_ONCE: Final = 16_384
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One field of a stream, and where its values stand.
+
+    Attributes:
+        stream: the stream.
+        field: `userId`, `timestamp`, `attributes.seats`, ...
+        spec: what the pipeline file says of it; for a column that came by `*`, that column alone.
+        about: what is doubted of it.
+        number: the column's number; None where no single column stands behind the field.
+        is_text: whether the column holds texts.
+    """
+
+    stream: Stream
+    field: str
+    spec: FieldSpec
+    about: About
+    number: int | None = None
+    is_text: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a person knows it by: the column, or the field where there is none."""
+        return self.spec.column or self.field
+
+    @property
+    def words(self) -> str:
+        """The same in a sentence."""
+        return f"column {self.spec.column!r}" if self.spec.column is not None else self.field
+
+    @property
+    def sent(self) -> str:
+        """SQL: what is sent, as text."""
+        path = self.field.replace("~", "~0").replace("/", "~1").replace(".", "/", 1)
+        return f"json_extract_string(record, {literal('/' + path)})"
+
+    @property
+    def read(self) -> str:
+        """SQL: what the source has, as text; what is sent where no single column stands behind it."""
+        return self.sent if self.number is None else f"CAST(c{self.number} AS VARCHAR)"
+
+    @property
+    def zone(self) -> str:
+        """The zone that its times were written in."""
+        return self.spec.timezone or self.stream.timezone or "UTC"
+
+    @property
+    def in_sql(self) -> str:
+        """What an expression calls it."""
+        if self.spec.column is None:
+            return f"({self.spec.sql})"
+        is_plain = _PLAIN.fullmatch(self.spec.column) and self.spec.column not in _RESERVED
+        return self.spec.column if is_plain else identifier(self.spec.column)
+
+    def line(self, **words: str) -> str:
+        """Return the field as a person would write it with these words: `seats: {column: n, type: integer}`."""
+        given = {} if "sql" in words or self.spec.column is None else {"column": self.spec.column}
+        inner = ", ".join(
+            f"{name}: {_in_yaml(text) if name == 'sql' else text}" for name, text in (given | words).items()
+        )
+        return f"{self.field.removeprefix('attributes.')}: {{{inner}}}"
+
+
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_RESERVED: Final = {  # of SQL's, those that columns are called by
+    "all", "any", "array", "case", "check", "column", "default", "desc", "describe", "end", "fetch", "for", "from",
+    "group", "in", "into", "is", "limit", "offset", "on", "only", "order", "primary", "references", "select", "show",
+    "some", "table", "to", "unique", "user", "using", "values", "when", "where", "window", "with",
+}  # fmt: skip
+
+
+def _in_yaml(text: str) -> str:
+    """Spell an expression so that YAML reads it as it is."""
+    return f'"{text}"' if '"' not in text and "\\" not in text else "'" + text.replace("'", "''") + "'"
+
+
+def subjects_of(stream: Stream, columns: pa.Schema) -> list[Subject]:
+    """Return what there is to doubt in a stream, given the columns of its source."""
+    return [
+        _subject(stream, field, spec, columns)
+        for field, spec in _fields(stream, columns.names)
+        if spec.column is not None or spec.sql is not None
+    ]
+
+
+def _fields(stream: Stream, columns: Sequence[str]) -> Iterator[tuple[str, FieldSpec]]:
+    used: set[str | None] = set()
+    for name, spec in stream.fields.given().items():
+        named = (
+            {name: spec} if isinstance(spec, FieldSpec) else {f"{name}.{key}": one for key, one in spec.named.items()}
+        )
+        used |= {one.column for one in named.values()}
+        yield from named.items()
+    for name, spec in stream.fields.given().items():
+        if isinstance(spec, Values) and spec.star is not None:
+            others = {*used, *spec.star.exclude, *spec.named}
+            yield from ((f"{name}.{one}", FieldSpec(column=one)) for one in columns if one not in others)
+
+
+def _subject(stream: Stream, field: str, spec: FieldSpec, columns: pa.Schema) -> Subject:
+    number = columns.names.index(spec.column) if spec.column in columns.names else None
+    kind = columns.field(number).type if number is not None else None
+    if kind is not None and pa.types.is_nested(kind):
+        number = None
+    is_text = kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    return Subject(stream, field, spec, _about(field, spec, kind), number, is_text)
+
+
+def _about(field: str, spec: FieldSpec, kind: pa.DataType | None) -> About:
+    if field in {"userId", "companyId"}:
+        return "id"
+    if field == "timestamp" or spec.type == "timestamp" or (kind is not None and pa.types.is_timestamp(kind)):
+        return "time"
+    return "score" if field == "score" else "attribute"
+
+
+# --- their table ---------------------------------------------------------------------------------------------------
+
+
+def columns_of(planned: Plan, stream: PlannedStream) -> pa.Schema | None:
+    """Return the columns of a stream's source; None where nothing was read."""
+    schema = pq.read_schema(planned.path(stream))
+    return pa.schema(list(schema.field("row").type)) if "row" in schema.names else None
+
+
+@contextmanager
+def rows_of(connection: "duckdb.DuckDBPyConnection", planned: Plan, stream: PlannedStream) -> Iterator[None]:
+    """Make a stream's rows the table, as often as it is asked."""
+    connection.register(ROWS, _Rows(planned.path(stream)))
+    try:
+        yield
+    finally:
+        connection.unregister(ROWS)
+
+
+class _Rows:
+    """A file of a plan, read anew by each query, a few rows at a time.
+
+    Columns go by number: SQL does not tell two names apart that differ only in case.
+    """
+
+    def __init__(self, path: "Path") -> None:
+        self._path = path
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        with pq.ParquetFile(self._path) as file:
+            schema = file.schema_arrow
+        kinds = [
+            ("record", pa.string()),
+            *((f"c{index}", one.type) for index, one in enumerate(schema.field("row").type)),
+        ]
+        return pa.RecordBatchReader.from_batches(pa.schema(kinds), self._batches()).__arrow_c_stream__()
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(self._path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["record", "row"], use_threads=False):
+                arrays = [batch["record"].cast(pa.string()), *batch["row"].flatten()]
+                yield pa.RecordBatch.from_arrays(
+                    arrays, [f"c{index - 1}" if index else "record" for index in range(len(arrays))]
+                )
