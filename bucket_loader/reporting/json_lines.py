@@ -75,7 +75,7 @@ class JsonListener:
         else:
             self._remark(event)
 
-    def _remark(self, event: events.Remark) -> None:  # noqa: C901  # a case for each event, and nothing else
+    def _remark(self, event: events.Remark) -> None:  # noqa: C901, PLR0912  # a case for each event, and nothing else
         match event:
             case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside() | events.ChunkRetried():
                 self._chunk(event)

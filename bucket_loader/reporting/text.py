@@ -65,7 +65,7 @@ class TextListener:
         if not self.quiet:
             self._moving.tell(event)
 
-    def _remark(self, event: events.Remark) -> None:
+    def _remark(self, event: events.Remark) -> None:  # noqa: C901  # a case for each event, and nothing else
         match event:
             case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside():
                 log.warning("%s", event.text)  # a program that calls `load` finds it in its own log

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-
 from rich.console import Console
 
 from bucket_loader.reporting.events import Doubt
@@ -359,7 +358,9 @@ def test_a_doubt_is_a_paragraph_that_fits(width):
     """On a terminal its lines hang under the first, and no word is broken; what to write is YAML as it stands there."""
     line = """amount: {sql: "replace(regexp_replace(amount, '[^0-9,-]', '', 'g'), ',', '.')", type: number}"""
     text = "40 of 40 rows are rejected: column 'amount' is not a number (rows 1, 2, 3, 4, 5, ...)"
-    doubt = Doubt("rejected_number", "things", "amount", 40, 40, text, "a comma begins their fraction", line, ("9,9 €",))
+    doubt = Doubt(
+        "rejected_number", "things", "amount", 40, 40, text, "a comma begins their fraction", line, ("9,9 €",)
+    )
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     TextListener(console).tell(doubt)
 
