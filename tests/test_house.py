@@ -33,6 +33,7 @@ FLOORS = {
 }
 MAY_KNOW_THE_EMULATOR = {"bucket_loader.runs.rehearse", "bucket_loader.testing"}
 OWNERS = {
+    "IPython": {"reporting"},  # where a notebook is, it is
     "adbc_driver_manager": {"sources"},
     "adbc_driver_postgresql": {"sources"},
     "adbc_driver_snowflake": {"sources"},

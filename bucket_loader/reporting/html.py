@@ -14,3 +14,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def bar(done: int, of: int, text: str) -> str:
+    """Return a bar of progress, and what it says."""
+    return f'<p><progress value="{done}" max="{of}"></progress> {escape(text)}</p>'

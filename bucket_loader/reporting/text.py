@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, assert_never
 
 from bucket_loader.model import BucketLoaderError, counted
-from bucket_loader.reporting import events
+from bucket_loader.reporting import events, notebook
 from bucket_loader.reporting.moving import InLines, InPlace
+from bucket_loader.reporting.notebook import InNotebook
 from bucket_loader.reporting.summary import Summary, ending, next_step_after, table_of
 from bucket_loader.reporting.terminal import Page, boxed, give_up_stderr, log_console, stderr_console
 from bucket_loader.state import dead_letters
@@ -46,10 +47,17 @@ class TextListener:
         self.console = console
         self.quiet = quiet
         is_live = console.is_interactive  # a dumb terminal goes back to no line
+        if console.is_jupyter:
+            period_s = notebook.PERIOD_S
         self.period_s = None if quiet else BAR_PERIOD_S if is_live else period_s
-        self._moving = InPlace(console) if is_live else InLines(self._say, period_s)
+        self._moving = self._moving_in(period_s, is_live=is_live)
         self._lock = threading.RLock()
         self._page = Page(console)
+
+    def _moving_in(self, period_s: float, *, is_live: bool) -> InPlace | InLines | InNotebook:
+        if self.console.is_jupyter:
+            return InNotebook()
+        return InPlace(self.console) if is_live else InLines(self._say, period_s)
 
     def tell(self, event: events.Event) -> None:  # a case for each event, and nothing else
         """Write what an event says."""
