@@ -105,12 +105,12 @@ def _reason(column: Column, kind: Kind, sample: Sample, *, is_pair: bool) -> str
         return "of a user in a company, and so neither's own"
     if (personal := personal_reason(column, kind, sample.columns)) is not None:
         return personal
+    if types.is_list(column.type) and types.is_nested(column.type.value_type):
+        return "lists of objects"
+    if types.is_list(column.type) and column.leaf is not None and column.leaf.path:
+        return "lists inside of a column"
     if column.is_empty and not types.is_date(column.type) and column.family != "naive":
         return "empty in the sample"
-    if types.is_list(column.type) and (
-        types.is_nested(column.type.value_type) or (column.leaf is not None and bool(column.leaf.path))
-    ):
-        return "lists inside"
     if column.family == "other" and types.is_null(column.type):
         return "values of several kinds"
     if set(column.name.split(".")) & _DROPPED:

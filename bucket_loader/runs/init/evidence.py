@@ -141,6 +141,18 @@ class Sample:
         kept = [batch.filter(pc.equal(batch.column(name), value)) for batch in self.batches]
         return _seen(self.batches[0].schema, kept, self.notes)
 
+    def known(self, column: Column) -> "Sample":
+        """Return the rows that have a value in a column of its own."""
+        if column.leaf is not None or not self.batches:
+            return self
+        kept = [batch.filter(_has_value(batch.column(column.name))) for batch in self.batches]
+        return _seen(self.batches[0].schema, kept, self.notes)
+
+
+def _has_value(array: "pa.Array[Any]") -> "pa.Array[Any]":
+    valid = array.is_valid()
+    return pc.and_kleene(valid, pc.not_equal(array, "")) if _is_text(array.type) else valid
+
 
 def sample_of(spec: AnySource) -> Sample:
     """Read the first rows of a source.

@@ -75,6 +75,14 @@ def of_somebody(column: Column, rows: int, *, always: bool) -> Iterator[Conditio
     yield Condition(test, f"rows without {column.name!r} are nobody's ({without:,} of the first {rows:,})")
 
 
+def of_something(column: Column, rows: int) -> Iterator[Condition]:
+    """Return the condition that a row names its event, where some do not."""
+    without = rows - len(column.values) + sum(1 for value in column.values if value == "")
+    if without:
+        test = f"{sql_of(column)} <> ''" if column.family == "text" else f"{sql_of(column)} is not null"
+        yield Condition(test, f"rows without {column.name!r} name no event ({without:,} of the first {rows:,})")
+
+
 def of_a_known_visitor(column: Column, anonymous: str) -> Iterator[Condition]:
     """Return the conditions that an id is not one that a tool made up for a visitor without a name."""
     if anonymous and column.family == "text":

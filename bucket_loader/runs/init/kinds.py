@@ -64,7 +64,7 @@ _OF_COMPANIES: Final = any_of(
 _OF_PAIRS: Final = any_of(
     """
     _?id uuid role.* status state .*_at .*_on .*_date is_.* since permissions? invited_by.* accepted active owner admin
-    joined.* type position default primary until from to
+    joined.* type position default primary until from to .*e_?mail
     """
 )
 _FEW: Final = 6  # columns: who, when, how much, why, and an id or two

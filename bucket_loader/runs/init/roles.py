@@ -1,7 +1,7 @@
 """Which column each field is made from: the names that fit, and of those the one whose values fit too."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from bucket_loader.model import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, USER
@@ -59,7 +59,7 @@ WHEN: Final = names(
     (happened|performed|triggered|answered|responded|rated|logged|recorded|used|viewed|visited)_?(at|on|time)
     created_?(at|on|date)?(_utc)? date_?(time|created|submitted)?(_utc)? day hour ts response_date.* end_date.*
     .*_at .*_date .*timestamp .*_(time|ts|ms|us|epoch) create_date when browser_time start_date.* created(_.*)?
-    started.* month week
+    started.* month week .*
     """
 )
 WHAT: Final = names(
@@ -113,9 +113,7 @@ def named(columns: Sequence[Column], called: Names) -> Iterator[Column]:
 
 def field_column(sample: Sample, field: str, called: Names) -> Column | None:
     """Return the column that a field is made from: of those that are called like it the first whose values fit."""
-    fits = {"timestamp": reads_as_times, "score": _reads_as_scores, "event": _reads_as_a_name}.get(field)
-    if field in {"userId", "companyId"}:
-        fits = holds_ids
+    fits = _FITS.get(field)
     found = [column for column in named(sample.columns, called) if fits is None or fits(column)]
     if field == "score":
         found.sort(key=lambda column: (not column.words.endswith(_CALLED_SCORE), column.leaf is not None))
@@ -154,6 +152,12 @@ def _reads_as_a_name(column: Column) -> bool:
     return column.family in {"text", "other"} and bool(column.texts) and not reads_as_times(column)
 
 
+def _reads_as_said(column: Column) -> bool:
+    """Whether texts are what people said: some have a few words, and they are no times and no addresses."""
+    said = sum(1 for text in column.texts if " " in text.strip())
+    return said * 5 >= len(column.texts) > 0 and not reads_as_times(column) and not holds_addresses(column)
+
+
 def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     """Return the column that says which user or company a row is.
 
@@ -178,6 +182,14 @@ def is_spread(column: Column) -> bool:
     )
 
 
+_FITS: Final[Mapping[str, Callable[[Column], bool]]] = {
+    "userId": holds_ids,
+    "companyId": holds_ids,
+    "timestamp": reads_as_times,
+    "score": _reads_as_scores,
+    "event": _reads_as_a_name,
+    "comment": _reads_as_said,
+}
 # What an export calls the id of a row, best guess first.
 _IDS: Final = names(
     """

@@ -14,6 +14,7 @@ _STRONG: Final = re.compile(
     r"(?:_.*)?|.*(?:how_likely|how_satisfied|how_would_you_rate|recommend_us).*"
 )
 # The scales that surveys have, smallest first.
+_NEARLY: Final = 0.95  # of the values are numbers: a second line of a survey's names is none
 _SCALES: Final = ((1, 5), (0, 1), (0, 5), (1, 7), (0, 10), (0, 100))
 _WORDS: Final[Mapping[int, str]] = {
     5: "very satisfied, extremely satisfied, completely satisfied, good, good with comment, great, amazing, excellent, "
@@ -76,9 +77,9 @@ def _spoken(word: str) -> str:
 
 def _of_numbers(column: Column) -> Scale | None:
     texts = [str(value).strip() for value in column.values if str(value).strip()]
-    if column.family not in {"text", "number"} or not all(map(_NUMBER.fullmatch, texts)):
+    numbers = [float(text) for text in texts if _NUMBER.fullmatch(text)]
+    if column.family not in {"text", "number"} or len(numbers) < _NEARLY * len(texts):
         return None
-    numbers = [float(text) for text in texts]
     low, high = min(numbers), max(numbers)
     fitting = [ends for ends in _SCALES if ends[0] <= low and high <= ends[1]]
     if any(number % 1 for number in numbers):

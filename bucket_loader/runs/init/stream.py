@@ -11,7 +11,7 @@ from bucket_loader.runs.init.exports import Export, recognised
 from bucket_loader.runs.init.fields import plain_field, said_field, score_field, time_field
 from bucket_loader.runs.init.guess import scalar
 from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream
-from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_somebody
+from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_somebody, of_something
 from bucket_loader.runs.init.kinds import What, label_words, what_is
 from bucket_loader.runs.init.names import tokens_of
 from bucket_loader.runs.init.roles import (
@@ -106,6 +106,8 @@ def _of_table(sample: Sample, label: str, kind: Kind, what: What) -> GuessedStre
 
 def _built(building: Building, name: str, reason: str) -> GuessedStream:
     missing = [] if building.kind is FEATURE_EVENT else list(_ids(building))
+    if building.kind in (EVENT, FEEDBACK) and (column := building.used.get("userId")) is not None:
+        building.sample = building.sample.known(column)  # what else the rows of nobody hold is no evidence
     _others(building)
     attributes, left_out = attributes_of(building.kind, building.sample, building.used, is_pair=building.is_pair)
     return GuessedStream(
@@ -220,6 +222,7 @@ def _event_name(building: Building) -> None:
     if constant is None and column is not None:
         building.used["event"] = column
         building.fields.append(plain_field("event", column))
+        building.where += of_something(column, building.sample.rows)
         return
     name = constant or " ".join(tokens_of(building.label.lower().replace("-", "_"))) or "event"
     building.fields.append(GuessedField("event", f"{{value: {scalar(name)}}}", "no column names the event"))
@@ -278,6 +281,7 @@ def _key(building: Building) -> list[str]:
     column = key_column(building.sample.columns, [column.name for column in building.used.values()])
     if column is not None:
         return [column.name]
-    if building.kind is FEATURE_EVENT:  # which needs one: it has no time that tells two apart
+    if building.kind is FEATURE_EVENT:  # which has no time that tells two apart
         return [column.name for column in building.sample.columns if column.leaf is None]
-    return []
+    has_time = "timestamp" in building.used
+    return [] if has_time else [column.name for column in building.used.values() if column.leaf is None]

@@ -14,6 +14,8 @@ from bucket_loader.runs.init.times import time_guess
 _NAME_OF_DIGITS: Final = re.compile(
     r".*(id|(^|_)(zip|postal|phone|mobile|fax|key|ref|sku|version|ssn|iban)|code|number|_no)"
 )
+# NO is Norway there.
+_OF_COUNTRIES: Final = re.compile(r".*(country|nation|region|state|locale|lang|language|market|code|iso)\d?")
 _TRUTH: Final = r"(?i:true|false|yes|no)"
 _WHOLE: Final = r"-?(0|[1-9]\d{0,14})"
 _NUMBER: Final = r"-?(0|[1-9]\d{0,9})(\.\d{1,5})?"
@@ -34,7 +36,7 @@ def value_guess(column: Column) -> Guess:
 
 
 def _text(column: Column) -> Guess:
-    if column.all_match(_TRUTH):
+    if column.all_match(_TRUTH) and not _OF_COUNTRIES.fullmatch(column.words):
         return Guess({"type": "boolean"})
     if _NAME_OF_DIGITS.fullmatch(column.words):
         return Guess()
