@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
 .PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site check lint types format simulation \
@@ -26,21 +27,20 @@ help:
 	@echo "                  cursorkills, pgkills, week, copies, syscalls, ...; 'make rehearsals' does them all"
 	@echo "make bench        the loader beside its peers, as ratios in one run (BENCH='--rounds 1' for options)"
 
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-		{ echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
-	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $(READY)
+# Two stamps: what the loader runs with, and on top of it what the tests need.
+$(RUNS): pyproject.toml constraints.txt
+	@$(PYTHON) tools/install.py $(VENV)
+	@touch $@
 
-demo: $(READY)
-	@$(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5%
+$(READY): pyproject.toml constraints.txt | $(RUNS)
+	@$(PYTHON) tools/install.py $(VENV) dev
+	@touch $@
 
-docs: $(READY) site
-	@$(BIN)/python docs/make.py
-	@$(BIN)/python docs/publish.py
+# On a terminal the emulator stays until Ctrl-C, so that one can look around in it.
+demo: $(RUNS)
+	@trap : INT; $(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5% \
+		$$(test -t 0 && test -t 2 && echo --keep); code=$$?; \
+		echo "next, with an export of your own: $(BIN)/bucket-loader init FILE"; exit $$code
 
 # The tests in tiers (tests/tiers.py): `test` leaves out what has a marker, and `test-all` runs that after it.
 TESTS := $(BIN)/python -m pytest -n auto --dist worksteal -rs

@@ -62,6 +62,7 @@ MARKERS = (
     Marker("image", "check and build what the images hold", (str(IMAGES / "bin/hadolint"),),
            "(`make images` installs it)"),
     Marker("site", "build the docs site", (str(DOCS / "bin/zensical"),), "(`make site` installs what that needs)"),
+    Marker("bare", "install into an environment of their own, as on a bare machine", ("make", "git")),
     Marker("kit", "run somebody's suite with the test kit, on two workers"),
     Marker("schemathesis", "hold the emulator against its own description"),
     Marker("rehearsal", "run the real program, and kill it"),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bucket_loader.config import Assertions, Limits, Pipeline, UnknownFixtureError, load_pipeline
 from bucket_loader.emulator import running
-from bucket_loader.model import KINDS, ArrayForm, ConfigError, Edition, read_time
+from bucket_loader.model import EVENT, KINDS, ArrayForm, ConfigError, Edition, Kind, read_time
 from bucket_loader.reporting import AssertionsEnded, Event, Listener, Note, Summary
 from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.asserting.bucket import Bucket
@@ -113,7 +113,7 @@ def _as_of(options: RunOptions, assertions: Assertions | None) -> datetime | Non
 
 def _ended(job: Job, bucket: Bucket, assertions: Assertions | None, summary: Summary) -> tuple[Rehearsed, Summary]:
     """Hold what came of a run against the assertions: they decide how the command ends, where the run finished."""
-    told, asserted = list(_what_is_there(bucket)), None
+    told, asserted = list(_what_is_there(bucket, job, summary)), None
     if assertions is not None:
         asserted = check(assertions, bucket, summary)
         told.append(asserted or Note(f"{assertions.file}: not looked at, since the run did not finish"))
@@ -155,23 +155,38 @@ def _arrays(file: Path, options: RunOptions, listener: Listener) -> ArrayForm | 
     return as_delivered(make_job(pipeline, options, listener, file=file)).pipeline.arrays
 
 
-def _what_is_there(bucket: Bucket) -> Iterator[Event]:
-    """Say what is now in the emulator."""
+def _what_is_there(bucket: Bucket, job: Job, summary: Summary) -> Iterator[Event]:
+    """Say what is now in the emulator, and why that is not what was delivered."""
     counts = bucket.counts()
     yield from map(Note, ["", "now in Bucket (the emulator):"])
-    for name in (kind.plural for kind in KINDS.values()):
-        if counts.get(name):
-            extra = f" ({counts['unassociated_events']:,} of users without a company)" if name == "events" else ""
-            shown = name.replace("_", " ")
-            yield Note(f"    {counts[name]:,} {shown}{extra if counts['unassociated_events'] else ''}")
+    for kind in KINDS.values():
+        if there := counts.get(kind.plural):
+            why = _why(kind, there - _delivered(kind, job, summary), counts)
+            yield Note(f"    {there:,} {kind.plural.replace('_', ' ')}{why}")
+
+
+def _delivered(kind: Kind, job: Job, summary: Summary) -> int:
+    """Return how many records of a kind were delivered."""
+    streams = [stream.name for stream in job.pipeline.streams if stream.kind is kind]
+    return sum(summary.streams[name].delivered for name in streams if name in summary.streams)
+
+
+def _why(kind: Kind, more: int, counts: Mapping[str, int]) -> str:
+    """Return what there is to say of a count that is not the summary's, or hides something."""
+    if kind.ordered and more > 0:
+        return f", {more:,} more than were delivered: other records name them"
+    lone = counts["unassociated_events"] if kind is EVENT else 0
+    return f", {lone:,} of users who are in no company" if lone else ""
 
 
 def wait_for_a_person(found: Rehearsed) -> None:
     """Leave the emulator running until a person ends it."""
-    found.job.listener.tell(
-        Note(f"the emulator stays at {found.bucket.url} (key {found.bucket.secret_key}); Ctrl-C ends it")
-    )
+    tell = found.job.listener.tell
+    tell(Note(""))
+    tell(Note(f"the emulator stays at {found.bucket.url} until Ctrl-C ends it"))
+    tell(Note("    open the address in a browser to look around; its secret key is"))
+    tell(Note(f"    {found.bucket.secret_key}"))
     try:
         __import__("threading").Event().wait()
     except KeyboardInterrupt:
-        found.job.listener.tell(Note(""))
+        tell(Note(""))

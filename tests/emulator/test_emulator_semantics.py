@@ -79,6 +79,20 @@ def test_a_passive_call_changes_no_default(api):
     assert api.user("u")["companies"] == ["first", "second"]
 
 
+def test_unassociated_events_are_those_of_users_who_are_in_no_company(api):
+    """In whatever order events and companies come: a user who is in one later is in one."""
+    events = [{"type": "event", "userId": user, "event": "e"} for user in ("u", "v", "u")]
+    company = {"type": "company", "companyId": "c", "userId": "u"}
+
+    found = []
+    for items in ([company, *events], [*events, company]):
+        api.reset()
+        api.post("/bulk", items)
+        found.append(api.state()["unassociated_events"])
+
+    assert found == [1, 1]
+
+
 def test_events_of_users_without_company_are_unassociated(api):
     """An event whose user belongs to no company counts for the user, and as unassociated."""
     api.post("/event", {"userId": "u", "event": "e"})

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from bucket_loader.emulator.store.opt_ins import TYPE, Scope
-from bucket_loader.emulator.store.store import Store, associate, id_text
+from bucket_loader.emulator.store.store import Store, id_text
 from bucket_loader.model import (
     COMPANY,
     EVENT,
@@ -70,7 +70,7 @@ def _company(store: Store, item: contract.AcceptedCompany, now_ms: float) -> Non
     user = None if item.userId is None else store.user(item.userId)
     active = _is_active(item.context)
     if user is not None:
-        associate(user, company, becomes_default=active)
+        store.associate(user, company, becomes_default=active)
     if active:
         moment = _moment(item.timestamp, now_ms)
         company.touch(moment)
@@ -85,12 +85,11 @@ def _event(store: Store, item: contract.AcceptedEvent, now_ms: float) -> None:
     """
     store.counts[EVENT.plural] += 1
     user = store.user(item.userId)
-    user.events += 1
     active = _is_active(item.context)
     company = None
     if item.companyId is not None:
         company = store.company(item.companyId)
-        associate(user, company, becomes_default=active)
+        store.associate(user, company, becomes_default=active)
     elif user.default_company is not None:
         company = store.companies[user.default_company]
     if active:
@@ -98,6 +97,7 @@ def _event(store: Store, item: contract.AcceptedEvent, now_ms: float) -> None:
         user.touch(moment)
         if company is not None:
             company.touch(moment)
+    user.events += 1
     if company is None:
         store.unassociated_events += 1
     else:

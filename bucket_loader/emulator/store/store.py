@@ -69,7 +69,7 @@ class Store:
 
     Attributes:
         counts: how many came of what is counted and not kept, by name.
-        unassociated_events: how many events counted for no company.
+        unassociated_events: how many events are of users who are in no company, as things are now.
         opt_ins: who has opted into what.
     """
 
@@ -103,6 +103,22 @@ class Store:
             company = self.companies[key] = Company(key)
         return company
 
+    def associate(self, user: User, company: Company, *, becomes_default: bool) -> None:
+        """Make a user belong to a company.
+
+        The company that a user was last seen acting in is the default (DOC concepts/company.md). A call that is no
+        activity gives a default only to a user who has none (inferred).
+        """
+        if user.default_company == company.id:
+            return
+        if not user.companies:
+            self.unassociated_events -= user.events
+        if company.id not in user.companies:
+            user.companies = (*user.companies, company.id)
+            company.users[user.id] = None
+        if becomes_default or user.default_company is None:
+            user.default_company = company.id
+
     def delete_user(self, identifier: str) -> None:
         """Forget a user, also in its companies; what it did stays counted."""
         for company in self.users.pop(identifier).companies:
@@ -119,6 +135,7 @@ class Store:
                 self.delete_user(name)
             elif user.default_company == identifier:
                 user.default_company = user.companies[-1] if user.companies else None
+                self.unassociated_events += 0 if user.companies else user.events
 
     def feedback_id(self, named: str | None) -> str:
         """Note a feedbackId, and return it; a new one when the caller named none."""
@@ -150,18 +167,3 @@ def id_text(identifier: LenientId) -> str:
     if isinstance(identifier, str):
         return identifier
     return str(identifier) if isinstance(identifier, int) else javascript.number_text(identifier)
-
-
-def associate(user: User, company: Company, *, becomes_default: bool) -> None:
-    """Make a user belong to a company.
-
-    The company that a user was last seen acting in is the default (DOC concepts/company.md). A call that is no
-    activity gives a default only to a user who has none (inferred).
-    """
-    if user.default_company == company.id:
-        return
-    if company.id not in user.companies:
-        user.companies = (*user.companies, company.id)
-        company.users[user.id] = None
-    if becomes_default or user.default_company is None:
-        user.default_company = company.id
