@@ -38,7 +38,8 @@ def test_a_rehearsal_starts_the_emulator_that_is_asked_for(companies):
     with subprocess.Popen(words, cwd=companies.folder, stderr=subprocess.PIPE, text=True) as process:
         line = next(line for line in process.stderr if "the emulator stays at" in line)
         try:
-            url, key = re.search(r"at (\S+) \(key (\S+)\)", line).groups()
+            (url,) = re.search(r"stays at (\S+)", line).groups()
+            key = next(line.strip() for line in process.stderr if line.strip().startswith("sec_"))
             assert has_errors(url, key) is False
         finally:
             process.terminate()
