@@ -4,6 +4,7 @@ A test holds the committed files against it.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -14,6 +15,9 @@ from bucket_loader.config.yaml_file import json_schema
 from bucket_loader.delivery.course import next_step
 
 FOLDER = Path(__file__).parent
+sys.path[:0] = [str(FOLDER)]
+
+from error_pages import errors  # noqa: E402  # beside this file
 
 
 def command_line() -> str:
@@ -58,6 +62,7 @@ _VERDICTS, _VERDICTS_END = "<!-- verdicts -->", "<!-- /verdicts -->"
 PAGES = {
     "delivery.md": delivery,
     "cli.md": command_line,
+    "errors.md": errors,
     "pipeline.schema.json": schema,
     "assert.schema.json": tests_schema,
 }

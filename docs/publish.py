@@ -15,8 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "docs")]
+
+from error_pages import messages  # noqa: E402  # beside this file
+
 BUILD = ROOT / "build"
 ZENSICAL = ROOT / ".docs" / "bin" / "zensical"
+MADE = {"<!-- messages -->": messages}  # lists for the site alone: they change with every word of the code
 AS_THEY_ARE = {".css", ".js", ".json", ".png", ".svg"}
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
 _LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)")
@@ -78,7 +83,10 @@ def place(source: Path) -> PurePosixPath:
 def as_page(source: Path) -> str:
     """Return a file of the project as the text of a page."""
     if source.suffix == ".md":
-        return source.read_text("utf-8")
+        text = source.read_text("utf-8")
+        for mark, make in MADE.items():
+            text = text.replace(mark, make()) if mark in text else text
+        return text
     title = f"# {source.relative_to(ROOT).as_posix()}\n\n"
     if source.is_dir():
         names = sorted(file.name for file in source.iterdir() if not file.name.startswith((".", "_")))

@@ -27,7 +27,7 @@ def docs_maker():
     return module
 
 
-@pytest.mark.parametrize("page", ["cli.md", "delivery.md", "pipeline.schema.json", "assert.schema.json"])
+@pytest.mark.parametrize("page", ["cli.md", "delivery.md", "errors.md", "pipeline.schema.json", "assert.schema.json"])
 def test_a_generated_page_is_what_the_code_says_now(page):
     """`python docs/make.py` would change nothing."""
     assert (ROOT / "docs" / page).read_text("utf-8") == docs_maker().PAGES[page]()

@@ -61,7 +61,9 @@ def read_document(text: str | None) -> Any:  # noqa: ANN401  # JSON of any shape
     try:
         return json.loads(text if text.lstrip().startswith(("{", "[")) else Path(text).read_text("utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot read {text}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot read {text}: {error.strerror}", hint="paths start from where the command runs"
+        ) from None
     except ValueError as error:
         raise UsageError(f"is not JSON: {error}", hint="quote it for the shell, or give a file") from None
 

@@ -80,7 +80,8 @@ def parse(text: bytes, file: str, start: str = "begin with `name:`") -> Document
         ConfigError: the text is not YAML at all.
     """
     if len(text) > FILE_BYTES_MAX:
-        raise ConfigError(file, [Mistake("", f"is larger than {FILE_BYTES_MAX} bytes, the most that one may have")])
+        message = f"is larger than {FILE_BYTES_MAX} bytes, the most that one may have"
+        raise ConfigError(file, [Mistake("", message, "is it a file of data? then it belongs into a source")])
     try:
         node = YAML(typ="safe", pure=True).compose(text.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -165,7 +165,10 @@ def _fixture(name: str, file: Path, source: object, variables: Mapping[str, str]
         read = row.model.model_validate({**_known(words, variables), "type": kind, "path": str(file.absolute())})
     except ValidationError as error:
         said = "; ".join(in_our_words(found) for found in error.errors(include_url=False, include_input=False))
-        raise UsageError(f"the fixture {name}={file} cannot be read as the source's own words say: {said}") from None
+        raise UsageError(
+            f"the fixture {name}={file} cannot be read as the source's own words say: {said}",
+            hint="correct these words in the pipeline file, or give the fixture another kind of file",
+        ) from None
     return FixtureSource(read=read, typed=row.model is CsvSource and not is_like_its_own)
 
 

@@ -14,6 +14,7 @@ from bucket_loader.model import (
     BucketLoaderError,
     Chunk,
     ChunkHistory,
+    Code,
     Delivered,
     EmulatorGoneError,
     Held,
@@ -42,7 +43,11 @@ CHANCE_MAX: Final = 1e-6  # bad luck must be less likely than this before a sing
 TRUST: Final = 4  # hints that are followed untried after one was right: a server may name one record at a time
 NO_TRUST: Final = -1
 THROTTLED_PART: Final = 0.1  # of the wait after an error, for a 429 that names no time: the pacing sees to the rate
-_CODES: Final = {Verdict.TOO_BIG: "too_large", Verdict.SERVER_ERROR: "server_error", Verdict.BLOCKED: "blocked"}
+_CODES: Final[dict[Verdict, Code]] = {
+    Verdict.TOO_BIG: "too_large",
+    Verdict.SERVER_ERROR: "server_error",
+    Verdict.BLOCKED: "blocked",
+}
 FAILED: Final = frozenset({Verdict.SERVER_ERROR, Verdict.BLOCKED})  # of the chunk itself only if others are served
 
 
@@ -51,19 +56,19 @@ def next_step(
 ) -> tuple[Step, ChunkHistory]:
     """Return what follows from an attempt's outcome, and what is known of the chunk from now on.
 
-    | verdict | what happened | what follows |
-    |---|---|---|
-    | delivered | 200 to our own POST, the whole body was written, and the answer is a JSON object whose `success` is true | done |
-    | not_sent | no byte of the request left this machine | sent again |
-    | throttled | 429, or 503 with Retry-After | sent again, as late as the server asks (at most 300 s); a 503 may have been applied, so it is named, or held, as a server error is |
-    | server_error | 408, or another 5xx; or 400, 413 or 422 with a page instead of JSON | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on, the chunk is set aside, and what does not share its ids goes on; while others are served it is halved, and a single record is rejected after a minute |
-    | unknown | the request was sent, and no answer came that can be read; or a status from 100 to 299 other than 200 | named and sent again; held with `on_unknown: hold` |
-    | rejected | 400 or 422 with a JSON object; or 200 with `success: false` | cut into parts until each refused record stands alone; that one is rejected |
-    | too_big | 413 with a JSON object | halved; a single record is rejected |
-    | blocked | 401 or 403 with a page instead of JSON; or another 4xx, as 404, 405, 409 or 415 | others are tried in its place; when they are served, the chunk is halved, and a single record is rejected, as with server errors; when nobody is, the run ends with 5, and nothing is dead-lettered |
-    | refused_key | 401 or 403 with a JSON object; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered |
-    | replaced | 412 of an emulator that was started, reset or restored since the run began: it applies nothing of this | left; the run ends with 75, and the next begins anew |
-    | misrouted | a redirect, a certificate that is not valid, or 200 with an answer that is not Bucket's | left, and named when the body was sent, since it may have been applied; held with `on_unknown: hold`; the run ends with 5, and nothing is dead-lettered |
+    | verdict | what happened | what follows | what you do |
+    |---|---|---|---|
+    | delivered | 200 to our own POST, the whole body was written, and the answer is a JSON object whose `success` is true | done | nothing |
+    | not_sent | no byte of the request left this machine | sent again | nothing; when it lasts, look at the network, `proxy:` and `base_url:` |
+    | throttled | 429, or 503 with Retry-After | sent again, as late as the server asks (at most 300 s); a 503 may have been applied, so it is named, or held, as a server error is | nothing; `requests_per_second:` keeps below the limit |
+    | server_error | 408, or another 5xx; or 400, 413 or 422 with a page instead of JSON | named, since it may be applied twice, and sent again; held with `on_unknown: hold`; when it goes on, the chunk is set aside, and what does not share its ids goes on; while others are served it is halved, and a single record is rejected after a minute | nothing; when it lasts, ask Bucket, or `release` what is held |
+    | unknown | the request was sent, and no answer came that can be read; or a status from 100 to 299 other than 200 | named and sent again; held with `on_unknown: hold` | nothing; `release` what is held; a longer `timeout:` on a slow network |
+    | rejected | 400 or 422 with a JSON object; or 200 with `success: false` | cut into parts until each refused record stands alone; that one is rejected | read the dead letter, mend the mapping, `replay --remap` |
+    | too_big | 413 with a JSON object | halved; a single record is rejected | less in a record, or a smaller `chunk: {bytes: ...}` |
+    | blocked | 401 or 403 with a page instead of JSON; or another 4xx, as 404, 405, 409 or 415 | others are tried in its place; when they are served, the chunk is halved, and a single record is rejected, as with server errors; when nobody is, the run ends with 5, and nothing is dead-lettered | ask who runs the firewall; check `base_url:` |
+    | refused_key | 401 or 403 with a JSON object; or 400 or 422 with the code `INVALID_API_KEY` | left; the run ends with 5, and nothing is dead-lettered | put the right key into its variable |
+    | replaced | 412 of an emulator that was started, reset or restored since the run began: it applies nothing of this | left; the run ends with 75, and the next begins anew | run again |
+    | misrouted | a redirect, a certificate that is not valid, or 200 with an answer that is not Bucket's | left, and named when the body was sent, since it may have been applied; held with `on_unknown: hold`; the run ends with 5, and nothing is dead-lettered | check `base_url:`, `proxy:` and `ca_bundle:` |
 
     What is sent again is left instead when the run is asked to end; when nothing was served for as long as `patience`;
     or when the API asks for a wait that is longer than what is left of it. In the last two cases the run ends with 75.

@@ -158,6 +158,7 @@ from .prefetch import (
     prefetched as prefetched,
     side_by_side as side_by_side,
 )
+from .reasons import REASONS as REASONS, Code as Code, Meaning as Meaning
 from .rows import (
     BATCH_BYTES_MAX as BATCH_BYTES_MAX,
     ROWS_MAX as ROWS_MAX,

@@ -19,10 +19,12 @@
     ├── RejectedRowsError                 exit 3: finished, and some rows were rejected (only for `raise_for_status`)
     ├── PatienceError                     exit 75: the outage outlived `patience`; run again to continue
     ├── EmulatorGoneError                 exit 75: the emulator was restarted or reset; run again to begin anew
+    ├── ThreadsError                      exit 75: the system grants no thread where one is needed
     └── InterruptedRunError               exit 130, 143 or 129: SIGINT, SIGTERM or SIGHUP, drained
 
-Errors stop a run; a bad row never raises, it is a `Rejection` (see `records`). Every error carries a hint:
+Errors stop a run; a bad row never raises, it is a `Rejection` (see `rows`). Every error carries a hint:
 what the person should do next. No message holds a key, a password or a value from a row.
+The docstring of each says its cause and what mends it; the page of errors in the docs is made from them.
 """
 
 from dataclasses import dataclass
@@ -30,7 +32,11 @@ from typing import ClassVar
 
 
 class BucketLoaderError(Exception):
-    """The root of the tree: a message, and a hint that says what to do next."""
+    """The root of the tree: a message, and a hint that says what to do next.
+
+    Cause: nothing that is foreseen. A message without a kind of its own is a bug.
+    Mend: Report it, with its traceback. Running the same command again is safe.
+    """
 
     exit_code: ClassVar[int] = 1
 
@@ -44,7 +50,11 @@ class BucketLoaderError(Exception):
 
 
 class UsageError(BucketLoaderError):
-    """The command line asks for something that cannot be done."""
+    """The command line asks for something that cannot be done.
+
+    Cause: an option, a name or a word does not fit the command, the pipeline or the data; often it is misspelt.
+    Mend: Follow the hint below the message, and run the command again. Nothing was sent.
+    """
 
     exit_code = 2
 
@@ -61,7 +71,11 @@ class Mistake:
 
 
 class ConfigError(BucketLoaderError):
-    """The pipeline file has mistakes; all that could be found are reported together."""
+    """The pipeline file has mistakes; all that could be found are reported together.
+
+    Cause: a word of the file is unknown, missing, or has a value that it cannot have.
+    Mend: Go to the line and column that each mistake names. `bucket-loader check` reads the file and sends nothing.
+    """
 
     exit_code = 2
 
@@ -79,91 +93,159 @@ class ConfigError(BucketLoaderError):
 
 
 class SourceError(BucketLoaderError):
-    """A source is refused: it is missing, malformed, or changed while it was read."""
+    """A source is refused: it is missing, malformed, or changed while it was read.
+
+    Cause: the path or table is wrong, the file is damaged, or another program wrote it while it was read.
+    Mend: Follow the hint. Write exports under another name and rename them when they are whole. Nothing was sent.
+    """
 
     exit_code = 2
 
 
 class SourceUnavailableError(SourceError):
-    """A source cannot be reached right now; trying later may help."""
+    """A source cannot be reached right now; trying later may help.
+
+    Cause: a database or a store is down, locked, or does not answer.
+    Mend: Run again later; a scheduler may do so by itself. Nothing was sent.
+    """
 
     exit_code = 75
 
 
 class StateError(BucketLoaderError):
-    """The state does not belong to this pipeline and key, or cannot be used."""
+    """The state does not belong to this pipeline and key, or cannot be used.
+
+    Cause: the state is of another pipeline, key or version, is an old copy, or lacks files that it should have.
+    Mend: Follow the hint. Do not delete the state to get on: it is the memory of what was sent.
+    """
 
     exit_code = 2
 
 
 class StateLockedError(StateError):
-    """Another copy is running on this state."""
+    """Another copy is running on this state.
+
+    Cause: an earlier run still works, or two schedulers start the same pipeline.
+    Mend: Wait for the other, or stop it. The lock ends with its process; there is no file to delete.
+    """
 
     exit_code = 75
 
 
 class StateUnavailableError(StateError):
-    """The state cannot be written right now."""
+    """The state cannot be written right now.
+
+    Cause: the disk is full, or the server or store of the state does not answer.
+    Mend: Free the room that the message names, or bring the server back, and run again. It continues.
+    """
 
     exit_code = 75
 
 
 class LedgerDamagedError(StateError):
-    """The ledger fails its own integrity check."""
+    """The ledger fails its own integrity check.
+
+    Cause: its file was changed by another program, copied while a run wrote it, or harmed by the disk.
+    Mend: Restore the whole state from a backup. Without one, move it away, look at Bucket, and run with `--full`.
+    """
 
 
 class StoppedError(BucketLoaderError):
-    """The run was stopped on purpose before it could do harm."""
+    """The run was stopped on purpose before it could do harm.
+
+    Cause: what would have been sent is outside of what the pipeline allows.
+    Mend: Look at it with `bucket-loader plan --show 5`. The next run plans anew.
+    """
 
     exit_code = 4
 
 
 class LimitError(StoppedError):
-    """More was rejected, or more has changed, than the pipeline's `limits:` allow."""
+    """More was rejected, or more has changed, than the pipeline's `limits:` allow.
+
+    Cause: a mapping mistake, an export that is cut short, or a change that was meant.
+    Mend: Look with `plan --show 5`. If the change was meant, `run --accept-changes` sends it once.
+    """
 
 
 class SystemicRejectionError(StoppedError):
-    """The API refuses everything, or nearly: a mapping mistake, not bad rows."""
+    """The API refuses everything, or nearly: a mapping mistake, not bad rows.
+
+    Cause: a field has a form that Bucket does not take, in all rows.
+    Mend: Read the server's words in the dead letters, correct the mapping, and run again: it plans anew.
+    """
 
 
 class DestinationError(BucketLoaderError):
-    """The API will not have us, and retrying cannot help."""
+    """The API will not have us, and retrying cannot help.
+
+    Cause: the key or the address is not right.
+    Mend: Correct `destination:`, and run again. Nothing was dead-lettered, and the run continues.
+    """
 
     exit_code = 5
 
 
 class KeyRefusedError(DestinationError):
-    """The API answered 401 or 403."""
+    """The API answered 401 or 403.
+
+    Cause: the key is wrong, of another environment, or was revoked.
+    Mend: Put the right key into the variable. For a new key of the same environment add `--key-rotated` once.
+    """
 
 
 class MisroutedError(DestinationError):
-    """What answers is not Bucket: a redirect, a TLS failure, HTML, a 404."""
+    """What answers is not Bucket: a redirect, a TLS failure, HTML, a 404.
+
+    Cause: `base_url` is wrong, or a proxy, a firewall or a login page answers in Bucket's place.
+    Mend: Open `base_url` from the same machine, and set `proxy:` or `ca_bundle:` if it needs one.
+    """
 
 
 class AuditError(BucketLoaderError):
-    """A run's plan and ledger do not add up: something else has changed them."""
+    """A run's plan and ledger do not add up: something else has changed them.
+
+    Cause: a file of the state was edited, or only a part of it was restored.
+    Mend: Trust neither. Restore the whole state from a backup, or compare with Bucket itself.
+    """
 
 
 class RejectedRowsError(BucketLoaderError):
-    """The run finished, and some rows were rejected."""
+    """The run finished, and some rows were rejected.
+
+    Cause: some rows cannot be mapped, or Bucket refused them. Only `raise_for_status()` raises it.
+    Mend: Read the reasons in the dead letters. If a few are normal, `allow_rejected="1%"` makes them a success.
+    """
 
     exit_code = 3
 
 
 class PatienceError(BucketLoaderError):
-    """The outage outlived `patience`; nothing is lost, running again continues."""
+    """The outage outlived `patience`; nothing is lost, running again continues.
+
+    Cause: Bucket, or the way to it, is down, overloaded, or asks to wait for longer than `patience`.
+    Mend: Run the same command again later. `--patience 2h` waits longer.
+    """
 
     exit_code = 75
 
 
 class EmulatorGoneError(BucketLoaderError):
-    """What was sent so far is in an emulator that is gone; running again begins anew with the one that is there."""
+    """What was sent so far is in an emulator that is gone; running again begins anew with the one that is there.
+
+    Cause: the emulator was restarted, reset or restored while the run was under way.
+    Mend: Run again. `--data FOLDER` lets an emulator keep what it has over a restart.
+    """
 
     exit_code = 75
 
 
 class ThreadsError(BucketLoaderError):
-    """The system grants no thread where at least one is needed."""
+    """The system grants no thread where at least one is needed.
+
+    Cause: the limit of processes and threads of the user, the container or the unit is reached.
+    Mend: Raise it (`ulimit -u`, `pids_limit`, `TasksMax`), and run again.
+    """
 
     exit_code = 75
     REFUSED: ClassVar[str] = "can't start new thread"  # Python's own words
@@ -176,7 +258,11 @@ class ThreadsError(BucketLoaderError):
 
 
 class InterruptedRunError(BucketLoaderError):
-    """A signal asked the run to end; it drained, and running again continues."""
+    """A signal asked the run to end; it drained, and running again continues.
+
+    Cause: Ctrl-C, a scheduler's stop, or a shutdown.
+    Mend: Run the same command again. It continues where it stopped.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted; nothing is lost", hint="run the same command again to continue")

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from bucket_loader.model.reasons import Code
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Stage = Literal["read", "map", "validate", "deliver"]
-
-# Why a row or record was rejected, in the words of the dead letters: one place to look a code up.
-# read: width, encoding, too_long; map: missing, type, expression, timestamp...; validate: the contract's limits;
-# deliver: what the API said.
 
 
 @dataclass(frozen=True)
@@ -24,12 +22,12 @@ class Reason:
     """Why a row or record was rejected.
 
     Attributes:
-        code: a stable word a program can rely on.
+        code: a stable word a program can rely on; `reasons.py` says what each means.
         message: for a person; holds no value from the row.
         field: the record's field, or the input column, that is at fault; None for the whole row.
     """
 
-    code: str
+    code: Code
     message: str
     field: str | None = None
 

@@ -73,7 +73,10 @@ def _parquet(file: InputFile, size: int) -> Extent:
         try:
             footer = pq.read_metadata(stream)
         except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{file.name} is not a sound Parquet file") from error
+            raise SourceError(
+                f"{file.name} is not a sound Parquet file",
+                hint="it may be cut short, damaged, or another format; copy or export it again",
+            ) from error
         groups = [footer.row_group(place) for place in range(min(footer.num_row_groups, 1))]
         columns = [group.column(place) for group in groups for place in range(group.num_columns)]
         is_plain = any(column.compression == "UNCOMPRESSED" for column in columns)

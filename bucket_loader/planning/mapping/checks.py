@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bucket_loader.model import FieldRule, Reason, Stage, contract, literal
+from bucket_loader.model import Code, FieldRule, Reason, Stage, contract, literal
 from bucket_loader.planning.mapping.forms.form import Wrong
 from bucket_loader.planning.mapping.forms.numbers import INTEGER_MAX
 from bucket_loader.planning.mapping.forms.texts import BLANK, BLANK_MESSAGE
@@ -22,7 +22,7 @@ class Check:
 
     predicate: str
     stage: Stage
-    code: str
+    code: Code
     message: str
     field: str | None = None
     column: str | None = None

@@ -75,7 +75,9 @@ class Bucket:
         try:
             found: dict[str, Any] = self._json(f"/features/evaluated?{query}")["features"]
         except urllib.error.HTTPError as error:
-            raise UsageError(f"the context is refused: {said(error)}") from None
+            raise UsageError(
+                f"the context is refused: {said(error)}", hint="correct what the assert file asks of `features:`"
+            ) from None
         return found
 
     def _json(self, path: str) -> Any:  # noqa: ANN401  # JSON

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import IO, Any, Final
 
 from bucket_loader.config import ExcelSource
-from bucket_loader.model import SourceError
+from bucket_loader.model import Code, SourceError
 from bucket_loader.sources.files.excel_package import Package, SheetPart, Texts, epoch, sound, text_inside
 from bucket_loader.sources.files.excel_values import PLAIN, Style, from_iso, from_number, unescaped
 from bucket_loader.sources.files.input_file import InputFile
@@ -20,9 +20,12 @@ from bucket_loader.sources.files.input_file import InputFile
 ROWS_AT_ONCE: Final = 1024
 CellRange = tuple[int, int, int, int]  # first column, first row, last column, last row
 # What can be wrong with a cell: the code of the reason, and its message.
-FORMULA: Final = ("formula", "the cell has a formula that was never computed; save the file in Excel")
-ERROR: Final = ("excel_error", "the cell holds an error of Excel's, such as #N/A")
-UNREAD: Final = ("cell", "the cell holds what is no value of its kind; open the file in Excel and save it again")
+FORMULA: Final[tuple[Code, str]] = ("formula", "the cell has a formula that was never computed; save the file in Excel")
+ERROR: Final[tuple[Code, str]] = ("excel_error", "the cell holds an error of Excel's, such as #N/A")
+UNREAD: Final[tuple[Code, str]] = (
+    "cell",
+    "the cell holds what is no value of its kind; open the file in Excel and save it again",
+)
 _DIGITS: Final = "0123456789"
 
 
@@ -39,7 +42,7 @@ class SheetRow:
 
     number: int
     values: list[Any] = field(default_factory=list)
-    wrong: dict[int, tuple[str, str]] = field(default_factory=dict)
+    wrong: dict[int, tuple[Code, str]] = field(default_factory=dict)
     mended: set[int] = field(default_factory=set)
 
 

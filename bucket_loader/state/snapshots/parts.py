@@ -156,7 +156,10 @@ def opened(path: Path, written: Written) -> Part:
     """
 
     def unsound() -> StateError:
-        return StateError(f"{path} is not what was written there")
+        return StateError(
+            f"{path} is not what was written there",
+            hint="something else changed it, or the disk did; restore the whole state from a backup",
+        )
 
     index = read_index(FileBytes(path), written.digest)
     if index is None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from bucket_loader.model import Code
+
 Family = Literal[
     "text", "integer", "float", "decimal", "boolean", "timestamp", "zoned", "date", "time", "binary", "uuid", "json",
     "null", "nested", "interval", "other",
@@ -57,7 +59,7 @@ class Wrong:
     """When a row is wrong: a predicate that is never NULL, and what to say of it."""
 
     predicate: str
-    code: str
+    code: Code
     message: str
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from bucket_loader.config import FieldSpec, directives
-from bucket_loader.model import UsageError, literal
+from bucket_loader.model import Code, UsageError, literal
 from bucket_loader.planning.mapping.forms.form import UNPARSED, Family, Form, Wrong, of_json
 from bucket_loader.planning.mapping.forms.numbers import NUMBER_TEXT, trimmed
 from bucket_loader.planning.mapping.forms.zone_offsets import at_once
@@ -136,7 +136,7 @@ def _two_ways(moment: str, naive: str, spec: FieldSpec, wrong: tuple[Wrong, ...]
     )
 
 
-_LOCAL_TIME: Final = (
+_LOCAL_TIME: Final[tuple[Code, str]] = (
     "local_time",
     "is a local time that does not exist or exists twice (clock change); `dst: earliest` or `latest` decides",
 )

@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 import pyarrow as pa
 
-from bucket_loader.model import javascript
+from bucket_loader.model import Code, javascript
 from bucket_loader.planning.mapping.nested import spelling
 from bucket_loader.planning.mapping.nested.spelling import DEPTH_MAX, Entries, Local, NoFormError
 
@@ -24,13 +24,13 @@ INSIDE: Final = "hold objects or lists inside a list, which Bucket stores as JSO
 class TruncatedError(NoFormError):
     """A list is longer than Bucket stores lists."""
 
-    code = "truncated"
+    code: ClassVar[Code] = "truncated"
 
 
 class DroppedError(NoFormError):
     """A value has a name that Bucket drops."""
 
-    code = "dropped"
+    code: ClassVar[Code] = "dropped"
 
 
 @dataclass(frozen=True)

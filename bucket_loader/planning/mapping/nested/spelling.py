@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import pyarrow as pa
 
+from bucket_loader.model import Code
 from bucket_loader.planning.mapping.forms.numbers import DIGITS_MAX, INTEGER_MAX, TINY_MIN, WHOLE_MAX
 
 DEPTH_MAX: Final = 32
@@ -46,7 +47,7 @@ Local = Callable[[datetime], datetime]
 class NoFormError(ValueError):
     """A nested value has no form on the wire; the row is rejected, the run goes on."""
 
-    code = "nested"
+    code: ClassVar[Code] = "nested"
 
 
 class Entries(list[tuple[Any, Any]]):
