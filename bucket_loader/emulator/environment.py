@@ -19,6 +19,7 @@ from bucket_loader.emulator.store import attributes, effects, opt_ins, strict
 from bucket_loader.emulator.store.durable import DurableJournal
 from bucket_loader.emulator.store.journal import Entry, Journal, TemporaryJournal
 from bucket_loader.emulator.store.keys import Keys
+from bucket_loader.emulator.store.letters import Letters, ReadLetters, letters_of, no_letters
 from bucket_loader.emulator.store.requests_log import RequestsLog
 from bucket_loader.emulator.store.store import Store
 from bucket_loader.emulator.store.wire import TYPES, Item, Mistakes
@@ -35,12 +36,14 @@ class Start(msgspec.Struct, frozen=True):
         faults: the body of PUT /_emulator/faults.
         evaluation: as of when lists are kept and rules are evaluated.
         strict: whether what Bucket would drop or change without an error is refused.
+        rejected: where to look for what the loader itself rejected.
     """
 
     features: dict[str, Any] | None = None
     faults: dict[str, Any] | None = None
     evaluation: Edition = "2026"
     strict: bool = False
+    rejected: ReadLetters = no_letters
 
 
 class Environment:
@@ -71,6 +74,7 @@ class Environment:
         self.arrivals: Final = Bell()
         self.versions: Final = Versions()
         self.streams: Final[set[Call]] = set()
+        self._read_letters: ReadLetters = self._start.rejected
         self._features_at_start = _NO_FEATURES if self._start.features is None else self._start.features
         self.definitions, self.features_body = features.read(_NO_FEATURES, version_min=0)
         self._set_up()  # first, since it may refuse what it is given
@@ -89,6 +93,14 @@ class Environment:
     def objections(self, body: bytes, items: list[Item]) -> list[str]:
         """Return what is refused of records although the API accepts them; nothing, unless this is strict."""
         return strict.objections(body, items, self.store, self.edition) if self.is_strict else []
+
+    def letters(self) -> Letters:
+        """Return what the loader itself rejected, as far as it has said so."""
+        return letters_of(self._read_letters())
+
+    def put_letters(self, letters: Letters) -> None:
+        """Take over what the loader itself rejected, in place of what was known of that."""
+        self._read_letters = lambda: letters
 
     def counts(self) -> dict[str, int]:
         """Return how much there is of everything, by name; calls of the API at the end."""
@@ -202,6 +214,7 @@ class Environment:
         self._define(_NO_FEATURES, {})
         self._define(self._features_at_start, {})
         self._arm_at_start()
+        self._read_letters = self._start.rejected
 
     def _change(self, document: bytes | Document, overridden: dict[str, Definition]) -> None:
         self._define(document, overridden)

@@ -6,7 +6,8 @@ import pytest
 from emulator_api import Api
 
 from bucket_loader.emulator.environment import Environment
-from bucket_loader.emulator.inspector import queries
+from bucket_loader.emulator.inspector import pace, timelines
+from bucket_loader.emulator.store import wire
 from bucket_loader.emulator.store.journal import Entry, TemporaryJournal
 from bucket_loader.emulator.store.keys import Keys
 
@@ -252,14 +253,14 @@ def test_a_journal_can_be_read_from_anywhere(place):
 
 def test_a_look_ends_in_time(monkeypatch):
     """When its time is over, a look gives what it has, and where to go on."""
-    monkeypatch.setattr(queries, "_LOOK_S_MAX", 0)
+    monkeypatch.setattr(pace, "LOOK_S_MAX", 0)
     environment = Environment("main", Keys("s", "p"))
     for number in range(3):
         body = b'{"userId":"u"}'
-        environment.accept(number, "user", body, queries.wire.TYPES["user"](body))
+        environment.accept(number, "user", body, wire.TYPES["user"](body))
 
-    first = asyncio.run(queries.timeline(environment, "user", "u", (0, 0), 50))
-    second = asyncio.run(queries.timeline(environment, "user", "u", (1, 0), 50))
+    first = asyncio.run(timelines.timeline(environment, "user", "u", (0, 0), 50))
+    second = asyncio.run(timelines.timeline(environment, "user", "u", (1, 0), 50))
     environment.close()
 
     assert (first.next, first.is_complete, len(first.items)) == ("1.0", False, 1)

@@ -58,6 +58,11 @@ def number(request: Request, name: str, default: int, *, least: int = 0, most: i
     return int(text)
 
 
+def digits(text: str) -> int:
+    """Return a number of the path; 0, which no call has, where it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else 0
+
+
 def is_true(request: Request, name: str) -> bool:
     """Return a yes or no of the query; no when it is not there."""
     text = request.query_params.get(name, "false")

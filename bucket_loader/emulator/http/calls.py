@@ -16,6 +16,7 @@ from bucket_loader.emulator.evaluation.features import Defined
 from bucket_loader.emulator.faults.meeting import Drop
 from bucket_loader.emulator.http.auth import identify
 from bucket_loader.emulator.http.protocol import CONNECTION, EmulatorProtocol
+from bucket_loader.emulator.store.exchanges import ANSWER_BYTES_KEPT, BODY_BYTES_KEPT, Exchange
 from bucket_loader.emulator.store.requests_log import ERROR_CHARACTERS_MAX, Noted, wrong
 from bucket_loader.model import ANOTHER_EMULATOR, EMULATOR_HEADER
 
@@ -77,8 +78,8 @@ class Call:
     """
 
     __slots__ = ("_connection", "_drop", "_endpoint", "_messages", "_receive", "_send", "authorization", "body",
-                 "content_type", "environment", "fault", "is_stale", "is_write", "meant", "method", "number", "path",
-                 "path_key", "query", "rank", "records")  # fmt: skip
+                 "content_type", "environment", "fault", "headers", "is_stale", "is_write", "meant", "method", "number",
+                 "path", "path_key", "query", "rank", "records")  # fmt: skip
 
     def __init__(self, environments: Environments, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -86,7 +87,8 @@ class Call:
         self.path_key = target.key
         self.query: bytes = scope["query_string"]
         self.authorization = self.content_type = self.meant = b""
-        for name, value in scope["headers"]:
+        self.headers = scope["headers"]
+        for name, value in self.headers:
             if name == b"authorization":
                 self.authorization = value
             elif name == b"content-type":
@@ -249,5 +251,19 @@ class Call:
         mistakes = wrong(answer.mistakes, self.body) if answer is not None and answer.mistakes else []
         at_ms = time.time() * 1000
         self.environment.log.note(
-            Noted(self.number, at_ms, self.method, self.path, status, error, self.fault, self.records, mistakes)
+            Noted(self.number, at_ms, self.method, self.path, status, error, self.fault, self.records, mistakes),
+            self._exchange(answer),
+        )
+
+    def _exchange(self, answer: Answer | None) -> Exchange:
+        """Return the call word by word."""
+        said, headers = (b"", ()) if answer is None else (answer.body, answer.headers)
+        return Exchange(
+            self.query,
+            self.headers,
+            self.body[:BODY_BYTES_KEPT],
+            len(self.body),
+            headers,
+            said[:ANSWER_BYTES_KEPT],
+            len(said),
         )

@@ -1,9 +1,9 @@
 """The prefix that the real API lacks: looking inside, and ordering what should happen. It needs no key."""
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,11 +12,11 @@ from starlette.routing import Mount, Route
 
 from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.environments import MAIN, Environments
-from bucket_loader.emulator.http import asked, explaining, identity, openapi, registry, snapshots
-from bucket_loader.emulator.inspector import lines, page, queries, views
+from bucket_loader.emulator.http import asked, explaining, identity, looks, openapi, registry, snapshots
+from bucket_loader.emulator.inspector import lines, page, views
+from bucket_loader.emulator.store.letters import Letters
 
 PREFIX: Final = "/_emulator"
-_CURSOR: Final = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 
 
 def control(environments: Environments) -> Starlette:
@@ -82,37 +82,8 @@ async def _company(environment: Environment, request: Request) -> Response:
     return asked.as_json(views.CompanyView.of(asked.known(company, "company"), limit))
 
 
-async def _search(environment: Environment, request: Request) -> Response:
-    text, limit = asked.text(request, "text"), asked.number(request, "limit", 20, least=1, most=asked.LIMIT_MAX)
-    return asked.as_json(await queries.search(environment, text, asked.number(request, "after", 0), limit))
-
-
-def _kind(request: Request) -> views.Kind:
-    kind = asked.one_of(request, "kind", views.SUBJECTS)
-    if kind is None:
-        raise asked.wrong_query("kind: must say which kind")
-    return kind
-
-
-async def _timeline(environment: Environment, request: Request) -> Response:
-    place = _CURSOR.fullmatch(request.query_params.get("after", "0.0"))
-    if place is None:
-        raise asked.wrong_query("after: must be the `next` of the answer before")
-    limit = asked.number(request, "limit", 50, least=1, most=asked.LIMIT_MAX)
-    after = (int(place[1]), int(place[2]))
-    kind, identifier = _kind(request), asked.text(request, "id")
-    return asked.as_json(await queries.timeline(environment, kind, identifier, after, limit))
-
-
 async def _features(environment: Environment, _: Request) -> Response:
     return Response(environment.features_body, media_type="application/json")
-
-
-async def _holders(environment: Environment, request: Request) -> Response:
-    key, kind = asked.text(request, "feature"), _kind(request)
-    feature = next((known for known in environment.definitions.features if known.key == key), None)
-    after, limit = asked.number(request, "after", 0), asked.number(request, "limit", 50, most=asked.LIMIT_MAX)
-    return asked.as_json(await queries.holders(environment, asked.known(feature, "feature"), kind, after, limit))
 
 
 async def _put_features(environment: Environment, request: Request) -> Response:
@@ -136,6 +107,14 @@ async def _lift(environment: Environment, request: Request) -> Response:
     key = request.path_params["key"]
     asked.known(environment.overrides.get(key), "override")
     environment.lift(key)
+    return asked.as_json(views.Done())
+
+
+async def _put_rejected(environment: Environment, request: Request) -> Response:
+    try:
+        environment.put_letters(msgspec.json.decode(await asked.body(request), type=Letters))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise asked.wrong_body("Malformed rejected rows", str(error)) from error
     return asked.as_json(views.Done())
 
 
@@ -174,12 +153,18 @@ CONTROL: Final[dict[str, dict[str, Perform]]] = {
     "/requests": {"GET": _requests},
     "/users/{id:path}": {"GET": _user},
     "/companies/{id:path}": {"GET": _company},
-    "/search": {"GET": _search},
-    "/timeline": {"GET": _timeline},
+    "/requests/{number}": {"GET": looks.request},
+    "/tables/{table}": {"GET": looks.table},
+    "/tables/{table}/csv": {"GET": looks.table_as_csv},
+    "/rejected": {"PUT": _put_rejected},
+    "/search": {"GET": looks.search},
+    "/timeline": {"GET": looks.timeline},
+    "/origins": {"GET": looks.origins},
     "/features": {"GET": _features, "PUT": _put_features},
     "/features/{key:path}": {"PUT": _override, "DELETE": _lift},
     "/overrides": {"GET": _overrides},
-    "/holders": {"GET": _holders},
+    "/holders": {"GET": looks.holders},
+    "/counts": {"GET": looks.counts},
     "/faults": {"GET": _faults, "PUT": _put_faults},
     "/snapshot": {"GET": snapshots.save, "PUT": snapshots.restore},
     "/reset": {"POST": _reset},

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from bucket_loader.emulator.http.operations import Schema, ref
+from bucket_loader.emulator.http.described import Schema, ref
 from bucket_loader.emulator.management import flags
 
 _REFUSALS: Final = {

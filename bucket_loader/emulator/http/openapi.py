@@ -15,11 +15,11 @@ from msgspec import Struct
 from bucket_loader.emulator import environments, snapshot
 from bucket_loader.emulator.evaluation import features, overrides
 from bucket_loader.emulator.faults import order
-from bucket_loader.emulator.http import management_operations, operations, shapes
-from bucket_loader.emulator.http.operations import Schema, ref
+from bucket_loader.emulator.http import control_operations as inside, management_operations, operations, shapes
+from bucket_loader.emulator.http.described import Schema, ref
 from bucket_loader.emulator.inspector import views
 from bucket_loader.emulator.management import shapes as managed
-from bucket_loader.emulator.store import effects, wire
+from bucket_loader.emulator.store import effects, letters, wire
 from bucket_loader.emulator.store.effects import KNOWN_RECORDS, SHAPES
 from bucket_loader.model import rules
 
@@ -28,7 +28,7 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     shapes.Success, shapes.FeedbackTaken, shapes.Refusal, shapes.DefinitionsShown, shapes.Evaluated, views.State,
     effects.OptIn, shapes.OptedIn,
     views.Done, views.Requests, views.UserView, views.CompanyView, views.Timeline, views.Search, views.Holders,
-    views.Explanations,
+    views.Explanations, views.RequestWhole, views.Rows, views.Origins, views.Counts, letters.Letters,
     managed.Bootstrap, managed.Apps, managed.Flags, managed.NewFlag, managed.FlagChange, managed.FlagChanged,
     managed.FlagsListed, managed.FlagMade, managed.EntityChange, managed.Entity, managed.CompanyDeletion,
     managed.Deleted, managed.EntityFlags, managed.FlagUpdates, managed.EntityFlagsChanged, managed.ManagementRefusal,
@@ -36,7 +36,7 @@ _STRUCTS: Final[tuple[type[Struct], ...]] = (
     views.Overrides,
     overrides.Forced, snapshot.Snapshot, *features.FILTERS.values(),
 )  # fmt: skip
-_BEHIND_THE_PREFIX: Final = {**operations.ALL, **operations.CONTROL}
+_BEHIND_THE_PREFIX: Final = {**inside.ALL, **inside.CONTROL}
 _ABOUT: Final = (
     "The Bucket API on this machine. Which behaviour is documented, observed or assumed is in docs/fidelity.md. "
     "Faults that are ordered (`PUT /_emulator/faults`) make the calls of the API answer otherwise than told here. "
@@ -51,7 +51,7 @@ def document() -> bytes:
         "openapi": "3.1.0",
         "info": {"title": "Bucket emulator", "version": version("bucket-loader"), "description": _ABOUT},
         "paths": {
-            "/": _tagged("control", operations.PAGE),
+            "/": _tagged("control", inside.PAGE),
             **{path: _tagged("API", methods) for path, methods in operations.API.items()},
             **{
                 f"/{{key}}{path}": _tagged("legacy API", methods, operations.legacy)
@@ -60,8 +60,8 @@ def document() -> bytes:
             **{path: _tagged("management API", methods) for path, methods in management_operations.MANAGEMENT.items()},
             **{f"/_emulator{path}": _tagged("control", methods) for path, methods in _BEHIND_THE_PREFIX.items()},
             **{
-                f"/_emulator/environments/{{environment}}{path}": _tagged("environment", methods, operations.of_one)
-                for path, methods in operations.CONTROL.items()
+                f"/_emulator/environments/{{environment}}{path}": _tagged("environment", methods, inside.of_one)
+                for path, methods in inside.CONTROL.items()
             },
         },
         "components": {

@@ -1,5 +1,6 @@
 """What the control API shows: the shape of each answer, which `openapi` describes as it stands here."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
@@ -7,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bucket_loader.emulator.environments import Known
+from bucket_loader.emulator.store.exchanges import Exchange, Headers, shown_headers, shown_query, without
 from bucket_loader.emulator.store.requests_log import Noted, Wrong
 from bucket_loader.emulator.store.store import Company, User
 from bucket_loader.model import COMPANY, KINDS, USER, Explanation
@@ -82,6 +84,55 @@ class Identity(Struct):
     """What tells one emulator from another."""
 
     id: str
+
+
+class Header(Struct):
+    """One header, with no key in it."""
+
+    name: str
+    value: str
+
+
+class Part(Struct, rename="camel"):
+    """The headers and the body of a call, or of its answer; `length` is in bytes, and a long body is cut."""
+
+    headers: list[Header]
+    body: str
+    length: int
+    is_cut: bool
+
+    @classmethod
+    def of(cls, headers: Headers, body: bytes, length: int, keys: Sequence[str]) -> "Part":
+        """Show one of the two."""
+        shown = [Header(*header) for header in shown_headers(headers, keys)]
+        return cls(shown, without(body.decode(errors="replace"), keys), length, len(body) < length)
+
+
+class RequestWhole(Struct):
+    """One of the latest calls, word by word.
+
+    Attributes:
+        call: what became of it.
+        query: of its address.
+        sent: null where it is no longer kept.
+        answered: null there too, and where the connection was cut.
+    """
+
+    call: RequestView
+    query: str = ""
+    sent: Part | None = None
+    answered: Part | None = None
+
+    @classmethod
+    def of(cls, noted: Noted, exchange: Exchange | None, keys: Sequence[str]) -> "RequestWhole":
+        """Show a call."""
+        shown = cls(RequestView.of(noted))
+        if exchange is not None:
+            shown.query = shown_query(exchange.query, keys)
+            shown.sent = Part.of(exchange.headers, exchange.body, exchange.body_bytes, keys)
+        if exchange is not None and noted.status is not None:
+            shown.answered = Part.of(exchange.answer_headers, exchange.answer, exchange.answer_bytes, keys)
+        return shown
 
 
 class Requests(Struct):
@@ -202,6 +253,57 @@ class Holders(Look, kw_only=True):
     items: list[Holder]
     checked: int
     have: int
+
+
+class LastSet(Struct):
+    """The record that last set an attribute."""
+
+    request: int
+    at: Moment
+
+
+class Origins(Look, kw_only=True):
+    """Which record last set each attribute, as far as this look came."""
+
+    attributes: dict[str, LastSet]
+
+
+# Text by column; null where null was sent.
+Cells: TypeAlias = dict[str, str | None]
+
+
+class Rows(Look, kw_only=True):
+    """Rows of a table: text by column, and the columns in the order in which they came."""
+
+    columns: list[str]
+    rows: list[Cells]
+
+
+class Counted(Struct):
+    """A feature: its rules in words, and how many companies and users have it."""
+
+    key: str
+    rules: list[str]
+    companies: int
+    users: int
+
+
+class Counts(Struct, rename="camel", kw_only=True):
+    """How many have each feature.
+
+    Attributes:
+        is_complete: whether everybody was counted; until then it is of the first so many.
+        is_current: whether nothing has changed since; what is asked again goes on counting.
+        features: each one.
+        companies: how many companies were counted.
+        users: how many users were counted.
+    """
+
+    is_complete: bool
+    is_current: bool
+    features: list[Counted]
+    companies: int
+    users: int
 
 
 class Explanations(Done, rename="camel"):

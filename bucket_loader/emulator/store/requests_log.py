@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from bucket_loader.emulator.store import wire
+from bucket_loader.emulator.store.exchanges import Exchange, Exchanges
 from bucket_loader.emulator.store.journal import Journal
 
 LATEST_CALLS: Final = 1000  # of all, and as many of the refused: a thousand good calls must not hide a bad one
@@ -70,7 +71,7 @@ class SavedLog(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class RequestsLog:
-    """Numbers the calls, counts the refused ones, and keeps the latest.
+    """Numbers the calls, counts the refused ones, and keeps the latest; `exchanges` has them word by word.
 
     Refused is what was answered with anything but success; a connection that was cut had no answer.
     """
@@ -81,6 +82,7 @@ class RequestsLog:
         self._journal = journal
         self._latest = _Latest(journal, "call")
         self._refused = _Latest(journal, "refused")
+        self.exchanges: Final = Exchanges()
 
     def number(self) -> int:
         """Count a call that has come in, and return its number."""
@@ -91,8 +93,9 @@ class RequestsLog:
         """Know that this number was given: the process was killed before it noted what became of the call."""
         self.requests = max(self.requests, request)
 
-    def note(self, noted: Noted) -> None:
+    def note(self, noted: Noted, exchange: Exchange) -> None:
         """Keep what became of a call."""
+        self.exchanges.add(noted.request, exchange, refused=noted.error is not None)
         if noted.error is not None:
             self.refused += 1
             self._refused.add(noted, self.refused)
@@ -102,6 +105,10 @@ class RequestsLog:
     def latest(self, limit: int, *, only_refused: bool = False) -> list[Noted]:
         """Return the latest calls, newest first."""
         return self._refused.first(limit) if only_refused else self._latest.first(limit)
+
+    def find(self, request: int) -> Noted | None:
+        """Return a call by its number, if it is still kept."""
+        return self._latest.find(request) or self._refused.find(request)
 
     def saved(self) -> SavedLog:
         """Return all of it."""
@@ -124,6 +131,7 @@ class RequestsLog:
         self.requests = self.refused = 0
         self._latest.clear()
         self._refused.clear()
+        self.exchanges.clear()
 
     def _keep(self) -> None:
         self._journal.keep("requests", b"[%d,%d]" % (self.requests, self.refused))
@@ -147,6 +155,9 @@ class _Latest:
 
     def first(self, limit: int) -> list[Noted]:
         return list(islice(self._calls, limit))
+
+    def find(self, request: int) -> Noted | None:
+        return next((noted for noted in self._calls if noted.request == request), None)
 
     def clear(self) -> None:
         self._calls.clear()
