@@ -1,23 +1,37 @@
-"""Make `emulator.png`: the emulator's page after the quickstart pipeline has been there.
+"""Take the pictures of the emulator's page after the quickstart pipeline has been there.
 
-`python docs/screenshot.py`; it needs chromium and the development extras.
+`python docs/screenshot.py` makes `emulator.png`. `python docs/screenshot.py FOLDER` makes a picture of every view, on a phone,
+a tablet and a screen, by day and by night. It needs chromium and the development extras.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import requests
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "emulator")]
 
-from browser import running_browser  # noqa: E402
+from browser import Page, running_browser  # noqa: E402
 
 from bucket_loader.emulator.http.server import Endpoint, running  # noqa: E402
+from bucket_loader.runs import RejectedRows  # noqa: E402
 
+
+def condition(field: str, operator: str, *values: str) -> dict[str, object]:
+    """Return a condition of a rule."""
+    return {"type": "context", "field": field, "operator": operator, "values": list(values)}
+
+
+FLEET = condition("user.plan", "ANY_OF", "fleet", "enterprise")
+IN_FRANCE = condition("company.address.country", "IS", "FR")
+NOT_GUEST = {"type": "negation", "filter": condition("user.role", "IS", "guest")}
+HALF = {"type": "rolloutPercentage", "partialRolloutAttribute": "company.id", "partialRolloutThreshold": 50_000}
 FEATURES = {
     "features": [
         {
@@ -25,40 +39,12 @@ FEATURES = {
             "targeting": {
                 "version": 3,
                 "rules": [
-                    {
-                        "filter": {
-                            "type": "context",
-                            "field": "user.plan",
-                            "operator": "ANY_OF",
-                            "values": ["fleet", "enterprise"],
-                        }
-                    },
-                    {
-                        "filter": {
-                            "type": "context",
-                            "field": "company.address.country",
-                            "operator": "IS",
-                            "values": ["FR"],
-                        }
-                    },
+                    {"filter": {"type": "group", "operator": "and", "filters": [FLEET, NOT_GUEST]}},
+                    {"filter": IN_FRANCE},
                 ],
             },
         },
-        {
-            "key": "dock-planner",
-            "targeting": {
-                "version": 1,
-                "rules": [
-                    {
-                        "filter": {
-                            "type": "rolloutPercentage",
-                            "partialRolloutAttribute": "company.id",
-                            "partialRolloutThreshold": 50_000,
-                        }
-                    }
-                ],
-            },
-        },
+        {"key": "dock-planner", "targeting": {"version": 1, "rules": [{"filter": HALF}]}},
     ]
 }
 FAULTS = {"seed": 7, "faults": [{"kind": "status", "status": 500, "rate": 0.25, "times": 3}]}
@@ -68,10 +54,26 @@ MISTAKES = [
     {"type": "feedback", "userId": "00827", "key": "quote-builder", "score": 11},
 ]
 
+# Every view by its name: its address, and what is there when it is.
+VIEWS: Final = {
+    "overview": ("", "document.querySelectorAll('.share').length === 4"),
+    **{table: (f"#/{table}", "document.querySelector('#table td')") for table in
+       ("users", "companies", "events", "feedback", "requests", "rejected")},
+    "user": ("#/user/00160", "document.querySelector('.timeline li') && document.querySelector('.origin a')"),
+    "company": ("#/company/1146", "document.querySelector('.timeline li')"),
+    "feature": ("#/feature/quote-builder", "document.querySelectorAll('.look progress[hidden]').length === 2"),
+    "request": ("#/request/1", "document.querySelector('#view pre')"),
+    "search": ("#/search/fleet", "document.querySelector('.found li')"),
+    "nowhere": ("#/nowhere", "document.querySelector('#view h2')"),
+}  # fmt: skip
+EMPTY: Final = {"empty": ("", "document.querySelectorAll('#start .copied').length === 5")}
+LOST: Final = {"lost": ("", "document.querySelector('#lost').innerText")}
+SIZES: Final = {"phone": (390, 844), "tablet": (1024, 768), "screen": (1440, 900)}
+
 
 def load(endpoint: Endpoint) -> None:
     """Let the pipeline, and somebody who is still learning the API, call the emulator."""
-    with tempfile.TemporaryDirectory() as state:
+    with tempfile.TemporaryDirectory() as state, requests.Session() as session:
         environment = {"BUCKET_BASE_URL": endpoint.url, "BUCKET_SECRET_KEY": endpoint.secret_key}
         subprocess.run(  # noqa: S603  # our own program
             [sys.executable, "-m", "bucket_loader", "run", "pipelines/quickstart.yaml", "--state", state],
@@ -80,22 +82,59 @@ def load(endpoint: Endpoint) -> None:
             capture_output=True,
             check=False,  # 3: the samples have bad rows in them
         )
-    with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {endpoint.secret_key}"
+        session.put(f"{endpoint.url}/_emulator/rejected", json=RejectedRows(Path(state))(), timeout=10)
         session.post(f"{endpoint.url}/bulk", json=MISTAKES, timeout=10)
         session.post(f"{endpoint.url}/user", json={"userId": "", "attributes": {"name": "Ada"}}, timeout=10)
 
 
+def shown(page: Page, url: str, views: dict[str, tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Open every view in every size, by day and by night; yield what it is called when it is there."""
+    for name, (address, ready) in views.items():
+        for size, (width, height) in SIZES.items():
+            for light in ("light", "dark"):
+                page.resize(width, height, dark=light == "dark")
+                if url:
+                    page.open("about:blank")
+                    page.open(f"{url}/{address}")
+                page.wait_for(ready)
+                if name == "user":
+                    page.run("document.querySelectorAll('.why details').forEach((one) => { one.open = true; })")
+                yield name, size, light
+
+
+def every_view(folder: Path) -> None:
+    """Take all pictures into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, url: str, views: dict[str, tuple[str, str]]) -> None:
+        for name, size, light in shown(page, url, views):
+            (folder / f"{name}-{size}-{light}.png").write_bytes(page.screenshot())
+
+    with running_browser() as browser, browser.page() as page:
+        with running() as endpoint:
+            take(page, endpoint.url, EMPTY)
+        with running(features=FEATURES, faults=FAULTS) as endpoint:
+            load(endpoint)
+            take(page, endpoint.url, VIEWS)
+            page.open(endpoint.url)
+            page.wait_for("document.querySelectorAll('.share').length === 4")
+        take(page, "", LOST)
+
+
 def main() -> None:
-    """Take the picture."""
+    """Take the picture of the docs, or all of them."""
+    if len(sys.argv) > 1:
+        return every_view(Path(sys.argv[1]))
     with running(features=FEATURES, faults=FAULTS) as endpoint:
         load(endpoint)
         with running_browser() as browser, browser.page() as page:
             page.resize(1280, 1080)
             page.open(endpoint.url)
-            page.wait_for("document.querySelectorAll('.share').length === 4")
+            page.wait_for(VIEWS["overview"][1])
             (ROOT / "docs" / "emulator.png").write_bytes(page.screenshot())
+    return None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The command `emulator`: a local Bucket API."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,9 @@ from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import evaluation_option, read_document
 from bucket_loader.model import UsageError
+
+if TYPE_CHECKING:
+    from bucket_loader.runs import RejectedRows
 
 
 @main.command()
@@ -40,6 +43,14 @@ from bucket_loader.model import UsageError
     help="Keep what is loaded in this folder. [default: in memory]",
 )
 @click.option(
+    "--state",
+    "state_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Show on the page also the rows that the loader itself rejected: FOLDER is where its runs keep their state, "
+    "for example .bucket_loader.",
+)
+@click.option(
     "--ends-with-stdin",
     is_flag=True,
     help="Also end when stdin, a pipe, does: a program that starts an emulator does not leave it behind.",
@@ -47,7 +58,13 @@ from bucket_loader.model import UsageError
 @evaluation_option
 @click.option("--strict", is_flag=True, help="Refuse what Bucket takes, and then drops or changes without an error.")
 @click.pass_obj
-def emulator(call: Call, /, features_from: str | None, **words: Any) -> None:  # noqa: ANN401  # what `serve` takes
+def emulator(
+    call: Call,
+    /,
+    features_from: str | None,
+    state_dir: Path | None,
+    **words: Any,  # noqa: ANN401  # what `serve` takes
+) -> None:
     """Run a local Bucket API, and print its address and keys as one JSON line.
 
     \b
@@ -56,13 +73,24 @@ def emulator(call: Call, /, features_from: str | None, **words: Any) -> None:  #
       bucket-loader emulator --port 0 --faults \\
         '{"faults": [{"kind": "status", "status": 500, "rate": 0.05}]}'
       bucket-loader emulator --evaluation 2025
+      bucket-loader emulator --state .bucket_loader
       bucket-loader emulator --features features.json --features-from https://front.bucket.co
     """
     from bucket_loader.emulator import serve
 
     if features_from is not None:
         _save_features(call, features_from, words["features"])
+    if state_dir is not None:
+        words["rejected"] = _rejected_rows(call, state_dir)
     serve(**words | {"faults": read_document(words["faults"])})
+
+
+def _rejected_rows(call: Call, folder: Path) -> "RejectedRows":
+    from bucket_loader.runs import RejectedRows
+
+    if not folder.exists():
+        call.say(f"there is no {folder} yet; the page shows what is rejected as soon as there is")
+    return RejectedRows(folder)
 
 
 def _save_features(call: Call, base_url: str, file: Path | None) -> None:

@@ -79,6 +79,9 @@ from .rehearse import (
     rehearsed as rehearsed,
     wait_for_a_person as wait_for_a_person,
 )
+from .rejected import (
+    RejectedRows as RejectedRows,
+)
 from .release import (
     Chosen as Chosen,
     release_held as release_held,

@@ -18,6 +18,7 @@ from bucket_loader.runs.asserting.bucket import Bucket
 from bucket_loader.runs.asserting.check import as_expected, check, definitions_of, fixtures_of
 from bucket_loader.runs.fixtures import require_fixtures
 from bucket_loader.runs.job import Job, RunOptions, make_job
+from bucket_loader.runs.rejected import RejectedRows
 from bucket_loader.runs.run import run_job
 
 
@@ -89,7 +90,9 @@ def rehearsed(
             pipeline = pipeline.model_copy(update={"destination": destination})
             options = replace(options, state=Path(folder, "state"), as_of=_as_of(options, asked.assertions))
             job = make_job(pipeline, options, listener, file=of if isinstance(of, Path) else None)
-            yield _ended(job, bucket, asked.assertions, run_job(job))
+            summary = run_job(job)
+            bucket.put_rejected(RejectedRows(Path(folder, "state"))())
+            yield _ended(job, bucket, asked.assertions, summary)
 
 
 def with_assertions(asked: Asked, folder: Path) -> Asked:

@@ -124,7 +124,7 @@ class Page(Session):
             self.complaints.append(f"{said['entry']['text']} {said['entry'].get('url', '')}")
 
 
-_CODES = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
+_CODES = {"Home": 36, "End": 35, "Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
 
 
 class Browser:

@@ -120,7 +120,7 @@ def test_a_refused_request_is_shown_with_its_mistake(api: Api, page):
     page.wait_for("document.querySelectorAll('#refused > li').length === 2")
 
     newest, first = rows(page, "#refused > li")
-    assert "malformed" in newest
+    assert "not JSON" in newest
     assert "oops" in newest
     assert rows(page, "#refused .field")[1] == "[1].event"
     assert '"event": ""' in first
@@ -298,20 +298,40 @@ def test_it_can_be_read_on_a_phone_by_day_and_by_night(api: Api, page, dark):
 
 
 def test_everything_can_be_reached_with_the_keyboard(api: Api, page):
-    """Tab visits the search, every link and every button, and shows where it is."""
+    """Tab visits the search, the tab that is shown, every link and every button, and shows where it is."""
     api.put("/_emulator/features", {"features": [FEATURE]})
     api.post("/user", {"userId": ""})
     page.open(api.url)
     page.wait_for("document.querySelector('#features a') && document.querySelector('#refused pre')")
     visited = []
 
-    for _ in range(6):
+    for _ in range(30):
         page.press("Tab")
-        visited.append(
-            page.run("document.activeElement.tagName + getComputedStyle(document.activeElement).outlineStyle")
-        )
+        node = "document.activeElement"
+        visited.append(page.run(f"[{node}.id || {node}.tagName, getComputedStyle({node}).outlineStyle]"))
+        if visited[-1][0] == "BODY":
+            break
 
-    assert visited == ["Asolid", "INPUTsolid", "PREsolid", "Asolid", "INPUTsolid", "BODYnone"]
+    names = [name for name, _ in visited]
+    assert names[:4] == ["skip", "A", "search-text", "tab-overview"]
+    assert {"PRE", "INPUT"} <= set(names)
+    assert [outline for name, outline in visited if name != "BODY"] == ["solid"] * (len(visited) - 1)
+
+
+def test_the_tabs_are_walked_with_the_arrows(api: Api, page):
+    """Left and right, to either end, around it; the skip button leads past them to the content."""
+    page.open(api.url)
+    page.wait_for("document.querySelector('#status.live')")
+    page.run("document.querySelector('#tab-overview').focus()")
+
+    for key, tab in [("ArrowRight", "users"), ("End", "rejected"), ("ArrowRight", "overview"),
+                     ("ArrowLeft", "rejected"), ("ArrowLeft", "requests"), ("Home", "overview")]:  # fmt: skip
+        page.press(key)
+        page.wait_for(f"document.querySelector('[aria-selected=true]').id === 'tab-{tab}'")
+        assert page.run("document.activeElement.id") == f"tab-{tab}"
+        assert page.run("document.querySelectorAll('[role=tab][tabindex=\"0\"]').length") == 1
+    page.run("document.querySelector('#skip').click()")
+    assert page.run("document.activeElement.id") == "main"
 
 
 def test_a_large_store_opens_in_about_a_second(browser):

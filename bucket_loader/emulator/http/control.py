@@ -112,7 +112,7 @@ async def _lift(environment: Environment, request: Request) -> Response:
 
 async def _put_rejected(environment: Environment, request: Request) -> Response:
     try:
-        environment.put_letters(msgspec.json.decode(await asked.body(request), type=Letters))
+        environment.put_letters(msgspec.json.decode(await asked.large_body(request), type=Letters))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise asked.wrong_body("Malformed rejected rows", str(error)) from error
     return asked.as_json(views.Done())

@@ -24,6 +24,7 @@ from bucket_loader.emulator.environments import Environments
 from bucket_loader.emulator.http.app import build
 from bucket_loader.emulator.http.protocol import EmulatorProtocol
 from bucket_loader.emulator.store.keys import Keys
+from bucket_loader.emulator.store.letters import ReadLetters, no_letters
 from bucket_loader.model import EDITIONS, Edition, UsageError
 
 Document: TypeAlias = dict[str, Any] | str | os.PathLike[str]
@@ -56,6 +57,16 @@ class EmulatorOptions(TypedDict, total=False):
     strict: bool
 
 
+class ServedOptions(EmulatorOptions, total=False):
+    """What only an emulator in this very process can be made with.
+
+    Attributes:
+        rejected: where to look for what the loader itself rejected; asked again at each look.
+    """
+
+    rejected: ReadLetters
+
+
 class Options(EmulatorOptions, total=False):
     """The options of the command line.
 
@@ -76,7 +87,7 @@ def serve(
     *,
     allow_hosts: Sequence[str] = (),
     ends_with_stdin: bool = False,
-    **options: Unpack[EmulatorOptions],
+    **options: Unpack[ServedOptions],
 ) -> None:
     """Serve until SIGTERM or SIGINT; say where and with which keys in one line of JSON on stdout.
 
@@ -185,7 +196,7 @@ def _refuse_endless_stdin() -> None:
         )
 
 
-def _environments(port: int, **options: Unpack[EmulatorOptions]) -> Environments:
+def _environments(port: int, **options: Unpack[ServedOptions]) -> Environments:
     data_dir, asked = options.get("data_dir"), str(options.get("evaluation", "2026"))
     evaluation = next((edition for edition in EDITIONS if edition == asked), None)
     if evaluation is None:
@@ -197,12 +208,13 @@ def _environments(port: int, **options: Unpack[EmulatorOptions]) -> Environments
             _document(options.get("faults")),
             evaluation,
             options.get("strict", False),
+            options.get("rejected", no_letters),
         ),
         None if data_dir is None else Path(data_dir),
     )
 
 
-def _keys(port: int, **options: Unpack[EmulatorOptions]) -> Keys:
+def _keys(port: int, **options: Unpack[ServedOptions]) -> Keys:
     """Return the keys: those that are given, and for the others the same as before, where a start can be told again."""
     data_dir = options.get("data_dir")
     without_data = Keys.of_port(port) if port else Keys.random()

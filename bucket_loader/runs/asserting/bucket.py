@@ -62,8 +62,11 @@ class Bucket:
 
     def end_faults(self) -> None:
         """Let nothing go wrong from now on: what was loaded is looked at, and no longer tried."""
-        request = urllib.request.Request(f"{self.url}/_emulator/faults", b"{}", method="PUT")  # noqa: S310
-        urllib.request.urlopen(request).close()  # noqa: S310
+        self._put("/_emulator/faults", {})
+
+    def put_rejected(self, rows: Mapping[str, Any]) -> None:
+        """Hand in the rows that were rejected and never sent, for the page."""
+        self._put("/_emulator/rejected", rows)
 
     def evaluated(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return what each feature is in a context, by its key.
@@ -79,6 +82,10 @@ class Bucket:
                 f"the context is refused: {said(error)}", hint="correct what the assert file asks of `features:`"
             ) from None
         return found
+
+    def _put(self, path: str, body: Mapping[str, Any]) -> None:
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), method="PUT")  # noqa: S310
+        urllib.request.urlopen(request).close()  # noqa: S310
 
     def _json(self, path: str) -> Any:  # noqa: ANN401  # JSON
         with self._opened(path) as answer:
