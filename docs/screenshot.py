@@ -1,7 +1,7 @@
 """Take the pictures of the emulator's page after the quickstart pipeline has been there.
 
-`python docs/screenshot.py` makes `emulator.png`. `python docs/screenshot.py FOLDER` makes a picture of every view, on a phone,
-a tablet and a screen, by day and by night. It needs chromium and the development extras.
+`python docs/screenshot.py` makes `emulator.png`. `python docs/screenshot.py FOLDER` makes a picture of every view, on a
+phone, a tablet and a screen, by day and by night. It needs chromium and the development extras.
 """
 
 import os
@@ -61,7 +61,7 @@ VIEWS: Final = {
        ("users", "companies", "events", "feedback", "requests", "rejected")},
     "user": ("#/user/00160", "document.querySelector('.timeline li') && document.querySelector('.origin a')"),
     "company": ("#/company/1146", "document.querySelector('.timeline li')"),
-    "feature": ("#/feature/quote-builder", "document.querySelectorAll('.look progress[hidden]').length === 2"),
+    "feature": ("#/feature/quote-builder", "document.querySelectorAll('.found li').length > 50"),
     "request": ("#/request/1", "document.querySelector('#view pre')"),
     "search": ("#/search/fleet", "document.querySelector('.found li')"),
     "nowhere": ("#/nowhere", "document.querySelector('#view h2')"),

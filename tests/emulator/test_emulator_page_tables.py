@@ -67,12 +67,12 @@ def test_a_table_is_filtered_as_one_types_and_turned_page_by_page(api: Api, page
     assert page.run("document.querySelector('#page-back').disabled")
 
     page.run("document.querySelector('#page-on').click()")
-    page.wait_for("document.querySelector('#table-note').innerText === 'rows 51 to 100'")
+    page.wait_for("document.querySelector('#table-note').innerText === 'rows 51 to 100 of 120'")
     page.run("document.querySelector('#page-on').click()")
     page.wait_for("document.querySelector('#table-note').innerText === 'rows 101 to 120 of 120'")
     assert page.run("document.querySelector('#page-on').disabled")
     page.run("document.querySelector('#page-back').click()")
-    page.wait_for("document.querySelector('#table-note').innerText === 'rows 51 to 100'")
+    page.wait_for("document.querySelector('#table-note').innerText === 'rows 51 to 100 of 120'")
     page.run("document.querySelector('#filter').focus()")
     page.type("E11")
     page.wait_for("document.querySelector('#table-note').innerText.startsWith('rows 1 to 10 of 10')")
@@ -138,7 +138,7 @@ def test_a_card_says_which_features_somebody_has_and_why(api: Api, page):
     marks = page.run("[...document.querySelectorAll('.conditions .mark')].map((node) => node.innerText)")
     words = page.run("[...document.querySelectorAll('.conditions .condition')].map((node) => node.innerText)")
     assert marks == ["✗", "✓", "✗", "✓"]
-    assert words[1].startswith('company.plan is pro— it is "pro", set by request 3')
+    assert words[1].startswith('company.plan is pro — it is "pro", set by request 3')
     origins = page.run("[...document.querySelectorAll('.origin a')].map((node) => node.innerText)")
     assert origins == ["request 3", "request 2", "request 3"]
 

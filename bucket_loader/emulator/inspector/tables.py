@@ -79,6 +79,7 @@ async def rows(environment: Environment, table: str, text: str, after: Place, li
         total=total,
         columns=list(dict.fromkeys(column for cells in found for column in cells)),
         rows=found,
+        rows_total=None if text else _rows_total(environment, table, total),
     )
 
 
@@ -300,6 +301,12 @@ def total_of(environment: Environment, table: str) -> int:
         "rejected": lambda: sum(1 for _ in _rejected(environment, Place(), "")),
     }
     return totals.get(table, environment.journal.end)()
+
+
+def _rows_total(environment: Environment, table: str, total: int) -> int | None:
+    """Return how many rows there are: calls that brought events or feedback are as many as they like."""
+    known = {EVENT.plural: environment.store.counts[EVENT.plural], FEEDBACK.plural: None}
+    return known.get(table, total)
 
 
 TABLES: Final[dict[str, Table]] = {

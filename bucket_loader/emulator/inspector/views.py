@@ -273,10 +273,14 @@ Cells: TypeAlias = dict[str, str | None]
 
 
 class Rows(Look, kw_only=True):
-    """Rows of a table: text by column, and the columns in the order in which they came."""
+    """Rows of a table: text by column, and the columns in the order in which they came.
+
+    `rows_total` is how many there are in all, where that is known without looking.
+    """
 
     columns: list[str]
     rows: list[Cells]
+    rows_total: int | None
 
 
 class Counted(Struct):

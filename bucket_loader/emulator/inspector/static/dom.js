@@ -69,7 +69,7 @@ export function facts(pairs) {
 }
 
 /** A text that is long or of several lines; it can be scrolled with the keyboard. */
-export const block = (content, name) => el("pre", {tabindex: "0", "aria-label": name, role: "region"}, content);
+export const block = (content, name) => el("pre", {tabindex: "0", "aria-label": name, role: "group"}, content);
 
 /** A text with a button that copies it; where the browser does not allow that, the text is selected. */
 export function copied(content, name) {

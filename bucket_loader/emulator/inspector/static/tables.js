@@ -87,11 +87,12 @@ function renew(view) {
 function show(view) {
   const {rows, pages, answer, text: wanted} = view;
   const first = (pages.length - 1) * ROWS;
+  const of = answer.isComplete ? first + rows.length : answer.rowsTotal;
   const columns = view.columns.slice(0, COLUMNS);
   const hidden = view.columns.length - columns.length;
   view.told.textContent = [
     rows.length === 0 ? "no rows" : `rows ${count(first + 1)} to ${count(first + rows.length)}`,
-    answer.isComplete && rows.length > 0 ? `of ${count(first + rows.length)}` : "",
+    rows.length > 0 && (of ?? null) !== null ? `of ${count(of)}` : "",
     wanted === "" ? "" : `that hold “${short(wanted, 40)}”`,
     hidden > 0 ? `; ${count(hidden)} more columns in the CSV` : "",
   ].filter(Boolean).join(" ");
@@ -114,7 +115,7 @@ function heading(column) {
 }
 
 const TIMES = new Set(["at", "first seen", "last seen"]);
-const WIDE = new Set(["what", "reason", "error", "comment"]);
+const WIDE = new Set(["what", "where", "reason", "error", "comment"]);
 
 function cell(table, column, content) {
   if (content === undefined || content === "") return el("td", {});

@@ -38,11 +38,11 @@ function condition(one) {
 }
 
 function met(one) {
-  if (one.error !== null) return text("span", "met error", one.error);
-  if (one.holds === "not asked") return text("span", "met quiet", "not asked: it was decided before");
+  if (one.error !== null) return text("span", "met error", ` — ${one.error}`);
+  if (one.holds === "not asked") return text("span", "met quiet", " — not asked: it was decided before");
   if (one.field === null || one.value === null) return null;
   const shown = Array.isArray(one.value) ? `[${one.value.join(", ")}]` : JSON.stringify(one.value);
-  return el("span", {class: "met"}, "it is ", text("code", "", short(shown, 300)), el("span", {class: "origin", "data-field": one.field}));
+  return el("span", {class: "met"}, " — it is ", text("code", "", short(shown, 300)), el("span", {class: "origin", "data-field": one.field}));
 }
 
 /** Say at each value which record last set it: a look that may take a while, and fills in what it finds. */
