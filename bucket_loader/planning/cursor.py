@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from bucket_loader.config import Cursor
 from bucket_loader.model import InputBatch, UsageError
+from bucket_loader.planning.mapping import path_of
 
 Mark = datetime | date | int | str
 """A value of the cursor's column; datetimes are aware, UTC."""
@@ -46,12 +47,7 @@ class HighWater:
         Raises:
             UsageError: there is no such column, or its values have no order that a query could read on from.
         """
-        if self.column not in batch.schema.names:
-            raise UsageError(
-                f"`cursor:` names column {self.column!r}, which the source does not have",
-                hint=f"it has: {', '.join(batch.schema.names[:40])}",
-            )
-        values = batch.column(self.column)
+        values = self._values(batch)
         kind = values.type
         if pa.types.is_null(kind):
             return
@@ -65,6 +61,23 @@ class HighWater:
         greatest = pc.max(values).as_py()
         if greatest is not None:
             self._rise(greatest)
+
+    def _values(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return the values of the cursor's column, which may be inside of another; texts and numbers out of JSON."""
+        if self.column in batch.schema.names:
+            return batch.column(self.column)
+        if (path := path_of(self.column, batch.schema)) is None:
+            raise UsageError(
+                f"`cursor:` names column {self.column!r}, which the source does not have",
+                hint=f"it has: {', '.join(batch.schema.names[:40])}",
+            )
+        values, _ = path.values(batch)
+        if not isinstance(values.type, pa.JsonType):
+            return values
+        try:
+            return pa.array([None if text is None else json.loads(text) for text in values.to_pylist()])
+        except pa.ArrowException:  # values of several kinds, which have no order
+            return values
 
     def _rise(self, value: Mark) -> None:
         if isinstance(value, datetime):

@@ -8,6 +8,7 @@ from bucket_loader.planning.mapping.apply import Mapped, Mapping
 from bucket_loader.planning.mapping.columns import asked_columns
 from bucket_loader.planning.mapping.compiler import compile_mapping
 from bucket_loader.planning.mapping.nested.lists import Arrays
+from bucket_loader.planning.mapping.paths import path_of
 from bucket_loader.planning.mapping.select import subject_of_ids
 
-__all__ = ["Arrays", "Mapped", "Mapping", "asked_columns", "compile_mapping", "subject_of_ids"]
+__all__ = ["Arrays", "Mapped", "Mapping", "asked_columns", "compile_mapping", "path_of", "subject_of_ids"]

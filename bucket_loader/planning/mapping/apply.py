@@ -14,6 +14,7 @@ from bucket_loader.planning.mapping.database import SideDatabase
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested.bulk import Bulk
 from bucket_loader.planning.mapping.nested.spelling import NoFormError
+from bucket_loader.planning.mapping.paths import Path
 from bucket_loader.planning.mapping.query import BatchQuery, Failures, Prepared
 
 
@@ -45,7 +46,8 @@ class Mapping:
     Attributes:
         query: the SELECT, over a table `input`.
         side: where nested values are spelt.
-        columns: the source's columns that the SELECT reads, by number.
+        columns: the columns that the SELECT reads, by number: the source's, and after them those inside of them.
+        paths: the columns inside of them.
         checks: what the bits of the masks stand for.
         bulk: what flattens the nested columns before the SELECT.
         stream: the stream's name.
@@ -60,6 +62,7 @@ class Mapping:
     query: BatchQuery
     side: SideDatabase
     columns: tuple[int, ...]
+    paths: tuple[Path, ...]
     checks: tuple[Check, ...]
     bulk: tuple[Bulk, ...]
     stream: str
@@ -114,18 +117,19 @@ class Mapping:
         """Set aside the rows that cannot be asked about, name the columns by number, and flatten what is nested."""
         unsound = self._unsound(batch.data)
         if not unsound:
-            return Prepared(batch, batch, None, *self._input(batch), [])
+            return Prepared(batch, batch, None, *self._input(batch), refused=[])
         # DuckDB takes text for UTF-8 unread: bytes that are not would break the record, or the database.
         places = pa.array([row for row in range(batch.data.num_rows) if row not in unsound], pa.int64())
         rest = InputBatch(batch.data.take(places), batch.ordinals.take(places), batch.source)
         refused = [self._refused_text(batch, row, column) for row, column in unsound.items()]
-        return Prepared(batch, rest, places, *self._input(rest), refused)
+        return Prepared(batch, rest, places, *self._input(rest), refused=refused)
 
     def _unsound(self, data: pa.RecordBatch) -> dict[int, str]:
         """Find the rows that hold text which is no text, and the first column of each that does."""
-        numbers = {*self.columns, *(data.schema.get_field_index(column.column) for column in self.nested)}
+        names = {*(column.column for column in self.nested), *(path.column for path in self.paths)}
+        numbers = {*self.columns, *map(data.schema.get_field_index, names)}
         found: dict[int, str] = {}
-        for number in sorted(numbers):
+        for number in sorted(number for number in numbers if 0 <= number < data.num_columns):
             column = data.column(number)
             if _is_sound(column):
                 continue
@@ -140,8 +144,17 @@ class Mapping:
             "map", Origin(batch.source, batch.ordinals[row].as_py()), (reason,), row_as_json(batch.data, row)
         )
 
-    def _input(self, batch: InputBatch) -> tuple[list[pa.Array], Failures]:
-        data = batch.data
+    def _widened(self, data: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[int, str]]:
+        """Add the columns that are inside of others; beside them, the rows where one is text that is no JSON."""
+        unparsed: dict[int, str] = {}
+        for path in self.paths:
+            values, bad = path.values(data)
+            data = data.append_column(path.name, values)
+            unparsed = dict.fromkeys(bad, path.column) | unparsed
+        return data, unparsed
+
+    def _input(self, batch: InputBatch) -> tuple[list[pa.Array], Failures, dict[int, str]]:
+        data, unparsed = self._widened(batch.data)
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
         failures: Failures = {}
         for bulk in self.bulk:
@@ -152,19 +165,22 @@ class Mapping:
             mask = np.zeros(len(texts), np.bool_)
             mask[list(failed)] = True
             arrays += [texts, bool_array(mask)]
-        return arrays, failures
+        return arrays, failures, unparsed
 
     # --- after it ----------------------------------------------------------------------------------------------
 
     def _mapped(self, prepared: Prepared, verdicts: pa.Table) -> Mapped:
         batch, filtered = prepared.batch, verdicts["filtered"]
-        flagged = pc.and_(pc.cast(self._any(verdicts), pa.bool_()), pc.invert(filtered))
+        wrong = pc.cast(self._any(verdicts), pa.bool_())
+        if prepared.unparsed:
+            wrong = pc.or_(wrong, pc.is_in(pa.array(range(prepared.rows)), pa.array(list(prepared.unparsed))))
+        flagged = pc.and_(wrong, pc.invert(filtered))
         kept = pc.indices_nonzero(pc.invert(pc.or_(flagged, filtered))).cast(pa.int64())
         whole = len(kept) == prepared.rows
         chosen = verdicts if whole else verdicts.take(kept)
         ordinals = batch.ordinals if whole else batch.ordinals.take(kept)
         nameless = pc.and_(flagged, self._nameless(verdicts)) if self.subject is not None else None
-        rejections = [*self._rejections(batch, verdicts, flagged, prepared.failures), *prepared.refused]
+        rejections = [*self._rejections(prepared, verdicts, flagged), *prepared.refused]
         return Mapped(
             records=chosen.select(["record", "key", "content"]).add_column(0, "ordinal", pa.chunked_array([ordinals])),
             kept=kept if prepared.places is None else prepared.places.take(kept),
@@ -190,9 +206,8 @@ class Mapping:
             found = pc.bit_wise_or(found, verdicts[f"m{number}"])
         return found
 
-    def _rejections(
-        self, batch: InputBatch, verdicts: pa.Table, flagged: pa.ChunkedArray, failures: Failures
-    ) -> Iterator[Rejection]:
+    def _rejections(self, prepared: Prepared, verdicts: pa.Table, flagged: pa.ChunkedArray) -> Iterator[Rejection]:
+        batch = prepared.batch
         rows = pc.indices_nonzero(flagged)
         if not len(rows):
             return
@@ -201,11 +216,12 @@ class Mapping:
             bits = [masks[f"m{number}"][position] for number in range(self.masks)]
             found = [check for index, check in enumerate(self.checks) if bits[index // BITS] >> (index % BITS) & 1]
             self._refuse_zoneless(found)
-            stage: Stage = "map" if any(check.stage == "map" for check in found) else "validate"
+            unparsed = [_no_json(prepared.unparsed[row])] if row in prepared.unparsed else []
+            stage: Stage = "map" if unparsed or any(check.stage == "map" for check in found) else "validate"
             yield Rejection(
                 stage=stage,
                 origin=Origin(batch.source, batch.ordinals[row].as_py()),
-                reasons=tuple(self._reason(check, row, failures) for check in found),
+                reasons=(*unparsed, *(self._reason(check, row, prepared.failures) for check in found)),
                 row=row_as_json(batch.data, row),
             )
 
@@ -223,6 +239,11 @@ class Mapping:
                 f"stream {self.stream!r}: times without a zone in column {', '.join(columns)}",
                 hint="write `timezone: UTC`, or the zone they are in, on the field or the stream",
             )
+
+
+def _no_json(column: str) -> Reason:
+    message = f"column {column!r} is not JSON, or holds half a character, so that nothing inside of it can be read"
+    return Reason("nested", message, column)
 
 
 # DuckDB counts microseconds from 1970 in 64 bits; coarser units reach further, and their overflow would end the batch.

@@ -8,6 +8,7 @@ from bucket_loader.config import FieldSpec, Stream, Values
 from bucket_loader.model import UsageError, identifier, nearest
 from bucket_loader.planning.mapping.expressions import check_expression, mentioned
 from bucket_loader.planning.mapping.mistakes import Mistakes
+from bucket_loader.planning.mapping.paths import beginnings, names_inside, path_of
 from bucket_loader.planning.mapping.spec import MappingSpec
 from bucket_loader.sources import members_alike
 
@@ -58,7 +59,7 @@ def used_columns(spec: MappingSpec, mistakes: Mistakes) -> UsedColumns:
         UsageError: columns are missing (all are named), or an expression is no scalar of the row alone.
     """
     by_field = _named_by_fields(spec.stream)
-    _require(by_field, spec, mistakes)
+    _require(spec, mistakes)
     by_expression = _used_by(_expressions(spec.stream), spec, mistakes)
     by_where = _used_by({} if spec.stream.where is None else {"where": spec.stream.where}, spec, mistakes)
     mistakes.raise_any()
@@ -72,10 +73,15 @@ def asked_columns(stream: Stream) -> Callable[[str], bool]:
         mentions = frozenset(name for place, text in expressions.items() for name in mentioned(text, place))
     except UsageError:  # compiling the stream says so
         return lambda _: True
-    names = {*_named_by_fields(stream), *(stream.key or ()), *([stream.cursor.column] if stream.cursor else ())}
-    given = stream.fields.given().values()
-    stars = [values.star.exclude for values in given if isinstance(values, Values) and values.star is not None]
+    named = [*read_columns(stream), *([stream.cursor.column] if stream.cursor else ())]
+    names = {beginning for name in named for beginning in beginnings(name)}
+    stars = _excluded(stream)
     return lambda name: name in names or name.lower() in mentions or any(name not in excluded for excluded in stars)
+
+
+def read_columns(stream: Stream) -> list[str]:
+    """Return the columns that the words of a stream name and that are read as they are: those of fields and `key:`."""
+    return [*_named_by_fields(stream), *(stream.key or ())]
 
 
 def shown(names: list[str]) -> str:
@@ -95,18 +101,23 @@ def _named_by_fields(stream: Stream) -> list[str]:
     return [spec.column for spec in specs if spec.column is not None]
 
 
-def _require(by_field: list[str], spec: MappingSpec, mistakes: Mistakes) -> None:
-    given = spec.stream.fields.given().values()
-    stars = [values.star.exclude for values in given if isinstance(values, Values) and values.star is not None]
-    wanted = [*by_field, *(spec.stream.key or []), *(name for star in stars for name in star)]
+def _excluded(stream: Stream) -> list[list[str]]:
+    """Return what each `*` leaves out."""
+    given = stream.fields.given().values()
+    return [values.star.exclude for values in given if isinstance(values, Values) and values.star is not None]
+
+
+def _require(spec: MappingSpec, mistakes: Mistakes) -> None:
+    wanted = [*read_columns(spec.stream), *(name for star in _excluded(spec.stream) for name in star)]
     there = frozenset(spec.schema.names)
-    missing = [column for column in dict.fromkeys(wanted) if column not in there]
+    missing = [name for name in dict.fromkeys(wanted) if name not in there and path_of(name, spec.source) is None]
     if not missing:
         return
-    near = [match for column in missing if (match := nearest(column, spec.schema.names)) is not None]
+    known = [*spec.source.names, *names_inside(spec.source)]
+    near = [match for column in missing if (match := nearest(column, known)) is not None]
     guess = f"did you mean {', '.join(map(repr, near))}? " if near else ""
     mistakes.add(
-        "the source has no column " + ", ".join(map(repr, missing)), f"{guess}it has: {shown(spec.schema.names)}"
+        "the source has no column " + ", ".join(map(repr, missing)), f"{guess}it has: {shown(spec.source.names)}"
     )
     mistakes.raise_any()
 
@@ -123,7 +134,7 @@ def _expressions(stream: Stream) -> dict[str, str]:
 
 
 def _used_by(expressions: Mapping[str, str], spec: MappingSpec, mistakes: Mistakes) -> frozenset[str]:
-    there, used = frozenset(spec.schema.names), set[str]()
+    there, used = frozenset(spec.source.names), set[str]()
     for place, text in expressions.items():
         try:
             used |= check_expression(text, place, there)

@@ -9,7 +9,7 @@ from bucket_loader.model import Api
 from bucket_loader.planning.mapping.apply import Mapping
 from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
-from bucket_loader.planning.mapping.columns import used_columns
+from bucket_loader.planning.mapping.columns import read_columns, used_columns
 from bucket_loader.planning.mapping.database import SideDatabase, connected
 from bucket_loader.planning.mapping.fields import Fields
 from bucket_loader.planning.mapping.forming import Forming, input_schema
@@ -18,6 +18,7 @@ from bucket_loader.planning.mapping.members import Value
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.nested.bulk import Bulk
 from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays
+from bucket_loader.planning.mapping.paths import paths_of
 from bucket_loader.planning.mapping.query import BatchQuery
 from bucket_loader.planning.mapping.select import Select
 from bucket_loader.planning.mapping.spec import MappingSpec
@@ -49,7 +50,8 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
     Raises:
         UsageError: columns are missing (all are named), or a value has no form (all are named).
     """
-    return _compiled(MappingSpec(stream, schema, as_of, api, hashed, arrays), record_bytes_max, hash_key)
+    paths = paths_of(read_columns(stream), schema)
+    return _compiled(MappingSpec(stream, schema, as_of, api, paths, hashed, arrays), record_bytes_max, hash_key)
 
 
 def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) -> Mapping:
@@ -77,6 +79,7 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         query=BatchQuery(connection, select.text(), input_),
         side=side,
         columns=tuple(columns),
+        paths=spec.paths,
         checks=tuple(checks),
         bulk=tuple(Bulk(one, spec.schema.field(one.column).type, side) for one in fields.nested),
         stream=stream.name,

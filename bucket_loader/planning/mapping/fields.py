@@ -1,6 +1,7 @@
 """From `fields:` to the members of a record: which values each field has, and where each of them comes from."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -79,14 +80,15 @@ class Fields:
         named = dict(spec.named)
         if spec.star is not None:
             used = {*self._used.by_field, *self._used.by_expression, *spec.star.exclude, *named}
-            names = self._spec.schema.names
+            names = self._spec.source.names
             named |= {column: FieldSpec(column=column) for column in names if column not in used}
+            self._check_excluded(name, named, spec.star.exclude)
         if self._spec.is_whole(name):
             self._check_objects(name, named)
         else:
             self._check_dropped(name, named)
         return [
-            self._nested(f"{name}.{key}", inner, beside=self._beside(key, named, frozenset(spec.named)))
+            self._nested(f"{name}.{key}", inner, beside=self._beside(key, named, spec))
             if self._is_nested(inner)
             else self._value(f"{name}.{key}", inner)
             for key, inner in sorted(named.items())
@@ -112,19 +114,47 @@ class Fields:
             else:
                 self.notes.append(message)
 
-    def _beside(self, name: str, named: Mapping[str, FieldSpec], by_hand: frozenset[str]) -> Beside:
+    def _check_excluded(self, name: str, named: Mapping[str, FieldSpec], excluded: Sequence[str]) -> None:
+        """Refuse to leave something out of a text, which is sent whole."""
+        for key, inner in named.items():
+            column = inner.column or ""
+            if inner.type not in {None, "string"} or self._is_nested(inner):
+                continue
+            for path in self._inside(column, excluded):
+                self._mistakes.add(
+                    f"fields.{name}: `exclude:` cannot leave {path!r} out of {column!r}, a text that is sent whole",
+                    f"exclude {column!r}; or write `{key}: {{column: {column}, type: json}}` beside `*`",
+                )
+
+    def _inside(self, column: str, names: Iterable[str]) -> list[str]:
+        """Return those of some names that are inside of a column, and no columns themselves."""
+        there = frozenset(self._spec.source.names)
+        return [name for name in names if name.startswith(f"{column}.") and name not in there]
+
+    def _hidden(self, key: str, spec: FieldSpec, values: Values) -> frozenset[str]:
+        """Return the dotted names in a nested value that are left out: as `exclude:` says, or as fields use them."""
+        if spec.column is None or values.star is None:
+            return frozenset()
+        left_out = [*values.star.exclude, *(() if key in values.named else self._used.by_field)]
+        return frozenset(key + name.removeprefix(spec.column) for name in self._inside(spec.column, left_out))
+
+    def _beside(self, name: str, named: Mapping[str, FieldSpec], values: Values) -> Beside:
         """Return the members beside a nested one; those above it meet nothing in it, but it meets what is in them."""
+        by_hand = frozenset(values.named)
         below = [key for key in named if key.startswith(f"{name}.")]
         return Beside(
             names=frozenset(named) - {name},
             nested=frozenset(key for key in below if self._is_nested(named[key])),
             winning=frozenset() if name in by_hand else by_hand,
+            hidden=self._hidden(name, named[name], values),
         )
 
     def _is_nested(self, spec: FieldSpec) -> bool:
         if spec.column is None or spec.type not in {None, "json"}:
             return spec.type == "json"
         kind = self._spec.schema.field(spec.column).type
+        if spec.hash is not None and isinstance(kind, pa.JsonType):
+            return False
         return spec.type == "json" or bool(pa.types.is_nested(kind)) or isinstance(kind, pa.JsonType)
 
     def _nested(
@@ -149,7 +179,7 @@ class Fields:
             beside=beside or Beside(),
             arrays=self._spec.arrays,
             is_whole=self._spec.is_whole(target.partition(".")[0]),
-            null_values=frozenset(spec.null_values or ()),
+            null_values=_null_texts(spec, kind),
             default=spec.default,
             timezone=timezone,
             dst=spec.dst or stream.dst,
@@ -202,3 +232,10 @@ class Fields:
                 return constant_text(spec.value)
             case _:
                 return f"CAST({literal(constant_text(spec.value))} AS DOUBLE)"
+
+
+def _null_texts(spec: FieldSpec, kind: pa.DataType) -> frozenset[str]:
+    """Return the texts that are null; in a column of JSON each of them may be a text of JSON."""
+    listed = spec.null_values or []
+    as_json = [json.dumps(text, ensure_ascii=False) for text in listed] if isinstance(kind, pa.JsonType) else []
+    return frozenset([*listed, *as_json])

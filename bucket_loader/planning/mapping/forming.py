@@ -89,7 +89,7 @@ class Forming:
 
     def _beneath(self, value: Value) -> tuple[pa.Field, ...]:
         """Return the columns that an expression names and that are read in a new way."""
-        marked = [field for field in self.spec.schema if form_of(field) > 1]
+        marked = [field for field in self.spec.source if form_of(field) > 1]
         if not marked or value.spec.sql is None:
             return ()
         names = mentioned(value.spec.sql, f"fields.{value.target}")
@@ -133,7 +133,7 @@ class Forming:
         except duckdb.Error as error:
             raise UsageError(
                 f"{place}: the expression does not fit the source: {str(error).splitlines()[0]}",
-                hint=f"the source has: {shown(self.spec.schema.names)}",
+                hint=f"the source has: {shown(self.spec.source.names)}",
             ) from None
 
     def _form(self, value: Value, of: Family, duckdb_type: str) -> Form:
@@ -161,7 +161,7 @@ class Forming:
 
     def _check_default(self, value: Value, of: Family, duckdb_type: str) -> None:
         """Refuse a default that the type cannot hold as it is written: `abc` or `1.5` for whole numbers."""
-        if value.spec.default is None or of in {"text", "null"}:
+        if value.spec.default is None or of in {"text", "null", "json"}:
             return
         text = literal(constant_text(value.spec.default))
         fits = f"TRY_CAST({text} AS {duckdb_type}) IS NOT NULL"

@@ -7,12 +7,12 @@ from typing import Final, Literal
 
 from bucket_loader.config import FieldSpec
 from bucket_loader.model import literal
-from bucket_loader.planning.mapping.forms.form import Family, Form
+from bucket_loader.planning.mapping.forms.form import JSON_TEXT, Family, Form
 from bucket_loader.planning.mapping.nested import spelling
 from bucket_loader.planning.mapping.nested.fragments import Fragment
 from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays, ListForm, Seen
 from bucket_loader.planning.mapping.nested.local_times import LocalTimes
-from bucket_loader.planning.mapping.nested.spelling import NoFormError
+from bucket_loader.planning.mapping.nested.spelling import Entries, NoFormError, key_text
 from bucket_loader.planning.mapping.null_times import TIMES, null_times
 
 ListOf = Literal["booleans", "texts", "objects"]  # the lists of a feature event
@@ -65,7 +65,7 @@ class Value:
             found = self._without_null_times(found, self.spec.null_values)
         elif self.spec.null_values:
             listed = ", ".join(map(literal, self.spec.null_values))
-            text = f"CAST({found} AS VARCHAR)"
+            text = JSON_TEXT.replace("{n}", found) if self.family == "json" else f"CAST({found} AS VARCHAR)"
             if self.family == "decimal":  # DuckDB writes a fraction without its zero: .50
                 text = f"regexp_replace({text}, '^(-?)[.]', '\\10.')"
             if self.family in {"float", "decimal"}:  # `-1` means -1.0 and 1.5 means 1.50, too
@@ -90,6 +90,8 @@ class Value:
 
     def _default(self, found: str) -> str:
         text = constant_text(self.spec.default)
+        if self.family == "json":
+            return f"CAST({literal(json.dumps(self.spec.default))} AS JSON)"
         return literal(text) if self.family in {"text", "null"} else f"cast_to_type({literal(text)}, {found})"
 
 
@@ -101,18 +103,26 @@ class Beside:
         names: all of them.
         nested: those that are nested themselves; every name below them is theirs.
         winning: those that win, being written in `fields:` while the other one came by `*`.
+        hidden: names that are left out, with all that is below them.
     """
 
     names: frozenset[str] = frozenset()
     nested: frozenset[str] = frozenset()
     winning: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+    def leaves_out(self, dotted: str) -> bool:
+        """Whether this name is left out."""
+        return any(dotted == name or dotted.startswith(f"{name}.") for name in self.hidden)
 
     def hides(self, dotted: str) -> bool:
-        """Whether a member that wins has this name.
+        """Whether this name is left out, or a member that wins has it.
 
         Raises:
             NoFormError: one has it, and neither may hide the other.
         """
+        if self.leaves_out(dotted):
+            return True
         others = {dotted} & self.names | {name for name in self.nested if dotted.startswith(f"{name}.")}
         if others and not others & self.winning:
             raise NoFormError("has a value with the dotted name of another column, and one would hide the other")
@@ -191,11 +201,21 @@ class NestedColumn:
             parsed = spelling.parse(value) if self.is_text and isinstance(value, str) else value
         if self.list_of is not None:
             return self._list(parsed)
+        parsed = self._without_hidden(self.name, parsed)
         if self.is_whole:
             spelt = ListForm(self.send_nulls, self.local, prunes=True).spell(parsed)
             return None if spelt == "{}" or (spelt == "null" and not self.send_nulls) else spelt
         form = Fragment(self.name, self.beside.hides, self.send_nulls, self.arrays, self.local, self.seen)
         return form.members(parsed) or None
+
+    def _without_hidden(self, name: str, value: object) -> object:
+        """Return an object without what is left out of it, at any depth."""
+        if not self.beside.hidden or not isinstance(value, (Mapping, Entries)):
+            return value
+        pairs = value.items() if isinstance(value, Mapping) else value
+        named = [(f"{name}.{key_text(key, self.local)}", key, child) for key, child in pairs]
+        hides = self.beside.leaves_out
+        return Entries((key, self._without_hidden(dotted, child)) for dotted, key, child in named if not hides(dotted))
 
     def _list(self, parsed: object) -> str | None:
         """Spell the value of a field that takes a list."""

@@ -6,7 +6,7 @@ stream on its own threads, a few batches ahead; what reading raises there is rai
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +34,7 @@ class Prepared:
         places: N int64, where in `whole` those are; None when they are all of it.
         columns: the columns that the SELECT reads, N rows, without `i`.
         failures: what was wrong with nested values, by the column's number and the row.
+        unparsed: the rows that hold text which is no JSON where something inside of it is read, with the column.
         refused: the rows that cannot even go in.
     """
 
@@ -42,6 +43,7 @@ class Prepared:
     places: pa.Int64Array | None
     columns: list[pa.Array]
     failures: Failures
+    unparsed: Mapping[int, str]
     refused: list[Rejection]
 
     @property

@@ -9,6 +9,7 @@ import pyarrow as pa
 from bucket_loader.config import Stream, with_parameter_style
 from bucket_loader.model import Api, FieldRule, contract
 from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays
+from bucket_loader.planning.mapping.paths import Path
 
 
 @dataclass(frozen=True)
@@ -17,19 +18,26 @@ class MappingSpec:
 
     Attributes:
         stream: what the pipeline file says.
-        schema: the source's columns.
+        source: the source's columns.
         as_of: the run's time.
         api: the one that the records are for.
+        paths: the columns inside of them that the stream names.
         hashed: whether a stream that remembers nothing has to hash its records as well.
         arrays: how lists are sent.
     """
 
     stream: Stream
-    schema: pa.Schema
+    source: pa.Schema
     as_of: datetime
     api: Api
+    paths: tuple[Path, ...] = ()
     hashed: bool = False
     arrays: Arrays = FLATTENED
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The source's columns, and after them those inside of them."""
+        return pa.schema([*self.source, *(pa.field(path.name, path.type) for path in self.paths)])
 
     def is_whole(self, name: str) -> bool:
         """Whether the objects of a field stay objects; those of attributes have dotted names."""

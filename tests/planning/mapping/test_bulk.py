@@ -39,6 +39,8 @@ BESIDES = [
     Beside(),
     Beside(names=frozenset({"p.a", "z"})),
     Beside(names=frozenset({"p.a", "p.l"}), winning=frozenset({"p.a", "p.l"})),
+    Beside(hidden=frozenset({"p.a"})),
+    Beside(names=frozenset({"p.b"}), winning=frozenset({"p.b"}), hidden=frozenset({"p.o", "p.plan", "p.a.b"})),
     Beside(names=frozenset({"p.o"}), nested=frozenset({"p.o"}), winning=frozenset({"p.o"})),
 ]
 

@@ -90,6 +90,8 @@ JSON_TEXT: Final = (
     "CASE json_type({n}) WHEN 'VARCHAR' THEN {n} ->> '$' WHEN 'NULL' THEN NULL ELSE CAST({n} AS VARCHAR) END"
 )
 
+NESTED: Final = "coalesce(json_type({n}) IN ('OBJECT', 'ARRAY'), false)"
+
 
 def of_json(form: Form) -> Form:
     """Read JSON by the form of its text."""

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from bucket_loader.config import FieldSpec
-from bucket_loader.planning.mapping.forms.form import JSON_TEXT, NUL, UNPARSED, Family, Form, Wrong
+from bucket_loader.planning.mapping.forms.form import JSON_TEXT, NESTED, NUL, UNPARSED, Family, Form, Wrong
 from bucket_loader.planning.mapping.forms.natural import natural
 from bucket_loader.planning.mapping.forms.numbers import INTEGER_MAX
 
@@ -76,6 +76,8 @@ def identity(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
     if of == "float":
         inexact = f"{{p}} IS NOT NULL AND isfinite({{p}}) AND ({{p}} <> trunc({{p}}) OR abs({{p}}) > {INTEGER_MAX})"
         wrong += (Wrong(inexact, "inexact_id", "is a float that is not a whole number below 2^53"),)
+    if of == "json":
+        wrong += (Wrong(NESTED, "nested", "is an object or a list, and not one value"),)
     if spec.hash is not None:
         # The hash of a blank is no blank: what identifies nothing has to be seen before.
         blank = f"{{p}} IS NOT NULL AND {BLANK.format('CAST({p} AS VARCHAR)')}"

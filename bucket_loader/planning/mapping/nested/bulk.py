@@ -54,7 +54,10 @@ class Bulk:
         self._prepared: BatchStatement | None = None
         if _is_text(column, kind):
             self._shape = Shape(
-                column.name, lambda dotted: self._status(dotted) == "free", keeps_lists=column.arrays.keep
+                column.name,
+                lambda dotted: self._status(dotted) == "free",
+                column.beside.leaves_out,
+                keeps_lists=column.arrays.keep,
             )
         elif _is_typed(column, kind):
             self._statement = typed_statement(column, kind, self._status)
@@ -154,10 +157,11 @@ class Bulk:
 
     def _status(self, dotted: str) -> Status:
         """Return what is known of a dotted name; where it ends with a dot, of all names of a map."""
-        others = self.column.beside.names | self.column.beside.nested
+        beside = self.column.beside
+        others = beside.names | beside.nested | beside.hidden
         try:
             spelling.spell(dotted)
-            if self.column.beside.hides(dotted):
+            if beside.hides(dotted):
                 return "hidden"
         except NoFormError:
             return "uncertain"

@@ -27,6 +27,7 @@ _POINTED: Final = "|".join(
 _UNCERTAIN: Final = rf"(?:^|[:,\[])\s*-?(?:[0-9]{{{DIGITS_MAX + 1},}}[.]|{_POINTED}|[0-9.]+[eE])"
 _ITEM: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9]{1,15}|true|false|null)'
 _LIST: Final = rf"\[(?:{_ITEM}(?:,{_ITEM})*)?\]"
+_NO_NUMBER: Final = "(?i)nan|inf"  # what DuckDB takes for numbers, and JSON does not
 _BRACE: Final = ord("{")
 _QUOTE: Final = ord('"')
 _CHARACTERS: Final = 39  # of a number that a HUGEINT holds
@@ -92,11 +93,13 @@ class Node:
         path: the names from the column to here; none for the column itself.
         kinds: what stood there.
         children: what is in the objects.
+        is_left_out: whether nothing of it is spelt, whatever stands there.
     """
 
     path: tuple[str, ...] = ()
     kinds: set[Kind] = field(default_factory=set)
     children: dict[str, "Node"] = field(default_factory=dict)
+    is_left_out: bool = False
 
     def walk(self) -> Iterator["Node"]:
         """Return this node and all below it."""
@@ -121,12 +124,16 @@ class Shape:
     Args:
         name: of the attribute, before the dots.
         is_free: whether a dotted name can be learned: no other member has it, and Bucket keeps it.
+        is_left_out: whether nothing of a dotted name is spelt.
         keeps_lists: whether a list is a value of its own.
     """
 
-    def __init__(self, name: str, is_free: Callable[[str], bool], *, keeps_lists: bool) -> None:
+    def __init__(
+        self, name: str, is_free: Callable[[str], bool], is_left_out: Callable[[str], bool], *, keeps_lists: bool
+    ) -> None:
         self._name = name
         self._is_free = is_free
+        self._is_left_out = is_left_out
         self._keeps_lists = keeps_lists
         self._root = Node()
         self._nodes = 1
@@ -137,7 +144,7 @@ class Shape:
 
     def _learn(self, node: Node, value: object) -> bool:
         kind = _kind(value)
-        if kind is None or (kind == "list" and not self._keeps_lists):
+        if node.is_left_out or kind is None or (kind == "list" and not self._keeps_lists):
             return False
         is_new = kind not in node.kinds
         node.kinds.add(kind)
@@ -152,8 +159,10 @@ class Shape:
         if (child := node.children.get(name)) is not None:
             return self._learn(child, value)
         child = Node((*node.path, name))
+        dotted = self._dotted(child)
+        child.is_left_out = self._is_left_out(dotted)
         fits = self._nodes < NODES_MAX and len(child.path) <= DEPTH_MAX and _NAME.fullmatch(name)
-        if not fits or not self._is_free(self._dotted(child)):
+        if not fits or not (child.is_left_out or self._is_free(dotted)):
             return False
         self._nodes += 1
         node.children[name] = child
@@ -189,7 +198,8 @@ class Shape:
         # As many bytes as all that is known has: every name is known, stands there once, and has a certain value.
         sure = [f"{accounted} = strlen(x0)", f"NOT contains(j, {literal(_NUL)})",
                 f"CASE WHEN is_strict THEN true ELSE NOT regexp_matches(j, {literal(_UNCERTAIN)}) END"]  # fmt: skip
-        return statement([self._leaf(node, place) for place, node in enumerate(nodes)], levels, sure, ["is_strict"])
+        leaves = [self._leaf(node, place) for place, node in enumerate(nodes) if not node.is_left_out]
+        return statement(leaves, levels, sure, ["is_strict"])
 
     def _leaf(self, node: Node, place: int) -> Leaf:
         dotted = self._dotted(node)
@@ -230,6 +240,9 @@ def _form(node: Node, place: int, send_nulls: bool) -> str:  # noqa: FBT001  # n
 def _accounted(node: Node, place: int) -> str:
     """Return SQL for how many bytes of a row are a node's: 0 where it is not known what stands there."""
     x = f"x{place}"
+    if node.is_left_out:
+        is_json = f"{_STARTS['text']} OR NOT regexp_matches({{x}}, {literal(_NO_NUMBER)})".replace("{x}", x)
+        return f"CASE WHEN {x} IS NOT NULL AND ({is_json}) THEN {node.around} + strlen({x}) ELSE 0 END"
     is_object = f"WHEN {_STARTS['object'].replace('{x}', x)} THEN {node.around + 1} + CAST({x} = '{{}}' AS INTEGER) "
     return (
         f"CASE {is_object if 'object' in node.kinds else ''}"

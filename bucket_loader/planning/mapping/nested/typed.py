@@ -119,6 +119,8 @@ class _Spelling:
 
     def leaves(self, place: _Place) -> Iterator[Leaf]:
         """Return the leaves of a value."""
+        if self.column.beside.leaves_out(place.name):
+            return
         if place.depth > DEPTH_MAX:
             yield self._uncertain(place)
             return

@@ -1,0 +1,85 @@
+"""Dotted names as columns, from the sources that have nested ones, through the whole program."""
+
+import json
+import sqlite3
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+EVENTS = [
+    {"user": {"id": f"u{number}", "email": f"u{number}@x.org"}, "properties": {"rows": number, "plan": {"name": "pro"}}}
+    for number in range(3)
+]
+STREAM = """
+- name: events
+  record: event
+  source: %s
+  key: [user.id, properties.rows]
+  fields:
+    userId: user.id
+    event: {value: loaded}
+    attributes: {"*": {exclude: [user]}, plan: properties.plan.name}
+"""
+
+
+def jsonl(workplace):
+    """Write JSON Lines."""
+    workplace.write("x.jsonl", "".join(json.dumps(event) + "\n" for event in EVENTS))
+    return "{type: jsonl, path: x.jsonl}"
+
+
+def parquet(workplace):
+    """Write structs."""
+    pq.write_table(pa.Table.from_pylist(EVENTS), workplace.folder / "x.parquet")
+    return "{type: parquet, path: x.parquet}"
+
+
+def in_duckdb(workplace):
+    """Write a struct, and a column of JSON."""
+    with duckdb.connect(str(workplace.folder / "x.duckdb")) as connection:
+        connection.execute('CREATE TABLE x ("user" STRUCT(id VARCHAR, email VARCHAR), properties JSON)')
+        connection.executemany(
+            "INSERT INTO x VALUES (?, ?)", [(e["user"], json.dumps(e["properties"])) for e in EVENTS]
+        )
+    return "{type: sql, url: 'duckdb:///x.duckdb', table: x}"
+
+
+@pytest.mark.parametrize("source", [jsonl, parquet, in_duckdb])
+def test_paths_are_columns(workplace, emulator, source):
+    """In fields, `key:` and `exclude:`; a second run knows all rows again."""
+    workplace.pipeline(STREAM % source(workplace))
+    first, second = workplace.run(), workplace.run()
+    items = [entry["item"] for entry in emulator.journal()]
+
+    assert (first.exit_code, second.exit_code) == (0, 0), first.stderr
+    assert second.summary["streams"]["events"]["unchanged"] == 3
+    assert [item["userId"] for item in items] == ["u0", "u1", "u2"]
+    assert [item["attributes"] for item in items] == [{"plan": "pro", "properties.rows": n} for n in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "sqlite"])
+def test_json_in_a_column_of_text_has_columns_inside(workplace, emulator, kind):
+    """As exports have it; a row whose text is no JSON is rejected, and its reason names the column."""
+    texts = [(event["user"]["id"], json.dumps(event["properties"])) for event in EVENTS] + [("u3", "rows: 3")]
+    if kind == "csv":
+        quoted = "".join('{},"{}"\n'.format(one, text.replace('"', '""')) for one, text in texts)
+        workplace.write("x.csv", "id,properties\n" + quoted)
+    else:
+        with sqlite3.connect(workplace.folder / "x.db") as connection:
+            connection.execute("CREATE TABLE x (id TEXT, properties TEXT)")
+            connection.executemany("INSERT INTO x VALUES (?, ?)", texts)
+        connection.close()
+    source = "{type: csv, path: x.csv}" if kind == "csv" else "{type: sql, url: 'sqlite:///x.db', table: x}"
+    fields = "{userId: id, attributes: {rows: {column: properties.rows, type: integer}, plan: properties.plan.name}}"
+    workplace.pipeline(f"- {{name: users, record: user, source: {source}, fields: {fields}}}")
+    result = workplace.run()
+
+    assert result.exit_code == 3
+    assert [entry["item"]["attributes"] for entry in emulator.journal()] == [
+        {"plan": "pro", "rows": number} for number in range(3)
+    ]
+    (letter,) = workplace.dead_letters(result)
+    assert (letter["origin"]["row"], letter["reasons"][0]["code"]) == (4, "nested")
+    assert "column 'properties' is not JSON" in letter["reasons"][0]["message"]
