@@ -7,14 +7,14 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.model import UsageError, form_of, literal
+from bucket_loader.model import FieldRule, UsageError, form_of, literal
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import named_columns, shown
 from bucket_loader.planning.mapping.expressions import mentioned
 from bucket_loader.planning.mapping.forms.form import Family, Form, family
 from bucket_loader.planning.mapping.forms.numbers import boolean, integer
 from bucket_loader.planning.mapping.forms.scales import scaled
-from bucket_loader.planning.mapping.forms.texts import identity, string
+from bucket_loader.planning.mapping.forms.texts import empty_is_absent, identity, string
 from bucket_loader.planning.mapping.forms.times import timestamp
 from bucket_loader.planning.mapping.forms.typed import typed
 from bucket_loader.planning.mapping.members import NestedColumn, Value, constant_text
@@ -157,7 +157,8 @@ class Forming:
             case "boolean":
                 return boolean(of, place)
             case _:
-                return identity(of, duckdb_type, spec, place)
+                form = identity(of, duckdb_type, spec, place)
+                return empty_is_absent(form) if rule is not None and _may_be_absent(rule) else form
 
     def _check_default(self, value: Value, of: Family, duckdb_type: str) -> None:
         """Refuse a default that the type cannot hold as it is written: `abc` or `1.5` for whole numbers."""
@@ -209,6 +210,11 @@ class Forming:
         except duckdb.Error:
             return False
         return True
+
+
+def _may_be_absent(rule: FieldRule) -> bool:
+    """Whether an empty text is none: where the API wants none that is empty, and does without. Ids are never blank."""
+    return not rule.required and rule.name not in {"userId", "companyId"}
 
 
 def _empty(schema: pa.Schema) -> pa.Table:

@@ -22,10 +22,12 @@ MINIMAL = {
     "feedback": {"userId": {"value": "u"}, "featureId": {"value": "f"}, "score": {"value": 3}},
     "feature_event": {"action": {"value": "check"}, "key": {"value": "k"}, "evalResult": {"value": True}},
 }
+IDS = {"userId", "companyId"}
 RULES = [(kind, rule) for kind in KINDS for rule in contract.rules(kind).values()]
 TEXTS = [(kind, rule) for kind, rule in RULES if rule.form == "text"]
 NUMBERS = [(kind, rule) for kind, rule in RULES if rule.form == "integer"]
 CHOICES = [(kind, rule) for kind, rule in RULES if rule.form == "choice"]
+ABSENT = [(kind, rule) for kind, rule in [*TEXTS, *CHOICES] if not rule.required and rule.name not in IDS]
 BOOLEANS = [(kind, rule) for kind, rule in RULES if rule.form == "boolean"]
 
 
@@ -59,8 +61,8 @@ def test_the_least_record_decodes_strictly(kind):
 @named(TEXTS)
 def test_a_text_s_limits_are_exact(kind, rule):
     """The shortest and the longest text pass, one character less or more does not; characters, not bytes."""
-    least = rule.length_min
-    assert judged(kind, rule.name, ["x" * least, "x" * (least - 1)]) == [True, False]
+    least, is_absent = rule.length_min, rule.length_min == 1 and (kind, rule) in ABSENT and rule.name != "featureId"
+    assert judged(kind, rule.name, ["x" * least, "x" * (least - 1)]) == [True, is_absent]
     if rule.length_max is not None:
         lengths = [rule.length_max, rule.length_max + 1]
         assert judged(kind, rule.name, ["x" * length for length in lengths]) == [True, False]
@@ -91,6 +93,19 @@ def test_a_text_field_takes_every_type(kind, rule, values):
         assert codes(result)[1][0] in {"too_short", "too_long"}
 
 
+@named(ABSENT)
+def test_an_empty_text_that_nobody_requires_is_absent(kind, rule):
+    """A comment of "" is no comment, also as binary and out of JSON; a feature's id of "" is none."""
+    other = {"featureId": {"key": {"value": "k"}}}.get(rule.name, {})
+    as_json = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['""']))
+    columns = [(pa.array([""]), {}), (pa.array([b""]), {"encoding": "utf8"}), (as_json, {})]
+    for column, spec in columns:
+        fields = {**MINIMAL[kind], **other, rule.name: {"column": "x", **spec}}
+        (text,) = mapped({"x": column}, fields, record=kind, sync="full").records["record"].to_pylist()
+
+        assert rule.name not in json.loads(text)
+
+
 @named(NUMBERS)
 def test_a_number_s_limits_are_exact(kind, rule):
     """The least and the greatest number pass, one less or more does not, from every type."""
@@ -116,8 +131,9 @@ def test_a_number_beyond_what_is_certain_is_no_number(kind, rule):
 def test_a_choice_is_one_of_its_words(kind, rule):
     """Each documented word passes, in its own spelling only."""
     assert judged(kind, rule.name, list(rule.choices)) == [True] * len(rule.choices)
-    wrong = [rule.choices[0].upper(), f" {rule.choices[0]}", "", "x"]
-    assert judged(kind, rule.name, wrong) == [False] * 4
+    wrong = [rule.choices[0].upper(), f" {rule.choices[0]}", "x"]
+    assert judged(kind, rule.name, wrong) == [False] * 3
+    assert judged(kind, rule.name, [""]) == [not rule.required]
     assert judged(kind, rule.name, pa.array([1])) == [False]
 
 

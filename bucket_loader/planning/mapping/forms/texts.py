@@ -1,6 +1,7 @@
 """The forms of texts: any value in its spelling, ids, and hashes of either."""
 
 import hashlib
+from dataclasses import replace
 from typing import Final
 
 from bucket_loader.config import FieldSpec
@@ -83,3 +84,8 @@ def identity(of: Family, duckdb_type: str, spec: FieldSpec, place: str) -> Form:
         blank = f"{{p}} IS NOT NULL AND {BLANK.format('CAST({p} AS VARCHAR)')}"
         wrong += (Wrong(blank, "blank", BLANK_MESSAGE),)
     return Form(form.parsed, form.value, form.json, form.text, wrong)
+
+
+def empty_is_absent(form: Form) -> Form:
+    """Return a form in which an empty text is null."""
+    return replace(form, value=f"CASE WHEN CAST({{p}} AS VARCHAR) <> '' THEN {form.value} END")
