@@ -39,10 +39,25 @@ class PipelineArgument(click.Argument):
         if _is_run(ctx, given.get(name)) and not isinstance(given.get(RUN), str):
             given[RUN] = given.pop(name)
         if not isinstance(given.get(name), str) and not ctx.resilient_parsing:
-            from bucket_loader.config import only_pipeline_file
-
-            given[name] = str(only_pipeline_file(Path.cwd(), ctx.command_path))
+            given[name] = self.only(ctx)
         return super().handle_parse_result(ctx, given, args)
+
+    def only(self, ctx: click.Context) -> str | None:
+        """Return the pipeline file that is meant where none is named."""
+        from bucket_loader.config import only_pipeline_file
+
+        return str(only_pipeline_file(Path.cwd(), ctx.command_path))
+
+
+class AnyPipelineArgument(PipelineArgument):
+    """PIPELINE of a command that can tell of all pipelines of a folder."""
+
+    def only(self, _: click.Context) -> str | None:
+        """Return the only pipeline file of the folder; None, for all, where there are none or several."""
+        from bucket_loader.config import pipeline_files
+
+        files = pipeline_files(Path.cwd())
+        return files[0].name if len(files) == 1 else None
 
 
 def _is_run(ctx: click.Context, word: object) -> bool:

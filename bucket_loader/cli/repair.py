@@ -19,7 +19,7 @@ from bucket_loader.cli.options import (
     state_options,
     wait_option,
 )
-from bucket_loader.model import UsageError
+from bucket_loader.model import UsageError, counted
 
 if TYPE_CHECKING:
     from bucket_loader.runs import Chosen
@@ -78,9 +78,10 @@ def abandon(call: Call, /, pipeline: Path, run_name: str, **words: object) -> No
     from bucket_loader.runs import abandon_run
 
     job = call.job(pipeline, words, needs_key=False)
-    streams = abandon_run(job, run_name)
+    run_name, streams = abandon_run(job, run_name)
     pending = sum(counts.pending for counts in streams.values())
-    call.say(f"run {run_name} is abandoned; {pending:,} records return to the next plan or stay claimed")
+    returns = "returns to the next plan or stays" if pending == 1 else "return to the next plan or stay"
+    call.say(f"run {run_name} is abandoned; {counted(pending, 'record')} {returns} claimed")
     found = {name: asdict(counts) for name, counts in streams.items()}
     call.answer({"run": run_name, "status": "abandoned", "streams": found})
 
@@ -116,8 +117,8 @@ def release(call: Call, /, *, pipeline: Path, drop: bool, dry_run: bool, **words
 
     job = call.job(pipeline, words, needs_key=False)
     found = release_held(job, _chosen(words), drop=drop, dry_run=dry_run)
-    end = "are held" if dry_run else "are dropped" if drop else "are sent again by the next run"
-    call.say(f"{found['records']:,} records {end}")
+    end = "held" if dry_run else "dropped" if drop else "sent again by the next run"
+    call.say(f"{counted(found['records'], 'record')} {'is' if found['records'] == 1 else 'are'} {end}")
     call.answer(found)
 
 
@@ -155,5 +156,5 @@ def prune(call: Call, /, pipeline: Path, older_than: str, **words: object) -> No
 
     job = call.job(pipeline, words, needs_key=False)
     removed = prune_state(job, read_duration_s(older_than, "older_than", spelt))
-    call.say(f"removed {removed['plans']} plans and {removed['dead_letters']} dead-letter files")
+    call.say(f"removed {counted(removed['plans'], 'plan')} and {counted(removed['dead_letters'], 'dead-letter file')}")
     call.answer(removed)

@@ -1,6 +1,5 @@
 """Where a run sends to, as a person calls it; and whether that is this machine."""
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -26,9 +25,7 @@ class Place:
     @classmethod
     def of(cls, destination: Destination) -> Self:
         """Return where a destination is; by way of a proxy nothing is here."""
-        parts = urlsplit(destination.base_url)
-        is_here = destination.proxy is None and _is_loopback(parts.hostname or "")
-        return cls(destination.host, parts.port, is_here)
+        return cls(destination.host, urlsplit(destination.base_url).port, destination.is_here)
 
     def nobody_listens(self) -> PatienceError:
         """Return what a run ends with that finds nobody here."""
@@ -37,12 +34,3 @@ class Place:
             f"nothing listens at {self.name}",
             hint=f"start one: `bucket-loader emulator{port}`, and run this again; nothing was sent",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, assert_never
 
+from bucket_loader.model import wire_timestamp
 from bucket_loader.reporting import events
 from bucket_loader.reporting.progress import GrowingPace, Pace
 from bucket_loader.reporting.redaction import Secrets
@@ -72,10 +73,12 @@ class JsonListener:
         elif isinstance(event, events.Moving):
             if not self.quiet:
                 self._moves(event)
+        elif isinstance(event, events.Answer):
+            self._answer(event)
         else:
             self._remark(event)
 
-    def _remark(self, event: events.Remark) -> None:  # noqa: C901, PLR0912  # a case for each event, and nothing else
+    def _remark(self, event: events.Remark) -> None:  # a case for each event, and nothing else
         match event:
             case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside() | events.ChunkRetried():
                 self._chunk(event)
@@ -86,19 +89,11 @@ class JsonListener:
             case events.Doubt():
                 if not self.quiet:
                     self._write("doubt", event.sentence, level=logging.WARNING, stream=event.stream, doubt=event.name)
-            case events.PlanRejected():
-                if not self.quiet:
-                    self._rejected(event.file)
-            case events.Table():
-                for line in boxed_lines(event.columns, event.rows):
-                    self._write("note", line)
             case events.Complaint():
                 self._write("error", event.text, level=logging.ERROR)
             case events.ThreadCrashed():
                 where = crash(event.kind, event.places)
                 self._write("crash", "a bug in a thread: please report it", level=logging.CRITICAL, **where)
-            case events.RecordShown():
-                pass  # it is row data
             case _:
                 assert_never(event)
 
@@ -126,6 +121,30 @@ class JsonListener:
         """Write one object; empty members are left out."""
         kept = {name: value for name, value in members.items() if value not in (None, "")}
         self._write_line(self._objects.line(level, name, message, at_s=time.time(), members=kept))
+
+    def _answer(self, event: events.Answer) -> None:
+        match event:
+            case events.RecordShown():
+                pass  # it is row data
+            case events.PlanRejected():
+                if not self.quiet:
+                    self._rejected(event.file)
+            case events.RunsListed():
+                for past in event.runs:
+                    self._past(past, {event.what: past.name})
+            case events.RunShown():
+                self._past(event.past, {"run": event.past.name, "next": event.next_step})
+            case events.Table():
+                for line in boxed_lines(event.columns, event.rows):
+                    self._write("note", line)
+
+    def _past(self, past: events.PastRun, members: dict[str, Any]) -> None:
+        """Write what a run came to."""
+        began = None if past.began is None else wire_timestamp(past.began)
+        self._write(
+            "run", f"{past.name}: {past.status}", status=past.status, began=began, seconds=past.seconds,
+            sent=past.sent, rejected=past.rejected, pending=past.pending, **members,
+        )  # fmt: skip
 
     def _note(self, text: str) -> None:
         if not self.quiet and text.strip():

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
@@ -120,7 +120,7 @@ class Page:
 
     def __init__(self, console: "Console") -> None:
         self._console = console
-        self._marks = marks_of(console)
+        self.marks = marks_of(console)
 
     def write(self, text: str, style: str = "", *, head: int | None = None) -> None:
         """Write some lines.
@@ -136,7 +136,7 @@ class Page:
         lines = [Text(part) for line in text.split("\n") for part in (wrapped(line, width) if width else [line])]
         for line in lines if head is None else lines[:1]:
             line.stylize(STYLES.get(style, ""), 0, head)
-        self._print(lines)
+        self.show(lines)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write names and numbers in columns, or where those do not fit as lists."""
@@ -144,9 +144,10 @@ class Page:
 
         first, *others = map(Text, aligned(header, rows, self._console.width))
         first.stylize(STYLES["head"])
-        self._print([first, *others])
+        self.show([first, *others])
 
-    def _print(self, lines: "Sequence[Text]") -> None:
+    def show(self, lines: "Iterable[Text]") -> None:
+        """Write lines as they are."""
         try:
             self._console.print(*lines, sep="\n", soft_wrap=True)
         except OSError:
@@ -155,7 +156,7 @@ class Page:
     def verdict(self, text: str, exit_code: int) -> None:
         """Write how something ended; on a terminal with a sign before it."""
         style = verdict_of(exit_code)
-        sign = f"{self._marks.of(style)} " if self._console.is_terminal else ""
+        sign = f"{self.marks.of(style)} " if self._console.is_terminal else ""
         self.write(sign + text, style)
 
 

@@ -14,6 +14,7 @@ from bucket_loader.model import BucketLoaderError, counted
 from bucket_loader.reporting import events, notebook
 from bucket_loader.reporting.moving import InLines, InPlace
 from bucket_loader.reporting.notebook import InNotebook
+from bucket_loader.reporting.past import heading, listed
 from bucket_loader.reporting.summary import Summary, ending, next_step_after, table_of
 from bucket_loader.reporting.terminal import Page, boxed, give_up_stderr, log_console, stderr_console
 from bucket_loader.state import dead_letters
@@ -59,13 +60,15 @@ class TextListener:
             return InNotebook()
         return InPlace(self.console) if is_live else InLines(self._say, period_s)
 
-    def tell(self, event: events.Event) -> None:  # a case for each event, and nothing else
+    def tell(self, event: events.Event) -> None:
         """Write what an event says."""
         with self._lock:
             if isinstance(event, events.Ending):
                 self._end(event)
             elif isinstance(event, events.Moving):
                 self._moves(event)
+            elif isinstance(event, events.Answer):
+                self._answer(event)
             else:
                 self._remark(event)
 
@@ -73,7 +76,7 @@ class TextListener:
         if not self.quiet:
             self._moving.tell(event)
 
-    def _remark(self, event: events.Remark) -> None:  # noqa: C901  # a case for each event, and nothing else
+    def _remark(self, event: events.Remark) -> None:  # a case for each event, and nothing else
         match event:
             case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside():
                 log.warning("%s", event.text)  # a program that calls `load` finds it in its own log
@@ -81,21 +84,28 @@ class TextListener:
                 log.info("%s", event.text)
             case events.Note() | events.RunResumed() | events.WindowEnded() | events.StreamPlanned():
                 self._say(event.text)
-            case events.RecordShown():
-                self._say(f"    {event.record}")
             case events.Doubt():
                 self._doubt(event)
-            case events.Table():
-                self._table(event)
-            case events.PlanRejected():
-                if not self.quiet:
-                    self._rejected(event.file)
             case events.Complaint():
                 self._line(f"error: {event.text}", "error", head=6)
             case events.ThreadCrashed():
                 pass  # Python prints the traceback
             case _:
                 assert_never(event)
+
+    def _answer(self, event: events.Answer) -> None:
+        match event:
+            case events.RecordShown():
+                self._say(f"    {event.record}")
+            case events.PlanRejected():
+                if not self.quiet:
+                    self._rejected(event.file)
+            case events.RunsListed():
+                self._page.show(listed(event, self.console.width, self._page.marks))
+            case events.RunShown():
+                self._run(event)
+            case events.Table():
+                self._table(event)
 
     def _end(self, event: events.Ending) -> None:
         match event:
@@ -132,6 +142,18 @@ class TextListener:
                 self._line(f"  next: {next_step}", "hint", head=7)
         if summary.error is not None and not event.raised:
             self._error(summary.error)
+
+    def _run(self, event: events.RunShown) -> None:
+        """Write all that is known of a past run."""
+        self._line(f"run {event.past.name}", "head")
+        self._page.show([heading(event.past, self._page.marks)])
+        longest = max(len(name) for name, _ in event.facts)
+        for name, text in event.facts:
+            self._line(f"  {name:<{longest}}  {text}", "dim", head=longest + 2)
+        if event.rows:
+            self._page.table(event.header, event.rows)
+        if event.next_step:
+            self._line(f"  next: {event.next_step}", "hint", head=7)
 
     def _windows_ended(self, event: events.WindowsEnded) -> None:
         """Write how those of many runs ended that did not succeed."""

@@ -49,11 +49,9 @@ from .init.first import (
     write_first as write_first,
 )
 from .inspect import (
-    past_runs as past_runs,
     plan_as_json as plan_as_json,
     plan_job as plan_job,
     tell_plan as tell_plan,
-    tell_status as tell_status,
 )
 from .job import (
     OPTIONS as OPTIONS,
@@ -94,4 +92,11 @@ from .replay.replay import (
 )
 from .run import (
     run_job as run_job,
+)
+from .status import (
+    last_runs as last_runs,
+    past_runs as past_runs,
+    tell_pipelines as tell_pipelines,
+    tell_run as tell_run,
+    tell_status as tell_status,
 )

@@ -76,6 +76,7 @@ def audit_run(job: Job, run_name: str) -> Audit:
     with closing(state):
         state.ledger.database.require_whole()
         row = find_run(state, run_name)
+        run_name = row.run
         planned = _plan_of(state, row)
         findings = list(_findings(state, planned, row))
         streams = list(enumerate(state.ledger.counts(run_name)))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from bucket_loader.config import Destination
-from bucket_loader.model import PatienceError, StateError, Verdict, wire_now
+from bucket_loader.delivery import Place
+from bucket_loader.model import StateError, Verdict, wire_now
 from bucket_loader.reporting import Note
 from bucket_loader.runs.features import get, refused
 from bucket_loader.state import EMULATOR, State
@@ -45,10 +46,7 @@ def emulator_at(destination: Destination) -> str | None:
     in_header = destination.model_copy(update={"api": "front"})
     outcome, _ = get(in_header, _ENDPOINT)
     if outcome.verdict is Verdict.NOT_SENT:
-        raise PatienceError(
-            f"nothing listens at {destination.host}",
-            hint="start one: `bucket-loader emulator`, with --port where that is not 8123; nothing was sent",
-        )
+        raise Place.of(destination).nobody_listens()
     if outcome.verdict is Verdict.REFUSED_KEY:
         raise refused(outcome, in_header, _ENDPOINT)
     return outcome.emulator

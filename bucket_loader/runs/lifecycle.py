@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from bucket_loader.model import Counts, StateError, StateUnavailableError, StoppedError, UsageError, wire_now
 from bucket_loader.planning import plan_file
@@ -11,11 +12,23 @@ from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.settle import settle_run
 from bucket_loader.state import RunRow, State
 
+LATEST: Final = "latest"
+_NAMED: Final = 5  # runs
 
-def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
-    """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed."""
+
+def abandon_run(job: Job, named: str) -> tuple[str, dict[str, Counts]]:
+    """Close an unfinished run: unsent rows return to the next plan, unknowns stay claimed.
+
+    Args:
+        job: what is asked.
+        named: the run, as `find_run` takes it.
+
+    Returns:
+        Its name, and where its rows are.
+    """
     with opened(job) as state:
-        row = find_run(state, run_name)
+        row = find_run(state, named)
+        run_name = row.run
         if row.status not in {"running", "unfinished"}:
             raise UsageError(f"run {run_name} has ended ({row.status})", hint="only an unfinished run is abandoned")
         try:
@@ -34,19 +47,25 @@ def abandon_run(job: Job, run_name: str) -> dict[str, Counts]:
                 )
             )
         state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=wire_now())
-        return state.ledger.counts(run_name)
+        return run_name, state.ledger.counts(run_name)
 
 
 def find_run(state: State, run_name: str) -> RunRow:
-    """Find a run by its name.
+    """Find a run by its name, by a beginning that no other has, or the newest as `latest`.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or more than one.
     """
-    row = state.ledger.run(run_name)
-    if row is None:
+    ledger = state.ledger
+    if (exact := ledger.run(run_name)) is not None:
+        return exact
+    found = ledger.newest(1) if run_name == LATEST else ledger.begun_with(run_name, _NAMED + 1)
+    if not found:
         raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
-    return row
+    if len(found) > 1:
+        named = ", ".join(row.run for row in found[:_NAMED]) + ", ..." * (len(found) > _NAMED)
+        raise UsageError(f"more than one run begins with {run_name}", hint=f"write more of it: {named}")
+    return found[0]
 
 
 def prune_state(job: Job, older_than_s: float) -> dict[str, int]:

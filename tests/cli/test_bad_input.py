@@ -138,12 +138,23 @@ def test_a_wrong_key_ends_the_run_with_5_and_nothing_is_rejected(companies, emul
 
 def test_an_unreachable_host_ends_with_75_when_patience_is_over(companies):
     """Nothing was sent, everything is pending, and the message says to run again."""
-    result = companies.run(BUCKET_BASE_URL="http://127.0.0.1:9")
+    file = companies.folder / "pipeline.yaml"
+    file.write_text(file.read_text("utf-8").replace("patience: 1s", "patience: 1s\n  proxy: http://127.0.0.1:9"))
+    result = companies.run()
 
     assert (result.exit_code, result.exception) == (75, None)
     assert result.summary["streams"]["companies"]["pending"] == 3
     assert result.summary["streams"]["companies"]["unknown"] == 0
     assert "run the same command again" in result.stderr
+
+
+def test_where_nothing_listens_on_this_machine_the_run_ends_with_75_at_once(companies):
+    """Nothing is waited for: one request, and the command that starts an emulator."""
+    result = companies.run("--patience", "30m", BUCKET_BASE_URL="http://localhost:9")
+
+    assert (result.exit_code, result.summary["requests"]) == (75, 1)
+    assert "nothing listens at localhost:9" in result.stderr
+    assert "start one: `bucket-loader emulator --port 9`" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def folder(tmp_path):
 
 
 @contextmanager
-def emulator(port=0):
+def emulator(port=0, *words):
     """Run an emulator of its own, and yield its address and what ends it."""
-    words = ["emulator", "--port", str(port), "--secret-key", KEY]
-    process = subprocess.Popen([sys.executable, "-m", "bucket_loader", *words], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bucket_loader", "emulator", "--port", str(port), "--secret-key", KEY, *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield json.loads(process.stdout.readline())["url"], process.kill
     finally:
@@ -76,12 +76,13 @@ def test_where_nothing_listens_on_this_machine_the_run_ends_at_once(folder):
 
 def test_an_emulator_that_stops_meanwhile_is_waited_for(folder):
     """It was there in this run, so it may come back: what is waited for stands under the bar, and goes when it does."""
-    with emulator() as (url, stop), on_terminal(folder, url, "--patience", "30m", columns=60) as terminal:
+    data = ("--data", str(folder / "data"))
+    with emulator(0, *data) as (url, stop), on_terminal(folder, url, "--patience", "30m", columns=60) as terminal:
         terminal.until(r"[1-9]\d*/400")
         stop()
         terminal.until(r"Try \d+")
         bar, *waiting = terminal.masked
-        with emulator(port=url.rpartition(":")[2]):
+        with emulator(url.rpartition(":")[2], *data):
             terminal.until(r"/s")
             moving = terminal.lines
             terminal.interrupt()
@@ -95,3 +96,22 @@ def test_an_emulator_that_stops_meanwhile_is_waited_for(folder):
     )
     assert not any("waiting" in line for line in moving)
     assert code == 130
+
+
+def test_an_emulator_that_was_restarted_is_told_before_anything_is_compared(folder):
+    """What is remembered of one that is gone does not count: all is sent to the one that is there now."""
+    (folder / "accounts.csv").write_text("id,name\nc1,One\nc2,Two\n")
+    with emulator() as (url, _), on_terminal(folder, url) as terminal:
+        assert terminal.ended() == 0
+    with emulator(url.rpartition(":")[2]), on_terminal(folder, url) as terminal:
+        code = terminal.ended()
+
+    assert (code, terminal.masked) == (0, [
+        "2 records are remembered of an emulator that is gone. http://127.0.0.1:PORT is",
+        "  another one: for it everything is new",
+        "✓ companies BAR 2/2  in SECONDS",
+        "test: run RUN",
+        "stream     read  delivered  rejected",
+        "companies     2          2         0",
+        "✓ succeeded in SECONDS, 2 requests",
+    ])  # fmt: skip

@@ -28,6 +28,7 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
 PROGRESS = events.DeliveryProgress("r", "s", 1_000, 240, 10, 3, 1, 25.0)
 WAIT = Wait("server_error", "h answers with an error: 500", "Mend it.", 3, 12.0, 4.0, 600.0)
 WAITING = "waiting for 12 s: h answers with an error: 500. Try 4 in 4 s. Given up at"
+PAST = events.PastRun("r", "succeeded", DAY[0], 3.0, 5)
 UNKNOWN = events.ChunksUnknown("r", "s", ("0-4", "5-9"), 10, held=False)
 ERROR = PatienceError("an outage outlived patience", hint="run again")
 WRONG = AssertionFailed("t.yml", 5, "user u1", "1", "2", "u2")
@@ -82,6 +83,10 @@ RENDERED = [
     (events.Complaint("no space"), "error: no space", ("error", "no space"), None),
     (events.Note("  a word "), "  a word ", ("note", "a word"), None),
     (events.Note("a :key: [b]x"), "a :key: [b]x", ("note", "a :key: [b]x"), None),
+    (events.RunsListed("run", (PAST,)), "run  when                 state        sent  rejected  pending  took",
+     ("run", "r: succeeded"), None),
+    (events.RunShown(PAST, (("as of", "t"),), ("stream", "read"), (("s", "5"),), "rest"), "run r",
+     ("run", "r: succeeded"), None),
     (events.Table(("run",), (("[b]r",),)), "┏━━━━━━┓", ("note", "┏━━━━━━┓"), None),
 ]  # fmt: skip
 NAMES = [f"{number}-{type(event).__name__}" for number, (event, *_) in enumerate(RENDERED)]
@@ -159,8 +164,10 @@ def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
     assert quiet.period_s is None
     beside_chunks = [one for one in said if "Chunk" not in one.__name__]
     assert beside_chunks == {
-        "text": [AssertionsEnded, events.CommandFailed, events.Complaint, events.Table],
+        "text": [AssertionsEnded, events.CommandFailed, events.Complaint, events.RunsListed,
+                 events.RunShown, events.Table],
         "json": [events.WindowsEnded, AssertionsEnded, events.CommandFailed, events.CommandCrashed,
-                 events.ThreadCrashed, events.Complaint, events.Table],
+                 events.ThreadCrashed, events.Complaint, events.RunsListed,
+                 events.RunShown, events.Table],
     }[listener]  # fmt: skip
     assert capsys.readouterr().out == ""

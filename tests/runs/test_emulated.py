@@ -9,7 +9,7 @@ from bucket_loader import load
 from bucket_loader.config import destination_at
 from bucket_loader.delivery.journal import LedgerJournal
 from bucket_loader.emulator import running
-from bucket_loader.model import Outcome, Verdict
+from bucket_loader.model import Outcome, PatienceError, Verdict
 from bucket_loader.runs import emulated
 from bucket_loader.state import State, look_at_file
 
@@ -172,7 +172,7 @@ def test_a_stopped_emulator_is_no_success(tmp_path):
 
     assert stopped.exit_code == 75
     assert f"nothing listens at {endpoint.url.removeprefix('http://')}" in stopped.stderr
-    assert "start one: `bucket-loader emulator`" in stopped.stderr
+    assert "start one: `bucket-loader emulator --port" in stopped.stderr
     assert back.secret_key == endpoint.secret_key
     assert (again.exit_code, again.summary["requests"]) == (0, 0)
 
@@ -211,7 +211,7 @@ def test_only_what_is_on_this_machine_is_believed(monkeypatch, url, is_here):
 
     try:
         emulated.meet_emulator(destination_at(url, KEY), Known(), lambda _: None)
-    except emulated.PatienceError:
+    except PatienceError:
         assert is_here
 
     assert bool(asked) is is_here

@@ -174,7 +174,7 @@ def test_dead_letters_that_nobody_decided_over_stay_with_their_plan(events, emul
 
     assert (letters(events), run in plans(events)) == ([run], True)
     assert status(events)["old_dead_letters"] == 1
-    assert "the dead letters of 1 old runs stay" in events.command("status").stderr
+    assert "the dead letters of 1 old run stays" in events.command("status").stderr
     assert [state for _, state, _ in chunks(events, run) if state != "split"] == ["rejected"] * 3
     events.command("prune", "--older-than", "0s")
     assert (letters(events), status(events)["old_dead_letters"]) == ([], 0)

@@ -26,6 +26,7 @@ from bucket_loader.reporting.events.endings import (
     WindowsEnded as WindowsEnded,
 )
 from bucket_loader.reporting.events.event import (
+    Answer as Answer,
     Event as Event,
     Listener as Listener,
     Moving as Moving,
@@ -38,6 +39,7 @@ from bucket_loader.reporting.events.lines import (
     Table as Table,
     ThreadCrashed as ThreadCrashed,
 )
+from bucket_loader.reporting.events.past import PastRun as PastRun, RunShown as RunShown, RunsListed as RunsListed
 from bucket_loader.reporting.events.planning import (
     PlanningEnded as PlanningEnded,
     PlanRejected as PlanRejected,

@@ -8,6 +8,7 @@ from bucket_loader.reporting.events.delivery import DeliveryBegan, DeliveryEnded
 from bucket_loader.reporting.events.doubts import Doubt
 from bucket_loader.reporting.events.endings import Ending
 from bucket_loader.reporting.events.lines import Complaint, Note, Table, ThreadCrashed
+from bucket_loader.reporting.events.past import RunShown, RunsListed
 from bucket_loader.reporting.events.planning import PlanningEnded, PlanRejected, RecordShown, RowsRead, StreamPlanned
 from bucket_loader.reporting.events.runs import RunResumed, WindowEnded
 from bucket_loader.reporting.events.waiting import WaitEnded, Waits
@@ -23,19 +24,19 @@ Remark = (
     | ChunkHeld
     | ChunkSetAside
     | StreamPlanned
-    | RecordShown
-    | PlanRejected
     | Doubt
     | RunResumed
     | WindowEnded
     | ThreadCrashed
     | Complaint
     | Note
-    | Table
 )
-"""What is told once."""
+"""What is told by itself, once."""
 
-Event = Moving | Remark | Ending
+Answer = RecordShown | PlanRejected | RunsListed | RunShown | Table
+"""What was asked for."""
+
+Event = Moving | Remark | Answer | Ending
 """All that is told."""
 
 Tell = Callable[[Event], None]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bucket_loader.model import Counts
 from bucket_loader.runs.from_python.words import given
-from bucket_loader.runs.inspect import past_runs
+from bucket_loader.runs.status import past_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

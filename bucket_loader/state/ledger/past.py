@@ -28,6 +28,10 @@ class Past(Memory):
         """Return a run by its name; None where there is none."""
         return next(iter(self._runs("WHERE run = ?", name)), None)
 
+    def begun_with(self, beginning: str, most: int) -> list[RunRow]:
+        """Return the runs whose names begin so, newest first."""
+        return self._runs("WHERE substr(run, 1, ?) = ? ORDER BY number DESC LIMIT ?", len(beginning), beginning, most)
+
     def newest(self, count: int) -> list[RunRow]:
         """Return the last runs, newest first."""
         return self._runs("ORDER BY number DESC LIMIT ?", count)
