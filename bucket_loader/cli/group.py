@@ -42,7 +42,7 @@ FAMILIES: Final = {
     "Start": ("start", "emulator", "completion"),
     "Run": ("run",),
     "Look back": ("look_back", "features"),
-    "Repair": ("repair",),
+    "Repair": ("repair", "forget"),
 }
 
 

@@ -11,6 +11,9 @@ from .checking.check import (
 )
 from .checking.host import (
     try_key as try_key,
+from .erase import (
+    Subject as Subject,
+    erase as erase,
 )
 from .explaining import (
     explained_features as explained_features,
@@ -28,6 +31,9 @@ from .features_file import (
 )
 from .fixtures import (
     read_fixtures as read_fixtures,
+)
+from .forget import (
+    forget_streams as forget_streams,
 )
 from .from_python.check import (
     check as check,

@@ -154,7 +154,7 @@ def _loaded(job: Job) -> set[tuple[str, str]]:
         return {
             (row.interval_start, row.interval_end)
             for row in state.ledger.runs("succeeded", "rejected")
-            if not state.ledger.is_gone(row.number)
+            if not any(state.ledger.is_forgotten(row.number, stream) for stream in job.options.streams)
             and row.interval_start is not None
             and row.interval_end is not None
             and set(job.options.streams) <= state.ledger.counts(row.run).keys()

@@ -75,6 +75,5 @@ def _told(destination: Destination, state: State) -> str:
 
 
 def _begin_anew(state: State, emulator: str) -> None:
-    files = [file.file for files in state.ledger.files().values() for file in files]
-    state.ledger.begin_anew(emulator, ended_at=wire_now())
-    state.forget_parts(files)  # a death before this leaves files that nobody reads
+    with state.swept():  # a death before that leaves files that nobody reads
+        state.ledger.begin_anew(emulator, ended_at=wire_now())

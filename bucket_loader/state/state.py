@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -256,6 +257,18 @@ class State:
         self.ledger.replace_memory(stream, files, self.keep_part(merged, written))
         self.forget_parts([*files, *self._left_by_deaths()])
 
+    @contextmanager
+    def swept(self) -> Iterator[None]:
+        """Remove all files of memory that the ledger does not name after a commit, here and in the store.
+
+        They are listed before it: what whoever takes the state away has written since is not among them.
+        """
+        here = [path.name for path in self.layout.snapshots.glob("*") if path.is_file()]
+        there = [one.name.rpartition("/")[2] for one in self.files.listed(self.layout.name(self.layout.snapshots))]
+        yield
+        named = {file.file for files in self.ledger.files().values() for file in files}
+        self.forget_parts(sorted({*here, *there} - named))
+
     def _left_by_deaths(self) -> list[str]:
         """Return merged files that no ledger names: who wrote them died before it could name them."""
         named = {file.file for files in self.ledger.files().values() for file in files}
@@ -298,6 +311,17 @@ class State:
         """Remove a run's dead letters, here and in the store; return how many bytes those in the store were."""
         self.layout.letters(run).unlink(missing_ok=True)
         return self._removed(self._stored_letters(run))
+
+    def replace_letters(self, run: str, lines: bytes) -> None:
+        """Let some lines be all of a run's dead letters, here and in the store; without any the file goes."""
+        before = self._stored_letters(run)
+        if lines:
+            with written_whole(self.layout.letters(run)) as file:
+                file.write(lines)
+            self.letters_kept(run)(lines)
+        else:
+            self.layout.letters(run).unlink(missing_ok=True)
+        self._removed(before)
 
     def letters_place(self, run: str) -> str | None:
         """Return where a run's dead letters are: an absolute path, else a place in the store, or None."""

@@ -1,9 +1,14 @@
-"""What a ledger forgets on purpose, each time in one commit: all that was delivered to an emulator that is gone."""
+"""What a ledger forgets on purpose, each time in one commit.
 
+All that was delivered to an emulator that is gone; streams, as a person asks; rows that are about one user or company.
+"""
+
+from collections.abc import Mapping
 from typing import Final
 
 from bucket_loader.state.ledger.database import NOTE, Statement
 from bucket_loader.state.ledger.past import Past
+from bucket_loader.state.ledger.rows import SnapshotFile
 
 EMULATOR: Final = "emulator"  # the note of the emulator that the memory is of
 _GONE: Final = "gone up to"  # the number of the last run that sent to one that is gone
@@ -50,6 +55,48 @@ class Forgetting(Past):
             self._counted(),
         ])  # fmt: skip
 
+    def forget(self, streams: Mapping[str, SnapshotFile]) -> None:
+        """Commit that streams know nothing any more of what was delivered, refused and read.
+
+        Args:
+            streams: by name, with the file of memory that stays: of claims; without rows where there are none.
+        """
+        last = str(super().last_number())
+        self._write([
+            *(statement for stream, file in streams.items() for statement in self._remembering(stream, file)),
+            *((f"DELETE FROM {table} WHERE stream = ?", (stream,)) for table in _REMEMBERING[1:] for stream in streams),
+            *((NOTE, (_forgotten(stream), last)) for stream in streams),
+            ("DELETE FROM meta WHERE name = ?", (_FRAME,)),
+            self._counted(),
+        ])  # fmt: skip
+
+    def is_forgotten(self, number: int, stream: str) -> bool:
+        """Whether what a run, by its number, delivered of a stream does not count any more."""
+        return self.is_gone(number) or number <= int(self.meta(_forgotten(stream)) or 0)
+
+    def erase(self, memory: Mapping[str, SnapshotFile], refused: Mapping[str, SnapshotFile]) -> None:
+        """Commit that files stand for what streams remember, and for what was refused of them, without some rows."""
+        self._write([
+            *(statement for stream, file in memory.items() for statement in self._remembering(stream, file)),
+            *(_refusing(stream, file) for stream, file in refused.items()),
+        ])  # fmt: skip
+
+    def _remembering(self, stream: str, file: SnapshotFile) -> list[Statement]:
+        """Return the statements by which one file is all that a stream remembers."""
+        if not file.rows:
+            return [("DELETE FROM memory WHERE stream = ?", (stream,))]
+        return self._replacing(stream, self.memory()[stream], file)
+
     def _counted(self) -> Statement:
         """Return the statement that counts one more time: a plan that was made before is out of date."""
         return NOTE, (_TIMES, str(int(self.meta(_TIMES) or 0) + 1))
+
+
+def _forgotten(stream: str) -> str:
+    return f"forgotten of {stream}"
+
+
+def _refusing(stream: str, file: SnapshotFile) -> Statement:
+    if not file.rows:
+        return "DELETE FROM refused WHERE stream = ?", (stream,)
+    return "UPDATE refused SET file = ?, rows = ?, digest = ? WHERE stream = ?", (*file, stream)

@@ -152,16 +152,20 @@ class Memory:
 
     def replace_memory(self, stream: str, files: Sequence[str], merged: SnapshotFile | tuple[str, int]) -> None:
         """Commit that one part stands for several; it is as new as the newest of them."""
+        self._write(self._replacing(stream, files, merged))
+
+    def _replacing(self, stream: str, files: Sequence[str], merged: SnapshotFile | tuple[str, int]) -> list[Statement]:
+        """Return the statements by which one part stands for several."""
         marks = ", ".join("?" * len(files))
         named = f"FROM memory m LEFT JOIN run r ON r.run = m.run WHERE m.stream = ? AND m.file IN ({marks})"
         ((number,),) = self._query(f"SELECT max(m.number) {named}", stream, *files)
         ((run,), *_) = self._query(f"SELECT m.run {named} ORDER BY r.number DESC LIMIT 1", stream, *files)
         file, rows, digest = SnapshotFile(*merged)
-        self._write([
+        return [
             (f"DELETE FROM memory WHERE stream = ? AND file IN ({marks})", (stream, *files)),
             ("INSERT INTO memory (stream, number, file, rows, run, digest) VALUES (?, ?, ?, ?, ?, ?)",
              (stream, number, file, rows, run, digest)),
-        ])  # fmt: skip
+        ]  # fmt: skip
 
     def last_mapping(self, stream: str) -> str | None:
         """Return the mapping that a stream's newest memory was made with; None when it has none."""

@@ -6,7 +6,11 @@ from .comparing import (
     refused_beside as refused_beside,
 )
 from .merging import (
+    Keeps as Keeps,
+    claims as claims,
     merge as merge,
+    merged as merged,
+    rewrite as rewrite,
     rows_of as rows_of,
     take_over as take_over,
     to_merge as to_merge,

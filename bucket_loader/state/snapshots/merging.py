@@ -1,7 +1,7 @@
 """Writing parts: sorted, and merged in tiers, so that what is written stays in proportion to what is new."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,8 @@ from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_
 _SORTED_ROWS: Final = 1 << 20  # sorted together: 32 MB of hashes, three times
 _MERGED_ROWS: Final = 1 << 18  # merged together
 _LARGER: Final = 2  # each part has at least so many times the rows of all newer ones together
+Keeps = Callable[[pa.RecordBatch], pa.Array]
+"""Returns which rows of a batch stay."""
 
 
 class _Scratch(Disk):
@@ -73,7 +75,7 @@ def write_part(
             if not pieces and ordered.num_rows < _SORTED_ROWS:  # it is the only one
                 return write_pages(path, known.counted(ordered.to_batches()), schema, known=known, disk=disk)
             pieces.append(_scratch_part(folder / str(len(pieces)), ordered))
-        return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
+        return write_pages(path, known.counted(merged(Memory(pieces), schema)), schema, known=known, disk=disk)
 
 
 def take_over(files: Sequence[Path], path: Path, *, before: Memory, disk: Disk = DISK) -> Written:
@@ -95,7 +97,7 @@ def take_over(files: Sequence[Path], path: Path, *, before: Memory, disk: Disk =
                 held = pa.schema([schema.field(column) for column in rows.schema_arrow.names])
                 for piece in _pieces(rows.iter_batches(use_threads=False)):
                     pieces.append(_scratch_part(folder / str(len(pieces)), _sorted(piece.cast(held))))
-        return write_pages(path, known.counted(_merged(Memory(pieces), schema)), schema, known=known, disk=disk)
+        return write_pages(path, known.counted(merged(Memory(pieces), schema)), schema, known=known, disk=disk)
 
 
 def rows_of(file: Path) -> int:
@@ -112,7 +114,26 @@ def rows_of(file: Path) -> int:
 
 def merge(memory: Memory, path: Path, disk: Disk = DISK) -> Written:
     """Write a part that says what neighbouring parts say together."""
-    return write_pages(path, _merged(memory, memory.schema), memory.schema, known=lambda: memory.known, disk=disk)
+    return write_pages(path, merged(memory, memory.schema), memory.schema, known=lambda: memory.known, disk=disk)
+
+
+def rewrite(memory: Memory, path: Path, keeps: Keeps, disk: Disk = DISK) -> Written:
+    """Write a part that says what parts say together of those rows that stay.
+
+    Args:
+        memory: the parts: all of a stream.
+        path: its name.
+        keeps: returns which rows of a batch stay.
+        disk: where it lies.
+    """
+    known = _Known(Memory())
+    rows = (batch.filter(keeps(batch)) for batch in merged(memory, memory.schema))
+    return write_pages(path, known.counted(rows), memory.schema, known=known, disk=disk)
+
+
+def claims(memory: Memory) -> int:
+    """Return how many rows a memory claims: they were sent, and no answer came."""
+    return sum(batch["content"].null_count for batch in merged(memory, PART_SCHEMA))
 
 
 def to_merge(rows: Sequence[int], groups: Sequence[int]) -> int:
@@ -151,7 +172,8 @@ def _sorted(table: pa.Table) -> pa.Table:
     return table.take(int64_array(order_of(as_keys(table["key"])))).combine_chunks()
 
 
-def _merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield what parts say together, by ascending keys."""
     for keys in key_ranges(memory.rows, _MERGED_ROWS):
         yield from memory.of(keys, schema).combine_chunks().to_batches()
 

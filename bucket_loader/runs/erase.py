@@ -1,0 +1,292 @@
+"""Erasing one user or company, as a person asks: from memory, refusals, dead letters and plans, here and in the store.
+
+What is known of it is looked for in all of them, and told; then it goes in an order in which a death in between is no
+harm, since what is left is found again: memory and refusals in one commit, dead letters, and last the plans, which know
+what else there is to find.
+"""
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import md5
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bucket_loader.config import FieldSpec, Pipeline
+from bucket_loader.model import COMPANY, USER, StateError, StateUnavailableError, UsageError, file_digest
+from bucket_loader.planning import Plan, PlannedStream, plan_file, refused
+from bucket_loader.reporting import Note
+from bucket_loader.runs.forget import Agreed, require_finished, rewritten
+from bucket_loader.runs.job import Job, opened
+from bucket_loader.state import REJECTED, SnapshotFile, State, refusals, refusals_file, snapshots
+
+Keys = dict[str, set[bytes]]
+"""What records are known by, by stream."""
+OUT_OF_REACH: Final = (
+    "Bucket itself: have it deleted there",
+    "the source: a row that is still there is sent as new with the next run",
+    "backups and copies of the state, and older versions of objects in its store",
+    "logs and files of other programs",
+    "events and feedback of runs whose plans are gone: they are remembered by hashes of all that they hold",
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom something is about: a user or a company, by its id as Bucket has it."""
+
+    field: Literal["userId", "companyId"]
+    id: str
+
+    def is_in(self, record: dict[str, Any]) -> bool:
+        """Whether a record names it."""
+        return self.is_named(record.get(self.field), record.get("evalContext"))
+
+    def is_named(self, given: object, context: object) -> bool:
+        """Whether an id, or the context of a feature event, names it."""
+        if given is not None and str(given) == self.id:
+            return True
+        if not isinstance(context, dict):
+            return False
+        name = self.field.removesuffix("Id")
+        nested = context.get(name)
+        ids = (context.get(f"{name}.id"), nested.get("id") if isinstance(nested, dict) else None)
+        return self.id in {str(one) for one in ids if one is not None}
+
+    def keys(self) -> set[bytes]:
+        """Return the keys of the records that its id alone identifies, as the mapping hashes them."""
+        text = json.dumps(self.id, ensure_ascii=False)
+        spelt = [f"1:{USER.name}:{text}"] if self.field == USER.subject else [
+            f"1:{COMPANY.name}:{text}", f"1:{COMPANY.name}:{text},null"
+        ]  # fmt: skip
+        return {md5(one.encode(), usedforsecurity=False).digest() for one in spelt}
+
+
+@dataclass
+class Found:
+    """What is known of a subject.
+
+    Attributes:
+        memory, refused: the keys of its records, by stream.
+        letters: how many dead letters name it, by run.
+        plans: the runs whose plans hold it.
+    """
+
+    memory: Keys = field(default_factory=dict)
+    refused: Keys = field(default_factory=dict)
+    letters: dict[str, int] = field(default_factory=dict)
+    plans: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Return how much there is, by what it is."""
+        return {
+            "memory": sum(map(len, self.memory.values())),
+            "refusals": sum(map(len, self.refused.values())),
+            "dead_letters": sum(self.letters.values()),
+            "plans": len(self.plans),
+        }
+
+
+def erase(job: Job, subject: Subject, agreed: Agreed) -> dict[str, Any]:
+    """Erase what is known of a user or a company; return what `--json` prints.
+
+    Raises:
+        UsageError: a run is unfinished, or holds something for a person: its plan is needed.
+    """
+    with opened(job) as state:
+        require_finished(state)
+        for row in state.ledger.runs_that_hold():
+            raise UsageError(
+                f"run {row.run} holds records for a person, and its plan is needed for them",
+                hint="decide over them with `bucket-loader release`; then erase",
+            )
+        found = _find(state, job.pipeline, subject)
+        counts = found.counts()
+        job.listener.tell(Note(_told(counts)))
+        is_meant = any(counts.values()) and agreed()
+        if is_meant:
+            _erase(state, job.pipeline, subject, found)
+    job.listener.tell(Note(f"not reached: {'; '.join(OUT_OF_REACH)}"))
+    return {"erased": is_meant, "found": counts, "not_reached": list(OUT_OF_REACH)}
+
+
+def _told(counts: dict[str, int]) -> str:
+    return (
+        f"found: {counts['memory']:,} rows of memory, {counts['refusals']:,} refusals, {counts['dead_letters']:,} dead "
+        f"letters, and {counts['plans']:,} plans. Plans go whole: `audit` of their runs proves less then, and `replay` "
+        "of their dead letters needs --remap"
+    )
+
+
+# --- finding -------------------------------------------------------------------------------------------------------
+
+
+def _find(state: State, pipeline: Pipeline, subject: Subject) -> Found:
+    keys = defaultdict[str, set[bytes]](subject.keys)
+    found = Found(plans=_find_in_plans(state, pipeline, subject, keys))
+    for stream in state.ledger.files():
+        found.memory[stream] = _in_memory(state, stream, subject, keys[stream])
+        known = refusals.read(state.refusals_of(stream))["key"].to_pylist()
+        found.refused[stream] = keys[stream] & set(known)
+    found.memory = {stream: some for stream, some in found.memory.items() if some}
+    found.refused = {stream: some for stream, some in found.refused.items() if some}
+    for run in _runs_of(state, state.layout.dead_letters):
+        lines = _lines(state, run)
+        if count := len(lines) - sum(1 for _ in _others(lines, pipeline, subject)):
+            found.letters[run] = count
+    return found
+
+
+def _runs_of(state: State, folder: Path) -> list[str]:
+    """Return the runs of which something lies in a folder of the state, here or in the store."""
+    here = {path.name.partition(".")[0] for path in folder.glob("*")}
+    there = {one.name.split("/")[1] for one in state.files.listed(state.layout.name(folder))}
+    return sorted(here | there)
+
+
+def _find_in_plans(state: State, pipeline: Pipeline, subject: Subject, keys: Keys) -> list[str]:
+    """Return the runs whose plans hold the subject, or cannot be read; note the keys of its records."""
+    holds, others = list[str](), list[tuple[str, Plan]]()
+    for run in _runs_of(state, state.layout.plans):
+        try:
+            planned = plan_file.read(state.plan_folder(run), verify=True)
+        except StateUnavailableError:
+            raise
+        except StateError:  # half of one, which a death has left, or a damaged one
+            holds.append(run)
+            continue
+        found = {stream.name: _keys_in(planned, stream, subject) for stream in planned.manifest.streams}
+        for stream, some in found.items():
+            keys[stream] |= some
+        is_held = any(found.values()) or _is_rejected(planned, pipeline, subject)
+        holds += [run] if is_held else []
+        others += [] if is_held else [(run, planned)]
+    return holds + [run for run, planned in others if _waits(planned, keys)]
+
+
+def _keys_in(planned: Plan, stream: PlannedStream, subject: Subject) -> set[bytes]:
+    """Return what the records of a plan are known by that name the subject."""
+    named, first = list[int](), 0
+    for batch in planned.keys(stream, records=True):
+        named += [first + place for place, one in enumerate(batch["record"].to_pylist()) if _names(one, subject)]
+        first += batch.num_rows
+    return set(refused.identities(planned, stream, named)["key"].to_pylist())
+
+
+def _is_rejected(planned: Plan, pipeline: Pipeline, subject: Subject) -> bool:
+    """Whether planning has rejected a row of the subject."""
+    file = planned.folder / REJECTED
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    return sum(1 for _ in _others(lines, pipeline, subject)) < len(lines)
+
+
+def _waits(planned: Plan, keys: Keys) -> bool:
+    """Whether a plan names one of some records as refused before."""
+    streams = planned.manifest.streams
+    return any(keys[one.name] & set(planned.waiting(one)["key"].to_pylist()) for one in streams)
+
+
+class _Named(msgspec.Struct):
+    """What of a record says whom it is about."""
+
+    userId: str | int | None = None  # noqa: N815  # the record's own words
+    companyId: str | int | None = None  # noqa: N815
+    evalContext: dict[str, Any] | None = None  # noqa: N815
+
+
+_DECODER: Final = msgspec.json.Decoder(_Named)
+
+
+def _names(record: str, subject: Subject) -> bool:
+    decoded = _DECODER.decode(record)
+    return subject.is_named(getattr(decoded, subject.field), decoded.evalContext)
+
+
+def _in_memory(state: State, stream: str, subject: Subject, keys: set[bytes]) -> set[bytes]:
+    """Return those keys that a stream remembers, and those of rows whose ids name the subject."""
+    memory = state.memory_of(stream)
+    if not memory.parts:
+        return set()
+    wanted = np.unique(np.array(sorted(keys), "S16"))
+    there = {key for key in memory.find(wanted)["key"].to_pylist() if key in keys}
+    if memory.schema == snapshots.PART_SCHEMA_WITH_IDS:
+        for batch in snapshots.merged(memory, memory.schema):
+            named = [ids is not None and _names(ids, subject) for ids in batch["ids"].to_pylist()]
+            there |= set(batch["key"].filter(pa.array(named, pa.bool_())).to_pylist())
+    return there
+
+
+# --- dead letters --------------------------------------------------------------------------------------------------
+
+
+def _lines(state: State, run: str) -> list[bytes]:
+    path = state.fetch_letters(run)
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def _others(lines: list[bytes], pipeline: Pipeline, subject: Subject) -> Iterator[bytes]:
+    """Yield the dead letters that do not name the subject; half a line that a death has left is none of them."""
+    tells = {stream.name: _column(stream.fields.given().get(subject.field)) for stream in pipeline.streams}
+    for line in lines:
+        try:
+            letter = json.loads(line)
+        except ValueError:
+            continue
+        if not _is_about(letter, subject, tells.get(letter["stream"])):
+            yield line
+
+
+def _column(spec: object) -> str | None:
+    """Return the column that a field is read from; None where it is more than a column."""
+    return spec.column if isinstance(spec, FieldSpec) else None
+
+
+def _is_about(letter: dict[str, Any], subject: Subject, column: str | None) -> bool:
+    """Whether a dead letter names the subject; where nobody can tell which column does, any of them may."""
+    if letter["record"] is not None:
+        return subject.is_in(letter["record"])
+    row = letter["row"]
+    values = [row.get(column)] if column in row else list(row.values())
+    return subject.id in {str(value) for value in values if value is not None}
+
+
+# --- erasing -------------------------------------------------------------------------------------------------------
+
+
+def _erase(state: State, pipeline: Pipeline, subject: Subject, found: Found) -> None:
+    with state.swept():
+        memory = {stream: rewritten(state, stream, _without(keys)) for stream, keys in found.memory.items()}
+        refused = {stream: _refusals(state, stream, keys) for stream, keys in found.refused.items()}
+        state.ledger.erase(memory, refused)
+    for run in found.letters:
+        state.replace_letters(run, b"".join(_others(_lines(state, run), pipeline, subject)))
+    for run in found.plans:
+        state.remove_plan(run)
+        plan_file.remove(state.plans / run)
+        if (state.plans / run).exists():
+            shutil.rmtree(state.plans / run)  # says why it cannot
+
+
+def _without(keys: set[bytes]) -> Callable[[pa.RecordBatch], pa.Array]:
+    gone = pa.array(sorted(keys), pa.binary(16))
+    return lambda batch: pc.invert(pc.is_in(batch["key"], value_set=gone))
+
+
+def _refusals(state: State, stream: str, keys: set[bytes]) -> SnapshotFile:
+    """Write what was refused of a stream, without some keys; the ledger does not name it yet."""
+    known = refusals.read(state.refusals_of(stream))
+    left = known.filter(pc.invert(pc.is_in(known["key"], value_set=pa.array(sorted(keys), pa.binary(16)))))
+    name = state.ledger.refusals()[stream].file
+    file = refusals_file(int(name.partition("-")[0]), stream, state.ledger.newest(1)[0].run, f"{state.owner}-erased")
+    if not len(left):
+        return SnapshotFile(file, 0)
+    path = state.layout.snapshot(file)
+    refusals.write(path, left, state.disk)
+    return state.keep_part(file, snapshots.Written(len(left), file_digest(path)))
