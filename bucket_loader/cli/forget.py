@@ -60,6 +60,10 @@ def _agreed(*, yes: bool) -> Callable[[], bool]:
             return True
         if sys.stdin is None or not sys.stdin.isatty():
             raise UsageError("nobody is here to ask", hint="--yes says that it is meant")
-        return click.confirm("Go on?", err=True)
+        try:
+            return click.confirm("Go on?", err=True)
+        except click.Abort:  # Ctrl-C and Ctrl-D mean no
+            click.echo(err=True)
+            return False
 
     return ask

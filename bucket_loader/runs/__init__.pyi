@@ -11,6 +11,7 @@ from .checking.check import (
 )
 from .checking.host import (
     try_key as try_key,
+)
 from .erase import (
     Subject as Subject,
     erase as erase,

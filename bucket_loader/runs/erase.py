@@ -29,6 +29,15 @@ from bucket_loader.state import REJECTED, SnapshotFile, State, refusals, refusal
 
 Keys = dict[str, set[bytes]]
 """What records are known by, by stream."""
+_WORDS: Final = {
+    "memory": ("row of memory", "rows of memory"),
+    "refusals": ("remembered refusal", "remembered refusals"),
+    "dead_letters": ("dead letter", "dead letters"),
+    "plans": (
+        "plan, which goes whole: `audit` of its run proves less then, `replay` of its dead letters needs --remap",
+        "plans, which go whole: `audit` of their runs proves less then, `replay` of their dead letters needs --remap",
+    ),
+}
 OUT_OF_REACH: Final = (
     "Bucket itself: have it deleted there",
     "the source: a row that is still there is sent as new with the next run",
@@ -109,20 +118,29 @@ def erase(job: Job, subject: Subject, agreed: Agreed) -> dict[str, Any]:
             )
         found = _find(state, job.pipeline, subject)
         counts = found.counts()
-        job.listener.tell(Note(_told(counts)))
+        _tell(job, *_told(counts))
         is_meant = any(counts.values()) and agreed()
         if is_meant:
             _erase(state, job.pipeline, subject, found)
-    job.listener.tell(Note(f"not reached: {'; '.join(OUT_OF_REACH)}"))
+    ended = "erased" if is_meant else "nothing was erased"
+    _tell(job, ended, "what this cannot reach:", *(f"  {place}" for place in OUT_OF_REACH))
     return {"erased": is_meant, "found": counts, "not_reached": list(OUT_OF_REACH)}
 
 
-def _told(counts: dict[str, int]) -> str:
-    return (
-        f"found: {counts['memory']:,} rows of memory, {counts['refusals']:,} refusals, {counts['dead_letters']:,} dead "
-        f"letters, and {counts['plans']:,} plans. Plans go whole: `audit` of their runs proves less then, and `replay` "
-        "of their dead letters needs --remap"
-    )
+def _told(counts: dict[str, int]) -> Iterator[str]:
+    """Say what was found, a line each."""
+    if not any(counts.values()):
+        yield "nothing is known of it here"
+        return
+    yield "what is known of it here, and is erased:"
+    for what, (one, several) in _WORDS.items():
+        if count := counts[what]:
+            yield f"  {count:,} {one if count == 1 else several}"
+
+
+def _tell(job: Job, *lines: str) -> None:
+    for line in lines:
+        job.listener.tell(Note(line))
 
 
 # --- finding -------------------------------------------------------------------------------------------------------

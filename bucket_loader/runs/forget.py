@@ -34,12 +34,10 @@ class Forgettable:
 
     def told(self, stream: str) -> str:
         """Say what follows."""
-        stays = f"; {self.claims:,} that were sent without an answer stay claimed" if self.claims else ""
-        if not self.records:
-            return f"{stream}: no delivered record is remembered; what was read and refused is forgotten{stays}"
-        if self.once:
-            return f"{stream}: {self.records:,} records are sent again, and Bucket holds them twice then{stays}"
-        return f"{stream}: {self.records:,} records are sent again{stays}"
+        records = f"{self.records:,} record{'s' * (self.records != 1)}"
+        twice = ", and Bucket will hold them twice" if self.once and self.records else ""
+        stays = f"; what was sent without an answer stays claimed ({self.claims:,})" if self.claims else ""
+        return f"{stream}: {records} will be sent again{twice}{stays}"
 
 
 def forget_streams(job: Job, named: Sequence[str], agreed: Agreed) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def _require_named(found: dict[str, Forgettable], named: Sequence[str]) -> None:
     for name, one in found.items():
         if one.once and one.records and name not in named:
             raise UsageError(
-                f"stream {name!r} sends its records once: forgotten, its {one.records:,} are in Bucket twice",
+                f"stream {name!r} sends its records once: forgotten, its {one.records:,} would be in Bucket twice",
                 hint="name what is to be forgotten: " + " ".join(f"--stream {stream}" for stream in found),
             )
 

@@ -1,6 +1,10 @@
 """`forget`: streams that count as new, and one user or company that is nowhere any more."""
 
+import contextlib
 import json
+import os
+import pty
+import sys
 
 import pytest
 
@@ -60,7 +64,7 @@ def test_a_stream_that_is_forgotten_is_sent_again_and_no_other_is(loaded):
     forgotten, again, after = loaded.command("forget", "--stream", "people", "--yes"), loaded.run(), loaded.run()
 
     assert forgotten.exit_code == 0
-    assert "people: 3 records are sent again" in forgotten.stderr
+    assert "people: 3 records will be sent again" in forgotten.stderr
     assert counts(again) == {"companies": 0, "people": 3, "usage": 0}
     assert counts(after) == {"companies": 0, "people": 0, "usage": 0}
 
@@ -72,9 +76,9 @@ def test_events_have_to_be_named_since_bucket_holds_them_twice(loaded, emulator)
     loaded.run()
 
     assert refused.exit_code == 2
-    assert "its 3 are in Bucket twice" in refused.stderr
+    assert "its 3 would be in Bucket twice" in refused.stderr
     assert "--stream people --stream companies --stream usage" in refused.stderr
-    assert "usage: 3 records are sent again, and Bucket holds them twice then" in named.stderr
+    assert "usage: 3 records will be sent again, and Bucket will hold them twice" in named.stderr
     assert named.summary == {"forgotten": True, "streams": {"usage": {"records": 3, "claims": 0, "once": True}}}
     assert emulator.state()["events"] == 6
 
@@ -113,7 +117,8 @@ def test_what_was_sent_without_an_answer_stays_claimed(loaded, emulator):
 
     forgotten, again = loaded.command("forget", "--stream", "usage", "--yes"), loaded.run("--stream", "usage")
 
-    assert "usage: 3 records are sent again, and Bucket holds them twice then; 1 that were sent" in forgotten.stderr
+    assert "usage: 3 records will be sent again, and Bucket will hold them twice" in forgotten.stderr
+    assert "what was sent without an answer stays claimed (1)" in forgotten.stderr
     assert (counts(again), counts(again, "unchanged")) == ({"usage": 3}, {"usage": 1})
     assert loaded.command("audit", "--memory").exit_code == 0
 
@@ -247,3 +252,29 @@ def test_ids_are_whole_and_not_beginnings(loaded):
     for given in ("u", "c2", "4711", ""):
         result = loaded.command("forget", "--user", given, "--yes", "--json")
         assert result.exit_code == 2 if given == "" else set(result.summary["found"].values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends"), [(b"y\n", b"forgotten"), (b"n\n", b"nothing was"), (b"\x03", b"nothing was")]
+)
+def test_a_person_is_asked_on_a_terminal(loaded, answer, ends):
+    """What will happen stands before the question; anything but yes, Ctrl-C too, changes nothing and is no failure."""
+    child, terminal = pty.fork()
+    if child == 0:
+        words = ["forget", str(loaded.folder / "pipeline.yaml"), "--stream", "people"]
+        addresses = {"BUCKET_BASE_URL": loaded.url, "BUCKET_SECRET_KEY": loaded.key}
+        os.execve(  # noqa: S606  # this very package
+            sys.executable, [sys.executable, "-m", "bucket_loader", *words], {**os.environ, **addresses}
+        )
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(terminal, 4096)
+    os.write(terminal, answer)
+    with contextlib.suppress(OSError):
+        while more := os.read(terminal, 4096):
+            said += more
+    os.close(terminal)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert said.index(b"people: 3 records will be sent again") < said.index(b"Go on?")
+    assert said.partition(b"[y/N]")[2].splitlines()[-1].startswith(ends)

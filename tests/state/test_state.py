@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 import servers
 import stores
+from pods import new_pod, objects
 from workplace import COMPANIES, Workplace
 
 from bucket_loader.model.errors import StateError, UsageError
@@ -32,42 +33,14 @@ EVENTS = """
 """
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """A store for the whole module; each test has a place of its own in it."""
-    with pytest.MonkeyPatch.context() as patch, stores.s3(patch) as store:
-        patch.setenv("AWS_ENDPOINT_URL", store.endpoint)
-        patch.setenv("AWS_REGION", "us-east-1")
-        yield store
-
-
-class Pod(Workplace):
-    """A worker whose disk is lost whenever it ends; pipelines have names of their own, so their states do not mix."""
-
-    def command_of(self, *words, **variables):
-        """Run a command on a new disk."""
-        shutil.rmtree(self.folder / ".bucket_loader", ignore_errors=True)
-        return super().command_of(*words, **{"BUCKET_LOADER_STATE": self.state} | variables)
-
-
 @pytest.fixture(params=[pytest.param("server", marks=pytest.mark.postgres)])
 def pod(tmp_path, emulator, s3):
     """A worker that forgets, with events to load."""
-    it = Pod(tmp_path, emulator.url)
-    it.prefix = uuid4().hex
-    it.state = f"{servers.postgres_url()} {s3.url(it.prefix)}"
+    it = new_pod(tmp_path, emulator, s3)
     rows = (f"{n},u{n},{'early' if n < 200 else 'late'},2025-01-01\n" for n in range(450))
     it.write("events.csv", "n,user,what,at\n" + "".join(rows))
     it.pipeline(EVENTS, name=f"test-{it.prefix}")
     return it
-
-
-def objects(s3, pod, folder=""):
-    """List what a pod's state has in the store, without the names that are drawn."""
-    from pyarrow import fs
-
-    found = s3.files.get_file_info(fs.FileSelector(f"{stores.BUCKET}/{pod.prefix}", recursive=True))
-    return sorted(path for one in found if one.is_file and f"/{folder}" in (path := one.path))
 
 
 FAILING = {"kind": "poison", "match": '"late"', "status": 503}
