@@ -1,6 +1,7 @@
 """What a person reads who has made a mistake: each message whole, as it is printed."""
 
 import pytest
+from tiers import ROOT
 from workplace import Workplace
 
 HEAD = 'name: nightly\ndestination: {key: "${BUCKET_SECRET_KEY}"}\n'
@@ -288,4 +289,77 @@ def test_the_only_pipeline_file_of_a_folder_needs_no_name(place):
     assert several.stderr == told(
         "there are 2 pipeline files in this folder: hourly.yml, nightly.yaml",
         "name one: bucket-loader plan hourly.yml",
+    )
+
+
+# --- sources -------------------------------------------------------------------------------------------------------
+
+
+def of_table(url, what="table: events"):
+    """Return the pipeline file with a stream from a database."""
+    return WHOLE.replace("{type: csv, path: users.csv}", f'{{type: sql, url: "{url}", {what}}}')
+
+
+# A pipeline file whose source is not there, and what `plan` prints; DIR is the folder.
+OF_THE_SOURCE = {
+    "a database of another name": (
+        of_table("sqlite:///ap.db"),
+        told("stream 'users': there is no file ap.db", "paths start from DIR; near names there: app.db"),
+    ),
+    "a database of another folder": (
+        of_table("sqlite:///data/app.db"),
+        told("stream 'users': there is no file data/app.db",
+             "paths start from DIR; the folder data does not exist in DIR"),
+    ),
+    "a table of another name": (
+        of_table("sqlite:///app.db", "table: event"),
+        told("stream 'users': app.db has no table 'event'", "did you mean `events`?"),
+    ),
+    "a table that is like no other": (
+        of_table("sqlite:///app.db", "table: xyzzy"),
+        told("stream 'users': app.db has no table 'xyzzy'", "it has: events, memberships"),
+    ),
+    "two slashes": (
+        of_table("sqlite://app.db"),
+        told("stream 'users': the sqlite URL names no file",
+             "write three slashes and the path from the pipeline file's folder, sqlite:///relative.db; or four for an "
+             "absolute path, sqlite:////absolute.db"),
+    ),
+    "a misspelt database": (
+        of_table("postgrs://h/d"),
+        told("stream 'users': SQLAlchemy knows no database called 'postgrs'", "did you mean `postgresql`?"),
+    ),
+    "a query's file": (
+        of_table("sqlite:///app.db", "query_file: user.sql"),
+        told("stream 'users': there is no file user.sql", "paths start from DIR; near names there: users.csv"),
+    ),
+    "a column": (
+        WHOLE.replace("userId: id", "userId: ids"),
+        told("stream 'users':\n  the source has no column 'ids'", "did you mean 'id'? it has: id, name"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OF_THE_SOURCE)
+def test_a_source_that_is_not_there(case, place):
+    """Where it was looked for is said, and what there is."""
+    text, printed = OF_THE_SOURCE[case]
+    (place.folder / "pipeline.yaml").write_text(text)
+    (place.folder / "app.db").write_bytes((ROOT / "sample_data" / "warehouse.db").read_bytes())
+
+    result = place.command_of("plan", "pipeline.yaml", COLUMNS="500")
+
+    assert result.stderr.replace(str(place.folder), "DIR") == printed
+    assert (result.exit_code, result.exception) == (2, None)
+
+
+def test_a_path_from_where_the_command_runs_is_told_as_it_has_to_be_written(place):
+    """Paths start from the pipeline file's folder."""
+    (place.folder / "pipelines").mkdir()
+    (place.folder / "pipelines" / "pipeline.yaml").write_text(WHOLE)
+
+    result = place.command_of("plan", "pipelines/pipeline.yaml", COLUMNS="500")
+
+    assert result.stderr == told(
+        "stream 'users': there is no file users.csv", f"paths start from {place.folder}/pipelines; write ../users.csv"
     )

@@ -86,6 +86,13 @@ class Address:
         return sorted({self.url, *spelt}, key=len, reverse=True)
 
 
+SCHEMES: Final = (
+    "sqlite", "duckdb", "postgresql", "redshift", "mysql", "mariadb", "snowflake", "bigquery", "mssql", "oracle",
+    "trino",
+)  # fmt: skip
+"""What a database URL begins with, of those that are read here and of the best known that SQLAlchemy reads."""
+
+
 def database_scheme(url: str) -> str:
     """Return a URL's scheme without a driver's name, in lower case; empty when it is no URL."""
     match = re.match(r"([A-Za-z][A-Za-z0-9]*)(?:\+[A-Za-z0-9_.]+)?://", url)

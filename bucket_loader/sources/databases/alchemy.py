@@ -17,8 +17,9 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import sql_parameters, with_parameters
-from bucket_loader.model import InputBatch, Reason, SourceError, identifier
+from bucket_loader.model import InputBatch, Reason, SourceError, did_you_mean, identifier
 from bucket_loader.sources.base import repeated, without_rows, zoneless
+from bucket_loader.sources.databases.address import SCHEMES
 from bucket_loader.sources.databases.server import Server, SourceQuery, repeated_columns, without_values
 from bucket_loader.sources.values.casting import DECIMAL_DIGITS_MAX, Refused, asked, given
 from bucket_loader.sources.values.durations import iso
@@ -106,7 +107,11 @@ class Alchemy(Server):
         except NoSuchModuleError:
             raise SourceError(
                 f"SQLAlchemy knows no database called {self.address.scheme!r}",
-                hint="install its dialect: https://docs.sqlalchemy.org/dialects lists the packages",
+                hint=did_you_mean(
+                    self.address.scheme,
+                    SCHEMES,
+                    "install its dialect: https://docs.sqlalchemy.org/dialects lists the packages",
+                ),
             ) from None
         except ModuleNotFoundError as error:
             raise SourceError(

@@ -1,6 +1,7 @@
 """A table or a query of a database, by its URL. A new database is one class, and one line in the table here."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +14,7 @@ from bucket_loader.model import Reading, SourceError
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address, address_of, database_scheme
 from bucket_loader.sources.databases.server import Engine, SourceQuery
+from bucket_loader.sources.files.listing import missing
 from bucket_loader.sources.files.local import LocalFile, named, open_file
 
 
@@ -119,12 +121,18 @@ def _opaque(spec: SqlSource, scheme: str) -> Address:
 def _file(url: str, scheme: str, context: SourceContext) -> LocalFile:
     rest = url.partition("://")[2]
     if not rest.startswith("/") or rest.strip("/") in {"", ":memory:"}:
-        raise SourceError(f"the {scheme} URL names no file", hint=_HINT)
+        raise SourceError(
+            f"the {scheme} URL names no file",
+            hint=f"write three slashes and the path from the pipeline file's folder, {scheme}:///relative.db; "
+            f"or four for an absolute path, {scheme}:////absolute.db",
+        )
     path = context.base.absolute() / Path(rest[1:])
     if "?" in rest and not path.exists():  # options, of which one may be a password, and not a file's name to show
         raise SourceError(
             f"the {scheme} URL has options, and a file takes none", hint="remove the `?` and what follows"
         )
+    if not os.path.lexists(path):
+        raise missing(rest[1:], context.base.absolute())
     return named(path, context)
 
 
@@ -133,7 +141,10 @@ def _sql(spec: SqlSource, context: SourceContext, engine: Engine) -> str:
         return f"SELECT * FROM {'.'.join(map(engine.quoted, table_parts(spec.table)))}"
     if spec.query_file is None:
         return spec.query or ""
-    file = named(context.base.absolute() / Path(spec.query_file), context)
+    path = context.base.absolute() / Path(spec.query_file)
+    if not os.path.lexists(path):
+        raise missing(spec.query_file, context.base.absolute())
+    file = named(path, context)
     try:
         with open_file(file) as stream:
             text = stream.read().decode("utf-8-sig")

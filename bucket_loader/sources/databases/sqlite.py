@@ -1,9 +1,10 @@
 """SQLite: typed value by value, so a column's Arrow type is decided by all its values, before the first is given."""
 
 import itertools
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from bucket_loader.model import (
     Rejection,
     SourceError,
     SourceUnavailableError,
+    did_you_mean,
     identifier,
     int64_array,
 )
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 _BUSY_S: Final = 5.0
+_NO_TABLE: Final = re.compile(r"no such table: (.+)")
+_TABLES: Final = (
+    "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY 1"
+)
+_TABLES_SHOWN: Final = 40
 # Rows made Arrow at once: so few that their Python objects stay in the processor's cache, which halves the time.
 _ROWS_AT_ONCE: Final = 2048
 _BYTES_AT_ONCE: Final = BATCH_BYTES_MAX // 2
@@ -141,6 +148,8 @@ class Sqlite:
             raise self._refused(error) from error
 
     def _refused(self, error: sqlite3.Error) -> SourceError:
+        if (table := _NO_TABLE.match(str(error))) is not None:
+            return self._without(table[1])
         # The low byte is the kind of error, the rest its variety.
         if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _BUSY:
             return SourceUnavailableError(
@@ -150,6 +159,15 @@ class Sqlite:
             f"{self._file.name} cannot be queried: {error}",
             hint="the query must be one SELECT over the tables of this file; try it in the sqlite3 shell",
         )
+
+    def _without(self, table: str) -> SourceError:
+        """Return that there is no such table, with those that there are."""
+        place = f"file:{quote(str(self._file.path.absolute()))}?mode=ro"
+        names: list[str] = []
+        with suppress(sqlite3.Error), closing(sqlite3.connect(place, uri=True, timeout=_BUSY_S)) as connection:
+            names = [name for (name,) in connection.execute(_TABLES)]
+        hint = did_you_mean(table, names, f"it has: {', '.join(names[:_TABLES_SHOWN]) or 'none'}")
+        return SourceError(f"{self._file.name} has no table {table!r}", hint=hint)
 
 
 def _asked(columns: list[Sequence[Any]], names: list[str], query: SourceQuery) -> list[tuple[Any, ...]]:

@@ -99,7 +99,7 @@ def _matching(written: str, context: SourceContext) -> list[LocalFile]:
     found = {base / match for match in glob.glob(written, root_dir=base, recursive=True)}  # noqa: PTH207
     files = sorted((named(path, context) for path in found if not path.is_dir()), key=lambda file: file.name)
     if not files:
-        raise _missing(written, base)
+        raise missing(written, base)
     return files
 
 
@@ -111,14 +111,12 @@ def fixed_part(pattern: Path) -> Path:
     return Path(*parts)
 
 
-def _missing(written: str, base: Path) -> NothingFoundError:
-    if glob.has_magic(written):
-        return NothingFoundError(
-            f"no file matches {written}", hint=f"paths start from {base}; {_neighbours(base / written)}"
-        )
-    return NothingFoundError(
-        f"there is no file {written}", hint=f"paths start from {base}; {_neighbours(base / written)}"
-    )
+def missing(written: str, base: Path) -> NothingFoundError:
+    """Return that there is no such file, with where it was looked for, and what is there."""
+    what = "no file matches" if glob.has_magic(written) else "there is no file"
+    meant = Path.cwd() / written
+    near = f"write {os.path.relpath(meant, base)}" if meant.exists() else _neighbours(base / written)
+    return NothingFoundError(f"{what} {written}", hint=f"paths start from {base}; {near}")
 
 
 def _neighbours(path: Path) -> str:
