@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from bucket_loader.config import Destination
-from bucket_loader.delivery import Client, Meant, Watchdog, route_of
+from bucket_loader.delivery import Client, Meant, Place, Watchdog, route_of
 from bucket_loader.model import (
     BucketLoaderError,
     KeyRefusedError,
@@ -152,6 +152,9 @@ def refused(outcome: Outcome, destination: Destination, endpoint: str) -> Bucket
             f"{where}: {outcome.message or f'the answer is a {outcome.status}'}",
             hint=outcome.hint or "check `destination: base_url`",
         )
+    place = Place.of(destination)
+    if outcome.nobody_listens and place.is_here:
+        return place.nobody_listens()
     return PatienceError(
         f"{where} cannot be used right now: {outcome.message or outcome.status}",
         hint="check the host, or try again later",

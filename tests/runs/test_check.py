@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import socket
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -348,6 +349,20 @@ def test_without_a_key_the_host_is_not_asked(workplace, emulator, key):
     assert (result.exit_code, result.exception) == (0, None), result.stderr
     assert "was not asked: the variable of its key is not set" in result.stderr
     assert emulator.state()["requests"] == 0
+
+
+def test_where_nothing_listens_on_this_machine_an_emulator_is_to_be_started(workplace):
+    """The rows are doubted first; then 75, and the command."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        workplace.write("things.csv", csv(id=lambda n: f"{n}.0", x=str))
+        workplace.pipeline(stream())
+        result = workplace.command("check", BUCKET_BASE_URL=f"http://127.0.0.1:{port}")
+
+    assert result.exit_code == 75
+    assert result.stderr.index("end in `.0`") < result.stderr.index(f"nothing listens at 127.0.0.1:{port}")
+    assert f"start one: `bucket-loader emulator --port {port}`" in result.stderr
 
 
 # --- for a person --------------------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ def test_nobody_there_is_75(place):
         result = ask(place, "list", BUCKET_BASE_URL=f"http://127.0.0.1:{free.getsockname()[1]}")
 
     assert result.exit_code == 75
-    assert "cannot be used right now" in result.stderr
+    assert "start one: `bucket-loader emulator --port" in result.stderr
 
 
 @pytest.mark.parametrize("api", ["front-legacy", "tracking-legacy"])
