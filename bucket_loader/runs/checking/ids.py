@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bucket_loader.config import FieldSpec
 from bucket_loader.model import EVENT, literal
 from bucket_loader.reporting import Doubt
-from bucket_loader.runs.checking.questions import FEW, HARMFUL, UNSEEN, WRONG
+from bucket_loader.runs.checking.questions import FEW, HARMFUL, ODD, UNSEEN, WRONG
 from bucket_loader.runs.checking.subjects import ROWS, Subject
 
 if TYPE_CHECKING:
@@ -149,7 +150,10 @@ def _each_its_own(connection: "duckdb.DuckDBPyConnection", ids: Ids, known: "_Kn
         return
     text = f"every row has its own userId: {distinct:,} in {rows:,} rows"
     hint = f"is {subject.words} the id of a user, or that of the event?"
-    yield Doubt("own_ids", subject.stream.name, subject.name, distinct, rows, text, hint, weight=HARMFUL)
+    event = subject.stream.fields.given().get("event")
+    is_one = isinstance(event, FieldSpec) and event.value is not None  # such as signing up, which each does once
+    weight = ODD if is_one else HARMFUL
+    yield Doubt("own_ids", subject.stream.name, subject.name, distinct, rows, text, hint, weight=weight)
 
 
 # --- between streams -----------------------------------------------------------------------------------------------

@@ -85,15 +85,13 @@ class Question:
 
 
 def filled(template: str, names: Mapping[str, str]) -> str:
-    """Put names into a template."""
-    for name, text in names.items():  # not str.format: patterns have braces of their own
-        template = template.replace(f"{{{name}}}", text)
-    return template
+    """Put names into a template; not by `str.format`, for patterns have braces of their own."""
+    return re.sub(r"\{(\w+)\}", lambda found: names.get(found[1], found[0]), template)
 
 
 # --- which fields are asked ----------------------------------------------------------------------------------------
 
-_PAST: Final = re.compile(r"(?i)creat|sign|join|since|regist|first|last|seen|updat|modif")
+_PAST: Final = re.compile(r"(?i)creat|sign(ed|_?up)|joined|regist|seen|updat|modif")
 
 
 def _is_happening(subject: Subject) -> bool:
@@ -103,7 +101,11 @@ def _is_happening(subject: Subject) -> bool:
 def _may_have_clock(subject: Subject) -> bool:
     """Whether the time of the day may be missing unseen: who writes the format of a date knows that there is none."""
     formats = subject.spec.format or []
-    return _is_happening(subject) and (not formats or any("%H" in one or "%I" in one for one in formats))
+    return (
+        _is_happening(subject)
+        and not subject.is_date
+        and (not formats or any("%H" in one or "%I" in one for one in formats))
+    )
 
 
 def _is_past(subject: Subject) -> bool:
@@ -185,7 +187,8 @@ QUESTIONS: Final = (
         "is the zone right (`timezone:`), and the order of day and month (`format:`)?", asks=_is_past,
     ),
     Question(
-        "in_1970", "time", _rows("year({at}) = 1970"), "times of {words} are in 1970",
+        "in_1970", "time", _rows("{at} >= '1970-01-01' AND {at} < '1970-02-01'"),
+        "times of {words} are in January 1970",
         "is the unit right (`unit: s`, `unit: ms`)? a 0 for nothing belongs into `null_values:`",
     ),
     Question(
@@ -194,7 +197,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "one_time", "time", _if_all("min({at}) = max({at})", "{at}"), "times of {words} are the same",
-        "is it the time of the export? which column says when it happened?", when=_all, asks=_is_happening,
+        "is it the time of the export? which column says when it happened?", when=_all, asks=_may_have_clock,
     ),
     Question(
         "midnight", "time", _rows("CAST({local} AS TIME) = TIME '00:00:00'"), "times of {words} fall on midnight",

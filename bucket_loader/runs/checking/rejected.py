@@ -67,7 +67,8 @@ class RejectedRows:
         told = f"CASE WHEN len({of_fields}) > 0 THEN {of_fields} ELSE reasons END"
         connection.execute(
             f"CREATE VIEW letters AS SELECT stream, origin.row AS number, row, unnest({told}) AS reason "
-            f"FROM read_json({literal(str(letters))}, format = 'newline_delimited', columns = {columns})"
+            f"FROM read_json({literal(str(letters))}, format = 'newline_delimited', columns = {columns}, "
+            "ignore_errors = true)"
         )
 
     def doubts(self, subjects: Mapping[tuple[str, str], Subject], read: Mapping[str, int]) -> Iterator[Doubt]:
@@ -141,9 +142,10 @@ class RejectedRows:
 
 
 def _value(subject: Subject) -> str:
-    """Return SQL for what a rejected row has in the column of a field, as text."""
-    pointer = "/" + (subject.spec.column or "").replace("~", "~0").replace("/", "~1")
-    return f"json_extract_string(row, {literal(pointer)})"
+    """Return SQL for what a rejected row has in the column of a field, as text; dots may lead into a nested column."""
+    name = (subject.spec.column or "").replace("~", "~0").replace("/", "~1")
+    pointers = (f"json_extract_string(row, {literal('/' + path)})" for path in (name, name.replace(".", "/")))
+    return f"coalesce({', '.join(pointers)})"
 
 
 def _with_scales(reasons: Sequence[Reason], subjects: Mapping[tuple[str, str], Subject]) -> Iterator[Reason]:

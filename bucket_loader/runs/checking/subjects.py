@@ -38,6 +38,7 @@ class Subject:
         about: what is doubted of it.
         number: the column's number; None where no single column stands behind the field.
         is_text: whether the column holds texts.
+        is_date: whether it holds dates, which have no time of the day.
     """
 
     stream: Stream
@@ -46,6 +47,7 @@ class Subject:
     about: About
     number: int | None = None
     is_text: bool = False
+    is_date: bool = False
 
     @property
     def name(self) -> str:
@@ -131,8 +133,15 @@ def _subject(stream: Stream, field: str, spec: FieldSpec, columns: pa.Schema) ->
     kind = columns.field(number).type if number is not None else None
     if kind is not None and pa.types.is_nested(kind):
         number = None
-    is_text = kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-    return Subject(stream, field, spec, _about(field, spec, kind), number, is_text)
+    return Subject(
+        stream,
+        field,
+        spec,
+        _about(field, spec, kind),
+        number,
+        is_text=kind is not None and bool(pa.types.is_string(kind) or pa.types.is_large_string(kind)),
+        is_date=kind is not None and bool(pa.types.is_date(kind)),
+    )
 
 
 def _about(field: str, spec: FieldSpec, kind: pa.DataType | None) -> About:

@@ -22,11 +22,13 @@ class Checked:
         streams: where each row that was looked at would go, by stream.
         destination: what the host answered.
         warnings: what is in doubt, in words.
+        doubts: the same in parts: `name`, `stream`, `column`, `count`, `of`, `text`, `hint`, `line`, `shapes`.
     """
 
     streams: "Mapping[str, Mapping[str, int]]"
     destination: str
     warnings: "Sequence[str]"
+    doubts: "Sequence[Mapping[str, Any]]"
 
     def __repr__(self) -> str:
         return f"<Checked {', '.join(self.streams)}: {len(self.warnings):,} warnings; {self.destination}>"
@@ -59,4 +61,4 @@ def check(
         BucketLoaderError: the first thing that stands in the way of a run.
     """
     found = check_job(given(what, destination, name, quiet=quiet, words=words).job())
-    return Checked(found["streams"], found["destination"], found["warnings"])
+    return Checked(found["streams"], found["destination"], found["warnings"], found["doubts"])
