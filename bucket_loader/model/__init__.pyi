@@ -109,6 +109,7 @@ from .evaluation.rules import (
     evaluate as evaluate,
     field_of as field_of,
     flatten as flatten,
+    fulfils as fulfils,
     inner_filters as inner_filters,
 )
 from .evaluation.words import (

@@ -27,9 +27,9 @@ from bucket_loader.model import (
     USER,
     Context,
     FieldValue,
-    evaluate,
     field_of,
     flatten,
+    fulfils,
     in_words,
     inner_filters,
     javascript,
@@ -42,6 +42,7 @@ _ALIKE_MIN: Final = 0.5  # of so many rows each combination may be another; ids 
 _DAYS: Final = frozenset({"AFTER", "BEFORE"})
 _STALE_AFTER_MS: Final = 60_000  # where a rule asks how long ago something was
 _IDS: Final = frozenset({f"{COMPANY.name}.id", f"{USER.name}.id"})
+_NESTED: Final = (list, dict)
 _NOTHING: Final = -1  # the last of a row
 # What a row holds of some fields, in their order; None where a field is absent.
 Values: TypeAlias = tuple[FieldValue | None, ...]
@@ -202,8 +203,8 @@ class _Tally:
         self.words = [in_words(node) for node in feature.filters]
         self.have = {COMPANY.name: 0, USER.name: 0}
         self._filters, self._edition, self._now_ms = feature.filters, environment.edition, time.time() * 1000
-        self._opt_ins = environment.store.opt_ins
-        asked = _asked(feature.filters) | (_IDS if feature.opt_in_enabled is True else frozenset())
+        self._opt_ins, self._can_opt_in = environment.store.opt_ins, feature.opt_in_enabled is True
+        asked = _asked(feature.filters) | (_IDS if self._can_opt_in else frozenset())
         # One more, since of a single one `itemgetter` makes no tuple.
         self._values = itemgetter(*(fields.index(field) for field in asked), _NOTHING, _NOTHING)
         self._known: dict[Values, bool] | None = {}
@@ -224,8 +225,8 @@ class _Tally:
         return sum(map(self._is_on, contexts))
 
     def _is_on(self, context: Context) -> bool:
-        results = evaluate(self._filters, context, self._now_ms, self._edition).results
-        return True in results or evaluated.is_opted_in(self.feature, context, self._opt_ins)
+        is_fulfilled = fulfils(self._filters, context, self._now_ms, self._edition)
+        return is_fulfilled or (self._can_opt_in and evaluated.is_opted_in(self.feature, context, self._opt_ins))
 
 
 def _asked(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -267,7 +268,9 @@ class _Reader:
             field = roots.get(attribute)
             if field is None:
                 continue
-            if isinstance(value, list | dict):
+            if type(value) is str:  # as most are
+                fields[field] = value
+            elif isinstance(value, _NESTED):
                 fields |= flatten({field: value}, self._edition)
             else:
                 fields[field] = javascript.text(value)

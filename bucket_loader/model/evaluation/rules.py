@@ -101,12 +101,15 @@ def evaluate(
         edition: whether an error makes its rule false (2026), or only the filter that met it (2025).
         trace: gets what came of each rule's filter, and of those in it.
     """
-    question, results = _Question(context, now_ms, [], trace), []
-    for rule in rules:
-        met_before = len(question.errors)
-        holds = _holds(rule, question)
-        results.append(holds and (edition == "2025" or len(question.errors) == met_before))
+    question = _Question(context, now_ms, [], trace)
+    results = [_matches(rule, question, edition) for rule in rules]
     return Evaluation(results, list(dict.fromkeys(question.errors)))
+
+
+def fulfils(rules: Sequence[Filter], context: Context, now_ms: float, edition: Edition) -> bool:
+    """Whether a context fulfils any of the rules; those after the first that it does are not looked at."""
+    question = _Question(context, now_ms, [], None)
+    return any(_matches(rule, question, edition) for rule in rules)
 
 
 def flatten(document: dict[str, Any], edition: Edition) -> dict[str, FieldValue]:
@@ -154,6 +157,11 @@ class _Question(NamedTuple):
         """Note an error; the filter that meets it is false, and the walk goes on."""
         self.errors.append(EvaluationError(code, field, operator_name))
         return False
+
+
+def _matches(rule: Filter, question: _Question, edition: Edition) -> bool:
+    met_before = len(question.errors)
+    return _holds(rule, question) and (edition == "2025" or len(question.errors) == met_before)
 
 
 def _holds(node: Filter, question: _Question) -> bool:
