@@ -1,8 +1,8 @@
-"""Run the tutorial, word by word: `python docs/play.py` puts what the commands print today below them.
+"""Run the tutorial and the pages of exports: `python docs/play.py` puts what the commands print today below them.
 
 In a `console` block each line that begins with `$` is a command, and the lines below it are what it prints. A `yaml`
 block whose first line is a comment with a file's name is that file. An emulator is started beside the others.
-A test plays the page and compares; what differs at every run (names of runs, seconds, paths) does not count.
+A test plays each page and compares; what differs at every run (names of runs, seconds, paths) does not count.
 """
 
 import os
@@ -19,7 +19,8 @@ from pathlib import Path
 from shutil import copytree
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "tutorial.md"
+EXPORTS = ROOT / "docs" / "how-to" / "exports"
+PAGES = (ROOT / "docs" / "tutorial.md", *sorted(EXPORTS.glob("*.md")))
 PORT = "8123"  # as the page says; a free one is taken
 _BLOCK = re.compile(r"^```(console|yaml)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _CHANGES = (
@@ -31,9 +32,10 @@ _CHANGES = (
 
 
 def main() -> None:
-    """Play the page, and write it anew where it says something else than its commands do."""
-    with tempfile.TemporaryDirectory() as folder:
-        PAGE.write_text(played(PAGE.read_text("utf-8"), Path(folder)), "utf-8")
+    """Play the pages, and write them anew where they say something else than their commands do."""
+    for page in PAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            page.write_text(played(page.read_text("utf-8"), Path(folder)), "utf-8")
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Terminal:
     """Where the commands of a page run: a folder, what was exported so far, and the programs that stay.
 
     Attributes:
-        folder: the folder; it has the sample data.
+        folder: the folder; it has the sample data, and the samples of exports.
         staying: ends the programs that stay.
         port: stands for the port of the page.
         exports: the commands that set variables.
@@ -99,6 +101,7 @@ def _started(command: str, terminal: Terminal) -> Iterator[str]:
 def played(page: str, folder: Path) -> str:
     """Return a page with what its commands print today; a block that says the same stays as it is."""
     copytree(ROOT / "sample_data", folder / "sample_data")
+    copytree(EXPORTS / "samples", folder, dirs_exist_ok=True)
     with ExitStack() as staying:
         terminal = Terminal(folder, staying, _free_port())
         return _BLOCK.sub(lambda found: _block(found, terminal), page)

@@ -4,8 +4,10 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import publish
 import pytest
 from click.testing import CliRunner
 
@@ -16,7 +18,7 @@ from bucket_loader.config.stream import Stream
 from bucket_loader.config.yaml_file import load_pipeline
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "how-to").rglob("*.md")]
 
 
 def docs_maker():
@@ -81,6 +83,25 @@ def test_every_word_of_the_pipeline_file_is_documented(model):
     page = (ROOT / "docs" / "pipeline-file.md").read_text("utf-8")
 
     assert [name for name in model.model_fields if f"`{name}`" not in page] == []
+
+
+def navigation(found):
+    """Return the pages of a navigation, in its order."""
+    for item in found:
+        for value in item.values():
+            yield from navigation(value) if isinstance(value, list) else [value]
+
+
+def test_every_page_has_its_place_in_the_navigation(tmp_path):
+    """Each page of docs/ stands in the navigation once, and what stands there is a page."""
+    publish.gather(tmp_path)
+    settings = tomllib.loads((tmp_path / "zensical.toml").read_text("utf-8"))
+    listed = list(navigation(settings["project"]["nav"]))
+    pages = {file.relative_to(tmp_path / "pages").as_posix() for file in (tmp_path / "pages").rglob("*.md")}
+
+    assert len(listed) == len(set(listed))
+    assert set(listed) - pages == set()
+    assert {page for page in pages if not page.startswith("project/")} - set(listed) == set()
 
 
 def test_links_between_the_pages_lead_somewhere():

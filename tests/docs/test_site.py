@@ -1,11 +1,10 @@
 """The docs site: whole, without dead links, and alone: it asks no other host for anything, and opens from a disk."""
 
-import importlib.util
+import os
 import re
 import subprocess
 import sys
 import time
-import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,14 +16,6 @@ ROOT = Path(__file__).parents[2]
 PUBLISH = ROOT / "docs" / "publish.py"
 LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 NOT_LOADED = {"canonical", "next", "prev", "alternate"}
-
-
-def publisher():
-    """Load `docs/publish.py`."""
-    spec = importlib.util.spec_from_file_location("docs_publish", PUBLISH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Links(HTMLParser):
@@ -50,7 +41,13 @@ class Links(HTMLParser):
 def site(tmp_path_factory):
     """The site, built strictly."""
     folder = tmp_path_factory.mktemp("site")
-    built = subprocess.run([sys.executable, PUBLISH, "--build", folder], capture_output=True, text=True, check=False)
+    built = subprocess.run(
+        [sys.executable, PUBLISH, "--build", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
     assert built.returncode == 0, built.stdout + built.stderr
     return folder / "docs"
 
@@ -59,25 +56,6 @@ def site(tmp_path_factory):
 def pages(site):
     """Every page of the site, taken apart."""
     return {file: Links(file.read_text("utf-8")) for file in site.rglob("*.html") if file.name != "404.html"}
-
-
-def navigation(found):
-    """Return the pages of a navigation, in its order."""
-    for item in found:
-        for value in item.values():
-            yield from navigation(value) if isinstance(value, list) else [value]
-
-
-def test_every_page_has_its_place_in_the_navigation(tmp_path):
-    """Each page of docs/ stands in the navigation once, and what stands there is a page."""
-    publisher().gather(tmp_path)
-    settings = tomllib.loads((tmp_path / "zensical.toml").read_text("utf-8"))
-    listed = list(navigation(settings["project"]["nav"]))
-    pages = {file.relative_to(tmp_path / "pages").as_posix() for file in (tmp_path / "pages").rglob("*.md")}
-
-    assert len(listed) == len(set(listed))
-    assert set(listed) - pages == set()
-    assert {page for page in pages if not page.startswith("project/")} - set(listed) == set()
 
 
 @pytest.mark.site

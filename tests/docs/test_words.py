@@ -9,6 +9,7 @@ import error_pages
 import pytest
 
 from bucket_loader.cli.commands import main
+from bucket_loader.runs.init.exports import EXPORTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,3 +70,13 @@ def test_a_message_that_troubleshooting_quotes_is_one_of_ours(told):
 
     assert len(pieces) > 15
     assert missing == ["command not found"]  # what the shell says
+
+
+def test_every_tool_whose_exports_init_knows_has_its_page():
+    """The tools of the table of signatures are named on the page that lists the pages of exports."""
+    page = (ROOT / "docs" / "how-to" / "exports" / "index.md").read_text("utf-8")
+    tools = {re.match(r"[A-Z]\w+(?: (?:or )?[A-Z]\w+)*", one.tool)[0] for one in EXPORTS}
+    names = {name for tool in tools for name in tool.split(" or ")}
+
+    assert len(names) > 10
+    assert [name for name in sorted(names) if name not in page] == []

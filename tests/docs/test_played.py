@@ -1,15 +1,18 @@
-"""The tutorial: its commands print what it says, word by word."""
+"""The tutorial and the pages of exports: their commands print what stands there, word by word."""
 
 import re
 
 import play
 import pytest
 
+TUTORIAL = play.PAGES[0]
+
 
 @pytest.mark.rehearsal
-def test_the_tutorial_runs_word_by_word(tmp_path):
-    """Every command of the page, in its order, prints what stands below it (`python docs/play.py` writes it anew)."""
-    page = play.PAGE.read_text("utf-8")
+@pytest.mark.parametrize("path", play.PAGES, ids=lambda path: path.stem)
+def test_a_page_runs_word_by_word(path, tmp_path):
+    """Every command of a page, in its order, prints what stands below it (`python docs/play.py` writes it anew)."""
+    page = path.read_text("utf-8")
 
     assert play.steady(play.played(page, tmp_path)) == play.steady(page)
 
@@ -24,7 +27,7 @@ def test_what_differs_at_every_run_does_not_count_and_all_else_does():
 
 def test_every_block_of_the_tutorial_is_run_but_the_installation():
     """A block in another language would be text that nobody tries."""
-    kinds = re.findall(r"^```(\w+)$", play.PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    kinds = re.findall(r"^```(\w+)$", TUTORIAL.read_text("utf-8"), flags=re.MULTILINE)
 
     assert kinds.count("sh") == 1
     assert set(kinds) == {"sh", "console", "yaml"}
