@@ -36,7 +36,7 @@ _COMPANY_NAMES: Final = (
 
 
 def attributes_of(
-    kind: Kind, sample: Sample, used: Mapping[str, Column], *, is_pair: bool
+    kind: Kind, sample: Sample, used: Mapping[str, Column], known: Mapping[str, str]
 ) -> tuple[Sequence[GuessedField], Sequence[LeftOut]]:
     """Return the attributes of a stream, and what is left out.
 
@@ -44,7 +44,7 @@ def attributes_of(
         kind: what a row is.
         sample: its rows.
         used: the columns that fields are made from, by field.
-        is_pair: whether a row is about a user in a company: its columns are neither's attributes.
+        known: the columns that are no attributes, whatever they hold, each with its reason.
     """
     if "attributes" not in contract.rules(kind.name):
         return (), ()
@@ -56,7 +56,7 @@ def attributes_of(
         if column.name not in names:
             continue
         name, guess = names[column.name], _guess(column, sample)
-        reason = _crowd_reason(column, crowded) or _reason(column, kind, sample, is_pair=is_pair)
+        reason = _crowd_reason(column, crowded) or _reason(column, kind, sample, known)
         if reason is not None:
             left.append(LeftOut(name, spelt_field(column, guess.words), reason))
         else:
@@ -99,10 +99,10 @@ def _name(column: Column) -> str:
     return column.name
 
 
-def _reason(column: Column, kind: Kind, sample: Sample, *, is_pair: bool) -> str | None:
+def _reason(column: Column, kind: Kind, sample: Sample, known: Mapping[str, str]) -> str | None:
     """Return why a column is left out; None where it is sent."""
-    if is_pair:
-        return "of a user in a company, and so neither's own"
+    if column.name in known:
+        return known[column.name]
     if (personal := personal_reason(column, kind, sample.columns)) is not None:
         return personal
     if types.is_list(column.type) and types.is_nested(column.type.value_type):

@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from bucket_loader.config import AnySource
+from bucket_loader.config import AnySource, FileSource, scheme_of
 from bucket_loader.model import InputBatch, SourceError
 from bucket_loader.runs.init.names import unwrapped, words_of
 from bucket_loader.runs.init.nested import Leaf, leaves_of
 from bucket_loader.sources import SourceContext, open_source
 
 SAMPLE_ROWS: Final = 1_000
+SPREAD_ROWS: Final = 100  # of each batch after the first rows
+_BATCHES_MAX: Final = 20  # of a file of this disk
 
 Family = Literal["text", "number", "boolean", "zoned", "naive", "binary", "nested", "other"]
 """What a column is, as far as guesses differ; `naive` is a moment or a date without a zone."""
@@ -163,7 +165,9 @@ def sample_of(spec: AnySource) -> Sample:
     reading = open_source(spec, SourceContext(Path.cwd())).read()
     if not reading.schema.names:
         raise SourceError("the source has no columns", hint="is it the right file?")
-    return _seen(reading.schema, list(first_rows(reading.batches)), reading.notes)
+    is_here = isinstance(spec, FileSource) and scheme_of(spec.path) is None
+    batches = first_rows(reading.batches, batches_max=_BATCHES_MAX if is_here else 1)
+    return _seen(reading.schema, [batch for batch in batches if batch.num_rows], reading.notes)
 
 
 def _seen(schema: pa.Schema, batches: Sequence[pa.RecordBatch], notes: tuple[str, ...]) -> Sample:
@@ -182,17 +186,32 @@ def _holds_local_time(kind: pa.DataType, *, inside: bool = False) -> bool:
     return any(_holds_local_time(kind.field(place).type, inside=True) for place in range(kind.num_fields))
 
 
-def first_rows(batches: Iterator[InputBatch]) -> Iterator[pa.RecordBatch]:
-    """Return the first rows, or those before a place that cannot be read; the trial meets that place again."""
+def first_rows(batches: Iterator[InputBatch], *, batches_max: int = 1) -> Iterator[pa.RecordBatch]:
+    """Return the first rows and some of those after them, or those before a place that cannot be read.
+
+    The first rows of an export may be unlike the others. The trial meets a place that cannot be read again.
+
+    Args:
+        batches: the rows.
+        batches_max: how many batches are looked into after those of the first rows.
+    """
     rows = 0
     with suppress(SourceError):
         for batch in batches:
-            yield batch.data.slice(0, SAMPLE_ROWS - rows)
+            first = batch.data.slice(0, max(SAMPLE_ROWS - rows, 0))
+            yield first
+            yield _spread(batch.data.slice(first.num_rows))
+            batches_max -= rows + batch.data.num_rows >= SAMPLE_ROWS
             rows += batch.data.num_rows
-            if rows >= SAMPLE_ROWS:
+            if not batches_max:
                 break
     if isinstance(batches, Generator):
         batches.close()
+
+
+def _spread(rows: pa.RecordBatch) -> pa.RecordBatch:
+    step = -(-rows.num_rows // SPREAD_ROWS)
+    return rows if step <= 1 else rows.take(list(range(0, rows.num_rows, step)))
 
 
 def _columns(field: pa.Field, arrays: "Iterable[pa.Array[Any]]") -> Iterator[Column]:

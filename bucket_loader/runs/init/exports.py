@@ -224,6 +224,12 @@ EXPORTS: Final[tuple[Export, ...]] = (
         fields={"companyId": names("workspace_?id tenant_?id external_?id account_id_18 case_safe_id.* id account_id")},
     ),
     Export(
+        tool="Stripe invoices, charges or payments",
+        has=names("id"),
+        shapes={"id": r"(in|ch|py|pi|txn|re|ii|price|prod|plan|po)_\w+"},
+        kind=None,
+    ),
+    Export(
         tool="Stripe subscriptions",
         has=names("id customer(_id)?"),
         shapes={"id": r"sub_\w+"},
@@ -245,12 +251,6 @@ EXPORTS: Final[tuple[Export, ...]] = (
         lacks="amount_due|invoice.*|charge.*",
         kind=COMPANY,
         fields={"companyId": (*APP_COMPANY, *names("id customer_id"))},
-    ),
-    Export(
-        tool="Stripe invoices, charges or payments",
-        has=names("id"),
-        shapes={"id": r"(in|ch|py|pi|txn|re|ii|price|prod|plan|po)_\w+"},
-        kind=None,
     ),
     Export(
         tool="Chargebee or Recurly accounts",

@@ -186,7 +186,7 @@ def _by_name(column: Column, kind: Kind, columns: Sequence[Column]) -> str | Non
     found = next((reason for form, reason in _NAMES if form.fullmatch(column.words)), None)
     if found is not None:
         return found if _can_be(column, found) else None
-    if _CITY.fullmatch(column.words) and (kind is USER or _has_street(columns)):
+    if _CITY.fullmatch(column.words) and (kind is not COMPANY or _has_street(columns)):
         return _PLACES
     if not column.texts:
         return None

@@ -152,6 +152,12 @@ def _reads_as_a_name(column: Column) -> bool:
     return column.family in {"text", "other"} and bool(column.texts) and not reads_as_times(column)
 
 
+def names_things(column: Column) -> bool:
+    """Whether texts are names that many rows share, and of no person."""
+    is_shared = column.distinct * 2 <= len(column.values)
+    return _reads_as_a_name(column) and is_shared and not shapes.share_of_persons(column.texts)
+
+
 def _reads_as_said(column: Column) -> bool:
     """Whether texts are what people said: some have a few words, and they are no times and no addresses."""
     said = sum(1 for text in column.texts if " " in text.strip())

@@ -24,6 +24,7 @@ from bucket_loader.runs.init.roles import (
     holds_ids,
     key_column,
     named,
+    names_things,
     row_id,
 )
 from bucket_loader.runs.init.scores import scale_of
@@ -109,7 +110,9 @@ def _built(building: Building, name: str, reason: str) -> GuessedStream:
     if building.kind in (EVENT, FEEDBACK) and (column := building.used.get("userId")) is not None:
         building.sample = building.sample.known(column)  # what else the rows of nobody hold is no evidence
     _others(building)
-    attributes, left_out = attributes_of(building.kind, building.sample, building.used, is_pair=building.is_pair)
+    key = _key(building)
+    known = _known(building, key)
+    attributes, left_out = attributes_of(building.kind, building.sample, building.used, known)
     return GuessedStream(
         name=name,
         kind=building.kind,
@@ -118,10 +121,19 @@ def _built(building: Building, name: str, reason: str) -> GuessedStream:
         attributes=attributes,
         left_out=left_out,
         where=building.where,
-        key=_key(building),
+        key=key,
         timezone="UTC" if building.sample.local_times else None,
         missing=[*missing, *_unmet(building)],
     )
+
+
+def _known(building: Building, key: Sequence[str]) -> Mapping[str, str]:
+    """Return the columns that are no attributes, whatever they hold, each with its reason."""
+    columns = [column.name for column in building.sample.columns]
+    if building.is_pair:
+        return dict.fromkeys(columns, "of a user in a company, and so neither's own")
+    rows = [building.export.rows[0]] if building.export is not None and building.export.rows else []
+    return dict.fromkeys(rows, "what `where:` asks for") | dict.fromkeys(key, "what `key:` holds")
 
 
 def _sorted(building: Building) -> list[GuessedField]:
@@ -218,7 +230,7 @@ def _others(building: Building) -> None:
 
 def _event_name(building: Building) -> None:
     constant = building.export.constants.get("event") if building.export is not None else None
-    column = building.free("event")
+    column = building.free("event") or (None if constant else _shared_name(building))
     if constant is None and column is not None:
         building.used["event"] = column
         building.fields.append(plain_field("event", column))
@@ -226,6 +238,13 @@ def _event_name(building: Building) -> None:
         return
     name = constant or " ".join(tokens_of(building.label.lower().replace("-", "_"))) or "event"
     building.fields.append(GuessedField("event", f"{{value: {scalar(name)}}}", "no column names the event"))
+
+
+def _shared_name(building: Building) -> Column | None:
+    """Return a column `name` or `type` of which many rows have the same, where none is called like an event."""
+    taken = {column.name for column in building.used.values()}
+    found = [column for column in building.sample.called("name|type|kind|title") if column.name not in taken]
+    return next((column for column in found if names_things(column)), None)
 
 
 def _opinion(building: Building) -> None:
