@@ -107,8 +107,6 @@ def _reason(column: Column, kind: Kind, sample: Sample, known: Mapping[str, str]
         return personal
     if types.is_list(column.type) and types.is_nested(column.type.value_type):
         return "lists of objects"
-    if types.is_list(column.type) and column.leaf is not None and column.leaf.path:
-        return "lists inside of a column"
     if column.is_empty and not types.is_date(column.type) and column.family != "naive":
         return "empty in the sample"
     if column.family == "other" and types.is_null(column.type):

@@ -167,7 +167,7 @@ def sample_of(spec: AnySource) -> Sample:
         raise SourceError("the source has no columns", hint="is it the right file?")
     is_here = isinstance(spec, FileSource) and scheme_of(spec.path) is None
     batches = first_rows(reading.batches, batches_max=_BATCHES_MAX if is_here else 1)
-    return _seen(reading.schema, [batch for batch in batches if batch.num_rows], reading.notes)
+    return _seen(reading.schema, list(batches), reading.notes)
 
 
 def _seen(schema: pa.Schema, batches: Sequence[pa.RecordBatch], notes: tuple[str, ...]) -> Sample:
@@ -199,8 +199,7 @@ def first_rows(batches: Iterator[InputBatch], *, batches_max: int = 1) -> Iterat
     with suppress(SourceError):
         for batch in batches:
             first = batch.data.slice(0, max(SAMPLE_ROWS - rows, 0))
-            yield first
-            yield _spread(batch.data.slice(first.num_rows))
+            yield from filter(len, (first, _spread(batch.data.slice(first.num_rows))))
             batches_max -= rows + batch.data.num_rows >= SAMPLE_ROWS
             rows += batch.data.num_rows
             if not batches_max:

@@ -203,6 +203,7 @@ _IDS: Final = names(
     (row|record|log|entry|hit|response|feedback|activity|survey_response)_?(uu)?id id|token|# .*_?id
     """
 )
+_ID_FAMILIES: Final = frozenset({"text", "number", "other"})
 # Ids that many rows of a longer export share, whatever the sample shows: no row is known by one.
 _SHARED: Final = re.compile(
     r".*(anonymous|anon|device|session|visitor|visit|client|distinct|cookie|browser|user_pseudo|group|context|campaign|"
@@ -213,6 +214,6 @@ _SHARED: Final = re.compile(
 
 def key_column(columns: Sequence[Column], used: Sequence[str]) -> Column | None:
     """Return the column that seems to number the rows: an export's own id of a row, before any other."""
-    free = [column for column in columns if column.leaf is None and column.name not in used and column.is_distinct]
-    own = [column for column in free if column.family != "naive" and not _SHARED.fullmatch(column.words)]
+    free = [column for column in columns if column.name not in used and column.is_distinct]
+    own = [column for column in free if column.family in _ID_FAMILIES and not _SHARED.fullmatch(column.words)]
     return next(named(own, _IDS), None)

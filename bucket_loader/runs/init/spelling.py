@@ -6,7 +6,7 @@ from typing import Final
 
 from bucket_loader.model import identifier
 from bucket_loader.runs.init.evidence import Column
-from bucket_loader.runs.init.guess import quoted, scalar
+from bucket_loader.runs.init.guess import spelt
 
 # Words of SQL that columns are called like.
 _RESERVED: Final = frozenset(
@@ -21,16 +21,7 @@ _RESERVED: Final = frozenset(
 
 def spelt_field(column: Column, words: Mapping[str, str] | None = None) -> str:
     """Spell a field that is made from a column, with the words that it has beside it."""
-    if column.leaf is None or not column.leaf.path:
-        source = scalar(column.name)
-        if not words:
-            return source
-        return "{" + ", ".join([f"column: {source}", *_words(words)]) + "}"
-    return "{" + ", ".join([f"sql: {quoted(sql_of(column))}", *_words(words or {})]) + "}"
-
-
-def _words(words: Mapping[str, str]) -> list[str]:
-    return [f"{key}: {value}" for key, value in words.items()]
+    return spelt(column.name, words or {})
 
 
 def sql_of(column: Column) -> str:

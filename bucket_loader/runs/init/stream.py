@@ -302,5 +302,6 @@ def _key(building: Building) -> list[str]:
         return [column.name]
     if building.kind is FEATURE_EVENT:  # which has no time that tells two apart
         return [column.name for column in building.sample.columns if column.leaf is None]
-    has_time = "timestamp" in building.used
-    return [] if has_time else [column.name for column in building.used.values() if column.leaf is None]
+    if building.kind is FEEDBACK and "timestamp" not in building.used:
+        return [column.name for column in building.used.values()]
+    return []
