@@ -5,7 +5,7 @@ rejected.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -34,10 +34,23 @@ class Reason:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a row came from: the source's name for itself, and the row's number in it, from 1."""
+    """Where a row came from.
+
+    Attributes:
+        source: its name for itself.
+        row: the row's number in it, from 1.
+        line: the line of a text file that it begins on, where that is known.
+        sheet_row: the row of a spreadsheet.
+    """
 
     source: str
     row: int
+    line: int | None = None
+    sheet_row: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is known of it, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -129,6 +142,19 @@ class ArrivingFiles(Protocol):
 
     def arrivals(self) -> tuple[LoadedFile, ...]:
         """Return the files that a reading gives the rows of."""
+        ...
+
+
+Locate = Callable[[Origin], Origin]
+"""Says where in its file a row is that a person has to find; it is asked for the rows of a file in their order."""
+
+
+@runtime_checkable
+class FindableRows(Protocol):
+    """What a source of files that people read is besides: it knows the place of a row in its file."""
+
+    def locator(self, name: str) -> Locate | None:
+        """Return what locates the rows of the file of this name; None where it has none, or it lies elsewhere."""
         ...
 
 

@@ -8,6 +8,7 @@ Everything is read, judged and compared before the first byte is sent. Nothing h
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -42,7 +43,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
     """Take a stream through every step; each step hands on a finished value."""
     staged = Staged(request.folder / f"{position:02d}.staged")
     final = request.folder / records_file(position, stream.name)
-    rejected = Rejected(request, stream)
+    rejected = Rejected(request, stream, partial(sources.locator, stream))
     with _named(stream):
         read = _read(request, sources, rejected, staged)
     removed = add_removals(request, read, rejected, staged)

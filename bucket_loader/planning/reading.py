@@ -6,7 +6,17 @@ from itertools import chain
 from pathlib import Path
 
 from bucket_loader.config import AnySource, QuerySource, Stream
-from bucket_loader.model import ArrivingFiles, LoadedFile, Reading, Rejection, Source, SourceError, UsageError
+from bucket_loader.model import (
+    ArrivingFiles,
+    FindableRows,
+    LoadedFile,
+    Locate,
+    Reading,
+    Rejection,
+    Source,
+    SourceError,
+    UsageError,
+)
 from bucket_loader.planning import cursor
 from bucket_loader.planning.cursor import Mark
 from bucket_loader.planning.mapping import asked_columns
@@ -103,6 +113,15 @@ class Sources:
             elif stream.source == name:
                 asking.append(asked_columns(stream))
         return lambda column: any(asks(column) for asks in asking)
+
+    def locator(self, stream: Stream, name: str) -> Locate | None:
+        """Return what says where in its file a row of a stream is, by the name of its origin."""
+        spec = self._request.pipeline.source_of(stream)
+        under = table_names(spec.sql) if isinstance(spec, QuerySource) else ()
+        labels = {*under, stream.source if isinstance(stream.source, str) else stream.name}
+        sources = [source for label, source, _ in self._opened if label in labels and isinstance(source, FindableRows)]
+        found = [locate for source in sources if (locate := source.locator(name)) is not None]
+        return found[0] if len(found) == 1 else None
 
     def require_whole(self, stream: Stream) -> None:
         """Refuse `on_removed:` over a source that gives a part of its rows, now that its queries have been seen.

@@ -1,8 +1,9 @@
 """Reading and mapping a stream: every row becomes a staged record, or a rejection, or is filtered out."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bucket_loader.config import Stream
-from bucket_loader.model import Counts, InputBatch, LoadedFile, Reading, Rejection, UsageError
+from bucket_loader.model import Counts, InputBatch, LoadedFile, Locate, Reading, Rejection, UsageError
 from bucket_loader.planning import cursor
 from bucket_loader.planning.cursor import HighWater
 from bucket_loader.planning.mapping import Mapping as RowMapping
@@ -90,22 +91,33 @@ class Read:
 
 
 class Rejected:
-    """The rows of one stream that planning rejects, spooled beside the plan as dead letters."""
+    """The rows of one stream that planning rejects, spooled beside the plan as dead letters.
 
-    def __init__(self, request: PlanRequest, stream: Stream) -> None:
+    Args:
+        request: the plan's.
+        stream: the stream.
+        locator: returns what locates the rows of a file, by its name.
+    """
+
+    def __init__(self, request: PlanRequest, stream: Stream, locator: Callable[[str], Locate | None]) -> None:
         self._request = request
         self.stream = stream
+        self._locator = cache(locator)
         self._file = DeadLetters(request.folder / REJECTED)
         self.count = 0
 
     def write(self, rejections: Iterable[Rejection]) -> None:
-        """Write rejections, and count them."""
-        numbered = enumerate(rejections, start=self.count)
+        """Write rejections, and count them; those of one file come in the order of its rows."""
+        numbered = enumerate(map(self._located, rejections), start=self.count)
         while some := list(islice(numbered, _REJECTIONS_AT_ONCE)):
             self.count += self._file.append(
                 dead_letters.entry(rejection, run=self._request.run, stream=self.stream.name, number=f"p{number}")
                 for number, rejection in some
             )
+
+    def _located(self, rejection: Rejection) -> Rejection:
+        locate = self._locator(rejection.origin.source)
+        return rejection if locate is None else replace(rejection, origin=locate(rejection.origin))
 
 
 def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, staged: Staged) -> Read:
@@ -167,7 +179,7 @@ def _stage(request: PlanRequest, mapping: RowMapping, reading: Reading, rejected
     with closing(mapping), closing(writer), _ended(reading.batches), _subjects(staged, stream) as present:
         for batch, mapped in mapping.over(_limited(request.taken(stream, reading.batches), request.limit)):
             writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
-            rejected.write([*batch.unread, *mapped.rejections])
+            rejected.write(sorted([*batch.unread, *mapped.rejections], key=lambda rejection: rejection.origin.row))
             filtered += mapped.filtered
             nameless += mapped.nameless + len(batch.unread)
             if present is not None:

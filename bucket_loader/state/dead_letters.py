@@ -5,8 +5,7 @@ around a crash; its id is the same, and `read` drops the second.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +37,7 @@ def entry(rejection: Rejection, *, run: str, stream: str, number: str) -> Entry:
         run=run,
         stream=stream,
         stage=rejection.stage,
-        origin=asdict(rejection.origin),
+        origin=rejection.origin.as_json(),
         reasons=[
             {"code": reason.code, "message": reason.message, "field": reason.field} for reason in rejection.reasons
         ],
@@ -129,6 +128,16 @@ class Group(msgspec.Struct):
     message: str
     count: int = 0
     rows: list[int] = msgspec.field(default_factory=list)
+    lines: list[int] = msgspec.field(default_factory=list)
+    sheet_rows: list[int] = msgspec.field(default_factory=list)
+
+    def add(self, origin: Mapping[str, Any]) -> None:
+        """Count one more, and keep where it is, if it is one of the first."""
+        self.count += 1
+        if self.count <= ROWS_SHOWN:
+            self.rows.append(origin["row"])
+            self.lines += [origin["line"]] if "line" in origin else []
+            self.sheet_rows += [origin["sheet_row"]] if "sheet_row" in origin else []
 
     def __str__(self) -> str:
         return f"{self.stream}: {counted(self.count, 'row')} of {self.source}: {self.why}"
@@ -136,8 +145,13 @@ class Group(msgspec.Struct):
     @property
     def why(self) -> str:
         """What is wrong, and where the first of them are."""
-        rows = ", ".join(map(str, self.rows)) + (", ..." if self.count > len(self.rows) else "")
-        return f"{self.message} ({'row' if self.count == 1 else 'rows'} {rows})"
+        places = {"row": self.rows, "line": self.lines, "sheet row": self.sheet_rows}
+        listed = [self._listed(word, numbers) for word, numbers in places.items() if len(numbers) == len(self.rows)]
+        return f"{self.message} ({'; '.join(listed)})"
+
+    def _listed(self, word: str, numbers: Sequence[int]) -> str:
+        dots = ", ..." if self.count > len(numbers) else ""
+        return f"{word if self.count == 1 else f'{word}s'} {', '.join(map(str, numbers))}{dots}"
 
 
 ROWS_SHOWN: Final = 5
@@ -150,7 +164,5 @@ def grouped(path: Path) -> list[Group]:
         message = "; ".join(reason["message"] for reason in found.reasons)
         source = str(found.origin["source"])
         group = groups.setdefault((found.stream, source, message), Group(found.stream, source, message))
-        group.count += 1
-        if len(group.rows) < ROWS_SHOWN:
-            group.rows.append(found.origin["row"])
+        group.add(found.origin)
     return sorted(groups.values(), key=lambda group: -group.count)

@@ -42,6 +42,7 @@ class Reason:
         stream, field, code, message: as the dead letters have it.
         count: how many rows.
         rows: the numbers of the first of them.
+        noun: what these are numbers of: lines of a text file, rows of a sheet or of the source.
     """
 
     stream: str
@@ -50,6 +51,7 @@ class Reason:
     message: str
     count: int
     rows: Sequence[int]
+    noun: str
 
 
 class RejectedRows:
@@ -59,14 +61,16 @@ class RejectedRows:
         self._connection = connection
         self._sent = sent
         columns = (
-            "{stream: 'VARCHAR', origin: 'STRUCT(row BIGINT)', row: 'JSON', "
+            "{stream: 'VARCHAR', origin: 'STRUCT(row BIGINT, line BIGINT, sheet_row BIGINT)', row: 'JSON', "
             "reasons: 'STRUCT(code VARCHAR, message VARCHAR, field VARCHAR)[]'}"
         )
         # What is wrong with a field may leave the row without one that it needs: the first says it all.
         of_fields = "list_filter(reasons, lambda one: one.field IS NOT NULL)"
         told = f"CASE WHEN len({of_fields}) > 0 THEN {of_fields} ELSE reasons END"
         connection.execute(
-            f"CREATE VIEW letters AS SELECT stream, origin.row AS number, row, unnest({told}) AS reason "
+            "CREATE VIEW letters AS SELECT stream, coalesce(origin.line, origin.sheet_row, origin.row) AS number, "
+            "CASE WHEN origin.line IS NOT NULL THEN 'line' WHEN origin.sheet_row IS NOT NULL THEN 'sheet row' "
+            f"ELSE 'row' END AS noun, row, unnest({told}) AS reason "
             f"FROM read_json({literal(str(letters))}, format = 'newline_delimited', columns = {columns}, "
             "ignore_errors = true)"
         )
@@ -85,8 +89,9 @@ class RejectedRows:
 
     def _reasons(self) -> list[Reason]:
         found = self._connection.execute(
-            f"SELECT stream, reason.field, reason.code, reason.message, count(*) AS n, min(number, {_ROWS_SHOWN}) "
-            f"FROM letters GROUP BY ALL ORDER BY n DESC, stream, 4 LIMIT {_REASONS_MAX}"
+            "SELECT stream, reason.field, reason.code, reason.message, count(*) AS n, "
+            f"min(number, {_ROWS_SHOWN}), min(noun) FROM letters "
+            f"GROUP BY ALL ORDER BY n DESC, stream, 4 LIMIT {_REASONS_MAX}"
         ).fetchall()
         return [Reason(*row) for row in found]
 
@@ -165,7 +170,7 @@ def _with_scales(reasons: Sequence[Reason], subjects: Mapping[tuple[str, str], S
 
 
 def _words(reason: Reason, of: int) -> str:
-    noun, verb = ("row", "is") if reason.count == 1 else ("rows", "are")
+    noun, verb = (reason.noun, "is") if reason.count == 1 else (f"{reason.noun}s", "are")
     rows = ", ".join(map(str, reason.rows)) + (", ..." if reason.count > len(reason.rows) else "")
     return f"{reason.count:,} of {of:,} rows {verb} rejected: {reason.message} ({noun} {rows})"
 

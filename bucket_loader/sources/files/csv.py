@@ -4,10 +4,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import CsvSource
-from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
+from bucket_loader.model import InputBatch, Locate, Origin, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, repeated
 from bucket_loader.sources.files.columns import added_columns, check_same_names
 from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser, Parsing
@@ -53,6 +54,22 @@ class CsvFiles(Files):
         schema = pa.schema([(name, pa.string()) for name in first])
         batches = (batch for file in found for batch in self._rows(file, headers[file], schema))
         return Reading(schema, batches, tuple(note_on(self._separators)))
+
+    def locator(self, name: str) -> Locate | None:
+        """Return what locates the rows of a file, which is then read a second time, as far as it is asked for."""
+        file = self.local_file(name)
+        if file is None or self._spec.escape:  # with escapes, only the parser knows where a row ends
+            return None
+        lines, taken = self._parser.lines(file), 0
+
+        def located(origin: Origin) -> Origin:
+            nonlocal taken
+            ahead = origin.row + (1 if self._spec.header else 0) - taken
+            line = next(islice(lines, ahead - 1, None), None) if ahead > 0 else None
+            taken += max(ahead, 0)
+            return replace(origin, line=line)
+
+        return located
 
     def _header(self, file: InputFile) -> list[str]:
         small = replace(self._parser, block_bytes=min(_HEADER_BYTES, self._parser.block_bytes))

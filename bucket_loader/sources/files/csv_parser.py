@@ -1,13 +1,14 @@
 """pyarrow's CSV parser, set up so that it guesses nothing and loses nothing."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bucket_loader.config import CsvSource
 from bucket_loader.model import SourceError
 from bucket_loader.sources.files.bytestream import Utf8Blocks, as_utf8, chunks_of, empty
+from bucket_loader.sources.files.csv_lines import first_lines
 from bucket_loader.sources.files.escapes import Escapes
 from bucket_loader.sources.files.input_file import InputFile
 from bucket_loader.sources.files.quotes import QuoteChecker
@@ -98,6 +99,14 @@ class Parser:
             raise
         with of_file._parsing(file, text, chunks.close, width) as parsing:  # noqa: SLF001  # the same class
             yield parsing
+
+    def lines(self, file: InputFile) -> Iterator[int]:
+        """Return the line on which each row of a file begins, the header's first; files without escapes alone."""
+        with closing(chunks_of(file, self.spec.compression)) as chunks:
+            text = without_separator(file, as_utf8(file, chunks, self.spec.encoding), self.delimiter)
+            first = 1 if text.delimiter is None else 2
+            delimiter = text.delimiter or self._delimiter
+            yield from first_lines(text.chunks, quote=self.spec.quote, delimiter=delimiter, line=first)
 
     @contextmanager
     def _parsing(self, file: InputFile, text: Text, close: Callable[[], None], width: int) -> Iterator[Parsing]:

@@ -6,13 +6,23 @@ Rows and sheets that are hidden, or filtered away, are rows and sheets all the s
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bucket_loader.config import ExcelSource
-from bucket_loader.model import InputBatch, Origin, Reading, Reason, Rejection, SourceError, in_form, repeated_text
+from bucket_loader.model import (
+    InputBatch,
+    Locate,
+    Origin,
+    Reading,
+    Reason,
+    Rejection,
+    SourceError,
+    in_form,
+    repeated_text,
+)
 from bucket_loader.sources.base import SourceContext, extra, numbered
 from bucket_loader.sources.files.columns import added_columns, check_same_names
 from bucket_loader.sources.files.csv import checked_names
@@ -33,6 +43,11 @@ class Workbooks(Files):
         super().__init__(spec, context)
         self._spec: ExcelSource = spec
         self._merged: dict[InputFile, list[CellRange]] = {}
+
+    def locator(self, name: str) -> Locate | None:
+        """Return what locates the rows of a workbook: their numbers count from below the header."""
+        above = self._spec.header_row
+        return (lambda origin: replace(origin, sheet_row=origin.row + above)) if self.local_file(name) else None
 
     def read(self) -> Reading:
         """Look at every row, then return the rows of one workbook after the other."""

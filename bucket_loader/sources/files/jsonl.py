@@ -12,12 +12,13 @@ the last line may have a column that no other has. The second gives the rows. Th
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from bucket_loader.config import JsonLinesSource
-from bucket_loader.model import InputBatch, Reading, SourceError, repeated_text
+from bucket_loader.model import InputBatch, Locate, Reading, SourceError, repeated_text
 from bucket_loader.sources.base import SourceContext, gathered, numbered, without_rows
 from bucket_loader.sources.files.columns import added_columns
 from bucket_loader.sources.files.input_file import InputFile
@@ -35,6 +36,10 @@ class JsonLines(Files):
     def __init__(self, spec: JsonLinesSource, context: SourceContext) -> None:
         super().__init__(spec, context)
         self._spec: JsonLinesSource = spec
+
+    def locator(self, name: str) -> Locate | None:
+        """Return what locates the rows of a file: their numbers are those of their lines."""
+        return (lambda origin: replace(origin, line=origin.row)) if self.local_file(name) is not None else None
 
     def read(self) -> Reading:
         """Look at every line of every file, then return the rows of one file after the other."""

@@ -38,6 +38,13 @@ class Files:
         """Identify the bytes of all."""
         return fingerprint(self.found())
 
+    def local_file(self, name: str) -> InputFile | None:
+        """Return its file of a name, where that lies on this machine's disk and is the only one of it."""
+        if scheme_of(self._spec.path) is not None:
+            return None
+        files = [file for file in self.found() if file.name == name]
+        return files[0] if len(files) == 1 else None
+
     def _new(self, loaded: frozenset[LoadedFile]) -> "dict[InputFile, LoadedFile]":
         if self._chosen is None:
             files = found(self._spec, self._context, required=False)
