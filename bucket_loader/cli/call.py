@@ -1,6 +1,7 @@
 """One call of the command line: from its words to a job, and from what came of it to an exit code."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from bucket_loader.cli.options import spelt
 from bucket_loader.model import BucketLoaderError
@@ -44,12 +46,20 @@ class Call:
         from bucket_loader.runs import make_job
 
         self.obey(words)
+        self.names(file, words)
         if (file_of_metrics := words.get("metrics")) is not None:
             self.output.measure(file_of_metrics, self.began_s)
         # Past runs are looked at without the key; the state is found by name, host and environment.
         pipeline = load_pipeline(file, destination=None if needs_key else {"key": "pub_not-needed"})
         self.output.belongs_to(pipeline)
         return make_job(pipeline, self.options(words), self.output, file=file, has_key=needs_key)
+
+    def names(self, file: Path, words: Mapping[str, Any]) -> None:
+        """Note how the command named the pipeline, and the state where it did: the commands of hints name them so."""
+        source = click.get_current_context().get_parameter_source("state")
+        places = words.get("state", ()) if source is ParameterSource.COMMANDLINE else ()
+        named = [str(file), *(word for place in places for word in ("--state", place))]
+        self.output.commands.pipeline = shlex.join(named)
 
     def options(self, words: Mapping[str, Any]) -> "RunOptions":
         """Return what a command's words ask of a run.
@@ -84,6 +94,8 @@ class Call:
         """End as a run ended."""
         from bucket_loader.reporting import RunEnded
 
+        if summary.error is not None:
+            self._fill(summary.error)
         self.output.tell(RunEnded(summary))
         self.answer(summary.as_json())
         raise click.exceptions.Exit(summary.exit_code)
@@ -92,7 +104,11 @@ class Call:
         """End with an error of ours."""
         from bucket_loader.reporting import CommandFailed
 
+        self._fill(error)
         self.output.tell(CommandFailed(error))
         self.answer({"status": "failed", "exit_code": error.exit_code,
                      "error": {"message": error.message, "hint": error.hint}})  # fmt: skip
         sys.exit(error.exit_code)
+
+    def _fill(self, error: BucketLoaderError) -> None:
+        error.hint = self.output.commands.filled(error.hint)

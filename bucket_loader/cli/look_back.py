@@ -68,8 +68,9 @@ def audit(call: Call, /, pipeline: Path, run_name: str | None, *, memory: bool, 
     """
     from bucket_loader.runs import audit_memory, audit_run
 
+    call.names(pipeline, words)
     if run_name is None and not memory:
-        raise UsageError("audit what?", hint="name a run (`bucket-loader status` lists them), or give --memory")
+        raise UsageError("audit what?", hint="give --memory, or name a run; `bucket-loader status PIPELINE` lists them")
     job = call.job(pipeline, words, needs_key=False)
     answer: dict[str, Any] = {}
     if memory:

@@ -127,7 +127,9 @@ def _chosen(words: Mapping[str, Any]) -> "Chosen":
 
     run_name, every_run, older_than = words["run_name"], words["every_run"], words["older_than"]
     if every_run == (run_name is not None):
-        raise UsageError("release what?", hint="name one run (`bucket-loader status` lists them), or give --all")
+        raise UsageError(
+            "release what?", hint="give --all, or name one run; `bucket-loader status PIPELINE` lists them"
+        )
     if every_run and words["members"] is not None:
         raise UsageError("--chunk does not go with --all", hint="name the run that the chunk is of")
     if older_than is not None and not every_run:

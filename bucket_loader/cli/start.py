@@ -133,6 +133,7 @@ def rehearse(call: Call, /, pipeline: Path, *, keep: bool, **words: Any) -> None
     from bucket_loader.runs import Asked, read_fixtures, rehearsed, wait_for_a_person
 
     call.obey(words)
+    call.names(pipeline, words)
     asked = Asked(
         fixtures=read_fixtures(words["sources"]),
         faults=read_document(words["faults"]),

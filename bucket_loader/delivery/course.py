@@ -277,7 +277,7 @@ def _ending(outcome: Outcome, served: Served, policy: Policy, *, nobody_served: 
         case Verdict.REFUSED_KEY:
             return KeyRefusedError(
                 f"the API refused the key ({outcome.status} {outcome.message})",
-                hint="check that the variable holds the key of this environment; `bucket-loader check` tests it",
+                hint="does the variable hold the key of this environment? `bucket-loader check PIPELINE` tests it",
             )
         case Verdict.REPLACED:
             return emulator_gone()

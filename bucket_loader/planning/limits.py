@@ -34,7 +34,8 @@ def _check_changed(limits: Limits, stream: PlannedStream) -> None:
         raise LimitError(
             f"stream {stream.name!r}: {stream.changed:,} of {stream.known:,} known records have changed, "
             f"more than `limits: {{changed: {limits.changed}}}`; nothing was sent",
-            hint="`bucket-loader plan --show 5` shows them; `run --accept-changes` sends them if they are right",
+            hint="`bucket-loader plan PIPELINE --show 5` shows them; if they are right, "
+            "`bucket-loader run PIPELINE --accept-changes` sends them",
         )
 
 
@@ -42,7 +43,10 @@ def _check_removed(removal: OnRemoved | None, stream: PlannedStream) -> None:
     removed = stream.counts.removed
     if not removed:
         return
-    hint = "is the export whole? `run --accept-changes` sends what `on_removed:` says if they are gone indeed"
+    hint = (
+        "is the export whole? if they are gone indeed, `bucket-loader run PIPELINE --accept-changes` sends what "
+        "`on_removed:` says"
+    )
     if removed == stream.known_ids:  # whatever the limit: an empty export, or other ids than yesterday
         raise LimitError(
             f"stream {stream.name!r}: all {removed:,} known records are gone from the source; nothing was sent",

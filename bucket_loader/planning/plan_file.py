@@ -364,11 +364,11 @@ def read(folder: Path, *, verify: bool) -> Plan:
     except (FileNotFoundError, NotADirectoryError):
         raise StateError(
             f"there is no plan at {folder}",
-            hint="if its disk was lost, `bucket-loader abandon PIPELINE RUN` closes the run; what it delivered is then "
-            "not remembered, and the next plan sends it again",
+            hint=f"if its disk was lost, `bucket-loader abandon PIPELINE {folder.name}` closes the run; what "
+            "it delivered is then not remembered, and the next plan sends it again",
         ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-        raise StateError(f"the plan at {folder} cannot be read: {error}", hint="`abandon` its run") from None
+        raise StateError(f"the plan at {folder} cannot be read: {error}", hint=_abandon(folder)) from None
     if manifest.version != VERSION:
         raise StateError(f"the plan at {folder} is of version {manifest.version}", hint=f"this one reads {VERSION}")
     plan = Plan(folder, manifest)
@@ -376,9 +376,13 @@ def read(folder: Path, *, verify: bool) -> Plan:
         for file in (file for stream in manifest.streams for file in plan.unsound(stream)):
             raise StateError(
                 f"the plan's file {plan.folder / file} is not what was planned",
-                hint="`bucket-loader abandon RUN` closes the run; the next plan decides again",
+                hint=_abandon(folder),
             )
     return plan
+
+
+def _abandon(folder: Path) -> str:
+    return f"`bucket-loader abandon PIPELINE {folder.name}` closes the run; the next plan decides again"
 
 
 def remove(folder: Path) -> None:

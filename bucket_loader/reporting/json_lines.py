@@ -18,6 +18,7 @@ from typing import Any, assert_never
 
 from bucket_loader.model import wire_timestamp
 from bucket_loader.reporting import events
+from bucket_loader.reporting.commands import Commands
 from bucket_loader.reporting.progress import GrowingPace, Pace
 from bucket_loader.reporting.redaction import Secrets
 from bucket_loader.reporting.summary import Summary, ending, next_step_after
@@ -29,9 +30,10 @@ from bucket_loader.state import dead_letters
 class Objects:
     """Makes the lines: what all objects have in common is here."""
 
-    def __init__(self) -> None:
+    def __init__(self, commands: Commands | None = None) -> None:
         self.pipeline = ""
         self.secrets = Secrets()
+        self._commands = commands or Commands()
 
     def line(self, level: int, event: str, message: str, *, at_s: float, members: dict[str, Any]) -> str:
         """Return an object, in one line of ASCII: any collector and any locale takes that."""
@@ -39,11 +41,12 @@ class Objects:
             "at": datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": logging.getLevelName(level).lower(),
             "event": event,
-            "message": message,
+            "message": self._commands.filled(message),
         }
         if self.pipeline:
             found["pipeline"] = self.pipeline
-        return self.secrets.scrubbed(json.dumps(found | members, default=str))
+        told = {name: self._commands.filled(one) if isinstance(one, str) else one for name, one in members.items()}
+        return self.secrets.scrubbed(json.dumps(found | told, default=str))
 
     def formatter(self) -> logging.Formatter:
         """Return what makes an object of each record of a log."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from bucket_loader.reporting import events
+from bucket_loader.reporting.commands import Commands
 from bucket_loader.reporting.terminal import give_up_stderr
 
 # Which of the listeners a command needs is known when it runs: each is imported when it is made.
@@ -40,7 +41,8 @@ class Output:
     def __init__(self, form: str = "text") -> None:
         self.is_json = form == "json"
         self._lines = _Lines()
-        self._objects = _json_objects() if self.is_json else None
+        self.commands = Commands()
+        self._objects = _json_objects(self.commands) if self.is_json else None
         self._own: events.Listener | None = None
         self._metrics: Textfile | None = None
         self._handler = _Handler(self._lines)
@@ -113,16 +115,16 @@ class Output:
         if self._objects is None:
             from bucket_loader.reporting.text import on_stderr
 
-            return on_stderr(quiet=quiet)
+            return on_stderr(self.commands, quiet=quiet)
         from bucket_loader.reporting.json_lines import JsonListener
 
         return JsonListener(self._objects, self._lines.write, quiet=quiet)
 
 
-def _json_objects() -> "Objects":
+def _json_objects(commands: Commands) -> "Objects":
     from bucket_loader.reporting.json_lines import Objects
 
-    return Objects()
+    return Objects(commands)
 
 
 class _Lines:

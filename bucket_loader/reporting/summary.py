@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError, counted
@@ -224,8 +225,8 @@ def next_step_after(summary: Summary) -> str:
     if summary.status == "rejected" and summary.letters:
         file = Path(summary.letters[0])
         # Where the ledger does not lie beside it, nothing else says whose letters these are.
-        whose = "" if StateLayout.of_letters(file).ledger.exists() else " --pipeline FILE"
-        return f"mend the rows or `fields:`, then `bucket-loader replay {file} --remap{whose}`"
+        whose = "" if StateLayout.of_letters(file).ledger.exists() else " --pipeline PIPELINE"
+        return f"mend the rows or `fields:`, then `bucket-loader replay {quote(str(file))} --remap{whose}`"
     if summary.status == "rejected" and summary.refused:
         return _refused_words(summary)
     if not summary.only_waits:
@@ -249,7 +250,8 @@ def _held_words(held: tuple[HeldChunk, ...]) -> str:
     are = "is" if records == 1 else "are"
     return (
         f"{counted(records, 'record')} {are} held, since their answer never came: {_named(held)}; "
-        "`bucket-loader status --json` names them, `bucket-loader release` sends or drops them"
+        "`bucket-loader release PIPELINE --all --dry-run` shows them; without --dry-run they are sent again, "
+        "with --drop never"
     )
 
 
@@ -264,8 +266,8 @@ def stuck_words(stuck: Sequence[StuckChunk]) -> str:
     )
     return (
         f"{counted(records, 'record')} met only server errors so far, and nobody can tell yet whose fault that is: "
-        f"{_named(tried)}{waiting}. Each run tries again, after all that is new; `bucket-loader abandon` closes the "
-        "run of such a record"
+        f"{_named(tried)}{waiting}. Each run tries again, after all that is new; "
+        f"`bucket-loader abandon PIPELINE {tried[0].run if tried else 'RUN'}` closes the run of such a record"
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from bucket_loader.model import BucketLoaderError, counted
 from bucket_loader.reporting import events, notebook
+from bucket_loader.reporting.commands import Commands
 from bucket_loader.reporting.moving import InLines, InPlace
 from bucket_loader.reporting.notebook import InNotebook
 from bucket_loader.reporting.past import heading, listed
@@ -31,9 +32,9 @@ _WARNING: Final = "warning:"
 log = logging.getLogger(__name__)
 
 
-def on_stderr(*, quiet: bool = False) -> "TextListener":
+def on_stderr(commands: Commands | None = None, *, quiet: bool = False) -> "TextListener":
     """Return the listener of a person who looks at stderr."""
-    return TextListener(stderr_console(), quiet=quiet)
+    return TextListener(stderr_console(), quiet=quiet, commands=commands)
 
 
 def in_log(write: Callable[[str], None]) -> "TextListener":
@@ -44,8 +45,11 @@ def in_log(write: Callable[[str], None]) -> "TextListener":
 class TextListener:
     """Writes lines for a person; a quiet one only what went wrong, and what was asked for."""
 
-    def __init__(self, console: "Console", *, quiet: bool = False, period_s: float = PERIOD_S) -> None:
+    def __init__(
+        self, console: "Console", *, quiet: bool = False, period_s: float = PERIOD_S, commands: Commands | None = None
+    ) -> None:
         self.console = console
+        self._commands = commands or Commands()
         self.quiet = quiet
         is_live = console.is_interactive  # a dumb terminal goes back to no line
         if console.is_jupyter:
@@ -161,7 +165,9 @@ class TextListener:
         for summary in failed[-WINDOWS_SHOWN:]:
             self._run_ended(events.RunEnded(summary))
         if len(failed) > WINDOWS_SHOWN:
-            self._line(f"... and {counted(len(failed) - WINDOWS_SHOWN, 'more window')} before: `bucket-loader status`")
+            self._line(
+                f"... and {counted(len(failed) - WINDOWS_SHOWN, 'more window')} before: `bucket-loader status PIPELINE`"
+            )
 
     def _assertions(self, event: events.AssertionsEnded) -> None:
         """Write what a test expects and is not so."""
@@ -212,7 +218,7 @@ class TextListener:
             self._line(text, "warning" if is_warning else "", head=len(_WARNING) if is_warning else 0)
 
     def _line(self, text: str, style: str = "", *, head: int | None = None) -> None:
-        self._page.write(text, style, head=head)
+        self._page.write(self._commands.filled(text), style, head=head)
 
     def _table(self, table: events.Table) -> None:
         try:

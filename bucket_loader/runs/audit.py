@@ -72,7 +72,9 @@ def audit_run(job: Job, run_name: str) -> Audit:
     """
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
-        raise UsageError(f"there is no run {run_name}", hint="there is no state yet; `run` makes it")
+        raise UsageError(
+            f"there is no run {run_name}", hint="there is no state yet; `bucket-loader run PIPELINE` makes it"
+        )
     with closing(state):
         state.ledger.database.require_whole()
         row = find_run(state, run_name)

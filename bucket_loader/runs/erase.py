@@ -114,7 +114,7 @@ def erase(job: Job, subject: Subject, agreed: Agreed) -> dict[str, Any]:
         for row in state.ledger.runs_that_hold():
             raise UsageError(
                 f"run {row.run} holds records for a person, and its plan is needed for them",
-                hint="decide over them with `bucket-loader release`; then erase",
+                hint=f"decide over them with `bucket-loader release PIPELINE {row.run}`; then erase",
             )
         found = _find(state, job.pipeline, subject)
         counts = found.counts()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from bucket_loader.config import Pipeline
-from bucket_loader.model import UsageError, nearest
+from bucket_loader.model import UsageError, did_you_mean
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.waiting import UNFINISHED
@@ -69,7 +69,8 @@ def require_finished(state: State) -> None:
     for row in state.ledger.runs(*UNFINISHED):
         raise UsageError(
             f"run {row.run} is unfinished, and what it has sent is not remembered yet",
-            hint="finish it with `bucket-loader run`, or close it with `bucket-loader abandon`; then forget",
+            hint=f"`bucket-loader run PIPELINE` finishes it, `bucket-loader abandon PIPELINE {row.run}` closes it; "
+            "then forget",
         )
 
 
@@ -90,8 +91,7 @@ def _chosen(pipeline: Pipeline, state: State, named: Sequence[str]) -> list[str]
     known = list(dict.fromkeys([*(stream.name for stream in pipeline.ordered_streams()), *sorted(remembering)]))
     for name in named:
         if name not in known:
-            meant = nearest(name, known)
-            hint = f"did you mean {meant!r}?" if meant else f"there is: {', '.join(known)}"
+            hint = did_you_mean(name, known, f"there is: {', '.join(known)}")
             raise UsageError(f"no stream is named {name!r}", hint=hint)
     return [name for name in known if name in remembering and (not named or name in named)]
 

@@ -61,7 +61,7 @@ def find_run(state: State, run_name: str) -> RunRow:
         return exact
     found = ledger.newest(1) if run_name == LATEST else ledger.begun_with(run_name, _NAMED + 1)
     if not found:
-        raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status` lists them")
+        raise UsageError(f"there is no run {run_name}", hint="`bucket-loader status PIPELINE` lists them")
     if len(found) > 1:
         named = ", ".join(row.run for row in found[:_NAMED]) + ", ..." * (len(found) > _NAMED)
         raise UsageError(f"more than one run begins with {run_name}", hint=f"write more of it: {named}")

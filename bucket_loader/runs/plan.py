@@ -108,12 +108,19 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
     planned = plan_file.read(folder, verify=True)
     manifest = planned.manifest
     if folder.resolve().parent != state.plans.resolve() or manifest.pipeline != job.pipeline.name:
-        raise StateError(f"{folder} is not a plan of this state ({state.plans})", hint="plan again, then run that plan")
+        raise StateError(
+            f"{folder} is not a plan of this state ({state.plans})",
+            hint="`bucket-loader plan PIPELINE` makes another; run that one",
+        )
     if state.ledger.run(manifest.run) is not None:
-        raise StateError(f"the plan {manifest.run} was run already", hint="`bucket-loader status` shows how it ended")
+        raise StateError(
+            f"the plan {manifest.run} was run already",
+            hint=f"`bucket-loader status PIPELINE {manifest.run}` shows how it ended",
+        )
     if state.ledger.last_number() > manifest.after:
         raise StateError(
-            f"the plan {manifest.run} is out of date: another run came after it", hint="plan again, then run that plan"
+            f"the plan {manifest.run} is out of date: another run came after it",
+            hint="`bucket-loader plan PIPELINE` makes another; run that one",
         )
     return planned
 
@@ -195,7 +202,8 @@ def _changed_mapping(stream: PlannedStream, form: str | None) -> StateError:
     return StateError(
         f"stream {stream.name!r}: this version of bucket-loader sends some of its values in another form ({form}), and "
         f"{'in `key:`' if stream.keyed else 'without `key:`'} that makes rows new that were delivered: {sent}",
-        hint="`bucket-loader plan --show 5` shows them; send them with --accept-mapping",
+        hint="`bucket-loader plan PIPELINE --show 5` shows them; "
+        "`bucket-loader run PIPELINE --accept-mapping` sends them",
     )
 
 

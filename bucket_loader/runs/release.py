@@ -56,7 +56,7 @@ def release_held(job: Job, chosen: Chosen, *, drop: bool, dry_run: bool = False)
         if chosen.run is not None and not found:
             raise UsageError(
                 f"run {chosen.run} holds no unknown" + (f" {chosen.chunk}" if chosen.chunk else ""),
-                hint="`bucket-loader status --json` lists them under `unknown`",
+                hint="`bucket-loader release PIPELINE --all --dry-run` shows what is held",
             )
         for one in found:
             job.listener.tell(Note(f"run {one.row.run}:"))
@@ -78,7 +78,7 @@ def _looked_at(job: Job) -> Iterator[State]:
     """
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
-        raise UsageError("nothing is held", hint="there is no state yet; `run` makes it")
+        raise UsageError("nothing is held", hint="there is no state yet; `bucket-loader run PIPELINE` makes it")
     with closing(state):
         yield state
 

@@ -104,8 +104,10 @@ def finish_run(job: Job, state: State, row: RunRow, *, witnessed: bool = False) 
     job.listener.tell(RunResumed(row.run, row.created_at))
     planned = plan_file.read(state.plan_folder(row.run), verify=True)
     if planned.digest() != row.plan_digest:
-        raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=f"`abandon {row.run}`")
-    require_same_api(planned, job, "`bucket-loader abandon` the run: what it has not sent returns to the next plan")
+        abandon = f"`bucket-loader abandon PIPELINE {row.run}` closes it"
+        raise StateError(f"the plan of run {row.run} is not the one that was begun", hint=abandon)
+    otherwise = f"`bucket-loader abandon PIPELINE {row.run}`: what the run has not sent returns to the next plan"
+    require_same_api(planned, job, otherwise)
     state.fetch_letters(row.run)
     if was_stopping(row):
         stopped = StoppedError(f"run {row.run} was stopped, and died while it was closed", hint="it is closed now")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 from bucket_loader.config import load_pipeline, pipeline_files
@@ -40,7 +41,9 @@ def past_runs(job: Job, *, last: int, run_name: str | None = None) -> Found:
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         if run_name is not None:
-            raise UsageError(f"there is no run {run_name}", hint="there is no state yet; `run` makes it")
+            raise UsageError(
+                f"there is no run {run_name}", hint="there is no state yet; `bucket-loader run PIPELINE` makes it"
+            )
         return {"runs": [], "cursors": {}, "old_dead_letters": 0}
     with closing(state):
         rows = state.ledger.newest(last) if run_name is None else [find_run(state, run_name)]
@@ -102,12 +105,14 @@ def tell_status(listener: Listener, found: Found) -> None:
         listener.tell(Note(f"{stream} was read up to {mark}"))
     if count := found["old_dead_letters"]:
         stay = "stays: replay it, or remove it" if count == 1 else "stay: replay them, or remove them"
-        listener.tell(Note(f"the dead letters of {counted(count, 'old run')} {stay} with `prune`"))
+        listener.tell(
+            Note(f"the dead letters of {counted(count, 'old run')} {stay} with `bucket-loader prune PIPELINE`")
+        )
     for run in found["runs"]:
         if run["stuck"]:
             listener.tell(Note(f"run {run['run']}: {_stuck(run)}"))
         elif run["status"] in UNFINISHED:
-            listener.tell(Note(f"run {run['run']} is unfinished: `run` continues it, `abandon` closes it"))
+            listener.tell(Note(f"run {run['run']} is unfinished: {_next_step(run)}"))
 
 
 def tell_pipelines(listener: Listener, found: Found) -> None:
@@ -170,10 +175,13 @@ def _stuck(run: Found) -> str:
 
 def _next_step(run: Found) -> str:
     if run["status"] in UNFINISHED:
-        held = "`release` decides about what is unknown, " if run["unknown"] else ""
-        return f"`run` continues it, {held}`abandon` closes it"
+        held = (
+            f"`bucket-loader release PIPELINE {run['run']}` decides about what is unknown, " if run["unknown"] else ""
+        )
+        abandon = f"`bucket-loader abandon PIPELINE {run['run']}`"
+        return f"`bucket-loader run PIPELINE` continues it, {held}{abandon} closes it"
     return (
-        f"mend the rows or `fields:`, then `bucket-loader replay {run['dead_letters']} --remap`"
+        f"mend the rows or `fields:`, then `bucket-loader replay {quote(str(run['dead_letters']))} --remap`"
         if (run["dead_letters"])
         else ""
     )

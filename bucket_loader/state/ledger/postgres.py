@@ -337,7 +337,8 @@ class PostgresDatabase:
             raise StateError(
                 f"the ledger ({self.name}) has lost what it had committed: was it restored, or did a standby take over "
                 "that lagged behind?",
-                hint="nothing more is sent; compare the last run with Bucket (`bucket-loader audit`) before going on",
+                hint="nothing more is sent; before going on compare the last run with Bucket: "
+                "`bucket-loader audit PIPELINE latest`",
             )
         connection.execute("UPDATE owner SET backend = pg_backend_pid() WHERE epoch = %s", (epoch,))
         self._token = token
