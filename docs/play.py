@@ -28,6 +28,7 @@ _CHANGES = (
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?Z?", "TIME"),
     (r"\b\d+(\.\d+)? ?(ms|s|seconds?|minutes?)\b", "A WHILE"),
     (r"\b\d[\d.,]* [kMGT]?B\b", "A SIZE"),
+    (r" {2,}", "  "),  # a column is as wide as what stands in it
 )
 
 

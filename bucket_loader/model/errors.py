@@ -34,7 +34,7 @@ from typing import ClassVar
 class BucketLoaderError(Exception):
     """The root of the tree: a message, and a hint that says what to do next.
 
-    Cause: nothing that is foreseen. A message without a kind of its own is a bug.
+    Cause: something that nobody foresaw. What has no kind of its own is a bug.
     Mend: Report it, with its traceback. Running the same command again is safe.
     """
 
