@@ -116,6 +116,25 @@ def test_a_file_is_doubted_with_numbers(case, workplace):
     assert not count or f"{count:,}" in doubt["text"]
 
 
+@pytest.mark.parametrize("case", ["ids that were fractions", "ids with blanks", "ids with signs unseen", "thumbs",
+                                  "capitals in an id", "stars with halves", "answers from 0 to 10", "JSON in a text",
+                                  "words for nothing"])  # fmt: skip
+def test_the_line_that_is_told_ends_the_doubt(case, workplace):
+    """With it in the pipeline file the same rows are not doubted any more, and none is rejected."""
+    content, record, fields, name, *_ = DOUBTED[case]
+    workplace.write("things.csv", content)
+    workplace.pipeline(stream(record=record, fields=fields))
+    (line,) = [doubt["line"] for doubt in checked(workplace)["doubts"] if doubt["name"] == name]
+    ((field, spec),) = yaml.safe_load(line).items()
+    mended = yaml.safe_load(fields)
+    (mended if field in mended else mended["attributes"])[field] = spec
+    workplace.pipeline(stream(record=record, fields=json.dumps(mended)))
+
+    again = checked(workplace)
+
+    assert (again["doubts"], again["streams"]["things"]["rejected"]) == ([], 0)
+
+
 # --- what is rejected ----------------------------------------------------------------------------------------------
 
 # A type, values that it does not read, and the shapes that are shown of them.

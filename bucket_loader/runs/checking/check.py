@@ -37,6 +37,8 @@ def check_job(job: Job, *, whole: bool = False) -> dict[str, Any]:
             _tell_stream(job, planned, stream, sample)
             for doubt in (one for one in doubts if one.stream == stream.name):
                 job.listener.tell(doubt)
+        if not doubts:
+            job.listener.tell(Note("nothing is in doubt"))
         rejected = _kept(job, planned)
         found = plan_as_json(planned, streams)
     _tell_room(job)

@@ -153,7 +153,7 @@ def _listed(words: tuple[str, ...]) -> str:
     return f"({', '.join(map(literal, words))})"
 
 
-_IS_NOTHING: Final = f"trim({{read}}) IN {_listed(NULL_WORDS)}"
+_IS_NOTHING: Final = f"trim({{sent}}) IN {_listed(NULL_WORDS)}"
 
 QUESTIONS: Final = (
     # --- ids ---
@@ -219,8 +219,8 @@ QUESTIONS: Final = (
     Question(
         "null_words", "attribute", _rows(_IS_NOTHING),
         "values of {words} are words for nothing, and are sent as text: {found}", "",
-        {"null_values": "[{found}]"}, of="count({read})",
-        found=f"string_agg(DISTINCT '\"' || trim({{read}}) || '\"', ', ') FILTER (WHERE {_IS_NOTHING})",
+        {"null_values": "[{found}]"},
+        found=f"string_agg(DISTINCT '\"' || trim({{sent}}) || '\"', ', ') FILTER (WHERE {_IS_NOTHING})",
         asks=_is_text, weight=ODD,
     ),
     Question(
