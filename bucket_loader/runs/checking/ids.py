@@ -88,19 +88,19 @@ def kept_ids(connection: "duckdb.DuckDBPyConnection", subject: Subject, table: s
 def doubts_of_ids(connection: "duckdb.DuckDBPyConnection", kept: Sequence[Ids]) -> Iterator[Doubt]:
     """Doubt the ids of all streams."""
     for ids in kept:
-        known = _Known(connection, ids, [other for other in kept if _is_home(other, ids, kept)])
+        homes = _homes(ids.subject.field, kept)
+        known = _Known(connection, ids, [home for home in homes if home is not ids])
         yield from _spelt_twice(connection, ids)
         yield from _each_its_own(connection, ids, known)
-        yield from known.doubts()
+        yield from known.spelt_otherwise()
+        yield from () if ids in homes else known.unknown()
 
 
-def _is_home(home: Ids, ids: Ids, kept: Sequence[Ids]) -> bool:
-    """Whether a stream is where ids have their home: the streams of users, and of companies without members."""
-    field = ids.subject.field
-    if home is ids or home.subject.field != field or home.subject.stream.kind.ids[:1] != (field,):
-        return False
-    others = {one.subject.stream.name for one in kept if one.subject.field != field}
-    return home.subject.stream.name not in others and ids.subject.stream.name != home.subject.stream.name
+def _homes(field: str, kept: Sequence[Ids]) -> list[Ids]:
+    """Return where the ids of a field are at home: the streams of users, or of companies; best those without members."""
+    found = [ids for ids in kept if ids.subject.field == field and ids.subject.stream.kind.ids[:1] == (field,)]
+    members = {ids.subject.stream.name for ids in kept if ids.subject.field != field}
+    return [ids for ids in found if ids.subject.stream.name not in members] or found
 
 
 # --- within a stream -----------------------------------------------------------------------------------------------
@@ -184,23 +184,27 @@ class _Known:
         """Which share of the ids is known, in whatever spelling."""
         return (self._same + self._otherwise) / self._total if self._total else 0.0
 
-    def doubts(self) -> Iterator[Doubt]:
-        """Doubt ids that are spelt otherwise there, or are not there."""
-        subject = self._ids.subject
-        where = " and ".join(repr(home.subject.stream.name) for home in self._homes)
+    def spelt_otherwise(self) -> Iterator[Doubt]:
+        """Doubt ids that are spelt otherwise there."""
         if self._otherwise:
             text = (
-                f"{self._otherwise:,} of {self._total:,} {subject.field}s are in {where} in another spelling; they "
-                f"differ in {_differences(self._ways)}"
+                f"{self._otherwise:,} of {self._total:,} {self._ids.subject.field}s are in {self._where} in another "
+                f"spelling; they differ in {_differences(self._ways)}"
             )
-            yield self._doubt(
-                "spelt_otherwise", self._otherwise, text, "which is right? spell them alike in both streams", HARMFUL
-            )
-        unknown = self._total - self._same - self._otherwise
-        if unknown > self._total * _UNKNOWN_MIN and all(home.is_whole and _is_all(home) for home in self._homes):
-            text = f"{unknown:,} of {self._total:,} {subject.field}s are not in {where}"
+            hint = "which is right? spell them alike in both streams"
+            yield self._doubt("spelt_otherwise", self._otherwise, text, hint, HARMFUL)
+
+    def unknown(self) -> Iterator[Doubt]:
+        """Doubt ids that are not there."""
+        count = self._total - self._same - self._otherwise
+        if count > self._total * _UNKNOWN_MIN and all(home.is_whole and _is_all(home) for home in self._homes):
+            text = f"{count:,} of {self._total:,} {self._ids.subject.field}s are not in {self._where}"
             hint = "are both of one system, and of one day? a record is made of each id that Bucket does not know"
-            yield self._doubt("unknown_ids", unknown, text, hint, HARMFUL if unknown * 2 > self._total else WRONG)
+            yield self._doubt("unknown_ids", count, text, hint, HARMFUL if count * 2 > self._total else WRONG)
+
+    @property
+    def _where(self) -> str:
+        return " and ".join(repr(home.subject.stream.name) for home in self._homes)
 
     def _doubt(self, name: str, count: int, text: str, hint: str, weight: int) -> Doubt:
         subject = self._ids.subject
