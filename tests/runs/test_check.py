@@ -102,7 +102,7 @@ DOUBTED = {
 
 @pytest.mark.parametrize("case", DOUBTED)
 def test_a_file_is_doubted_with_numbers(case, workplace):
-    """One doubt, with how many rows of how many. With the line that it tells, the same rows are not doubted any more."""
+    """One doubt, with how many rows of how many; with the line that it tells there is none any more."""
     content, record, fields, name, count, of = DOUBTED[case]
     workplace.write("things.csv", content)
     workplace.pipeline(stream(record=record, fields=fields))
@@ -120,12 +120,12 @@ def test_a_file_is_doubted_with_numbers(case, workplace):
         assert (again["doubts"], again["streams"]["things"]["rejected"]) == ([], 0)
 
 
-def mended(fields, *lines, **words):
-    """Return fields with lines that were told in place of their own, and some words more in each."""
+def mended(fields, *lines):
+    """Return fields with lines that were told in place of their own."""
     found = yaml.safe_load(fields)
     for line in lines:
         ((field, spec),) = yaml.safe_load(line).items()
-        (found if field in found else found["attributes"])[field] = spec | words
+        (found if field in found else found["attributes"])[field] = spec
     return json.dumps(found, ensure_ascii=False)
 
 
@@ -153,30 +153,22 @@ SHAPED = {
 
 def test_the_lines_that_are_told_read_the_values(workplace):
     """Shapes are told, no value; and with the lines in the pipeline file no row is rejected any more."""
-    columns = [f"x{number}" for number in range(len(SHAPED))]
-    values = {
-        column: lambda number, two=two: f'"{two[number % 2]}"'
-        for column, (_, two, _) in zip(columns, SHAPED.values(), strict=True)
-    }
+    cases = {f"x{number}": case for number, case in enumerate(SHAPED.values())}
+    values = {column: lambda number, two=two: f'"{two[number % 2]}"' for column, (_, two, _) in cases.items()}
+    typed = ", ".join(f"{column}: {{column: {column}, type: {kind}}}" for column, (kind, *_) in cases.items())
+    fields = f"{{userId: id, attributes: {{{typed}}}}}"
     workplace.write("things.csv", csv(id=str, **values))
-    typed = [
-        f"{column}: {{column: {column}, type: {kind}}}"
-        for column, (kind, *_) in zip(columns, SHAPED.values(), strict=True)
-    ]
-    fields = f"{{userId: id, attributes: {{{', '.join(typed)}}}}}"
     workplace.pipeline(stream(fields=fields, more="  timezone: UTC\n"))
 
     result = workplace.command("check", "--json")
     doubts = {one["column"]: one for one in result.summary["doubts"] if one["name"].startswith("rejected_")}
-    workplace.pipeline(
-        stream(fields=mended(fields, *(one["line"] for one in doubts.values())), more="  timezone: UTC\n")
-    )
+    lines = [one["line"] for one in doubts.values()]
+    workplace.pipeline(stream(fields=mended(fields, *lines), more="  timezone: UTC\n"))
     again = checked(workplace)
 
-    found = {case: doubts[column]["shapes"] for column, case in zip(columns, SHAPED, strict=True)}
-    assert found == {case: shapes for case, (*_, shapes) in SHAPED.items()}
+    assert {column: doubts[column]["shapes"] for column in cases} == {name: case[2] for name, case in cases.items()}
     shown = result.stdout + result.stderr
-    assert not any(value in shown for _, two, _ in SHAPED.values() for value in two if len(value) > len("99.9"))
+    assert not any(value in shown for _, two, _ in cases.values() for value in two if len(value) > len("99.9"))
     assert again["streams"]["things"]["rejected"] == 0, again["doubts"]
 
 
@@ -274,6 +266,26 @@ def test_ids_are_compared_between_streams(workplace):
     assert (found["spelt_otherwise"]["count"], found["spelt_otherwise"]["of"]) == (10, 20)
     assert "zeros in front" in found["spelt_otherwise"]["text"]
     assert (found["unknown_ids"]["count"], found["unknown_ids"]["of"]) == (10, 20)
+
+
+def test_streams_of_one_kind_are_not_held_against_each_other(workplace):
+    """Customers are no employees; and companies that name their owners are known to events all the same."""
+    for name in ("customers", "employees"):
+        workplace.write(f"{name}.csv", csv(id=lambda n, name=name: f"{name}{n}", x=str))
+    workplace.write("companies.csv", csv(id=lambda n: f"c{n}", x=lambda n: f"customers{n}"))
+    workplace.write(
+        "things.csv", csv(id=lambda n: f"employees{n % 9}", company=lambda n: f"c{n + 20}", what=plain, at=minute)
+    )
+    workplace.pipeline(
+        stream("customers")
+        + stream("employees")
+        + stream("companies", "company", "{companyId: id, userId: x}")
+        + stream("things", "event", EVENT.replace("{userId", "{companyId: company, userId"))
+    )
+
+    (doubt,) = checked(workplace)["doubts"]
+
+    assert (doubt["name"], doubt["column"], doubt["count"], doubt["of"]) == ("unknown_ids", "company", 20, 40)
 
 
 # --- the page ------------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def doubts_of_ids(connection: "duckdb.DuckDBPyConnection", kept: Sequence[Ids]) 
 
 
 def _homes(field: str, kept: Sequence[Ids]) -> list[Ids]:
-    """Return where the ids of a field are at home: the streams of users, or of companies; best those without members."""
+    """Return where the ids of a field are at home: the streams of users; of companies, best those without members."""
     found = [ids for ids in kept if ids.subject.field == field and ids.subject.stream.kind.ids[:1] == (field,)]
     members = {ids.subject.stream.name for ids in kept if ids.subject.field != field}
     return [ids for ids in found if ids.subject.stream.name not in members] or found
