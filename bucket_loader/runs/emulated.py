@@ -29,11 +29,23 @@ def meet_emulator(destination: Destination, state: State, tell: Callable[[Note],
     there = emulator_at(destination)
     if there is None:
         tell(
-            Note(f"{destination.base_url} does not say which emulator it is; {_remembered(state)} of one, and believed")
+            Note(f"{_remembered(state)} of an emulator, and {destination.base_url} does not say whether it is that one")
         )
     elif there != known:
         tell(Note(_told(destination, state)))
-        _begin_anew(state, there)
+        with state.swept():  # a death before that leaves files that nobody reads
+            state.ledger.begin_anew(there, ended_at=wire_now())
+
+
+def gone_in(destination: Destination, state: State) -> str | None:
+    """Return what tells that a state remembers an emulator that is gone; None where nothing does. Changes nothing.
+
+    Raises:
+        PatienceError, KeyRefusedError: as `meet_emulator`.
+    """
+    known = state.ledger.meta(EMULATOR)
+    there = emulator_at(destination) if known is not None and destination.is_here else None
+    return _told(destination, state) if there not in {None, known} else None
 
 
 def emulator_at(destination: Destination) -> str | None:
@@ -72,8 +84,3 @@ def _told(destination: Destination, state: State) -> str:
         f"{_remembered(state)} of an emulator that is gone{closed}. {destination.base_url} is another one: for it "
         "everything is new"
     )
-
-
-def _begin_anew(state: State, emulator: str) -> None:
-    with state.swept():  # a death before that leaves files that nobody reads
-        state.ledger.begin_anew(emulator, ended_at=wire_now())

@@ -37,6 +37,7 @@ _WORDS: Final = {
         "plan, which goes whole: `audit` of its run proves less then, `replay` of its dead letters needs --remap",
         "plans, which go whole: `audit` of their runs proves less then, `replay` of their dead letters needs --remap",
     ),
+    "checks": ("file of rows that the last check rejected, which goes whole", ""),
 }
 OUT_OF_REACH: Final = (
     "Bucket itself: have it deleted there",
@@ -86,12 +87,14 @@ class Found:
         memory, refused: the keys of its records, by stream.
         letters: how many dead letters name it, by run.
         plans: the runs whose plans hold it.
+        checked: whether it is among the rows that the last check rejected.
     """
 
     memory: Keys = field(default_factory=dict)
     refused: Keys = field(default_factory=dict)
     letters: dict[str, int] = field(default_factory=dict)
     plans: list[str] = field(default_factory=list)
+    checked: bool = False
 
     def counts(self) -> dict[str, int]:
         """Return how much there is, by what it is."""
@@ -100,6 +103,7 @@ class Found:
             "refusals": sum(map(len, self.refused.values())),
             "dead_letters": sum(self.letters.values()),
             "plans": len(self.plans),
+            "checks": int(self.checked),
         }
 
 
@@ -148,7 +152,8 @@ def _tell(job: Job, *lines: str) -> None:
 
 def _find(state: State, pipeline: Pipeline, subject: Subject) -> Found:
     keys = defaultdict[str, set[bytes]](subject.keys)
-    found = Found(plans=_find_in_plans(state, pipeline, subject, keys))
+    checked = _names_any(state.layout.checked, pipeline, subject)
+    found = Found(plans=_find_in_plans(state, pipeline, subject, keys), checked=checked)
     for stream in state.ledger.files():
         found.memory[stream] = _in_memory(state, stream, subject, keys[stream])
         known = refusals.read(state.refusals_of(stream))["key"].to_pylist()
@@ -183,7 +188,7 @@ def _find_in_plans(state: State, pipeline: Pipeline, subject: Subject, keys: Key
         found = {stream.name: _keys_in(planned, stream, subject) for stream in planned.manifest.streams}
         for stream, some in found.items():
             keys[stream] |= some
-        is_held = any(found.values()) or _is_rejected(planned, pipeline, subject)
+        is_held = any(found.values()) or _names_any(planned.folder / REJECTED, pipeline, subject)
         holds += [run] if is_held else []
         others += [] if is_held else [(run, planned)]
     return holds + [run for run, planned in others if _waits(planned, keys)]
@@ -196,13 +201,6 @@ def _keys_in(planned: Plan, stream: PlannedStream, subject: Subject) -> set[byte
         named += [first + place for place, one in enumerate(batch["record"].to_pylist()) if _names(one, subject)]
         first += batch.num_rows
     return set(refused.identities(planned, stream, named)["key"].to_pylist())
-
-
-def _is_rejected(planned: Plan, pipeline: Pipeline, subject: Subject) -> bool:
-    """Whether planning has rejected a row of the subject."""
-    file = planned.folder / REJECTED
-    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-    return sum(1 for _ in _others(lines, pipeline, subject)) < len(lines)
 
 
 def _waits(planned: Plan, keys: Keys) -> bool:
@@ -249,6 +247,12 @@ def _lines(state: State, run: str) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True) if path.exists() else []
 
 
+def _names_any(file: Path, pipeline: Pipeline, subject: Subject) -> bool:
+    """Whether any dead letter of a file names the subject."""
+    lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
+    return sum(1 for _ in _others(lines, pipeline, subject)) < len(lines)
+
+
 def _others(lines: list[bytes], pipeline: Pipeline, subject: Subject) -> Iterator[bytes]:
     """Yield the dead letters that do not name the subject; half a line that a death has left is none of them."""
     tells = {stream.name: _column(stream.fields.given().get(subject.field)) for stream in pipeline.streams}
@@ -285,6 +289,8 @@ def _erase(state: State, pipeline: Pipeline, subject: Subject, found: Found) -> 
         state.ledger.erase(memory, refused)
     for run in found.letters:
         state.replace_letters(run, b"".join(_others(_lines(state, run), pipeline, subject)))
+    if found.checked:
+        state.layout.checked.unlink(missing_ok=True)
     for run in found.plans:
         state.remove_plan(run)
         plan_file.remove(state.plans / run)

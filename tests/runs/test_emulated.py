@@ -77,6 +77,15 @@ def test_a_plan_counts_everything_as_new(loaded):
     assert delivered(run) == {"people": COUNT, "events": COUNT}
 
 
+def test_a_check_warns_and_changes_nothing(loaded):
+    """The next run says the same once more, and does it."""
+    checked, run = loaded.command("check"), loaded.run()
+
+    assert checked.exit_code == 0
+    assert "warning: 120 records are remembered of an emulator that is gone" in checked.stderr
+    assert delivered(run) == {"people": COUNT, "events": COUNT}
+
+
 def test_load_begins_anew(loaded, monkeypatch):
     """The door of Python is a run like any other."""
     monkeypatch.setenv("BUCKET_BASE_URL", loaded.url)

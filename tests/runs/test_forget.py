@@ -156,12 +156,13 @@ def test_a_user_who_is_erased_is_in_no_file_of_the_state(loaded):
     """Memory, plans, dead letters: its id and its keys are gone, and those of others are where they were."""
     write(loaded, [*ROWS, (PERSON, "c1", "y")])
     assert loaded.run().exit_code == 3  # a dead letter of the person, and no record
+    assert loaded.command("check").exit_code == 0
     before = everything(loaded)
 
     erased = loaded.command("forget", "--user", PERSON, "--yes", "--json")
 
     assert erased.exit_code == 0
-    assert erased.summary["found"] == {"memory": 4, "refusals": 0, "dead_letters": 1, "plans": 2}
+    assert erased.summary["found"] == {"memory": 4, "refusals": 0, "dead_letters": 1, "plans": 2, "checks": 1}
     assert "4711" in before.decode("latin-1")
     assert "4711" not in everything(loaded).decode("latin-1")
     assert "Bucket itself" in erased.stderr
@@ -187,7 +188,7 @@ def test_a_company_is_erased_likewise(loaded):
     """Its own record, its members', and its events."""
     erased = loaded.command("forget", "--company", "c2", "--yes", "--json")
 
-    assert erased.summary["found"] == {"memory": 3, "refusals": 0, "dead_letters": 1, "plans": 1}
+    assert erased.summary["found"] == {"memory": 3, "refusals": 0, "dead_letters": 1, "plans": 1, "checks": 0}
     assert counts(loaded.run()) == {"companies": 2, "people": 0, "usage": 1}
 
 
@@ -203,7 +204,7 @@ def test_who_is_known_without_a_plan_is_found_by_the_key(loaded):
 
     erased = loaded.command("forget", "--user", PERSON, "--yes", "--json")
 
-    assert erased.summary["found"] == {"memory": 2, "refusals": 0, "dead_letters": 0, "plans": 0}
+    assert erased.summary["found"] == {"memory": 2, "refusals": 0, "dead_letters": 0, "plans": 0, "checks": 0}
     assert b"4711" not in everything(loaded)
 
 

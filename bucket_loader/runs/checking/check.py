@@ -1,6 +1,6 @@
 """The check of a pipeline: its file, its sources, what is doubtful in their rows, and the host and the key."""
 
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.checking.doubts import LIMIT, Looked, doubts_of
 from bucket_loader.runs.checking.host import try_key
 from bucket_loader.runs.checking.sample import Sample, planned_sample
+from bucket_loader.runs.emulated import gone_in
 from bucket_loader.runs.inspect import counts_of, plan_as_json
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.room import require_room
@@ -44,6 +45,7 @@ def check_job(job: Job, *, whole: bool = False) -> dict[str, Any]:
     _tell_room(job)
     answer = try_key(job.pipeline.destination) if job.has_key else NOT_ASKED
     job.listener.tell(Note(f"{job.pipeline.destination.base_url} {answer}"))
+    _tell_emulator(job)
     return {name: found[name] for name in ("pipeline", "streams")} | {
         "looked_at": {stream: sample.text(stream, counts.read) for stream, counts in streams.items()},
         "doubts": [doubt.as_json() for doubt in doubts],
@@ -74,6 +76,16 @@ def _kept(job: Job, planned: Plan) -> Path | None:
     if kept is not None:
         job.listener.tell(Note(f"the rejected rows are in {kept}"))
     return kept
+
+
+def _tell_emulator(job: Job) -> None:
+    """Say whether what is remembered is of an emulator that is gone: the next run begins anew then."""
+    with suppress(StateError):  # what is wrong with the state was said
+        state = look_at_state(job.pipeline, job.state_place) if job.has_key else None
+        if state is not None:
+            with closing(state):
+                if (gone := gone_in(job.pipeline.destination, state)) is not None:
+                    job.listener.tell(Note(f"warning: {gone}"))
 
 
 def _tell_room(job: Job) -> None:
