@@ -11,6 +11,7 @@ from bucket_loader.delivery import Place
 from bucket_loader.model import StateError, Verdict, wire_now
 from bucket_loader.reporting import Note
 from bucket_loader.runs.features import get, refused
+from bucket_loader.runs.waiting import UNFINISHED
 from bucket_loader.state import EMULATOR, State
 
 _ENDPOINT: Final = "/_emulator/identity"
@@ -64,21 +65,20 @@ def emulator_at(destination: Destination) -> str | None:
     return outcome.emulator
 
 
-def remembered(state: State) -> int:
-    """Return how many records a state remembers; where its files are gone, at most so many."""
-    try:
-        return sum(memory.known for memory in state.memory().values())
-    except StateError:
-        return sum(part.rows for parts in state.ledger.parts().values() for part in parts)
-
-
 def _remembered(state: State) -> str:
-    count = remembered(state)
+    """Say how many records a state knows as delivered, those of unfinished runs too."""
+    ledger = state.ledger
+    try:
+        known = sum(memory.known for memory in state.memory().values())
+    except StateError:  # its files are gone: at most so many
+        known = sum(part.rows for parts in ledger.parts().values() for part in parts)
+    unsettled = [row.run for row in ledger.runs(*UNFINISHED) if ledger.unsettled(row.run)]
+    count = known + sum(counts.delivered for run in unsettled for counts in ledger.counts(run).values())
     return "1 record is remembered" if count == 1 else f"{count:,} records are remembered"
 
 
 def _told(destination: Destination, state: State) -> str:
-    unfinished = len(state.ledger.runs("running", "unfinished"))
+    unfinished = len(state.ledger.runs(*UNFINISHED))
     closed = f"; {unfinished:,} unfinished run{'s' * (unfinished != 1)} of it closed" if unfinished else ""
     return (
         f"{_remembered(state)} of an emulator that is gone{closed}. {destination.base_url} is another one: for it "
