@@ -11,6 +11,7 @@ from .events import (
     Complaint as Complaint,
     Doubt as Doubt,
     Event as Event,
+    Lines as Lines,
     Listener as Listener,
     Note as Note,
     PastRun as PastRun,

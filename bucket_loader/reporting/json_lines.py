@@ -127,7 +127,7 @@ class JsonListener:
 
     def _answer(self, event: events.Answer) -> None:
         match event:
-            case events.RecordShown():
+            case events.RecordShown() | events.Lines():
                 pass  # it is row data
             case events.PlanRejected():
                 if not self.quiet:

@@ -108,6 +108,9 @@ class TextListener:
                 self._page.show(listed(event, self.console.width, self._page.marks))
             case events.RunShown():
                 self._run(event)
+            case events.Lines():
+                for line in event.lines:
+                    self._line(line)
             case events.Table():
                 self._table(event)
 

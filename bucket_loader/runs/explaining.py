@@ -17,7 +17,7 @@ from bucket_loader.model import (
     because,
     deduce,
 )
-from bucket_loader.reporting import Listener, Note, RecordShown
+from bucket_loader.reporting import Lines, Listener, Note
 from bucket_loader.runs.features import (
     Definition,
     Evaluation,
@@ -108,19 +108,18 @@ def tell_explained(listener: Listener, found: Explained) -> None:
     if not found.explanations:
         listener.tell(Note("no feature is defined"))
     for one in found.explanations:
-        listener.tell(Note(f"{shown(one.key)} is {'on' if one.is_enabled else 'off'}: {one.because}"))
-        for number, rule in enumerate(one.rules, 1):
-            for line in _lines(number, rule):
-                listener.tell(RecordShown(line))
+        head = f"{shown(one.key)} is {'on' if one.is_enabled else 'off'}: {one.because}"
+        rules = [line for number, rule in enumerate(one.rules, 1) for line in _lines(number, rule)]
+        listener.tell(Lines((head, *rules)))
     if not found.is_complete and found.explanations:
         listener.tell(Note("? is not told: Bucket answers with one result for each rule, and with no stored value"))
 
 
 def _lines(number: int, rule: ExplainedRule) -> Iterator[str]:
-    yield f"rule {number} {'matches' if rule.matches else 'does not match'}"
+    yield f"    rule {number} {'matches' if rule.matches else 'does not match'}"
     if rule.condition.holds == "yes" and not rule.matches:
-        yield "    a rule that meets an error does not match, whatever its conditions are"
-    yield from _tree(rule.condition, "  ")
+        yield "        a rule that meets an error does not match, whatever its conditions are"
+    yield from _tree(rule.condition, " " * 6)
 
 
 def _tree(condition: Condition, indent: str) -> Iterator[str]:

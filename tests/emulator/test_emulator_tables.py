@@ -142,6 +142,8 @@ def test_the_rejected_are_bucket_s_and_the_loader_s(api: Api):
     assert (letter["by"], letter["where"]) == ("the loader", "users: users.csv, row 17")
     assert (letter["field"], letter["reason"]) == ("attributes.seats", "is not a number")
     assert letter["what"] == '{"id":"7","seats":"many"}'
+    api.put("/_emulator/rejected", {"rejected": [LETTER], "total": 501})
+    assert api.get("/_emulator/tables/rejected").json()["leftOut"] == 500
     assert len(table(api, "rejected", "many")) == 1
 
 

@@ -53,6 +53,7 @@ RENDERED = [
     (events.StreamPlanned("s", "user", "full", Counts(read=5, pending=4, rejected=1)),
      "s (user, full): 5 rows read, 4 records to send, 1 rejected", ("note", "s (user, full): 5 rows read"), None),
     (events.RecordShown('{"userId":"u"}'), '    {"userId":"u"}', None, None),
+    (events.Lines(("huddle is on",)), "huddle is on", None, None),
     (events.PlanRejected(Path("letters")), "rejected rows and why: letters",
      ("rejected", "s: 1 row of s.csv: no id (row 3)"), None),
     (events.Doubt("empty", "s", "c", 9, 9, "9 of 9 values are empty", "is it?"), "  ! 9 of 9 values are empty",
@@ -148,7 +149,7 @@ def test_prometheus_gets_the_end_of_a_command(event, _line, _object, code, tmp_p
 
 @pytest.mark.parametrize("listener", ["text", "json"])
 def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
-    """And a table, which was asked for."""
+    """And lines and a table, which were asked for."""
     out, lines = io.StringIO(), []
     quiet = {
         "text": TextListener(Console(file=out), quiet=True, period_s=0.0),
@@ -164,7 +165,7 @@ def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
     assert quiet.period_s is None
     beside_chunks = [one for one in said if "Chunk" not in one.__name__]
     assert beside_chunks == {
-        "text": [AssertionsEnded, events.CommandFailed, events.Complaint, events.RunsListed,
+        "text": [events.Lines, AssertionsEnded, events.CommandFailed, events.Complaint, events.RunsListed,
                  events.RunShown, events.Table],
         "json": [events.WindowsEnded, AssertionsEnded, events.CommandFailed, events.CommandCrashed,
                  events.ThreadCrashed, events.Complaint, events.RunsListed,

@@ -169,3 +169,13 @@ def test_rules_in_another_form_are_not_guessed_at(place):
 
     assert result.exit_code == 5
     assert "not in Bucket's form" in result.stderr
+
+
+def test_a_quiet_command_prints_what_was_asked_for(place):
+    """The tree, and nothing beside it."""
+    with api(**real([True, False])) as url:
+        result = explain(place, "--quiet", url=url)
+
+    assert "huddle is on: rule 1 matches" in result.stderr
+    assert "✓ company.plan is pro" in result.stderr
+    assert "not told" not in result.stderr

@@ -80,6 +80,7 @@ async def rows(environment: Environment, table: str, text: str, after: Place, li
         columns=list(dict.fromkeys(column for cells in found for column in cells)),
         rows=found,
         rows_total=None if text else _rows_total(environment, table, total),
+        left_out=_left_out(environment, table),
     )
 
 
@@ -301,6 +302,17 @@ def total_of(environment: Environment, table: str) -> int:
         "rejected": lambda: sum(1 for _ in _rejected(environment, Place(), "")),
     }
     return totals.get(table, environment.journal.end)()
+
+
+def _left_out(environment: Environment, table: str) -> int:
+    """Return how many calls or rejected rows are too old to be kept."""
+    log = environment.log
+    if table == "requests":
+        return log.requests - len(log.latest(LATEST_CALLS))
+    if table == "rejected":
+        refused, letters = log.latest(LATEST_CALLS, only_refused=True), environment.letters()
+        return log.refused - len(refused) + max(0, letters.total - len(letters.rejected))
+    return 0
 
 
 def _rows_total(environment: Environment, table: str, total: int) -> int | None:

@@ -35,6 +35,7 @@ from bucket_loader.reporting.events.event import (
 )
 from bucket_loader.reporting.events.lines import (
     Complaint as Complaint,
+    Lines as Lines,
     Note as Note,
     Table as Table,
     ThreadCrashed as ThreadCrashed,

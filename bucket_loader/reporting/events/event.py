@@ -7,7 +7,7 @@ from bucket_loader.reporting.events.chunks import ChunkHeld, ChunkRetried, Chunk
 from bucket_loader.reporting.events.delivery import DeliveryBegan, DeliveryEnded, DeliveryProgress, StreamDelivered
 from bucket_loader.reporting.events.doubts import Doubt
 from bucket_loader.reporting.events.endings import Ending
-from bucket_loader.reporting.events.lines import Complaint, Note, Table, ThreadCrashed
+from bucket_loader.reporting.events.lines import Complaint, Lines, Note, Table, ThreadCrashed
 from bucket_loader.reporting.events.past import RunShown, RunsListed
 from bucket_loader.reporting.events.planning import PlanningEnded, PlanRejected, RecordShown, RowsRead, StreamPlanned
 from bucket_loader.reporting.events.runs import RunResumed, WindowEnded
@@ -33,7 +33,7 @@ Remark = (
 )
 """What is told by itself, once."""
 
-Answer = RecordShown | PlanRejected | RunsListed | RunShown | Table
+Answer = RecordShown | PlanRejected | RunsListed | RunShown | Lines | Table
 """What was asked for."""
 
 Event = Moving | Remark | Answer | Ending

@@ -27,6 +27,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """What was asked for, line by line; a quiet command prints it as well. It is row data, and belongs into no log."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """What was asked for, in rows and columns; a quiet command prints it as well."""
 

@@ -74,15 +74,16 @@ export const block = (content, name) => el("pre", {tabindex: "0", "aria-label": 
 /** A text with a button that copies it; where the browser does not allow that, the text is selected. */
 export function copied(content, name) {
   const shown = el("code", {}, content);
-  const button = el("button", {type: "button", "aria-label": `Copy ${name}`}, "Copy");
+  const button = el("button", {type: "button", "aria-label": `Copy ${name}`, "aria-live": "polite"}, "Copy");
+  const tell = (word) => { button.textContent = word; button.setAttribute("aria-label", `${word} ${name}`); };
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(content);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      tell("Copied");
+      setTimeout(() => tell("Copy"), 1500);
     } catch {
       getSelection().selectAllChildren(shown);
-      button.textContent = "Selected";
+      tell("Selected");
     }
   });
   return el("div", {class: "copied"}, shown, button);

@@ -8,11 +8,14 @@ const NOBODY = ["nobody: it has no rules"];
 const POSITIONS = {rules: "Rules", on: "On", off: "Off"};
 let switches = 0; // each group of radio buttons needs a name of its own
 
-/** Everything that is known of features, asked in one go. */
+let defined = {features: [], flagStateVersion: null};
+
+/** Everything that is known of features; the definitions are asked again when they have another version. */
 export async function askFeatures() {
-  const [answer, {overrides}, counts] = await Promise.all([ask("features"), ask("overrides"), ask("counts")]);
+  const [{overrides, flagStateVersion}, counts] = await Promise.all([ask("overrides"), ask("counts")]);
+  if (flagStateVersion !== defined.flagStateVersion) defined = await ask("features");
   const counted = new Map(counts.features.map((feature) => [feature.key, feature]));
-  return {features: answer.features, version: answer.flagStateVersion, overrides, counts, counted};
+  return {features: defined.features, version: defined.flagStateVersion, overrides, counts, counted};
 }
 
 export function featureRow(feature, onTurned) {

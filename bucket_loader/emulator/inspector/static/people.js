@@ -60,7 +60,7 @@ const activity = (one) => [
 ];
 
 function head(kind, id, members) {
-  return el("h2", {}, badge(kind, TYPES[kind]), " ", id, " ", text("span", "called", called(members)));
+  return el("h2", {}, badge(kind, TYPES[kind]), " ", short(id), " ", text("span", "called", called(members)));
 }
 
 function chips(links, more) {

@@ -94,8 +94,10 @@ function show(view) {
     rows.length === 0 ? "no rows" : `rows ${count(first + 1)} to ${count(first + rows.length)}`,
     rows.length > 0 && (of ?? null) !== null ? `of ${count(of)}` : "",
     wanted === "" ? "" : `that hold “${short(wanted, 40)}”`,
+  ].filter(Boolean).join(" ") + [
     hidden > 0 ? `; ${count(hidden)} more columns in the CSV` : "",
-  ].filter(Boolean).join(" ");
+    answer.leftOut > 0 ? `; ${count(answer.leftOut)} older ones are not kept` : "",
+  ].join("");
   const focus = document.activeElement;
   view.back.disabled = pages.length === 1;
   view.on.disabled = answer.isComplete;

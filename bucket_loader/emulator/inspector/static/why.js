@@ -1,9 +1,10 @@
 // Which features a user or company has, and why: each rule, each condition with the value that it met, and where that is from.
 
 import {ask, ENVIRONMENT, query} from "./ask.js";
-import {address, badge, card, el, link, said, short, text, when} from "./dom.js";
+import {address, badge, card, count, el, link, said, short, text, when} from "./dom.js";
 import {follow} from "./looking.js";
 
+const FEATURES = 100; // more are shown when they are asked for
 const MARKS = {
   yes: ["✓", "holds: ", "good"], no: ["✗", "does not hold: ", "bad"], "not asked": ["·", "not asked: ", "quiet"],
   "not told": ["?", "not told: ", "quiet"],
@@ -13,9 +14,18 @@ const MARKS = {
 export async function why(subjects) {
   const context = Object.fromEntries(Object.entries(subjects).map(([kind, id]) => [`context.${kind}.id`, id]));
   const {explanations} = await ask(`/explanations?${query({environment: ENVIRONMENT, ...context})}`);
-  const list = el("ul", {class: "why"}, explanations.map((one) => feature(one)));
-  for (const [kind, id] of Object.entries(subjects)) tellOrigins(list, kind, id);
-  return card("Features, and why", explanations.length === 0 ? text("p", "empty", "No feature is defined.") : list);
+  if (explanations.length === 0) return card("Features, and why", text("p", "empty", "No feature is defined."));
+  const list = el("ul", {class: "why"});
+  const show = (some) => {
+    list.append(...some.map(feature));
+    for (const [kind, id] of Object.entries(subjects)) tellOrigins(list, kind, id);
+  };
+  const more = el("button", {type: "button", onclick: () => { more.remove(); show(explanations.slice(FEATURES)); }},
+    `Show all ${count(explanations.length)}`);
+  show(explanations.slice(0, FEATURES));
+  const on = explanations.filter((one) => one.isEnabled).length;
+  return card(`Features, and why: ${count(on)} of ${count(explanations.length)} on`, list,
+    explanations.length > FEATURES ? more : null);
 }
 
 function feature(one) {
