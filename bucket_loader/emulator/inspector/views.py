@@ -275,8 +275,8 @@ Cells: TypeAlias = dict[str, str | None]
 class Rows(Look, kw_only=True):
     """Rows of a table: text by column, and the columns in the order in which they came.
 
-    `rows_total` is how many there are in all, where that is known without looking, and `left_out` how many older ones are
-    not kept.
+    `rows_total` is how many there are in all, where that is known without looking; `left_out` is how many older ones
+    are not kept.
     """
 
     columns: list[str]
