@@ -97,7 +97,7 @@ def test_it_does_what_its_description_says(tmp_path, what, chosen):
         '[[operations]]\ninclude-name-regex = "POST /(api/|flags/opt-in)"\n'
         "checks.positive_data_acceptance.enabled = false\n"
         # So are these; and what the body of a saved call is, depends on its type.
-        '[[operations]]\ninclude-name-regex = "PUT .*/(faults|snapshot)$"\n'
+        '[[operations]]\ninclude-name-regex = "PUT .*/(faults|snapshot|rejected)$"\n'
         "checks.positive_data_acceptance.enabled = false\n"
     )
     with running(secret_key=SECRET, publishable_key=PUBLISHABLE) as endpoint:
