@@ -2,10 +2,9 @@
 
 import json
 import time
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
-from browser import running_browser
 from emulator_api import Api
 
 from bucket_loader.emulator.http.server import running
@@ -14,23 +13,6 @@ pytestmark = pytest.mark.browser
 HOSTILE = '<script>window.hurt=1</script><img src=x onerror="window.hurt=1">"\'&amp;'
 RULE = {"type": "context", "field": "company.plan", "operator": "IS", "values": ["pro"]}
 FEATURE = {"key": "reports", "targeting": {"version": 1, "rules": [{"filter": RULE}]}}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Run one browser for the whole file."""
-    with running_browser() as running_one:
-        yield running_one
-
-
-@pytest.fixture
-def page(browser):
-    """Return a tab, which must not have complained, nor have asked any host but the emulator."""
-    with browser.page() as tab:
-        yield tab
-        tab.run("1")  # whatever it still had to say comes first
-        assert tab.complaints == []
-        assert {urlsplit(url).hostname for url in tab.requested if url != "about:blank"} == {"127.0.0.1"}
 
 
 def rows(page, selector):

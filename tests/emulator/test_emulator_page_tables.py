@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from browser import running_browser
 from emulator_api import SECRET, Api
 
 from bucket_loader.emulator.http.server import running
@@ -13,22 +12,6 @@ PRO = {"type": "context", "field": "company.plan", "operator": "IS", "values": [
 ADMIN = {"type": "context", "field": "user.role", "operator": "IS", "values": ["admin"]}
 BOTH = {"type": "group", "operator": "and", "filters": [PRO, ADMIN]}
 FEATURES = {"features": [{"key": "reports", "targeting": {"version": 1, "rules": [{"filter": BOTH}, {"filter": PRO}]}}]}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Run one browser for the whole file."""
-    with running_browser() as running_one:
-        yield running_one
-
-
-@pytest.fixture
-def page(browser):
-    """Return a tab, which must not have complained."""
-    with browser.page() as tab:
-        yield tab
-        tab.run("1")  # whatever it still had to say comes first
-        assert tab.complaints == []
 
 
 def cells(page):
