@@ -162,8 +162,8 @@ def main() -> None:
 
     \b
     A first evening:
-      bucket-loader init accounts.csv > accounts.yaml    look at a file, write a first pipeline
-      bucket-loader check accounts.yaml                  is everything as the file says?
-      bucket-loader rehearse accounts.yaml               the whole run, into a local Bucket
-      bucket-loader run accounts.yaml                    for real
+      bucket-loader init accounts.csv -o accounts.yaml  a first pipeline file
+      bucket-loader rehearse                            all of it, locally
+      bucket-loader check                               is all as it says?
+      bucket-loader run                                 for real
     """

@@ -31,7 +31,7 @@ def only_pipeline_file(folder: Path, command: str) -> Path:
     if not files:
         raise UsageError(
             "there is no pipeline file in this folder",
-            hint=f"name one, `{command} PIPELINE`; `bucket-loader init SOURCE` writes a first one",
+            hint=f"name one, `{command} PIPELINE`; `bucket-loader init SOURCE -o FILE` writes a first one",
         )
     names = [file.name for file in files[:_SHOWN_MAX]] + ["..."] * (len(files) > _SHOWN_MAX)
     raise UsageError(
@@ -60,7 +60,7 @@ def other_than(file: Path) -> str:
     if meant is not None:
         return f"did you mean `{meant}`?"
     if not files:
-        return "give the path of a pipeline file; `bucket-loader init SOURCE` writes a first one"
+        return "give the path of a pipeline file; `bucket-loader init SOURCE -o FILE` writes a first one"
     return f"in {file.parent.absolute()} there are: {', '.join(found.name for found in files[:_SHOWN_MAX])}"
 
 

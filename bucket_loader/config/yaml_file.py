@@ -1,9 +1,9 @@
 """The pipeline file: YAML text in, a `Pipeline` out, or every mistake at once, each with its line."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from pydantic import ValidationError
@@ -82,9 +82,9 @@ def _read(file: Path) -> Document:
     if holds_rows(file):
         raise UsageError(
             f"{file} is a file of rows by its name; a pipeline file says what becomes of them",
-            hint=f"`bucket-loader init {quote(str(file))}` writes one for it",
+            hint=f"`{shlex.join(['bucket-loader', 'init', str(file), '-o', f'{file.stem}.yaml'])}` writes one for it",
         )
-    return parse(text, str(file), "begin with `name:`; `bucket-loader init SOURCE` writes a first pipeline file")
+    return parse(text, str(file), "begin with `name:`; `bucket-loader init SOURCE -o FILE` writes a first one")
 
 
 def _refuse_frames(document: Document) -> None:

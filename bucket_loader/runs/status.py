@@ -118,7 +118,9 @@ def tell_status(listener: Listener, found: Found) -> None:
 def tell_pipelines(listener: Listener, found: Found) -> None:
     """Show the last run of each pipeline, one a line."""
     if not found["pipelines"]:
-        listener.tell(Note("there is no pipeline file in this folder; `bucket-loader init SOURCE` writes a first one"))
+        listener.tell(
+            Note("there is no pipeline file in this folder; `bucket-loader init SOURCE -o FILE` writes a first one")
+        )
         return
     runs = (_past_of_pipeline(one) for one in found["pipelines"])
     listener.tell(RunsListed("pipeline", tuple(runs)))

@@ -240,7 +240,7 @@ OF_THE_WORDS = {
     "run a b": told("got unexpected extra argument (b)", "`bucket-loader run --help` shows how it is called"),
     "run users.csv": told(
         "users.csv is a file of rows by its name; a pipeline file says what becomes of them",
-        "`bucket-loader init users.csv` writes one for it",
+        "`bucket-loader init users.csv -o users.yaml` writes one for it",
     ),
     "run pipelin.yaml": told(
         "cannot read the pipeline file pipelin.yaml: No such file or directory", "did you mean `pipeline.yaml`?"
@@ -282,7 +282,7 @@ def test_the_only_pipeline_file_of_a_folder_needs_no_name(place):
     assert (none.exit_code, only.exit_code, several.exit_code) == (2, 0, 2)
     assert none.stderr == told(
         "there is no pipeline file in this folder",
-        "name one, `bucket-loader plan PIPELINE`; `bucket-loader init SOURCE` writes a first one",
+        "name one, `bucket-loader plan PIPELINE`; `bucket-loader init SOURCE -o FILE` writes a first one",
     )
     assert "users: 1 would be sent" in only.stderr or "the plan: " in only.stderr
     assert run_alone.stderr.startswith("error: there is no run 20260101T000000000Z\n")
