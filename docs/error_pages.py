@@ -127,12 +127,30 @@ def raised() -> Iterator[Message]:
     """Return every message that the package raises, in the order of its files."""
     kinds = {kind.__name__: kind.__name__ for kind in tree()}
     kinds |= {"Mistake": "ConfigError", "NothingFoundError": "SourceError"}
-    for file in sorted(PACKAGE.rglob("*.py")):
-        place = file.relative_to(PACKAGE).as_posix()
+    for place, name, call in _calls():
         known = {**kinds, "ValueError": "ConfigError"} if place.startswith("config/") else kinds  # pydantic tells them
+        if name in known:
+            yield _message(call, name, known[name], place)
+
+
+def _calls() -> Iterator[tuple[str, str, ast.Call]]:
+    for file in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known:
-                yield _message(node, node.func.id, known[node.func.id], f"{place}:{node.lineno}")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                yield f"{file.relative_to(PACKAGE).as_posix()}:{node.lineno}", node.func.id, node
+
+
+def refused() -> Iterator[Message]:
+    """Return what is said of rejected rows: the kind is the reason's code, and the hint is what mends it."""
+    for place, name, call in _calls():
+        first = _CODE_IS.get(name)
+        if first is not None and len(call.args) > first + 1:
+            code, text = words(call.args[first]), words(call.args[first + 1])
+            if code in REASONS:
+                yield Message(place, f"`{code}`", text, REASONS[code].mend)
+
+
+_CODE_IS = {"Reason": 0, "Wrong": 1, "Check": 2}  # which argument is the code; the message follows it
 
 
 def _message(call: ast.Call, name: str, kind: str, place: str) -> Message:
@@ -163,6 +181,7 @@ def messages() -> str:
     for one in raised():
         if re.search(r"\w\w", one.text):
             found[_area(one.place)].setdefault(one.text, one)
+    found["Rows that are rejected"] = {one.text: one for one in refused() if re.search(r"\w\w", one.text)}
     parts = []
     for title, listed in found.items():
         if listed:

@@ -80,7 +80,8 @@ REASONS: Final[dict[Code, Meaning]] = {
     ),
     "infinity": Meaning("A number is infinite, which JSON cannot say.", _IN_THE_SOURCE),
     "integer": Meaning(
-        "A value is not a whole number.", 'Use `type: number`, or round it: `{sql: "round(seats)", type: integer}`.'
+        "A value is not a whole number.",
+        'Use `type: number`, or round it: `{sql: "round(try_cast(seats as double))", type: integer}`.',
     ),
     "json": Meaning(
         "A line or a text is not JSON, is no object, or is nested too deeply.",

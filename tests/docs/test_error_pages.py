@@ -48,4 +48,4 @@ def test_every_line_of_the_list_of_messages_is_one_message():
     lines = [line for line in error_pages.messages().splitlines() if line.startswith("- ")]
 
     assert len(lines) > 250
-    assert [line for line in lines if not re.fullmatch(r"- \*\*.+\*\* \(\w+Error\)(<br>.+)?", line)] == []
+    assert [line for line in lines if not re.fullmatch(r"- \*\*.+\*\* \((\w+Error|`\w+`)\)(<br>.+)?", line)] == []
