@@ -20,7 +20,8 @@ from bucket_loader.model import BucketLoaderError, ThreadsError, nearest, requir
 EXIT_CODES: Final = {
     "0": "all delivered, or nothing to do",
     "2": "a mistake in the command, the file, the sources or the state; nothing was sent",
-    "3": "finished, and some rows were rejected; or not all is as `rehearse --assert` expects",
+    "3": "finished, and some rows were rejected; or `check` finds more of them than `limits:` allow; or not all is as "
+    "`rehearse --assert` expects",
     "4": "stopped by `limits:`, or because the API refuses everything",
     "5": "the key was refused, or what answers is not Bucket: do not retry",
     "75": "run again later: an outage lasted longer than patience, another copy is running, or the disk lacks room",

@@ -10,6 +10,9 @@ from .manifest import (
     Manifest as Manifest,
     PlannedStream as PlannedStream,
 )
+from .mapping.nested.lists import (
+    dropped_part as dropped_part,
+)
 from .plan_file import (
     REMOVED as REMOVED,
     Piece as Piece,

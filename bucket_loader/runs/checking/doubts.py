@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bucket_loader.config import Stream
 from bucket_loader.model import Counts, literal
-from bucket_loader.planning import Plan, PlannedStream
+from bucket_loader.planning import Plan, PlannedStream, dropped_part
 from bucket_loader.reporting import Doubt
 from bucket_loader.runs.checking.ids import Ids, doubts_of_ids, kept_ids
 from bucket_loader.runs.checking.questions import FEW, HARMFUL, ODD, QUESTIONS, WRONG
@@ -79,6 +79,7 @@ def _of_values(looked: Looked, connection: "duckdb.DuckDBPyConnection") -> Itera
                     scores[stream.name] = connection.execute(
                         f"SELECT min({value}), max({value}) FROM {ROWS}"
                     ).fetchall()[0]
+            yield from _dropped(found, planned.records)
             yield from _personal(looked.planned, planned, {one.field for one in found if one.spec.hash is not None})
     yield from doubts_of_ids(connection, kept)
     letters = looked.planned.folder / REJECTED
@@ -151,6 +152,14 @@ def _of_fields(connection: "duckdb.DuckDBPyConnection", subjects: list[Subject],
                 line=question.line_of(subject, found or ""),
                 weight=question.weight,
             )
+
+
+def _dropped(subjects: list[Subject], records: int) -> Iterator[Doubt]:
+    """Name the attributes that Bucket drops."""
+    for subject in subjects:
+        if (part := dropped_part(subject.field)) is not None:
+            text = f"all {records:,} of {subject.field} are sent in vain: Bucket drops every attribute {part!r}"
+            yield Doubt("dropped", subject.stream.name, subject.name, records, records, text, "give it another name")
 
 
 # --- personal data -------------------------------------------------------------------------------------------------

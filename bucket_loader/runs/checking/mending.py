@@ -85,6 +85,8 @@ def _read(subject: Subject, code: str, shapes: Sequence[Shape], *, are_most: boo
     return _formats(subject, shapes, are_most=are_most) if code in _TIMES else ("", {})
 
 
+TRUTHS: Final = (("ja", "nein"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("on", "off"), ("active", "inactive"),
+                 ("enabled", "disabled"))  # fmt: skip
 _NUMBERS: Final = frozenset({"number", "integer"})
 _TIMES: Final = frozenset({"timestamp", "date", "year", "range"})
 _AROUND: Final = r"[^9.,]*"  # a currency, a unit, a sign
@@ -110,6 +112,14 @@ _MENDS: Final = (
     Mend(_TIMES, r"9{13}(\.9+)?", {"unit": "ms"}, "these look like milliseconds since 1970"),
     Mend(_TIMES, r"9{16}", {"unit": "us"}, "these look like microseconds since 1970"),
     Mend(_TIMES, r"9{19}", {"unit": "ns"}, "these look like nanoseconds since 1970"),
+    *(
+        Mend(
+            frozenset({"boolean"}), f"{yes}|{no}",
+            {"sql": f"case lower(trim({{column}})) when '{yes}' then 'yes' when '{no}' then 'no' else {{column}} end",
+             "type": "boolean"}, spares=True,
+        )
+        for yes, no in TRUTHS
+    ),
     Mend(frozenset({"boolean"}), r".*", {"sql": "lower({column}) in ('...')"}, "list the words that mean yes"),
 )  # fmt: skip
 

@@ -5,12 +5,13 @@ A shape is a value with `9` for its digits and `a` or `A` for its letters. A val
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import literal
 from bucket_loader.reporting import Doubt
-from bucket_loader.runs.checking.mending import Advice, Shape, advice_for, scale_for
+from bucket_loader.runs.checking.mending import TRUTHS, Advice, Shape, advice_for, scale_for
 from bucket_loader.runs.checking.questions import HARMFUL, NULL_WORDS, WRONG
 from bucket_loader.runs.checking.subjects import Subject
 
@@ -176,9 +177,13 @@ def _words(reason: Reason, of: int) -> str:
 
 
 def mask_sql(value: str) -> str:
-    """Return SQL for the shape of a text: no letter and no digit of it is left. Words for nothing stay as they are."""
+    """Return SQL for the shape of a text: no letter and no digit of it is left. Words of our own lists stay."""
     masked = value
     for pattern, sign in _SIGNS:
         masked = f"regexp_replace({masked}, {literal(pattern)}, {literal(sign)}, 'g')"
-    short = f"CASE WHEN length({masked}) > {_LENGTH_MAX} THEN left({masked}, {_LENGTH_MAX}) || '…' ELSE {masked} END"
-    return f"CASE WHEN trim({value}) IN ({', '.join(map(literal, NULL_WORDS))}) THEN trim({value}) ELSE {short} END"
+    nulls, truths = (", ".join(map(literal, words)) for words in (NULL_WORDS, chain(*TRUTHS)))
+    return (
+        f"CASE WHEN trim({value}) IN ({nulls}) THEN trim({value}) "
+        f"WHEN lower(trim({value})) IN ({truths}) THEN lower(trim({value})) "
+        f"WHEN length({masked}) > {_LENGTH_MAX} THEN left({masked}, {_LENGTH_MAX}) || '…' ELSE {masked} END"
+    )
