@@ -1,6 +1,9 @@
 from .base import (
     SourceContext as SourceContext,
 )
+from .databases.address import (
+    database_scheme as database_scheme,
+)
 from .duck import (
     keep_silent as keep_silent,
 )
@@ -13,6 +16,10 @@ from .files.csv import (
 )
 from .files.csv_look import (
     csv_words as csv_words,
+)
+from .files.excel_look import (
+    SheetLook as SheetLook,
+    sheets_in as sheets_in,
 )
 from .files.input_file import (
     NothingFoundError as NothingFoundError,

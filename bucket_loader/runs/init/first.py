@@ -8,20 +8,22 @@ problem is marked in it.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import BucketLoaderError, SourceUnavailableError, UsageError, written_whole
-from bucket_loader.runs.init.evidence import SAMPLE_ROWS, sample_of
+from bucket_loader.model import KINDS, BucketLoaderError, SourceUnavailableError, UsageError, counted, written_whole
+from bucket_loader.runs.init.evidence import SAMPLE_ROWS, Sample, sample_of
 from bucket_loader.runs.init.guess import scalar
 from bucket_loader.runs.init.guessed import GuessedStream, Limit
 from bucket_loader.runs.init.lines import body_lines, head_lines, stream_lines
-from bucket_loader.runs.init.place import Place, looked_into, place_of
+from bucket_loader.runs.init.place import Place, looked_into
+from bucket_loader.runs.init.places import Places, named_apart, places_of
 from bucket_loader.runs.init.stream import guessed_streams
 from bucket_loader.runs.init.trial import Trial, tried
 from bucket_loader.sources import NothingFoundError
 
+_ORDER: Final = list(KINDS.values())  # users come before what they do
 _REJECTED_MAX: Final = 0.1
 _CHANGED: Final = Limit("changed", "50%", "of what is remembered: a mapping mistake changes nearly all")
 
@@ -45,7 +47,7 @@ def first_pipeline(
     """Look at a source and return a first pipeline file.
 
     Args:
-        source: a path, or the URL of a database with its table.
+        source: a path, or the URL of a database; each export of a folder, table and sheet is looked at.
         record: what a row is; guessed where it is None.
         name: of the pipeline; from the source where it is None.
         file: where it will be written, which its paths are relative to; the working directory where it is None.
@@ -54,22 +56,97 @@ def first_pipeline(
         UsageError: nothing says what kind of source it is.
         SourceError: there is no such source, or it cannot be reached.
     """
-    place = place_of(source, None if file is None else file.absolute().parent)
-    name = name or place.label
+    places = places_of(source, None if file is None else file.absolute().parent)
+    name = name or places.label
+    looked = [_look(place, record) for place in named_apart(places.members)]
+    usable = [one for one in looked if one.problem is None or len(looked) == 1]
+    left = [f"{one.place.label} ({one.extent}): {_left(one)}" for one in looked if one.problem and len(looked) > 1]
+    if not usable or not usable[0].streams:
+        error = looked[0].problem if len(looked) == 1 else None
+        return _stub(looked[0].place, name, error or _nothing(places, left))
+    usable.sort(key=lambda one: _ORDER.index(one.streams[0].kind))
+    notes = [*places.notes, *(note for one in usable for note in one.notes)]
+    if left:
+        notes += ["Without a stream:", *(f"  {sentence}" for sentence in left)]
+    share = max(one.trial.share for one in usable)
+    problem = usable[0].problem if len(usable) == 1 else None
+    return First(_text(places.shown, name, notes, _written(usable), limits_for(Trial(share=share))), problem)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A source that was looked at.
+
+    Attributes:
+        place: where it is.
+        streams: what was guessed of it.
+        sample: what was seen; None where nothing could be.
+        trial: what came of trying it.
+        instead: why nothing was guessed.
+    """
+
+    place: Place
+    streams: Sequence[GuessedStream] = ()
+    sample: Sample | None = None
+    trial: Trial = field(default_factory=Trial)
+    instead: BucketLoaderError | None = None
+
+    @property
+    def problem(self) -> BucketLoaderError | None:
+        """What stands in the way of a run."""
+        return self.instead or self.trial.problem
+
+    @property
+    def extent(self) -> str:
+        """How much there is, as far as one knows."""
+        if self.sample is None:
+            return self.place.extent or "not read"
+        rows = counted(self.sample.rows, "row")
+        seen = rows if self.sample.rows < SAMPLE_ROWS else self.place.extent or f"{rows} or more"
+        return f"{seen}, {counted(len({column.name for column in self.sample.columns}), 'column')}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know."""
+        return [*(self.sample.notes if self.sample is not None else ()), *_seen(self.trial)]
+
+
+def _look(place: Place, record: str | None) -> _Looked:
+    """Look at a source: guess, and try what was guessed.
+
+    Raises:
+        SourceError: there is no such source, or it cannot be reached.
+    """
     try:
         place = looked_into(place)
         sample = sample_of(place.model)
     except (NothingFoundError, SourceUnavailableError):
         raise
     except BucketLoaderError as error:
-        return _stub(place, name, error)
+        return _Looked(place, instead=error)
     streams, instead = guessed_streams(sample, place.label, record)
     if not streams:
         hint = "say what a row is with --record, or leave it out: Bucket has users, companies, events and feedback"
-        return _stub(place, name, UsageError(f"no record of Bucket is made from {place.shown}: {instead}", hint=hint))
-    trial = _tried(place, name, streams)
-    text = _text(place, name, [*sample.notes, *_seen(trial)], _written(place, streams), limits_for(trial))
-    return First(text, trial.problem)
+        return _Looked(
+            place,
+            sample=sample,
+            instead=UsageError(f"no record of Bucket is made from {place.shown}: {instead}", hint=hint),
+        )
+    return _Looked(place, streams, sample, _tried(place, streams))
+
+
+def _left(one: _Looked) -> str:
+    return (
+        one.problem.message.removeprefix(f"no record of Bucket is made from {one.place.shown}: ") if one.problem else ""
+    )
+
+
+def _nothing(places: Places, left: Sequence[str]) -> UsageError:
+    listed = "".join(f"\n  {sentence}" for sentence in left)
+    return UsageError(
+        f"nothing in {places.shown} looks like users, companies, events or feedback:{listed}",
+        hint="name one of them, and say what its rows are with --record",
+    )
 
 
 def write_first(first: First, file: Path, *, force: bool) -> None:
@@ -87,7 +164,7 @@ def write_first(first: First, file: Path, *, force: bool) -> None:
         raise UsageError(f"cannot write {file}: {error.strerror}", hint="is its folder there?") from None
 
 
-def _tried(place: Place, name: str, streams: Sequence[GuessedStream]) -> Trial:
+def _tried(place: Place, streams: Sequence[GuessedStream]) -> Trial:
     for stream in streams:
         if stream.missing:
             what = " and ".join(stream.missing)
@@ -96,26 +173,40 @@ def _tried(place: Place, name: str, streams: Sequence[GuessedStream]) -> Trial:
                 hint="write it into the file, or join it to the rows first; no id is made up",
             ))  # fmt: skip
     sources, lines = _spelt(place, streams, place.line_looked_at)
-    return tried("\n".join(body_lines(name, [], sources, lines)), place.variables)
+    return tried("\n".join(body_lines("first", [], ["sources:", *sources] if sources else [], lines)), place.variables)
 
 
-def _written(place: Place, streams: Sequence[GuessedStream]) -> tuple[list[str], list[str]]:
-    return _spelt(place, streams, place.line)
+def _written(looked: Sequence[_Looked]) -> tuple[list[str], list[str]]:
+    """Return the lines of the sources, and those of the streams."""
+    if len(looked) == 1:
+        sources, streams = _spelt(looked[0].place, looked[0].streams, looked[0].place.line)
+    else:
+        both = [_spelt(one.place, one.streams, _with_extent(one), is_named=True) for one in looked]
+        sources, streams = ([line for lines in part for line in lines] for part in zip(*both, strict=True))
+    return ["sources:", *sources] if sources else [], streams
 
 
-def _spelt(place: Place, streams: Sequence[GuessedStream], line: str) -> tuple[list[str], list[str]]:
-    """Return the lines of the sources, and those of the streams: a source of several streams has a name."""
-    if len(streams) == 1:
+def _with_extent(one: _Looked) -> str:
+    """Return the words of a source, and how much is there."""
+    line = one.place.line
+    return f"{line}{'; ' if '  # ' in line else '  # '}{one.extent}"
+
+
+def _spelt(
+    place: Place, streams: Sequence[GuessedStream], line: str, *, is_named: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return the lines of a source, and those of its streams: the source of several streams has a name."""
+    if len(streams) == 1 and not is_named:
         return [], list(stream_lines(streams[0], line))
     source = scalar(place.label)
-    return ["sources:", f"  {source}: {line}"], [text for stream in streams for text in stream_lines(stream, source)]
+    return [f"  {source}: {line}"], [text for stream in streams for text in stream_lines(stream, source)]
 
 
 def _text(
-    place: Place, name: str, notes: Sequence[str], written: tuple[Sequence[str], Sequence[str]], limits: Sequence[Limit]
+    shown: str, name: str, notes: Sequence[str], written: tuple[Sequence[str], Sequence[str]], limits: Sequence[Limit]
 ) -> str:
     sources, streams = written
-    return "\n".join([*head_lines(place.shown, notes), *body_lines(name, limits, sources, streams)]) + "\n"
+    return "\n".join([*head_lines(shown, notes), *body_lines(name, limits, sources, streams)]) + "\n"
 
 
 def limits_for(trial: Trial) -> Sequence[Limit]:
@@ -151,4 +242,4 @@ def _stub(place: Place, name: str, error: BucketLoaderError) -> First:
         "    fields:",
         "      userId: id  # not looked at: write which column it is",
     ]
-    return First(_text(place, name, list(_problem(error)), ([], stream), []), error)
+    return First(_text(place.shown, name, list(_problem(error)), ([], stream), []), error)

@@ -26,7 +26,8 @@ from bucket_loader.runs.init.guess import scalar
 from bucket_loader.sources import SourceContext, TableFolder, csv_words, table_at
 
 # Ends of names that say how a file is compressed; which of them can be read is for the source to say.
-_COMPRESSED: Final = re.compile(r"(\.(gz|gzip|zst|zstd|bz2|xz))+$")
+_NUMBERS: Final = frozenset({"header_row"})
+COMPRESSED: Final = re.compile(r"(\.(gz|gzip|zst|zstd|bz2|xz))+$")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Place:
         note: what a person should know.
         looked_at: the words to read it by now: a path's dates stand for any.
         variables: what its words refer to.
+        extent: how much is there, where somebody says.
     """
 
     shown: str
@@ -50,6 +52,7 @@ class Place:
     note: str = ""
     looked_at: Mapping[str, str] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    extent: str = ""
 
     @property
     def model(self) -> AnySource:
@@ -68,7 +71,9 @@ class Place:
 
 
 def _line(words: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{key}: {scalar(value)}" for key, value in words.items()) + "}"
+    return (
+        "{" + ", ".join(f"{key}: {value if key in _NUMBERS else scalar(value)}" for key, value in words.items()) + "}"
+    )
 
 
 def place_of(source: str, base: Path | None = None) -> Place:
@@ -83,8 +88,8 @@ def place_of(source: str, base: Path | None = None) -> Place:
     """
     if scheme_of(source) not in {None, *REMOTE}:
         return _table(source, base)
-    plain = _COMPRESSED.sub("", _path_of(source).lower())
-    label = _label(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
+    plain = COMPRESSED.sub("", _path_of(source).lower())
+    label = label_of(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
     folder = None if type_of_path(plain) is not None else table_at(source, Path.cwd())
     of = _type_of(plain, source, folder)
     name = "tsv" if of.model is CsvSource and plain.endswith(".tsv") else of.name
@@ -112,18 +117,32 @@ def _url_from(base: Path | None, url: str) -> str:
     return f"{scheme}:///{_from(base, path)}" if is_relative else url
 
 
+_SECRET: Final = re.compile(
+    r"//[^/?#@]*:[^/@]*@|[?&][^=&]*(?:pass|pwd|secret|token|key|credential|connect)[^=&]*=", re.IGNORECASE
+)
+
+
+def holds_secret(url: str) -> bool:
+    """Whether the URL of a database holds a password, or what may be one."""
+    return scheme_of(url) not in {None, *REMOTE} and _SECRET.search(url) is not None
+
+
+def without_secret(url: str) -> str:
+    """Return the URL of a database as a person may see it."""
+    return re.sub(r"(//[^/?#@:]*):[^/@]*@", r"\1:***@", url.partition("?")[0])
+
+
 def _table(source: str, base: Path | None) -> Place:
     url, _, table = source.partition("#")
-    holds_password = "@" in url or "password" in url.lower() or "?" in url
-    shown = source
-    if holds_password:
-        shown = f"the database whose URL is in the variable DATABASE_URL (export it), table {table or '?'}"
     if not table:
-        raise UsageError(f"{shown} names no table", hint="write for example 'sqlite:///app.db#events'")
+        hint = "write for example 'sqlite:///app.db#events'"
+        raise UsageError(f"{without_secret(url)} names no table", hint=hint)
+    is_secret = holds_secret(url)
     words = {"type": "sql", "url": url, "table": table}
-    variables = {"DATABASE_URL": url} if holds_password else {}
-    written = words | {"url": "${DATABASE_URL}" if holds_password else _url_from(base, url)}
-    return Place(shown, _label(table), written, type_of(SqlSource), looked_at=words, variables=variables)
+    variables = {"DATABASE_URL": url} if is_secret else {}
+    written = words | {"url": "${DATABASE_URL}" if is_secret else _url_from(base, url)}
+    shown = f"{without_secret(url)}#{table}"
+    return Place(shown, label_of(table), written, type_of(SqlSource), looked_at=words, variables=variables)
 
 
 def _any_time(words: Mapping[str, str], place: str) -> Mapping[str, str]:
@@ -169,5 +188,6 @@ def _type_of(plain: str, source: str, table: TableFolder | None) -> SourceType:
     )
 
 
-def _label(text: str) -> str:
+def label_of(text: str) -> str:
+    """Return a text as a name."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-.") or "first"

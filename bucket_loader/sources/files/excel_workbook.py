@@ -76,6 +76,16 @@ def opened(file: InputFile, spec: ExcelSource) -> Iterator[OpenSheet]:
             package.close()
 
 
+def sheet_names(file: InputFile) -> list[str]:
+    """Return the names of the sheets that are shown."""
+    with _local(file) as stream:
+        package = Package(file, stream)
+        try:
+            return [name for name, sheet in package.sheets.items() if sheet.is_shown]
+        finally:
+            package.close()
+
+
 @contextmanager
 def _local(file: InputFile) -> Iterator[IO[bytes]]:
     """Return a workbook that can be sought in at no cost; a big one in a store is copied first."""
