@@ -39,7 +39,10 @@ from bucket_loader.model import KINDS
 @click.option("--force", is_flag=True, help="Replace FILE where there is one.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: every guess is taken.")
 def init(source: str, record: str | None, name: str | None, file: Path | None, *, force: bool, yes: bool) -> None:  # noqa: ARG001, PLR0913  # options
-    """Guess a first pipeline file for SOURCE: a file of any kind, or a database URL with #table.
+    """Guess a first pipeline file for SOURCE: a file of any kind, a folder of exports, or a database.
+
+    A database is a file or a URL, with #table for one table of it. Of a folder each export, of a database each table,
+    and of a workbook each sheet is looked at; what is no record of Bucket is named in a comment.
 
     It looks at the first rows: what a row is, where ids, times and scores are, and what is about persons, which is left
     out. Each guess is marked, with its reason. Where something stands in the way, the file is printed all the same,
@@ -48,7 +51,9 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
     \b
     Examples:
       bucket-loader init exports/accounts.csv -o accounts.yaml
-      bucket-loader init 'sqlite:///app.db#events' --record event > events.yaml
+      bucket-loader init exports/ -o pipeline.yaml
+      bucket-loader init postgresql://localhost/app -o app.yaml
+      bucket-loader init 'app.db#events' --record event > events.yaml
     """
     from bucket_loader.runs import first_pipeline, write_first
 
