@@ -73,19 +73,9 @@ class Made:
     sent: str
     columns: dict
 
-    @property
-    def kind(self):
-        """What a row is."""
-        return self.sent.split()[0]
-
     def ids(self):
-        """Return the ids that are right: of a company with its user, or None."""
-        _, *templates = self.sent.removesuffix(" if known").split()
-        numbers = [n for n in range(ROWS) if is_known(n) or not self.sent.endswith(" if known")]
-        if self.kind == "none":
-            return set()
-        found = [[_hashed(filled(template, n)) for template in templates] for n in numbers]
-        return {(ids[0], ids[1] if len(ids) > 1 else None) if self.kind == "company" else ids[0] for ids in found}
+        """Return the ids that are right, by kind: of a company with its user, or None."""
+        return {sent.split()[0]: _ids(sent) for sent in self.sent.split(" & ") if sent != "none"}
 
     def rows(self):
         """Return the rows as dictionaries."""
@@ -104,6 +94,13 @@ class Made:
             {k: json.dumps(v) if isinstance(v, dict | list) else v for k, v in row.items()} for row in self.rows()
         )
         return out.getvalue().encode()
+
+
+def _ids(sent):
+    kind, *templates = sent.removesuffix(" if known").split()
+    numbers = [n for n in range(ROWS) if is_known(n) or not sent.endswith(" if known")]
+    found = [[_hashed(filled(template, n)) for template in templates] for n in numbers]
+    return {(ids[0], ids[1] if len(ids) > 1 else None) if kind == "company" else ids[0] for ids in found}
 
 
 def value_of(template, n):

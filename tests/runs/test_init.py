@@ -6,9 +6,7 @@ import itertools
 import json
 import lzma
 import re
-import tempfile
 from decimal import Decimal
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -215,16 +213,46 @@ def test_a_place_that_cannot_be_read_leaves_the_rows_before_it():
 
 
 def test_a_record_that_the_columns_do_not_make_is_marked(tmp_path, monkeypatch):
-    """Events without a time or a key; the mistake names no file that is gone."""
+    """Events of nobody: what is missing is named, and it is said in the stream."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.csv").write_text("user_id,event\n1,x\n1,x\n")
+    (tmp_path / "x.csv").write_text("at,event\n2024-01-01,x\n2024-01-02,y\n")
 
     first = first_pipeline("x.csv", record="event", name=None)
 
     assert isinstance(first.problem, UsageError)
     assert "# problem:" in first.text
-    assert "`key:`" in first.text
-    assert str(Path(tempfile.gettempdir())) not in first.text
+    assert "`userId` of an event" in first.problem.message
+    assert "# userId: column  # missing" in first.text
+
+
+def test_a_total_at_the_end_is_no_id(looked_at):
+    """A line that is unlike all others is left out by `where:`, and that is said."""
+    rows = "".join(f"A{number},{number}\n" for number in range(20))
+
+    text = looked_at(f"account_id,seats\n{rows}Total,190\nConfidential - do not distribute,\n", "accounts.csv")
+
+    assert "2 of the ids are unlike all others" in text
+    assert "where: \"regexp_matches(account_id, '^\\\\S*[0-9]\\\\S*$')\"" in text
+
+
+def test_a_file_is_written_whole_or_not_at_all(workplace, monkeypatch):
+    """With -o: paths are relative to the file; one that is there stays, but with --force; a problem writes nothing."""
+    monkeypatch.chdir(workplace.folder)
+    workplace.write("exports/accounts.csv", "account_id,plan\na1,pro\na2,free\n")
+    workplace.write("exports/invoices.csv", "id,account_id,amount\n1,a1,5\n")
+    (workplace.folder / "pipelines").mkdir()
+
+    written = workplace.command_of("init", "exports/accounts.csv", "--yes", "-o", "pipelines/a.yaml")
+    again = workplace.command_of("init", "exports/accounts.csv", "-o", "pipelines/a.yaml")
+    forced = workplace.command_of("init", "exports/accounts.csv", "-o", "pipelines/a.yaml", "--force")
+    nothing = workplace.command_of("init", "exports/invoices.csv", "-o", "pipelines/b.yaml")
+    rehearsed = workplace.command_of("rehearse", "pipelines/a.yaml", "--json")
+
+    assert (written.exit_code, again.exit_code, forced.exit_code, nothing.exit_code) == (0, 2, 0, 2)
+    assert 'path: "../exports/accounts.csv"' in (workplace.folder / "pipelines" / "a.yaml").read_text()
+    assert [path.name for path in (workplace.folder / "pipelines").glob("*.yaml")] == ["a.yaml"]
+    assert rehearsed.exit_code == 0
+    assert rehearsed.summary["streams"]["accounts"]["delivered"] == 2
 
 
 def test_the_command_prints_the_file_and_ends_with_2(workplace, monkeypatch):

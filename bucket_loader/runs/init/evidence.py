@@ -210,7 +210,7 @@ def first_rows(batches: Iterator[InputBatch], *, batches_max: int = 1) -> Iterat
 
 def _spread(rows: pa.RecordBatch) -> pa.RecordBatch:
     step = -(-rows.num_rows // SPREAD_ROWS)
-    return rows if step <= 1 else rows.take(list(range(0, rows.num_rows, step)))
+    return rows if step <= 1 else rows.take([*range(0, rows.num_rows - 1, step), rows.num_rows - 1])  # a footer is last
 
 
 def _columns(field: pa.Field, arrays: "Iterable[pa.Array[Any]]") -> Iterator[Column]:

@@ -195,18 +195,21 @@ EXPORTS: Final[tuple[Export, ...]] = (
     Export(
         tool="HubSpot contacts",
         has=names(
-            "record_id|hs_object_id|contact_id|vid first_?name|last_?name|e_?mail|associated_company.*|contact_owner"
+            """
+            record_id(_.*)?|hs_object_id|contact_id|vid
+            first_?name|last_?name|e_?mail|associated_company.*|contact_owner|record_id_contact
+            """
         ),
-        lacks="company_owner|deal_?name|company_domain_name",
+        lacks="company_owner|deal_?name|company_domain_name|record_id_company",
         kind=USER,
-        fields={"userId": (*APP_USER, *names("record_id contact_id hs_object_id vid"))},
+        fields={"userId": (*APP_USER, *names("record_id(_contact)? record_id_.* contact_id hs_object_id vid"))},
     ),
     Export(
         tool="HubSpot companies",
-        has=names("record_id|hs_object_id company_?name|company_owner|company_domain_name|name|domain"),
-        lacks="deal_?name",
+        has=names("record_id(_.*)?|hs_object_id company_?name|company_owner|company_domain_name|name|domain"),
+        lacks="deal_?name|record_id_contact",
         kind=COMPANY,
-        fields={"companyId": (*APP_COMPANY, *names("record_id hs_object_id"))},
+        fields={"companyId": (*APP_COMPANY, *names("record_id(_company)? record_id_.* hs_object_id"))},
     ),
     Export(
         tool="Salesforce contacts",

@@ -1,5 +1,6 @@
 """How an id is sent, and which rows have none: ids are sent as they are spelt, and an address never is."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,6 +31,8 @@ _NOBODY: Final = frozenset(
     }
 )
 _HALF: Final = 0.5
+_FOOTER_ROWS: Final = 2
+_FOOTER_SHARE: Final = 10  # one of so many ids may be the words of a footer
 
 
 def id_field(name: str, column: Column, reason: str) -> GuessedField:
@@ -52,14 +55,15 @@ def id_field(name: str, column: Column, reason: str) -> GuessedField:
     return GuessedField(name, spelt_field(column), reason, column.name)
 
 
-def of_somebody(column: Column, rows: int, *, always: bool) -> Iterator[Condition]:
-    """Return the condition that a row has an id.
+def of_an_id(column: Column, rows: int, *, always: bool) -> Iterator[Condition]:
+    """Return the conditions that a row has an id, and not the words of a footer.
 
     Args:
         column: the ids.
         rows: how many rows the sample has.
         always: whether rows without one are usual, whatever the sample shows.
     """
+    yield from _of_no_footer(column)
     words = (
         sorted({text for text in column.texts if text.strip().lower() in _NOBODY}) if len(set(column.texts)) > 1 else []
     )
@@ -73,6 +77,19 @@ def of_somebody(column: Column, rows: int, *, always: bool) -> Iterator[Conditio
     else:
         test = f"{sql} is not null"
     yield Condition(test, f"rows without {column.name!r} are nobody's ({without:,} of the first {rows:,})")
+
+
+def _of_no_footer(column: Column) -> Iterator[Condition]:
+    """Return the condition that an id is like the others, where one or two are not: a total or a notice at the end."""
+    texts = [text for text in column.texts if text.strip().lower() not in _NOBODY]
+    for form in (r"^[0-9]+$", r"^\S*[0-9]\S*$", r"^\S+$"):
+        unlike = sum(1 for text in texts if not re.search(form, text))
+        if 0 < unlike <= _FOOTER_ROWS and unlike * _FOOTER_SHARE <= len(texts):
+            reason = (
+                f"{unlike} of the ids {'is' if unlike == 1 else 'are'} unlike all others, as a total or a notice is"
+            )
+            yield Condition(f"regexp_matches({sql_of(column)}, {sql_text(form)})", reason)
+            return
 
 
 def of_something(column: Column, rows: int) -> Iterator[Condition]:

@@ -124,12 +124,11 @@ def _is_about_things(sample: Sample) -> bool:
 def _event(sample: Sample, words: frozenset[str]) -> What | None:
     fields = PLAIN["event"]
     what, when = (field_column(sample, name, fields[name]) for name in ("event", "timestamp"))
-    if when is None:
-        return None
     who = next((column for column in named(sample.columns, WHO) if holds_ids(column) or holds_addresses(column)), None)
     is_of_things = words & (_USERS | _COMPANIES) and not words & _EVENTS
-    if what is not None and not is_of_things and (words & _EVENTS or _happens(what, who)):
-        return What(EVENT, f"it has names and times of events, in {what.name!r} and {when.name!r}")
+    if what is not None and not is_of_things and (words & _EVENTS or (when is not None and _happens(what, who))):
+        times = f" and {when.name!r}" if when is not None else ""
+        return What(EVENT, f"it has names of events{' and their times' if times else ''}, in {what.name!r}{times}")
     if words & _EVENTS and who is not None:
         return What(EVENT, "its name says so")
     return None
@@ -137,15 +136,16 @@ def _event(sample: Sample, words: frozenset[str]) -> What | None:
 
 def _happens(what: Column, who: Column | None) -> bool:
     """Whether rows are what somebody did: nobody says so by the name of a column, or users come again."""
-    return who is None or not is_spread(who) or re.match("event|action", what.words) is not None
+    is_called = re.match("event|action", what.words) is not None
+    return is_called or (who is not None and not is_spread(who))
 
 
 def _pair(sample: Sample, words: frozenset[str]) -> What | None:
     who, which = (next(filter(holds_ids, named(sample.columns, names)), None) for names in (WHO, WHICH))
     if who is None or which is None or who.name == which.name:
         return None
-    others = {column.name for column in sample.columns if not re.fullmatch(_OF_PAIRS, column.words)}
-    if others - {who.name, which.name}:
+    others = [column for column in sample.columns if not re.fullmatch(_OF_PAIRS, column.words)]
+    if any(column.name not in {who.name, which.name} and not _beside(column, who, which) for column in others):
         return None
     says_so = words & (_MEMBERSHIPS - {"member"}) or (words & _USERS and words & _COMPANIES)
     is_a_user = is_spread(who) and words & (_USERS - {"member"})
@@ -154,6 +154,16 @@ def _pair(sample: Sample, words: frozenset[str]) -> What | None:
         return None
     reason = f"each row says which user, {who.name!r}, belongs to which company, {which.name!r}"
     return What(COMPANY, reason, is_pair=True)
+
+
+def _beside(column: Column, *ids: Column) -> bool:
+    """Whether a leaf lies in the same struct as one of the ids: it is about the user or the company alone."""
+    insides = [one.leaf.path[:-1] for one in ids if one.leaf is not None and one.leaf.column == _outer(column)]
+    return column.leaf is not None and any(column.leaf.path[: len(path)] == path for path in insides)
+
+
+def _outer(column: Column) -> str | None:
+    return None if column.leaf is None else column.leaf.column
 
 
 def _entity(sample: Sample, words: frozenset[str]) -> What | None:

@@ -7,7 +7,8 @@ from typing import Final
 from bucket_loader.model import COMPANY, USER, Kind
 from bucket_loader.runs.init import shapes
 from bucket_loader.runs.init.evidence import Column
-from bucket_loader.runs.init.roles import any_of, reads_as_times
+from bucket_loader.runs.init.names import tokens_of, words_of
+from bucket_loader.runs.init.roles import any_of, names, reads_as_times
 
 
 def _among(text: str) -> re.Pattern[str]:
@@ -49,7 +50,7 @@ _NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
             (first|last|full|middle|given|family|nick|display|preferred|legal|birth|real|user|person|contact|owner)_name
             (author|agent|assignee|requester|submitter|recipient|employee|member|visitor|respondent|card|manager)_name
             (rep|csm|admin|invitee|inviter|signer|reporter|sender|cardholder)_name vorname nachname fornavn efternavn
-            prenom logins? screen_name
+            prenom logins? screen_name alias(es)?
             """
         ),
         _NAMES_OF,
@@ -146,6 +147,14 @@ _THINGS: Final = any_of(
 )
 _OF_THINGS: Final = re.compile(rf"(?:.*_)?(?:{_THINGS})_?(?:name|title)?")
 _LETTERS: Final = re.compile(r"[^\W\d_]+(?:[ .'\u2019,-]+[^\W\d_]+)*\.?")
+_PERSONS: Final = frozenset(
+    names("set person people user member contact customer actor author owner profile requester submitter respondent")
+)
+_FIRM: Final = re.compile(
+    r"(?i)\b(?:inc|llc|ltd|gmbh|ag|aps|a/s|ab|sa|sas|bv|plc|oy|corp|co|company|group|labs?|systems|solutions|software|"
+    r"technologies|tech|partners|holdings?|industries|studio|media|consulting|services|bank|university|sons)\b"
+)
+_FEW_FIRMS: Final = 0.2
 _HALF: Final = 0.5
 _SOME: Final = 0.2
 _ANY: Final = 0.0
@@ -190,7 +199,7 @@ def _by_name(column: Column, kind: Kind, columns: Sequence[Column]) -> str | Non
         return _PLACES
     if not column.texts:
         return None
-    if _NAME.fullmatch(column.words) and not _is_of_a_thing(column, kind):
+    if _NAME.fullmatch(column.words) and not _is_of_a_thing(column, kind, columns):
         return _NAMES_OF
     is_named = _PEOPLE.fullmatch(column.words) is not None
     return _NAMES_OF if is_named and _reads_as_names(column.texts) else None
@@ -214,13 +223,29 @@ def _has_street(columns: Sequence[Column]) -> bool:
     return any(form.fullmatch(column.words) for column in columns)
 
 
-def _is_of_a_thing(column: Column, kind: Kind) -> bool:
+def _is_of_a_thing(column: Column, kind: Kind, columns: Sequence[Column]) -> bool:
     """Whether a `name` is that of a thing: a company's own, or one that many rows share."""
+    if _is_in_a_person(column, kind):
+        return False
     if _OF_THINGS.fullmatch(column.words):
         return True
     if kind is COMPANY:
-        return column.words == "name"
-    return kind is not USER and _is_shared(column) and "trait" not in column.name.lower()
+        return column.words == "name" and not _is_a_payer(column, columns)
+    return kind is not USER and _is_shared(column)
+
+
+def _is_in_a_person(column: Column, kind: Kind) -> bool:
+    """Whether a leaf lies in a struct that is about a person: `person.properties.name`, `$set.name`."""
+    if column.leaf is None:
+        return False
+    outer = {part for name in (column.leaf.column, *column.leaf.path[:-1]) for part in tokens_of(words_of(name))}
+    return bool(outer & _PERSONS) or ("trait" in outer and kind is not COMPANY)
+
+
+def _is_a_payer(column: Column, columns: Sequence[Column]) -> bool:
+    """Whether a name beside an e-mail address is that of who pays, and not of a company."""
+    has_address = any(re.fullmatch(r"(?:customer_)?e_?mail(?:_address)?", other.words) for other in columns)
+    return has_address and sum(1 for text in column.texts if _FIRM.search(text)) < _FEW_FIRMS * len(column.texts)
 
 
 def _is_shared(column: Column) -> bool:

@@ -99,7 +99,8 @@ E_MAIL: Final = names(
     external_id .*(user|contact|person|member|customer|visitor)_?id
     """
 )
-_OWN: Final = names("_?id|uuid|guid|pk|key|record_?id|object_?id|hs_object_id")
+_OWN: Final = names("_?id|uuid|guid|pk|key|record_?id(_.*)?|object_?id|hs_object_id")
+_ID_PATHS: Final = (("id",), ("uuid",), ("_id",))  # inside of a struct that is named after somebody
 _CALLED_SCORE: Final = ("score", "rating", "nps", "csat")
 _SPREAD: Final = 0.5
 
@@ -177,7 +178,8 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     explicit = [column for column in named(sample.columns, ids) if holds_ids(column)]
     like_it = [column for column in explicit if entity & set(column.words.split("_"))]
     own = [column for column in named(sample.columns, _OWN) if holds_ids(column) and column.is_own]
-    ranked = [*like_it, *own, *explicit] if entity else [*explicit, *own]
+    inside = [column for column in explicit if column.leaf is not None and column.leaf.path[-1:] in _ID_PATHS]
+    ranked = [*like_it, *inside, *own, *explicit] if entity else [*explicit, *own]
     return next((column for column in [*filter(is_spread, ranked), *explicit, *own]), None)
 
 

@@ -11,8 +11,9 @@ from bucket_loader.runs.init.exports import Export, recognised
 from bucket_loader.runs.init.fields import plain_field, said_field, score_field, time_field
 from bucket_loader.runs.init.guess import scalar
 from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream
-from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_somebody, of_something
+from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_an_id, of_something
 from bucket_loader.runs.init.kinds import What, label_words, what_is
+from bucket_loader.runs.init.membership import membership
 from bucket_loader.runs.init.names import tokens_of
 from bucket_loader.runs.init.roles import (
     ANONYMOUS,
@@ -80,11 +81,16 @@ def guessed_streams(sample: Sample, label: str, record: str | None) -> tuple[Seq
     if exports and exports[0].kind is None:
         return (), f"it looks like {exports[0].tool}"
     if exports:
-        return [_of_export(sample, label, export, export.kind, len(exports)) for export in exports if export.kind], ""
+        found = [_of_export(sample, label, export, export.kind, len(exports)) for export in exports if export.kind]
+        return (found if len(found) > 1 else _with_memberships(found[0], sample)), ""
     what = What(KINDS[record], "said by --record") if record is not None else what_is(sample, label)
     if what.kind is None:
         return (), what.reason
-    return [_of_table(sample, label, what.kind, what)], ""
+    return _with_memberships(_of_table(sample, label, what.kind, what), sample), ""
+
+
+def _with_memberships(stream: GuessedStream, sample: Sample) -> Sequence[GuessedStream]:
+    return [stream, *membership(stream, sample)] if stream.kind is USER else [stream]
 
 
 def _of_export(sample: Sample, label: str, export: Export, kind: Kind, among: int) -> GuessedStream:
@@ -202,7 +208,7 @@ def _add_id(building: Building, name: str, column: Column) -> None:
         return
     others = building.sample.called(ANONYMOUS)
     anonymous = building.export.anonymous if building.export is not None else ""
-    building.where += of_somebody(column, building.sample.rows, always=bool(others))
+    building.where += of_an_id(column, building.sample.rows, always=bool(others))
     building.where += of_a_known_visitor(column, anonymous)
     building.where += of_a_person_beside(column, others)
 
@@ -300,8 +306,6 @@ def _key(building: Building) -> list[str]:
     column = key_column(building.sample.columns, [column.name for column in building.used.values()])
     if column is not None:
         return [column.name]
-    if building.kind is FEATURE_EVENT:  # which has no time that tells two apart
+    if "timestamp" not in building.used:  # a record is known again by its time, or by all that its row holds
         return [column.name for column in building.sample.columns if column.leaf is None]
-    if building.kind is FEEDBACK and "timestamp" not in building.used:
-        return [column.name for column in building.used.values()]
     return []

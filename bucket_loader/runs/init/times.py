@@ -41,7 +41,7 @@ Parts = Mapping[str, str]
 
 # A number is a moment only in a column that is called like one, between 1980 and 2100.
 _TIME_NAME: Final = re.compile(
-    r"(.*_)?(timestamp|time|datetime|date|at|on|ts|epoch|created|updated|modified|since|until|seen|expires|start|end)"
+    r"(.*_)?(timestamp|time|datetime|date|at|on|ts|epoch|created|updated|modified|since|until|seen|expires|start|end|day|hour)"
     r"(_(s|ms|us|ns|sec|secs|seconds|millis|milliseconds|micros|microseconds|nanos|epoch|unix|utc))?"
 )
 _EPOCH: Final = r"\d{9,19}(\.\d{1,9})?"
