@@ -99,6 +99,14 @@ EXPORTS: Final[tuple[Export, ...]] = (
         fields={"userId": names("user_?id"), "event": names("event"), "timestamp": _SENT},
     ),
     Export(
+        tool="Segment page calls",
+        has=names(_MESSAGE),
+        kind=EVENT,
+        rows=("type", "page|screen"),
+        fields={"userId": names("user_?id"), "timestamp": _SENT},
+        constants={"event": "page viewed"},
+    ),
+    Export(
         tool="Segment tracks",
         has=names("event(_text)? user_?id" + _WAREHOUSE),
         kind=EVENT,
@@ -343,5 +351,6 @@ def recognised(sample: Sample, label: str) -> Sequence[Export]:
     """Return the export that a sample is of: of one whose rows are of several kinds a row for each; else none."""
     fitting = [export for export in EXPORTS if export.fits(sample, label)]
     if fitting and fitting[0].rows is not None:
-        return [export for export in fitting if export.rows is not None]
+        several = [export for export in fitting if export.rows is not None]
+        return [export for export in several if "event" not in export.constants] or several  # pages only if alone
     return fitting[:1]

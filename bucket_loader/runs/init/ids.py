@@ -31,12 +31,16 @@ _NOBODY: Final = frozenset(
     }
 )
 _HALF: Final = 0.5
+_SOME: Final = 0.2
 _FOOTER_ROWS: Final = 2
 _FOOTER_SHARE: Final = 10  # one of so many ids may be the words of a footer
 
 
 def id_field(name: str, column: Column, reason: str) -> GuessedField:
     """Return the field of an id."""
+    if column.words in {"username", "login"} and shapes.share_of_logins(column.texts) > _SOME:
+        spelling = spelt_field(column, {"hash": "sha256"})
+        return GuessedField(name, spelling, "logins here are names of persons: their hash is sent", column.name)
     addresses = shapes.wholly(shapes.EMAIL, column.texts)
     if addresses > _HALF:
         spelling = spelt_field(column, {"hash": "sha256"})

@@ -39,6 +39,7 @@ _NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         _among(
             """
             phones? phonenumber telephone tel mobile mobilephone cell cellphone fax whatsapp msisdn telefon[a-z]* handy
+            contact_?(number|no)
             """
         ),
         "phone numbers",

@@ -30,14 +30,15 @@ APP_USER: Final = names(
 )
 # Ids of the user whose row it is: in a table of users, and in what users did.
 _USER: Final = """
-    user_?(uu|gu|u)?id (app|internal|external|product|platform)_?user_?(uu|gu)?id uid user_?(key|ref)
+    identity user_?(uu|gu|u)?id (app|internal|external|product|platform|end)_?user_?(uu|gu)?id uid user_?(key|ref)
     member_?id person_?id contact_?id profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id subscriber_?id
 """
 USER_ROW: Final = names(_USER + "username")
 WHO: Final = names(
     _USER
     + """
-    user actor(_?id)? requester_?id author_?id external_?id (created|submitted|performed|triggered)_by_user_id username
+    user person actor(_?id)? requester_?id author_?id external_?id (created|submitted|performed|triggered)_by_user_id
+    external_?(data_?)?reference username
     """
 )
 _ENTITY: Final = "(company|account|org|organi[sz]ation|workspace|tenant|team|group|business|client|customer_account)"
@@ -100,6 +101,10 @@ E_MAIL: Final = names(
     """
 )
 _OWN: Final = names("_?id|uuid|guid|pk|key|record_?id(_.*)?|object_?id|hs_object_id")
+# Called like a thing and not like its id: it holds ids where its values have digits, and else names.
+_BARE: Final = re.compile(rf"user|person|actor|requester|identity|{_ENTITY}")
+_ELSEWHERE: Final = names("external_?id")
+_DOMAIN: Final = names("(company_)?domain(_name)?")
 _ID_PATHS: Final = (("id",), ("uuid",), ("_id",))  # inside of a struct that is named after somebody
 _CALLED_SCORE: Final = ("score", "rating", "nps", "csat")
 _SPREAD: Final = 0.5
@@ -129,6 +134,8 @@ def holds_ids(column: Column) -> bool:
         return not any(isinstance(value, float) and value % 1 for value in column.values)
     texts = column.texts
     if shapes.holds(shapes.EMAIL, texts) * 2 > len(texts):
+        return False
+    if _BARE.fullmatch(column.words) and sum(1 for text in texts if re.search(r"\d", text)) * 2 < len(texts):
         return False
     blanks = sum(1 for text in texts if re.search(r"\S\s+\S", text))
     return blanks * 10 <= len(texts) and not shapes.share_of_given_names(texts) > _SPREAD
@@ -180,7 +187,8 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     own = [column for column in named(sample.columns, _OWN) if holds_ids(column) and column.is_own]
     inside = [column for column in explicit if column.leaf is not None and column.leaf.path[-1:] in _ID_PATHS]
     ranked = [*like_it, *inside, *own, *explicit] if entity else [*explicit, *own]
-    return next((column for column in [*filter(is_spread, ranked), *explicit, *own]), None)
+    last = [column for column in named(sample.columns, (*_ELSEWHERE, *_DOMAIN)) if holds_ids(column)]
+    return next(iter([*filter(is_spread, ranked), *explicit, *own, *filter(is_spread, last)]), None)
 
 
 def is_spread(column: Column) -> bool:

@@ -98,6 +98,12 @@ def share_of_given_names(texts: Sequence[str]) -> float:
     return sum(1 for text in texts if text.strip().lower() in _GIVEN) / len(texts) if texts else 0.0
 
 
+def share_of_logins(texts: Sequence[str]) -> float:
+    """Return the share of the texts that begin or end with a common given name, as `jane.doe` does."""
+    found = (re.split(r"[._-]", text.strip().lower()) for text in texts)
+    return sum(1 for parts in found if {parts[0], parts[-1]} & _GIVEN) / len(texts) if texts else 0.0
+
+
 def is_prose(texts: Sequence[str]) -> bool:
     """Whether texts are sentences that people wrote: many words, and hardly one text twice."""
     words = [len(text.split()) for text in texts]

@@ -181,7 +181,7 @@ def _id_column(building: Building, name: str) -> Column | None:
         found = row_id(building.sample, names, _entity(building.label))
     else:
         found = _filled(building, names, is_row=is_row)
-    if found is None and name == "userId":
+    if found is None and name == "userId" and not building.sample.called("distinct_ids"):
         found = next((one for one in named(building.sample.columns, E_MAIL) if holds_addresses(one)), None)
     return found
 
