@@ -25,7 +25,8 @@ class Place:
     @classmethod
     def of(cls, destination: Destination) -> Self:
         """Return where a destination is; by way of a proxy nothing is here."""
-        return cls(destination.host, urlsplit(destination.base_url).port, destination.is_here)
+        way = " by way of the proxy" if destination.proxy is not None else ""
+        return cls(f"{destination.host}{way}", urlsplit(destination.base_url).port, destination.is_here)
 
     def nobody_listens(self) -> PatienceError:
         """Return what a run ends with that finds nobody here."""

@@ -21,4 +21,4 @@ def spoken(seconds: float) -> str:
         if whole >= unit_s:
             rest = whole % unit_s // part_s
             return f"{whole // unit_s} {unit}" + (f" {rest} {part}" if rest else "")
-    return f"{whole} s" if whole else f"{max(0.0, seconds):.1f} s"
+    return f"{whole} s" if whole else f"{max(0.1, seconds):.1f} s"

@@ -152,7 +152,7 @@ class _Layout:
             full = int(bar.share * length)
             line.append("  ").append(marks.bar * full, bar.style).append(marks.rest * (length - full), STYLES["dim"])
         line.append(f"  {counts:>{self.counts}}")
-        if length >= BAR_LEAST or cell_len(said) <= room + 2:
+        if length >= BAR_LEAST or cell_len(said) <= room:
             yield line.append(f"  {said}")
         else:
             yield from (line, Text(f"  {said}"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, assert_never
 
-from bucket_loader.model import wire_timestamp
+from bucket_loader.model import counted, wire_timestamp
 from bucket_loader.reporting import events
 from bucket_loader.reporting.commands import Commands
 from bucket_loader.reporting.progress import GrowingPace, Pace
@@ -240,7 +240,7 @@ class JsonListener:
             return
         summaries = event.summaries
         self._write(
-            "summary", f"{len(summaries):,} windows, and {event.skipped:,} were loaded before",
+            "summary", f"{counted(len(summaries), 'window')}, and {event.skipped:,} loaded before",
             level=_level(event.exit_code), exit_code=event.exit_code, windows=len(summaries), skipped=event.skipped,
             requests=sum(one.requests for one in summaries), retries=sum(one.retries for one in summaries),
             seconds=round(sum(one.seconds for one in summaries), 3),

@@ -16,18 +16,18 @@ _STYLES: Final = {
 }  # fmt: skip
 _COLUMNS: Final = ("when", "state", "sent", "rejected", "pending", "took")
 _NUMBERS: Final = {"sent", "rejected", "pending", "took"}
-# From the widest to the narrowest: which columns, and how a time is written.
+# From the widest to the narrowest: whether what is pending has a column, and how a time is written.
 _LAYOUTS: Final = (
-    (_COLUMNS, "%Y-%m-%d %H:%M:%S"),
-    (_COLUMNS, "%Y-%m-%d %H:%M"),
-    (tuple(name for name in _COLUMNS if name != "pending"), "%Y-%m-%d %H:%M"),
-    (tuple(name for name in _COLUMNS if name != "pending"), "%m-%d %H:%M"),
-)
+    (True, "%Y-%m-%d %H:%M:%S"), (True, "%Y-%m-%d %H:%M"), (True, "%m-%d %H:%M"),
+    (False, "%Y-%m-%d %H:%M"), (False, "%m-%d %H:%M"),
+)  # fmt: skip
 
 
 def listed(event: events.RunsListed, width: int, marks: Marks) -> "Iterator[Text]":
     """Return the lines of past runs, none wider than the screen."""
-    for columns, form in _LAYOUTS:
+    is_pending = any(run.pending for run in event.runs)
+    for has_pending, form in _LAYOUTS:
+        columns = [name for name in _COLUMNS if name != "pending" or (has_pending and is_pending)]
         lines = list(_table(event, columns, form, marks))
         if max(line.cell_len for line in lines) <= width:
             yield from lines
@@ -36,13 +36,11 @@ def listed(event: events.RunsListed, width: int, marks: Marks) -> "Iterator[Text
         yield from _block(run, marks)
 
 
-def heading(past: events.PastRun, marks: Marks) -> "Text":
+def heading(past: events.PastRun, marks: Marks) -> str:
     """Return how a run ended, and when it was."""
-    from rich.text import Text
-
     took = "" if past.seconds is None else f", took {spoken(past.seconds)}"
     began = "" if past.began is None else f": began {past.began.astimezone():%Y-%m-%d %H:%M:%S}{took}"
-    return Text(f"{_state(past, marks)}{began}", style=STYLES[style_of(past)])
+    return f"{_state(past, marks)}{began}"
 
 
 def style_of(past: events.PastRun) -> str:

@@ -1,10 +1,13 @@
 """What people look at: stderr, which may be a terminal of any width, a pipe, a file or nothing; and tables in it."""
 
+import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 if TYPE_CHECKING:
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+_HEIGHT: Final = 25  # lines; nothing is fitted to it, but rich believes a width only together with a height
 WIDTH: Final = 120  # columns; keeps a table's row on one line where there is no terminal
 
 # What each thing looks like, on light and on dark: the terminal's own colours, which its owner has chosen.
@@ -79,7 +83,17 @@ def stderr_console() -> "Console":
     columns = os.environ.get("COLUMNS", "")
     given = int(columns) if columns.isdecimal() and int(columns) > 0 else WIDTH
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    return Stderr(stderr=True, width=None if is_terminal else given)
+    width = _dumb_width() if is_terminal else given
+    return Stderr(stderr=True, width=width, height=None if width is None else _HEIGHT)
+
+
+def _dumb_width() -> int | None:
+    """Return the width of a dumb terminal, which rich takes to be 80; None where rich asks the terminal itself."""
+    if os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}:
+        return None
+    with contextlib.suppress(OSError):
+        return os.get_terminal_size(sys.stderr.fileno()).columns or None
+    return None
 
 
 def give_up_stderr() -> None:
@@ -120,6 +134,7 @@ class Page:
 
     def __init__(self, console: "Console") -> None:
         self._console = console
+        self._from_here = re.compile(rf"(?<![\w/]){re.escape(str(Path.cwd()))}/")  # a path is short where it can be
         self.marks = marks_of(console)
 
     def write(self, text: str, style: str = "", *, head: int | None = None) -> None:
@@ -132,7 +147,9 @@ class Page:
         """
         from rich.text import Text
 
-        width = self._console.width if self._console.is_terminal else 0
+        width = 0
+        if self._console.is_terminal:
+            width, text = self._console.width, self._from_here.sub("", text)
         lines = [Text(part) for line in text.split("\n") for part in (wrapped(line, width) if width else [line])]
         for line in lines if head is None else lines[:1]:
             line.stylize(STYLES.get(style, ""), 0, head)

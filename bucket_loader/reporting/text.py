@@ -15,7 +15,7 @@ from bucket_loader.reporting import events, notebook
 from bucket_loader.reporting.commands import Commands
 from bucket_loader.reporting.moving import InLines, InPlace
 from bucket_loader.reporting.notebook import InNotebook
-from bucket_loader.reporting.past import heading, listed
+from bucket_loader.reporting.past import heading, listed, style_of
 from bucket_loader.reporting.summary import Summary, ending, next_step_after, table_of
 from bucket_loader.reporting.terminal import Page, boxed, give_up_stderr, log_console, stderr_console
 from bucket_loader.state import dead_letters
@@ -153,7 +153,7 @@ class TextListener:
     def _run(self, event: events.RunShown) -> None:
         """Write all that is known of a past run."""
         self._line(f"run {event.past.name}", "head")
-        self._page.show([heading(event.past, self._page.marks)])
+        self._line(heading(event.past, self._page.marks), style_of(event.past))
         longest = max(len(name) for name, _ in event.facts)
         for name, text in event.facts:
             self._line(f"  {name:<{longest}}  {text}", "dim", head=longest + 2)
@@ -209,9 +209,11 @@ class TextListener:
             self._line(f"    ... and {counted(len(groups) - REASONS_SHOWN, 'more reason')} in the file")
 
     def _error(self, error: BucketLoaderError) -> None:
-        self._line(f"error: {error.message}", "error", head=6)
-        if error.hint:
-            self._line(f"  hint: {error.hint}", "hint", head=7)
+        first, *others = error.message.split("\n")
+        self._line(f"error: {first}", "error", head=6)
+        for line in [*others, *([f"  hint: {error.hint}"] if error.hint else [])]:
+            before, hint, _ = line.partition("hint:")
+            self._line(line, "hint", head=len(before + hint) if hint and not before.strip() else 0)
 
     # --- lines -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bucket_loader.config import Pipeline, Stream, duration_s
-from bucket_loader.model import UsageError, wire_timestamp
+from bucket_loader.model import UsageError, counted, wire_timestamp
 from bucket_loader.reporting import Note, Summary, WindowEnded
 from bucket_loader.runs.job import Interval, Job, opened
 from bucket_loader.runs.reach import is_cut
@@ -80,7 +80,7 @@ def run_windows(job: Job, start: datetime, end: datetime, every: str, *, again: 
         if summary.exit_code not in _GOES_ON_AFTER and not summary.only_waits:
             break
     if found.skipped:
-        job.listener.tell(Note(f"{found.skipped:,} windows were loaded before; --again reads them once more"))
+        job.listener.tell(Note(f"{counted(found.skipped, 'window')} loaded before; --again reads them once more"))
     return found
 
 

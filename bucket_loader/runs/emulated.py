@@ -8,7 +8,7 @@ from typing import Final
 
 from bucket_loader.config import Destination
 from bucket_loader.delivery import Place
-from bucket_loader.model import StateError, Verdict, wire_now
+from bucket_loader.model import StateError, Verdict, counted, wire_now
 from bucket_loader.reporting import Note
 from bucket_loader.runs.features import get, refused
 from bucket_loader.runs.waiting import UNFINISHED
@@ -74,7 +74,7 @@ def _remembered(state: State) -> str:
         known = sum(part.rows for parts in ledger.parts().values() for part in parts)
     unsettled = [row.run for row in ledger.runs(*UNFINISHED) if ledger.unsettled(row.run)]
     count = known + sum(counts.delivered for run in unsettled for counts in ledger.counts(run).values())
-    return "1 record is remembered" if count == 1 else f"{count:,} records are remembered"
+    return f"{counted(count, 'record')} {'is' if count == 1 else 'are'} remembered"
 
 
 def _told(destination: Destination, state: State) -> str:

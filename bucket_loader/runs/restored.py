@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from bucket_loader.model import StateError
+from bucket_loader.model import StateError, counted
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.waiting import UNFINISHED
@@ -47,8 +47,10 @@ def noticed_in(state: State) -> str | None:
 
 
 def _spelt(mark: Mark) -> str:
-    last = f" (the last is {mark.run}; with those just before it, {mark.requests:,} requests)" if mark.run else ""
-    return f"{mark.runs:,} runs{last}"
+    last = (
+        f" (the last is {mark.run}; with those just before it, {counted(mark.requests, 'request')})" if mark.run else ""
+    )
+    return f"{counted(mark.runs, 'run')}{last}"
 
 
 def _consequences(job: Job, state: State) -> Iterator[str]:

@@ -124,6 +124,9 @@ def tell_pipelines(listener: Listener, found: Found) -> None:
         return
     runs = (_past_of_pipeline(one) for one in found["pipelines"])
     listener.tell(RunsListed("pipeline", tuple(runs)))
+    for one in found["pipelines"]:
+        if one["error"] is not None:
+            listener.tell(Note(f"`bucket-loader check {one['file']}` says why it cannot be read"))
 
 
 def tell_run(listener: Listener, found: Found) -> None:

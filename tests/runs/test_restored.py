@@ -89,7 +89,7 @@ def test_an_old_copy_is_refused_and_its_consequences_are_named(kept, emulator):
     kept.restore(newer)
 
     assert (refused.exit_code, again.exit_code, planned.exit_code, sent) == (2, 2, 0, 4)
-    assert "is an old copy of what it was: it knows of 1 runs" in words_of(refused)
+    assert "is an old copy of what it was: it knows of 1 run" in words_of(refused)
     assert "has noted 2 runs" in words_of(refused)
     assert "later of 'events' counts as new" in words_of(refused)
     assert "of 'companies' it is sent again, which does no harm" in words_of(refused)

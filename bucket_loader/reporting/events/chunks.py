@@ -1,6 +1,9 @@
 """What is told of chunks that have no certain answer, or are sent again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bucket_loader.model import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,13 @@ class ChunksUnknown:
     def text(self) -> str:
         """The line that a person reads."""
         return (
-            f"stream {self.stream}: {self.records} records were sent before the crash and their answer is unknown; "
-            f"they are {'held' if self.held else 'sent again'}: chunks {' '.join(self.chunks)}"
+            f"stream {self.stream}: the answer to {counted(self.records, 'record')} that went out before the crash is "
+            f"unknown; {'held' if self.held else 'sent again'}: {_named(self.chunks)}"
         )
+
+
+def _named(chunks: Sequence[str]) -> str:
+    return f"{'chunk' if len(chunks) == 1 else 'chunks'} {' '.join(chunks)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import PLANNED, Counts
+from bucket_loader.model import PLANNED, Counts, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class RowsRead:
     def text(self) -> str:
         """The line that a person reads."""
         rejected = f", {self.rejected:,} rejected" if self.rejected else ""
-        return f"planning {self.stream}: {self.rows:,} rows read{rejected}"
+        return f"planning {self.stream}: {counted(self.rows, 'row')} read{rejected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class StreamPlanned:
     @property
     def text(self) -> str:
         """The line that a person reads."""
-        parts = [f"{self.counts.read:,} rows read", f"{self.counts.pending:,} records to send"]
+        parts = [f"{counted(self.counts.read, 'row')} read", f"{counted(self.counts.pending, 'record')} to send"]
         parts += [f"{getattr(self.counts, name):,} {name}" for name in _OTHERS if getattr(self.counts, name)]
         return f"{self.stream} ({self.kind}, {self.mode}): {', '.join(parts)}"
 

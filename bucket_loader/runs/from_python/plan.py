@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bucket_loader.model import Counts, UsageError
+from bucket_loader.model import Counts, UsageError, counted
 from bucket_loader.reporting import counts_frame
 from bucket_loader.runs.from_python.words import given, with_options
 from bucket_loader.runs.inspect import plan_job
@@ -66,7 +66,7 @@ class Planned:
 
     def __repr__(self) -> str:
         pending = sum(counts.pending for counts in self.streams.values())
-        return f"<Planned {self.run}: {pending:,} records to send>"
+        return f"<Planned {self.run}: {counted(pending, 'record')} to send>"
 
     def _repr_html_(self) -> str:
         return str(self.to_frame().to_html(index=False))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bucket_loader.model import Counts
+from bucket_loader.model import Counts, counted
 from bucket_loader.runs.from_python.words import given
 from bucket_loader.runs.status import past_runs
 
@@ -42,7 +42,7 @@ class Status:
 
     def __repr__(self) -> str:
         newest = f", the newest {self.runs[0]['run']} {self.runs[0]['status']}" if self.runs else ""
-        return f"<Status: {len(self.runs):,} runs{newest}>"
+        return f"<Status: {counted(len(self.runs), 'run')}{newest}>"
 
     def _repr_html_(self) -> str:
         return str(self.to_frame().to_html(index=False))
