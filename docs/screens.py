@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -251,13 +252,16 @@ def drawn(terminal: Session) -> Text:
     text = Text()
     for number, line in enumerate(terminal.lines):
         row = terminal.screen.buffer[number]
-        for column in range(len(line)):
-            cell = row[column]
-            colour = None if cell.fg == "default" else cell.fg.replace("brown", "yellow").replace("bright", "bright_")
-            text.append(cell.data, Style(color=colour, bold=cell.bold, reverse=cell.reverse))
+        for style, cells in groupby((row[column] for column in range(len(line))), _style):
+            text.append("".join(cell.data for cell in cells), style)
         text.append("\n")
     text.rstrip()
     return text
+
+
+def _style(cell: Any) -> Style:  # noqa: ANN401  # pyte has no types
+    colour = None if cell.fg == "default" else cell.fg.replace("brown", "yellow").replace("bright", "bright_")
+    return Style(color=colour, bold=cell.bold, reverse=cell.reverse)
 
 
 def svg(text: Text, columns: int, title: str, theme: TerminalTheme) -> str:

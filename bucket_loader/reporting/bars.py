@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import spoken
 from bucket_loader.reporting import events
-from bucket_loader.reporting.terminal import STYLES, Marks, marks_of
+from bucket_loader.reporting.terminal import STYLES, Marks, marks_of, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BAR_LEAST: Final = 10  # columns; a shorter one says nothing
 BAR_MOST: Final = 40
-NAME_MOST: Final = 30
+NAME_LEAST, NAME_MOST = 12, 30
 _TURNS_S: Final = 0.1  # from one picture of what turns to the next
 
 
@@ -144,7 +144,7 @@ class _Layout:
         from rich.text import Text
 
         said = ", ".join(filter(None, (bar.pace, bar.errors)))
-        name, counts = marks.shortened(bar.name, min(max(self.name, 1), max(8, width - self.counts - 4))), bar.counts
+        name, counts = marks.shortened(bar.name, min(self.name, max(NAME_LEAST, width // 4))), bar.counts
         line = Text.assemble((f"{bar.mark} ", bar.style), name)
         room = width - cell_len(line.plain) - self.counts - 4
         length = min(BAR_MOST, room - cell_len(said) - 2)
@@ -155,4 +155,4 @@ class _Layout:
         if length >= BAR_LEAST or cell_len(said) <= room:
             yield line.append(f"  {said}")
         else:
-            yield from (line, Text(f"  {said}"))
+            yield from (line, *map(Text, wrapped(f"  {said}", width)))
