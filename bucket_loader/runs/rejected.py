@@ -56,7 +56,9 @@ def _shown(entry: Entry) -> dict[str, Any]:
         "run": entry.run,
         "stream": entry.stream,
         "source": str(entry.origin["source"]),
-        "place": ", ".join(f"{name} {place}" for name, place in entry.origin.items() if name != "source"),
+        "place": ", ".join(
+            f"{name.replace('_', ' ')} {place}" for name, place in entry.origin.items() if name != "source"
+        ),
         "reasons": [{"message": one["message"], "field": one.get("field")} for one in entry.reasons],
         "row": {column: _cut(value) for column, value in entry.row.items()},
     }

@@ -23,7 +23,7 @@ def rejected(url):
 def expected(file):
     """Return the two rows."""
     return [
-        ("the loader", f"companies: {file}, row {row}", "companyId", f'{{"id":null,"plan":"{plan}"}}')
+        ("the loader", f"companies: {file}, row {row}, line {row + 1}", "companyId", f'{{"id":null,"plan":"{plan}"}}')
         for row, plan in [(2, "free"), (3, "team")]
     ]
 
