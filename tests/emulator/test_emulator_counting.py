@@ -130,6 +130,20 @@ def test_counts_are_kept_until_something_changes(monkeypatch):
     environment.close()
 
 
+def test_a_rule_about_days_is_counted_again_after_a_minute(monkeypatch):
+    """Time alone changes who has it; without such a rule a count is kept for ever."""
+    recent = {"type": "context", "field": "user.at", "operator": "AFTER", "values": ["30"]}
+    for rule, is_current in [(recent, False), (PRO, True)]:
+        environment = environment_of([{"type": "user", "userId": "u"}], [feature("f", rule)])
+        counted(environment)
+        with monkeypatch.context() as later:
+            now_s = time.time()
+            later.setattr(counting.time, "time", lambda now_s=now_s: now_s + 61)
+            later.setattr(counting._Counting, "go_on", lambda *_: asyncio.sleep(0))
+            assert asyncio.run(counting.counts(environment)).is_current is is_current
+        environment.close()
+
+
 def test_calls_have_their_turn_while_features_are_counted(monkeypatch):
     """Between slices, however much there is to count."""
     environment = environment_of(

@@ -8,6 +8,7 @@ import pytest
 from emulator_api import Api
 
 from bucket_loader.emulator.http.server import running
+from bucket_loader.emulator.inspector.page import FILES
 
 pytestmark = pytest.mark.browser
 HOSTILE = '<script>window.hurt=1</script><img src=x onerror="window.hurt=1">"\'&amp;'
@@ -339,9 +340,7 @@ def test_a_large_store_opens_in_about_a_second(browser):
                 assert page.complaints == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/_emulator/page/page.js", "/_emulator/page/page.css", "/_emulator/page/icon.svg"]
-)
+@pytest.mark.parametrize("path", ["/", *(f"/_emulator/page/{name}" for name in sorted(FILES))])
 def test_the_page_may_run_nothing_but_its_own(api: Api, path):
     """Every part of it says that no other host, no inline script and no frame is allowed."""
     answer = api.get(path)

@@ -144,6 +144,8 @@ def test_the_rejected_are_bucket_s_and_the_loader_s(api: Api):
     assert letter["what"] == '{"id":"7","seats":"many"}'
     api.put("/_emulator/rejected", {"rejected": [LETTER], "total": 501})
     assert api.get("/_emulator/tables/rejected").json()["leftOut"] == 500
+    assert api.get("/_emulator/rejected?limit=0").json() == {"rejected": [], "total": 501}
+    assert api.get("/_emulator/rejected").json()["rejected"] == [LETTER]
     assert len(table(api, "rejected", "many")) == 1
 
 

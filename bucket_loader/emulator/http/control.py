@@ -14,7 +14,7 @@ from bucket_loader.emulator.environment import Environment
 from bucket_loader.emulator.environments import MAIN, Environments
 from bucket_loader.emulator.http import asked, explaining, identity, looks, openapi, registry, snapshots
 from bucket_loader.emulator.inspector import lines, page, views
-from bucket_loader.emulator.store.letters import Letters
+from bucket_loader.emulator.store.letters import LETTERS_MAX, Letters
 
 PREFIX: Final = "/_emulator"
 
@@ -110,6 +110,11 @@ async def _lift(environment: Environment, request: Request) -> Response:
     return asked.as_json(views.Done())
 
 
+async def _rejected(environment: Environment, request: Request) -> Response:
+    letters, limit = environment.letters(), asked.number(request, "limit", LETTERS_MAX)
+    return asked.as_json(Letters(letters.rejected[:limit], letters.total))
+
+
 async def _put_rejected(environment: Environment, request: Request) -> Response:
     try:
         environment.put_letters(msgspec.json.decode(await asked.large_body(request), type=Letters))
@@ -156,7 +161,7 @@ CONTROL: Final[dict[str, dict[str, Perform]]] = {
     "/requests/{number}": {"GET": looks.request},
     "/tables/{table}": {"GET": looks.table},
     "/tables/{table}/csv": {"GET": looks.table_as_csv},
-    "/rejected": {"PUT": _put_rejected},
+    "/rejected": {"GET": _rejected, "PUT": _put_rejected},
     "/search": {"GET": looks.search},
     "/timeline": {"GET": looks.timeline},
     "/origins": {"GET": looks.origins},

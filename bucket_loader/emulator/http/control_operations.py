@@ -86,12 +86,18 @@ CONTROL: Final[dict[str, Schema]] = {
         }
     },
     "/rejected": {
+        "get": look(
+            "The latest rows that the loader itself rejected, as far as it has said so, and how many there are",
+            ref("Letters"),
+            in_query("limit", "The most to give; 0 to learn only how many there are.", COUNT),
+            refusals=(400,),
+        ),
         "put": {
             "summary": "Say what the loader itself rejected, in place of what was said before",
             "security": [],
             **body_of(ref("Letters")),
             **answers(ref("Done"), 400, 413),
-        }
+        },
     },
     "/users/{id}": {"get": look("A user", ref("UserView"), _ID, refusals=(404,))},
     "/companies/{id}": {

@@ -47,6 +47,13 @@ function showRequests(latest, refused, state) {
   more("refused", refused.length >= shown.refused && refused.length < state.refused);
 }
 
+/** Say that the loader rejected rows before it sent anything: no call tells of them. */
+function showRejected({total}) {
+  $("rejected-note").hidden = total === 0;
+  $("rejected-note").replaceChildren(`The loader itself rejected ${many(total, "row")}, which it never sent: `,
+    el("a", {href: "#/rejected"}, "see why"), ".");
+}
+
 function more(name, isThere) {
   $(`${name}-more`).hidden = !isThere || shown[name] >= MOST[name];
 }
@@ -122,8 +129,9 @@ export async function refreshOverview(state, onTurned) {
   showFaults(await ask("faults"));
   const now = JSON.stringify([state, shown]);
   if (now !== known) {
-    const [latest, refused] = await Promise.all([
-      ask(`requests?limit=${shown.requests}`), ask(`requests?refused=true&limit=${shown.refused}`)]);
+    const [latest, refused, rejected] = await Promise.all([
+      ask(`requests?limit=${shown.requests}`), ask(`requests?refused=true&limit=${shown.refused}`), ask("rejected?limit=0")]);
+    showRejected(rejected);
     if (state.requests < (JSON.parse(known || "[{}]")[0].requests ?? 0)) { // emptied: numbers begin again
       $("requests").replaceChildren();
       $("refused").replaceChildren();
