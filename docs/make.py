@@ -4,10 +4,10 @@ A test holds the committed files against it.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import click
+from error_pages import errors
 
 from bucket_loader.cli.commands import main
 from bucket_loader.config.assert_file import assert_schema
@@ -15,9 +15,6 @@ from bucket_loader.config.yaml_file import json_schema
 from bucket_loader.delivery.course import next_step
 
 FOLDER = Path(__file__).parent
-sys.path[:0] = [str(FOLDER)]
-
-from error_pages import errors  # noqa: E402  # beside this file
 
 
 def command_line() -> str:

@@ -14,11 +14,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from error_pages import messages
+
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "docs")]
-
-from error_pages import messages  # noqa: E402  # beside this file
-
 BUILD = ROOT / "build"
 ZENSICAL = ROOT / ".docs" / "bin" / "zensical"
 MADE = {"<!-- messages -->": messages}  # lists for the site alone: they change with every word of the code
