@@ -245,6 +245,16 @@ OF_THE_WORDS = {
     "run pipelin.yaml": told(
         "cannot read the pipeline file pipelin.yaml: No such file or directory", "did you mean `pipeline.yaml`?"
     ),
+    "replay nope.jsonl": told(
+        "there is no file nope.jsonl", "`bucket-loader status PIPELINE RUN` names that of a run"
+    ),
+    "emulator --features nope.json": told(
+        "cannot read nope.json: No such file or directory", "give a file of JSON"
+    ),
+    'emulator --port 0 --faults {"faults":[{"kind":"htlm"}]}': told(
+        "malformed faults: faults[0].kind: 'htlm' is none of those that may stand here; did you mean `html`?",
+        'an example: {"faults": [{"kind": "html"}]}',
+    ),
     "run --stream user": told("no stream is named 'user'", "did you mean `users`?"),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ faults.
 """
 
 import random
+import re
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from bucket_loader.emulator.faults.faults import AnyFault, DroppedStreamFault, Fault
 from bucket_loader.emulator.faults.meeting import Call, Clock, Meeting, Memory
-from bucket_loader.model import UsageError, json_mistake
+from bucket_loader.model import UsageError, did_you_mean, json_mistake
 
 
 class Order(Struct, forbid_unknown_fields=True):
@@ -104,4 +105,6 @@ def _explained(message: str) -> str:
     if "kind: " not in message:
         return message
     kinds = sorted(str(kind.__struct_config__.tag) for kind in Fault.__subclasses__())
-    return f"{message}; the kinds are {', '.join(kinds)}"
+    given = re.search(r"kind: '(.*?)'", message)
+    listed = f"the kinds are {', '.join(kinds)}"
+    return f"{message}; {listed if given is None else did_you_mean(given[1], kinds, listed)}"

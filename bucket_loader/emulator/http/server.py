@@ -228,7 +228,8 @@ def _document(document: Document | None) -> dict[str, Any] | None:
     try:
         decoded = json.loads(Path(document).read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{os.fspath(document)}: {error}", hint="give a file of JSON") from error
+        why = error.strerror if isinstance(error, OSError) else f"it is not JSON: {error}"
+        raise UsageError(f"cannot read {os.fspath(document)}: {why}", hint="give a file of JSON") from error
     if not isinstance(decoded, dict):
         raise UsageError(f"{os.fspath(document)}: not a JSON object", hint="give a file with one JSON object")
     return decoded

@@ -73,6 +73,8 @@ def pipeline_file_of(file: Path) -> Path:
     path = StateLayout.of_letters(file).ledger
     hint = "say which pipeline it is of: --pipeline nightly.yaml"
     if (ledger := look_at_file(path)) is None:
+        if not file.exists():
+            raise UsageError(f"there is no file {file}", hint="`bucket-loader status PIPELINE RUN` names that of a run")
         raise UsageError(f"{file} does not lie in a pipeline's state", hint=hint)
     with closing(ledger):
         known = ledger.meta("pipeline_file")
