@@ -180,6 +180,9 @@ from .sql_text import (
     identifier as identifier,
     literal as literal,
 )
+from .sql_words import (
+    sql_mistake as sql_mistake,
+)
 from .syncs import (
     SYNCS as SYNCS,
     Sync as Sync,

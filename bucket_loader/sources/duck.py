@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, identifier, in_form, literal
+from bucket_loader.model import ROWS_MAX, InputBatch, SourceError, identifier, in_form, literal, sql_mistake
 from bucket_loader.sources.base import alike, counted, repeated
 from bucket_loader.sources.values.durations import of_duckdb
 from bucket_loader.sources.values.types import as_type, lists, plain_schema
@@ -80,9 +80,9 @@ def said(error: Exception) -> str:
     """Return the first line of what DuckDB says; without values, which it quotes when a row is at fault."""
     import duckdb
 
-    line = str(error).splitlines()[0]
     if isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
-        return line
+        return sql_mistake(error)
+    line = str(error).splitlines()[0]
     if isinstance(error, duckdb.InvalidInputException):  # the words may be the query's own: error(column)
         return "Invalid Input Error (its words may hold a value and are not shown)"
     for quote in "'\"":

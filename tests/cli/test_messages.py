@@ -310,6 +310,18 @@ def of_table(url, what="table: events"):
     return WHOLE.replace("{type: csv, path: users.csv}", f'{{type: sql, url: "{url}", {what}}}')
 
 
+def of_sql(expression):
+    """Return the pipeline file with an expression."""
+    return USERS + f'    fields: {{userId: id, attributes: {{a: {{sql: "{expression}"}}}}}}\n'
+
+
+def unfit(place, why):
+    """Return how an expression is refused."""
+    return told(
+        f"stream 'users':\n  {place}: the expression does not fit the source: {why}", "the source has: id, name"
+    )
+
+
 # A pipeline file whose source is not there, and what `plan` prints; DIR is the folder.
 OF_THE_SOURCE = {
     "a database of another name": (
@@ -342,6 +354,19 @@ OF_THE_SOURCE = {
     "a query's file": (
         of_table("sqlite:///app.db", "query_file: user.sql"),
         told("stream 'users': there is no file user.sql", "paths start from DIR; near names there: users.csv"),
+    ),
+    "a column of an expression": (
+        WHOLE + "    where: nam = 'Ada'\n",
+        unfit("where", "there is no column nam; did you mean `name`?"),
+    ),
+    "a function of an expression": (
+        of_sql("lowr(name)"),
+        unfit("fields.attributes.a", "there is no function lowr; did you mean `lower`?"),
+    ),
+    "values that do not fit a function": (
+        of_sql("name + 1"),
+        unfit("fields.attributes.a", "+(VARCHAR, INTEGER_LITERAL) does not take values of these types; "
+              "bring them to another with CAST(... AS ...)"),
     ),
     "a column": (
         WHOLE.replace("userId: id", "userId: ids"),

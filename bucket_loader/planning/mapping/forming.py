@@ -7,7 +7,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.model import FieldRule, UsageError, form_of, literal
+from bucket_loader.model import FieldRule, UsageError, form_of, literal, sql_mistake
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import named_columns, shown
 from bucket_loader.planning.mapping.expressions import mentioned
@@ -132,7 +132,7 @@ class Forming:
             return str(self.connection.sql(f"SELECT ({expression}\n){level}").types[0])
         except duckdb.Error as error:
             raise UsageError(
-                f"{place}: the expression does not fit the source: {str(error).splitlines()[0]}",
+                f"{place}: the expression does not fit the source: {sql_mistake(error, self.spec.source.names)}",
                 hint=f"the source has: {shown(self.spec.source.names)}",
             ) from None
 
