@@ -138,6 +138,7 @@ SHAPED = {
     "european numbers": ("number", ["1.234,50 €", "99,90 €"], ["9.999,99 € (20 rows)", "99,99 € (20 rows)"]),
     "american numbers": ("number", ["$1,234.50", "$99.90"], ["$9,999.99 (20 rows)", "$99.99 (20 rows)"]),
     "shares": ("number", ["12%", "5.5%"], ["9.9% (20 rows)", "99% (20 rows)"]),
+    "thousands": ("integer", ["1.234", "12.345"], ["9.999 (20 rows)", "99.999 (20 rows)"]),
     "fractions": ("integer", ["1.5", "22.25"], ["9.9 (20 rows)", "99.99 (20 rows)"]),
     "words for nothing": ("integer", ["n/a", "-"], ["- (20 rows)", "n/a (20 rows)"]),
     "words for yes and no": ("boolean", ["Ja", "nein"], ["ja (20 rows)", "nein (20 rows)"]),
@@ -161,12 +162,12 @@ def test_the_lines_that_are_told_read_the_values(workplace):
     typed = ", ".join(f"{column}: {{column: {column}, type: {kind}}}" for column, (kind, *_) in cases.items())
     fields = f"{{userId: id, attributes: {{{typed}}}}}"
     workplace.write("things.csv", csv(id=str, **values))
-    workplace.pipeline(stream(fields=fields, more="  timezone: UTC\n"))
+    workplace.pipeline(stream(fields=fields))
 
     result = workplace.command("check", "--json")
     doubts = {one["column"]: one for one in result.summary["doubts"] if one["name"].startswith("rejected_")}
     lines = [one["line"] for one in doubts.values()]
-    workplace.pipeline(stream(fields=mended(fields, *lines), more="  timezone: UTC\n"))
+    workplace.pipeline(stream(fields=mended(fields, *lines)))
     again = checked(workplace)
 
     assert {column: doubts[column]["shapes"] for column in cases} == {name: case[2] for name, case in cases.items()}
@@ -188,6 +189,37 @@ def test_few_rows_never_change_how_the_others_are_read(workplace):
 
     assert yaml.safe_load(lines["x"][0])["x"]["format"] == ["%Y-%m-%d", "%d.%m.%Y"]
     assert lines["y"] == ("", "a comma begins their fraction")
+
+
+def test_what_a_letter_or_a_bracket_means_is_not_guessed(workplace):
+    """5k is five thousand, and (5) is minus five: no line takes the sign away."""
+    workplace.write("things.csv", csv(id=str, x=lambda n: f"{n}k", y=lambda n: f"({n})"))
+    workplace.pipeline(
+        stream(fields="{userId: id, attributes: {x: {column: x, type: number}, y: {column: y, type: number}}}")
+    )
+
+    assert [doubt["line"] for doubt in checked(workplace)["doubts"]] == ["", ""]
+
+
+def test_the_line_keeps_the_words_of_the_field(workplace):
+    """The zone, the default and what is null already."""
+    workplace.write("things.csv", csv(id=str, x=lambda n: "25.12.2024" if n else "n/a"))
+    spec = "{column: x, type: timestamp, timezone: Europe/Berlin, null_values: ['no'], default: '2024-01-01'}"
+    workplace.pipeline(stream(fields=USER % spec))
+
+    (doubt,) = checked(workplace)["doubts"]
+
+    told = yaml.safe_load(doubt["line"])["x"]
+    words = {"format": "%d.%m.%Y", "null_values": ["no", "n/a"]}
+    assert told == yaml.safe_load(spec) | words
+
+
+def test_a_condition_that_no_row_meets_is_doubted_alone(workplace):
+    """Nothing is superseded where nothing is left."""
+    workplace.write("things.csv", csv(id=str, x=str))
+    workplace.pipeline(stream(more="  where: x = 'none'\n"))
+
+    assert names(checked(workplace)) == ["all_filtered"]
 
 
 def test_the_other_order_of_day_and_month_is_told_at_once(workplace):

@@ -75,10 +75,7 @@ def _of_values(looked: Looked, connection: "duckdb.DuckDBPyConnection") -> Itera
                     table, is_whole = f"ids{len(kept)}", looked.is_whole(stream.name)
                     kept.append(kept_ids(connection, subject, table, is_whole=is_whole))
                 for subject in (one for one in found if one.about == "score"):
-                    value = f"TRY_CAST({subject.sent} AS DOUBLE)"
-                    scores[stream.name] = connection.execute(
-                        f"SELECT min({value}), max({value}) FROM {ROWS}"
-                    ).fetchall()[0]
+                    scores[stream.name] = _ends(connection, subject)
             yield from _dropped(found, planned.records)
             yield from _personal(looked.planned, planned, {one.field for one in found if one.spec.hash is not None})
     yield from doubts_of_ids(connection, kept)
@@ -86,6 +83,13 @@ def _of_values(looked: Looked, connection: "duckdb.DuckDBPyConnection") -> Itera
     if letters.exists():
         read = {planned.name: planned.counts.read for _, planned in looked.streams()}
         yield from RejectedRows(connection, letters, scores).doubts(subjects, read)
+
+
+def _ends(connection: "duckdb.DuckDBPyConnection", subject: Subject) -> Ends:
+    """Return the least and the greatest number that a field sends."""
+    value = f"TRY_CAST({subject.sent} AS DOUBLE)"
+    (found,) = connection.execute(f"SELECT min({value}), max({value}) FROM {ROWS}").fetchall()
+    return found[0], found[1]
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -109,7 +113,7 @@ def _of_stream(looked: Looked, stream: Stream, planned: PlannedStream) -> Iterat
         yield doubt(
             "all_filtered", counts.filtered, f"all {counts.read:,} rows fail `where:`", "is the condition right?"
         )
-    if counts.read >= FEW and counts.superseded * 2 >= counts.read - counts.filtered:
+    if counts.read >= FEW and counts.superseded * 2 >= max(1, counts.read - counts.filtered):
         yield doubt("superseded", counts.superseded, *_superseded(stream, counts))
 
 

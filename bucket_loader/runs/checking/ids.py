@@ -137,7 +137,7 @@ def _one_spelling(subject: Subject, ways: int) -> str:
     sql = subject.in_sql
     for one in found:
         sql = one.mends.replace("{id}", sql)
-    return subject.line(sql=sql)
+    return subject.line_of_sql(sql)
 
 
 def _each_its_own(connection: "duckdb.DuckDBPyConnection", ids: Ids, known: "_Known") -> Iterator[Doubt]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.runs.checking.questions import NULL_WORDS, filled
+from bucket_loader.runs.checking.questions import NULL_WORDS, filled, written
 from bucket_loader.runs.checking.subjects import Subject
 
 
@@ -66,22 +66,30 @@ def advice_for(subject: Subject, code: str, shapes: Sequence[Shape], *, are_most
     """
     nulls = [f'"{shape.mask}"' for shape in shapes if shape.mask in NULL_WORDS]
     others = [shape for shape in shapes if shape.mask not in NULL_WORDS]
-    words: Mapping[str, str] = {"null_values": f"[{', '.join(nulls)}]"} if nulls else {}
+    words = {"null_values": f"[{', '.join(nulls)}]"} if nulls else {}
     says, read = _read(subject, code, others, are_most=are_most) if others else ("", {})
     names = {"column": subject.in_sql, "words": subject.words}
     if not words and not read:
         asks = "is it the right column? " if are_most and code in _EMPTY else ""
         return Advice(says or asks + filled(_OF_CODES.get(code, ""), names))
-    kept = {} if "sql" in read or subject.spec.type is None else {"type": subject.spec.type}
-    line = {name: filled(text, names) for name, text in {**kept, **read, **words}.items()}
-    return Advice(says, subject.line(**line))
+    if _lacks_zone(subject, read):
+        words = {"timezone": "UTC"} | words
+        says = f"{says}; are they in UTC?" if says else "are they in UTC?"
+    return Advice(says, written(subject, {name: filled(text, names) for name, text in (read | words).items()}))
 
 
-def _read(subject: Subject, code: str, shapes: Sequence[Shape], *, are_most: bool) -> tuple[str, Mapping[str, str]]:
+def _lacks_zone(subject: Subject, words: Mapping[str, str]) -> bool:
+    """Whether these words make a moment of a text that has no zone, and none is written for it."""
+    makes_time = subject.about == "time" and ("format" in words or "sql" in words)
+    has_zone = any(sign in words.get("format", "") for sign in ("%z", "Z"))
+    return makes_time and not has_zone and subject.spec.timezone is None and subject.stream.timezone is None
+
+
+def _read(subject: Subject, code: str, shapes: Sequence[Shape], *, are_most: bool) -> tuple[str, dict[str, str]]:
     """Return what the most frequent shape looks like, and the words that read it."""
     for mend in _MENDS:
         if code in mend.codes and re.fullmatch(mend.shape, shapes[0].mask):
-            return mend.says, mend.line if are_most or mend.spares else {}
+            return mend.says, dict(mend.line) if are_most or mend.spares else {}
     return _formats(subject, shapes, are_most=are_most) if code in _TIMES else ("", {})
 
 
@@ -89,10 +97,15 @@ TRUTHS: Final = (("ja", "nein"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("
                  ("enabled", "disabled"))  # fmt: skip
 _NUMBERS: Final = frozenset({"number", "integer"})
 _TIMES: Final = frozenset({"timestamp", "date", "year", "range"})
-_AROUND: Final = r"[^9.,]*"  # a currency, a unit, a sign
+# A currency or a sign. Other letters may be thousands (5k), and brackets a minus.
+_AROUND: Final = r"(?:AAA|[^9.,()a-zA-Z…])*"
 
 # The first that fits the most frequent shape is told.
 _MENDS: Final = (
+    Mend(
+        frozenset({"integer"}), rf"{_AROUND}9{{1,3}}(\.9{{3}})+{_AROUND}",
+        {"sql": "replace({column}, '.', '')"}, "does the point part thousands?", spares=True,
+    ),
     Mend(frozenset({"integer"}), r"[+-]?9+\.9+", {"type": "number"}, "they have fractions", spares=True),
     Mend(
         _NUMBERS, rf"{_AROUND}9+([.' ]9{{3}})*,9+{_AROUND}|{_AROUND}9{{1,3}}(\.9{{3}})+{_AROUND}",
@@ -152,7 +165,7 @@ _DATES: Final = (
 _MONTHS: Final = 12
 
 
-def _formats(subject: Subject, shapes: Sequence[Shape], *, are_most: bool) -> tuple[str, Mapping[str, str]]:
+def _formats(subject: Subject, shapes: Sequence[Shape], *, are_most: bool) -> tuple[str, dict[str, str]]:
     """Return the formats of times of these shapes, in the order in which they are frequent."""
     found = [one for one in map(_format, shapes) if one is not None]
     known = subject.spec.format or []

@@ -81,7 +81,13 @@ class Question:
     def line_of(self, subject: Subject, found: str) -> str:
         """Return the line to write; "" where there is none."""
         names = {"column": subject.in_sql, "found": found}
-        return subject.line(**{name: filled(text, names) for name, text in self.line.items()}) if self.line else ""
+        return written(subject, {name: filled(text, names) for name, text in self.line.items()}) if self.line else ""
+
+
+def written(subject: Subject, words: Mapping[str, str]) -> str:
+    """Return a field with some words more, as YAML; an expression among them is not in YAML yet."""
+    others = {name: text for name, text in words.items() if name != "sql"}
+    return subject.line_of_sql(words["sql"], **others) if "sql" in words else subject.line(**others)
 
 
 def filled(template: str, names: Mapping[str, str]) -> str:

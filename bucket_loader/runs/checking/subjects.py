@@ -84,14 +84,22 @@ class Subject:
         return self.spec.column if is_plain else identifier(self.spec.column)
 
     def line(self, **words: str) -> str:
-        """Return the field as a person would write it with these words: `seats: {column: n, type: integer}`."""
-        given = {} if "sql" in words or self.spec.column is None else {"column": self.spec.column}
-        inner = ", ".join(
-            f"{name}: {_in_yaml(text) if name == 'sql' else text}" for name, text in (given | words).items()
-        )
+        """Return the field as a person would write it, with these words more, each in YAML."""
+        instead = {other for word in words for other in (word, *_INSTEAD.get(word, ()))}
+        kept = {name: getattr(self.spec, name) for name in FieldSpec.model_fields if name in self.spec.model_fields_set}
+        if "null_values" in words and self.spec.null_values:
+            words["null_values"] = f"{_in_yaml(self.spec.null_values)[:-1]}, {words['null_values'][1:]}"
+        given = {name: _in_yaml(value) for name, value in kept.items() if name not in instead} | words
+        inner = ", ".join(f"{name}: {text}" for name, text in given.items())
         return f"{self.field.removeprefix('attributes.')}: {{{inner}}}"
 
+    def line_of_sql(self, sql: str, **words: str) -> str:
+        """Return the field as an expression, with these words more."""
+        return self.line(sql=_quoted(sql), **words)
 
+
+# A word of a field, and those that it stands in place of.
+_INSTEAD: Final = {"sql": ("column", "format", "unit", "encoding"), "format": ("unit",), "unit": ("format",)}
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _RESERVED: Final = {  # of SQL's, those that columns are called by
     "all", "any", "array", "case", "check", "column", "default", "desc", "describe", "end", "fetch", "for", "from",
@@ -100,8 +108,23 @@ _RESERVED: Final = {  # of SQL's, those that columns are called by
 }  # fmt: skip
 
 
-def _in_yaml(text: str) -> str:
-    """Spell an expression so that YAML reads it as it is."""
+def _in_yaml(value: object) -> str:
+    """Spell a value of a field in one line of YAML."""
+    match value:
+        case list() | tuple():
+            return f"[{', '.join(map(_in_yaml, value))}]"
+        case str():
+            return value if _BARE.fullmatch(value) else _quoted(value)
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return str(value)
+
+
+_BARE: Final = re.compile(r"(?!(?i:y|n|yes|no|on|off|true|false|null|nan)$)[A-Za-z_][A-Za-z0-9_/.-]*")
+
+
+def _quoted(text: str) -> str:
     return f'"{text}"' if '"' not in text and "\\" not in text else "'" + text.replace("'", "''") + "'"
 
 
