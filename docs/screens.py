@@ -264,6 +264,9 @@ def _style(cell: Any) -> Style:  # noqa: ANN401  # pyte has no types
     return Style(color=colour, bold=cell.bold, reverse=cell.reverse)
 
 
+_SIZE: Final = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+
+
 def svg(text: Text, columns: int, title: str, theme: TerminalTheme) -> str:
     """Return a picture that asks no other host for a font."""
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="standard")
@@ -290,6 +293,7 @@ def every_screen(folder: Path, only: list[str]) -> None:
                     file = folder / f"{name}-{columns}-{light}.svg"
                     file.write_text(svg(text, columns, name, theme), "utf-8")
                     if page is not None:
+                        page.resize(*(round(float(one)) + 16 for one in _SIZE.findall(file.read_text("utf-8"))[0]))
                         page.run(f"document.body.innerHTML = {json.dumps(file.read_text('utf-8'))}")
                         file.with_suffix(".png").write_bytes(page.screenshot())
 

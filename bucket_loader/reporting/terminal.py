@@ -159,9 +159,11 @@ class Page:
         """Write names and numbers in columns, or where those do not fit as lists."""
         from rich.text import Text
 
-        first, *others = map(Text, aligned(header, rows, self._console.width))
-        first.stylize(STYLES["head"])
-        self.show([first, *others])
+        lines = list(map(Text, aligned(header, rows, self._console.width)))
+        are_lists = len(lines) > len(rows) + 1
+        for line in [one for one in lines if not one.plain.startswith(" ")] if are_lists else lines[:1]:
+            line.stylize(STYLES["head"])
+        self.show(lines)
 
     def show(self, lines: "Iterable[Text]") -> None:
         """Write lines as they are."""

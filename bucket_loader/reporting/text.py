@@ -82,9 +82,9 @@ class TextListener:
 
     def _remark(self, event: events.Remark) -> None:  # a case for each event, and nothing else
         match event:
-            case events.ChunksUnknown() | events.ChunkHeld() | events.ChunkSetAside():
+            case events.ChunksUnknown() | events.ChunkHeld():
                 log.warning("%s", event.text)  # a program that calls `load` finds it in its own log
-            case events.ChunkRetried():
+            case events.ChunkRetried() | events.ChunkSetAside():  # the wait, or the summary, says what comes of it
                 log.info("%s", event.text)
             case events.Note() | events.RunResumed() | events.WindowEnded() | events.StreamPlanned():
                 self._say(event.text)

@@ -3,6 +3,7 @@
 The real program runs in a pty. Its lines are compared, with what differs from time to time masked.
 """
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -115,3 +116,50 @@ def test_an_emulator_that_was_restarted_is_told_before_anything_is_compared(fold
         "companies     2          2         0",
         "✓ succeeded in SECONDS, 2 requests",
     ])  # fmt: skip
+
+
+@contextmanager
+def locked(folder):
+    """Hold the lock of the only state in a folder, as another copy does."""
+    with next(folder.glob(".bucket_loader/*/lock")).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def test_another_copy_is_waited_for_in_place(companies):
+    """What is waited for, until when, and that there is nothing to remove; it goes when the lock does."""
+    companies.run()
+    with (
+        locked(companies.folder) as unlock,
+        on_terminal(companies.folder, companies.url, "--wait-for-lock", "10m") as one,
+    ):
+        one.until("another copy")
+        waiting = masked(" ".join(one.lines))
+        unlock()
+        code = one.ended()
+
+    assert waiting.startswith("! waiting for SECONDS: another copy is running on /")
+    assert "Given up at TIME, in SECONDS, with exit code 75. The lock goes with its process; there is" in waiting
+    assert code == 0
+    assert not any("waiting" in line for line in one.lines)
+
+
+def test_elsewhere_than_on_a_terminal_a_wait_is_a_line_or_an_object(companies):
+    """One at once, and the next in ten seconds; a quiet command says only how it ended."""
+    companies.run()
+    words = ("--wait-for-lock", "1500ms")
+    with locked(companies.folder):
+        lines = companies.run(*words).stderr.splitlines()
+        objects = companies.run(*words, "--log-format", "json").stderr.splitlines()
+        quiet = companies.run(*words, "--quiet").stderr
+
+    assert [line for line in lines if line.startswith("waiting for 0.1 s: another copy is running on ")] == lines[:1]
+    waiting, ended = map(json.loads, objects)
+    assert (waiting["event"], waiting["cause"], waiting["level"], ended["event"]) == (
+        "waiting",
+        "lock",
+        "warning",
+        "error",
+    )
+    assert 0 < waiting["left_s"] <= 1.5
+    assert quiet.startswith("error: another copy is running on ")

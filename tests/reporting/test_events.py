@@ -46,7 +46,7 @@ RENDERED = [
     (events.ChunkHeld("r", "s", "0-4", "500"), "WARNING stream s: chunk 0-4 is held: 500",
      ("held", "stream s: chunk 0-4 is held: 500"), None),
     (events.ChunkSetAside("r", "s", "0-4", "500"),
-     "WARNING stream s: chunk 0-4 is set aside, and tried again after all others: 500",
+     "INFO stream s: chunk 0-4 is set aside, and tried again after all others: 500",
      ("set_aside", "stream s: chunk 0-4 is set aside, and tried again after all others: 500"), None),
     (events.RowsRead("s", 5, 1), "planning s: 5 rows read, 1 rejected", ("planning", "planning s: 5 rows read"), None),
     (events.PlanningEnded(), None, None, None),
