@@ -80,6 +80,14 @@ class Session:
         """Press Ctrl-C."""
         os.write(self.end, b"\x03")
 
+    def gone(self):
+        """Close the terminal's window; return the exit code that the program ends with."""
+        os.close(self.end)
+        self.end = None
+        _, status = os.waitpid(self.process, 0)
+        self.exit_code = os.waitstatus_to_exitcode(status)
+        return self.exit_code
+
     def ended(self, timeout_s=40.0):
         """Read on to the end, and return the exit code."""
         ends = time.monotonic() + timeout_s
@@ -122,4 +130,5 @@ def session(folder, *words, columns=80, **variables):
         if found.exit_code is None:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
-        os.close(end)
+        if found.end is not None:
+            os.close(end)

@@ -25,7 +25,7 @@ EXIT_CODES: Final = {
     "4": "stopped by `limits:`, or because the API refuses everything",
     "5": "the key was refused, or what answers is not Bucket: do not retry",
     "75": "run again later: an outage lasted longer than patience, another copy is running, or the disk lacks room",
-    "130, 143": "interrupted, drained; running again continues",
+    "129, 130, 143": "interrupted, drained; running again continues",
     "1": "a bug: please report it with its traceback",
 }
 VARIABLES: Final = {

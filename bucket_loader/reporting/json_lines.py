@@ -260,7 +260,7 @@ class JsonListener:
 
 
 def _level(exit_code: int) -> int:
-    goes_well, again_or_looked_at = {0, 99}, {3, 75, 130, 143}
+    goes_well, again_or_looked_at = {0, 99}, {3, 6, 75, 129, 130, 143}
     if exit_code in goes_well:
         return logging.INFO
     return logging.WARNING if exit_code in again_or_looked_at else logging.ERROR

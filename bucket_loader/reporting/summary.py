@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS: Final = tuple(count.name for count in COUNTS if count.shown != "never")
-_RUN_AGAIN: Final = (75, 130, 143)
+_RUN_AGAIN: Final = (75, 129, 130, 143)
 _HELD_SHOWN: Final = 3  # chunks
 _REASONS_SHOWN: Final = 20
 Reasons = Sequence[dead_letters.Group]

@@ -77,8 +77,12 @@ class TextListener:
                 self._remark(event)
 
     def _moves(self, event: events.Moving) -> None:
-        if not self.quiet:
+        if self.quiet:
+            return
+        try:
             self._moving.tell(event)
+        except OSError:  # the terminal is gone
+            give_up_stderr()
 
     def _remark(self, event: events.Remark) -> None:  # a case for each event, and nothing else
         match event:

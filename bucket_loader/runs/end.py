@@ -23,7 +23,7 @@ from bucket_loader.state import RunRow, RunStatus, State
 
 EMPTY_EXIT_CODE: Final = 99
 HELD_EXIT_CODE: Final = 6
-_WORST_FIRST: Final = (1, 2, 5, 4, 130, 143, 75, 3, 0)
+_WORST_FIRST: Final = (1, 2, 5, 4, 130, 143, 129, 75, 3, 0)
 
 
 def end_run(job: Job, state: State, planned: Plan, error: BucketLoaderError | None) -> Summary:
@@ -114,7 +114,7 @@ def refused_rows(planned: Plan, streams: dict[str, Counts]) -> tuple[RefusedRows
 
 
 def _verdict(job: Job, streams: dict[str, Counts], error: BucketLoaderError | None, left: int) -> tuple[str, int]:
-    """Return the status and the exit code: the first that applies of 1, 2, 5, 4, 130/143, 75, 3, 0."""
+    """Return the status and the exit code: the first that applies of 1, 2, 5, 4, 130/143/129, 75, 3, 0."""
     if not all(counts.conserved() for counts in streams.values()):
         raise AssertionError(f"rows are not accounted for: {streams}")
     if isinstance(error, StoppedError):

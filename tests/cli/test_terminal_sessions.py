@@ -5,6 +5,7 @@ The real program runs in a pty. Its lines are compared, with what differs from t
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -163,3 +164,19 @@ def test_elsewhere_than_on_a_terminal_a_wait_is_a_line_or_an_object(companies):
     )
     assert 0 < waiting["left_s"] <= 1.5
     assert quiet.startswith("error: another copy is running on ")
+
+
+def test_a_terminal_that_goes_away_interrupts_the_run_which_drains(folder):
+    """Nobody reads any more what it shows; it still ends as one that is interrupted, with nothing lost."""
+    with emulator() as (url, _), on_terminal(folder, url) as terminal:
+        terminal.until(r"[1-9]\d*/400")
+        code = terminal.gone()
+        found = json.loads(subprocess.run(
+            [sys.executable, "-m", "bucket_loader", "status", "pipeline.yaml", "--json"],
+            cwd=folder, env=os.environ | {"BUCKET_BASE_URL": url}, stdout=subprocess.PIPE, check=True,
+        ).stdout)["runs"][0]  # fmt: skip
+
+    assert code == 129
+    assert (found["status"], found["unknown"]) == ("unfinished", [])
+    counts = found["streams"]["companies"]
+    assert counts["delivered"] + counts["pending"] == counts["read"] == 400
