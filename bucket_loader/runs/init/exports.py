@@ -193,8 +193,8 @@ EXPORTS: Final[tuple[Export, ...]] = (
     ),
     Export(
         tool="Pendo visitors",
-        has=names("visitor_?id (first|last)_?visit.*|.*visit.*|number_of.*|account_?ids?"),
-        lacks="event.*|feature.*",
+        has=names("visitor_?id (first|last)_?visit.*|number_of.*|total_.*|account_?ids?"),
+        lacks="event.*|feature.*|page.*|session.*|url|user_?id",
         kind=USER,
         anonymous="_PENDO_T_",
         fields={"userId": names("visitor_?id")},

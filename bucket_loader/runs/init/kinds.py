@@ -35,6 +35,7 @@ _COMPANIES: Final = frozenset(
         """
     )
 )
+THINGS: Final = _USERS | _COMPANIES
 _EVENTS: Final = frozenset(
     names("event track action log activity usage pageview page click session login interaction hit audit analytics")
 )
@@ -65,6 +66,13 @@ _OF_PAIRS: Final = any_of(
     """
     _?id uuid role.* status state .*_at .*_on .*_date is_.* since permissions? invited_by.* accepted active owner admin
     joined.* type position default primary until from to .*e_?mail
+    """
+)
+_OF_SURVEYS: Final = any_of("response_?id recipient_.* collector_?id survey_.* respondent_.* submit_date.* nps_.*")
+_AT_TIMES: Final = any_of(
+    """
+    timestamp occurred_?at event_?(time|timestamp|date|at) original_timestamp time ts date_?time
+    (happened|performed|triggered|logged|recorded|used|viewed|visited)_?(at|on|time)
     """
 )
 _FEW: Final = 6  # columns: who, when, how much, why, and an id or two
@@ -106,6 +114,8 @@ def _feedback(sample: Sample, words: frozenset[str]) -> What | None:
     comment = field_column(sample, "comment", SAID)
     if words & _FEEDBACK and (score or comment) is not None:
         return What(FEEDBACK, "its name says so")
+    if score is not None and sample.called(_OF_SURVEYS):
+        return What(FEEDBACK, f"it has scores, in {score.name!r}, and columns of a survey")
     if score is None or _is_about_things(sample):
         return None
     if comment is not None:
@@ -131,6 +141,8 @@ def _event(sample: Sample, words: frozenset[str]) -> What | None:
         return What(EVENT, f"it has names of events{' and their times' if times else ''}, in {what.name!r}{times}")
     if words & _EVENTS and who is not None:
         return What(EVENT, "its name says so")
+    if who is not None and not is_of_things and who.distinct * 2 <= len(who.values) and sample.called(_AT_TIMES):
+        return What(EVENT, f"users come again in {who.name!r}, each time at another time")
     return None
 
 

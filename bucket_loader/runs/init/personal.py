@@ -88,7 +88,7 @@ _NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (
         _among(
             """
-            twitter linkedin facebook instagram github gitlab tiktok skype telegram youtube handle slack
+            twitter linked_?in facebook instagram git_?hub git_?lab tik_?tok skype telegram you_?tube handle slack
             social_?(profiles?|media)
             """
         ),
@@ -100,7 +100,7 @@ _NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
             """
             device_?(id|token|name|fingerprint)s? idfa idfv adid advertising_?id ad_?id android_?id imei imsi mac_?addr
             push_?token fingerprint cookies? anonymous_?id anon_?id user_pseudo_id client_?id session_?(id|key)
-            amplitude_id distinct_ids? gclid fbclid installation_id vid
+            amplitude_id distinct_ids? visitor_?id gclid fbclid installation_id vid
             """
         ),
         _DEVICES,

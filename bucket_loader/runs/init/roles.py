@@ -32,6 +32,7 @@ APP_USER: Final = names(
 _USER: Final = """
     identity user_?(uu|gu|u)?id (app|internal|external|product|platform|end)_?user_?(uu|gu)?id uid user_?(key|ref)
     member_?id person_?id contact_?id profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id subscriber_?id
+    lead_?id
 """
 USER_ROW: Final = names(_USER + "username")
 WHO: Final = names(
@@ -73,7 +74,7 @@ SAID: Final = names(
     """
     comments? feedback(_?(text|comment|message))? verbatim (open|free)_?text.*
     (.*_)?(comment|reason|review|remark|suggestion|improve|message|text|answer|elaborate)s?(_.*)?
-    (what|why|how|please|tell|anything|is_there|do_you|any)_.* body
+    (what|why|how|please|tell|anything|is_there|do_you|any)_.* body q[0-9]+(_.*)?
     """
 )
 _EVALUATED: Final = {
@@ -103,6 +104,8 @@ E_MAIL: Final = names(
 _OWN: Final = names("_?id|uuid|guid|pk|key|record_?id(_.*)?|object_?id|hs_object_id")
 # Called like a thing and not like its id: it holds ids where its values have digits, and else names.
 _BARE: Final = re.compile(rf"user|person|actor|requester|identity|{_ENTITY}")
+_SURE: Final = re.compile(r"user_?(uu|gu)?id|uid|identity")
+_OF_ANOTHER: Final = frozenset(names("subscription contract license trial"))
 _ELSEWHERE: Final = names("external_?id")
 _DOMAIN: Final = names("(company_)?domain(_name)?")
 _ID_PATHS: Final = (("id",), ("uuid",), ("_id",))  # inside of a struct that is named after somebody
@@ -186,7 +189,9 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     like_it = [column for column in explicit if entity & set(column.words.split("_"))]
     own = [column for column in named(sample.columns, _OWN) if holds_ids(column) and column.is_own]
     inside = [column for column in explicit if column.leaf is not None and column.leaf.path[-1:] in _ID_PATHS]
-    ranked = [*like_it, *inside, *own, *explicit] if entity else [*explicit, *own]
+    own = [] if entity & _OF_ANOTHER else own  # a subscription's own id is not its company's
+    sure = [column for column in explicit if _SURE.fullmatch(column.words)]
+    ranked = [*like_it, *sure, *inside, *own, *explicit] if entity else [*explicit, *own]
     last = [column for column in named(sample.columns, (*_ELSEWHERE, *_DOMAIN)) if holds_ids(column)]
     return next(iter([*filter(is_spread, ranked), *explicit, *own, *filter(is_spread, last)]), None)
 

@@ -12,7 +12,7 @@ from bucket_loader.runs.init.fields import plain_field, said_field, score_field,
 from bucket_loader.runs.init.guess import scalar
 from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream
 from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_an_id, of_something
-from bucket_loader.runs.init.kinds import What, label_words, what_is
+from bucket_loader.runs.init.kinds import THINGS, What, label_words, what_is
 from bucket_loader.runs.init.membership import membership
 from bucket_loader.runs.init.names import tokens_of
 from bucket_loader.runs.init.roles import (
@@ -188,7 +188,7 @@ def _id_column(building: Building, name: str) -> Column | None:
 
 def _entity(label: str) -> frozenset[str]:
     words = label_words(label)
-    return words | ({"person"} if "people" in words else set())
+    return (words & THINGS) | ({"person"} if "people" in words else set())
 
 
 def _filled(building: Building, names: Names, *, is_row: bool) -> Column | None:
