@@ -5,14 +5,17 @@ Exit codes (DESIGN section 5): 0 done, 2 a mistake and nothing sent, 3 some rows
 """
 
 import os
+import shlex
 import signal
 import sys
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
 import click
 
 from bucket_loader import __version__
 from bucket_loader.cli.call import Call
+from bucket_loader.cli.pipelines import SUFFIXES
 from bucket_loader.cli.stdout import lenient_stdout, refusal
 from bucket_loader.cli.words import in_our_words, unknown_command
 from bucket_loader.model import BucketLoaderError, ThreadsError, nearest, require_utf8
@@ -78,7 +81,7 @@ class Group(Family):
             return super().parse_args(ctx, args or ["--help"])
         except click.UsageError as error:
             with Output(_form(ctx)) as output:
-                Call(output).fail(in_our_words(error))
+                _refuse(Call(output), ctx, error)
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their families, each with the whole of its first sentence."""
@@ -112,13 +115,21 @@ class Group(Family):
             except (click.exceptions.Exit, click.Abort):
                 raise
             except click.UsageError as error:
-                call.fail(in_our_words(error))
+                _refuse(call, ctx, error)
             except Exception as error:
                 _crashed(call, error)
                 raise
             finally:
                 if (why := refusal()) is not None:
                     output.tell(Complaint(f"stdout does not take what is written to it: {why}"))
+
+
+def _refuse(call: Call, ctx: click.Context, error: click.UsageError) -> NoReturn:
+    """End with what is wrong with the words; a command that a hint names has the file that is among them."""
+    words = [word.rpartition("=")[2] for word in ctx.meta["words"]]
+    files = [word for word in words if Path(word).suffix in SUFFIXES]
+    call.output.commands.pipeline = shlex.join(files[:1])
+    call.fail(in_our_words(error))
 
 
 def _form(ctx: click.Context) -> str:

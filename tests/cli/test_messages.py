@@ -221,12 +221,16 @@ OF_THE_WORDS = {
         "`bucket-loader run` has no option `--dry-run`",
         "`bucket-loader plan PIPELINE` says what a run would send, and sends nothing",
     ),
+    "run pipeline.yaml --dry-run": told(
+        "`bucket-loader run` has no option `--dry-run`",
+        "`bucket-loader plan pipeline.yaml` says what a run would send, and sends nothing",
+    ),
     "run -f pipeline.yaml": told(
-        "`bucket-loader run` has no option `-f`", "the pipeline file needs no option: `bucket-loader run PIPELINE`"
+        "`bucket-loader run` has no option `-f`", "the pipeline file needs no option: `bucket-loader run pipeline.yaml`"
     ),
     "run --config=pipeline.yaml": told(
         "`bucket-loader run` has no option `--config`",
-        "the pipeline file needs no option: `bucket-loader run PIPELINE`",
+        "the pipeline file needs no option: `bucket-loader run pipeline.yaml`",
     ),
     "run --paitence 1s": told("`bucket-loader run` has no option `--paitence`", "did you mean `--patience`?"),
     "init users.csv --record companies": told(
