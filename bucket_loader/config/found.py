@@ -16,7 +16,9 @@ _SHOWN_MAX: Final = 10
 
 def pipeline_files(folder: Path) -> list[Path]:
     """Return the pipeline files that lie in a folder, by name; what cannot be read is none."""
-    return sorted(file for file in folder.glob("*") if file.suffix in SUFFIXES and _has_streams(file))
+    return sorted(
+        file for file in folder.glob("*") if file.suffix in SUFFIXES and file.is_file() and _has_streams(file)
+    )
 
 
 def only_pipeline_file(folder: Path, command: str) -> Path:
@@ -48,7 +50,8 @@ def names_of_streams(file: Path) -> list[str]:
         OSError: it cannot be read.
     """
     streams = parse(read_whole(file), str(file)).data.get("streams")
-    names = [stream.get("name") for stream in streams or () if isinstance(stream, dict)]
+    listed = streams if isinstance(streams, list) else []
+    names = [stream.get("name") for stream in listed if isinstance(stream, dict)]
     return [name for name in names if isinstance(name, str)]
 
 

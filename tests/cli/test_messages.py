@@ -1,5 +1,7 @@
 """What a person reads who has made a mistake: each message whole, as it is printed."""
 
+import os
+
 import pytest
 from tiers import ROOT
 from workplace import Workplace
@@ -287,6 +289,7 @@ def test_a_variable_that_is_nearly_ours_is_named(place):
 def test_the_only_pipeline_file_of_a_folder_needs_no_name(place):
     """Other YAML files are none; RUN alone is a run. None at all says `init`, and of several all are listed."""
     (place.folder / "nightly.assert.yml").write_text("counts: {users: 1}\n")
+    os.mkfifo(place.folder / "pipe.yaml")  # nobody writes into it
     none = place.command_of("plan")
     (place.folder / "nightly.yaml").write_text(WHOLE)
     only, run_alone = place.command_of("plan"), place.command_of("abandon", "20260101T000000000Z")
