@@ -1,11 +1,13 @@
 """Commands for a first evening: `init`, `check`, `rehearse`, `schema`."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from bucket_loader.cli.asking import ask, can_ask
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
@@ -38,7 +40,7 @@ from bucket_loader.model import KINDS
 )
 @click.option("--force", is_flag=True, help="Replace FILE where there is one.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: every guess is taken.")
-def init(source: str, record: str | None, name: str | None, file: Path | None, *, force: bool, yes: bool) -> None:  # noqa: ARG001, PLR0913  # options
+def init(source: str, record: str | None, name: str | None, file: Path | None, *, force: bool, yes: bool) -> None:  # noqa: PLR0913  # options
     """Guess a first pipeline file for SOURCE: a file of any kind, a folder of exports, or a database.
 
     A database is a file or a URL, with #table for one table of it. Of a folder each export, of a database each table,
@@ -47,6 +49,9 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
     It looks at the first rows: what a row is, where ids, times and scores are, and what is about persons, which is left
     out. Each guess is marked, with its reason. Where something stands in the way, the file is printed all the same,
     with the problem marked in it, and the exit code is 2; with -o nothing is written then.
+
+    On a terminal it asks what is in doubt, six questions at most, each with values of yours; Enter takes the guess.
+    With -o it then checks the file, and offers a rehearsal. With --yes or without a terminal nothing is asked.
 
     \b
     Examples:
@@ -57,7 +62,8 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
     """
     from bucket_loader.runs import first_pipeline, write_first
 
-    first = first_pipeline(source, record=record, name=name, file=file)
+    is_asking = not yes and can_ask()
+    first = first_pipeline(source, record=record, name=name, file=file, ask=ask if is_asking else None)
     if file is None:
         click.echo(first.text, nl=False)
     if first.problem is not None:
@@ -65,6 +71,18 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
     if file is not None:
         write_first(first, file, force=force)
         click.echo(f"wrote {file}: look at each guess, then `bucket-loader rehearse {file}`", err=True)
+        if is_asking:
+            _try_out(file)
+
+
+def _try_out(file: Path) -> None:
+    """Check a file that was just written, and rehearse it where a person wants to."""
+    context = click.get_current_context()
+    with suppress(click.exceptions.Exit):
+        context.invoke(check, pipeline=file)
+    click.echo(err=True)
+    if click.confirm("Rehearse it now, into a local Bucket that is thrown away?", default=True, err=True):
+        context.invoke(rehearse, pipeline=file)
 
 
 @main.command()

@@ -55,6 +55,9 @@ from .init.first import (
     first_pipeline as first_pipeline,
     write_first as write_first,
 )
+from .init.questions import (
+    Question as Question,
+)
 from .inspect import (
     plan_as_json as plan_as_json,
     plan_job as plan_job,

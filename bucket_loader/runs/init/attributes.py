@@ -36,7 +36,7 @@ _COMPANY_NAMES: Final = (
 
 
 def attributes_of(
-    kind: Kind, sample: Sample, used: Mapping[str, Column], known: Mapping[str, str]
+    kind: Kind, sample: Sample, used: Mapping[str, Column], known: Mapping[str, str], *, sends_personal: bool = False
 ) -> tuple[Sequence[GuessedField], Sequence[LeftOut]]:
     """Return the attributes of a stream, and what is left out.
 
@@ -45,6 +45,7 @@ def attributes_of(
         sample: its rows.
         used: the columns that fields are made from, by field.
         known: the columns that are no attributes, whatever they hold, each with its reason.
+        sends_personal: whether what is about persons is sent.
     """
     if "attributes" not in contract.rules(kind.name):
         return (), ()
@@ -56,9 +57,10 @@ def attributes_of(
         if column.name not in names:
             continue
         name, guess = names[column.name], _guess(column, sample)
-        reason = _crowd_reason(column, crowded) or _reason(column, kind, sample, known)
-        if reason is not None:
-            left.append(LeftOut(name, spelt_field(column, guess.words), reason))
+        reason = _crowd_reason(column, crowded) or known.get(column.name)
+        personal = None if reason or sends_personal else personal_reason(column, kind, sample.columns)
+        if (reason := reason or personal or _unfit(column)) is not None:
+            left.append(LeftOut(name, spelt_field(column, guess.words), reason, personal is not None))
         else:
             choices = [spelt_field(column, words) for words in guess.choices]
             sent.append(GuessedField(name, spelt_field(column, guess.words), _said(guess), column.name, choices))
@@ -99,12 +101,8 @@ def _name(column: Column) -> str:
     return column.name
 
 
-def _reason(column: Column, kind: Kind, sample: Sample, known: Mapping[str, str]) -> str | None:
-    """Return why a column is left out; None where it is sent."""
-    if column.name in known:
-        return known[column.name]
-    if (personal := personal_reason(column, kind, sample.columns)) is not None:
-        return personal
+def _unfit(column: Column) -> str | None:
+    """Return why a column is no attribute, whatever it is about; None where it is one."""
     if types.is_list(column.type) and types.is_nested(column.type.value_type):
         return "lists of objects"
     if column.is_empty and not types.is_date(column.type) and column.family != "naive":

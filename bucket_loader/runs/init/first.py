@@ -15,11 +15,11 @@ from typing import Final
 from bucket_loader.model import KINDS, BucketLoaderError, SourceUnavailableError, UsageError, counted, written_whole
 from bucket_loader.runs.init.evidence import SAMPLE_ROWS, Sample, sample_of
 from bucket_loader.runs.init.guess import scalar
-from bucket_loader.runs.init.guessed import GuessedStream, Limit
+from bucket_loader.runs.init.guessed import GuessedStream, Limit, Said
 from bucket_loader.runs.init.lines import body_lines, head_lines, stream_lines
 from bucket_loader.runs.init.place import Place, looked_into
 from bucket_loader.runs.init.places import Places, named_apart, places_of
-from bucket_loader.runs.init.stream import guessed_streams
+from bucket_loader.runs.init.questions import Ask, Conversation
 from bucket_loader.runs.init.trial import Trial, tried
 from bucket_loader.sources import NothingFoundError
 
@@ -42,7 +42,12 @@ class First:
 
 
 def first_pipeline(
-    source: str, *, record: str | None = None, name: str | None = None, file: Path | None = None
+    source: str,
+    *,
+    record: str | None = None,
+    name: str | None = None,
+    file: Path | None = None,
+    ask: Ask | None = None,
 ) -> First:
     """Look at a source and return a first pipeline file.
 
@@ -51,6 +56,7 @@ def first_pipeline(
         record: what a row is; guessed where it is None.
         name: of the pipeline; from the source where it is None.
         file: where it will be written, which its paths are relative to; the working directory where it is None.
+        ask: asks a person what is in doubt; None where there is nobody.
 
     Raises:
         UsageError: nothing says what kind of source it is.
@@ -58,7 +64,8 @@ def first_pipeline(
     """
     places = places_of(source, None if file is None else file.absolute().parent)
     name = name or places.label
-    looked = [_look(place, record) for place in named_apart(places.members)]
+    conversation = Conversation(ask, is_short=len(places.members) > 1)
+    looked = [_look(place, record, conversation) for place in named_apart(places.members)]
     usable = [one for one in looked if one.problem is None or len(looked) == 1]
     left = [f"{one.place.label} ({one.extent}): {_left(one)}" for one in looked if one.problem and len(looked) > 1]
     if not usable or not usable[0].streams:
@@ -111,7 +118,7 @@ class _Looked:
         return [*(self.sample.notes if self.sample is not None else ()), *_seen(self.trial)]
 
 
-def _look(place: Place, record: str | None) -> _Looked:
+def _look(place: Place, record: str | None, conversation: Conversation) -> _Looked:
     """Look at a source: guess, and try what was guessed.
 
     Raises:
@@ -124,7 +131,7 @@ def _look(place: Place, record: str | None) -> _Looked:
         raise
     except BucketLoaderError as error:
         return _Looked(place, instead=error)
-    streams, instead = guessed_streams(sample, place.label, record)
+    streams, instead = conversation.guessed(sample, place.label, Said(record))
     if not streams:
         hint = "say what a row is with --record, or leave it out: Bucket has users, companies, events and feedback"
         return _Looked(

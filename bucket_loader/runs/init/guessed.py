@@ -1,7 +1,7 @@
 """What was guessed of a source, as a value: streams and fields, each with its reason. `lines.py` writes them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bucket_loader.model import Kind
 
@@ -33,11 +33,13 @@ class LeftOut:
         name: of the attribute that it would be.
         spelling: what to write to send it.
         reason: why it is left out.
+        is_personal: whether it is so for being about a person.
     """
 
     name: str
     spelling: str
     reason: str
+    is_personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,23 @@ class GuessedStream:
     key: Sequence[str] = ()
     timezone: str | None = None
     missing: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a person has said of a source; all else is guessed.
+
+    Attributes:
+        record: what a row is.
+        columns: the column that a field is made from, by the field's name.
+        ends: the least and the greatest score.
+        sends_personal: whether what is about persons is sent.
+    """
+
+    record: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    ends: tuple[int, int] | None = None
+    sends_personal: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from bucket_loader.runs.init.evidence import Column, Sample
 from bucket_loader.runs.init.exports import Export, recognised
 from bucket_loader.runs.init.fields import plain_field, said_field, score_field, time_field
 from bucket_loader.runs.init.guess import scalar
-from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream
+from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream, Said
 from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_person_beside, of_an_id, of_something
 from bucket_loader.runs.init.kinds import THINGS, What, label_words, what_is
 from bucket_loader.runs.init.membership import membership
@@ -28,7 +28,7 @@ from bucket_loader.runs.init.roles import (
     names_things,
     row_id,
 )
-from bucket_loader.runs.init.scores import scale_of
+from bucket_loader.runs.init.scores import Scale, scale_of
 from bucket_loader.runs.init.spelling import sql_of, sql_text
 
 _FILLED: Final = 0.2  # of the rows have an id, or another column is taken
@@ -48,6 +48,7 @@ class Building:
         fields: those found so far.
         where: which rows are sent.
         is_pair: whether a row only says which user belongs to which company.
+        said: what a person has said.
     """
 
     kind: Kind
@@ -59,42 +60,52 @@ class Building:
     fields: list[GuessedField] = field(default_factory=list)
     where: list[Condition] = field(default_factory=list)
     is_pair: bool = False
+    said: Said = field(default_factory=Said)
+
+    def of_person(self, name: str) -> Column | None:
+        """Return the column that a person has said a field is; None where nobody has."""
+        return next((column for column in self.sample.columns if column.name == self.said.columns.get(name)), None)
 
     def free(self, name: str) -> Column | None:
         """Return the column that a field seems to be, of those that no other is made from."""
+        if (said := self.of_person(name)) is not None:
+            return said
         taken = {column.name for column in self.used.values()}
         left = replace(self.sample, columns=[column for column in self.sample.columns if column.name not in taken])
         return field_column(left, name, self.names.get(name, ()))
 
 
-def guessed_streams(sample: Sample, label: str, record: str | None) -> tuple[Sequence[GuessedStream], str]:
+def guessed_streams(sample: Sample, label: str, said: Said) -> tuple[Sequence[GuessedStream], str]:
     """Guess the streams that a sample makes; where there are none, say what it seems to be instead.
 
     Args:
         sample: the first rows.
         label: the file's or table's name.
-        record: what a row is, where a person has said it.
+        said: what a person has said.
     """
+    record = said.record
     exports = recognised(sample, label.lower())
     if record is not None:
         exports = [export for export in exports if export.kind is KINDS[record]]
     if exports and exports[0].kind is None:
         return (), f"it looks like {exports[0].tool}"
     if exports:
-        found = [_of_export(sample, label, export, export.kind, len(exports)) for export in exports if export.kind]
+        found = [_of_export(sample, label, export, len(exports), said) for export in exports if export.kind]
         return (found if len(found) > 1 else _with_memberships(found[0], sample)), ""
-    what = What(KINDS[record], "said by --record") if record is not None else what_is(sample, label)
+    what = What(KINDS[record], "a person said so") if record is not None else what_is(sample, label)
     if what.kind is None:
         return (), what.reason
-    return _with_memberships(_of_table(sample, label, what.kind, what), sample), ""
+    return _with_memberships(_of_table(sample, label, what.kind, what, said), sample), ""
 
 
 def _with_memberships(stream: GuessedStream, sample: Sample) -> Sequence[GuessedStream]:
     return [stream, *membership(stream, sample)] if stream.kind is USER else [stream]
 
 
-def _of_export(sample: Sample, label: str, export: Export, kind: Kind, among: int) -> GuessedStream:
-    building = Building(kind, sample, label, {**PLAIN[kind.name], **export.fields}, export)
+def _of_export(sample: Sample, label: str, export: Export, among: int, said: Said) -> GuessedStream:
+    kind = export.kind
+    assert kind is not None  # noqa: S101  # narrows the type
+    building = Building(kind, sample, label, {**PLAIN[kind.name], **export.fields}, export, said=said)
     name = label
     if export.rows is not None:
         value = export.values_in(sample)[0]
@@ -104,11 +115,11 @@ def _of_export(sample: Sample, label: str, export: Export, kind: Kind, among: in
     return _built(building, name, f"it looks like {export.tool}")
 
 
-def _of_table(sample: Sample, label: str, kind: Kind, what: What) -> GuessedStream:
+def _of_table(sample: Sample, label: str, kind: Kind, what: What, said: Said) -> GuessedStream:
     names = dict(PLAIN[kind.name])
     if what.is_pair:
         names["userId"] = PLAIN[USER.name]["userId"]
-    return _built(Building(kind, sample, label, names, is_pair=what.is_pair), label, what.reason)
+    return _built(Building(kind, sample, label, names, is_pair=what.is_pair, said=said), label, what.reason)
 
 
 def _built(building: Building, name: str, reason: str) -> GuessedStream:
@@ -118,7 +129,9 @@ def _built(building: Building, name: str, reason: str) -> GuessedStream:
     _others(building)
     key = _key(building)
     known = _known(building, key)
-    attributes, left_out = attributes_of(building.kind, building.sample, building.used, known)
+    attributes, left_out = attributes_of(
+        building.kind, building.sample, building.used, known, sends_personal=building.said.sends_personal
+    )
     return GuessedStream(
         name=name,
         kind=building.kind,
@@ -175,6 +188,8 @@ def _ids(building: Building) -> Iterator[str]:
 
 
 def _id_column(building: Building, name: str) -> Column | None:
+    if (said := building.of_person(name)) is not None:
+        return said
     names = building.names[name]
     is_row = building.kind.ordered and building.kind.subject == name
     if is_row and building.export is None and len([field for field in building.names if field.endswith("Id")]) == 1:
@@ -214,6 +229,8 @@ def _add_id(building: Building, name: str, column: Column) -> None:
 
 
 def _id_reason(building: Building, name: str, column: Column) -> str:
+    if building.of_person(name) is column:
+        return "a person said so"
     if building.kind.ordered and building.kind.subject == name and column.is_distinct:
         return "each row has its own"
     return "it is called so, and its values are ids"
@@ -256,6 +273,8 @@ def _shared_name(building: Building) -> Column | None:
 def _opinion(building: Building) -> None:
     score = building.free("score")
     scale = scale_of(score) if score is not None else None
+    if scale is not None and building.said.ends is not None:
+        scale = Scale("a person said so", building.said.ends)
     if score is not None and scale is not None:
         building.used["score"] = score
         building.fields.append(score_field(score, scale))
