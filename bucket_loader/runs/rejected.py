@@ -1,6 +1,7 @@
 """The latest rows that the loader itself rejected, as plain values for an emulator's page."""
 
 import heapq
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 from bucket_loader.state import Entry, StateLayout, dead_letters
 
 _LATEST: Final = 1000  # as many as the page keeps of calls
-_CHARACTERS_MAX: Final = 300  # of one text
+_CHARACTERS_MAX: Final = 2_000  # of one row
 _BY_THE_API: Final = "deliver"  # the stage of what Bucket refused: the emulator has these calls itself
 
 
@@ -60,10 +61,10 @@ def _shown(entry: Entry) -> dict[str, Any]:
             f"{name.replace('_', ' ')} {place}" for name, place in entry.origin.items() if name != "source"
         ),
         "reasons": [{"message": one["message"], "field": one.get("field")} for one in entry.reasons],
-        "row": {column: _cut(value) for column, value in entry.row.items()},
+        "row": _cut(json.dumps(entry.row, ensure_ascii=False, separators=(",", ":"))),
     }
 
 
-def _cut(value: object) -> object:
-    """Return a value, or its beginning where it is a long text: a thousand rows have to fit into one call."""
-    return f"{value[:_CHARACTERS_MAX]}…" if isinstance(value, str) and len(value) > _CHARACTERS_MAX else value
+def _cut(text: str) -> str:
+    """Return the beginning of a long text: a thousand rows have to fit into one call."""
+    return text if len(text) <= _CHARACTERS_MAX else f"{text[:_CHARACTERS_MAX]}…"

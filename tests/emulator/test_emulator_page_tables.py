@@ -71,7 +71,7 @@ def test_what_the_loader_rejected_stands_beside_what_bucket_refused(api: Api, pa
     api.post("/user", {"userId": ""})
     api.put("/_emulator/rejected", {"total": 1, "rejected": [
         {"at": "2026-01-01T00:00:00Z", "run": "r", "stream": "users", "source": "users.csv", "place": "row 17",
-         "reasons": [{"message": "is not a number", "field": "attributes.seats"}], "row": {"seats": "many"}},
+         "reasons": [{"message": "is not a number", "field": "attributes.seats"}], "row": '{"seats":"many"}'},
     ]})  # fmt: skip
     page.open(api.url)
     page.wait_for("document.querySelector('#rejected-note')?.innerText.includes('rejected 1 row, which it never sent')")

@@ -26,8 +26,10 @@ _ATTRIBUTES: Final = "attributes"
 _COLUMNS_MAX: Final = 500  # of a CSV; the page shows fewer
 _TOGETHER: Final = 256  # rows that are passed over before the clock is looked at
 _CSV_PIECE: Final = 65_536  # characters
-# Numbers stay as they were written.
-_decode = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode
+_BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# Values stay as they were written.
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text = msgspec.json.Decoder(str).decode
 
 
 class Place(NamedTuple):
@@ -120,8 +122,8 @@ class _Wanted:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        # Other letters have their capitals, and may be escaped.
-        self._bytes = text.encode() if text.isascii() else b""
+        # Other letters have their capitals and may be escaped; numbers may be in times and counts, which no item holds.
+        self._bytes = text.encode() if text.isascii() and not text[:1].isdecimal() else b""
 
     def may_be_in(self, item: bytes) -> bool:
         """Whether the cells of an item can hold it."""
@@ -150,8 +152,12 @@ def _kept(all_of: Mapping[str, Seen], after: Place, text: str, make: Callable[[A
     while some := list(islice(all_of.values(), place, place + _TOGETHER * 8)):
         for seen in some:
             place += 1
-            may_be = text in seen.id.lower() or wanted.may_be_in(seen.attributes)
+            may_be = text in seen.id.lower() or wanted.may_be_in(seen.attributes) or _is_in_companies(text, seen)
             yield Row(Place(place), wanted.kept(make(seen)) if may_be else None)
+
+
+def _is_in_companies(text: str, seen: Seen) -> bool:
+    return isinstance(seen, User) and any(text in company.lower() for company in seen.companies)
 
 
 def _user(user: User) -> Cells:
@@ -180,7 +186,7 @@ def _activity(seen: Seen) -> Cells:
 
 
 def _flat(attributes: bytes) -> Cells:
-    return {f"{_ATTRIBUTES}.{name}": cell(value) for name, value in _decode(attributes).items()}
+    return {f"{_ATTRIBUTES}.{name}": _cell(value) for name, value in _read(attributes).items()}
 
 
 # --- events and feedback -------------------------------------------------------------------------------------------
@@ -209,18 +215,13 @@ def _sent(kind: str) -> Table:
 
 
 def _of_kind(kind: str, call: Entry, item: bytes, wanted: _Wanted) -> Cells | None:
-    record = _decode(item)
-    if call.type != kind and record.get("type") != kind:
+    """Return the fields of a record, then its attributes; nothing of one of another kind."""
+    members = _read(item)
+    attributes, named = members.pop(_ATTRIBUTES, None), members.pop("type", None)
+    if call.type != kind and (named is None or _cell(named) != kind):
         return None
-    return wanted.kept({"at": time_text(call.at_ms), **_record(record)})
-
-
-def _record(record: dict[str, Any]) -> Cells:
-    """Return a record's own fields, then its attributes."""
-    attributes = record.pop(_ATTRIBUTES, None) or {}
-    record.pop("type", None)
-    named = {f"{_ATTRIBUTES}.{name}": cell(value) for name, value in attributes.items()}
-    return {name: cell(value) for name, value in record.items()} | named
+    fields = {name: _cell(value) for name, value in members.items()}
+    return wanted.kept({"at": time_text(call.at_ms), **fields, **_flat(b"{}" if attributes is None else attributes)})
 
 
 # --- calls and refusals --------------------------------------------------------------------------------------------
@@ -275,7 +276,7 @@ def _by_the_loader(environment: Environment) -> Iterator[Cells]:
             "where": f"{letter.stream}: {letter.source}, {letter.place}",
             "field": ", ".join(dict.fromkeys(reason.field for reason in letter.reasons if reason.field)),
             "reason": "; ".join(reason.message for reason in letter.reasons),
-            "what": msgspec.json.encode(letter.row).decode(),
+            "what": letter.row,
         }
 
 
@@ -285,11 +286,23 @@ def _listed(found: list[Cells], after: Place, text: str) -> Iterator[Row]:
         yield Row(Place(place), wanted.kept(cells))
 
 
-def cell(value: object) -> str | None:
-    """Return a value as the text of a cell; what holds others as JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
+def _read(item: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """Return the members of an object, as they were written; of what is none, and of what cannot be read, nothing."""
+    try:
+        return _members(item)
+    except _BROKEN:
+        return {}
+
+
+def _cell(value: msgspec.Raw) -> str | None:
+    """Return a value as the text of a cell: a text without its quotes, anything else as it was written."""
+    written = bytes(value)
+    if written == b"null":
+        return None
+    try:
+        return _text(written) if written[:1] == b'"' else written.decode()
+    except _BROKEN:
+        return written.decode(errors="replace")
 
 
 def total_of(environment: Environment, table: str) -> int:

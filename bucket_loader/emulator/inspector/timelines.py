@@ -150,9 +150,16 @@ def _setting(call: Entry, wanted: "_Wanted", kind: Kind) -> Iterator[tuple[LastS
     """Yield the records of a call that set attributes of what is wanted, with the names of these."""
     items = wire.split(call.body)
     for index in wanted.places(call):
-        item = _SET.decode(items[index])
+        item = _setting_of(items[index])
         if isinstance(item.attributes, dict) and kind == (item.type if call.type == BULK else call.type):
             yield LastSet(call.request, time_text(call.at_ms)), list(item.attributes)
+
+
+def _setting_of(item: bytes) -> "_Setting":
+    try:
+        return _SET.decode(item)
+    except _BROKEN:
+        return _Setting()
 
 
 class _Setting(msgspec.Struct):

@@ -26,7 +26,7 @@ class Letter(Struct):
         source: the file or query that the row is from.
         place: where it is there, as a person finds it: `row 17`.
         reasons: what is wrong with it.
-        row: its columns.
+        row: its columns, as JSON.
     """
 
     at: str
@@ -35,7 +35,7 @@ class Letter(Struct):
     source: str
     place: str
     reasons: list[LetterReason]
-    row: dict[str, Any]
+    row: str
 
 
 class Letters(Struct):

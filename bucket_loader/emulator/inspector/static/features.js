@@ -2,7 +2,7 @@
 
 import {ask, query} from "./ask.js";
 import {address, badge, card, count, el, short, text, value} from "./dom.js";
-import {looking} from "./looking.js";
+import {isCurrent, looking, routeNow} from "./looking.js";
 
 const NOBODY = ["nobody: it has no rules"];
 const POSITIONS = {rules: "Rules", on: "On", off: "Off"};
@@ -102,6 +102,7 @@ export async function showFeature(key, onTurned) {
     if (counted !== undefined) shares.replaceChildren(...sharesOf(counted, latest.counts));
   };
   counting(known);
+  if (!known.counts.isComplete) countOn(routeNow(), counting);
   const group = switchOf(key, onTurned);
   setSwitch(group, feature, isOverridden(known.overrides, feature));
   const variants = (feature.config?.variants ?? []).slice(0, 100).map((variant) => el("p", {},
@@ -119,6 +120,15 @@ export async function showFeature(key, onTurned) {
     ].filter((node) => node !== null),
     refresh: async () => counting(await askFeatures()),
   };
+}
+
+/** Ask until everybody was counted, while this view is shown. */
+async function countOn(mine, counting) {
+  for (let isComplete = false; !isComplete && isCurrent(mine);) {
+    const latest = await askFeatures();
+    counting(latest);
+    isComplete = latest.counts.isComplete;
+  }
 }
 
 function who(key, kind) {

@@ -9,7 +9,7 @@ import {showStart} from "./start.js";
 const SHOWN = {refused: 4, requests: 12, features: 10};
 const MORE = {refused: 20, requests: 50, features: 50};
 const MOST = {refused: 200, requests: 500, features: 500};
-const COUNTING_MS = 100; // between two looks while nobody sends
+const COUNTING_MS = 10; // between two looks while nobody sends
 // Every other count is called by its name.
 const LABELS = {feature_events: "Feature checks", unassociated_events: "Unassociated"};
 // The counts that have a table.
