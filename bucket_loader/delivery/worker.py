@@ -150,7 +150,8 @@ class Worker:
         try:
             while landed:
                 for connection in landed:
-                    work = self._flying.pop(connection).end()
+                    work = self._flying[connection].end()
+                    del self._flying[connection]
                     free.append((connection, work.outcome))
                     if work.outcome is not None and work.outcome.verdict is Verdict.DELIVERED:
                         delivered.append(work)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.config import Pipeline
-from bucket_loader.model import StateError, make_folder, sync
+from bucket_loader.model import KeyRefusedError, StateError, make_folder, sync
 from bucket_loader.state.file_system import require_local
 from bucket_loader.state.identity import NOTES, Identity, Notes, notes_of
 from bucket_loader.state.layout import StateLayout
@@ -102,10 +102,22 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
         if place.ledger is not None:
             _require_same_store(state, place)
         if wanted.check_key:
-            wanted.first(state)
-            _check_key(ledger, pipeline, key_rotated=wanted.key_rotated)
+            _begin(state, pipeline, wanted)
         undo.pop_all()
     return state
+
+
+def _begin(state: State, pipeline: Pipeline, wanted: Wanted) -> None:
+    """Do what comes first, and hold the state against the key.
+
+    A key that is refused there is another environment's, most of the time: then the state says so.
+    """
+    try:
+        wanted.first(state)
+    except KeyRefusedError:
+        _check_key(state.ledger, pipeline, key_rotated=wanted.key_rotated)
+        raise
+    _check_key(state.ledger, pipeline, key_rotated=wanted.key_rotated)
 
 
 def _not_there(where: str) -> StateError:
