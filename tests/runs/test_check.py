@@ -191,6 +191,16 @@ def test_few_rows_never_change_how_the_others_are_read(workplace):
     assert lines["y"] == ("", "a comma begins their fraction")
 
 
+def test_each_thing_that_is_wrong_is_told(workplace):
+    """Also where two are wrong in one way: rows of too few fields, and of too many."""
+    workplace.write("things.csv", csv(id=str, x=str) + "41\n42\n43,x,y\n")
+    workplace.pipeline(stream())
+
+    assert [(doubt["name"], doubt["count"]) for doubt in checked(workplace)["doubts"]] == [
+        ("rejected_width", 2), ("rejected_width", 1)
+    ]  # fmt: skip
+
+
 def test_what_a_letter_or_a_bracket_means_is_not_guessed(workplace):
     """5k is five thousand, and (5) is minus five: no line takes the sign away."""
     workplace.write("things.csv", csv(id=str, x=lambda n: f"{n}k", y=lambda n: f"({n})"))

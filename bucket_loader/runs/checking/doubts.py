@@ -12,7 +12,7 @@ from bucket_loader.planning import Plan, PlannedStream, dropped_part
 from bucket_loader.reporting import Doubt
 from bucket_loader.runs.checking.ids import Ids, doubts_of_ids, kept_ids
 from bucket_loader.runs.checking.questions import FEW, HARMFUL, ODD, QUESTIONS, WRONG
-from bucket_loader.runs.checking.rejected import Ends, RejectedRows
+from bucket_loader.runs.checking.rejected import SCALE, Ends, RejectedRows
 from bucket_loader.runs.checking.sample import Sample
 from bucket_loader.runs.checking.subjects import ROWS, Subject, columns_of, rows_of, subjects_of
 from bucket_loader.runs.job import Job
@@ -51,11 +51,17 @@ def doubts_of(looked: Looked) -> list[Doubt]:
             *_of_values(looked, connection),
             *_unwritten_lists(looked),
         ]
-    widest = {(one.stream, one.name, one.column): one for one in sorted(found, key=lambda doubt: doubt.of)}
     order = {planned.name: position for position, planned in enumerate(looked.planned.manifest.streams)}
     return sorted(
-        widest.values(), key=lambda doubt: (order[doubt.stream], -doubt.weight, -doubt.count / max(doubt.of, 1))
+        _without_narrower(found),
+        key=lambda doubt: (order[doubt.stream], -doubt.weight, -doubt.count / max(doubt.of, 1)),
     )
+
+
+def _without_narrower(found: list[Doubt]) -> list[Doubt]:
+    """Leave out what is doubted of the scores that are sent where it is doubted of all."""
+    all_scores = {doubt.stream: doubt for doubt in sorted(found, key=lambda doubt: doubt.of) if doubt.name == SCALE}
+    return [doubt for doubt in found if doubt.name != SCALE or doubt is all_scores[doubt.stream]]
 
 
 def _of_values(looked: Looked, connection: "duckdb.DuckDBPyConnection") -> Iterator[Doubt]:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     import duckdb
 
 SHAPES_MAX: Final = 5
-_REASONS_MAX: Final = 20
+_REASONS_MAX: Final = 100
 _ROWS_SHOWN: Final = 5
 _LENGTH_MAX: Final = 40  # characters of a shape
 # What a value must be to be read: the shapes of those that are not say why.
 _FORMS: Final = frozenset({"number", "integer", "boolean", "timestamp", "date", "year", "range", "choice"})
-_SCALE: Final = "scale"
+SCALE: Final = "scale"
 _FEW: Final = 0.05  # of the rows: so many scores may be mistakes
 _SIGNS: Final = (
     (r"\p{Z}", " "), (r"[^\p{L}\p{M}\p{N}\p{P}\p{Sc}\p{Sm} ]+", "?"), (r"\p{Ll}|\p{Lo}|\p{Lm}|\p{Lt}|\p{M}", "a"),
@@ -99,17 +99,15 @@ class RejectedRows:
     def _doubt(self, reason: Reason, subject: Subject | None, of: int) -> Doubt:
         shapes: list[Shape] = []
         advice, weight = Advice(), HARMFUL if reason.count * 2 > of else WRONG
-        if subject is not None and reason.code == _SCALE:
+        if subject is not None and reason.code == SCALE:
             are_few = reason.count < of * _FEW
-            advice, weight = (
-                scale_for(subject, *self._ends(reason, subject), are_few=are_few),
-                WRONG if are_few else HARMFUL,
-            )
+            advice = scale_for(subject, *self._ends(reason, subject), are_few=are_few)
+            weight = WRONG if are_few else HARMFUL
         elif subject is not None:
             shapes = self._shapes(reason, subject) if reason.code in _FORMS else []
             advice = advice_for(subject, reason.code, shapes, are_most=reason.count * 2 > of)
         return Doubt(
-            name=_SCALE if reason.code == _SCALE else f"rejected_{reason.code}",
+            name=SCALE if reason.code == SCALE else f"rejected_{reason.code}",
             stream=reason.stream,
             column=subject.name if subject is not None else reason.field,
             count=reason.count,
@@ -164,7 +162,7 @@ def _with_scales(reasons: Sequence[Reason], subjects: Mapping[tuple[str, str], S
             yield reason
             continue
         message = f"{subject.words} has numbers that are no score of 1 to 5; the others would be sent as they stand"
-        known = scales.get(reason.stream, replace(reason, code=_SCALE, message=message, count=0, rows=[]))
+        known = scales.get(reason.stream, replace(reason, code=SCALE, message=message, count=0, rows=[]))
         rows = sorted([*known.rows, *reason.rows])[:_ROWS_SHOWN]
         scales[reason.stream] = replace(known, count=known.count + reason.count, rows=rows)
     yield from scales.values()
