@@ -38,9 +38,11 @@ class Looked:
         for planned in self.planned.manifest.streams:
             yield written[planned.name], planned
 
-    def is_whole(self, stream: str) -> bool:
-        """Whether a stream was read to its end, and is not a part of what there is."""
-        return self.sample.is_whole(stream) and self.job.options.interval is None
+    def is_whole(self, stream: PlannedStream) -> bool:
+        """Whether whoever is in a stream's source was seen: it was read to its end, and hardly a row is rejected."""
+        counts = stream.counts
+        few_rejected = counts.rejected * 100 <= counts.read
+        return self.sample.is_whole(stream.name) and self.job.options.interval is None and few_rejected
 
 
 def doubts_of(looked: Looked) -> list[Doubt]:
@@ -78,7 +80,7 @@ def _of_values(looked: Looked, connection: "duckdb.DuckDBPyConnection") -> Itera
             with rows_of(connection, looked.planned, planned):
                 yield from _of_fields(connection, found, looked.planned.manifest.as_of)
                 for subject in (one for one in found if one.about == "id"):
-                    table, is_whole = f"ids{len(kept)}", looked.is_whole(stream.name)
+                    table, is_whole = f"ids{len(kept)}", looked.is_whole(planned)
                     kept.append(kept_ids(connection, subject, table, is_whole=is_whole))
                 for subject in (one for one in found if one.about == "score"):
                     scores[stream.name] = _ends(connection, subject)
