@@ -91,7 +91,7 @@ class Subject:
             words["null_values"] = f"{_in_yaml(self.spec.null_values)[:-1]}, {words['null_values'][1:]}"
         given = {name: _in_yaml(value) for name, value in kept.items() if name not in instead} | words
         inner = ", ".join(f"{name}: {text}" for name, text in given.items())
-        return f"{self.field.removeprefix('attributes.')}: {{{inner}}}"
+        return f"{_in_yaml(self.field.removeprefix('attributes.'))}: {{{inner}}}"
 
     def line_of_sql(self, sql: str, **words: str) -> str:
         """Return the field as an expression, with these words more."""
