@@ -104,7 +104,7 @@ class Watch:
             self._listener.tell(Waits(wait, tally.run, tally.now.stream))
         else:
             self._end_wait()
-            if self._pace.is_due():
+            if self._pace.is_due() and tally.now.took_s is None:  # what is done moves no more
                 self._listener.tell(self._progress(tally.now))
 
     def end(self) -> None:

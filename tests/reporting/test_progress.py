@@ -64,6 +64,7 @@ def test_a_stream_that_is_done_is_told_at_its_total():
     trial.tally.begin(StreamTally("a", 100, 99, 1, began_s=9.0))
     trial.tally.end(10.0)
     assert trial.after(0.5) == [events.StreamDelivered("r", "a", 100, 99, 1, 10.0)]
+    assert trial.after(60.0) == []  # nothing else is sent: what is done moves no more
 
 
 def test_a_wait_takes_the_place_of_progress_until_it_is_over():
