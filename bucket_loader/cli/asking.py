@@ -34,7 +34,7 @@ def ask(question: "Question") -> str:
     # Without a guess Enter is an answer as well: nobody has to know.
     default = question.guess or ""
     answered: str = click.prompt(
-        "Enter for what is in brackets" if default else "Enter if none is",
+        "Enter takes" if default else "Enter for none",
         type=choice,
         default=default,
         value_proc=None if default else lambda text: choice.convert(text, None, None) if text else "",

@@ -70,7 +70,8 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
         raise first.problem
     if file is not None:
         write_first(first, file, force=force)
-        click.echo(f"wrote {file}: look at each guess, then `bucket-loader rehearse {file}`", err=True)
+        then = "" if is_asking else f", then `bucket-loader rehearse {file}`"
+        click.echo(f"wrote {file}: look at each guess{then}", err=True)
         if is_asking:
             _try_out(file)
 
@@ -81,7 +82,7 @@ def _try_out(file: Path) -> None:
     with suppress(click.exceptions.Exit):
         context.invoke(check, pipeline=file)
     click.echo(err=True)
-    if click.confirm("Rehearse it now, into a local Bucket that is thrown away?", default=True, err=True):
+    if click.confirm("Rehearse it now?", default=True, err=True):
         context.invoke(rehearse, pipeline=file)
 
 
