@@ -325,6 +325,19 @@ def test_a_score_of_another_scale_is_not_sent_as_one(looked_at):
     assert "record: company" in looked_at("account_id,score\na,88\nb,12\n")
 
 
+def test_a_mistake_in_a_few_rows_is_no_evidence(looked_at):
+    """One time and one score of a hundred are unlike the others: they are rejected, and the guess stands."""
+    rows = "".join(f"u{n},{n % 5 + 1},fine so far,export,{1_700_000_000_000 + n}\n" for n in range(200))
+    bad = "u900,7,fine so far,export,1700000000000\nu901,3,fine so far,export,0\n"
+
+    text = looked_at(f"user_id,score,comment,feature,created_ms\n{rows}{bad}", "feedback.csv", rejects=2)
+
+    assert "\n      score: score  # guess: its values go from 1 to 5\n" in text
+    assert "\n      key: feature  # guess" in text
+    assert "timestamp: {column: created_ms, unit: ms}" in text
+    assert "1 of the first 202 are not, and are rejected" in text
+
+
 def test_digits_that_are_names_stay_text(looked_at):
     """A postal code that begins with a zero may follow."""
     text = looked_at("user_id,zip,phone,order_number,seats\n1,10001,5551234,17,3\n")

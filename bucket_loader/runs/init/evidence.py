@@ -1,9 +1,10 @@
 """What `init` has seen of a source: its columns, and a sample of their values. Guesses are made from this alone."""
 
 import re
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,6 +21,8 @@ from bucket_loader.sources import SourceContext, open_source
 
 SAMPLE_ROWS: Final = 1_000
 SPREAD_ROWS: Final = 100  # of each batch after the first rows
+_RARE: Final = 50
+_RARE_IN_ALL: Final = 10
 _BATCHES_MAX: Final = 20  # of a file of this disk
 
 Family = Literal["text", "number", "boolean", "zoned", "naive", "binary", "nested", "other"]
@@ -79,6 +82,17 @@ class Column:
         """Whether the sample holds no value of it."""
         return not self.values or (self.family == "text" and not self.texts)
 
+    @cached_property
+    def usual(self) -> "Column":
+        """The column without the values of rare shapes: what one row in fifty has is a mistake, and no evidence."""
+        shapes = [_shape(value) for value in self.values]
+        counted = Counter(shapes)
+        rare = {shape for shape, count in counted.items() if count * _RARE < len(shapes)}
+        if not rare or sum(counted[shape] for shape in rare) * _RARE_IN_ALL > len(shapes):
+            return self
+        kept = [value for value, shape in zip(self.values, shapes, strict=True) if shape not in rare]
+        return replace(self, values=kept)
+
     def all_match(self, pattern: str) -> bool:
         """Whether there are values, and each is a text of this form."""
         return bool(self.values) and self.count(pattern) == len(self.values)
@@ -87,6 +101,10 @@ class Column:
         """Return how many values are texts of this form."""
         form = re.compile(pattern, re.ASCII)
         return sum(1 for value in self.values if isinstance(value, str) and form.fullmatch(value))
+
+
+def _shape(value: object) -> str:
+    return re.sub(r"[A-Za-z]+", "a", re.sub(r"\d", "9", str(value)))
 
 
 def family(kind: pa.DataType) -> Family:

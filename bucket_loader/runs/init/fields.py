@@ -21,7 +21,7 @@ def plain_field(name: str, column: Column) -> GuessedField:
 
 def time_field(column: Column, sample: Sample) -> GuessedField:
     """Return the time of a record; where day and month may be either, the order that other columns have."""
-    guess = time_guess(column) or Guess()
+    guess = time_guess(column.usual) or Guess()
     if guess.choices:
         words, others = decided(guess, sample)
         choices = [spelt_field(column, _untyped(other)) for other in others]
@@ -33,6 +33,8 @@ def time_field(column: Column, sample: Sample) -> GuessedField:
             choices,
         )
     reason = reason_of(guess.words) or "all are times"
+    if (unlike := len(column.values) - len(column.usual.values)) > 0:
+        reason = f"nearly all are times; {unlike:,} of the first {len(column.values):,} are not, and are rejected"
     return GuessedField("timestamp", spelt_field(column, _untyped(guess.words)), reason, column.name)
 
 

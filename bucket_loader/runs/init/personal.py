@@ -202,7 +202,7 @@ def _by_name(column: Column, kind: Kind, columns: Sequence[Column]) -> str | Non
         return None
     if _NAME.fullmatch(column.words) and not _is_of_a_thing(column, kind, columns):
         return _NAMES_OF
-    is_named = _PEOPLE.fullmatch(column.words) is not None
+    is_named = _PEOPLE.fullmatch(column.words) is not None and column.words.split("_")[0] not in {"is", "has", "can"}
     return _NAMES_OF if is_named and _reads_as_names(column.texts) else None
 
 

@@ -151,7 +151,7 @@ def holds_addresses(column: Column) -> bool:
 
 def reads_as_times(column: Column) -> bool:
     """Whether values read as moments."""
-    guess = time_guess(column)
+    guess = time_guess(column.usual)
     return guess is not None and (guess.is_certain or bool(guess.choices))
 
 

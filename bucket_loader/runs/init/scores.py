@@ -1,6 +1,7 @@
 """Guesses of scores: which scale their values have, or which words stand for which score."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +15,7 @@ _STRONG: Final = re.compile(
     r"(?:_.*)?|.*(?:how_likely|how_satisfied|how_would_you_rate|recommend_us).*"
 )
 # The scales that surveys have, smallest first.
+_RARE: Final = 100  # one of so many scores is a mistake, where nearly all others are of a smaller scale
 _NEARLY: Final = 0.95  # of the values are numbers: a second line of a survey's names is none
 _SCALES: Final = ((1, 5), (0, 1), (0, 5), (1, 7), (0, 10), (0, 100))
 _WORDS: Final[Mapping[int, str]] = {
@@ -80,7 +82,7 @@ def _of_numbers(column: Column) -> Scale | None:
     numbers = [float(text) for text in texts if _NUMBER.fullmatch(text)]
     if column.family not in {"text", "number"} or len(numbers) < _NEARLY * len(texts):
         return None
-    low, high = min(numbers), max(numbers)
+    low, high = _ends(numbers)
     fitting = [ends for ends in _SCALES if ends[0] <= low and high <= ends[1]]
     if any(number % 1 for number in numbers):
         fitting = [ends for ends in fitting if ends != (1, 5) or _is_in_halves(numbers)]
@@ -90,6 +92,14 @@ def _of_numbers(column: Column) -> Scale | None:
     if _NPS.fullmatch(column.words) and (0, 10) in fitting and not re.search(r"5|five", column.words):
         return Scale(f"{note}, and it is called like a score from 0 to 10", (0, 10))
     return Scale(note, fitting[0])
+
+
+def _ends(numbers: list[float]) -> tuple[float, float]:
+    """Return the lowest and the highest of the scores, but for those that hardly anybody gave."""
+    counted = Counter(numbers)
+    usual = [number for number, count in counted.items() if count * _RARE >= len(numbers)]
+    kept = usual if sum(counted[number] for number in usual) >= _NEARLY * len(numbers) else list(counted)
+    return min(kept), max(kept)
 
 
 def _is_in_halves(numbers: list[float]) -> bool:

@@ -29,7 +29,7 @@ from bucket_loader.runs.init.roles import (
     row_id,
 )
 from bucket_loader.runs.init.scores import Scale, scale_of
-from bucket_loader.runs.init.spelling import sql_of, sql_text
+from bucket_loader.runs.init.spelling import spelt_field, sql_of, sql_text
 
 _FILLED: Final = 0.2  # of the rows have an id, or another column is taken
 
@@ -282,9 +282,16 @@ def _opinion(building: Building) -> None:
     if comment is not None:
         building.used["comment"] = comment
         building.fields.append(said_field(comment))
-    reason = "the feature that it is about: write its key in Bucket"
-    building.fields.append(GuessedField("key", "{value: my-feature}", reason))
+    building.fields.append(_feature(building))
     building.where += _given(score, comment, scale is not None and scale.has_unanswered)
+
+
+def _feature(building: Building) -> GuessedField:
+    """Return the key of the feature that an opinion is about: a column of keys, else a word to replace."""
+    for column in building.sample.called("(feature|flag)(_?key)?"):
+        if column.all_match(r"[a-z0-9][a-z0-9._-]*") and not column.nulls:
+            return GuessedField("key", spelt_field(column), "all are like keys", column.name)
+    return GuessedField("key", "{value: my-feature}", "the feature that it is about: write its key in Bucket")
 
 
 def _given(score: Column | None, comment: Column | None, unanswered: bool) -> Iterator[Condition]:  # noqa: FBT001
@@ -326,5 +333,6 @@ def _key(building: Building) -> list[str]:
     if column is not None:
         return [column.name]
     if "timestamp" not in building.used:  # a record is known again by its time, or by all that its row holds
-        return [column.name for column in building.sample.columns if column.leaf is None]
+        whole = [column for column in building.sample.columns if column.leaf is None]
+        return [column.name for column in whole if not column.nulls and "" not in column.values]
     return []
