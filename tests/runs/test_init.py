@@ -335,7 +335,7 @@ def test_a_mistake_in_a_few_rows_is_no_evidence(looked_at):
     assert "\n      score: score  # guess: its values go from 1 to 5\n" in text
     assert "\n      key: feature  # guess" in text
     assert "timestamp: {column: created_ms, unit: ms}" in text
-    assert "1 of the first 202 are not, and are rejected" in text
+    assert "1 of 202 are not, and are rejected" in text
 
 
 def test_digits_that_are_names_stay_text(looked_at):

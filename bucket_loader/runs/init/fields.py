@@ -34,7 +34,7 @@ def time_field(column: Column, sample: Sample) -> GuessedField:
         )
     reason = reason_of(guess.words) or "all are times"
     if (unlike := len(column.values) - len(column.usual.values)) > 0:
-        reason = f"nearly all are times; {unlike:,} of the first {len(column.values):,} are not, and are rejected"
+        reason = f"nearly all are times; {unlike:,} of {len(column.values):,} are not, and are rejected"
     return GuessedField("timestamp", spelt_field(column, _untyped(guess.words)), reason, column.name)
 
 

@@ -80,13 +80,13 @@ def of_an_id(column: Column, rows: int, *, always: bool) -> Iterator[Condition]:
         test = f"{sql} not in ({listed})" if words else f"{sql} <> ''"
     else:
         test = f"{sql} is not null"
-    yield Condition(test, f"rows without {column.name!r} are nobody's ({without:,} of the first {rows:,})")
+    yield Condition(test, f"rows without {column.name!r} are nobody's ({without:,} of {rows:,} looked at)")
 
 
 def _of_no_footer(column: Column) -> Iterator[Condition]:
     """Return the condition that an id is like the others, where one or two are not: a total or a notice at the end."""
     texts = [text for text in column.texts if text.strip().lower() not in _NOBODY]
-    for form in (r"^[0-9]+$", r"^\S*[0-9]\S*$", r"^\S+$"):
+    for form in (r"^\S*[0-9]\S*$", r"^\S+$"):
         unlike = sum(1 for text in texts if not re.search(form, text))
         if 0 < unlike <= _FOOTER_ROWS and unlike * _FOOTER_SHARE <= len(texts):
             reason = (
@@ -101,7 +101,7 @@ def of_something(column: Column, rows: int) -> Iterator[Condition]:
     without = rows - len(column.values) + sum(1 for value in column.values if value == "")
     if without:
         test = f"{sql_of(column)} <> ''" if column.family == "text" else f"{sql_of(column)} is not null"
-        yield Condition(test, f"rows without {column.name!r} name no event ({without:,} of the first {rows:,})")
+        yield Condition(test, f"rows without {column.name!r} name no event ({without:,} of {rows:,} looked at)")
 
 
 def of_a_known_visitor(column: Column, anonymous: str) -> Iterator[Condition]:
