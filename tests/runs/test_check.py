@@ -415,6 +415,19 @@ def test_rows_far_behind_are_looked_at(workplace, monkeypatch):
     assert (first["doubts"], first["looked_at"]["things"]) == ([], "the first 500 rows")
 
 
+def test_a_wide_table_fits_into_memory(workplace):
+    """Each record is parsed once for all of its fields, and some fields are asked at a time."""
+    columns = [f"c{number}" for number in range(150)]
+    values = ["n/a" if column == "c7" else "some text" for column in columns]
+    rows = [",".join([f"u{row}", *values]) for row in range(4_000)]
+    workplace.write("things.csv", "\n".join([",".join(["id", *columns]), *rows]) + "\n")
+    workplace.pipeline(stream(fields='{userId: id, attributes: "*"}'))
+
+    (doubt,) = checked(workplace)["doubts"]
+
+    assert (doubt["name"], doubt["column"], doubt["count"]) == ("null_words", "c7", 4_000)
+
+
 # --- the host ------------------------------------------------------------------------------------------------------
 
 

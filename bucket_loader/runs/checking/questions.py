@@ -46,7 +46,7 @@ class Question:
         line: words of the field, as they are written in the pipeline file.
         when: whether the numbers are a doubt.
         of: SQL of what the number is a part of.
-        found: SQL of a text for `{found}` in the words. It holds no value but those that stand in this file.
+        found: SQL of a number with a bit for each of `NULL_WORDS` that was found; they stand for `{found}`.
         asks: whether a field is asked.
         weight: how much harm it may do.
     """
@@ -59,15 +59,15 @@ class Question:
     line: Mapping[str, str] = field(default_factory=dict)
     when: When = some
     of: str = "count({sent})"
-    found: str = "''"
+    found: str = "0"
     asks: Callable[[Subject], bool] = lambda _: True
     weight: int = WRONG
 
-    def selected(self, subject: Subject, as_of: str) -> str:
+    def selected(self, subject: Subject, sent: str, as_of: str) -> str:
         """Return its three expressions of the SELECT: the number, what it is a part of, and what was found."""
-        at = f"TRY_CAST(left({subject.sent}, 23) AS TIMESTAMP)"
+        at = f"TRY_CAST(left({sent}, 23) AS TIMESTAMP)"
         local = f"timezone({literal(subject.zone)}, timezone('UTC', {at}))"
-        names = {"sent": subject.sent, "read": subject.read, "at": at, "local": local, "as_of": as_of}
+        names = {"sent": sent, "read": subject.read or sent, "at": at, "local": local, "as_of": as_of}
         return ", ".join(filled(template, names) for template in (self.count, self.of, self.found))
 
     def text_of(self, subject: Subject, found: str) -> str:
@@ -82,6 +82,11 @@ class Question:
         """Return the line to write; "" where there is none."""
         names = {"column": subject.in_sql, "found": found}
         return written(subject, {name: filled(text, names) for name, text in self.line.items()}) if self.line else ""
+
+
+def found_words(found: int | None) -> str:
+    """Return the words whose bits are in a number, as YAML lists them."""
+    return ", ".join(f'"{word}"' for bit, word in enumerate(NULL_WORDS, start=1) if (found or 0) >> bit & 1)
 
 
 def written(subject: Subject, words: Mapping[str, str]) -> str:
@@ -226,7 +231,7 @@ QUESTIONS: Final = (
         "null_words", "attribute", _rows(_IS_NOTHING),
         "values of {words} are words for nothing, and are sent as text: {found}", "",
         {"null_values": "[{found}]"},
-        found=f"string_agg(DISTINCT '\"' || trim({{sent}}) || '\"', ', ') FILTER (WHERE {_IS_NOTHING})",
+        found=f"bit_or(1 << list_position([{_listed(NULL_WORDS)[1:-1]}], trim({{sent}}))) FILTER (WHERE {_IS_NOTHING})",
         asks=_is_text, weight=ODD,
     ),
     Question(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 About = Literal["id", "time", "score", "attribute"]
 
 ROWS: Final = "rows"  # the table
-_ROWS_AT_ONCE: Final = 16_384
+_ROWS_AT_ONCE: Final = 2_048
 
 
 @dataclass(frozen=True)
@@ -60,15 +60,20 @@ class Subject:
         return f"column {self.spec.column!r}" if self.spec.column is not None else self.field
 
     @property
-    def sent(self) -> str:
-        """SQL: what is sent, as text."""
+    def path(self) -> str:
+        """SQL: where its value is in the record."""
         path = self.field.replace("~", "~0").replace("/", "~1").replace(".", "/", 1)
-        return f"json_extract_string(record, {literal('/' + path)})"
+        return literal("/" + path)
 
     @property
-    def read(self) -> str:
-        """SQL: what the source has, as text; what is sent where no single column stands behind it."""
-        return self.sent if self.number is None else f"CAST(c{self.number} AS VARCHAR)"
+    def sent(self) -> str:
+        """SQL: what is sent, as text."""
+        return f"json_extract_string(record, {self.path})"
+
+    @property
+    def read(self) -> str | None:
+        """SQL: what the source has, as text; None where no single column stands behind it."""
+        return None if self.number is None else f"CAST(c{self.number} AS VARCHAR)"
 
     @property
     def zone(self) -> str:
