@@ -197,13 +197,16 @@ def test_all_sheets_of_a_workbook_are_looked_at(here):
 
 
 def test_the_only_sheet_needs_no_name(here):
-    """As before."""
+    """As before; beside an empty one that is shown it needs it."""
     book = openpyxl.Workbook()
     for row in (["User ID", "Plan"], *([f"u{n}", "pro"] for n in range(9))):
         book.active.append(row)
     book.save(here / "users.xlsx")
+    book.create_sheet("Empty")
+    book.save(here / "two.xlsx")
 
     assert "source: {type: excel, path: users.xlsx}" in init("users.xlsx")[0]
+    assert "source: {type: excel, path: two.xlsx, sheet: Sheet}" in init("two.xlsx")[0]
 
 
 def test_nothing_of_a_folder_is_a_record(here):

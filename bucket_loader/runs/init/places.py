@@ -162,7 +162,7 @@ def _workbook(place: Place) -> Places:
         return Places(place.shown, place.label, [place])
     members = []
     for look in looks:
-        words = {"sheet": look.name} if len(looks) > 1 else {}
+        words = {} if look.is_only else {"sheet": look.name}
         words |= {"header_row": str(look.header_row)} if look.header_row > 1 else {}
         label = label_of(look.name) if len(looks) > 1 else place.label
         members.append(replace(

@@ -21,10 +21,12 @@ class SheetLook:
     Attributes:
         name: of the sheet.
         header_row: the row that seems to name its columns.
+        is_only: whether no other sheet is shown, so that nobody has to name it.
     """
 
     name: str
     header_row: int
+    is_only: bool
 
 
 def sheets_in(spec: ExcelSource, context: SourceContext) -> Sequence[SheetLook]:
@@ -35,12 +37,12 @@ def sheets_in(spec: ExcelSource, context: SourceContext) -> Sequence[SheetLook]:
     """
     extra(ExcelSource)
     (file, *_) = found(spec, context)
-    looks = []
-    for name in sheet_names(file):
+    looks, names = [], sheet_names(file)
+    for name in names:
         with opened(file, spec.model_copy(update={"sheet": name})) as sheet:
             rows = [(row.number, row.values) for row in islice(sheet.rows, _ROWS)]
         if any(value is not None for _, values in rows for value in values):
-            looks.append(SheetLook(name, _header_row(rows)))
+            looks.append(SheetLook(name, _header_row(rows), len(names) == 1))
     return looks
 
 
