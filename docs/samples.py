@@ -35,6 +35,7 @@ LAST = [
 ]  # fmt: skip
 WORDS = ["Too many clicks", "Very quick", "We use it daily", "The map is hard to read", "Love it", "Missing an export"]
 ACTIONS = ["Quote Created", "Dock Planned", "Crew Assigned", "Report Exported"]
+SIGNS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 Row = Mapping[str, object]
 
@@ -122,7 +123,7 @@ def _salesforce_accounts(random_: random.Random, number: int) -> Row:
 def _stripe_customers(random_: random.Random, number: int) -> Row:
     _, _, address = _person(random_)
     return {
-        "id": f"cus_{''.join(random_.choices('ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789', k=14))}",
+        "id": f"cus_{''.join(random_.choices(SIGNS, k=12))}{number:02}",
         "Description": YARDS[number % len(YARDS)] + " Boatyard",
         "Email": address,
         "Created (UTC)": f"{_at(random_, number):%Y-%m-%d %H:%M}",
