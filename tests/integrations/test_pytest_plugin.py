@@ -380,7 +380,7 @@ def test_a_worker_that_crashes_while_it_asks_keeps_no_other_from_asking(pytestco
 
 def test_an_emulator_that_does_not_start_says_why():
     """What it wrote is in the message."""
-    with pytest.raises(OSError, match=r"did not start: (.|\n)*'2019' is not one of"):
+    with pytest.raises(OSError, match=r"did not start: (.|\n)*`2019` is none of"):
         Process(["--evaluation", "2019"])
 
 
