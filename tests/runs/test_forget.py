@@ -130,7 +130,7 @@ def test_a_name_that_is_none_is_refused_with_the_one_that_was_meant(loaded):
     loaded.pipeline(STREAMS.replace("name: people", "name: persons"))
     gone = loaded.command("forget", "--stream", "people", "--yes")
 
-    assert (wrong.exit_code, "did you mean 'people'?" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "did you mean `people`?" in wrong.stderr) == (2, True)
     assert (gone.exit_code, "people: 3 records" in gone.stderr) == (0, True)
 
 
