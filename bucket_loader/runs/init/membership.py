@@ -7,7 +7,7 @@ from bucket_loader.model import COMPANY
 from bucket_loader.runs.init.evidence import Column, Sample
 from bucket_loader.runs.init.guessed import GuessedStream
 from bucket_loader.runs.init.ids import id_field, of_an_id
-from bucket_loader.runs.init.roles import holds_ids, named, names
+from bucket_loader.runs.init.roles import holds_ids, is_one_for_all, named, names
 
 # What is plainly the id of a company: of a team or a group it may be one of the seller's.
 _COMPANY: Final = "(company|account|org|organi[sz]ation|workspace|tenant)"
@@ -36,4 +36,4 @@ def membership(users: GuessedStream, sample: Sample) -> Iterator[GuessedStream]:
 
 
 def _is_one_id(column: Column) -> bool:
-    return holds_ids(column) and not column.count(_LISTS)
+    return holds_ids(column) and not column.count(_LISTS) and not is_one_for_all(column)

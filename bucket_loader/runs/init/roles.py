@@ -29,16 +29,21 @@ APP_USER: Final = names(
     "(app|internal|external|product|platform|our)_?user_?(uu|gu)?id user_?(uu|gu)?id uid external_?id"
 )
 # Ids of the user whose row it is: in a table of users, and in what users did.
-_USER: Final = """
-    identity user_?(uu|gu|u)?id (app|internal|external|product|platform|end)_?user_?(uu|gu)?id uid user_?(key|ref)
-    member_?id person_?id contact_?id profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id subscriber_?id
-    lead_?id
+_APP: Final = """
+    identity user_?(uu|gu|u)?id (app|internal|external|product|platform)_?user_?(uu|gu)?id uid user_?(key|ref)
 """
-USER_ROW: Final = names(_USER + "username")
+_USER: Final = """
+    member_?id person_?id contact_?id profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id subscriber_?id
+    lead_?id end_?user_?(uu)?id
+"""
+USER_ROW: Final = names(_APP + _USER + "username")
+# In what users did and said, an id that the application gave goes before one that the tool gave.
 WHO: Final = names(
-    _USER
+    _APP
+    + "external_?id ext_?id user_external_?id custom_?id"
+    + _USER
     + """
-    user person actor(_?id)? requester_?id author_?id external_?id (created|submitted|performed|triggered)_by_user_id
+    user person actor(_?id)? requester_?id author_?id (created|submitted|performed|triggered)_by_user_id
     external_?(data_?)?reference username
     """
 )
@@ -111,6 +116,7 @@ _DOMAIN: Final = names("(company_)?domain(_name)?")
 _ID_PATHS: Final = (("id",), ("uuid",), ("_id",))  # inside of a struct that is named after somebody
 _CALLED_SCORE: Final = ("score", "rating", "nps", "csat")
 _SPREAD: Final = 0.5
+_ONE_FOR_ALL: Final = 20
 
 
 def named(columns: Sequence[Column], called: Names) -> Iterator[Column]:
@@ -194,6 +200,11 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     ranked = [*like_it, *sure, *inside, *own, *explicit] if entity else [*explicit, *own]
     last = [column for column in named(sample.columns, (*_ELSEWHERE, *_DOMAIN)) if holds_ids(column)]
     return next(iter([*filter(is_spread, ranked), *explicit, *own, *filter(is_spread, last)]), None)
+
+
+def is_one_for_all(column: Column) -> bool:
+    """Whether many rows all have one value: as the id of a company it is that of the exporting tool's account."""
+    return column.distinct == 1 and len(column.values) > _ONE_FOR_ALL
 
 
 def is_spread(column: Column) -> bool:

@@ -23,6 +23,7 @@ from bucket_loader.runs.init.roles import (
     field_column,
     holds_addresses,
     holds_ids,
+    is_one_for_all,
     key_column,
     named,
     names_things,
@@ -196,6 +197,8 @@ def _id_column(building: Building, name: str) -> Column | None:
         found = row_id(building.sample, names, _entity(building.label))
     else:
         found = _filled(building, names, is_row=is_row)
+    if name == "companyId" and not is_row and found is not None and is_one_for_all(found):
+        found = None
     if found is None and name == "userId" and not building.sample.called("distinct_ids"):
         found = next((one for one in named(building.sample.columns, E_MAIL) if holds_addresses(one)), None)
     return found
