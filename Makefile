@@ -100,6 +100,10 @@ images: .images/.ready
 		pytest testcontainers==4.15.0
 	@touch $@
 
+docs: $(READY) site
+	@$(BIN)/python docs/make.py
+	@$(BIN)/python docs/publish.py
+
 # What makes the docs site, apart from all that the loader needs.
 site: .docs/.ready
 
