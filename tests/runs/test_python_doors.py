@@ -3,6 +3,7 @@
 import inspect
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import get_type_hints
 
 import duckdb
@@ -13,7 +14,7 @@ import pytest
 from workplace import KEY
 
 import bucket_loader
-from bucket_loader import BucketLoaderError, RunOptions, load, plan, rehearse, status
+from bucket_loader import BucketLoaderError, RunOptions, check, load, plan, rehearse, status
 from bucket_loader.runs.from_python.words import RunWords
 
 COMPANY = {"record": "company", "fields": {"companyId": "id", "attributes": "*"}}
@@ -188,6 +189,21 @@ def test_a_rehearsal_says_what_arrived(pipeline):
     assert repr(found) == "<Rehearsal rejected: 2 companies, 1 requests>"
     assert [group.count for group in found.reasons] == [1]
     assert "cannot do without it" in found._repr_html_()
+
+
+def test_a_check_doubts_and_needs_no_key(pipeline):
+    """Which rows were looked at, what is in doubt, and the file of what a run would reject."""
+    (pipeline.parent / "accounts.csv").write_text("id,seats\n00123,5\n123,4\n,7\n")
+
+    found = check(pipeline, whole=True)
+
+    assert (found.streams["companies"]["rejected"], found.exit_code, "not asked" in found.destination) == (1, 0, True)
+    assert repr(found) == f"<Checked companies: {len(found.warnings)} warnings>"
+    assert (
+        any("00123" in str(doubt["shapes"]) or doubt["name"] == "spellings" for doubt in found.doubts) or found.doubts
+    )
+    assert Path(found.rejected).exists()
+    assert check(pd.DataFrame(ROWS), **COMPANY).destination == found.destination
 
 
 def test_past_runs_are_a_frame(pipeline, emulator, monkeypatch):

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypedDict, TypeVar
 
-from bucket_loader.config import Pipeline, load_pipeline, pipeline_from
+from bucket_loader.config import Pipeline, lacks_key, load_pipeline, pipeline_from
 from bucket_loader.model import Edition, UsageError
 from bucket_loader.reporting import Listener, on_stderr
 from bucket_loader.runs.job import OPTIONS, Interval, Job, RunOptions, make_job, read_options
@@ -78,6 +78,12 @@ class PlanWords(StreamWords, total=False):
     key_rotated: bool
 
 
+class CheckWords(PlanWords, total=False):
+    """What a check may be asked beside."""
+
+    whole: bool
+
+
 class RunWords(PlanWords, total=False):
     """What a run may be asked: see `RunOptions`."""
 
@@ -130,6 +136,13 @@ class Given:
     def unnamed(self) -> bool:
         """Whether it is a table that was given no name: its memory is for this one alone."""
         return self.file is None and self.name is None
+
+    @property
+    def has_key(self) -> bool:
+        """Whether somebody says the key."""
+        if "key" in self.destination:
+            return True
+        return bool(os.environ.get(_KEY)) if self.file is None else not lacks_key(self.file)
 
     def pipeline(self, destination: Mapping[str, Any] | None = None) -> Pipeline:
         """Return the pipeline; values of `destination` stand in place of all others.
