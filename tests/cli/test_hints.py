@@ -51,7 +51,8 @@ def test_a_command_that_is_named_exists(file, command):
         found = found.commands[words.pop(0)]
 
     assert found is not main or words == ["--help"], file
-    found.make_context(found.name, [word for word in words if word != "--help"], resilient_parsing=True)
+    options = {"resilient_parsing": True, "help_option_names": ["-h", "--help"]}  # click keeps the first names it sees
+    found.make_context(found.name, [word for word in words if word != "--help"], **options)
 
 
 def test_a_hint_names_the_pipeline_the_state_and_the_run(workplace, monkeypatch):

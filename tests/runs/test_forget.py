@@ -12,7 +12,7 @@ import pytest
 from bucket_loader.state import State
 from bucket_loader.state.ledger import Ledger
 
-PERSON, OTHER = 'pérson "4711"', "u2"
+PERSON, OTHER = 'pérson "Zebrafink"', "u2"
 STREAMS = """
 - name: companies
   record: company
@@ -164,10 +164,10 @@ def test_a_user_who_is_erased_is_in_no_file_of_the_state(loaded):
 
     assert erased.exit_code == 0
     assert erased.summary["found"] == {"memory": 4, "refusals": 0, "dead_letters": 1, "plans": 2, "checks": 1}
-    assert "4711" in before.decode("latin-1")
-    assert "4711" not in everything(loaded).decode("latin-1")
+    assert "Zebrafink" in before.decode("latin-1")
+    assert "Zebrafink" not in everything(loaded).decode("latin-1")
     assert "Bucket itself" in erased.stderr
-    assert "4711" not in erased.stderr + erased.stdout
+    assert "Zebrafink" not in erased.stderr + erased.stdout
     assert loaded.command("audit", "--memory").exit_code == 0
 
 
@@ -206,7 +206,7 @@ def test_who_is_known_without_a_plan_is_found_by_the_key(loaded):
     erased = loaded.command("forget", "--user", PERSON, "--yes", "--json")
 
     assert erased.summary["found"] == {"memory": 2, "refusals": 0, "dead_letters": 0, "plans": 0, "checks": 0}
-    assert b"4711" not in everything(loaded)
+    assert b"Zebrafink" not in everything(loaded)
 
 
 def test_a_refusal_is_erased(workplace, emulator):
@@ -241,7 +241,7 @@ def test_a_death_under_an_erasure_is_mended_by_the_next(loaded, monkeypatch, har
         loaded.command("forget", "--user", PERSON, "--yes")
     loaded.command("forget", "--user", PERSON, "--yes")
 
-    assert b"4711" not in everything(loaded)
+    assert b"Zebrafink" not in everything(loaded)
     assert loaded.command("audit", "--memory").exit_code == 0
     found = json.loads(loaded.command("forget", "--user", PERSON, "--yes", "--json").stdout)["found"]
     assert set(found.values()) == {0}
@@ -251,7 +251,7 @@ def test_a_death_under_an_erasure_is_mended_by_the_next(loaded, monkeypatch, har
 
 def test_ids_are_whole_and_not_beginnings(loaded):
     """Nobody else is erased since an id begins alike, or stands in another column."""
-    for given in ("u", "c2", "4711", ""):
+    for given in ("u", "c2", "Zebrafink", ""):
         result = loaded.command("forget", "--user", given, "--yes", "--json")
         assert result.exit_code == 2 if given == "" else set(result.summary["found"].values()) == {0}
 
