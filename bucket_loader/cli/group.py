@@ -109,10 +109,10 @@ class Group(Family):
                 return super().invoke(ctx)
             except BucketLoaderError as error:
                 call.fail(error)
-            except KeyboardInterrupt:  # before a run listens to it, or after
+            except (KeyboardInterrupt, click.Abort):  # before a run listens to it, or after; at a question, Ctrl-D too
                 output.tell(CommandInterrupted(128 + signal.SIGINT))
                 sys.exit(128 + signal.SIGINT)
-            except (click.exceptions.Exit, click.Abort):
+            except click.exceptions.Exit:
                 raise
             except click.UsageError as error:
                 _refuse(call, ctx, error)

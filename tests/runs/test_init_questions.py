@@ -116,11 +116,12 @@ def test_with_yes_nothing_is_asked_on_a_terminal(here):
     assert (here / "users.yaml").exists(), began
 
 
-def test_nothing_is_written_when_a_person_gives_up(here):
-    """Ctrl-C at a question."""
+@pytest.mark.parametrize("sign", [b"\x03", b"\x04"])  # Ctrl-C, Ctrl-D
+def test_nothing_is_written_when_a_person_gives_up(here, sign):
+    """At a question; it is an interruption, and no bug."""
     with session(here, "init", "users.csv", "-o", "users.yaml") as terminal:
         terminal.until(r"\[user\]:$")
-        terminal.interrupt()
-        assert terminal.ended() != 0
+        os.write(terminal.end, sign)
+        assert terminal.ended() == 130
 
     assert not (here / "users.yaml").exists()

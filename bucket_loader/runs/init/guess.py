@@ -37,13 +37,22 @@ def spelt(column: str, words: Mapping[str, str]) -> str:
 
 
 def scalar(text: str) -> str:
-    """Spell a text for YAML, quoted where it could be taken for anything else."""
+    """Spell a value for YAML, quoted where it could be taken for anything else; in it `${` refers to no variable."""
+    return name_of(text.replace("${", "$${"))
+
+
+def name_of(text: str) -> str:
+    """Spell a name for YAML, or a reference: what stands before a colon is taken as it is."""
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in _WORDS:
         return text
-    return quoted(text)
+    return _quoted(text)
 
 
 def quoted(text: str) -> str:
-    """Spell a text for YAML between quotes."""
+    """Spell a value for YAML between quotes; in it `${` refers to no variable."""
+    return _quoted(text.replace("${", "$${"))
+
+
+def _quoted(text: str) -> str:
     spelt = json.dumps(text, ensure_ascii=False)
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in spelt)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from bucket_loader.runs.init.guess import quoted, scalar
+from bucket_loader.runs.init.guess import name_of, quoted, scalar
 from bucket_loader.runs.init.guessed import GuessedField, GuessedStream, LeftOut, Limit
 
 _FIELD: Final = "      "
@@ -95,13 +95,13 @@ def _key(stream: GuessedStream) -> Iterator[str]:
 
 
 def _field(field: GuessedField, indent: str) -> Iterator[str]:
-    line = f"{indent}{scalar(field.name)}: {field.spelling}"
+    line = f"{indent}{name_of(field.name)}: {field.spelling}"
     reason = f"  # guess: {plain(field.reason)}" if field.reason else ""
     if field.reason and len(line) + len(reason) > _WIDTH:
         yield from comment(f"guess: {field.reason}", indent)
         reason = ""
     for choice in field.choices:
-        yield f"{indent}# or: {scalar(field.name)}: {choice}"
+        yield f"{indent}# or: {name_of(field.name)}: {choice}"
     yield line + reason
 
 
@@ -120,4 +120,4 @@ def _left_out(left: Sequence[LeftOut]) -> Iterator[str]:
         yield f"{_ATTRIBUTE}# Left out; to send one, take the # away before its name:"
     for reason, members in groupby(left, key=lambda one: one.reason):
         yield f"{_ATTRIBUTE}#   {plain(reason)}:"
-        yield from (f"{_ATTRIBUTE}# {scalar(one.name)}: {one.spelling}" for one in members)
+        yield from (f"{_ATTRIBUTE}# {name_of(one.name)}: {one.spelling}" for one in members)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,8 @@ from bucket_loader.config import (
     type_of_path,
 )
 from bucket_loader.model import UsageError
-from bucket_loader.runs.init.guess import scalar
+from bucket_loader.runs.init.guess import name_of, scalar
+from bucket_loader.runs.init.urls import apart, shown, variable_of
 from bucket_loader.sources import SourceContext, TableFolder, csv_words, table_at
 
 # Ends of names that say how a file is compressed; which of them can be read is for the source to say.
@@ -62,18 +63,22 @@ class Place:
     @property
     def line(self) -> str:
         """Its words as the file has them."""
-        return _line(self.words) + (f"  # guess: {self.note}" if self.note else "")
+        return _line(self.words, self.variables) + (f"  # guess: {self.note}" if self.note else "")
 
     @property
     def line_looked_at(self) -> str:
         """Its words as they are tried now."""
-        return _line(self.words if self.variables else self.looked_at or self.words)
+        return _line(self.words if self.variables else self.looked_at or self.words, self.variables)
 
 
-def _line(words: Mapping[str, str]) -> str:
-    return (
-        "{" + ", ".join(f"{key}: {value if key in _NUMBERS else scalar(value)}" for key, value in words.items()) + "}"
-    )
+def _line(words: Mapping[str, str], variables: Collection[str]) -> str:
+    return "{" + ", ".join(f"{key}: {_spelt(key, value, variables)}" for key, value in words.items()) + "}"
+
+
+def _spelt(key: str, value: str, variables: Collection[str]) -> str:
+    if key in _NUMBERS:
+        return value
+    return name_of(value) if value[2:-1] in variables else scalar(value)
 
 
 def place_of(source: str, base: Path | None = None) -> Place:
@@ -98,8 +103,10 @@ def place_of(source: str, base: Path | None = None) -> Place:
     if folder is not None and folder.metadata:
         words[of.place] = f"{source.rstrip('/')}/{folder.metadata}"
         note = "the table as it is now; `table:` and `catalog:` instead read what is written to it later"
-    looked_at = _any_time(words, of.place)
-    return Place(source, label, {**words, of.place: _from(base, words[of.place])}, of, note, looked_at)
+    looked_at, variable = _any_time(words, of.place), variable_of(source)
+    path = _from(base, words[of.place]) if variable is None else f"${{{variable}}}"
+    variables = {} if variable is None else {variable: source}
+    return Place(shown(source), label, {**words, of.place: path}, of, note, looked_at, variables)
 
 
 def _from(base: Path | None, path: str) -> str:
@@ -117,32 +124,20 @@ def _url_from(base: Path | None, url: str) -> str:
     return f"{scheme}:///{_from(base, path)}" if is_relative else url
 
 
-_SECRET: Final = re.compile(
-    r"//[^/?#@]*:[^/@]*@|[?&][^=&]*(?:pass|pwd|secret|token|key|credential|connect)[^=&]*=", re.IGNORECASE
-)
-
-
-def holds_secret(url: str) -> bool:
-    """Whether the URL of a database holds a password, or what may be one."""
-    return scheme_of(url) not in {None, *REMOTE} and _SECRET.search(url) is not None
-
-
-def without_secret(url: str) -> str:
-    """Return the URL of a database as a person may see it."""
-    return re.sub(r"(//[^/?#@:]*):[^/@]*@", r"\1:***@", url.partition("?")[0])
-
-
 def _table(source: str, base: Path | None) -> Place:
-    url, _, table = source.partition("#")
+    url, table = apart(source)
     if not table:
-        hint = "write for example 'sqlite:///app.db#events'"
-        raise UsageError(f"{without_secret(url)} names no table", hint=hint)
-    is_secret = holds_secret(url)
+        raise UsageError(f"{shown(url)} names no table", hint="write for example 'sqlite:///app.db#events'")
+    variable = variable_of(url)
     words = {"type": "sql", "url": url, "table": table}
-    variables = {"DATABASE_URL": url} if is_secret else {}
-    written = words | {"url": "${DATABASE_URL}" if is_secret else _url_from(base, url)}
-    shown = f"{without_secret(url)}#{table}"
-    return Place(shown, label_of(table), written, type_of(SqlSource), looked_at=words, variables=variables)
+    return Place(
+        f"{shown(url)}#{table}",
+        label_of(table),
+        words | {"url": _url_from(base, url) if variable is None else f"${{{variable}}}"},
+        type_of(SqlSource),
+        looked_at=words,
+        variables={} if variable is None else {variable: url},
+    )
 
 
 def _any_time(words: Mapping[str, str], place: str) -> Mapping[str, str]:
@@ -183,7 +178,7 @@ def _type_of(plain: str, source: str, table: TableFolder | None) -> SourceType:
         return type_of(ParquetSource)
     *ends, last = shown_suffixes()
     raise UsageError(
-        f"cannot tell what {_path_of(source)} is",
+        f"cannot tell what {shown(source)} is",
         hint=f"it should end in {', '.join(ends)} or {last}, be a folder, or be a database URL",
     )
 

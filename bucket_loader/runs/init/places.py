@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from bucket_loader.config import ExcelSource, SqlSource, scheme_of, type_of_path
 from bucket_loader.model import UsageError, counted
-from bucket_loader.runs.init.place import COMPRESSED, Place, holds_secret, label_of, place_of, without_secret
+from bucket_loader.runs.init.place import COMPRESSED, Place, label_of, place_of
+from bucket_loader.runs.init.urls import apart, shown, variable_of
 from bucket_loader.sources import SourceContext, database_scheme, open_source, sheets_in, table_at
 
 PLACES_MAX: Final = 40  # that are looked at
@@ -73,7 +74,7 @@ def places_of(source: str, base: Path | None = None) -> Places:
     source = _database_file(source) or source
     if scheme_of(source) is None and Path(source).is_dir() and (files := _exports_in(Path(source))):
         return _folder(source, files, base)
-    if _is_database(source) and "#" not in source:
+    if _is_database(source) and not apart(source)[1]:
         return _database(source, base)
     place = place_of(source, base)
     if place.type.model is ExcelSource and scheme_of(source) is None:
@@ -87,10 +88,11 @@ def _is_database(source: str) -> bool:
 
 
 def _notes_on(source: str) -> list[str]:
-    if not holds_secret(source):
+    variable = variable_of(source)
+    if variable is None:
         return []
-    shown = without_secret(source.partition("#")[0])
-    return [f"The URL holds a secret, which is not written here: export DATABASE_URL before each command ({shown})."]
+    seen = shown(apart(source)[0])
+    return [f"The URL holds a secret, which is not written here: export {variable} before each command ({seen})."]
 
 
 # --- files of databases --------------------------------------------------------------------------------------------
@@ -118,14 +120,14 @@ def _kind_of_file(path: Path) -> str | None:
 def _database(url: str, base: Path | None) -> Places:
     listed = _tables(url)
     tables = [one for one in listed if not one.is_view] or listed
-    label = label_of(re.sub(r"\.\w+$", "", without_secret(url).rstrip("/").rpartition("/")[2]) or "database")
+    label = label_of(re.sub(r"\.\w+$", "", shown(url).rstrip("/").rpartition("/")[2]) or "database")
     if not tables:
-        raise UsageError(f"{without_secret(url)} has no tables", hint="is it the right database, and the right user?")
+        raise UsageError(f"{shown(url)} has no tables", hint="is it the right database, and the right user?")
     members = [replace(place_of(f"{url}#{one.name}", base), extent=one.extent) for one in tables[:PLACES_MAX]]
     notes = [*_notes_on(url), *_beyond([one.name for one in tables])]
     if views := [one.name for one in listed if one not in tables]:
         notes.append(f"Views may show the same rows again, and were not looked at: {', '.join(views)}.")
-    return Places(without_secret(url), label, members, notes)
+    return Places(shown(url), label, members, notes)
 
 
 @dataclass(frozen=True)
