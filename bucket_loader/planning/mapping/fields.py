@@ -135,8 +135,11 @@ class Fields:
         """Return the dotted names in a nested value that are left out: as `exclude:` says, or as fields use them."""
         if spec.column is None or values.star is None:
             return frozenset()
-        left_out = [*values.star.exclude, *(() if key in values.named else self._used.by_field)]
-        return frozenset(key + name.removeprefix(spec.column) for name in self._inside(spec.column, left_out))
+        used = () if key in values.named else self._used.by_field
+        # An excluded name leaves out both meanings that it has where a column is called so, too.
+        excluded = [name for name in values.star.exclude if name.startswith(f"{spec.column}.")]
+        left_out = [*excluded, *self._inside(spec.column, used)]
+        return frozenset(key + name.removeprefix(spec.column) for name in left_out)
 
     def _beside(self, name: str, named: Mapping[str, FieldSpec], values: Values) -> Beside:
         """Return the members beside a nested one; those above it meet nothing in it, but it meets what is in them."""

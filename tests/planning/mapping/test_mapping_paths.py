@@ -73,6 +73,20 @@ def test_excluding_an_object_leaves_out_all_that_is_in_it():
     assert by_hand["attributes"] == {"props.ok": True, "props.rows": 3}
 
 
+@pytest.mark.parametrize("form", ["struct", "json", "map"])
+def test_an_excluded_name_leaves_out_the_column_and_what_is_inside_of_another(form):
+    """Neither of two values of one dotted name goes under the name that was excluded."""
+    column = {
+        "struct": pa.array([{"b": "inside", "c": "x"}]),
+        "json": json_array({"b": "inside", "c": "x"}),
+        "map": pa.array([[("b", "inside"), ("c", "x")]], pa.map_(pa.string(), pa.string())),
+    }[form]
+    columns = {"id": ["u"], "a": column, "a.b": ["column"]}
+    (found,) = records(columns, {"userId": "id", "attributes": {"*": {"exclude": ["a.b"]}}})
+
+    assert found["attributes"] == {"a.c": "x"}
+
+
 def test_what_is_excluded_is_no_part_of_a_context_either():
     """The objects of an evaluation's context stay objects, without it."""
     context = {"*": {"exclude": ["user.mail"]}}
