@@ -201,6 +201,44 @@ def test_each_thing_that_is_wrong_is_told(workplace):
     ]  # fmt: skip
 
 
+# A type, the values of most rows, and others among them with what is sent of these: None where they are rejected.
+AMONG = {
+    "comma": ("number", "99.999,99 €", {
+        "(15,00 €)": None, "12,00 CR": None, "12,00-": None, "\u221212,00": None, "~5,00": None, "1/2": None,
+        "1,5k": None, "12 30": None, "12,345.678": None, "7,25": 7.25, "-€ 1.234,50": -1234.5,
+        "1\u202f234,50\u00a0€": 1234.5, "12.50": 12.5, "0.500": 0.5, "12,00 %": None, "12,00 MIO": None}),
+    "point": ("number", "$1,234.50", {
+        "($15.00)": None, "$5.00 CR": None, "$5.00-": None, "12,50": None, "1.234,567": None, "<5": None, "5:30": None,
+        "-$1,000.25": -1000.25, "$ 7": 7, "7.25": 7.25}),
+    "currency": ("number", "1.234,50 EUR", {"12,00 USD": 12, "12,00 MIO": None, "(12,00 EUR)": None, "9,00 NEG": None}),
+    "shares": ("number", "12.5%", {"(5%)": None, "5% CR": None, "5 %": 5, "$5": None}),
+    "thousands": ("integer", "1.234", {"1.5": None, "12.345 €": 12345, "(1.234)": None, "12": 12, "1.2345": None}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AMONG)
+def test_the_line_for_most_rows_changes_no_other_value(case, workplace):
+    """A bracket is a minus, letters are debit, credit or millions: the line reads them no more than before."""
+    kind, most, others = AMONG[case]
+    values = [*others, *[most] * 60]
+    fields = f"{{userId: id, attributes: {{x: {{column: x, type: {kind}}}}}}}"
+    workplace.write("things.csv", "id,x\n" + "".join(f'{number},"{value}"\n' for number, value in enumerate(values)))
+    workplace.pipeline(stream(fields=fields))
+    line = next(doubt["line"] for doubt in checked(workplace)["doubts"] if doubt["line"])
+    workplace.pipeline(stream(fields=mended(fields, line)))
+
+    result = workplace.command("plan", "--json")
+    (planned,) = list(workplace.folder.rglob("*.parquet"))
+    sent = {
+        values[int(record["userId"])]: record["attributes"]["x"]
+        for record in map(json.loads, pq.read_table(planned)["record"].cast(pa.string()).to_pylist())
+    }
+    sent.pop(most)
+
+    assert result.exit_code == 0, result.stderr
+    assert sent == {value: number for value, number in others.items() if number is not None}
+
+
 def test_what_a_letter_or_a_bracket_means_is_not_guessed(workplace):
     """5k is five thousand, and (5) is minus five: no line takes the sign away."""
     workplace.write("things.csv", csv(id=str, x=lambda n: f"{n}k", y=lambda n: f"({n})"))

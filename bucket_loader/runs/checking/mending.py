@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bucket_loader.model import literal
 from bucket_loader.runs.checking.questions import NULL_WORDS, filled, written
 from bucket_loader.runs.checking.subjects import Subject
 
@@ -68,7 +69,7 @@ def advice_for(subject: Subject, code: str, shapes: Sequence[Shape], *, are_most
     others = [shape for shape in shapes if shape.mask not in NULL_WORDS]
     words = {"null_values": f"[{', '.join(nulls)}]"} if nulls else {}
     says, read = _read(subject, code, others, are_most=are_most) if others else ("", {})
-    names = {"column": subject.in_sql, "words": subject.words}
+    names = {"column": subject.in_sql, "words": subject.words, "money": _money(others[0].mask) if others else ""}
     if not words and not read:
         asks = "is it the right column? " if are_most and code in _EMPTY else ""
         return Advice(says or asks + filled(_OF_CODES.get(code, ""), names))
@@ -97,25 +98,46 @@ TRUTHS: Final = (("ja", "nein"), ("oui", "non"), ("sí", "no"), ("si", "no"), ("
                  ("enabled", "disabled"))  # fmt: skip
 _NUMBERS: Final = frozenset({"number", "integer"})
 _TIMES: Final = frozenset({"timestamp", "date", "year", "range"})
-# A currency or a sign. Other letters may be thousands (5k), and brackets a minus.
-_AROUND: Final = r"(?:AAA|[^9.,()a-zA-Z…])*"
+# What stands beside a number and is no part of it. Other letters may be thousands (5k), and brackets a minus.
+_MONEY: Final = "[$¢-¥֏฿₠-⃏]"
+_BEFORE: Final = rf"(?:AAA|{_MONEY}|[ %+-])*"
+_AFTER: Final = rf"(?:AAA|{_MONEY}|[ %])*"
+_CURRENCIES: Final = "EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|BRL|MXN"
+
+
+def _grouped(between: str, point: str) -> tuple[str, str]:
+    """Return the pattern of shapes of numbers with these signs between thousands and before the fraction, and SQL.
+
+    The SQL changes what is wholly such a number, and leaves all else to be read, or rejected, as it stands.
+    """
+    shape = rf"{_BEFORE}(?:9+|9{{1,3}}([{between} ]9{{3}})+)(?:[{point}]9+)?{_AFTER}"
+    around = r"(?:{money}|[\s\p{Z}])*"
+    digits = rf"(?:[0-9]+|[1-9][0-9]{{0,2}}(?:[{between}\p{{Z}}][0-9]{{3}})+)(?:[{point}][0-9]+)?"
+    pattern = literal(f"[-+]?{around}[-+]?{digits}{around}")
+    plain = f"regexp_replace({{column}}, '[^0-9{point}+-]', '', 'g')"
+    plain = f"replace({plain}, ',', '.')" if point == "," else plain
+    return shape, f"case when regexp_full_match({{column}}, {pattern}) then {plain} else {{column}} end"
+
+
+def _money(mask: str) -> str:
+    """Return the pattern of what stands beside the numbers of a shape."""
+    kinds = {"%": "%", "AAA": _CURRENCIES, _MONEY: r"\p{Sc}"}
+    return "|".join(pattern for sign, pattern in kinds.items() if re.search(sign, mask)) or r"\p{Sc}"
+
+
+_BY_COMMA, _BY_COMMA_SQL = _grouped(".'", ",")
+_BY_POINT, _BY_POINT_SQL = _grouped(",'", ".")
+_THOUSANDS: Final = rf"{_BEFORE}9{{1,3}}(\.9{{3}})+{_AFTER}"
 
 # The first that fits the most frequent shape is told.
 _MENDS: Final = (
-    Mend(
-        frozenset({"integer"}), rf"{_AROUND}9{{1,3}}(\.9{{3}})+{_AROUND}",
-        {"sql": "replace({column}, '.', '')"}, "does the point part thousands?", spares=True,
-    ),
+    Mend(frozenset({"integer"}), _THOUSANDS, {"sql": _BY_COMMA_SQL}, "does the point part thousands?", spares=True),
     Mend(frozenset({"integer"}), r"[+-]?9+\.9+", {"type": "number"}, "they have fractions", spares=True),
     Mend(
-        _NUMBERS, rf"{_AROUND}9+([.' ]9{{3}})*,9+{_AROUND}|{_AROUND}9{{1,3}}(\.9{{3}})+{_AROUND}",
-        {"sql": "replace(regexp_replace({column}, '[^0-9,-]', '', 'g'), ',', '.')", "type": "number"},
-        "a comma begins their fraction",
+        _NUMBERS, rf"(?=.*,9+{_AFTER}$){_BY_COMMA}|{_THOUSANDS}",
+        {"sql": _BY_COMMA_SQL, "type": "number"}, "a comma begins their fraction",
     ),
-    Mend(
-        _NUMBERS, rf"{_AROUND}9+([,' ]9{{3}})*(\.9+)?{_AROUND}",
-        {"sql": "regexp_replace({column}, '[^0-9.-]', '', 'g')", "type": "number"}, spares=True,
-    ),
+    Mend(_NUMBERS, _BY_POINT, {"sql": _BY_POINT_SQL, "type": "number"}, spares=True),
     Mend(
         _TIMES, r"9{5}(\.9+)?",
         {"sql": "timestamp '1899-12-30' + to_seconds(round(cast({column} as double) * 86400))"},
