@@ -232,7 +232,7 @@ def test_a_total_at_the_end_is_no_id(looked_at):
     text = looked_at(f"account_id,seats\n{rows}Total,190\nConfidential - do not distribute,\n", "accounts.csv")
 
     assert "2 of the ids are unlike all others" in text
-    assert "where: \"regexp_matches(account_id, '^\\\\S*[0-9]\\\\S*$')\"" in text
+    assert "where: \"not regexp_matches(account_id, '\\\\S\\\\s+\\\\S') and account_id not in ('Total')\"" in text
 
 
 def test_a_file_is_written_whole_or_not_at_all(workplace, monkeypatch):

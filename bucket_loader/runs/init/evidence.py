@@ -156,6 +156,15 @@ class Sample:
         form = re.compile(pattern)
         return [column for column in self.columns if form.fullmatch(column.words)]
 
+    def tells_apart(self, columns: Sequence[Column]) -> bool:
+        """Whether no two rows have the same in all these columns, each of which is one of its own and has no gaps."""
+        if not self.batches or any(
+            column.leaf is not None or column.nulls or "" in column.values for column in columns
+        ):
+            return False
+        rows = pa.Table.from_batches(self.batches).select([column.name for column in columns])
+        return bool(rows.group_by(rows.column_names).aggregate([]).num_rows == rows.num_rows)
+
     def only(self, name: str, value: str) -> "Sample":
         """Return the rows that have a value in a column, as a sample of their own."""
         kept = [batch.filter(pc.equal(batch.column(name), value)) for batch in self.batches]

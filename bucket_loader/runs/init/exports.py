@@ -4,66 +4,11 @@ One row a table or file that a tool writes. A pattern matches the whole of a col
 `_` for blanks, without `properties.` and the like before it. What a row does not say is guessed as for any table.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-from bucket_loader.model import COMPANY, EVENT, FEEDBACK, USER, Kind
-from bucket_loader.runs.init.evidence import Sample
-from bucket_loader.runs.init.roles import APP_COMPANY, APP_USER, Names, names
-
-
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """A table or file that a tool writes.
-
-    Attributes:
-        tool: who writes it, and what it is.
-        has: patterns of columns that it has; each must be met.
-        lacks: a pattern of columns that it has not.
-        shapes: of columns: which form most of their values have.
-        label: a pattern that the file's name must hold.
-        kind: what a row is; None where it is no record of Bucket.
-        fields: for each field the names of its column, best guess first.
-        constants: for each field a value, where no column holds it.
-        rows: the column that says what each row is, and the values of those that are meant here.
-        anonymous: how ids begin that the tool made up for visitors without a name.
-    """
-
-    tool: str
-    has: Names
-    lacks: str = ""
-    shapes: Mapping[str, str] = field(default_factory=dict)
-    label: str = ""
-    kind: Kind | None
-    fields: Mapping[str, Names] = field(default_factory=dict)
-    constants: Mapping[str, str] = field(default_factory=dict)
-    rows: tuple[str, str] | None = None
-    anonymous: str = ""
-
-    def fits(self, sample: Sample, label: str) -> bool:
-        """Whether a sample is of this export."""
-        return (
-            re.search(self.label, label) is not None
-            and all(sample.called(pattern) for pattern in self.has)
-            and not (self.lacks and sample.called(self.lacks))
-            and all(_has_shape(sample, name, form) for name, form in self.shapes.items())
-            and (self.rows is None or bool(self.values_in(sample)))
-        )
-
-    def values_in(self, sample: Sample) -> list[str]:
-        """Return the values, of those that say what a row is, that occur in a sample."""
-        if self.rows is None:
-            return []
-        name, wanted = self.rows
-        found = [column for column in sample.called(name) if column.leaf is None]
-        return sorted({text for column in found for text in column.texts if re.fullmatch(wanted, text)})
-
-
-def _has_shape(sample: Sample, name: str, form: str) -> bool:
-    return any(column.count(form) * 2 > len(column.values) for column in sample.called(name) if column.values)
-
+from bucket_loader.model import COMPANY, EVENT, FEEDBACK, USER
+from bucket_loader.runs.init.export import Export
+from bucket_loader.runs.init.roles import APP_COMPANY, APP_USER, names
 
 _SALESFORCE: Final = r"{}[A-Za-z0-9]{{12}}(?:[A-Za-z0-9]{{3}})?"
 _MESSAGE: Final = "type user_?id anonymous_?id|message_?id|original_timestamp|sent_at|received_at"
@@ -74,6 +19,12 @@ _WAREHOUSE: Final = """
 _SENT: Final = names("timestamp original_timestamp sent_at received_at")
 _GROUP: Final = names("groups?_(company|account|organi[sz]ation|workspace)(_id)? groups?_?0 (company|account)_?id")
 _COMPANY_ID: Final = "(company|account|org|organi[sz]ation|workspace|tenant)_?id"
+
+_EXTERNAL: Final = names("external_?id _?id|uuid")
+_OF_SUCCESS: Final = "nps_last_.*|last_(inbound|outbound)_.*|last_seen_timestamp|accounts|source_?id"
+_OF_SUCCESS_OF_COMPANIES: Final = (
+    "health_?score|churn_?score|customer_from|phase|csm.*|account_owner_?id|lifecycle_stage"
+)
 
 EXPORTS: Final[tuple[Export, ...]] = (
     # --- Segment and RudderStack: messages as JSON Lines, then the tables of a warehouse
@@ -220,6 +171,12 @@ EXPORTS: Final[tuple[Export, ...]] = (
         fields={"companyId": (*APP_COMPANY, *names("record_id(_company)? record_id_.* hs_object_id"))},
     ),
     Export(
+        tool="Salesforce records that are neither accounts nor people",
+        has=names("id account_id|owner_id|created_by_id|is_deleted|stage_name"),
+        shapes={"id": r"(?!001|003|00Q)[0a][0-9A-Za-z]{14}(?:[A-Z0-5]{3})?"},
+        kind=None,
+    ),
+    Export(
         tool="Salesforce contacts",
         has=names("(contact_)?id.*"),
         shapes={"(contact_)?id(_18)?": _SALESFORCE.format("003")},
@@ -274,6 +231,68 @@ EXPORTS: Final[tuple[Export, ...]] = (
         lacks="invoice.*|user_?id|event.*",
         kind=COMPANY,
         fields={"companyId": names("account_code customers?_id")},
+    ),
+    # --- Heap, FullStory, and tools of customer success: the application's id stands beside their own
+    Export(
+        tool="Heap events",
+        has=names("identity user_?id event_?(id|table_name) time"),
+        kind=EVENT,
+        fields={
+            "userId": names("identity"),
+            "event": names("event_table_name event_?name"),
+            "timestamp": names("time"),
+        },
+    ),
+    Export(
+        tool="Heap users",
+        has=names("identity user_?id join_?date|last_modified|initial_.*"),
+        lacks="event.*|session_id",
+        kind=USER,
+        fields={"userId": names("identity")},
+    ),
+    Export(
+        tool="FullStory events",
+        has=names("user_app_key event_type event_start"),
+        kind=EVENT,
+        fields={
+            "userId": names("user_app_key"),
+            "event": names("event_custom_name event_type"),
+            "timestamp": names("event_start"),
+        },
+    ),
+    Export(
+        tool="a customer success tool's users",
+        has=(*_EXTERNAL, "first_?name|last_?name|name|e_?mail", _OF_SUCCESS + "|position|company_external_?id"),
+        lacks=_OF_SUCCESS_OF_COMPANIES,
+        kind=USER,
+        fields={"userId": names("external_?id guid")},
+    ),
+    Export(
+        tool="a customer success tool's companies",
+        has=(*_EXTERNAL, _OF_SUCCESS_OF_COMPANIES),
+        lacks="e_?mail|first_?name|last_?name",
+        kind=COMPANY,
+        fields={"companyId": names("external_?id")},
+    ),
+    Export(
+        tool="Gainsight companies",
+        has=names("gsid name (sfdc|salesforce)_account_id|(account_)?external_?id"),
+        lacks="company_(id|gsid)|e_?mail",
+        kind=COMPANY,
+        fields={"companyId": names("(account_)?external_?id (sfdc|salesforce)_account_id")},
+    ),
+    Export(
+        tool="UserVoice users",
+        has=names("id guid e_?mail|name"),
+        label="uservoice",
+        kind=USER,
+        fields={"userId": names("guid external_?id")},
+    ),
+    Export(
+        tool="Canny posts",
+        has=names("author_?(id|e_?mail|name) title details votes?|score|status"),
+        kind=FEEDBACK,
+        fields={"userId": names("author_(user_?id|external_?id|id)"), "comment": names("details")},
     ),
     # --- Intercom, Zendesk, Auth0
     Export(
@@ -345,12 +364,3 @@ EXPORTS: Final[tuple[Export, ...]] = (
         fields={"userId": names("user_?id")},
     ),
 )
-
-
-def recognised(sample: Sample, label: str) -> Sequence[Export]:
-    """Return the export that a sample is of: of one whose rows are of several kinds a row for each; else none."""
-    fitting = [export for export in EXPORTS if export.fits(sample, label)]
-    if fitting and fitting[0].rows is not None:
-        several = [export for export in fitting if export.rows is not None]
-        return [export for export in several if "event" not in export.constants] or several  # pages only if alone
-    return fitting[:1]

@@ -63,6 +63,7 @@ class GuessedStream:
         left_out: what is not.
         where: which rows are sent; all conditions hold.
         key: the columns that tell two rows apart.
+        key_reason: what speaks for them.
         timezone: of the times inside of nested columns, where they name none.
         missing: the fields that a record must have and that no column fits; then there is no run.
     """
@@ -75,6 +76,7 @@ class GuessedStream:
     left_out: Sequence[LeftOut] = ()
     where: Sequence[Condition] = ()
     key: Sequence[str] = ()
+    key_reason: str = ""
     timezone: str | None = None
     missing: Sequence[str] = ()
 

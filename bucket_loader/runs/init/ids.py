@@ -1,7 +1,7 @@
 """How an id is sent, and which rows have none: ids are sent as they are spelt, and an address never is."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bucket_loader.runs.init import shapes
@@ -56,7 +56,19 @@ def id_field(name: str, column: Column, reason: str) -> GuessedField:
         return GuessedField(
             name, f"{{sql: {quoted(hashed)}}}", "some are e-mail addresses: of these a hash is sent", column.name
         )
-    return GuessedField(name, spelt_field(column), reason, column.name)
+    return _cleaned(name, column) or GuessedField(name, spelt_field(column), reason, column.name)
+
+
+def _cleaned(name: str, column: Column) -> GuessedField | None:
+    """Return the field of ids that a spreadsheet or a program has written with more than the id; else None."""
+    sql, found = sql_of(column), []
+    if any(text != text.strip() for text in column.texts):
+        sql, found = f"trim({sql})", ["some have blanks around them"]
+    wholes = sum(1 for text in column.texts if re.fullmatch(r"\s*\d+(\.0)?\s*", text))
+    if wholes == len(column.texts) and any(text.strip().endswith(".0") for text in column.texts):
+        sql = f"regexp_replace({sql}, '[.]0$', '')"
+        found.append("whole numbers that some program wrote with .0")
+    return GuessedField(name, f"{{sql: {quoted(sql)}}}", "; ".join(found), column.name) if found else None
 
 
 def of_an_id(column: Column, rows: int, *, always: bool) -> Iterator[Condition]:
@@ -86,14 +98,25 @@ def of_an_id(column: Column, rows: int, *, always: bool) -> Iterator[Condition]:
 def _of_no_footer(column: Column) -> Iterator[Condition]:
     """Return the condition that an id is like the others, where one or two are not: a total or a notice at the end."""
     texts = [text for text in column.texts if text.strip().lower() not in _NOBODY]
-    for form in (r"^\S*[0-9]\S*$", r"^\S+$"):
-        unlike = sum(1 for text in texts if not re.search(form, text))
-        if 0 < unlike <= _FOOTER_ROWS and unlike * _FOOTER_SHARE <= len(texts):
-            reason = (
-                f"{unlike} of the ids {'is' if unlike == 1 else 'are'} unlike all others, as a total or a notice is"
-            )
-            yield Condition(f"regexp_matches({sql_of(column)}, {sql_text(form)})", reason)
-            return
+    sentences = [text for text in texts if re.search(r"\S\s+\S", text)]
+    totals = [text for text in texts if text not in sentences and re.fullmatch(r"[^\W\d]+:?", text.strip())]
+    others = [text for text in texts if text not in {*sentences, *totals}]
+    tests = []
+    sentences = sentences if _are_few(sentences, texts) else []
+    if sentences:
+        tests.append(f"not regexp_matches({sql_of(column)}, '\\S\\s+\\S')")
+    if _are_few(totals, texts) and not any(shapes.is_like(text, others) for text in totals):
+        tests.append(f"{sql_of(column)} not in ({', '.join(map(sql_text, sorted(set(totals))))})")
+    else:
+        totals = []
+    if tests:
+        unlike = len(sentences) + len(totals)
+        reason = f"{unlike} of the ids {'is' if unlike == 1 else 'are'} unlike all others, as a total or a notice is"
+        yield Condition(" and ".join(tests), reason)
+
+
+def _are_few(unlike: Sequence[str], texts: Sequence[str]) -> bool:
+    return 0 < len(unlike) <= _FOOTER_ROWS and len(unlike) * _FOOTER_SHARE <= len(texts)
 
 
 def of_something(column: Column, rows: int) -> Iterator[Condition]:

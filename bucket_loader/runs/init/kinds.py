@@ -10,8 +10,9 @@ from bucket_loader.runs.init.evidence import Column, Sample
 from bucket_loader.runs.init.names import tokens_of, words_of
 from bucket_loader.runs.init.roles import (
     PLAIN,
+    PLAINLY_COMPANY,
+    PLAINLY_USER,
     SAID,
-    USER_ROW,
     WHICH,
     WHO,
     Names,
@@ -52,7 +53,7 @@ _NOTHING: Final = frozenset(
 _OF_PERSONS: Final = any_of(
     """
     e_?mail(_?address)? first_?name last_?name full_?name user_?name birth.* dob phone.* mobile.* avatar.* password.*
-    last_(sign_in|login|seen).* is_(staff|superuser|admin) role job_?title title locale sign_in_count date_joined
+    last_(sign_in|login|seen).* is_(staff|superuser|admin) role job_?title locale sign_in_count date_joined
     """
 )
 _OF_COMPANIES: Final = any_of(
@@ -60,6 +61,7 @@ _OF_COMPANIES: Final = any_of(
     (company|account|org|organi[sz]ation|workspace|tenant|team|business)_?name domain.* website industry employees.*
     (number_of|num)_employees seats?(_.*)? mrr.* arr.* annual_?revenue.* plan.* vat.* owner_?id tier size slug subdomain
     billing_.* trial.* churn.* parent_account.* health_?score contract.* segment number_of_seats company_?size
+    contact(_person|_name)? (primary|main)_contact.*
     """
 )
 _OF_PAIRS: Final = any_of(
@@ -75,6 +77,7 @@ _AT_TIMES: Final = any_of(
     (happened|performed|triggered|logged|recorded|used|viewed|visited)_?(at|on|time)
     """
 )
+_OF_TEXTS: Final = any_of("content body message details description text note post.* votes?")
 _FEW: Final = 6  # columns: who, when, how much, why, and an id or two
 
 
@@ -190,13 +193,15 @@ def _entity(sample: Sample, words: frozenset[str]) -> What | None:
 
 
 def _for_users(sample: Sample, words: frozenset[str]) -> Iterator[tuple[int, str]]:
-    yield from _votes(sample, words & _USERS, words & _COMPANIES, USER_ROW[:8])
+    if not words & _USERS and sample.called("title|subject") and sample.called(_OF_TEXTS):
+        return  # a row is what somebody wrote
+    yield from _votes(sample, words & _USERS, words & _COMPANIES, PLAINLY_USER)
     if found := sample.called(_OF_PERSONS):
         yield min(len(found), 3), f"it has columns about a person, such as {found[0].name!r}"
 
 
 def _for_companies(sample: Sample, words: frozenset[str]) -> Iterator[tuple[int, str]]:
-    yield from _votes(sample, words & _COMPANIES, words & _USERS, WHICH[:1])
+    yield from _votes(sample, words & _COMPANIES, words & _USERS, PLAINLY_COMPANY)
     if found := sample.called(_OF_COMPANIES):
         yield min(len(found), 3), f"it has columns about a company, such as {found[0].name!r}"
 

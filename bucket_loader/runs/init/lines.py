@@ -86,10 +86,10 @@ def _key(stream: GuessedStream) -> Iterator[str]:
     if stream.kind.ordered:
         return
     if len(stream.key) > 1:
-        yield from comment("guess: no id and no time tells two rows apart, so all columns do", "    ")
+        yield from comment(f"guess: {stream.key_reason}", "    ")
         yield f"    key: [{', '.join(map(scalar, stream.key))}]"
     elif stream.key:
-        yield f"    key: [{', '.join(map(scalar, stream.key))}]  # guess: tells two rows apart; each is sent once, ever"
+        yield f"    key: [{', '.join(map(scalar, stream.key))}]  # guess: {stream.key_reason}"
     else:
         yield "    # key: [column]  # what tells two rows apart; without it the whole content does"
 

@@ -12,7 +12,10 @@ from bucket_loader.runs.init.roles import holds_ids, is_one_for_all, named, name
 # What is plainly the id of a company: of a team or a group it may be one of the seller's.
 _COMPANY: Final = "(company|account|org|organi[sz]ation|workspace|tenant)"
 _PLAINLY: Final = names(
-    f"((primary|default|current|associated|primary_associated)_)?{_COMPANY}_?(uu|gu)?ids? {_COMPANY}_(key|code)"
+    f"""
+    {_COMPANY}_external_?id external_{_COMPANY}_?id
+    ((primary|default|current|associated|primary_associated)_)?{_COMPANY}_?(uu|gu)?ids? {_COMPANY}_(key|code)
+    """
 )
 _LISTS: Final = r"[^;,|]+(?:[;,|]\s*[^;,|]+)+"
 

@@ -143,7 +143,11 @@ _CITY: Final = _among("city town municipality")
 _THINGS: Final = any_of(
     """
     company companies account org organi[sz]ation workspace tenant team group business client firm legal trading domain
-    plan product feature event segment page role campaign file project
+    plan product feature event segment page role campaign file project browser os operating_system app application
+    package library sdk screen server service platform channel source medium utm brand model carrier
+    cohort list topic category label survey form question experiment variant flag stage pipeline currency tier tariff
+    subscription edition region country language timezone database table schema column field property metric report
+    dashboard module component integration provider connection strategy status type index environment
     """
 )
 _OF_THINGS: Final = re.compile(rf"(?:.*_)?(?:{_THINGS})_?(?:name|title)?")

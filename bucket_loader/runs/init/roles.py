@@ -32,10 +32,18 @@ APP_USER: Final = names(
 _APP: Final = """
     identity user_?(uu|gu|u)?id (app|internal|external|product|platform)_?user_?(uu|gu)?id uid user_?(key|ref)
 """
-_USER: Final = """
-    member_?id person_?id contact_?id profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id subscriber_?id
+_USER_FIRST: Final = """
+    (user|contact|person|member|profile|end_?user)_external_?id external_(user|contact|person)_?id local_?id
+    member_?id person_?id contact_?id
+"""
+_USER: Final = (
+    _USER_FIRST
+    + """
+    profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id customer_?(number|no|code) subscriber_?id
     lead_?id end_?user_?(uu)?id
 """
+)
+PLAINLY_USER: Final = names(_APP + _USER_FIRST)
 USER_ROW: Final = names(_APP + _USER + "username")
 # In what users did and said, an id that the application gave goes before one that the tool gave.
 WHO: Final = names(
@@ -54,10 +62,12 @@ APP_COMPANY: Final = names(
     (workspace|tenant|org|organi[sz]ation|account|company)_?(uu|gu)?id external_?id
     """
 )
-WHICH: Final = names(
+PLAINLY_COMPANY: Final = names(f"{_ENTITY}_external_?id external_{_ENTITY}_?id {_ENTITY}_?(uu|gu)?id")
+WHICH: Final = PLAINLY_COMPANY + names(
     f"""
-    {_ENTITY}_?(uu|gu)?id account_?(code|number|key|no)
-    groups?_(company|account|organi[sz]ation|workspace|team)(_id)? {_ENTITY} groups?_?0 customer_?(uu)?id
+    account_?(code|number|key|no)
+    groups?_(company|account|organi[sz]ation|workspace|team)(_id)? {_ENTITY} groups?_?0 group_key
+    customer_?(uu)?id customer_?(number|no|code)
     """
 )
 WHEN: Final = names(
@@ -111,7 +121,7 @@ _OWN: Final = names("_?id|uuid|guid|pk|key|record_?id(_.*)?|object_?id|hs_object
 _BARE: Final = re.compile(rf"user|person|actor|requester|identity|{_ENTITY}")
 _SURE: Final = re.compile(r"user_?(uu|gu)?id|uid|identity")
 _OF_ANOTHER: Final = frozenset(names("subscription contract license trial"))
-_ELSEWHERE: Final = names("external_?id")
+_ELSEWHERE: Final = names("external_?id sub cognito_username")
 _DOMAIN: Final = names("(company_)?domain(_name)?")
 _ID_PATHS: Final = (("id",), ("uuid",), ("_id",))  # inside of a struct that is named after somebody
 _CALLED_SCORE: Final = ("score", "rating", "nps", "csat")
@@ -202,6 +212,14 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     return next(iter([*filter(is_spread, ranked), *explicit, *own, *filter(is_spread, last)]), None)
 
 
+def has_another_id(sample: Sample) -> bool:
+    """Whether rows have an id of a name that says nothing: then an e-mail address is not what tells them apart."""
+    if sample.called("distinct_ids"):
+        return True
+    own = (column for column in sample.called(".*id") if column.leaf is None and column.is_distinct)
+    return any(holds_ids(column) and not _OF_OTHERS.fullmatch(column.words) for column in own)
+
+
 def is_one_for_all(column: Column) -> bool:
     """Whether many rows all have one value: as the id of a company it is that of the exporting tool's account."""
     return column.distinct == 1 and len(column.values) > _ONE_FOR_ALL
@@ -235,6 +253,11 @@ _SHARED: Final = re.compile(
     r".*(anonymous|anon|device|session|visitor|visit|client|distinct|cookie|browser|user_pseudo|group|context|campaign|"
     r"ad|project|tenant|workspace|org|organization|account|company|team|user|member|contact|customer|person|profile|"
     r"requester|assignee|collector|network|form|survey|amplitude|feature|page|brand)_?(uu)?id"
+)
+# Ids of other things, and those that other tools gave.
+_OF_OTHERS: Final = re.compile(
+    rf"{_SHARED.pattern}|.*(paid|valid|stripe|hubspot|salesforce|sfdc|crm|zendesk|intercom|google|facebook|slack|"
+    r"subscription|session|message|order|ticket|invoice|response|event|row|payment|plan|price|coupon|list|segment).*"
 )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
+from itertools import takewhile
 from typing import Final
 
 EMAIL: Final = re.compile(r"[^\s@<>\"']+(?:@|%40)[\w-]+(?:\.[\w-]+)+")
@@ -58,6 +59,7 @@ _GIVEN: Final = frozenset(
     """.split()  # noqa: SIM905  # a list of them would be a screen long
 )
 _WORDS_OF_PROSE: Final = 4
+_LENGTHS_MAX: Final = 2  # of ids that one program made: of Salesforce 15 and 18
 
 
 def holds(form: re.Pattern[str], texts: Sequence[str]) -> int:
@@ -102,6 +104,25 @@ def share_of_logins(texts: Sequence[str]) -> float:
     """Return the share of the texts that begin or end with a common given name, as `jane.doe` does."""
     found = (re.split(r"[._-]", text.strip().lower()) for text in texts)
     return sum(1 for parts in found if {parts[0], parts[-1]} & _GIVEN) / len(texts) if texts else 0.0
+
+
+def is_like(text: str, others: Sequence[str]) -> bool:
+    """Whether a word of letters alone can be an id like others: it begins as they all do, or has their one length.
+
+    Which signs of an alphabet happen to be in an id says nothing: one UUID in many has no digit, and one has no letter.
+    """
+    if prefix := _beginning(others):
+        return text.startswith(prefix)
+    if all(other.isdecimal() for other in others):
+        return False
+    lengths = {len(other) for other in others}
+    return len(text) in lengths or len(lengths) > _LENGTHS_MAX
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """Return what all texts begin with."""
+    first, last = min(texts, default=""), max(texts, default="")
+    return "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
 def is_prose(texts: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from bucket_loader.model import EVENT, FEATURE_EVENT, FEEDBACK, KINDS, USER, Kind, contract
 from bucket_loader.runs.init.attributes import attributes_of
 from bucket_loader.runs.init.evidence import Column, Sample
-from bucket_loader.runs.init.exports import Export, recognised
+from bucket_loader.runs.init.export import Export
 from bucket_loader.runs.init.fields import plain_field, said_field, score_field, time_field
 from bucket_loader.runs.init.guess import scalar
 from bucket_loader.runs.init.guessed import Condition, GuessedField, GuessedStream, Said
@@ -15,12 +15,14 @@ from bucket_loader.runs.init.ids import id_field, of_a_known_visitor, of_a_perso
 from bucket_loader.runs.init.kinds import THINGS, What, label_words, what_is
 from bucket_loader.runs.init.membership import membership
 from bucket_loader.runs.init.names import tokens_of
+from bucket_loader.runs.init.recognised import recognised, without_a_stream
 from bucket_loader.runs.init.roles import (
     ANONYMOUS,
     E_MAIL,
     PLAIN,
     Names,
     field_column,
+    has_another_id,
     holds_addresses,
     holds_ids,
     is_one_for_all,
@@ -31,6 +33,7 @@ from bucket_loader.runs.init.roles import (
 )
 from bucket_loader.runs.init.scores import Scale, scale_of
 from bucket_loader.runs.init.spelling import spelt_field, sql_of, sql_text
+from bucket_loader.runs.init.times import is_a_day
 
 _FILLED: Final = 0.2  # of the rows have an id, or another column is taken
 
@@ -92,6 +95,7 @@ def guessed_streams(sample: Sample, label: str, said: Said) -> tuple[Sequence[Gu
         return (), f"it looks like {exports[0].tool}"
     if exports:
         found = [_of_export(sample, label, export, len(exports), said) for export in exports if export.kind]
+        found[-1] = replace(found[-1], reason=found[-1].reason + without_a_stream(sample, exports))
         return (found if len(found) > 1 else _with_memberships(found[0], sample)), ""
     what = What(KINDS[record], "a person said so") if record is not None else what_is(sample, label)
     if what.kind is None:
@@ -128,7 +132,7 @@ def _built(building: Building, name: str, reason: str) -> GuessedStream:
     if building.kind in (EVENT, FEEDBACK) and (column := building.used.get("userId")) is not None:
         building.sample = building.sample.known(column)  # what else the rows of nobody hold is no evidence
     _others(building)
-    key = _key(building)
+    key, why = _key(building)
     known = _known(building, key)
     attributes, left_out = attributes_of(
         building.kind, building.sample, building.used, known, sends_personal=building.said.sends_personal
@@ -142,6 +146,7 @@ def _built(building: Building, name: str, reason: str) -> GuessedStream:
         left_out=left_out,
         where=building.where,
         key=key,
+        key_reason=why,
         timezone="UTC" if building.sample.local_times else None,
         missing=[*missing, *_unmet(building)],
     )
@@ -199,7 +204,7 @@ def _id_column(building: Building, name: str) -> Column | None:
         found = _filled(building, names, is_row=is_row)
     if name == "companyId" and not is_row and found is not None and is_one_for_all(found):
         found = None
-    if found is None and name == "userId" and not building.sample.called("distinct_ids"):
+    if found is None and name == "userId" and not (is_row and has_another_id(building.sample)):
         found = next((one for one in named(building.sample.columns, E_MAIL) if holds_addresses(one)), None)
     return found
 
@@ -329,13 +334,26 @@ def _evaluation(building: Building) -> None:
         building.fields.append(GuessedField("evalContext", "{" + ", ".join(about) + "}", "whom it was asked for"))
 
 
-def _key(building: Building) -> list[str]:
+def _key(building: Building) -> tuple[list[str], str]:
+    """Return the columns that tell two rows apart, and what speaks for them."""
     if building.kind.ordered:
-        return []
+        return [], ""
     column = key_column(building.sample.columns, [column.name for column in building.used.values()])
     if column is not None:
-        return [column.name]
+        return [column.name], "tells two rows apart; each is sent once, ever"
     if "timestamp" not in building.used:  # a record is known again by its time, or by all that its row holds
         whole = [column for column in building.sample.columns if column.leaf is None]
-        return [column.name for column in whole if not column.nulls and "" not in column.values]
+        named = [column.name for column in whole if not column.nulls and "" not in column.values]
+        return named, "no id and no time tells two rows apart, so all columns do"
+    if is_a_day(building.used["timestamp"]):
+        return _key_of_counts(building), "the rows are counts by day, one for each of these together"
+    return [], ""
+
+
+def _key_of_counts(building: Building) -> list[str]:
+    """Return the fields that no two rows of a count by day share; none where two do."""
+    fields = [building.used[name] for name in ("userId", "event", "timestamp", "companyId") if name in building.used]
+    for last in range(fields.index(building.used["timestamp"]) + 1, len(fields) + 1):
+        if building.sample.tells_apart(fields[:last]):
+            return [column.name for column in fields[:last]]
     return []

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
+from pyarrow import types
+
 from bucket_loader.runs.init.evidence import Column
 from bucket_loader.runs.init.guess import Guess, quoted
 
@@ -41,11 +43,19 @@ Parts = Mapping[str, str]
 
 # A number is a moment only in a column that is called like one, between 1980 and 2100.
 _TIME_NAME: Final = re.compile(
-    r"(.*_)?(timestamp|time|datetime|date|at|on|ts|epoch|created|updated|modified|since|until|seen|expires|start|end|day|hour)"
+    r"(.*_)?(timestamp|time|datetime|date|at|on|ts|epoch|created|updated|modified|since|until|seen|expires|start|end|day|hour|"
+    r"(first|last|latest|previous|next)_?[a-z]+)"
     r"(_(s|ms|us|ns|sec|secs|seconds|millis|milliseconds|micros|microseconds|nanos|epoch|unix|utc))?"
 )
 _EPOCH: Final = r"\d{9,19}(\.\d{1,9})?"
 _EPOCH_S: Final = (315_532_800, 4_102_444_800)
+# One that is not called like a moment is one where its numbers are many and lie between 2005 and 2033.
+_NEAR_S: Final = (1_104_537_600, 2_000_000_000)
+_MANY: Final = 5
+_OTHER_NUMBERS: Final = re.compile(
+    r".*(id|key|ref|code|number|(^|_)no|phone|mobile|revenue|amount|mrr|arr|price|cost|value|spend|usd|eur|bytes|size|total|"
+    r"count|sum|version|hash)s?"
+)
 _A_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -69,16 +79,25 @@ def is_called_like_a_time(column: Column) -> bool:
     return _TIME_NAME.fullmatch(column.words) is not None
 
 
+def is_a_day(column: Column) -> bool:
+    """Whether moments are days: no text and no date of them has a time of day, or all have that of midnight."""
+    if column.family == "text":
+        return column.count(r"[^:]*|.*[ T]00:00(:00(\.0+)?)?( ?(Z|UTC|[+-]00:?00))?") == len(column.values) > 0
+    return types.is_date(column.type)
+
+
 def _epoch(column: Column) -> Guess | None:
     numbers = column.values
-    if not numbers or not is_called_like_a_time(column):
+    is_called = is_called_like_a_time(column)
+    if not numbers or (not is_called and (column.distinct < _MANY or _OTHER_NUMBERS.fullmatch(column.words))):
         return None
+    first, last = _EPOCH_S if is_called else _NEAR_S
     if column.family == "text":
         if not column.all_match(_EPOCH):
             return None
         numbers = [float(value) for value in numbers]
     for unit, per_second in _A_SECOND.items():
-        if all(_EPOCH_S[0] <= number / per_second <= _EPOCH_S[1] for number in numbers):
+        if all(first <= number / per_second <= last for number in numbers):
             return Guess({"type": "timestamp", "unit": unit})
     return None
 
