@@ -74,3 +74,65 @@ def test_no_id_is_made_up(tmp_path, monkeypatch, made):
 
     assert isinstance(first.problem, UsageError)
     assert "# problem:" in first.text
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [f"cus_Q{n:03}abcdefghij" for n in range(20)] + ["cus_QabcAbcdefghij"],
+        [f"{n:08x}-aaaa-4bbb-8ccc-0123456789ab" for n in range(20)] + ["abcdefab-aaaa-abbb-accc-abcdefabcdef"],
+        [f"x{n:02}Zb" for n in range(20)] + ["abZcb"],
+        [f"{n:02}af09" for n in range(20)] + ["123456", "abcdef"],
+        [f"0015g00000AbC{n:02}" for n in range(20)] + ["0015g00000AbCDE"],
+        [f"google-oauth2|{n}" for n in range(20)] + ["auth0|abc"],
+    ],
+)
+def test_an_id_is_no_total_for_the_signs_that_it_lacks(tmp_path, monkeypatch, ids):
+    """Whether a letter or a digit happens to occur in an id says nothing: all rows are sent."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "companies.csv").write_text("company_id,plan\n" + "".join(f"{one},pro\n" for one in ids))
+
+    assert "where:" not in first_pipeline("companies.csv").text
+
+
+def test_what_is_left_out_of_a_mixed_export_is_said(tmp_path, monkeypatch):
+    """Page calls beside track calls make no stream; a comment says how many they are."""
+    monkeypatch.chdir(tmp_path)
+    calls = [{"type": "track", "event": "Opened"}, {"type": "page", "event": None}, {"type": "page", "event": None}]
+    shared = {"userId": "u1", "anonymousId": "a", "messageId": "m", "originalTimestamp": "2024-01-01T10:00:00Z"}
+    (tmp_path / "calls.jsonl").write_text("".join(json.dumps(shared | one) + "\n" for one in calls))
+
+    assert "left out are the rows whose 'type' is 'page' (2)" in first_pipeline("calls.jsonl").text
+
+
+def test_counts_by_day_have_a_key(tmp_path, monkeypatch):
+    """A user, an event and a day are one row together; where two rows share them there is no such key."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"u{n % 3},export,2024-01-{n // 3 + 1:02},{n}\n" for n in range(30)]
+    (tmp_path / "usage.csv").write_text("user_id,feature,day,count\n" + "".join(rows))
+    (tmp_path / "twice.csv").write_text("user_id,feature,day,count\n" + "".join(rows * 2))
+
+    assert "    key: [user_id, feature, day]\n" in first_pipeline("usage.csv").text
+    assert "counts by day" in first_pipeline("usage.csv").text
+    assert "    key: [" not in first_pipeline("twice.csv").text
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("lastVisit", [1_704_067_200_000, 1_704_067_300_000], "unit: ms"),
+        ("wakes", [1_704_067_200_000 + n * 86_400_000 for n in range(9)], "unit: ms"),
+        ("wakes", [1_704_067_200 + n * 86_400 for n in range(9)], "unit: s"),
+        ("annual_revenue", [1_704_067_200 + n * 86_400 for n in range(9)], "type: integer"),
+        ("session_id", [1_704_067_200_000 + n for n in range(9)], "# session_id"),
+        ("lastBrowserName", ["Chrome", "Safari"], "lastBrowserName: lastBrowserName"),
+        ("os_name", ["Mac", "Linux"], "os_name: os_name"),
+    ],
+)
+def test_numbers_near_today_are_times(tmp_path, monkeypatch, name, values, words):
+    """A name or the spread of the numbers says so; an id, an amount and the name of a thing are what they are."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"u{n},{value}\n" for n, value in enumerate(values))
+    (tmp_path / "users.csv").write_text(f"user_id,{name}\n{rows}")
+
+    assert any(words in line and name in line for line in first_pipeline("users.csv").text.splitlines())

@@ -261,14 +261,14 @@ EXPORTS: Final[tuple[Export, ...]] = (
         },
     ),
     Export(
-        tool="a customer success tool's users",
+        tool="Vitally or Planhat users",
         has=(*_EXTERNAL, "first_?name|last_?name|name|e_?mail", _OF_SUCCESS + "|position|company_external_?id"),
         lacks=_OF_SUCCESS_OF_COMPANIES,
         kind=USER,
         fields={"userId": names("external_?id guid")},
     ),
     Export(
-        tool="a customer success tool's companies",
+        tool="Vitally or Planhat companies",
         has=(*_EXTERNAL, _OF_SUCCESS_OF_COMPANIES),
         lacks="e_?mail|first_?name|last_?name",
         kind=COMPANY,

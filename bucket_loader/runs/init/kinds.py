@@ -160,7 +160,10 @@ def _pair(sample: Sample, words: frozenset[str]) -> What | None:
     if who is None or which is None or who.name == which.name:
         return None
     others = [column for column in sample.columns if not re.fullmatch(_OF_PAIRS, column.words)]
-    if any(column.name not in {who.name, which.name} and not _beside(column, who, which) for column in others):
+    is_about_both = sample.called(_OF_PERSONS) and sample.called(_OF_COMPANIES)
+    is_join = is_about_both and sample.called("id") and not is_spread(who) and not is_spread(which)
+    extra = (column for column in others if column.name not in {who.name, which.name})
+    if not is_join and any(not _beside(column, who, which) for column in extra):
         return None
     says_so = words & (_MEMBERSHIPS - {"member"}) or (words & _USERS and words & _COMPANIES)
     is_a_user = is_spread(who) and words & (_USERS - {"member"})

@@ -11,7 +11,12 @@ _BEFORE: Final = re.compile(
     r"meta|(?:custom_|app_|user_)?(?:attributes|metadata)|custom_fields|(?:user|organization)_fields|data|payload|"
     r"hidden)_)+(?=.)"
 )
-_AFTER: Final = re.compile(r"(?<=.)_(metadata|custom|hidden_field|hidden)$")
+_AFTER: Final = re.compile(r"(?<=.)_(metadata|custom|hidden_field|hidden|(?:dim|fct|fact)_[a-z_]+)$")
+# BI tools write the table before a column: `Users User ID`, `users.id`, `dim_user.user_id`.
+_TABLE: Final = re.compile(
+    r"(?:dim_|fct_|fact_)?(?:(?P<one>user|account|company|organi[sz]ation|workspace|contact|customer|event)|"
+    r"(?P<many>users|accounts|companies|organi[sz]ations|workspaces|contacts|customers|events))_(?P<rest>.+)"
+)
 # Words of other languages, by what they mean; those that are another word of English are not among them.
 _ENGLISH: Final[Mapping[str, str]] = {
     word: meaning
@@ -39,6 +44,10 @@ _ENGLISH: Final[Mapping[str, str]] = {
         "contact": "ansprechpartner kontakt contacto contatto contactpersoon",
         "comment": "kommentar kommentare commentaire commentaires comentario comentarios commento commenti opmerking",
         "contract": "vertrag contrat contrato contratto",
+        "record": "datensatz enregistrement registro",
+        "action": "aktion accion azione",
+        "activity": "aktivitat aktivitaet aktivitaten activite actividad attivita",
+        "count": "anzahl cantidad quantita",
         "score": "bewertung punktzahl puntuacion punteggio beoordeling",
         "birth": "geburtsdatum geburtstag naissance nacimiento",
     }.items()
@@ -46,13 +55,8 @@ _ENGLISH: Final[Mapping[str, str]] = {
 }
 _SHORT: Final = 5  # a word of so many letters may be another one of English with an s
 _SECOND: Final[Mapping[str, str]] = {
-    "nummer": "number",
-    "nr": "number",
-    "name": "name",
-    "id": "id",
-    "kennung": "id",
-    "liste": "list",
-}
+    "nummer": "number", "nr": "number", "name": "name", "id": "id", "liste": "list", "kennung": "id",
+}  # fmt: skip
 _TWO_IN_ONE: Final = re.compile(rf"([a-z]+?)({'|'.join(_SECOND)})")
 _ID_FIRST: Final = re.compile(r"id_(?:(?:de|del|de_la|d|di|do|da|des|du|of|of_the)_)?([a-z]+)")
 
@@ -61,7 +65,8 @@ def _in_english(words: str) -> str:
     """Return words with those of other languages in English, and an `id_user` as a `user_id`."""
     known = "_".join(map(_word_in_english, words.split("_")))
     swapped = _ID_FIRST.fullmatch(known)
-    return f"{swapped[1]}_id" if swapped and swapped[1] in _ENGLISH.values() else known
+    whose = _ENGLISH.get(f"{swapped[1]}e", swapped[1]) if swapped else ""  # a French `client` is a `cliente` of Spain
+    return f"{whose}_id" if whose in _ENGLISH.values() else known
 
 
 def _word_in_english(word: str) -> str:
@@ -82,7 +87,13 @@ def words_of(name: str) -> str:
 
 def unwrapped(words: str) -> str:
     """Return words without what tools wrap the name of a property in."""
-    return _AFTER.sub("", _BEFORE.sub("", words)) or words
+    bare = _AFTER.sub("", _BEFORE.sub("", words)) or words
+    table = _TABLE.fullmatch(bare)
+    if table is None:
+        return bare
+    one = table["one"] or _singular(table["many"])
+    is_again = table["rest"].startswith(f"{one}_")
+    return table["rest"] if is_again else f"{one}_id" if table["many"] and table["rest"] == "id" else bare
 
 
 def tokens_of(words: str) -> tuple[str, ...]:

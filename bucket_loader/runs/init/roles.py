@@ -39,7 +39,8 @@ _USER_FIRST: Final = """
 _USER: Final = (
     _USER_FIRST
     + """
-    profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id customer_?(number|no|code) subscriber_?id
+    profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id (user|member|customer)_?(number|no|code)
+    subscriber_?id
     lead_?id end_?user_?(uu)?id
 """
 )
@@ -205,8 +206,9 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
     like_it = [column for column in explicit if entity & set(column.words.split("_"))]
     own = [column for column in named(sample.columns, _OWN) if holds_ids(column) and column.is_own]
     inside = [column for column in explicit if column.leaf is not None and column.leaf.path[-1:] in _ID_PATHS]
-    own = [] if entity & _OF_ANOTHER else own  # a subscription's own id is not its company's
     sure = [column for column in explicit if _SURE.fullmatch(column.words)]
+    is_join = any(not is_spread(column) and column.leaf is None for column in sure)  # users come again
+    own = [] if entity & _OF_ANOTHER or is_join else own  # a subscription's own id is not its company's
     ranked = [*like_it, *sure, *inside, *own, *explicit] if entity else [*explicit, *own]
     last = [column for column in named(sample.columns, (*_ELSEWHERE, *_DOMAIN)) if holds_ids(column)]
     return next(iter([*filter(is_spread, ranked), *explicit, *own, *filter(is_spread, last)]), None)

@@ -107,14 +107,15 @@ def share_of_logins(texts: Sequence[str]) -> float:
 
 
 def is_like(text: str, others: Sequence[str]) -> bool:
-    """Whether a word of letters alone can be an id like others: it begins as they all do, or has their one length.
+    """Whether a word of letters alone can be an id like others: by its beginning, their alphabet and their length.
 
     Which signs of an alphabet happen to be in an id says nothing: one UUID in many has no digit, and one has no letter.
     """
-    if prefix := _beginning(others):
-        return text.startswith(prefix)
-    if all(other.isdecimal() for other in others):
-        return False
+    beginning = _beginning(others)
+    if all(re.fullmatch(r"\d*", other[len(beginning) :]) for other in others):
+        return False  # no other has a letter there
+    if prefix := re.match(r".*[_|:-]", beginning):
+        return text.startswith(prefix[0])
     lengths = {len(other) for other in others}
     return len(text) in lengths or len(lengths) > _LENGTHS_MAX
 
