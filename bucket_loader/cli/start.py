@@ -70,7 +70,7 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
         raise first.problem
     if file is not None:
         write_first(first, file, force=force)
-        then = "" if is_asking else f", then `bucket-loader rehearse {file}`"
+        then = "" if is_asking else f", then\n  bucket-loader rehearse {file}"
         click.echo(f"wrote {file}: look at each guess{then}", err=True)
         if is_asking:
             _try_out(file)

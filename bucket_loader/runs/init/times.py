@@ -80,10 +80,10 @@ def is_called_like_a_time(column: Column) -> bool:
 
 
 def is_a_day(column: Column) -> bool:
-    """Whether moments are days: no text and no date of them has a time of day, or all have that of midnight."""
+    """Whether moments are days: none has a time of day, or all have that of midnight."""
     if column.family == "text":
-        return column.count(r"[^:]*|.*[ T]00:00(:00(\.0+)?)?( ?(Z|UTC|[+-]00:?00))?") == len(column.values) > 0
-    return types.is_date(column.type)
+        return column.all_match(r"(?!\d{9})[^:]*|.*[ T]0?0:00(:00(\.0+)?)?( ?(Z|UTC|[+-]00:?00))?")
+    return bool(types.is_date(column.type))
 
 
 def _epoch(column: Column) -> Guess | None:
