@@ -121,6 +121,7 @@ _OWN: Final = names("_?id|uuid|guid|pk|key|record_?id(_.*)?|object_?id|hs_object
 # Called like a thing and not like its id: it holds ids where its values have digits, and else names.
 _BARE: Final = re.compile(rf"user|person|actor|requester|identity|{_ENTITY}")
 _SURE: Final = re.compile(r"user_?(uu|gu)?id|uid|identity")
+_OF_A_TOOL: Final = re.compile("(person|contact|profile)_?id")
 _OF_ANOTHER: Final = frozenset(names("subscription contract license trial"))
 _ELSEWHERE: Final = names("external_?id sub cognito_username")
 _DOMAIN: Final = names("(company_)?domain(_name)?")
@@ -203,6 +204,9 @@ def row_id(sample: Sample, ids: Names, entity: frozenset[str]) -> Column | None:
         entity: the words of the file's name that say what a row is.
     """
     explicit = [column for column in named(sample.columns, ids) if holds_ids(column)]
+    if explicit and _OF_A_TOOL.fullmatch(explicit[0].words):  # what the application gave goes before it
+        given = [column for column in named(sample.columns, _ELSEWHERE[:1]) if holds_ids(column) and is_spread(column)]
+        explicit = [*given, *explicit]
     like_it = [column for column in explicit if entity & set(column.words.split("_"))]
     own = [column for column in named(sample.columns, _OWN) if holds_ids(column) and column.is_own]
     inside = [column for column in explicit if column.leaf is not None and column.leaf.path[-1:] in _ID_PATHS]
