@@ -50,6 +50,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
         known_refused: what is known of them, and of those that are not sent; None when there is none of either.
         times: whether each record has a time of its own, so that none has the plan's.
         lists: the attributes in which lists were seen, each with the length of its longest.
+        unmet: what is to be said of names that `exclude:` leaves out and that no row has.
         otherwise: the fingerprint that the mapping has with the other form of lists; None where that is the same.
     """
 
@@ -79,6 +80,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
     known_refused: RefusedBefore | None = None
     times: bool = False
     lists: dict[str, int] = msgspec.field(default_factory=dict)
+    unmet: tuple[str, ...] = ()
     otherwise: str | None = None
 
     @property
@@ -123,7 +125,17 @@ class Manifest(msgspec.Struct, frozen=True):
 _FIRST: Final = tuple(count.name for count in PLANNED if not count.is_later)
 _LATER: Final = tuple(count.name for count in PLANNED if count.is_later)
 # Left out where there is nothing to say: plans without them are the same bytes in every version.
-_SELDOM: Final = ("reformed", "refused", "is_rekeyed", "refused_before", "known_refused", "times", "lists", "otherwise")
+_SELDOM: Final = (
+    "reformed",
+    "refused",
+    "is_rekeyed",
+    "refused_before",
+    "known_refused",
+    "times",
+    "lists",
+    "unmet",
+    "otherwise",
+)
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 
 

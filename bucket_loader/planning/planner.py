@@ -77,6 +77,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         known_refused=compacted.known,
         times=_has_times(stream),
         lists=read.lists,
+        unmet=read.unmet,
         otherwise=_mapping_otherwise(request, stream, read),
     )
 

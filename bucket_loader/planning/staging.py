@@ -76,6 +76,7 @@ class Read:
         is_rekeyed: whether a changed form touches its `key:`.
         has_lists: whether lists may stand in what it maps.
         lists: the attributes in which lists were seen, each with the length of its longest.
+        unmet: what is to be said of names that `exclude:` leaves out and that no row has.
     """
 
     schema: pa.Schema | None = None
@@ -88,6 +89,7 @@ class Read:
     is_rekeyed: bool = False
     has_lists: bool = False
     lists: dict[str, int] = field(default_factory=dict)
+    unmet: tuple[str, ...] = ()
 
 
 class Rejected:
@@ -139,6 +141,10 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
     found = _stage(request, mapping, Reading(reading.schema, batches), rejected, staged)
     for sentence in mapping.told():
         request.note(f"{stream.name}: {sentence}")
+    unmet = tuple(mapping.excluded.unmet())
+    if request.sample is None:  # a check doubts it
+        for sentence in unmet:
+            request.note(f"warning: {stream.name}: {sentence}")
     sources.require_whole(stream)
     moves = request.limit is None
     return Read(
@@ -152,6 +158,7 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
         is_rekeyed=mapping.is_rekeyed,
         has_lists=mapping.has_lists,
         lists=mapping.lists(),
+        unmet=unmet,
     )
 
 

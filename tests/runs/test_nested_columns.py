@@ -83,3 +83,49 @@ def test_json_in_a_column_of_text_has_columns_inside(workplace, emulator, kind):
     (letter,) = workplace.dead_letters(result)
     assert (letter["origin"]["row"], letter["reasons"][0]["code"]) == (4, "nested")
     assert "column 'properties' is not JSON" in letter["reasons"][0]["message"]
+
+
+def excluding(workplace, *names, rows=EVENTS):
+    """Write a stream that sends all but some names."""
+    workplace.write("x.jsonl", "".join(json.dumps(event) + "\n" for event in rows))
+    fields = f"userId: user.id\n    attributes: {{'*': {{exclude: {json.dumps(names)}}}}}"
+    head = "- name: events\n  record: user\n  source: {type: jsonl, path: x.jsonl}\n  fields:\n    "
+    workplace.pipeline(f"{head}{fields}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("user.emial", "user.email"), ("properties.plan.nmae", "properties.plan.name")]
+)
+def test_an_excluded_name_that_no_row_has_is_doubted(workplace, name, meant):
+    """By `check`, and in a warning of `plan`: a name that is misspelt is no reason to send what should stay."""
+    excluding(workplace, name, "properties.rows")
+    checked, planned = workplace.command("check", "--json"), workplace.command("plan")
+    doubts = [doubt for doubt in checked.summary["doubts"] if doubt["name"] == "excluded"]
+
+    said = f"`exclude:` names '{name}', and no row has a value there; is '{meant}' meant, which is sent?"
+    assert [doubt["text"] for doubt in doubts] == [said]
+    assert f"warning: events: {said}" in " ".join(planned.stderr.split())
+
+
+@pytest.mark.parametrize("names", [["user.Email"], ["properties.Plan"], ["user.EMAIL", "user.Email"]])
+def test_an_excluded_name_with_other_capitals_is_refused(workplace, emulator, names):
+    """Before anything is sent."""
+    excluding(workplace, *names)
+    result = workplace.run()
+
+    assert (result.exit_code, emulator.journal()) == (2, [])
+    assert f"`exclude:` names {names[0]!r}, which no row has" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("names", [
+    ["user.email", "properties.plan"], ["user.email", "user.Email"], ["user", "user.Email"],
+    ["properties", "properties.plan", "properties.Plan.Name"],
+])  # fmt: skip
+def test_an_excluded_name_that_is_there_is_in_no_doubt(workplace, names):
+    """A name is met in one row; and what is left out anyhow may be named in every way."""
+    others = [{"user": {"id": f"v{number}"}, "properties": {"rows": 1}} for number in range(3)]
+    excluding(workplace, *names, rows=[*others, *EVENTS, *others])
+    result = workplace.command("check", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert "excluded" not in [doubt["name"] for doubt in result.summary["doubts"]]

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, UsageError, bool_array, row_as_json
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.database import SideDatabase
+from bucket_loader.planning.mapping.excluded import Excluded
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested.bulk import Bulk
 from bucket_loader.planning.mapping.nested.spelling import NoFormError
@@ -50,6 +51,7 @@ class Mapping:
         paths: the columns inside of them.
         checks: what the bits of the masks stand for.
         bulk: what flattens the nested columns before the SELECT.
+        excluded: the names that it leaves out of nested columns, held against the rows.
         stream: the stream's name.
         masks: how many masks there are.
         subject: the field without which a row has no subject; None where nobody asks for subjects.
@@ -65,6 +67,7 @@ class Mapping:
     paths: tuple[Path, ...]
     checks: tuple[Check, ...]
     bulk: tuple[Bulk, ...]
+    excluded: Excluded
     stream: str
     masks: int
     subject: str | None = None
@@ -154,6 +157,7 @@ class Mapping:
         return data, unparsed
 
     def _input(self, batch: InputBatch) -> tuple[list[pa.Array], Failures, dict[int, str]]:
+        self.excluded.look(batch.data)
         data, unparsed = self._widened(batch.data)
         arrays: list[pa.Array] = [_within_duckdb(data.column(index)) for index in self.columns]
         failures: Failures = {}

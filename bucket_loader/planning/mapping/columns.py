@@ -84,6 +84,11 @@ def read_columns(stream: Stream) -> list[str]:
     return [*_named_by_fields(stream), *(stream.key or ())]
 
 
+def excluded_names(stream: Stream) -> list[str]:
+    """Return what a stream leaves out of its `*`."""
+    return [name for star in _excluded(stream) for name in star]
+
+
 def shown(names: list[str]) -> str:
     """Return the columns of a source for a person, the first of many."""
     return ", ".join(names[:SHOWN_COLUMNS])
@@ -108,7 +113,7 @@ def _excluded(stream: Stream) -> list[list[str]]:
 
 
 def _require(spec: MappingSpec, mistakes: Mistakes) -> None:
-    wanted = [*read_columns(spec.stream), *(name for star in _excluded(spec.stream) for name in star)]
+    wanted = [*read_columns(spec.stream), *excluded_names(spec.stream)]
     there = frozenset(spec.schema.names)
     missing = [name for name in dict.fromkeys(wanted) if name not in there and path_of(name, spec.source) is None]
     if not missing:

@@ -9,8 +9,9 @@ from bucket_loader.model import Api
 from bucket_loader.planning.mapping.apply import Mapping
 from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
-from bucket_loader.planning.mapping.columns import read_columns, used_columns
+from bucket_loader.planning.mapping.columns import excluded_names, read_columns, used_columns
 from bucket_loader.planning.mapping.database import SideDatabase, connected
+from bucket_loader.planning.mapping.excluded import Excluded
 from bucket_loader.planning.mapping.fields import Fields
 from bucket_loader.planning.mapping.forming import Forming, input_schema
 from bucket_loader.planning.mapping.forms.texts import hmac_blocks
@@ -82,6 +83,7 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         paths=spec.paths,
         checks=tuple(checks),
         bulk=tuple(Bulk(one, spec.schema.field(one.column).type, side) for one in fields.nested),
+        excluded=Excluded(stream.name, excluded_names(stream), spec.source),
         stream=stream.name,
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,

@@ -55,6 +55,11 @@ class Path:
                 bad.append(row)
         return pa.ExtensionArray.from_storage(self.type, text_array(found)), bad
 
+    def is_met(self, data: pa.RecordBatch) -> bool:
+        """Whether any row has a value there."""
+        values, _ = self.values(data)
+        return bool(values.null_count < len(values))
+
 
 def path_of(name: str, schema: pa.Schema) -> Path | None:
     """Return the column that a dotted name means inside of another; None where it is a column itself, or none."""

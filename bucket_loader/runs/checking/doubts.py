@@ -122,6 +122,8 @@ def _of_stream(looked: Looked, stream: Stream, planned: PlannedStream) -> Iterat
         yield doubt(
             "all_filtered", counts.filtered, f"all {counts.read:,} rows fail `where:`", "is the condition right?"
         )
+    for sentence in planned.unmet:
+        yield doubt("excluded", 0, sentence, "is the name right? capitals count, and what is called otherwise is sent")
     if counts.read >= FEW and counts.superseded * 2 >= max(1, counts.read - counts.filtered):
         yield doubt("superseded", counts.superseded, *_superseded(stream, counts))
 
