@@ -124,8 +124,11 @@ def erase(job: Job, subject: Subject, agreed: Agreed) -> dict[str, Any]:
         counts = found.counts()
         _tell(job, *_told(counts))
         is_meant = any(counts.values()) and agreed()
-        if is_meant:
-            _erase(state, job.pipeline, subject, found)
+        with state.swept():  # also what a death has left after the commit of an earlier erasure
+            if is_meant:
+                _erase(state, job.pipeline, subject, found)
+            elif (lost := state.lost()) is not None:
+                raise lost
     ended = "erased" if is_meant else "nothing was erased"
     _tell(job, ended, "what this cannot reach:", *(f"  {place}" for place in OUT_OF_REACH))
     return {"erased": is_meant, "found": counts, "not_reached": list(OUT_OF_REACH)}
@@ -283,10 +286,9 @@ def _is_about(letter: dict[str, Any], subject: Subject, column: str | None) -> b
 
 
 def _erase(state: State, pipeline: Pipeline, subject: Subject, found: Found) -> None:
-    with state.swept():
-        memory = {stream: rewritten(state, stream, _without(keys)) for stream, keys in found.memory.items()}
-        refused = {stream: _refusals(state, stream, keys) for stream, keys in found.refused.items()}
-        state.ledger.erase(memory, refused)
+    memory = {stream: rewritten(state, stream, _without(keys)) for stream, keys in found.memory.items()}
+    refused = {stream: _refusals(state, stream, keys) for stream, keys in found.refused.items()}
+    state.ledger.erase(memory, refused)
     for run in found.letters:
         state.replace_letters(run, b"".join(_others(_lines(state, run), pipeline, subject)))
     if found.checked:

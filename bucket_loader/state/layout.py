@@ -132,7 +132,8 @@ def refusals_file(position: int, stream: str, run: str, owner: str) -> str:
 
 def merged_file(last: str) -> str:
     """Name the file that stands for several files of memory, the last of which is given; no file has the name yet."""
-    return f"{Path(last).stem}{_MERGED}{secrets.token_hex(4)}{_PAGES}"
+    first = re.sub(rf"({_MERGED}[0-9a-f]{{8}})+$", "", Path(last).stem)  # or the name would grow with each time
+    return f"{first}{_MERGED}{secrets.token_hex(4)}{_PAGES}"
 
 
 def is_merged(file: str) -> bool:

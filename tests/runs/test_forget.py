@@ -249,6 +249,38 @@ def test_a_death_under_an_erasure_is_mended_by_the_next(loaded, monkeypatch, har
     assert len(left) == 3
 
 
+def test_what_a_death_left_after_the_commit_goes_with_the_next(loaded, monkeypatch):
+    """With no plan there is nothing more to find, and the file of memory that nobody names goes all the same."""
+
+    def dies(*_, **__):
+        raise KeyboardInterrupt
+
+    assert loaded.command("prune", "--older-than", "0s").exit_code == 0
+    with monkeypatch.context() as patched:
+        patched.setattr(State, "forget_parts", dies)
+        loaded.command("forget", "--user", OTHER, "--yes")
+    again = loaded.command("forget", "--user", OTHER, "--yes", "--json")
+
+    assert again.summary["found"]["memory"] == 0
+    assert len([path for path in loaded.folder.rglob("snapshots/*") if path.is_file()]) == 3
+
+
+def test_a_file_of_memory_keeps_the_length_of_its_name(loaded):
+    """However often one is erased from it: at 255 bytes nothing could be erased any more."""
+    write(loaded, [(f"u{n}", "c1", str(n)) for n in range(4)])
+    loaded.run()
+
+    def longest():
+        return max(len(path.name) for path in loaded.folder.rglob("snapshots/*"))
+
+    loaded.command("forget", "--user", "u0", "--yes")
+    first = longest()
+    loaded.command("forget", "--user", "u1", "--yes")
+    loaded.command("forget", "--user", "u2", "--yes")
+
+    assert longest() == first
+
+
 def test_ids_are_whole_and_not_beginnings(loaded):
     """Nobody else is erased since an id begins alike, or stands in another column."""
     for given in ("u", "c2", "Zebrafink", ""):
