@@ -63,7 +63,7 @@ class Assignment:
         clock: time, threads and chance.
         waits_for: the users and companies that earlier runs have set aside.
         witnessed: whether the API took something else in this call already.
-        emulator: which emulator the state is of; None where nobody knows of any.
+        emulator: which emulator the state is of, NO_EMULATOR where it is of none; None where nobody knows.
         reached: whether anything was there, in this call, where the run sends to.
     """
 
@@ -184,7 +184,9 @@ class _RunWide:
             budget=Budget(destination.patience, clock),
             backoff=Backoff(),
             aside=_aside(assignment),
-            emulated=Emulated(assignment.emulator, assignment.transport, assignment.journal, standing),
+            emulated=Emulated(
+                assignment.emulator, assignment.transport, assignment.journal, standing, Place.of(destination)
+            ),
         )
 
 

@@ -60,6 +60,7 @@ from .course import (
 from .emulated import (
     ANOTHER_EMULATOR as ANOTHER_EMULATOR,
     EMULATOR_HEADER as EMULATOR_HEADER,
+    NO_EMULATOR as NO_EMULATOR,
     is_loopback as is_loopback,
     read_emulator as read_emulator,
 )
@@ -75,6 +76,7 @@ from .errors import (
     LimitError as LimitError,
     MisroutedError as MisroutedError,
     Mistake as Mistake,
+    OtherPlaceError as OtherPlaceError,
     PatienceError as PatienceError,
     RejectedRowsError as RejectedRowsError,
     SourceError as SourceError,

@@ -10,6 +10,7 @@ from typing import Final
 
 EMULATOR_HEADER: Final = "bucket-emulator"
 ANOTHER_EMULATOR: Final = 412  # the status of what was meant for another emulator; nothing of it is applied
+NO_EMULATOR: Final = "0" * 16  # said to what is no emulator: one that got into its place refuses it
 _NAME: Final = re.compile(r"[0-9a-f]{16}")
 
 

@@ -122,6 +122,14 @@ class StateError(BucketLoaderError):
     exit_code = 2
 
 
+class OtherPlaceError(StateError):
+    """What is remembered was delivered to something else than what answers now.
+
+    Cause: an address of this machine led to Bucket (a tunnel, a sidecar) and leads to an emulator now, or the reverse.
+    Mend: Bring back what was there before, or give what is there now a memory of its own with `--state FOLDER`.
+    """
+
+
 class StateLockedError(StateError):
     """Another copy is running on this state.
 

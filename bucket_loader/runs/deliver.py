@@ -6,10 +6,11 @@ from bucket_loader.delivery import Assignment, LedgerJournal, Tally, deliver
 from bucket_loader.model import BucketLoaderError, InterruptedRunError, StateError, give_memory_back
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
+from bucket_loader.runs.emulated import has_delivered, memory_of
 from bucket_loader.runs.end import end_run
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.waiting import set_aside_before
-from bucket_loader.state import EMULATOR, MANIFEST, DeadLetters, State
+from bucket_loader.state import MANIFEST, DeadLetters, State
 
 
 def deliver_run(job: Job, state: State, planned: Plan, *, witnessed: bool = False) -> Summary:
@@ -59,6 +60,6 @@ def _assignment(job: Job, state: State, planned: Plan, *, witnessed: bool) -> As
         clock=clock,
         waits_for=set_aside_before(state, run),
         witnessed=witnessed,
-        emulator=state.ledger.meta(EMULATOR),
-        reached=job.reached,
+        emulator=memory_of(destination, state),
+        reached=job.reached or has_delivered(destination, state),
     )

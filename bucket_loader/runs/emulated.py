@@ -8,34 +8,35 @@ from typing import Final
 
 from bucket_loader.config import Destination
 from bucket_loader.delivery import Place
-from bucket_loader.model import StateError, Verdict, counted, wire_now
+from bucket_loader.model import NO_EMULATOR, StateError, Verdict, counted, wire_now
 from bucket_loader.reporting import Note
 from bucket_loader.runs.features import get, refused
 from bucket_loader.runs.waiting import UNFINISHED
-from bucket_loader.state import EMULATOR, State
+from bucket_loader.state import EMULATOR, State, snapshots
 
 _ENDPOINT: Final = "/_emulator/identity"
+_UNTOLD: Final = frozenset({
+    Verdict.NOT_SENT, Verdict.UNKNOWN, Verdict.SERVER_ERROR, Verdict.THROTTLED, Verdict.REFUSED_KEY,
+})  # fmt: skip
 
 
 def meet_emulator(destination: Destination, state: State, tell: Callable[[Note], None]) -> None:
     """Begin anew where the emulator that a state remembers is gone, and another is in its place.
 
     Raises:
-        PatienceError: nothing listens there.
+        PatienceError: nothing listens there, or it says nothing.
         KeyRefusedError: the one that is there does not know the key.
+        OtherPlaceError: what is there is no emulator.
     """
     known = state.ledger.meta(EMULATOR)
-    if known is None or not destination.is_here:
+    if known is None or not destination.is_here or (there := emulator_at(destination)) == known:
         return
-    there = emulator_at(destination)
-    if there is None:
-        tell(
-            Note(f"{_remembered(state)} of an emulator, and {destination.base_url} does not say whether it is that one")
-        )
-    elif there != known:
+    if there is None and _counts_anything(state):
+        raise Place.of(destination).is_no_emulator()
+    if there is not None:
         tell(Note(_told(destination, state)))
-        with state.swept():  # a death before that leaves files that nobody reads
-            state.ledger.begin_anew(there, ended_at=wire_now())
+    with state.swept():  # a death before that leaves files that nobody reads
+        state.ledger.begin_anew(there, ended_at=wire_now())
 
 
 def gone_in(destination: Destination, state: State) -> str | None:
@@ -45,35 +46,62 @@ def gone_in(destination: Destination, state: State) -> str | None:
         PatienceError, KeyRefusedError: as `meet_emulator`.
     """
     known = state.ledger.meta(EMULATOR)
-    there = emulator_at(destination) if known is not None and destination.is_here else None
-    return _told(destination, state) if there not in {None, known} else None
+    if known is None or not destination.is_here or (there := emulator_at(destination)) == known:
+        return None
+    if there is not None:
+        return _told(destination, state)
+    return Place.of(destination).is_no_emulator().message if _counts_anything(state) else None
 
 
 def emulator_at(destination: Destination) -> str | None:
-    """Return which emulator is at an address; None where nobody says.
+    """Return which emulator is at an address; None where what answers is none.
 
     Raises:
-        PatienceError: nothing listens there.
+        PatienceError: nothing listens there, or no answer could be read that says who it is.
         KeyRefusedError: it does not know the key.
     """
     in_header = destination.model_copy(update={"api": "front"})
     outcome, _ = get(in_header, _ENDPOINT)
-    if outcome.verdict is Verdict.NOT_SENT:
-        raise Place.of(destination).nobody_listens()
-    if outcome.verdict is Verdict.REFUSED_KEY:
+    if outcome.emulator is None and outcome.verdict in _UNTOLD:
         raise refused(outcome, in_header, _ENDPOINT)
     return outcome.emulator
 
 
+def memory_of(destination: Destination, state: State) -> str | None:
+    """Return which emulator a memory is of, NO_EMULATOR where it is of none; None where nobody knows, or need not."""
+    if not destination.is_here:
+        return None
+    ledger = state.ledger
+    remembers = any((ledger.files(), ledger.cursors(), ledger.loaded_files())) or _delivered_unsettled(state)
+    return ledger.meta(EMULATOR) or (NO_EMULATOR if remembers else None)
+
+
+def has_delivered(destination: Destination, state: State) -> bool:
+    """Whether a state has delivered to what is no emulator: where that is away, it will come back by itself."""
+    return destination.is_here and state.ledger.meta(EMULATOR) is None and state.ledger.has_delivered()
+
+
+def _counts_anything(state: State) -> bool:
+    """Whether anything delivered or read counts: claims alone, which `forget` leaves, are neither."""
+    if state.ledger.cursors() or state.ledger.loaded_files() or _delivered_unsettled(state):
+        return True
+    return any(memory.known > snapshots.claims(memory) for memory in state.memory().values())
+
+
+def _delivered_unsettled(state: State) -> int:
+    """Return how many records unfinished runs have delivered that no memory holds yet."""
+    ledger = state.ledger
+    unsettled = [row.run for row in ledger.runs(*UNFINISHED) if ledger.unsettled(row.run)]
+    return sum(counts.delivered for run in unsettled for counts in ledger.counts(run).values())
+
+
 def _remembered(state: State) -> str:
     """Say how many records a state knows as delivered, those of unfinished runs too."""
-    ledger = state.ledger
     try:
         known = sum(memory.known for memory in state.memory().values())
     except StateError:  # its files are gone: at most so many
-        known = sum(part.rows for parts in ledger.parts().values() for part in parts)
-    unsettled = [row.run for row in ledger.runs(*UNFINISHED) if ledger.unsettled(row.run)]
-    count = known + sum(counts.delivered for run in unsettled for counts in ledger.counts(run).values())
+        known = sum(part.rows for parts in state.ledger.parts().values() for part in parts)
+    count = known + _delivered_unsettled(state)
     return f"{counted(count, 'record')} {'is' if count == 1 else 'are'} remembered"
 
 

@@ -8,6 +8,7 @@ from bucket_loader.model import (
     Counts,
     DestinationError,
     InterruptedRunError,
+    OtherPlaceError,
     PatienceError,
     StateError,
     StateLockedError,
@@ -121,7 +122,7 @@ def _verdict(job: Job, streams: dict[str, Counts], error: BucketLoaderError | No
         return "stopped", error.exit_code
     if isinstance(error, InterruptedRunError):
         return "interrupted", error.exit_code
-    if isinstance(error, DestinationError):
+    if isinstance(error, DestinationError | OtherPlaceError):
         return "failed", error.exit_code
     if error is not None or left:
         return "unfinished", 75

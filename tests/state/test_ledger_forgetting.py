@@ -55,14 +55,24 @@ def test_for_another_emulator_nothing_is_remembered_and_nothing_is_unfinished(le
     assert [ledger.is_gone(row.number) for row in ledger.runs()] == [True, True]
 
 
-def test_what_the_closed_run_had_taken_up_may_be_taken_up_again(ledger):
-    """A dead letter whose replay went to an emulator that is gone was not replayed."""
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_was_taken_up_may_be_taken_up_again(ledger, ended):
+    """A dead letter whose replay went to an emulator that is gone was not replayed, however that run ended."""
     begin(ledger, "third")
     ledger.add_run("fourth", as_of="2026-01-01", interval=None, plan_digest="d", created_at="now", streams=[stream()],
                    replays=[Replay(RUN, "events", "7", 0)])  # fmt: skip
+    if ended:
+        ledger.end_run("fourth", "succeeded", exit_code=0, ended_at="now")
     ledger.begin_anew("b" * 16, ended_at="later")
 
     assert ledger.replayed(RUN) == set()
+
+
+def test_what_is_no_emulator_leaves_no_note_of_one(ledger):
+    """The next that answers is met as the first."""
+    ledger.begin_anew(None, ended_at="later")
+
+    assert (ledger.meta(EMULATOR), remembered(ledger)) == (None, [[], [], [], []])
 
 
 @pytest.mark.parametrize("claims", [SnapshotFile("claims.pages", 2, "c"), SnapshotFile("", 0)])

@@ -20,7 +20,7 @@ _FRAME: Final = "frame"  # the note of the DataFrame without a name that is reme
 _ABANDON: Final[tuple[str, ...]] = (
     "UPDATE chunk SET state = 'queued' WHERE state = 'held'",
     "UPDATE chunk SET aside = NULL WHERE state = 'queued' AND aside IS NOT NULL",
-    "DELETE FROM replay WHERE run IN (SELECT run FROM run WHERE status IN ('running', 'unfinished'))",
+    "DELETE FROM replay",
 )
 _CLOSE: Final = (
     "UPDATE run SET status = 'abandoned', exit_code = 75, ended_at = ? WHERE status IN ('running', 'unfinished')"
@@ -38,19 +38,19 @@ class Forgetting(Past):
         """Whether a run, by its number, has sent to an emulator that is gone."""
         return number <= int(self.meta(_GONE) or 0)
 
-    def begin_anew(self, emulator: str, *, ended_at: str) -> None:
-        """Commit that nothing is remembered any more, since another emulator is there, and close what is unfinished.
+    def begin_anew(self, emulator: str | None, *, ended_at: str) -> None:
+        """Commit that nothing is remembered any more, since something else is there, and close what is unfinished.
 
         Args:
-            emulator: the one that is there.
+            emulator: the one that is there; None where what is there is none.
             ended_at: when the unfinished runs are closed (wire time).
         """
         self._write([
             *((statement, ()) for statement in _ABANDON),
             (_CLOSE, (ended_at,)),
             *((f"DELETE FROM {table}", ()) for table in _REMEMBERING),
-            *(("DELETE FROM meta WHERE name = ?", (name,)) for name in (_KEY, _FRAME)),
-            (NOTE, (EMULATOR, emulator)),
+            *(("DELETE FROM meta WHERE name = ?", (name,)) for name in (_KEY, _FRAME, EMULATOR)),
+            *([(NOTE, (EMULATOR, emulator))] if emulator is not None else []),
             (NOTE, (_GONE, str(super().last_number()))),
             self._counted(),
         ])  # fmt: skip

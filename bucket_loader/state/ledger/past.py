@@ -52,6 +52,10 @@ class Past(Memory):
         """Whether there was any run."""
         return bool(self._query("SELECT 1 FROM run LIMIT 1"))
 
+    def has_delivered(self) -> bool:
+        """Whether any run has delivered anything."""
+        return bool(self._query("SELECT 1 FROM chunk WHERE state = 'delivered' LIMIT 1"))
+
     def progress(self) -> tuple[int, int, str]:
         """Return the number of the last run, the requests that it and those just before it have made, and its name."""
         last = self.newest(_JUST_BEFORE)
