@@ -6,6 +6,7 @@ from bucket_loader.model import make_folder, written_whole
 from bucket_loader.planning import Plan
 from bucket_loader.runs.arrays import note_form
 from bucket_loader.runs.job import Job
+from bucket_loader.runs.meanings import note_meanings
 from bucket_loader.runs.plan import FRAME, frame_of, require_same_api
 from bucket_loader.runs.waiting import superseded_by
 from bucket_loader.state import REJECTED, NewStream, Replay, State
@@ -25,6 +26,7 @@ def begin_run(planned: Plan, state: State, job: Job, replays: Sequence[Replay] |
         state.ledger.note(**{FRAME: frame_of(planned)})
     if replays is None:
         note_form(planned.manifest, state.ledger)
+        note_meanings(planned, job.pipeline, state.ledger)
     _keep_letters(planned, state)
     state.keep_plan(planned.manifest.run)
     manifest = planned.manifest

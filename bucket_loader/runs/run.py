@@ -17,6 +17,7 @@ from bucket_loader.runs.deliver import deliver_run
 from bucket_loader.runs.end import end_run, sum_up, was_stopping, with_waiting
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.keeping import let_go_of_old
+from bucket_loader.runs.meanings import require_same_meanings
 from bucket_loader.runs.plan import (
     accept_mapping,
     given_plan,
@@ -129,6 +130,8 @@ def _plan(job: Job, state: State) -> Plan:
     planned = make_plan(job, state) if job.options.plan is None else given_plan(job, state, job.options.plan)
     if job.unnamed:
         require_same_frame(planned, state.ledger)
+    if not job.options.accept_mapping:
+        require_same_meanings(planned, job.pipeline, state.ledger)
     (accept_mapping if job.options.accept_mapping else require_same_mapping)(planned, state.ledger)
     return planned
 

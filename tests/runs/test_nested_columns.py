@@ -129,3 +129,23 @@ def test_an_excluded_name_that_is_there_is_in_no_doubt(workplace, names):
 
     assert result.exit_code == 0, result.stderr
     assert "excluded" not in [doubt["name"] for doubt in result.summary["doubts"]]
+
+
+def test_a_column_that_vanishes_is_not_read_from_inside_of_another(workplace, emulator):
+    """Not before somebody says that it is meant; and then it stays so."""
+    fields = "userId: id\n    attributes: {plan: meta.plan}"
+    workplace.pipeline(
+        f"- name: users\n  record: user\n  source: {{type: csv, path: x.csv}}\n  fields:\n    {fields}\n"
+    )
+    inner = '"{""plan"": ""inner""}"'
+    workplace.write("x.csv", f"id,meta,meta.plan\nu1,{inner},outer\n")
+    codes = [workplace.run().exit_code]
+    workplace.write("x.csv", f"id,meta\nu1,{inner}\n")
+    refused = workplace.run()
+    codes += [workplace.run(*words).exit_code for words in ((), ("--accept-mapping",), ())]
+
+    assert (refused.exit_code, codes) == (2, [0, 2, 0, 0])
+    assert "'meta.plan' was read from the column 'meta.plan', and would be read from 'meta' now" in " ".join(
+        refused.stderr.split()
+    )
+    assert [entry["item"]["attributes"]["plan"] for entry in emulator.journal()] == ["outer", "inner"]
