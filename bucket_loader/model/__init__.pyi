@@ -121,6 +121,7 @@ from .files import (
     DISK as DISK,
     Disk as Disk,
     file_digest as file_digest,
+    folder_of_user as folder_of_user,
     make_folder as make_folder,
     require_utf8 as require_utf8,
     shown_path as shown_path,

@@ -3,13 +3,14 @@
 import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from bucket_loader.model.errors import UsageError
 
 _UNFINISHED: Final = ".unfinished"
+_FOLDER_OF_USER: Final = "bucket_loader"
 
 
 class Disk:
@@ -79,6 +80,17 @@ def make_folder(path: Path, disk: Disk = DISK) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True, mode=0o700)
         sync(folder.parent, disk)
+
+
+def folder_of_user() -> Path | None:
+    """Return the folder in which a user's programs keep what they know; None where there is none."""
+    given = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if given.is_absolute():
+        return given / _FOLDER_OF_USER
+    with suppress(RuntimeError):
+        if (home := Path.home()).is_absolute() and home.is_dir():  # else a user without one, as in containers
+            return home / ".local" / "state" / _FOLDER_OF_USER
+    return None
 
 
 def sync(path: Path, disk: Disk = DISK) -> None:

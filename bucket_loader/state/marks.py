@@ -7,7 +7,6 @@ A mark is written after the ledger's own commit, so it is never ahead of the led
 promise: where it is not there, or cannot be written, nothing is said.
 """
 
-import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -17,13 +16,12 @@ from typing import Final
 
 import msgspec
 
-from bucket_loader.model import StateError, make_folder
+from bucket_loader.model import StateError, folder_of_user, make_folder
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.store import Files
 
 _LIFE: Final = "life"  # what a ledger notes of itself; one that goes on from an old copy has another life
-_FOLDER: Final = "bucket_loader"
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -99,22 +97,11 @@ class Marks:
         """Return where this machine keeps the mark: not in what a copy of the ledger is a part of."""
         if not self._is_in_folder:
             return self._layout.mark
-        folder, root = _folder_of_user(), self._layout.root.resolve()
+        folder, root = folder_of_user(), self._layout.root.resolve()
         # Nobody restores what lies among temporary files: rehearsals, tests.
         if folder is None or root.is_relative_to(Path(tempfile.gettempdir()).resolve()):
             return None
         return folder / f"{root.name}.{life}.json"
-
-
-def _folder_of_user() -> Path | None:
-    """Return the folder in which a user's programs keep what they know; None where there is none."""
-    given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if given.is_absolute():
-        return given / _FOLDER
-    with suppress(RuntimeError):
-        if (home := Path.home()).is_absolute() and home.is_dir():  # else a user without one, as in containers
-            return home / ".local" / "state" / _FOLDER
-    return None
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from bucket_loader.model import StateError, make_folder, written_whole
+from bucket_loader.model import StateError, folder_of_user, make_folder, written_whole
 
 _MACHINE: Final = Path("/etc/machine-id")
 
@@ -65,4 +65,18 @@ def _machine() -> str:
     with suppress(OSError, UnicodeDecodeError):
         if text := _MACHINE.read_text("utf-8").strip():
             return text
-    return f"{uuid.getnode():x}"
+    return _kept() or f"{uuid.getnode():x}"  # which may be another after each start
+
+
+def _kept() -> str | None:
+    """Return a random part that the user's own folder keeps, made by the first; None where there is no such folder."""
+    with suppress(OSError, UnicodeDecodeError):
+        if (folder := folder_of_user()) is None:
+            return None
+        file = folder / "emulator.part"
+        if not file.exists():
+            make_folder(folder)
+            with written_whole(file) as kept:
+                kept.write(secrets.token_hex(16).encode())
+        return file.read_text("utf-8")
+    return None
