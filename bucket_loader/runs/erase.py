@@ -9,8 +9,9 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import md5
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.config import FieldSpec, Pipeline
-from bucket_loader.model import COMPANY, USER, StateError, StateUnavailableError, UsageError, file_digest
+from bucket_loader.model import COMPANY, USER, StateError, StateUnavailableError, UsageError, counted, file_digest
 from bucket_loader.planning import Plan, PlannedStream, plan_file, refused
 from bucket_loader.reporting import Note
 from bucket_loader.runs.forget import Agreed, require_finished, rewritten
@@ -129,9 +130,10 @@ def erase(job: Job, subject: Subject, agreed: Agreed) -> dict[str, Any]:
                 _erase(state, job.pipeline, subject, found)
             elif (lost := state.lost()) is not None:
                 raise lost
+        beyond = [*OUT_OF_REACH, *_unclear(state, job.pipeline, subject)]
     ended = "erased" if is_meant else "nothing was erased"
-    _tell(job, ended, "what this cannot reach:", *(f"  {place}" for place in OUT_OF_REACH))
-    return {"erased": is_meant, "found": counts, "not_reached": list(OUT_OF_REACH)}
+    _tell(job, ended, "what this cannot reach:", *(f"  {place}" for place in beyond))
+    return {"erased": is_meant, "found": counts, "not_reached": beyond}
 
 
 def _told(counts: dict[str, int]) -> Iterator[str]:
@@ -258,7 +260,7 @@ def _names_any(file: Path, pipeline: Pipeline, subject: Subject) -> bool:
 
 def _others(lines: list[bytes], pipeline: Pipeline, subject: Subject) -> Iterator[bytes]:
     """Yield the dead letters that do not name the subject; half a line that a death has left is none of them."""
-    tells = {stream.name: _column(stream.fields.given().get(subject.field)) for stream in pipeline.streams}
+    tells = {stream.name: stream.fields.given().get(subject.field) for stream in pipeline.streams}
     for line in lines:
         try:
             letter = json.loads(line)
@@ -268,18 +270,57 @@ def _others(lines: list[bytes], pipeline: Pipeline, subject: Subject) -> Iterato
             yield line
 
 
-def _column(spec: object) -> str | None:
-    """Return the column that a field is read from; None where it is more than a column."""
-    return spec.column if isinstance(spec, FieldSpec) else None
-
-
-def _is_about(letter: dict[str, Any], subject: Subject, column: str | None) -> bool:
-    """Whether a dead letter names the subject; where nobody can tell which column does, any of them may."""
+def _is_about(letter: dict[str, Any], subject: Subject, spec: object) -> bool:
+    """Whether a dead letter names the subject; where nobody can tell which value does, any of them may."""
     if letter["record"] is not None:
         return subject.is_in(letter["record"])
-    row = letter["row"]
-    values = [row.get(column)] if column in row else list(row.values())
-    return subject.id in {str(value) for value in values if value is not None}
+    column = spec.column if isinstance(spec, FieldSpec) else None
+    given = _at(letter["row"], column) if column is not None else None
+    texts = {str(value) for value in ([given] if given is not None else _leaves(letter["row"]))}
+    if isinstance(spec, FieldSpec) and spec.hash == "sha256":
+        texts |= {sha256(one.encode(errors="replace")).hexdigest() for text in texts for one in (text, text.strip())}
+    return subject.id in texts
+
+
+def _at(row: dict[str, Any], column: str) -> object:
+    """Return the value of a column, or what lies at a path into one; None where there is neither."""
+    if column in row:
+        return row[column]
+    found: object = row
+    for name in column.split("."):
+        found = _parsed(found)
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _parsed(value: object) -> object:
+    """Return what a text holds as JSON; else what is given."""
+    with suppress(ValueError):
+        return json.loads(value) if isinstance(value, str) and value.lstrip().startswith(("{", "[")) else value
+    return value
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """Yield the values in a row, those inside of others too."""
+    value = _parsed(value)
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(one)
+    elif value is not None:
+        yield value
+
+
+def _unclear(state: State, pipeline: Pipeline, subject: Subject) -> Iterator[str]:
+    """Say of how many dead letters nobody can tell whom they name: an expression makes the id, or a secret hash."""
+    specs = {stream.name: stream.fields.given().get(subject.field) for stream in pipeline.streams}
+    made = {name for name, one in specs.items() if isinstance(one, FieldSpec) and (one.sql or one.hash == "hmac")}
+    lines = (line for run in _runs_of(state, state.layout.dead_letters) for line in _lines(state, run))
+    letters = (json.loads(line) for line in _others(list(lines), pipeline, subject))
+    if count := sum(letter["record"] is None and letter["stream"] in made for letter in letters):
+        yield (
+            f"{counted(count, 'dead letter')} without a record, of streams whose id `sql:` or a secret hash makes: "
+            "their rows may hold it in another form"
+        )
 
 
 # --- erasing -------------------------------------------------------------------------------------------------------

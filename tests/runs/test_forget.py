@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import sys
+from hashlib import sha256
 
 import pytest
 
@@ -279,6 +280,31 @@ def test_a_file_of_memory_keeps_the_length_of_its_name(loaded):
     loaded.command("forget", "--user", "u2", "--yes")
 
     assert longest() == first
+
+
+@pytest.mark.parametrize(("given", "spec", "person", "letters"), [
+    ('{"props": {"uid": "Zebrafink"}}', "props.uid", "Zebrafink", 1),
+    ('{"mail": "Zebrafink"}', "{column: mail, hash: sha256}", sha256(b"Zebrafink").hexdigest(), 1),
+    ('{"b": "Zebrafink"}', """{sql: "'' || b"}""", "Zebrafink", 1),
+    ('{"a": 77, "b": "x"}', """{sql: "'user-' || a"}""", "user-77", 0),
+])  # fmt: skip
+def test_a_person_is_found_in_a_letter_without_a_record(workplace, given, spec, person, letters):
+    """By what the id is mapped from; where nobody can tell, that is said."""
+    rows = [given[:-1] + ', "at": "never"}', given[:-1] + ', "at": "2026-01-01T00:00:00Z"}']
+    workplace.write("rows.jsonl", "\n".join(rows) + "\n")
+    workplace.pipeline(f"""
+- name: people
+  record: user
+  source: {{type: jsonl, path: rows.jsonl}}
+  fields: {{userId: {spec}, timestamp: {{column: at, type: timestamp}}}}
+""")
+    assert workplace.run().exit_code == 3
+
+    erased = workplace.command("forget", "--user", person, "--yes", "--json")
+
+    assert erased.summary["found"]["dead_letters"] == letters
+    assert ("1 dead letter without a record" in erased.stderr) is (letters == 0)
+    assert len(list(workplace.folder.rglob("dead_letters/*.jsonl"))) == 1 - letters
 
 
 def test_ids_are_whole_and_not_beginnings(loaded):
