@@ -30,6 +30,18 @@ _NOBODY: Final = frozenset(
         "(none)",
     }
 )
+# How ids begin that tools make up for visitors whom nobody knows.
+_MADE_UP: Final = (
+    "_PENDO_T_",
+    "$device:",
+    "anon-",
+    "anon_",
+    "anonymous-",
+    "anonymous_",
+    "guest-",
+    "guest_",
+    "visitor-",
+)
 _HALF: Final = 0.5
 _SOME: Final = 0.2
 _FOOTER_ROWS: Final = 2
@@ -128,10 +140,17 @@ def of_something(column: Column, rows: int) -> Iterator[Condition]:
 
 
 def of_a_known_visitor(column: Column, anonymous: str) -> Iterator[Condition]:
-    """Return the conditions that an id is not one that a tool made up for a visitor without a name."""
-    if anonymous and column.family == "text":
-        test = f"not starts_with({sql_of(column)}, {sql_text(anonymous)})"
-        yield Condition(test, f"ids that begin with {anonymous!r} are made up for visitors without a name")
+    """Return the conditions that an id is not one that a tool made up for a visitor without a name.
+
+    Args:
+        column: the ids.
+        anonymous: how such ids begin in this export, whether the sample has some or not; empty where nothing says it.
+    """
+    if column.family == "text":
+        seen = (start for start in _MADE_UP if any(text.startswith(start) for text in column.texts))
+        for start in dict.fromkeys([*filter(None, [anonymous]), *seen]):
+            test = f"not starts_with({sql_of(column)}, {sql_text(start)})"
+            yield Condition(test, f"ids that begin with {start!r} are made up for visitors without a name")
     if column.words == "distinct_id" and (made_up := _made_up_uuids(column)) is not None:
         yield Condition(
             f"not regexp_matches({sql_of(column)}, {sql_text(made_up)})",

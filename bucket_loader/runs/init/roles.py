@@ -47,15 +47,17 @@ _USER: Final = (
 PLAINLY_USER: Final = names(_APP + _USER_FIRST)
 USER_ROW: Final = names(_APP + _USER + "username")
 # In what users did and said, an id that the application gave goes before one that the tool gave.
-WHO: Final = names(
-    _APP
-    + "external_?id ext_?id user_external_?id custom_?id"
-    + _USER
+_GIVEN: Final = _APP + "external_?id ext_?id user_external_?id custom_?id"
+_WHO: Final = (
+    _USER
     + """
     user person actor(_?id)? requester_?id author_?id (created|submitted|performed|triggered)_by_user_id
     external_?(data_?)?reference username
     """
 )
+WHO: Final = names(_GIVEN + _WHO)
+# Beside a company's own id a customer is a person, whom the application knows.
+WHO_IN_A_COMPANY: Final = names(f"{_GIVEN} customer_?(uu)?id {_WHO}")
 _ENTITY: Final = "(company|account|org|organi[sz]ation|workspace|tenant|team|group|business|client|customer_account)"
 APP_COMPANY: Final = names(
     f"""

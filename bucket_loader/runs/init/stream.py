@@ -20,6 +20,9 @@ from bucket_loader.runs.init.roles import (
     ANONYMOUS,
     E_MAIL,
     PLAIN,
+    PLAINLY_COMPANY,
+    WHO,
+    WHO_IN_A_COMPANY,
     Names,
     field_column,
     has_another_id,
@@ -197,6 +200,8 @@ def _id_column(building: Building, name: str) -> Column | None:
     if (said := building.of_person(name)) is not None:
         return said
     names = building.names[name]
+    if names is WHO and any(map(holds_ids, named(building.sample.columns, PLAINLY_COMPANY))):
+        names = WHO_IN_A_COMPANY
     is_row = building.kind.ordered and building.kind.subject == name
     if is_row and building.export is None and len([field for field in building.names if field.endswith("Id")]) == 1:
         found = row_id(building.sample, names, _entity(building.label))
