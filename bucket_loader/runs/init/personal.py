@@ -50,7 +50,8 @@ _NAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
             firstname lastname fullname surname middlename nickname username maiden_?name salutation initials
             (first|last|full|middle|given|family|nick|display|preferred|legal|birth|real|user|person|contact|owner)_name
             (author|agent|assignee|requester|submitter|recipient|employee|member|visitor|respondent|card|manager)_name
-            (rep|csm|admin|invitee|inviter|signer|reporter|sender|cardholder)_name vorname nachname fornavn efternavn
+            (actor|creator|approver|rep|csm|admin|invitee|inviter|signer|reporter|sender|cardholder)_name
+            vorname nachname fornavn efternavn
             prenom logins? screen_name alias(es)?
             """
         ),
