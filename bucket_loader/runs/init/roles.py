@@ -39,7 +39,8 @@ _USER_FIRST: Final = """
 _USER: Final = (
     _USER_FIRST
     + """
-    profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id (user|member|customer|contact|person)_?(number|no|nr|code)
+    profile_?id visitor_?id distinct_?id employee_?id customer_?(uu)?id
+    (user|member|customer|contact|person)_?(number|no|nr|code)
     subscriber_?id
     lead_?id end_?user_?(uu)?id
 """
