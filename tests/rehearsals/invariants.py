@@ -81,8 +81,8 @@ def summed_up(load: Load) -> None:
 
 
 def conserved(told: dict[str, Any]) -> None:
-    """Hold the sums of a run's summary: every row is somewhere."""
-    for streams in [told["streams"], *(resumed["streams"] for resumed in told["resumed"])]:
+    """Hold the sums of a run's summary: every row is somewhere. A run that could not begin has none."""
+    for streams in [told.get("streams", {}), *(resumed["streams"] for resumed in told.get("resumed", ()))]:
         for counts in streams.values():
             there = ("delivered", "rejected", "unchanged", "superseded", "filtered", "pending")
             assert counts["read"] + counts.get("removed", 0) == sum(counts[place] for place in there), counts

@@ -158,12 +158,12 @@ class Place:
         return self.forks.ask(wait=pid)
 
     def leaks(self):
-        """Get every canary outside the exports, the pipeline, the dead letters and the plans, and every key in any."""
+        """Get every canary outside the exports, the pipeline and what holds rows on purpose, and every key in any."""
         found = []
         for path in sorted(self.folder.rglob("*")):
             if not path.is_file() or path.name in {"things.csv", "pipeline.yaml", "cert.pem"}:
                 continue
-            holds_rows = {"plans", "dead_letters"} & set(path.relative_to(self.folder).parts)
+            holds_rows = {"plans", "dead_letters", "checked"} & set(path.relative_to(self.folder).parts)
             if holds_rows and stat.S_IMODE(path.stat().st_mode) != 0o600 and path.suffix == ".jsonl":
                 found.append(f"{path.name}: mode {stat.S_IMODE(path.stat().st_mode):o}")
             for match in EVERY.finditer(path.read_bytes()):

@@ -132,8 +132,8 @@ def memory_up_to_the_last_delivered() -> Any:
     """The memory moves like a cursor: over everything before the last record that was delivered."""
     real = settle._fates
 
-    def fates(*arguments: Any) -> Any:
-        found = real(*arguments)
+    def fates(*arguments: Any, **words: Any) -> Any:
+        found = real(*arguments, **words)
         if (delivered := np.flatnonzero(found == settle._DELIVERED)).size:
             found[: delivered[-1] + 1] = settle._DELIVERED
         return found
@@ -146,8 +146,8 @@ def memory_without_claims() -> Any:
     """What may have arrived is not claimed when a run is closed."""
     real = settle._fates
 
-    def fates(*arguments: Any) -> Any:
-        found = real(*arguments)
+    def fates(*arguments: Any, **words: Any) -> Any:
+        found = real(*arguments, **words)
         found[found == settle._CLAIMED] = 0
         return found
 
@@ -440,8 +440,8 @@ def set_aside_unclaimed() -> Any:
     """What is set aside is not claimed when its stream settles: the next plan has it again."""
     real = settle._fates
 
-    def fates(ledger: Any, run: Any, stream: Any) -> Any:
-        found = real(ledger, run, stream)
+    def fates(ledger: Any, run: Any, stream: Any, **words: Any) -> Any:
+        found = real(ledger, run, stream, **words)
         for row in ledger.queued(run, stream.position, aside=True):
             settle._mark_all(found, row, 0)  # also those that may have arrived
         return found

@@ -29,8 +29,9 @@ from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import Outside, course
 from bucket_loader.delivery.http import pacing
 from bucket_loader.model.course import JUDGED_AFTER_S
-from bucket_loader.model.errors import BucketLoaderError, StateLockedError, StateUnavailableError
+from bucket_loader.model.errors import BucketLoaderError, StateLockedError, StateUnavailableError, StoppedError
 from bucket_loader.model.files import DISK, Disk
+from bucket_loader.model.kinds import KINDS
 from bucket_loader.planning import plan_file as plan
 from bucket_loader.reporting.summary import Summary
 from bucket_loader.reporting.text import on_stderr
@@ -377,7 +378,8 @@ class Simulation:
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
             parts = reader.execute("SELECT stream, file FROM memory ORDER BY stream, number").fetchall()
             settled = dict(reader.execute("SELECT position, settled FROM stream").fetchall())
-            abandoned = reader.execute("SELECT status FROM run").fetchone()[0] == "abandoned"
+            status, code = reader.execute("SELECT status, exit_code FROM run").fetchone()
+            abandoned, stopped = status == "abandoned", code == StoppedError.exit_code
         fates = self._fates() if parts or any(settled.values()) else {}
         aside = self._ever_aside()
         for stream in self.plan.manifest.streams:
@@ -392,12 +394,16 @@ class Simulation:
                 _require(not remembered, "a memory that was not settled")
                 continue
             keys = pa.Table.from_batches(list(self.plan.keys(stream))).to_pydict()
+            # In doubt when a run is stopped as a whole: it returns to the next plan, unless it is held or has an order.
+            returns = stopped and not KINDS[stream.kind].ordered and stream.on_unknown == "resend"
             for sequence, (key, content) in enumerate(zip(keys["key"], keys["content"], strict=True)):
                 one = stream.position, sequence
                 state, doubts = fates.get(one, ("never begun", 0))
                 if key in remembered and remembered[key] is not None:
                     _require(self.server.applied[one], f"{one} is remembered and never arrived")
                     _require(remembered[key] == content, f"{one} is remembered with another content")
+                if returns and state in {"intent", "queued"}:
+                    continue
                 if self.server.applied[one] and state not in {"rejected", "dropped"}:
                     _require(
                         key in remembered or (not abandoned and state == "never begun"), f"{one} arrived, forgotten"
