@@ -49,20 +49,19 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
     removed = add_removals(request, read, rejected, staged)
     compacted = compact(request, stream, read, staged, final)
     compared = compacted.compared
-    counts = read.counts + removed.counts + compared.counts
     return PlannedStream(
         position=position,
         name=stream.name,
         kind=stream.record,
         mode=stream.mode.name,
         on_unknown=stream.on_unknown,
-        counts=counts,
+        counts=read.counts + removed.counts + compared.counts,
         known=compared.known,
         changed=compared.changed,
         file=final.name,
         digest=file_digest(final),
         mapping=_mapping(request, stream, read),
-        shares_ids=read.schema is not None and _shares_ids(stream, removed=counts.removed),
+        shares_ids=read.schema is not None and _shares_ids(stream, removed=removed.counts.removed),
         remembers=stream.mode.remembers,
         keyed=stream.key is not None,
         known_ids=removed.known_ids,

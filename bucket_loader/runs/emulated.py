@@ -71,9 +71,7 @@ def memory_of(destination: Destination, state: State) -> str | None:
     """Return which emulator a memory is of, NO_EMULATOR where it is of none; None where nobody knows, or need not."""
     if not destination.is_here:
         return None
-    ledger = state.ledger
-    remembers = any((ledger.files(), ledger.cursors(), ledger.loaded_files())) or _delivered_unsettled(state)
-    return ledger.meta(EMULATOR) or (NO_EMULATOR if remembers else None)
+    return state.ledger.meta(EMULATOR) or (NO_EMULATOR if _counts_anything(state) else None)
 
 
 def has_delivered(destination: Destination, state: State) -> bool:
@@ -85,7 +83,10 @@ def _counts_anything(state: State) -> bool:
     """Whether anything delivered or read counts: claims alone, which `forget` leaves, are neither."""
     if state.ledger.cursors() or state.ledger.loaded_files() or _delivered_unsettled(state):
         return True
-    return any(memory.known > snapshots.claims(memory) for memory in state.memory().values())
+    try:
+        return any(memory.known > snapshots.claims(memory) for memory in state.memory().values())
+    except StateError:  # what is wrong with its files is for the plan to say
+        return True
 
 
 def _delivered_unsettled(state: State) -> int:

@@ -330,7 +330,7 @@ def test_a_person_is_asked_on_a_terminal(loaded, answer, ends):
     with contextlib.suppress(OSError):
         while more := os.read(terminal, 4096):
             said += more
-            while b"[y/N]" in said and not select.select([terminal], [], [], 0.5)[0]:
+            while b"[y/N]" in said and not select.select([terminal], [], [], 3)[0]:
                 os.write(terminal, answer)  # again where it came before anybody read
     os.close(terminal)
 
