@@ -50,7 +50,7 @@ def refused(made, kind=SourceError):
         "".join(traceback.format_exception(caught.value.with_traceback(None))),
     ]
     assert [secret for secret in SECRETS for text in shown if secret in text] == []
-    assert type(caught.value) is kind
+    assert isinstance(caught.value, kind)
     return caught.value
 
 

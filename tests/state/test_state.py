@@ -421,7 +421,7 @@ def test_a_ledger_that_was_restored_from_a_backup_is_noticed(pod, emulator, plac
     accepted, after = pod.run("--accept-restored"), pod.run()
 
     assert (newer.exit_code, unchanged.exit_code, refused.exit_code) == (0, 0, 2)
-    assert "is an old copy of what it was: it knows of 1 runs" in " ".join(refused.stderr.split())
+    assert "is an old copy of what it was: it knows of 1 run" in " ".join(refused.stderr.split())
     assert f"{'s3://' if place == 'store' else pod.folder}" in refused.stderr
     assert (accepted.exit_code, accepted.summary["streams"]["events"]["delivered"]) == (0, 1)
     assert (after.exit_code, emulator.state()["events"]) == (0, 452)

@@ -11,13 +11,16 @@ _USER: Final = re.compile(r"(://[^:/?#@]*):.*@")
 _WORD: Final = re.compile(
     r"((?:pass|pwd|secret|token|key|credential|connect|sig)[^=&;\s]*\s*=\s*)[^&;\s]+", re.IGNORECASE
 )
+# A user, and a password that may hold any sign but @; a colon before digits and a slash is that of a port.
+_LOGIN: Final = re.compile(r"[^:/]*://[^/@:]*(?::(?!\d+[/?#])[^@]*)?@")
 _HTTP: Final = frozenset({"http", "https"})
 
 
 def apart(source: str) -> tuple[str, str]:
     """Return the URL of a database and the table that stands behind its #; no table where it names none."""
-    url, sign, table = source.rpartition("#")
-    return (url, table) if sign and "@" not in table else (source, "")
+    start = found.end() if (found := _LOGIN.match(source)) else 0
+    rest, _, table = source[start:].partition("#")
+    return source[:start] + rest, table
 
 
 def variable_of(source: str) -> str | None:
