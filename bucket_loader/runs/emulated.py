@@ -84,7 +84,7 @@ def _counts_anything(state: State) -> bool:
     if state.ledger.cursors() or state.ledger.loaded_files() or _delivered_unsettled(state):
         return True
     try:
-        return any(memory.known > snapshots.claims(memory) for memory in state.memory().values())
+        return any(map(snapshots.holds_delivered, state.memory().values()))
     except StateError:  # what is wrong with its files is for the plan to say
         return True
 

@@ -66,6 +66,19 @@ def test_few_keys_read_few_bytes(file):
     assert sum(place.reads) < 5 * 36_000
 
 
+@pytest.mark.parametrize(("content", "holds"), [(hashed("c"), True), (None, False), (snapshots.REMOVED, False)])
+def test_what_was_delivered_is_found_without_reading_all(tmp_path, content, holds):
+    """Claims and removed rows are not it; where there is some, a page or two are read of twenty."""
+    path, keys = tmp_path / "one.pages", [hashed(number) for number in range(ROWS)]
+    batch = pa.RecordBatch.from_pydict({"key": keys, "content": [content] * ROWS}, snapshots.PART_SCHEMA)
+    place = Counting(path)
+    part = opened(path, snapshots.write_part(path, [batch]), place)
+    place.reads.clear()
+
+    assert snapshots.holds_delivered(snapshots.Memory([part])) is holds
+    assert (sum(place.reads) < 3 * 36_000) is holds
+
+
 def test_ranges_have_each_row_once(file):
     """The ranges of keys together are the file, in order."""
     path, written = file

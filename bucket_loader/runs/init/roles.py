@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from bucket_loader.model import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, USER
+from bucket_loader.model import COMPANY, EVENT, FEATURE_EVENT, FEEDBACK, USER, Kind
 from bucket_loader.runs.init import shapes
 from bucket_loader.runs.init.evidence import Column, Sample
 from bucket_loader.runs.init.scores import is_called_like_a_score, scale_of
@@ -58,7 +58,7 @@ _WHO: Final = (
 )
 WHO: Final = names(_GIVEN + _WHO)
 # Beside a company's own id a customer is a person, whom the application knows.
-WHO_IN_A_COMPANY: Final = names(f"{_GIVEN} customer_?(uu)?id {_WHO}")
+_WHO_IN_A_COMPANY: Final = names(f"{_GIVEN} customer_?(uu)?id {_WHO}")
 _ENTITY: Final = "(company|account|org|organi[sz]ation|workspace|tenant|team|group|business|client|customer_account)"
 APP_COMPANY: Final = names(
     f"""
@@ -139,6 +139,14 @@ def named(columns: Sequence[Column], called: Names) -> Iterator[Column]:
     for pattern in called:
         found = [column for column in columns if re.fullmatch(pattern, column.words)]
         yield from sorted(found, key=lambda column: column.leaf is not None)
+
+
+def plain_names(kind: Kind, sample: Sample) -> dict[str, Names]:
+    """Return what the columns of each field may be called in rows of a kind."""
+    found = dict(PLAIN[kind.name])
+    if kind in (EVENT, FEEDBACK) and any(map(holds_ids, named(sample.columns, PLAINLY_COMPANY))):
+        found["userId"] = _WHO_IN_A_COMPANY
+    return found
 
 
 def field_column(sample: Sample, field: str, called: Names) -> Column | None:

@@ -19,10 +19,8 @@ from bucket_loader.runs.init.recognised import recognised, without_a_stream
 from bucket_loader.runs.init.roles import (
     ANONYMOUS,
     E_MAIL,
-    PLAIN,
-    PLAINLY_COMPANY,
+    WHICH,
     WHO,
-    WHO_IN_A_COMPANY,
     Names,
     field_column,
     has_another_id,
@@ -32,6 +30,7 @@ from bucket_loader.runs.init.roles import (
     key_column,
     named,
     names_things,
+    plain_names,
     row_id,
 )
 from bucket_loader.runs.init.scores import Scale, scale_of
@@ -113,20 +112,21 @@ def _with_memberships(stream: GuessedStream, sample: Sample) -> Sequence[Guessed
 def _of_export(sample: Sample, label: str, export: Export, among: int, said: Said) -> GuessedStream:
     kind = export.kind
     assert kind is not None  # noqa: S101  # narrows the type
-    building = Building(kind, sample, label, {**PLAIN[kind.name], **export.fields}, export, said=said)
-    name = label
+    name, where = label, list[Condition]()
     if export.rows is not None:
         value = export.values_in(sample)[0]
-        building.sample = sample.only(export.rows[0], value)
-        building.where.append(Condition(f"{export.rows[0]} = {sql_text(value)}", f"the {export.tool}"))
+        sample = sample.only(export.rows[0], value)
+        where.append(Condition(f"{export.rows[0]} = {sql_text(value)}", f"the {export.tool}"))
         name = f"{label}-{value}" if among > 1 else label
+    names = {**plain_names(kind, sample), **export.fields}
+    building = Building(kind, sample, label, names, export, where=where, said=said)
     return _built(building, name, f"it looks like {export.tool}")
 
 
 def _of_table(sample: Sample, label: str, kind: Kind, what: What, said: Said) -> GuessedStream:
-    names = dict(PLAIN[kind.name])
+    names = plain_names(kind, sample)
     if what.is_pair:
-        names["userId"] = PLAIN[USER.name]["userId"]
+        names["userId"] = plain_names(USER, sample)["userId"]
     return _built(Building(kind, sample, label, names, is_pair=what.is_pair, said=said), label, what.reason)
 
 
@@ -200,8 +200,6 @@ def _id_column(building: Building, name: str) -> Column | None:
     if (said := building.of_person(name)) is not None:
         return said
     names = building.names[name]
-    if names is WHO and any(map(holds_ids, named(building.sample.columns, PLAINLY_COMPANY))):
-        names = WHO_IN_A_COMPANY
     is_row = building.kind.ordered and building.kind.subject == name
     if is_row and building.export is None and len([field for field in building.names if field.endswith("Id")]) == 1:
         found = row_id(building.sample, names, _entity(building.label))
@@ -331,7 +329,7 @@ def _evaluation(building: Building) -> None:
         elif name == "action" and rules[name].required:
             building.fields.append(GuessedField(name, "{value: check}", "no column is called like it; or evaluate"))
     about = []
-    for name, names in (("user", PLAIN["event"]["userId"]), ("company", PLAIN["event"]["companyId"])):
+    for name, names in (("user", WHO), ("company", WHICH)):
         if (column := _filled(building, names, is_row=False)) is not None:
             building.used[f"{name}Id"] = column
             about.append(f"{name}.id: {scalar(column.name)}")

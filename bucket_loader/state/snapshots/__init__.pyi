@@ -8,6 +8,7 @@ from .comparing import (
 from .merging import (
     Keeps as Keeps,
     claims as claims,
+    holds_delivered as holds_delivered,
     merge as merge,
     merged as merged,
     rewrite as rewrite,

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from bucket_loader.model import DISK, Disk, int64_array
 from bucket_loader.state.snapshots.pages import (
+    PAGE_ROWS,
     PART_SCHEMA,
     PART_SCHEMA_WITH_IDS,
     Written,
@@ -134,6 +135,12 @@ def rewrite(memory: Memory, path: Path, keeps: Keeps, disk: Disk = DISK) -> Writ
 def claims(memory: Memory) -> int:
     """Return how many rows a memory claims: they were sent, and no answer came."""
     return sum(batch["content"].null_count for batch in merged(memory, PART_SCHEMA))
+
+
+def holds_delivered(memory: Memory) -> bool:
+    """Whether a memory holds anything that was delivered, beside claims and removed rows; the first ends the look."""
+    contents = (memory.of(keys)["content"] for keys in key_ranges(memory.rows, PAGE_ROWS))
+    return any(known_in(content) > content.null_count for content in contents)
 
 
 def to_merge(rows: Sequence[int], groups: Sequence[int]) -> int:
