@@ -2,8 +2,11 @@
 
 import json
 import textwrap
+import threading
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -20,6 +23,19 @@ COMPANIES = """
     companyId: id
     attributes: "*"
 """
+
+
+@contextmanager
+def served_by(handler):
+    """Let a handler answer for as long as the `with` lasts; gives the address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @dataclass(frozen=True)

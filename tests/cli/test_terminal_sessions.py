@@ -12,24 +12,17 @@ from contextlib import contextmanager
 
 import pytest
 from terminal import masked, session
-from workplace import KEY
+from workplace import COMPANIES, KEY
 
-PIPELINE = """
+PIPELINE = f"""
 name: test
 destination:
-  base_url: ${BUCKET_BASE_URL}
-  key: ${BUCKET_SECRET_KEY}
-  chunk: {records: 1}
+  base_url: ${{BUCKET_BASE_URL}}
+  key: ${{BUCKET_SECRET_KEY}}
+  chunk: {{records: 1}}
   concurrency: 1
   requests_per_second: 20
-streams:
-  - name: companies
-    record: company
-    source: {type: csv, path: accounts.csv}
-    fields:
-      companyId: id
-      attributes: "*"
-"""
+streams:{COMPANIES}"""
 
 
 @pytest.fixture

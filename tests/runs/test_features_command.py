@@ -3,14 +3,13 @@
 import json
 import logging
 import socket
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from click.testing import CliRunner
-from workplace import COMPANIES, KEY
+from workplace import COMPANIES, KEY, served_by
 
 from bucket_loader.cli.commands import main
 
@@ -69,14 +68,8 @@ def answering(status, body, **headers):
         def log_message(self, *_):
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    with served_by(Handler) as url:
+        yield url, asked
 
 
 # --- what is shown -------------------------------------------------------------------------------------------------

@@ -1,14 +1,13 @@
 """`features evaluate --explain`: all of it from an emulator, and from the real API what follows from its answer."""
 
 import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
-from workplace import COMPANIES
+from workplace import COMPANIES, served_by
 
 from bucket_loader.cli.commands import main
 
@@ -60,14 +59,8 @@ def api(**answers):
         def log_message(self, *_):
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served_by(Handler) as url:
+        yield url
 
 
 def real(results, **more):

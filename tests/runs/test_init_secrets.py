@@ -1,10 +1,10 @@
 """`init` writes and shows no secret of a URL, and takes no name of a source for a variable."""
 
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import SimpleHTTPRequestHandler
 
 import pytest
+from workplace import served_by
 
 SECRET = "ssW0rd"  # noqa: S105  # of nobody
 
@@ -47,15 +47,12 @@ def test_a_column_that_looks_like_a_variable_is_a_column(workplace, monkeypatch,
     assert "topsecretvalue" not in made.stderr + written
 
 
-def test_a_signed_address_is_a_variable_in_the_file(workplace, monkeypatch, tmp_path):
+def test_a_signed_address_is_a_variable_in_the_file(workplace, monkeypatch):
     """The trial reads the address; the file says which variable has to hold it."""
     monkeypatch.chdir(workplace.folder)
     workplace.write("accounts.csv", "account_id,plan\na1,x\na2,y\n")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=workplace.folder)) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/accounts.csv?sig={SECRET}"
-        made = workplace.command_of("init", url, "--yes", "-o", "accounts.yaml")
-        server.shutdown()
+    with served_by(partial(SimpleHTTPRequestHandler, directory=workplace.folder)) as url:
+        made = workplace.command_of("init", f"{url}/accounts.csv?sig={SECRET}", "--yes", "-o", "accounts.yaml")
 
     written = (workplace.folder / "accounts.yaml").read_text()
     assert made.exit_code == 0, made.stderr
