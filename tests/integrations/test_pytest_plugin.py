@@ -363,15 +363,15 @@ def test_a_file_of_features_that_is_not_there_is_named(inner):
 
 def test_a_worker_that_crashes_while_it_asks_keeps_no_other_from_asking(pytestconfig):
     """The thread that answers goes on, and so does the session."""
-    asking = []
+    asking = socket.socket()  # made before anybody may look at it
 
     def begin():
-        asking[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        asking[0].close()  # with a reset
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        asking.close()  # with a reset
         return start(pytestconfig)
 
     shared = Shared(begin)
-    asking.append(socket.create_connection(("127.0.0.1", shared.port)))
+    asking.connect(("127.0.0.1", shared.port))
     url = ask(shared.port)
     shared.close()
 

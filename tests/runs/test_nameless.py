@@ -1,6 +1,7 @@
 """An address of this machine that leads elsewhere (`ssh -L`, a sidecar): what has no name is no emulator."""
 
 import http.client
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -194,7 +195,7 @@ def test_who_cannot_say_who_it_is_is_not_believed_and_not_called_absent(at_door,
     door.is_tunnel = False
     at_door.run()
     lead = door.lead
-    door.lead = lambda call: call.connection.close()
+    door.lead = lambda call: call.connection.shutdown(socket.SHUT_RDWR)
     unread = at_door.run()
     with pytest.raises(PatienceError, match="cannot be used right now"):
         emulated.emulator_at(destination_at(door.url, KEY))
