@@ -117,9 +117,10 @@ next, with an export of your own: .venv/bin/bucket-loader init FILE
 
 
 def made(folder: Path) -> str:
-    """Return what `make demo` prints where nobody looks at a terminal."""
+    """Return what `make demo` prints where nobody looks at a terminal, and no other `make` called it."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
         ["make", "demo"], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=True,
+        text=True, check=True, env=variables,
     )  # fmt: skip
     return done.stdout

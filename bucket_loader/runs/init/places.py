@@ -7,33 +7,35 @@ from pathlib import Path
 from typing import Any, Final
 
 from bucket_loader.config import ExcelSource, SqlSource, scheme_of, type_of_path
-from bucket_loader.model import UsageError, counted
+from bucket_loader.model import UsageError, counted, identifier
 from bucket_loader.runs.init.place import COMPRESSED, Place, label_of, place_of
 from bucket_loader.runs.init.urls import apart, shown, variable_of
 from bucket_loader.sources import SourceContext, database_scheme, open_source, sheets_in, table_at
 
 PLACES_MAX: Final = 40  # that are looked at
 
-# Each has the columns `name`, `is_view` (1 or 0), and `rows`: as many as the database thinks; -1 where it does not say.
+# Each has the columns `schema` (null where a name needs none), `name`, `is_view` (1 or 0), and `rows`: as many as the
+# database thinks; -1 where it does not say. What this program keeps on a server is no export.
 _POSTGRES: Final = """
-SELECT CASE WHEN n.nspname = current_schema() THEN c.relname ELSE n.nspname || '.' || c.relname END AS name,
+SELECT nullif(CAST(n.nspname AS text), CAST(current_schema() AS text)) AS schema, c.relname AS name,
 CASE WHEN c.relkind IN ('r', 'm') THEN CAST(c.reltuples AS bigint) ELSE -1 END AS rows,
 CASE WHEN c.relkind IN ('v', 'm') THEN 1 ELSE 0 END AS is_view
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_' ORDER BY 1"""
+AND n.nspname <> 'information_schema' AND left(n.nspname, 3) <> 'pg_' AND left(n.nspname, 14) <> 'bucket_loader@'
+ORDER BY n.nspname <> current_schema(), 1, 2"""
 _DUCKDB: Final = """
-SELECT CASE WHEN schema_name = 'main' THEN name ELSE schema_name || '.' || name END AS name, rows, is_view FROM (
+SELECT nullif(schema_name, 'main') AS schema, name, rows, is_view FROM (
 SELECT schema_name, table_name AS name, estimated_size AS rows, 0 AS is_view FROM duckdb_tables() WHERE NOT internal
-UNION ALL SELECT schema_name, view_name, -1, 1 FROM duckdb_views() WHERE NOT internal) ORDER BY 1"""
+UNION ALL SELECT schema_name, view_name, -1, 1 FROM duckdb_views() WHERE NOT internal) ORDER BY 1 NULLS FIRST, 2"""
 _SQLITE: Final = """
-SELECT name, -1 AS rows, type = 'view' AS is_view FROM sqlite_master
+SELECT NULL AS schema, name, -1 AS rows, type = 'view' AS is_view FROM sqlite_master
 WHERE type IN ('table', 'view') AND substr(name, 1, 7) <> 'sqlite_'
-ORDER BY 1"""
+ORDER BY 2"""
 _MYSQL: Final = """
-SELECT table_name AS name, coalesce(table_rows, -1) AS `rows`, table_type = 'VIEW' AS is_view
+SELECT NULL AS `schema`, table_name AS name, coalesce(table_rows, -1) AS `rows`, table_type = 'VIEW' AS is_view
 FROM information_schema.tables
-WHERE table_schema = database() ORDER BY 1"""
+WHERE table_schema = database() ORDER BY 2"""
 _LISTINGS: Final[Mapping[str, str]] = {
     "postgresql": _POSTGRES, "postgres": _POSTGRES, "sqlite": _SQLITE, "duckdb": _DUCKDB, "mysql": _MYSQL,
     "mariadb": _MYSQL,
@@ -150,8 +152,14 @@ def _tables(url: str) -> list[_Table]:
     found: list[_Table] = []
     for batch in open_source(spec, SourceContext(Path.cwd())).read().batches:
         rows: list[dict[str, Any]] = batch.data.to_pylist()
-        found += [_Table(str(row["name"]), int(row["rows"]), bool(row["is_view"])) for row in rows]
+        found += [_Table(_spelt(row["schema"], row["name"]), int(row["rows"]), bool(row["is_view"])) for row in rows]
     return found
+
+
+def _spelt(schema: str | None, name: str) -> str:
+    """Return what `table:` calls a table: a part that holds a dot or a quote is quoted."""
+    parts = [part for part in (schema, name) if part]
+    return ".".join(identifier(part) if set('."') & set(part) else part for part in parts)
 
 
 # --- workbooks -----------------------------------------------------------------------------------------------------
