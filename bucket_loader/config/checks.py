@@ -47,7 +47,7 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
             yield (*at, "source"), f"no source is named {source!r}; {meant}"
         for path, message in _spec_problems(stream.get("fields"), has_hash_key=bool(data.get("hash_key"))):
             yield (*at, "fields", *path), message
-        for path, message in (*_cursor_problems(stream), *_removal_problems(stream, sources)):
+        for path, message in (*_cursor_problems(stream), *_removal_problems(stream, sources), *_value_problems(stream)):
             yield (*at, *path), message
         if (kind := _kind_of(stream)) is not None:
             for path, message in _stream_problems(kind, stream, api):
@@ -142,6 +142,16 @@ def _removal_problems(stream: Mapping[str, Any], sources: object) -> Iterator[Pr
         yield at, f"the source is read from a cursor on, {exists}"
     if source.get("new_files"):
         yield at, f"the source gives its new files alone, {exists}"
+
+
+def _value_problems(stream: Mapping[str, Any]) -> Iterator[Problem]:
+    """Refuse to keep values where nothing is compared with them."""
+    kind = _kind_of(stream)
+    if stream.get("remember") != "values" or kind is None:
+        return
+    mode = _mode_of(kind, stream)
+    if mode is None or not mode.compares:
+        yield ("remember",), "`values` is for `sync: changes` of users and companies, which compares with them"
 
 
 def _kind_of(stream: Mapping[str, Any]) -> Kind | None:

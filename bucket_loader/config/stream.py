@@ -71,6 +71,11 @@ class Stream(Model):
     on_unknown: Literal["resend", "hold"] = "resend"
     cursor: Cursor | None = None
     on_removed: OnRemoved | None = None
+    remember: Literal["hashes", "values"] = Field(
+        default="hashes",
+        description="what is kept of each delivered user or company: a hash, or its values too, so that `plan --diff` "
+        "can say what changes; values lie in the state as they are, and whoever reads the disk can read them",
+    )
 
     @property
     def kind(self) -> Kind:

@@ -6,12 +6,23 @@ from . import (
     refused as refused,
     room as room,
 )
+from .changes import (
+    NOTHING as NOTHING,
+    Change as Change,
+    changes as changes,
+)
 from .manifest import (
     Manifest as Manifest,
     PlannedStream as PlannedStream,
 )
 from .mapping.nested.lists import (
     dropped_part as dropped_part,
+)
+from .names import (
+    Names as Names,
+    pruned as pruned,
+    values_in as values_in,
+    way_of as way_of,
 )
 from .plan_file import (
     REMOVED as REMOVED,

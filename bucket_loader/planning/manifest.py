@@ -52,6 +52,9 @@ class PlannedStream(msgspec.Struct, frozen=True):
         lists: the attributes in which lists were seen, each with the length of its longest.
         unmet: what is to be said of names that `exclude:` leaves out and that no row has.
         otherwise: the fingerprint that the mapping has with the other form of lists; None where that is the same.
+        names: the fields that it can send, and how each is made, where what is delivered is remembered as values; else
+            nothing.
+        changed_fields: of the records that have `changed`, how many have changed in each field, where that is known.
     """
 
     position: int
@@ -82,6 +85,13 @@ class PlannedStream(msgspec.Struct, frozen=True):
     lists: dict[str, int] = msgspec.field(default_factory=dict)
     unmet: tuple[str, ...] = ()
     otherwise: str | None = None
+    names: dict[str, str] = msgspec.field(default_factory=dict)
+    changed_fields: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def remembers_values(self) -> bool:
+        """Whether its memory holds what was delivered, and not only hashes of it."""
+        return bool(self.names)
 
     @property
     def records(self) -> int:
@@ -135,6 +145,8 @@ _SELDOM: Final = (
     "lists",
     "unmet",
     "otherwise",
+    "names",
+    "changed_fields",
 )
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 

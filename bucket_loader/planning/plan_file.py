@@ -129,9 +129,7 @@ class Plan:
 
     def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield every record's `key` and `content`, in order; and the `record` itself."""
-        columns = ["key", "content", "record"] if records else ["key", "content"]
-        with _opened(self.path(stream)) as file:
-            yield from file.iter_batches(batch_size=65_536, columns=columns, use_threads=False)
+        yield from records_in(self.path(stream), ["key", "content", "record"] if records else ["key", "content"])
 
     def digest(self) -> str:
         """Identify the plan: the sha256 of its manifest, which holds those of its files."""
@@ -177,6 +175,12 @@ class _Held:
 def _opened(path: Path) -> pq.ParquetFile:
     # Pre-buffering keeps every row group that was read until the file is closed: memory would grow with the plan.
     return pq.ParquetFile(path, pre_buffer=False)
+
+
+def records_in(path: Path, columns: Sequence[str] = ("key", "content", "record")) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a file of records, in order."""
+    with _opened(path) as file:
+        yield from file.iter_batches(batch_size=65_536, columns=list(columns), use_threads=False)
 
 
 class StreamWriter:

@@ -237,9 +237,9 @@ def _in_memory(state: State, stream: str, subject: Subject, keys: set[bytes]) ->
         return set()
     wanted = np.unique(np.array(sorted(keys), "S16"))
     there = {key for key in memory.find(wanted)["key"].to_pylist() if key in keys}
-    if memory.schema == snapshots.PART_SCHEMA_WITH_IDS:
-        for batch in snapshots.merged(memory, memory.schema):
-            named = [ids is not None and _names(ids, subject) for ids in batch["ids"].to_pylist()]
+    for column in {"ids", "record"} & set(memory.schema.names):
+        for batch in snapshots.merged(memory, snapshots.part_schema(ids=column == "ids", records=column == "record")):
+            named = [one is not None and _names(one, subject) for one in batch[column].to_pylist()]
             there |= set(batch["key"].filter(pa.array(named, pa.bool_())).to_pylist())
     return there
 

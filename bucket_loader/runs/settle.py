@@ -27,6 +27,7 @@ from bucket_loader.model import (
 from bucket_loader.planning import Plan, PlannedStream, cursor
 from bucket_loader.runs.receipts import digest
 from bucket_loader.runs.refusals import LATE, Judged, keep_refusals
+from bucket_loader.runs.values import Kept, kept_values, let_go_of_values
 from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
 _Made = TypeVar("_Made")
@@ -62,10 +63,12 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             continue
         _take_over(state, stream.name)  # before files are named: none of an older version is, from here on
         again = stopped and _is_sent_again(stream)
+        late = ledger.is_settled_with_claims(manifest.run, stream.position)
+        if stream.remembers and not (stopped or late or ledger.is_replay(manifest.run)):
+            let_go_of_values(state, stream)
         if ledger.is_replay(manifest.run):
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream, again=again))
         fates = _fates(ledger, manifest.run, stream, again=again)
-        late = ledger.is_settled_with_claims(manifest.run, stream.position)
         part, moved = None, _fates_since(state, planned, stream) if late else fates
         if stream.remembers and stream.records:
             part = _write_part(state, planned, stream, moved, late=late)
@@ -113,10 +116,11 @@ def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates
     run = planned.manifest.run + LATE * late
     file = snapshot_file(stream.position, stream.name, run, state.owner)
     make_folder(state.snapshots)
-    schema = snapshots.PART_SCHEMA_WITH_IDS if stream.remembers_ids else snapshots.PART_SCHEMA
+    values = kept_values(state.ledger, stream)
+    schema = snapshots.part_schema(ids=stream.remembers_ids, records=values is not None)
 
     def written(memory: snapshots.Memory) -> snapshots.Written:
-        rows = _remembered(planned, stream, fates)
+        rows = _remembered(planned, stream, fates, values)
         return snapshots.write_part(state.snapshots / file, rows, schema, before=memory, disk=state.disk)
 
     compares = not SYNCS[stream.mode].once  # else no row is sent that was known before
@@ -220,22 +224,30 @@ def _mark_all(fates: Fates, row: ChunkRow, fate: int) -> None:
         fates[first : last + 1] = fate
 
 
-def _remembered(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[pa.RecordBatch]:
+def _remembered(planned: Plan, stream: PlannedStream, fates: Fates, values: Kept | None) -> Iterator[pa.RecordBatch]:
+    """Yield what is remembered of each record that was delivered, or may have been, or is gone."""
     first = 0
-    for batch in planned.keys(stream, records=stream.remembers_ids):
+    for batch in planned.keys(stream, records=stream.remembers_ids or values is not None):
         fate = fates[first : first + batch.num_rows]
         first += batch.num_rows
         kept = int64_array(np.flatnonzero(fate))
         # A claim has no content, so that it always compares as changed.
         nothing = pa.nulls(batch.num_rows, pa.binary(16))
         content = pc.if_else(bool_array(fate == _CLAIMED), nothing, batch["content"])
-        content = pc.if_else(bool_array(fate == _GONE), snapshots.removed_scalar(), content)
-        columns = [batch["key"].take(kept), content.take(kept)]
+        content = pc.if_else(bool_array(fate == _GONE), snapshots.removed_scalar(), content).take(kept)
+        columns = {"key": batch["key"].take(kept), "content": content}
         if stream.remembers_ids:
-            ids = text_array([_ids(stream.kind, record).encode() for record in batch["record"].take(kept).to_pylist()])
-            yield pa.RecordBatch.from_arrays([*columns, ids], schema=snapshots.PART_SCHEMA_WITH_IDS)
-        else:
-            yield pa.RecordBatch.from_arrays(columns, schema=snapshots.PART_SCHEMA)
+            records = batch["record"].take(kept).to_pylist()
+            columns["ids"] = text_array([_ids(stream.kind, record).encode() for record in records])
+        if values is not None:
+            columns["record"] = values(_delivered(batch["record"].take(kept), content))
+        yield pa.RecordBatch.from_pydict(columns, schema=snapshots.schema_of(columns))
+
+
+def _delivered(records: pa.Array, contents: pa.Array) -> pa.Array:
+    """Return the records that were delivered, and null for those that only may have been, and for removed ones."""
+    is_there = pc.fill_null(pc.not_equal(contents, snapshots.removed_scalar()), fill_value=False)
+    return pc.if_else(is_there, records, pa.scalar(None, records.type))
 
 
 @functools.cache

@@ -462,6 +462,6 @@ def test_the_memory_holds_ids_only_where_they_are_needed(ten, workplace):
     (part,) = (state / "snapshots").glob("*.pages")
     table = pa.ipc.open_stream(part.read_bytes()).read_all()
 
-    assert table.schema == snapshot.PART_SCHEMA_WITH_IDS
+    assert table.schema == snapshot.part_schema(ids=True)
     assert sorted(table["ids"].to_pylist()) == [f'{{"companyId":"c{number}"}}' for number in range(10)]
     assert Path(part).stat().st_mode & 0o077 == 0

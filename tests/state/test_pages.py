@@ -131,7 +131,7 @@ def test_a_large_part_is_sorted_in_pieces(tmp_path, monkeypatch):
     """More rows than are sorted at once become one file, in order, and nothing is left beside it."""
     from bucket_loader.state.snapshots import merging
 
-    monkeypatch.setattr(merging, "_SORTED_ROWS", 300)
+    monkeypatch.setattr(merging, "_SORTED_BYTES", 300 * 32)
     monkeypatch.setattr(merging, "_MERGED_ROWS", 300)
     path = tmp_path / "one.pages"
     (tmp_path / "scratch").mkdir()
@@ -150,7 +150,7 @@ def test_files_of_older_versions_are_taken_over(tmp_path):
     pq.write_table(pa.Table.from_batches([rows([3, 1, 2, 4])]), older)
     pq.write_table(
         pa.table([[hashed(2), hashed(1)], [None, snapshots.REMOVED], ['{"userId":"b"}', None]],
-                 schema=snapshots.PART_SCHEMA_WITH_IDS), newer,
+                 schema=snapshots.part_schema(ids=True)), newer,
     )  # fmt: skip
     path = tmp_path / "both.pages"
     memory = snapshots.Memory([opened(path, snapshots.take_over([older, newer], path, before=snapshots.Memory()))])

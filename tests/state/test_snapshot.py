@@ -133,7 +133,7 @@ def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identit
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparing, "_ROWS_AT_ONCE", at_once)
         patch.setattr(comparing, "_FEW", 0 if looks_up else 100)
-        patch.setattr(merging, "_SORTED_ROWS", 3)
+        patch.setattr(merging, "_SORTED_BYTES", 3 * 32)
         patch.setattr(merging, "_MERGED_ROWS", 3)
         patch.setattr(pages, "PAGE_ROWS", 2)
 
@@ -154,7 +154,7 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
 
     path = folder / "merged.pages"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "_SORTED_ROWS", 4)
+        patch.setattr(merging, "_SORTED_BYTES", 4 * 32)
         patch.setattr(merging, "_MERGED_ROWS", 4)
         patch.setattr(pages, "PAGE_ROWS", 3)
         written = snapshot.merge(snapshot.Memory(parts), path)
@@ -252,7 +252,7 @@ def test_what_vanished_is_what_plain_python_would_find(tmp_path_factory, present
     folder = tmp_path_factory.mktemp("vanished")
     parts, known = [], {}
     for number, (with_ids, part) in enumerate(memory):
-        schema = snapshot.PART_SCHEMA_WITH_IDS if with_ids else snapshot.PART_SCHEMA
+        schema = snapshot.part_schema(ids=with_ids)
         rows = [(company(*row)[0], content, company(*row)[1] if has else None) for row, (content, has) in part.items()]
         known |= {row: (content, has and with_ids) for row, (content, has) in part.items()}
         columns = [pa.array([one[index] for one in rows], kind) for index, kind in enumerate(schema.types)]

@@ -83,6 +83,7 @@ def _recorded_stream(
         nameless=0,
         refused=0,
         known_refused=None,
+        changed_fields={},
         file=final.name,
         digest=file_digest(final),
     )

@@ -7,10 +7,12 @@ from .comparing import (
 )
 from .merging import (
     Keeps as Keeps,
+    Pruned as Pruned,
     claims as claims,
     holds_delivered as holds_delivered,
     merge as merge,
     merged as merged,
+    reshaped as reshaped,
     rewrite as rewrite,
     rows_of as rows_of,
     take_over as take_over,
@@ -19,13 +21,14 @@ from .merging import (
 )
 from .pages import (
     PART_SCHEMA as PART_SCHEMA,
-    PART_SCHEMA_WITH_IDS as PART_SCHEMA_WITH_IDS,
     Bytes as Bytes,
     FileBytes as FileBytes,
     Written as Written,
     as_keys as as_keys,
     is_sound as is_sound,
+    part_schema as part_schema,
     read_index as read_index,
+    schema_of as schema_of,
     write_pages as write_pages,
 )
 from .parts import (

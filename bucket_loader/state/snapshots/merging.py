@@ -1,7 +1,7 @@
 """Writing parts: sorted, and merged in tiers, so that what is written stays in proportion to what is new."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -13,19 +13,23 @@ from bucket_loader.model import DISK, Disk, int64_array
 from bucket_loader.state.snapshots.pages import (
     PAGE_ROWS,
     PART_SCHEMA,
-    PART_SCHEMA_WITH_IDS,
     Written,
     as_keys,
     order_of,
+    part_schema,
+    schema_of,
     write_pages,
 )
 from bucket_loader.state.snapshots.parts import Memory, Part, key_ranges, known_in, opened
 
-_SORTED_ROWS: Final = 1 << 20  # sorted together: 32 MB of hashes, three times
+_SORTED_BYTES: Final = 1 << 25  # sorted together: a million rows of hashes, three times
 _MERGED_ROWS: Final = 1 << 18  # merged together
+_MERGED_RECORDS: Final = 1 << 15  # where they hold records
 _LARGER: Final = 2  # each part has at least so many times the rows of all newer ones together
 Keeps = Callable[[pa.RecordBatch], pa.Array]
 """Returns which rows of a batch stay."""
+Pruned = Callable[[pa.Array], pa.Array]
+"""Returns what stays of some records: JSON each, or null."""
 
 
 class _Scratch(Disk):
@@ -73,7 +77,7 @@ def write_part(
     with _scratch(path.parent) as folder:
         for piece in _pieces(batches):
             ordered = _sorted(piece)
-            if not pieces and ordered.num_rows < _SORTED_ROWS:  # it is the only one
+            if not pieces and piece.nbytes < _SORTED_BYTES:  # it is the only one
                 return write_pages(path, known.counted(ordered.to_batches()), schema, known=known, disk=disk)
             pieces.append(_scratch_part(folder / str(len(pieces)), ordered))
         return write_pages(path, known.counted(merged(Memory(pieces), schema)), schema, known=known, disk=disk)
@@ -88,8 +92,7 @@ def take_over(files: Sequence[Path], path: Path, *, before: Memory, disk: Disk =
         before: what parts that are older say, so that keys which these know do not count as known twice.
         disk: where it lies.
     """
-    has_ids = any("ids" in pq.read_schema(file).names for file in files)
-    schema = PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
+    schema = part_schema(ids=any("ids" in pq.read_schema(file).names for file in files))
     known = _Known(before)
     pieces = list[Part]()
     with _scratch(path.parent) as folder:
@@ -132,6 +135,26 @@ def rewrite(memory: Memory, path: Path, keeps: Keeps, disk: Disk = DISK) -> Writ
     return write_pages(path, known.counted(rows), memory.schema, known=known, disk=disk)
 
 
+def reshaped(part: Part, path: Path, columns: Container[str], keeps: Pruned, disk: Disk = DISK) -> Written:
+    """Write a part anew: of the same rows, but with fewer columns, and records of which less is kept.
+
+    Args:
+        part: the part.
+        path: its new name.
+        columns: which of its columns stay.
+        keeps: returns what stays of some records.
+        disk: where it lies.
+    """
+    schema = schema_of([name for name in part.index.schema.names if name in columns])
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in merged(Memory([part]), schema):
+            place = schema.get_field_index("record")
+            yield batch.set_column(place, schema.field(place), keeps(batch["record"])) if place >= 0 else batch
+
+    return write_pages(path, rows(), schema, known=lambda: part.index.known, disk=disk)
+
+
 def claims(memory: Memory) -> int:
     """Return how many rows a memory claims: they were sent, and no answer came."""
     return sum(batch["content"].null_count for batch in merged(memory, PART_SCHEMA))
@@ -168,7 +191,7 @@ def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)
-        if sum(one.num_rows for one in held) >= _SORTED_ROWS:
+        if sum(one.nbytes for one in held) >= _SORTED_BYTES:
             yield pa.Table.from_batches(held)
             held = []
     if held:
@@ -181,7 +204,7 @@ def _sorted(table: pa.Table) -> pa.Table:
 
 def merged(memory: Memory, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield what parts say together, by ascending keys."""
-    for keys in key_ranges(memory.rows, _MERGED_ROWS):
+    for keys in key_ranges(memory.rows, _MERGED_RECORDS if "record" in schema.names else _MERGED_ROWS):
         yield from memory.of(keys, schema).combine_chunks().to_batches()
 
 

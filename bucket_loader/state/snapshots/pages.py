@@ -2,14 +2,15 @@
 
     <pages: an Arrow stream> <index: another one> <footer>
 
-A page is one Arrow message. The index has of each page its first key, its place in the file and the sha256 of its
-bytes. The footer says where the index begins. The ledger names the sha256 of index and footer: so single pages can
-be read, here or from a store, and each of them is known to be what was written.
+A page is one Arrow message: `key` and `content`, and where the stream asks for them the `ids` and the `record` that was
+delivered; columns that nobody asks for stay compressed. The index has of each page its first key, its place in the
+file and the sha256 of its bytes. The footer says where the index begins. The ledger names the sha256 of index and
+footer: so single pages can be read, here or from a store, and each of them is known to be what was written.
 """
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from bucket_loader.model import DISK, Disk, as_numpy, hash_array, number_array, 
 
 HASH: Final = pa.binary(16)
 PART_SCHEMA: Final = pa.schema([("key", HASH), ("content", HASH)])
-PART_SCHEMA_WITH_IDS: Final = PART_SCHEMA.append(pa.field("ids", pa.string()))
+_WHOLE: Final = pa.schema([*PART_SCHEMA, ("ids", pa.string()), ("record", pa.string())])
 PAGE_ROWS: Final = 1024  # 32 KiB of hashes: a thousand keys in a hundred million read a hundredth of them
 PAGES_AT_ONCE: Final = 64
 _DIGEST: Final = pa.binary(32)
@@ -34,6 +35,17 @@ _MAGIC: Final = b"memory 1"
 _TAIL_BYTES: Final = 65_536  # most indexes are smaller: one request brings the index and the footer
 
 Keys = np.ndarray[tuple[int], np.dtype[np.bytes_]]
+
+
+def part_schema(*, ids: bool = False, records: bool = False) -> pa.Schema:
+    """Return the columns of a file of memory: the hashes, and what else it keeps of each row."""
+    kept = {"key", "content", *(["ids"] if ids else []), *(["record"] if records else [])}
+    return schema_of(kept)
+
+
+def schema_of(names: Container[str]) -> pa.Schema:
+    """Return the columns of a file of memory by their names."""
+    return pa.schema([field for field in _WHOLE if field.name in names])
 
 
 def as_keys(column: pa.Array | pa.ChunkedArray) -> Keys:
@@ -259,23 +271,27 @@ def _index_of(table: pa.Table, begins: int) -> Index:
         digests=table["digest"].to_pylist(),
         rows=int(facts["rows"]),
         known=int(facts["known"]),
-        schema=PART_SCHEMA_WITH_IDS if "ids" in facts["columns"] else PART_SCHEMA,
+        schema=schema_of(facts["columns"].split(",")),
         rest=facts["rest"],
         begins=begins,
     )
 
 
-def read_pages(place: Bytes, index: Index, first: int, after: int) -> pa.Table | None:
-    """Read the pages from `first` to before `after`; None when one is not what was written."""
+def read_pages(
+    place: Bytes, index: Index, first: int, after: int, columns: Sequence[str] | None = None
+) -> pa.Table | None:
+    """Read the pages from `first` to before `after`, or some columns of them; None when one is not what was written."""
     begins = int(index.places[first])
-    data = pa.py_buffer(place.read(begins, int(index.places[after]) - begins))
-    found = []
+    data = place.read(begins, int(index.places[after]) - begins)
+    view = memoryview(data)
     for number in range(first, after):
-        page = data[int(index.places[number]) - begins : int(index.places[number + 1]) - begins]
+        page = view[int(index.places[number]) - begins : int(index.places[number + 1]) - begins]
         if hashlib.sha256(page).digest() != index.digests[number]:
             return None
-        found.append(pa.ipc.read_record_batch(page, index.schema))
-    return pa.Table.from_batches(found, index.schema)
+    wanted = [number for number, name in enumerate(index.schema.names) if columns is None or name in columns]
+    options = pa.ipc.IpcReadOptions(included_fields=wanted, use_threads=False)
+    with pa.ipc.open_stream(index.schema.serialize().to_pybytes() + data, options=options) as pages:
+        return pages.read_all()
 
 
 def is_sound(place: Bytes, digest: str | None) -> bool:

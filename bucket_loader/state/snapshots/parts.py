@@ -19,7 +19,6 @@ from bucket_loader.state.snapshots.pages import (
     HASH,
     PAGES_AT_ONCE,
     PART_SCHEMA,
-    PART_SCHEMA_WITH_IDS,
     Bytes,
     FileBytes,
     Index,
@@ -30,6 +29,7 @@ from bucket_loader.state.snapshots.pages import (
     order_of,
     read_index,
     read_pages,
+    schema_of,
 )
 
 REMOVED: Final = md5(
@@ -91,43 +91,45 @@ class Part:
     bring: Callable[[], Bytes] | None = None
 
     def of(self, keys: KeyRange, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Return the rows of a range of keys, ascending.
+        """Return the rows of a range of keys, ascending; of their columns the key and some more.
 
         Raises:
             StateError: a page is not what was written.
         """
         first, after = keys.bounds(self.index.first)
         numbers = np.arange(max(0, first - 1), after)  # the page before may reach into the range
-        for _, table in self._read(numbers):
+        for _, table in self._read(numbers, columns):
             here, end = keys.bounds(as_keys(table["key"]))
-            yield table.slice(here, end - here).select(columns)
+            yield table.slice(here, end - here)
 
     def find(self, wanted: Keys, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Return the rows of some keys, ascending.
 
         Args:
             wanted: the keys, ascending, each once.
-            columns: what to return of each row.
+            columns: what to return of each row, the key among it.
 
         Raises:
             StateError: a page is not what was written.
         """
         bounds = np.append(np.searchsorted(wanted, self.index.first), len(wanted))
-        for (first, after), table in self._read(np.flatnonzero(bounds[1:] > bounds[:-1])):
+        for (first, after), table in self._read(np.flatnonzero(bounds[1:] > bounds[:-1]), columns):
             some, keys = wanted[bounds[first] : bounds[after]], as_keys(table["key"])
             there = np.searchsorted(keys, some)
             is_found = keys[np.minimum(there, len(keys) - 1)] == some
-            yield table.select(columns).take(int64_array(there[is_found]))
+            yield table.take(int64_array(there[is_found]))
 
-    def _read(self, numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[tuple[Block, pa.Table]]:
-        """Read pages, several at once, in order."""
+    def _read(
+        self, numbers: np.ndarray[tuple[int], np.dtype[np.int64]], columns: Sequence[str]
+    ) -> Iterator[tuple[Block, pa.Table]]:
+        """Read some columns of pages, several pages at once, in order."""
         places = list(self.places)
         if self.bring is not None and len(numbers) * _MOST > len(self.index.first):
             places.insert(0, self.bring())
 
         def one(block: Block) -> pa.Table:
             for place in places:
-                if (table := read_pages(place, self.index, *block)) is not None:
+                if (table := read_pages(place, self.index, *block, columns)) is not None:
                     return table
             raise self.unsound()
 
@@ -194,8 +196,7 @@ class Memory:
     @property
     def schema(self) -> pa.Schema:
         """The columns of all parts."""
-        has_ids = any(part.index.schema == PART_SCHEMA_WITH_IDS for part in self.parts)
-        return PART_SCHEMA_WITH_IDS if has_ids else PART_SCHEMA
+        return schema_of({*PART_SCHEMA.names, *(name for part in self.parts for name in part.index.schema.names)})
 
     def of(self, keys: KeyRange, schema: pa.Schema = PART_SCHEMA) -> pa.Table:
         """Return what the parts say together of a range of keys, ascending."""

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from bucket_loader.model import Counts
 from bucket_loader.state.duck import one_row, own_database, quoted
 from bucket_loader.state.snapshots.comparing import show_memory
-from bucket_loader.state.snapshots.pages import PART_SCHEMA_WITH_IDS
+from bucket_loader.state.snapshots.pages import part_schema
 from bucket_loader.state.snapshots.parts import Memory, key_ranges
 from bucket_loader.state.snapshots.staged import by_range
 
@@ -52,7 +52,7 @@ def find_removed(staged: Path, present: Path, memory: Memory, found: Path, *, su
         connection.execute("CREATE TABLE candidates (key UUID, ids VARCHAR)")
         for piece in by_range(staged, ranges, Path(name)):
             piece.show(connection)
-            show_memory(connection, memory.of(piece.keys, PART_SCHEMA_WITH_IDS))
+            show_memory(connection, memory.of(piece.keys, part_schema(ids=True)))
             connection.execute(
                 "INSERT INTO candidates SELECT key, ids FROM living ANTI JOIN staged USING (key) WHERE ids IS NOT NULL"
             )
