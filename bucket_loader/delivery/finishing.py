@@ -78,7 +78,8 @@ class Finishing:
         shared, outcome = self._shared, _outcome(work)
         answer = str(outcome.status or outcome.message)
         if step.ambiguous:
-            shared.journal.commit([Ambiguous(work.chunk, step.attempts)])
+            shared.journal.commit([Ambiguous(work.chunk, step.attempts, tuple(work.tries))])
+            work.tries.clear()
         shared.tell(
             ChunkRetried(
                 shared.run, shared.stream, work.chunk.members, work.history.attempts, answer, ambiguous=step.ambiguous
@@ -195,7 +196,8 @@ def concluded(work: Work, state: ChunkState, step: Step) -> Concluded:
         return Concluded(work.chunk, state, step.attempts)
     # An answer that is not Bucket's is none: what becomes of the chunk is unknown.
     status = None if outcome.verdict is Verdict.MISROUTED else outcome.status
-    return Concluded(work.chunk, state, step.attempts, int(outcome.ambiguous and step.attempts > 0), status)
+    ambiguous, tries = int(outcome.ambiguous and step.attempts > 0), tuple(work.tries)
+    return Concluded(work.chunk, state, step.attempts, ambiguous, status, tries=tries)
 
 
 def _served(shared: Shared, work: Work) -> Served:

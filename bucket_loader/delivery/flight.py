@@ -12,7 +12,7 @@ from bucket_loader.delivery.queue import Queue, Work
 from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing
 from bucket_loader.delivery.transport import Connection, Pool
-from bucket_loader.model import Clock, Policy
+from bucket_loader.model import Attempt, Clock, Outcome, Policy, keep, wire_ms
 from bucket_loader.reporting import Tell
 
 
@@ -62,6 +62,7 @@ class Flight:
         self._work = work
         self._connection = connection
         self._slot = slot
+        self._began_s = 0.0
 
     def begin(self) -> None:
         """Send the chunk once."""
@@ -69,12 +70,14 @@ class Flight:
         shared.journal.wait_until_held()
         shared.standing.count_request(again=work.history.attempts > 0)
         work.when_sent = shared.service.successes
+        self._began_s = shared.clock.now_s()
         self._connection.begin(work.chunk.body)
 
     def end(self) -> Work:
         """Wait for the answer, and return the chunk with what the attempt came to."""
         shared, work = self._shared, self._work
         work.outcome = outcome = self._connection.end()
+        self._note(outcome)
         shared.pacer.release(self._slot, outcome)
         shared.emulated.see(outcome)
         first = not work.history.attempts
@@ -82,3 +85,9 @@ class Flight:
             shared.budget.earn()
         shared.service.note(outcome, first=first, suspected=work.history.suspected)
         return work
+
+    def _note(self, outcome: Outcome) -> None:
+        """Keep when the attempt ended and how long it took, for the next commit."""
+        clock = self._shared.clock
+        took_ms = round(1_000 * (clock.now_s() - self._began_s))
+        keep(self._work.tries, Attempt(wire_ms(clock.utc()), outcome.status, took_ms))

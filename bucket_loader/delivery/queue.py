@@ -3,9 +3,9 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bucket_loader.model import NEW, SYSTEM, Chunk, ChunkHistory, Clock, Outcome
+from bucket_loader.model import NEW, SYSTEM, Attempt, Chunk, ChunkHistory, Clock, Outcome
 
 
 @dataclass(slots=True)
@@ -17,12 +17,14 @@ class Work:
         history: as `next_step` wrote it.
         when_sent: the run's successes at the moment when the latest attempt was sent.
         outcome: what that attempt came to, until it is decided what follows; None when there is none.
+        tries: the attempts that the ledger does not know of yet.
     """
 
     chunk: Chunk
     history: ChunkHistory = NEW
     when_sent: int = 0
     outcome: Outcome | None = None
+    tries: list[Attempt] = field(default_factory=list)
 
 
 class Queue:

@@ -14,6 +14,18 @@ from .arrays import (
     text_array as text_array,
     zeros as zeros,
 )
+from .attempts import (
+    FIRST as FIRST,
+    LAST as LAST,
+    LENGTH as LENGTH,
+    NO_ANSWER as NO_ANSWER,
+    UNRECORDED as UNRECORDED,
+    Attempt as Attempt,
+    count_statuses as count_statuses,
+    keep as keep,
+    read_attempts as read_attempts,
+    spell_attempts as spell_attempts,
+)
 from .chunks import (
     Chunk as Chunk,
     Joined as Joined,
@@ -194,6 +206,7 @@ from .syncs import (
 from .times import (
     in_utc as in_utc,
     read_time as read_time,
+    wire_ms as wire_ms,
     wire_now as wire_now,
     wire_timestamp as wire_timestamp,
 )

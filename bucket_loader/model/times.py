@@ -1,11 +1,20 @@
 """Times as they are spelt on the wire, in the ledger and in the logs: UTC, milliseconds, Z."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
 
 
 def wire_timestamp(moment: datetime) -> str:
     """Spell a moment in UTC as the API's examples do."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def wire_ms(moment: datetime) -> int:
+    """Return a moment in UTC as milliseconds since 1970, cut as on the wire."""
+    return (moment - _EPOCH) // _MS
 
 
 def wire_now() -> str:

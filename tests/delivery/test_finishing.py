@@ -18,6 +18,7 @@ from bucket_loader.delivery.journal import Ambiguous, Concluded, DeadLetter, Int
 from bucket_loader.delivery.queue import Work
 from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing, Tally
+from bucket_loader.model.attempts import Attempt
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.course import ChunkHistory, Policy
 from bucket_loader.model.outcomes import Outcome, Verdict
@@ -107,17 +108,23 @@ def test_what_is_delivered_is_concluded_and_counted():
     trial = Trial(DELIVERED, count=3)
 
     assert trial.run() is True
-    assert trial.journal == [Concluded(trial.work.chunk, "delivered", 1, 0, 200)]
+    assert trial.journal == [Concluded(trial.work.chunk, "delivered", 1, 0, 200, tries=(Attempt(0, 200, 0),))]
     assert trial.shared.standing.tally.now.delivered == 3
 
 
 def test_an_ambiguous_attempt_is_written_down_and_told_before_it_is_repeated():
-    """The journal hears of each before the next body leaves, so that a death then finds it named."""
+    """The journal hears of each before the next body leaves, so that a death then finds it named.
+
+    Each attempt is given to it once, also one that is not worth a commit of its own.
+    """
     trial = Trial(ERROR, Outcome(Verdict.UNKNOWN, message="lost"), NOT_SENT, DELIVERED)
     trial.run()
 
-    chunk = trial.work.chunk
-    assert trial.journal == [Ambiguous(chunk, 1), Ambiguous(chunk, 1), Concluded(chunk, "delivered", 2, 0, 200)]
+    chunk, at = trial.work.chunk, [int(1_000 * sum(trial.clock.waits[:count])) for count in range(4)]
+    tries = [Attempt(moment, status, 0) for moment, status in zip(at, (500, None, None, 200), strict=True)]
+    assert trial.journal == [
+        Ambiguous(chunk, 1, (tries[0],)), Ambiguous(chunk, 1, (tries[1],)),
+        Concluded(chunk, "delivered", 2, 0, 200, tries=(tries[2], tries[3]))]  # fmt: skip
     assert [(event.answer, event.ambiguous) for event in trial.told if isinstance(event, ChunkRetried)] == [
         ("500", True), ("lost", True), ("", False)]  # fmt: skip
 

@@ -11,8 +11,8 @@ Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
 # Version 6 had six counts of planning, an owner in a file, and chunks that are set aside; each new count is a version,
-# and so is any other change: chunks that are folded.
-_VERSION: Final = 6 + len(PLANNED) - 6 + 1
+# and so is any other change: chunks that are folded, attempts that are recorded.
+_VERSION: Final = 6 + len(PLANNED) - 6 + 2
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
 NOTE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -20,10 +20,10 @@ _FIRST: Final = {count.name: "INTEGER NOT NULL" for count in PLANNED if not coun
 _LATER: Final = {count.name: "INTEGER NOT NULL DEFAULT 0" for count in PLANNED if count.is_later}
 # Columns that tables of older ledgers lack.
 ADDED: Final = {
-    "stream": {**_LATER, "sent": "TEXT"},
+    "stream": {**_LATER, "sent": "TEXT", "answers": "TEXT"},
     "memory": {"digest": "TEXT"},
     "run": {"aged": "INTEGER NOT NULL DEFAULT 0"},
-    "chunk": {"folded": "INTEGER"},
+    "chunk": {"folded": "INTEGER", "tries": "TEXT NOT NULL DEFAULT ''"},
 }
 # Its states are a list in the table itself, and older ledgers lack one: the table is made anew, and its rows go there.
 _REMADE: Final = "run, stream, first, members, records, part, state, attempts, ambiguous, digest, status"

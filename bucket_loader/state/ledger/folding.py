@@ -2,17 +2,20 @@
 
 All chunks of a stream that came to the same end become one row: which records they carried, how many chunks and
 attempts they were, and a digest of their names and digests. Which record came to which end stays known, and all counts;
-what is gone is how the records were cut. Nothing is folded of a run that has anything left to send or to decide, and no
+what is gone is how the records were cut, and when they were attempted: the stream keeps how many attempts had which
+answer, those of splits included. Nothing is folded of a run that has anything left to send or to decide, and no
 refusal that was not replayed.
 """
 
 import hashlib
+import json
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-from bucket_loader.model import ranges
+from bucket_loader.model import count_statuses, ranges
 from bucket_loader.state.ledger.database import Statement
 from bucket_loader.state.ledger.past import Past
 from bucket_loader.state.ledger.rows import ChunkState, RunRow
@@ -27,6 +30,7 @@ _STAYS: Final = """state = 'rejected' AND NOT (records = 1 AND EXISTS (
 ))"""
 _FOLDABLE: Final = f"run = ? AND stream = ? AND folded IS NULL AND NOT {_OPEN} AND NOT ({_STAYS}) AND state <> 'split'"
 _SPLITS: Final = "run = ? AND stream = ? AND state = 'split'"
+_KEEP_ANSWERS: Final = "UPDATE stream SET answers = ? WHERE run = ? AND position = ?"
 _INSERT: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, attempts, ambiguous, digest, folded)
     VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
@@ -58,10 +62,12 @@ class _Fold:
     attempts: int = 0
     ranges: list[tuple[int, int]] = field(default_factory=list)
     digest: FoldDigest = field(default_factory=FoldDigest)
+    answers: Counter[str] = field(default_factory=Counter)
 
-    def add(self, members: str, records: int, attempts: int, digest: bytes) -> None:
+    def add(self, members: str, records: int, attempts: int, digest: bytes, tries: str) -> None:
         self.records += records
         self.attempts += attempts
+        self.answers.update(count_statuses(tries, attempts))
         self.digest.add(members, digest)
         for one in ranges(members):
             self.ranges[-1:] = _joined(self.ranges[-1:], one)
@@ -110,8 +116,10 @@ class Folding(Past):
                 chunks += sum(one.digest.chunks for one in found.values())
                 if found:
                     statements.append((f"DELETE FROM chunk WHERE {_FOLDABLE}", (run, position)))
-                    statements += self._without_splits(run, position)
+                    splits = self._splits_that_go(run, position)
+                    statements += (_delete_split(run, position, split) for split in splits)
                     statements += _rows(run, position, found)
+                    statements.append(self._answered(run, position, [*found.values()], splits))
         aged = LETTERS_STAY if letters_stay else AGED
         self._write([*statements, ("UPDATE run SET aged = ? WHERE run = ?", (aged, run))])
         return chunks
@@ -125,16 +133,16 @@ class Folding(Past):
     def _folded(self, run: str, position: int) -> dict[tuple[ChunkState, int], _Fold]:
         """Return what becomes of a stream's chunks, by state and doubt; nothing where there is one alone."""
         found: dict[tuple[ChunkState, int], _Fold] = {}
-        for members, records, state, attempts, ambiguous, digest in self._foldable(run, position):
-            found.setdefault((state, ambiguous), _Fold()).add(members, records, attempts, digest)
+        for members, records, state, attempts, ambiguous, digest, tries in self._foldable(run, position):
+            found.setdefault((state, ambiguous), _Fold()).add(members, records, attempts, digest, tries)
         return found if sum(one.digest.chunks for one in found.values()) > 1 else {}
 
-    def _foldable(self, run: str, position: int) -> Iterator[tuple[str, int, ChunkState, int, int, bytes]]:
+    def _foldable(self, run: str, position: int) -> Iterator[tuple[str, int, ChunkState, int, int, bytes, str]]:
         after: tuple[int, str] = (-1, "")
         while True:
             rows = self._query(
-                f"SELECT first, members, records, state, attempts, ambiguous, digest FROM chunk WHERE {_FOLDABLE} "
-                "AND (first, members) > (?, ?) ORDER BY first, members LIMIT ?",
+                f"SELECT first, members, records, state, attempts, ambiguous, digest, tries FROM chunk "
+                f"WHERE {_FOLDABLE} AND (first, members) > (?, ?) ORDER BY first, members LIMIT ?",
                 run, position, *after, _ROWS_AT_ONCE,
             )  # fmt: skip
             for _, *row in rows:
@@ -143,16 +151,21 @@ class Folding(Past):
                 return
             after = rows[-1][:2]
 
-    def _without_splits(self, run: str, position: int) -> Iterator[Statement]:
-        """Yield what deletes the splits for which their parts stand; one that a refusal was cut from stays with it."""
+    def _splits_that_go(self, run: str, position: int) -> "list[_Split]":
+        """Return the splits for which their parts stand; one that a refusal was cut from stays with it."""
         stay = self._query(f"SELECT members FROM chunk WHERE run = ? AND stream = ? AND {_STAYS}", run, position)
         refused = sorted(first for (members,) in stay for first, _ in ranges(members))
-        for first, members in self._query(f"SELECT first, members FROM chunk WHERE {_SPLITS}", run, position):
-            if not any(_is_any_within(refused, *one) for one in ranges(members)):
-                yield (
-                    f"DELETE FROM chunk WHERE {_SPLITS} AND first = ? AND members = ?",
-                    (run, position, first, members),
-                )
+        splits = self._query(f"SELECT first, members, attempts, tries FROM chunk WHERE {_SPLITS}", run, position)
+        return [split for split in map(_Split._make, splits)
+                if not any(_is_any_within(refused, *one) for one in ranges(split.members))]  # fmt: skip
+
+    def _answered(self, run: str, position: int, found: list[_Fold], splits: "list[_Split]") -> Statement:
+        """Return the statement that adds the attempts of what goes to those that the stream keeps by their answers."""
+        ((before,),) = self._query("SELECT answers FROM stream WHERE run = ? AND position = ?", run, position)
+        parts = [Counter(json.loads(before or "{}")), *(fold.answers for fold in found)]
+        parts += (count_statuses(split.tries, split.attempts) for split in splits)
+        answers = sum(parts, Counter())
+        return _KEEP_ANSWERS, (json.dumps(answers, sort_keys=True), run, position)
 
     def letters_stay(self, run: str) -> bool:
         """Whether a run is old, and its dead letters stay."""
@@ -170,6 +183,20 @@ class Folding(Past):
     def taken_up_by(self, run: str) -> list[str]:
         """Return the runs whose dead letters a run took up."""
         return [str(one) for (one,) in self._query("SELECT DISTINCT letters FROM replay WHERE run = ?", run)]
+
+
+class _Split(NamedTuple):
+    """A chunk that was replaced by its parts."""
+
+    first: int
+    members: str
+    attempts: int
+    tries: str
+
+
+def _delete_split(run: str, position: int, split: _Split) -> Statement:
+    where = f"{_SPLITS} AND first = ? AND members = ?"
+    return f"DELETE FROM chunk WHERE {where}", (run, position, split.first, split.members)
 
 
 def _is_any_within(numbers: list[int], first: int, last: int) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import PLANNED, SENT, SYSTEM, Chunk, Clock, Counts
+from bucket_loader.model import FIRST, LAST, LENGTH, PLANNED, SENT, SYSTEM, Chunk, Clock, Counts, spell_attempts
 from bucket_loader.state.ledger.database import NOTE, Database, Statement
 from bucket_loader.state.ledger.folding import Folding
 from bucket_loader.state.ledger.forgetting import EMULATOR, Forgetting
@@ -242,16 +242,24 @@ _WAIT: Final = """
     ON CONFLICT (run, stream, first, members)
     DO UPDATE SET state = 'queued', aside = coalesce(chunk.aside, excluded.aside)
 """
-_CONCLUDE: Final = """
+# A row that holds the first and the last attempts loses what is between them before more are added.
+_ADD_TRIES: Final = f"""
+    tries = CASE WHEN length(tries) > {(FIRST + LAST) * LENGTH}
+                 THEN substr(tries, 1, {FIRST * LENGTH}) || substr(tries, length(tries) - {LAST * LENGTH - 1})
+                 ELSE tries END || ?
+"""
+_CONCLUDE: Final = f"""
     UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?,
-                     aside = coalesce(aside, ?)
+                     aside = coalesce(aside, ?), {_ADD_TRIES}
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-_COUNT_AMBIGUOUS: Final = """
-    UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1
+_COUNT_AMBIGUOUS: Final = f"""
+    UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1, {_ADD_TRIES}
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-_SELECT_CHUNK: Final = "SELECT stream, members, records, state, attempts, ambiguous, digest, aside, folded FROM chunk"
+_SELECT_CHUNK: Final = (
+    "SELECT stream, members, records, state, attempts, ambiguous, digest, aside, folded, tries FROM chunk"
+)
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
     ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'
@@ -273,8 +281,8 @@ def _statements(run: str, entry: Entry) -> Iterator[Statement]:
     match entry:
         case Intent(chunk):
             yield _INTEND, (run, *_name(chunk), len(chunk.sequences), chunk.digest)
-        case Ambiguous(chunk, attempts):
-            yield _COUNT_AMBIGUOUS, (attempts, run, *_name(chunk))
+        case Ambiguous(chunk, attempts, tries):
+            yield _COUNT_AMBIGUOUS, (attempts, spell_attempts(tries), run, *_name(chunk))
         case Concluded():
             yield _conclude(run, entry)
         case SplitInto(was, parts):
@@ -288,7 +296,8 @@ def _statements(run: str, entry: Entry) -> Iterator[Statement]:
 
 
 def _conclude(run: str, was: Concluded) -> Statement:
-    return _CONCLUDE, (was.state, was.attempts, was.ambiguous, was.status, was.aside, run, *_name(was.chunk))
+    values = (was.state, was.attempts, was.ambiguous, was.status, was.aside, spell_attempts(was.tries))
+    return _CONCLUDE, (*values, run, *_name(was.chunk))
 
 
 def _name(chunk: Chunk) -> tuple[int, int, str]:

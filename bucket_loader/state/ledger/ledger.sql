@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS stream (
     settled    INTEGER NOT NULL DEFAULT 0,           -- its memory is up to date
     /* later counts */
     sent       TEXT,                                 -- digest of what was delivered, once settled
+    answers    TEXT,                                 -- attempts by their answer, as JSON, once its chunks are folded
     PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 
@@ -59,6 +60,7 @@ CREATE TABLE IF NOT EXISTS chunk (
     status    INTEGER,
     aside     TEXT,                                  -- since when, queued, it comes after all others (wire time)
     folded    INTEGER,                               -- how many chunks it stands for; null for one that is itself
+    tries     TEXT NOT NULL DEFAULT '',              -- its attempts: `model/attempts.py`
     PRIMARY KEY (run, stream, first, members),
     FOREIGN KEY (run, stream) REFERENCES stream (run, position)
 ) WITHOUT ROWID;

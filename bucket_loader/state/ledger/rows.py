@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bucket_loader.model import Chunk, Counts, read_ranges
+from bucket_loader.model import Attempt, Chunk, Counts, read_attempts, read_ranges
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
 ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped", "superseded"]
@@ -62,6 +62,8 @@ class ChunkRow:
     Attributes:
         aside: since when a queued one comes after all others (wire time): it met nothing but server errors, or, when
             it was never attempted, it names whom such a one names.
+        folded: how many chunks it stands for; None for one that is itself.
+        tries: its attempts as `spell_attempts` spells them; empty where they were not recorded, or are folded.
     """
 
     stream: int
@@ -73,11 +75,17 @@ class ChunkRow:
     digest: bytes
     aside: str | None = None
     folded: int | None = None
+    tries: str = ""
 
     @property
     def sequences(self) -> tuple[int, ...]:
         """The sequences that it carries."""
         return read_ranges(self.members)
+
+    @property
+    def tried(self) -> tuple[Attempt, ...]:
+        """Its attempts that are known one by one, oldest first; of very many the first few and the last few are."""
+        return read_attempts(self.tries)
 
 
 # --- what is committed of a chunk ------------------------------------------------------------------------------------
@@ -97,10 +105,12 @@ class Ambiguous:
     Attributes:
         chunk: which one.
         attempts: how many were made since the last commit, that one included.
+        tries: those, one by one.
     """
 
     chunk: Chunk
     attempts: int = 1
+    tries: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,7 @@ class Concluded:
         ambiguous: how many of those may have been applied without our knowing.
         status: the HTTP status of the last answer; None when there was none.
         aside: when it is queued to come after all others: since when (wire time).
+        tries: the attempts since the last commit, one by one.
     """
 
     chunk: Chunk
@@ -122,6 +133,7 @@ class Concluded:
     ambiguous: int = 0
     status: int | None = None
     aside: str | None = None
+    tries: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
