@@ -9,7 +9,12 @@ from . import (
 from .changes import (
     NOTHING as NOTHING,
     Change as Change,
+    What as What,
+)
+from .effects import (
+    Effects as Effects,
     changes as changes,
+    effects_of as effects_of,
 )
 from .manifest import (
     Manifest as Manifest,

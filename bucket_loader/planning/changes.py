@@ -1,29 +1,22 @@
-"""What a plan changes: each record that it sends, beside what its stream remembers of it.
+"""What becomes of a record that a plan sends: what it was, what it is now, and which of its fields differ."""
 
-the plan's records --by their keys--> what is remembered --> created, changed, removed, the same again
-"""
-
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from hashlib import md5
 from typing import Any, Final, Literal
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
-from bucket_loader.config import Stream
-from bucket_loader.model import KINDS, int64_array
-from bucket_loader.planning import plan_file
+from bucket_loader.model import KINDS
 from bucket_loader.planning.names import values_in
-from bucket_loader.planning.request import PlanRequest
 from bucket_loader.state import snapshots
 
 What = Literal["created", "changed", "removed", "unchanged"]
 """What becomes of a record: `unchanged` is one that is sent again as it was, as `--full` does."""
 NOTHING: Final = msgspec.UNSET  # in the place of a value that a record lacks
-_WITH_RECORDS: Final = snapshots.part_schema(records=True)
+_STAMP: Final = re.compile(r',"timestamp":"[^"]*"(?=(?:,"context":\{[^{}]*\})?\}$)')
+_OPENINGS: Final = ("{", *(f'{{"type":"{kind.wire}",' for kind in KINDS.values() if kind.ordered))
 
 
 @dataclass(frozen=True)
@@ -34,13 +27,13 @@ class Change:
         what: what becomes of it.
         new: the record as it is sent; JSON.
         old: the record as it was delivered; None where it was not, or is not remembered.
-        is_timed: whether the row gives its timestamp; else that is the plan's, and no part of the comparison.
+        times: whether the row gives the time in the old and in the new one; else it is a plan's, and says nothing.
     """
 
     what: What
     new: str
     old: str | None
-    is_timed: bool
+    times: tuple[bool, bool] = (False, False)
 
     def ids(self, kind: str) -> dict[str, Any]:
         """Return the ids that it is known by."""
@@ -54,71 +47,70 @@ class Change:
         """
         if self.what == "changed" and self.old is None:
             return None
-        new, old = self._values(self.new), self._values(self.old)
-        gone = () if self.what == "removed" else (path for path in old if path not in new)  # those stay as they are
-        pairs = {path: (old.get(path, NOTHING), new.get(path, NOTHING)) for path in (*new, *gone)}
-        return {path: pair for path, pair in pairs.items() if not _is_same(*pair)}
-
-    def _values(self, record: str | None) -> dict[str, Any]:
-        found = {} if record is None else dict(values_in(record))
-        if not self.is_timed:
-            found.pop("timestamp", None)
-        return found
+        new, old = _values(self.new, is_timed=self.times[1]), _values(self.old or "{}", is_timed=self.times[0])
+        paths = unlike(self.new, self.old, self.times) if self.old is not None else [*dict(values_in(self.new))]
+        if self.what == "removed":
+            paths = [path for path in paths if path in new]  # what a removed record does not say stays as it is
+        pairs = {path: (old.get(path, NOTHING), new.get(path, NOTHING)) for path in paths}
+        return {path: pair for path, pair in pairs.items() if pair != (NOTHING, NOTHING)}
 
 
-def _is_same(one: object, other: object) -> bool:
-    """Whether two values are the same JSON: 1 is neither 1.0 nor true."""
-    if isinstance(one, list | dict):
-        return one == other and msgspec.json.encode(one) == msgspec.json.encode(other)
-    return type(one) is type(other) and one == other
+def _values(record: str, *, is_timed: bool) -> dict[str, Any]:
+    """Return the values of a record by their paths, also the one that the stream gives: whether it is active."""
+    found = dict(values_in(record))
+    if not is_timed:
+        found.pop("timestamp", None)
+    context = _parts_of(record).context
+    return found | {f"context.{name}": msgspec.json.decode(value) for name, value in context.items()}
 
 
-def changes(batches: Iterable[pa.RecordBatch], memory: snapshots.Memory, *, is_timed: bool) -> Iterator[Change]:
-    """Yield what a plan does to each of its records, in their order.
+# --- what differs between two records of a key -----------------------------------------------------------------------
+
+
+class _Parts(msgspec.Struct, gc=False):
+    """What may differ between two records of a key, each value as it is spelt: a million of them are compared."""
+
+    attributes: dict[str, msgspec.Raw] = {}
+    context: dict[str, msgspec.Raw] = {}
+    timestamp: msgspec.Raw = msgspec.Raw()
+
+
+_parts_of: Final = msgspec.json.Decoder(_Parts).decode
+
+
+def unlike(new: str, old: str, times: tuple[bool, bool]) -> list[str]:
+    """Return the paths of what differs between two records of a key.
 
     Args:
-        batches: the records: `key`, `content`, `record`.
-        memory: what their stream remembers.
-        is_timed: whether the rows give the timestamps.
+        new: the record as it is sent.
+        old: the record as it was delivered.
+        times: whether the row gives the time in the old and in the new one.
     """
-    for batch in batches:
-        found = _remembered(batch["key"], memory)
-        rows = zip(*(batch[name].to_pylist() for name in ("key", "content", "record")), strict=True)
-        for key, content, record in rows:
-            known, old = found.get(key, (snapshots.REMOVED, None))
-            yield Change(_what(content, known), record, old, is_timed)
+    now, then = _parts_of(new), _parts_of(old)
+    found = [f"attributes.{name}" for name in _unlike(now.attributes, then.attributes)]
+    if now.context != then.context:
+        found += [f"context.{name}" for name in _unlike(now.context, then.context)]
+    if times != (False, False) and (times[0] != times[1] or now.timestamp != then.timestamp):
+        found.append("timestamp")
+    return found
 
 
-def _what(content: bytes | None, known: bytes | None) -> What:
-    """Return what becomes of a record, by its content and the one that is remembered; None is one that is claimed."""
-    if content == snapshots.REMOVED:
-        return "removed"
-    if known == snapshots.REMOVED:
-        return "created"
-    return "unchanged" if content == known else "changed"
+def _unlike(new: Mapping[str, msgspec.Raw], old: Mapping[str, msgspec.Raw]) -> list[str]:
+    """Return the names of values that differ: what is spelt alike is alike, and most of it is."""
+    found = [name for name, value in new.items() if old.get(name) != value]
+    return [name for name in found if name not in old or not _is_same(new[name], old[name])] + [
+        name for name in old if name not in new
+    ]
 
 
-def _remembered(keys: pa.Array, memory: snapshots.Memory) -> Mapping[bytes, tuple[bytes | None, str | None]]:
-    """Return what is remembered of some keys: the content, and the record where that is kept."""
-    table = memory.find(np.unique(snapshots.as_keys(keys)), _WITH_RECORDS)
-    values = zip(table["content"].to_pylist(), table["record"].to_pylist(), strict=True)
-    return dict(zip(table["key"].to_pylist(), values, strict=True))
+def _is_same(one: msgspec.Raw, other: msgspec.Raw) -> bool:
+    """Whether two values are the same JSON, however it is spelt: 1 is neither 1.0 nor true."""
+    return msgspec.json.encode(msgspec.json.decode(one)) == msgspec.json.encode(msgspec.json.decode(other))
 
 
-def changed_fields(request: PlanRequest, stream: Stream, file: Path) -> dict[str, int]:
-    """Count the known records of a plan's file that have changed, by field; none where nobody knows what they were."""
-    memory = request.memory_of(stream)
-    if "record" not in memory.schema.names:
-        return {}
-    known = (_known(batch, memory) for batch in plan_file.records_in(file))
-    is_timed = "timestamp" in stream.fields.given()
-    found = Counter(
-        path for change in changes(known, memory, is_timed=is_timed)
-        if change.what == "changed" for path in change.fields() or ()
-    )  # fmt: skip
-    return dict(sorted(found.items()))
-
-
-def _known(batch: pa.RecordBatch, memory: snapshots.Memory) -> pa.RecordBatch:
-    """Return the rows of a batch whose keys are remembered."""
-    return batch.take(int64_array(np.flatnonzero(memory.names(batch["key"]).to_numpy(zero_copy_only=False))))
+def is_own_time(record: str | None, content: bytes | None) -> bool:
+    """Whether the row gives the time in a record: a plan's time is no part of the content."""
+    if record is None or content in {None, snapshots.REMOVED}:
+        return False
+    rest = _STAMP.sub("", record)
+    return all(md5((one + rest[1:]).encode(), usedforsecurity=False).digest() != content for one in _OPENINGS)

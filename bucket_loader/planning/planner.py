@@ -15,8 +15,8 @@ import pyarrow as pa
 from bucket_loader.config import Stream, mapping_fingerprint
 from bucket_loader.model import ArrayForm, BucketLoaderError, file_digest, wire_timestamp
 from bucket_loader.planning import plan_file
-from bucket_loader.planning.changes import changed_fields
 from bucket_loader.planning.compact import compact
+from bucket_loader.planning.effects import changed_fields
 from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream
 from bucket_loader.planning.names import names_of
 from bucket_loader.planning.plan_file import Plan, StreamWriter
@@ -81,7 +81,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         unmet=read.unmet,
         otherwise=_mapping_otherwise(request, stream, read),
         names=names_of(stream) if stream.remember == "values" else {},
-        changed_fields=changed_fields(request, stream, final) if compared.changed else {},
+        changed_fields=changed_fields(request, stream, final, compacted),
     )
 
 

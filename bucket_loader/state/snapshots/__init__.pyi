@@ -23,9 +23,11 @@ from .pages import (
     PART_SCHEMA as PART_SCHEMA,
     Bytes as Bytes,
     FileBytes as FileBytes,
+    Keys as Keys,
     Written as Written,
     as_keys as as_keys,
     is_sound as is_sound,
+    order_of as order_of,
     part_schema as part_schema,
     read_index as read_index,
     schema_of as schema_of,
@@ -35,6 +37,7 @@ from .parts import (
     REMOVED as REMOVED,
     Memory as Memory,
     Part as Part,
+    key_ranges as key_ranges,
     opened as opened,
     removed_scalar as removed_scalar,
 )
@@ -42,4 +45,7 @@ from .removed import (
     PRESENT_SCHEMA as PRESENT_SCHEMA,
     Removed as Removed,
     find_removed as find_removed,
+)
+from .staged import (
+    by_range as by_range,
 )

@@ -7,20 +7,25 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bucket_loader.model import int64_array
+from bucket_loader.model import as_numpy, int64_array
 from bucket_loader.state.duck import quoted
 from bucket_loader.state.snapshots.pages import as_keys
 from bucket_loader.state.snapshots.parts import KeyRange
 
+if TYPE_CHECKING:
+    from bucket_loader.model import Numbers
+
+HASHES: Final = ("key", "content")
 _ROWS_AT_ONCE: Final = 1 << 19
-_HASHES: Final = "CAST(key AS UUID) AS key, CAST(content AS UUID) AS content"
+_WIDE_AT_ONCE: Final = 1 << 16  # with more than hashes
+_SHOWN: Final = "CAST(key AS UUID) AS key, CAST(content AS UUID) AS content"
 
 
 @dataclass(frozen=True)
@@ -34,18 +39,28 @@ class StagedRange:
     def show(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Show the rows as `staged`, the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer."""
         rows = f"read_parquet({quoted(self.file)}, file_row_number = true)"
-        connection.execute(
-            f"CREATE OR REPLACE VIEW staged AS SELECT {self.position} AS position, {_HASHES} FROM {rows}"
-        )
+        connection.execute(f"CREATE OR REPLACE VIEW staged AS SELECT {self.position} AS position, {_SHOWN} FROM {rows}")
+
+    def read(self, columns: Sequence[str]) -> tuple["Numbers", pa.Table]:
+        """Return the rows' positions, and some of their columns."""
+        names = [*columns, *(["position"] if self.position == "position" else [])]
+        with pq.ParquetFile(self.file, pre_buffer=False) as file:
+            table = file.read(names, use_threads=False)
+        if self.position == "position":
+            return as_numpy(table["position"].combine_chunks()), table.select(list(columns))
+        return np.arange(table.num_rows), table
 
 
-def by_range(staged: Path, ranges: Sequence[KeyRange], folder: Path) -> list[StagedRange]:
+def by_range(
+    staged: Path, ranges: Sequence[KeyRange], folder: Path, columns: Sequence[str] = HASHES
+) -> list[StagedRange]:
     """Cut staged rows by ranges of keys, which cover all of them.
 
     Args:
         staged: the file.
         ranges: the ranges, ascending.
         folder: where to write a file for each, if there are several.
+        columns: what to write of the rows, the key first.
     """
     if len(ranges) == 1:
         return [StagedRange(ranges[0], staged, "file_row_number")]
@@ -53,11 +68,11 @@ def by_range(staged: Path, ranges: Sequence[KeyRange], folder: Path) -> list[Sta
     bounds = np.array([keys.after for keys in ranges[:-1]])
     with ExitStack() as stack:
         file = stack.enter_context(pq.ParquetFile(staged, pre_buffer=False))
-        fields = [file.schema_arrow.field(name) for name in ("key", "content")]
+        fields = [file.schema_arrow.field(name) for name in columns]
         schema = pa.schema([pa.field("position", pa.int64()), *fields])
         writers = [stack.enter_context(pq.ParquetWriter(path, schema, compression="none")) for path in files]
-        first = 0
-        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["key", "content"], use_threads=False):
+        first, at_once = 0, _ROWS_AT_ONCE if len(columns) <= len(HASHES) else _WIDE_AT_ONCE
+        for batch in file.iter_batches(at_once, columns=list(columns), use_threads=False):
             numbers = np.searchsorted(bounds, _first_bits(batch["key"]), side="right")
             order = np.argsort(numbers, kind="stable")
             edges = np.searchsorted(numbers[order], np.arange(len(ranges) + 1))
