@@ -46,20 +46,18 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
     staged = Staged(request.folder / f"{position:02d}.staged")
     final = request.folder / records_file(position, stream.name)
     rejected = Rejected(request, stream, partial(sources.locator, stream))
-    with _named(stream):
-        read = _read(request, sources, rejected, staged)
+    read = _read(request, sources, rejected, staged)
     removed = add_removals(request, read, rejected, staged)
     compacted = compact(request, stream, read, staged, final)
-    compared = compacted.compared
     return PlannedStream(
         position=position,
         name=stream.name,
         kind=stream.record,
         mode=stream.mode.name,
         on_unknown=stream.on_unknown,
-        counts=read.counts + removed.counts + compared.counts,
-        known=compared.known,
-        changed=compared.changed,
+        counts=read.counts + removed.counts + compacted.compared.counts,
+        known=compacted.compared.known,
+        changed=compacted.compared.changed,
         file=final.name,
         digest=file_digest(final),
         mapping=_mapping(request, stream, read),
@@ -86,7 +84,8 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
 
 
 def _read(request: PlanRequest, sources: Sources, rejected: Rejected, staged: Staged) -> Read:
-    read = read_stream(request, sources, rejected, staged)
+    with _named(rejected.stream):
+        read = read_stream(request, sources, rejected, staged)
     if read.schema is None:
         StreamWriter(staged.path, pa.schema([("file", pa.string())])).close()
     return read
