@@ -3,9 +3,9 @@
 import ipaddress
 import re
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from bucket_loader.model import is_loopback
 
@@ -62,17 +62,35 @@ def _proxy(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    malformed = "is not a URL; write for example https://front.bucket.co"
+    parts = _address(value, "https://front.bucket.co", refused="@?#", why=_NO_MORE_THAN_A_PLACE)
+    _require_private(parts, "the key", "Bucket")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+
+
+def _webhook(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    parts = _address(text, "https://hooks.example.com/services/...", refused="#", why="must not hold a fragment (#)")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or a password")
+    _require_private(parts, "the message", "a webhook")
+    return SecretStr(text)
+
+
+_NO_MORE_THAN_A_PLACE: Final = "must not hold a user, a password, a query or a fragment; the key has its own place"
+
+
+def _address(value: str, example: str, *, refused: str, why: str) -> SplitResult:
+    """Return the parts of an address of HTTP; what is wrong with one is said without quoting it: it may be a secret."""
+    malformed = f"is not a URL; write for example {example}"
     if not re.fullmatch(r"(?i)https?://[!-~]+", value) or "\\" in value:
         raise ValueError(malformed)
-    if "@" in value or "?" in value or "#" in value:
-        raise ValueError("must not hold a user, a password, a query or a fragment; the key has its own place")
+    if any(sign in value for sign in refused):
+        raise ValueError(why)
     try:
         parts = urlsplit(value)
     except ValueError:
         raise ValueError(malformed) from None
-    host = parts.hostname or ""
-    if not _is_host(host):
+    if not _is_host(parts.hostname or ""):
         raise ValueError(malformed)
     try:
         port = parts.port
@@ -80,11 +98,16 @@ def _base_url(value: str) -> str:
         port = 0
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("has a port that is not a number from 1 to 65535")
+    return parts
+
+
+def _require_private(parts: SplitResult, what: str, meant: str) -> None:
+    """Refuse an address that would show to others what is sent there, or that leads to a cloud's own host."""
+    host = parts.hostname or ""
     if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("must be https: over http the key would travel in the clear (only loopback may use http)")
+        raise ValueError(f"must be https: over http {what} would travel in the clear (only loopback may use http)")
     if _metadata(host):
-        raise ValueError("is a link-local or metadata address, which is never Bucket")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+        raise ValueError(f"is a link-local or metadata address, which is never {meant}")
 
 
 # Where clouds hand out credentials, besides the link-local addresses.
@@ -120,5 +143,6 @@ Location = Annotated[
     AfterValidator(_path),
 ]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Webhook = Annotated[SecretStr, AfterValidator(_webhook)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

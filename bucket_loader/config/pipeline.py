@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from bucket_loader.config.destination import Destination, Limits
+from bucket_loader.config.notify import Webhooks
 from bucket_loader.config.scalars import HashKey, Keep, Model, Name
 from bucket_loader.config.sources import AnySource
 from bucket_loader.config.stream import Stream
@@ -38,6 +39,7 @@ class Pipeline(Model):
         default=30 * 86400.0,
         description="how long the plans, dead letters and requests of ended runs stay, for example 30d; or forever",
     )
+    notify: Webhooks = Field(default=[], description="who is told how a run ended; one webhook, or a list of them")
     sources: dict[Name, AnySource] = Field(default={})
     streams: list[Stream] = Field(min_length=1)
 

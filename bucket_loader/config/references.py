@@ -12,6 +12,7 @@ _SECRET_PROPERTY: Final = re.compile(
     r"(?i)(secret|token|credential|password|key|connection-string|authorization|cookie|kerberos_ticket)"
     r"(?!.*([.-](id|uri|file|type|expires-at)$))"
 )
+_NOBODY: Final = "https://nobody.invalid"  # no host is called so (RFC 2606)
 _ONLY_A_REFERENCE: Final = re.compile(r"\s*\$\{[A-Za-z_][A-Za-z0-9_]*\}\s*")
 
 
@@ -27,6 +28,7 @@ def refuse_literals(document: Document) -> None:
     if isinstance(destination, dict):
         _refuse_literal_key(document, destination)
     _refuse_literal_hash_key(document)
+    _refuse_literal_webhooks(document)
     _refuse_literal_passwords(document)
 
 
@@ -50,6 +52,34 @@ def _refuse_literal_hash_key(document: Document) -> None:
             "write `hash_key: ${BUCKET_HASH_KEY}` and set that variable; then take another key, this one has been seen",
         )
         document.data["hash_key"] = "refused-as-it-is-written-here"
+
+
+def _refuse_literal_webhooks(document: Document) -> None:
+    for path, words in _webhooks_of(document):
+        if words.get("webhook") is not None and not _ONLY_A_REFERENCE.fullmatch(str(words["webhook"])):
+            document.mistake(
+                (*path, "webhook"),
+                "the webhook is written in the file, and whoever knows its address can write there",
+                "write `webhook: ${SLACK_WEBHOOK_URL}` and set that variable; then replace this webhook, it has been "
+                "seen",
+            )
+            words["webhook"] = _NOBODY
+
+
+def _webhooks_of(document: Document) -> list[tuple[Path_, dict[str, Any]]]:
+    """Return every webhook of the file, one or several, with its place."""
+    written = document.data.get("notify")
+    if isinstance(written, dict):
+        return [(("notify",), written)]
+    listed = enumerate(written) if isinstance(written, list) else ()
+    return [(("notify", index), words) for index, words in listed if isinstance(words, dict)]
+
+
+def pass_over_unset_webhooks(document: Document, variables: Mapping[str, str]) -> None:
+    """Put nobody's address in the place of each webhook whose variable is not set."""
+    for _, words in _webhooks_of(document):
+        if is_unset(words.get("webhook"), variables):
+            words["webhook"] = _NOBODY
 
 
 def _refuse_literal_passwords(document: Document) -> None:
@@ -104,7 +134,7 @@ def replaced(document: Document, path: Path_, data: Any, variables: Mapping[str,
             document.mistake(path, f"the variable {name} is not UTF-8")
             return "unset"
         if default is None:
-            is_secret = path[-1:] in {("key",), ("hash_key",), ("password",)} or _is_catalog_secret(path)
+            is_secret = path[-1:] in {("key",), ("hash_key",), ("password",), ("webhook",)} or _is_catalog_secret(path)
             default = "" if is_secret else f", or write ${{{name}:-...}}"
             document.mistake(path, f"the variable {name} is not set", f"export {name}=...{default}")
             return "unset"

@@ -15,7 +15,13 @@ from bucket_loader.config.found import holds_rows, other_than
 from bucket_loader.config.mapping import NAMED_VALUES
 from bucket_loader.config.noting import ABSENT, Words, note, words_of
 from bucket_loader.config.pipeline import Pipeline
-from bucket_loader.config.references import is_unset, refuse_literals, replaced, sources_of
+from bucket_loader.config.references import (
+    is_unset,
+    pass_over_unset_webhooks,
+    refuse_literals,
+    replaced,
+    sources_of,
+)
 from bucket_loader.config.scalars import Model
 from bucket_loader.config.sources import SOURCE_TYPES, TAGS
 from bucket_loader.model import ConfigError, UsageError
@@ -27,6 +33,7 @@ def load_pipeline(
     variables: Mapping[str, str] | None = None,
     destination: Mapping[str, Any] | None = None,
     fixtures: Mapping[str, Path] | None = None,
+    tells: bool = True,
 ) -> Pipeline:
     """Read a pipeline file.
 
@@ -36,6 +43,7 @@ def load_pipeline(
         destination: values to put in place of the file's own, unread (a rehearsal's host and key).
         fixtures: files that stand for sources, by the source's or the stream's name; then no other source is read but
             files of this machine, and no variable of the others and of the destination needs to be set.
+        tells: whether `notify:` is told of what comes of it; else no variable of a webhook needs to be set.
 
     Raises:
         UsageError: there is no such file, or a fixture that stands for nothing.
@@ -48,6 +56,8 @@ def load_pipeline(
     for path in instead:
         take_out(document, path)  # unread: its variable need not be set
     refuse_literals(document)
+    if not tells:
+        pass_over_unset_webhooks(document, known)
     document.data = replaced(document, (), document.data, known)
     _refuse_frames(document)
     for path, value in instead.items():
@@ -99,9 +109,9 @@ def _refuse_frames(document: Document) -> None:
 
 def _validated(document: Document, file: str) -> Pipeline:
     pipeline: Pipeline | None = None
-    known = {mistake.path for mistake in document.mistakes}
+    known = {mistake.path for mistake in document.mistakes}  # a variable that is not set says nothing of its value
     for path, message in problems(document.data):
-        if spell(path) not in known:  # a variable that is not set says nothing of its value
+        if spell(path) not in known:
             document.mistake(path, message)
     try:
         pipeline = Pipeline.model_validate(document.data)
@@ -109,7 +119,8 @@ def _validated(document: Document, file: str) -> Pipeline:
         for found in error.errors(include_url=False, include_input=False):
             absent = found["type"] in ABSENT
             path = _path_in_file(document, found["loc"], absent=absent)
-            note(document, found, path, Words(words_of(Model), "`bucket-loader schema` lists what is"))
+            if spell(path) not in known:
+                note(document, found, path, Words(words_of(Model), "`bucket-loader schema` lists what is"))
     if document.mistakes or pipeline is None:
         raise ConfigError(file, document.mistakes)
     return pipeline

@@ -123,6 +123,11 @@ class Connection:
         return self.is_open and self.trace.connection.is_connected and not getattr(self.trace.socket, "pending", int)()
 
     @property
+    def status(self) -> int:
+        """The status of the answer under way; 0 as long as it has none."""
+        return self._parsed.status
+
+    @property
     def socket(self) -> Any:  # noqa: ANN401  # a socket, or TLS over one
         """Where the answer is awaited; None when there is nothing to wait for."""
         return None if self._answer is not None else self.trace.socket
@@ -352,7 +357,7 @@ def _traced(pool: type[Any], connection: type[Any], trace: Trace, path_key: str 
         def putrequest(self, method: str, url: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401  # http.client's own signature
             # Only here does the key come into a path: URLs stand in exceptions, and urllib3 logs them.
             if path_key is not None:
-                url = url.replace(f"{PATH_KEY}/", f"/{path_key}/", 1)
+                url = url.replace(PATH_KEY, f"/{path_key}", 1)
             super().putrequest(method, url, *arguments, **options)
 
     return type("TracedPool", (pool,), {"ConnectionCls": Traced})
