@@ -36,8 +36,14 @@ class Call:
 
     # --- from words to a job ---
 
-    def job(self, file: Path, words: Mapping[str, Any], *, needs_key: bool = True) -> "Job":
+    def job(self, file: Path, words: Mapping[str, Any], *, needs_key: bool = True, tells: bool = False) -> "Job":
         """Return the job that a command's words ask for.
+
+        Args:
+            file: the pipeline file.
+            words: the command's.
+            needs_key: whether it sends, or asks the host.
+            tells: whether `notify:` is told how it ends.
 
         Raises:
             BucketLoaderError: a mistake in the words or the pipeline file.
@@ -50,7 +56,7 @@ class Call:
         if (file_of_metrics := words.get("metrics")) is not None:
             self.output.measure(file_of_metrics, self.began_s)
         # Past runs are looked at without the key; the state is found by name, host and environment.
-        pipeline = load_pipeline(file, destination=None if needs_key else {"key": "pub_not-needed"})
+        pipeline = load_pipeline(file, destination=None if needs_key else {"key": "pub_not-needed"}, tells=tells)
         self.output.belongs_to(pipeline)
         return make_job(pipeline, self.options(words), self.output, file=file, has_key=needs_key)
 

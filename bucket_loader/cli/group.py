@@ -27,6 +27,7 @@ EXIT_CODES: Final = {
     "`rehearse --assert` expects",
     "4": "stopped by `limits:`, or because the API refuses everything",
     "5": "the key was refused, or what answers is not Bucket: do not retry",
+    "10": "`plan --exit-10-when-changes`: there is something to send",
     "75": "run again later: an outage lasted longer than patience, another copy is running, or the disk lacks room",
     "129, 130, 143": "interrupted, drained; running again continues",
     "1": "a bug: please report it with its traceback",

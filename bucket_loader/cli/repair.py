@@ -53,7 +53,7 @@ def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **w
     if pipeline is None:
         pipeline = pipeline_file_of(file)
         words["state"] = (str(file.absolute().parents[2]),)
-    job = call.job(pipeline, words)
+    job = call.job(pipeline, words, tells=True)
     call.end_run(replay_file(job, file, remap=remap))
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -22,10 +23,13 @@ from bucket_loader.cli.options import (
     wait_option,
 )
 
+_CHANGES: Final = 10
+
 
 @main.command()
 @pipeline_argument
 @click.option("--plan", type=click.Path(path_type=Path), help="Send exactly this plan: the folder that `plan` named.")
+@click.option("--max-age", metavar="DURATION", help="Refuse a --plan that is older, for example 24h.")
 @plan_options
 @run_options
 @restored_option
@@ -42,10 +46,11 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
       bucket-loader run nightly.yaml
       bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
       bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
+      bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z --max-age 24h
     """
     from bucket_loader.runs import run_job
 
-    job = call.job(pipeline, words)
+    job = call.job(pipeline, words, tells=True)
     call.end_run(run_job(job))
 
 
@@ -80,7 +85,7 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
     from bucket_loader.reporting import WindowsEnded
     from bucket_loader.runs import run_windows
 
-    job = call.job(pipeline, words)
+    job = call.job(pipeline, words, tells=True)
     found = run_windows(job, start, end, every, again=bool(words["again"]))
     summaries = tuple(summary for _, summary in found.done)
     call.output.tell(WindowsEnded(summaries, found.skipped, found.exit_code))
@@ -93,18 +98,20 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
 @click.option(
     "--show", type=click.IntRange(min=0), default=0, help="Print this many records of each stream, on stderr."
 )
+@click.option("--exit-10-when-changes", is_flag=True, help="Exit 10 when there is something to send or to remove.")
 @plan_options
 @retry_option
 @wait_option
 @state_options
 @click.pass_obj
-def plan(call: Call, /, pipeline: Path, show: int, **words: object) -> None:
+def plan(call: Call, /, pipeline: Path, show: int, *, exit_10_when_changes: bool, **words: object) -> None:
     """Plan a run, and say what it would send. Sends nothing.
 
     \b
     Examples:
       bucket-loader plan nightly.yaml --show 5
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
+      bucket-loader plan nightly.yaml --exit-10-when-changes --json
     """
     from bucket_loader.runs import plan_as_json, plan_job, tell_plan
 
@@ -113,3 +120,5 @@ def plan(call: Call, /, pipeline: Path, show: int, **words: object) -> None:
     tell_plan(call.output, planned, streams, show=show)
     call.say(f"the plan: {planned.folder}")
     call.answer(plan_as_json(planned, streams))
+    if exit_10_when_changes and any(counts.pending for counts in streams.values()):
+        raise click.exceptions.Exit(_CHANGES)

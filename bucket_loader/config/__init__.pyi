@@ -44,6 +44,10 @@ from .mapping import (
     FieldSpec as FieldSpec,
     Values as Values,
 )
+from .notify import (
+    Notify as Notify,
+    Occasion as Occasion,
+)
 from .pipeline import (
     Pipeline as Pipeline,
 )

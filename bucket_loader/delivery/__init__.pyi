@@ -10,11 +10,11 @@ from .http.connection import (
 from .http.transport import (
     route_of as route_of,
 )
-from .http.webhook import (
-    post_to_webhook as post_to_webhook,
-)
 from .http.watchdog import (
     Watchdog as Watchdog,
+)
+from .http.webhook import (
+    post_to_webhook as post_to_webhook,
 )
 from .journal import (
     LedgerJournal as LedgerJournal,

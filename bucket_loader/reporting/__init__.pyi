@@ -1,3 +1,6 @@
+from .commands import (
+    Commands as Commands,
+)
 from .events import (
     AssertionFailed as AssertionFailed,
     AssertionsEnded as AssertionsEnded,
@@ -14,6 +17,7 @@ from .events import (
     Lines as Lines,
     Listener as Listener,
     Note as Note,
+    NotTold as NotTold,
     PastRun as PastRun,
     PlanningEnded as PlanningEnded,
     PlanRejected as PlanRejected,
@@ -31,12 +35,18 @@ from .events import (
     WindowEnded as WindowEnded,
     WindowsEnded as WindowsEnded,
 )
+from .notice import (
+    notice_of as notice_of,
+)
 from .output import (
     Output as Output,
     asked_for as asked_for,
 )
 from .progress import (
     watched as watched,
+)
+from .redaction import (
+    Secrets as Secrets,
 )
 from .summary import (
     COLUMNS as COLUMNS,

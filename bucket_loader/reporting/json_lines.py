@@ -94,6 +94,9 @@ class JsonListener:
                     self._write("doubt", event.sentence, level=logging.WARNING, stream=event.stream, doubt=event.name)
             case events.Complaint():
                 self._write("error", event.text, level=logging.ERROR)
+            case events.NotTold():
+                if not (self.quiet and event.ended_well):
+                    self._write("not_told", event.text, level=logging.WARNING, host=event.host)
             case events.ThreadCrashed():
                 where = crash(event.kind, event.places)
                 self._write("crash", "a bug in a thread: please report it", level=logging.CRITICAL, **where)

@@ -38,8 +38,8 @@ def notice_of(on: str, environment: str, summary: Summary, spelt: Callable[[str]
         "as_of": summary.as_of or None,
         "streams": _as_json(summary.streams),
         "resumed": [{"run": one.run, "streams": _as_json(one.streams)} for one in summary.resumed],
-        "message": message,
-        "next": next_step,
+        "message": message or None,
+        "next": next_step or None,
     }
     return json.dumps(members).encode()
 

@@ -96,6 +96,9 @@ class TextListener:
                 self._doubt(event)
             case events.Complaint():
                 self._line(f"error: {event.text}", "error", head=6)
+            case events.NotTold():
+                if not (self.quiet and event.ended_well):
+                    self._line(f"{_WARNING} {event.text}", "warning", head=len(_WARNING))
             case events.ThreadCrashed():
                 pass  # Python prints the traceback
             case _:

@@ -13,8 +13,10 @@ from bucket_loader.config import Pipeline, Stream, duration_s
 from bucket_loader.model import UsageError, counted, wire_timestamp
 from bucket_loader.reporting import Note, Summary, WindowEnded
 from bucket_loader.runs.job import Interval, Job, opened
+from bucket_loader.runs.notify import Telling, telling
 from bucket_loader.runs.reach import is_cut
-from bucket_loader.runs.run import run_job
+from bucket_loader.runs.run import run_untold
+from bucket_loader.runs.signals import drained_on_signals
 
 WINDOWS_MAX: Final = 100_000
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
@@ -69,19 +71,25 @@ def run_windows(job: Job, start: datetime, end: datetime, every: str, *, again: 
     streams = _streams(job.pipeline, job.options.streams)
     job = replace(job, options=replace(job.options, streams=tuple(stream.name for stream in streams)))
     found = Backfill(job, list(windows(start, end, every)), again, [])
-    loaded = set() if again else _loaded(job)
+    with drained_on_signals(job), telling(job) as told:
+        _load(found, told)
+    if found.skipped:
+        job.listener.tell(Note(f"{counted(found.skipped, 'window')} loaded before; --again reads them once more"))
+    return found
+
+
+def _load(found: Backfill, told: Telling) -> None:
+    job = found.job
+    loaded = set() if found.again else _loaded(job)
     for number, window in enumerate(found.windows, 1):
         if tuple(map(wire_timestamp, window)) in loaded:
             found.skipped += 1
             continue
-        summary = run_job(replace(job, options=replace(job.options, interval=window)))
+        summary = run_untold(replace(job, options=replace(job.options, interval=window)), told)
         found.done.append((window, summary))
         job.listener.tell(WindowEnded(number, len(found.windows), *window, summary))
         if summary.exit_code not in _GOES_ON_AFTER and not summary.only_waits:
             break
-    if found.skipped:
-        job.listener.tell(Note(f"{counted(found.skipped, 'window')} loaded before; --again reads them once more"))
-    return found
 
 
 def windows(start: datetime, end: datetime, every: str) -> Iterator[Interval]:

@@ -65,6 +65,7 @@ class RunOptions:
         exit_6_when_held: end with exit code 6 instead of 75 when only records that are held for a person are left.
         exit_99_when_empty: end with exit code 99 when there was nothing to do.
         plan: send exactly this plan: the folder that `plan` named.
+        max_age: how old that plan may be: seconds, or a duration such as `"24h"`; any age by default.
         patience: how long an outage is waited out: seconds, or a duration; the pipeline file's by default.
     """
 
@@ -86,6 +87,7 @@ class RunOptions:
     exit_6_when_held: bool = False
     exit_99_when_empty: bool = False
     plan: Path | None = None
+    max_age: float | None = field(default=None, metadata={"read": _seconds})
     patience: float | None = field(default=None, metadata={"read": _seconds})
 
 
@@ -235,6 +237,8 @@ def read_options(words: Mapping[str, Any], spelt: Spelling = spelt_in_python) ->
     for option in fields(RunOptions):
         if option.name in given and (read := option.metadata.get("read")) is not None:
             given[option.name] = _read(read, spelt, option.name, given[option.name])
+    if "max_age" in given and "plan" not in given:
+        raise UsageError(f"{spelt('max_age')} is for a plan that was made before", hint=f"give {spelt('plan')} with it")
     return RunOptions(**given)
 
 

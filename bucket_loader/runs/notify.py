@@ -9,6 +9,7 @@ a warning.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from shlex import join
 from typing import Final
 
@@ -17,7 +18,7 @@ from bucket_loader.delivery import post_to_webhook
 from bucket_loader.model import BucketLoaderError, LedgerDamagedError, StateError, StateUnavailableError, side_by_side
 from bucket_loader.reporting import Commands, NotTold, Secrets, Summary, notice_of
 from bucket_loader.runs.job import Job
-from bucket_loader.state import State
+from bucket_loader.state import Given, State
 
 TIMEOUT_S: Final = 3.0
 WAITS_S: Final = (0.0, 0.25, 0.75)
@@ -64,10 +65,11 @@ class Telling:
             raise
         self._note(state, known)
 
-    def ended(self, summary: Summary) -> None:
-        """Take a run's end; of several the worst is told, and of equals the last."""
+    def ended(self, summary: Summary) -> Summary:
+        """Take a run's end, and return it; of several the worst is told, and of equals the last."""
         if self._ending is None or _badness(summary) >= _badness(self._ending):
             self._ending = summary
+        return summary
 
     def failed(self, error: BaseException) -> None:
         """Take what ended a call without a summary; the text of a bug may hold a row."""
@@ -75,7 +77,9 @@ class Telling:
             hint = "the log of the run has its traceback; please report it"
             error = BucketLoaderError(f"a bug, or the end of the process ({type(error).__name__})", hint=hint)
         name, code = self._job.pipeline.name, error.exit_code
-        self._ending = Summary(run="", pipeline=name, status="failed", exit_code=code, as_of="", streams={}, error=error)
+        self._ending = Summary(
+            run="", pipeline=name, status="failed", exit_code=code, as_of="", streams={}, error=error
+        )
 
     def _note(self, state: State, known: set[str]) -> None:
         """Note what is told, unless the state is what failed: then it would be waited for once more."""
@@ -93,23 +97,21 @@ class Telling:
 
     def tell(self) -> None:
         """Tell every webhook that asks for how the call ended; warn of each that could not be told."""
-        occasion = self._occasion()
-        hooks = [hook for hook in self._hooks if occasion in hook.on and self._concerns(hook, occasion)]
-        if occasion is None or self._ending is None or not hooks:
+        if self._ending is None or (occasion := self._occasion(self._ending)) is None:
             return
+        hooks = [hook for hook in self._hooks if self._asks(hook, occasion)]
         body = notice_of(occasion, self._job.pipeline.destination.environment, self._ending, self._spelt)
         for hook, why in zip(hooks, side_by_side(lambda hook: self._told(hook, body), hooks, _AT_ONCE), strict=True):
             if why is not None:
-                self._job.listener.tell(NotTold(hook.host, why))
+                self._job.listener.tell(NotTold(hook.host, why, ended_well=occasion == "recovered"))
 
-    def _occasion(self) -> Occasion | None:
-        if self._ending is None:
-            return None
-        return occasion_of(self._ending) or ("recovered" if self._before else None)
+    def _occasion(self, ending: Summary) -> Occasion | None:
+        return occasion_of(ending) or ("recovered" if self._before else None)
 
-    def _concerns(self, hook: Notify, occasion: Occasion | None) -> bool:
-        """Whether a webhook asks for an occasion, and was told of what is over now."""
-        return occasion in hook.on and (occasion != "recovered" or bool((self._before or set()) & set(hook.on)))
+    def _asks(self, hook: Notify, occasion: Occasion) -> bool:
+        """Whether a webhook asks for an occasion; and for `recovered`, whether it was told of what is over now."""
+        was_told = bool(set(hook.on) & (self._before or set()))
+        return occasion in hook.on and (occasion != "recovered" or was_told)
 
     def _told(self, hook: Notify, body: bytes) -> str | None:
         """Return why a webhook does not take a message; None when it does."""
@@ -127,12 +129,13 @@ class Telling:
         commands, secrets = Commands(), Secrets()
         secrets.add(self._job.pipeline)
         if self._job.file is not None:
-            given = self._job.options.state
-            places = [given] if isinstance(given, str) or not hasattr(given, "__iter__") else given
-            commands.pipeline = join(
-                [str(self._job.file), *(word for one in places if one for word in ("--state", str(one)))]
-            )
+            commands.pipeline = join([str(self._job.file), *_state_words(self._job.options.state)])
         return secrets.scrubbed(commands.filled(line))
+
+
+def _state_words(given: Given) -> Iterator[str]:
+    for place in [given] if isinstance(given, str | Path) else given or ():
+        yield from ("--state", str(place))
 
 
 @contextmanager

@@ -9,8 +9,17 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import SYNCS, StateError, StateUnavailableError, UsageError, make_folder, wire_timestamp
-from bucket_loader.planning import Plan, PlannedStream, PlanRequest, Sampling, plan_file, planner
+from bucket_loader.model import (
+    SYNCS,
+    StateError,
+    StateUnavailableError,
+    UsageError,
+    make_folder,
+    read_time,
+    spoken,
+    wire_timestamp,
+)
+from bucket_loader.planning import Manifest, Plan, PlannedStream, PlanRequest, Sampling, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
@@ -103,7 +112,7 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
     """Return a plan that was made before.
 
     Raises:
-        StateError: it is not of this state, was sent, or a later run has delivered since.
+        StateError: it is not of this state, was sent, is too old, or a later run has delivered since.
     """
     planned = plan_file.read(folder, verify=True)
     manifest = planned.manifest
@@ -118,11 +127,26 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
             hint=f"`bucket-loader status PIPELINE {manifest.run}` shows how it ended",
         )
     if state.ledger.last_number() > manifest.after:
+        raise _overtaken(manifest, state.ledger)
+    age_s = (job.outside.clock.utc() - read_time(manifest.created_at)).total_seconds()
+    if job.options.max_age is not None and age_s > job.options.max_age:
+        allowed = spoken(job.options.max_age)
         raise StateError(
-            f"the plan {manifest.run} is out of date: another run came after it",
-            hint="`bucket-loader plan PIPELINE` makes another; run that one",
+            f"the plan {manifest.run} was made {spoken(age_s)} ago, and may be at most {allowed} old",
+            hint="`bucket-loader plan PIPELINE` makes another; look at it, and run that one",
         )
     return planned
+
+
+def _overtaken(manifest: Manifest, ledger: Ledger) -> StateError:
+    """Return the error of a plan after which something else was delivered or forgotten."""
+    run = ledger.overtaking(manifest.after, manifest.created_at)
+    what = "what was remembered was forgotten" if run is None else f"run {run.run} came"
+    look = "" if run is None else f"; `bucket-loader status PIPELINE {run.run}` shows what came of that run"
+    return StateError(
+        f"the plan {manifest.run} is out of date: {what} after it was made",
+        hint=f"`bucket-loader plan PIPELINE` makes another; look at it, and run that one{look}",
+    )
 
 
 def require_same_frame(planned: Plan, ledger: Ledger) -> None:

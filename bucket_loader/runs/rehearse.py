@@ -87,7 +87,7 @@ def rehearsed(
             if asked.assertions is not None:
                 asked.assertions.require_features(defined)
             destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
-            pipeline = pipeline.model_copy(update={"destination": destination})
+            pipeline = pipeline.model_copy(update={"destination": destination, "notify": []})
             options = replace(options, state=Path(folder, "state"), as_of=_as_of(options, asked.assertions))
             job = make_job(pipeline, options, listener, file=of if isinstance(of, Path) else None)
             summary = run_job(job)
@@ -135,7 +135,7 @@ def _pipeline(of: Path | Made, options: RunOptions, listener: Listener, asked: A
     if not isinstance(of, Path):
         return of(destination)
     try:
-        pipeline = load_pipeline(of, destination=destination, fixtures=asked.fixtures or None)
+        pipeline = load_pipeline(of, destination=destination, fixtures=asked.fixtures or None, tells=False)
     except UnknownFixtureError as error:
         if asked.assertions is not None:
             asked.assertions.require_sources(error.known)
@@ -151,9 +151,11 @@ def _pipeline(of: Path | Made, options: RunOptions, listener: Listener, asked: A
 def _arrays(file: Path, options: RunOptions, listener: Listener) -> ArrayForm | None:
     """Return how lists are sent by the file, or by the real state where there is one."""
     try:
-        pipeline = load_pipeline(file, destination={"key": "pub_not-needed"})
+        pipeline = load_pipeline(file, destination={"key": "pub_not-needed"}, tells=False)
     except ConfigError:  # its real host is not named here
-        pipeline = load_pipeline(file, destination={"base_url": "https://front.bucket.co", "key": "pub_not-needed"})
+        pipeline = load_pipeline(
+            file, destination={"base_url": "https://front.bucket.co", "key": "pub_not-needed"}, tells=False
+        )
         return pipeline.arrays
     return as_delivered(make_job(pipeline, options, listener, file=file)).pipeline.arrays
 

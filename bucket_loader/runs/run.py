@@ -18,6 +18,7 @@ from bucket_loader.runs.end import end_run, sum_up, was_stopping, with_waiting
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.keeping import let_go_of_old
 from bucket_loader.runs.meanings import require_same_meanings
+from bucket_loader.runs.notify import Telling, telling
 from bucket_loader.runs.plan import (
     accept_mapping,
     given_plan,
@@ -46,21 +47,27 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
         BucketLoaderError: nothing could be sent: a mistake in the pipeline file, the sources or the state. What goes
             wrong once there is a run is in the summary instead.
     """
+    with drained_on_signals(job), telling(job) as told:
+        return run_untold(job, told, new_run)
+
+
+def run_untold(job: Job, told: Telling, new_run: NewRun | None = None) -> Summary:
+    """Do all that `run_job` does, but leave it to the caller when to tell `notify:` of it."""
     began, began_at = time.monotonic(), job.outside.clock.utc()
     _require_streams(job)
-    with drained_on_signals(job), opened(job) as state, marked(job, state):
+    with opened(job) as state, told.remembered(state), marked(job, state):
         resumed: dict[str, Summary] = {}
         for row in state.ledger.runs(*UNFINISHED):
             if not only_waits(state.ledger, row):
                 resumed[row.run] = finished = finish_run(job, state, row)
                 if finished.error is not None:
-                    return replace(finished, seconds=time.monotonic() - began)
+                    return told.ended(replace(finished, seconds=time.monotonic() - began))
         summary = (new_run or _run_new)(job, state)
         if summary.error is None:
             summary = _try_again(job, state, summary, resumed)
         ended = with_waiting(job, state, sum_up(job, summary, list(resumed.values()), time.monotonic() - began))
         let_go_of_old(job, state, began_at)
-        return ended
+        return told.ended(ended)
 
 
 def _try_again(job: Job, state: State, summary: Summary, resumed: dict[str, Summary]) -> Summary:

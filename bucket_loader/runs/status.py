@@ -60,7 +60,7 @@ def last_runs(folder: Path, options: RunOptions, listener: Listener) -> Found:
 def _last_run(file: Path, options: RunOptions, listener: Listener) -> Found:
     found: Found = {"file": file.name, "pipeline": None, "last": None, "error": None}
     try:
-        pipeline = load_pipeline(file, destination={"key": "pub_not-needed"})
+        pipeline = load_pipeline(file, destination={"key": "pub_not-needed"}, tells=False)
         found["pipeline"] = pipeline.name
         runs = past_runs(make_job(pipeline, options, listener, file=file, has_key=False), last=1)["runs"]
     except BucketLoaderError as error:

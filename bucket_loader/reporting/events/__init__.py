@@ -48,5 +48,9 @@ from bucket_loader.reporting.events.planning import (
     RowsRead as RowsRead,
     StreamPlanned as StreamPlanned,
 )
-from bucket_loader.reporting.events.runs import RunResumed as RunResumed, WindowEnded as WindowEnded
+from bucket_loader.reporting.events.runs import (
+    NotTold as NotTold,
+    RunResumed as RunResumed,
+    WindowEnded as WindowEnded,
+)
 from bucket_loader.reporting.events.waiting import WaitEnded as WaitEnded, Waits as Waits

@@ -10,7 +10,7 @@ from bucket_loader.reporting.events.endings import Ending
 from bucket_loader.reporting.events.lines import Complaint, Lines, Note, Table, ThreadCrashed
 from bucket_loader.reporting.events.past import RunShown, RunsListed
 from bucket_loader.reporting.events.planning import PlanningEnded, PlanRejected, RecordShown, RowsRead, StreamPlanned
-from bucket_loader.reporting.events.runs import RunResumed, WindowEnded
+from bucket_loader.reporting.events.runs import NotTold, RunResumed, WindowEnded
 from bucket_loader.reporting.events.waiting import WaitEnded, Waits
 
 Moving = (
@@ -27,6 +27,7 @@ Remark = (
     | Doubt
     | RunResumed
     | WindowEnded
+    | NotTold
     | ThreadCrashed
     | Complaint
     | Note

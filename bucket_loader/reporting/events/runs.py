@@ -44,3 +44,23 @@ class WindowEnded:
             f"window {self.number} of {self.windows}, {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}: "
             f"{self.summary.status}, {delivered:,} delivered (run {self.summary.run})"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NotTold:
+    """A webhook could not be told how a run ended, which changes nothing about the run.
+
+    Attributes:
+        host: its host; the rest of its address is a secret.
+        why: what became of the last attempt.
+        ended_well: whether it would have been told of a success.
+    """
+
+    host: str
+    why: str
+    ended_well: bool
+
+    @property
+    def text(self) -> str:
+        """The line that a person reads."""
+        return f"the webhook at {self.host} was not told how this ended: {self.why}"

@@ -40,7 +40,7 @@ def load(
         quiet: whether to say nothing on stderr but what went wrong. In a notebook, `quiet=False` shows progress.
         words: the options below; and with a table the words of its stream, as in a pipeline file: `record`, `fields`,
             `key`, `where`, `sync`, `nulls`, `active`, `timezone`, `dst`, `on_unknown`, `on_removed`, and those of the
-            file's top: `arrays`, `hash_key`, `keep`, `limits`, `on_truncation`.
+            file's top: `arrays`, `hash_key`, `keep`, `limits`, `notify`, `on_truncation`.
 
     Returns:
         The summary, whatever came of the run; look at `exit_code` or call `raise_for_status()`.
@@ -48,4 +48,4 @@ def load(
     Raises:
         BucketLoaderError: nothing could be sent: a mistake in the words, the source or the state.
     """
-    return run_job(given(what, destination, name, quiet=quiet, words=words).job())
+    return run_job(given(what, destination, name, quiet=quiet, words=words).job(tells=True))

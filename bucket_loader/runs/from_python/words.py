@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _UNNAMED: Final = "dataframe"
-_OF_A_PIPELINE: Final = ("arrays", "hash_key", "keep", "limits", "on_truncation")
+_OF_A_PIPELINE: Final = ("arrays", "hash_key", "keep", "limits", "notify", "on_truncation")
 _BASE_URL: Final = "BUCKET_BASE_URL"
 _KEY: Final = "BUCKET_SECRET_KEY"
 
@@ -60,6 +60,7 @@ class StreamWords(TypedDict, total=False):
     hash_key: str
     keep: str
     limits: Mapping[str, Any]
+    notify: "Mapping[str, Any] | Sequence[Mapping[str, Any]]"
     on_truncation: str
 
 
@@ -95,6 +96,7 @@ class RunWords(PlanWords, total=False):
     exit_6_when_held: bool
     exit_99_when_empty: bool
     plan: Path
+    max_age: "float | str"
     patience: "float | str"
 
 
@@ -144,7 +146,7 @@ class Given:
             return True
         return bool(os.environ.get(_KEY)) if self.file is None else not lacks_key(self.file)
 
-    def pipeline(self, destination: Mapping[str, Any] | None = None) -> Pipeline:
+    def pipeline(self, destination: Mapping[str, Any] | None = None, *, tells: bool = False) -> Pipeline:
         """Return the pipeline; values of `destination` stand in place of all others.
 
         Raises:
@@ -152,7 +154,7 @@ class Given:
         """
         given = {**self.destination, **(destination or {})}
         if self.file is not None:
-            return load_pipeline(self.file, destination=given)
+            return load_pipeline(self.file, destination=given, tells=tells)
         name = _UNNAMED if self.name is None else self.name
         of_all = {word: self.stream[word] for word in _OF_A_PIPELINE if word in self.stream}
         of_stream = {word: words for word, words in self.stream.items() if word not in of_all}
@@ -160,9 +162,9 @@ class Given:
         stream = {"name": name, "source": source, **of_stream}
         return pipeline_from({"name": name, "destination": _from_variables(given), "streams": [stream], **of_all})
 
-    def job(self, *, has_key: bool = True) -> Job:
-        """Return the job; one without a key looks, and sends nothing."""
-        pipeline = self.pipeline() if has_key else self.pipeline(_keyless(self.destination))
+    def job(self, *, has_key: bool = True, tells: bool = False) -> Job:
+        """Return the job; one without a key looks, and sends nothing; one that tells has the webhooks of `notify:`."""
+        pipeline = self.pipeline(None if has_key else _keyless(self.destination), tells=tells)
         job = make_job(pipeline, self.options, self.listener, file=self.file, has_key=has_key)
         return replace(job, in_host=True, unnamed=self.unnamed)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from bucket_loader.state.ledger.database import NOTE, Statement
 from bucket_loader.state.ledger.past import Past
-from bucket_loader.state.ledger.rows import SnapshotFile
+from bucket_loader.state.ledger.rows import RunRow, SnapshotFile
 
 EMULATOR: Final = "emulator"  # the note of the emulator that the memory is of
 _GONE: Final = "gone up to"  # the number of the last run that sent to one that is gone
@@ -33,6 +33,19 @@ class Forgetting(Past):
     def last_number(self) -> int:
         """Return a number that rises with each run, and each time that something is forgotten."""
         return super().last_number() + int(self.meta(_TIMES) or 0)
+
+    def overtaking(self, number: int, made_at: str) -> RunRow | None:
+        """Return the last run that came after a plan; None where something was forgotten instead.
+
+        Args:
+            number: what `last_number` was when the plan was made.
+            made_at: when that was (wire time).
+        """
+        times = int(self.meta(_TIMES) or 0)  # in both numbers; since the plan, only where it was forgotten meanwhile
+        last = next(iter(self.newest(1)), None)
+        if last is None or not (last.number > number or (last.number > number - times and last.created_at > made_at)):
+            return None
+        return last
 
     def is_gone(self, number: int) -> bool:
         """Whether a run, by its number, has sent to an emulator that is gone."""
