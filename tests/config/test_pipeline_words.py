@@ -17,6 +17,7 @@ FILE = {
         "patience": "1s", "timeout": 1, "requests_per_second": 1, "api": "front",
     },
     "limits": {"rejected": 1, "changed": 1},
+    "notify": [{"webhook": "https://h.example", "on": ["failed"]}],
     "sources": {
         "c": {"type": "csv", "path": "a", "delimiter": ",", "quote": "'", "escape": "x", "encoding": "utf-8",
               "header": True, "names": ["a"], "null_values": ["a"], "compression": "gzip", "new_files": False},

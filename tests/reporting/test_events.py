@@ -81,6 +81,9 @@ RENDERED = [
     (events.CommandCrashed(KeyError("row data")), None, ("crash", "a bug: please report it"), 1),
     (events.CommandInterrupted(130), None, None, 130),
     (events.ThreadCrashed(KeyError, None), None, ("crash", "a bug in a thread"), None),
+    (events.NotTold("h.example", "it takes too long", ended_well=False),
+     "warning: the webhook at h.example was not told how this ended: it takes too long",
+     ("not_told", "the webhook at h.example was not told"), None),
     (events.Complaint("no space"), "error: no space", ("error", "no space"), None),
     (events.Note("  a word "), "  a word ", ("note", "a word"), None),
     (events.Note("a :key: [b]x"), "a :key: [b]x", ("note", "a :key: [b]x"), None),
@@ -165,10 +168,10 @@ def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
     assert quiet.period_s is None
     beside_chunks = [one for one in said if "Chunk" not in one.__name__]
     assert beside_chunks == {
-        "text": [events.Lines, AssertionsEnded, events.CommandFailed, events.Complaint, events.RunsListed,
-                 events.RunShown, events.Table],
+        "text": [events.Lines, AssertionsEnded, events.CommandFailed, events.NotTold, events.Complaint,
+                 events.RunsListed, events.RunShown, events.Table],
         "json": [events.WindowsEnded, AssertionsEnded, events.CommandFailed, events.CommandCrashed,
-                 events.ThreadCrashed, events.Complaint, events.RunsListed,
+                 events.ThreadCrashed, events.NotTold, events.Complaint, events.RunsListed,
                  events.RunShown, events.Table],
     }[listener]  # fmt: skip
     assert capsys.readouterr().out == ""

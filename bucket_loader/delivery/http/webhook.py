@@ -51,12 +51,12 @@ def _route(hook: Notify, way: Destination, timeout_s: float) -> Route:
 
 def _post(connection: Connection, url: str, body: bytes) -> str | None:
     """Post a body; a status that says it is taken is believed, whatever comes of the rest of the answer."""
-    trace, kind = connection.trace, ""
+    trace, is_late, kind = connection.trace, False, ""
     try:
         connection.send("POST", url, body)
         connection.receive()
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        kind = type(error).__name__  # its text may hold the address
+        is_late, kind = isinstance(error, TimeoutError), type(error).__name__  # its text may hold the address
     status = connection.status
     if status in _TAKEN and trace.written:
         return None
@@ -64,6 +64,6 @@ def _post(connection: Connection, url: str, body: bytes) -> str | None:
         return f"it redirects elsewhere (status {status}), which is not followed"
     if status:
         return f"it answers with status {status}"
-    if trace.expired:
+    if trace.expired or is_late:
         return "it takes too long"
     return f"no answer could be read ({kind})" if trace.sent else f"it cannot be reached ({kind})"
