@@ -1,3 +1,6 @@
+from .about import (
+    Subject as Subject,
+)
 from .audit import (
     audit_memory as audit_memory,
     audit_run as audit_run,
@@ -13,7 +16,6 @@ from .checking.host import (
     try_key as try_key,
 )
 from .erase import (
-    Subject as Subject,
     erase as erase,
 )
 from .explaining import (

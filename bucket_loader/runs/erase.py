@@ -9,21 +9,19 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import md5, sha256
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bucket_loader.config import FieldSpec, Pipeline
-from bucket_loader.model import COMPANY, USER, StateError, StateUnavailableError, UsageError, counted, file_digest
+from bucket_loader.model import StateError, StateUnavailableError, UsageError, counted, file_digest
 from bucket_loader.planning import Plan, PlannedStream, plan_file, refused
 from bucket_loader.reporting import Note
+from bucket_loader.runs.about import Subject, is_about
 from bucket_loader.runs.forget import Agreed, require_finished, rewritten
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.state import REJECTED, SnapshotFile, State, refusals, refusals_file, snapshots
@@ -47,37 +45,6 @@ OUT_OF_REACH: Final = (
     "logs and files of other programs",
     "events and feedback of runs whose plans are gone: they are remembered by hashes of all that they hold",
 )
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whom something is about: a user or a company, by its id as Bucket has it."""
-
-    field: Literal["userId", "companyId"]
-    id: str
-
-    def is_in(self, record: dict[str, Any]) -> bool:
-        """Whether a record names it."""
-        return self.is_named(record.get(self.field), record.get("evalContext"))
-
-    def is_named(self, given: object, context: object) -> bool:
-        """Whether an id, or the context of a feature event, names it."""
-        if given is not None and str(given) == self.id:
-            return True
-        if not isinstance(context, dict):
-            return False
-        name = self.field.removesuffix("Id")
-        nested = context.get(name)
-        ids = (context.get(f"{name}.id"), nested.get("id") if isinstance(nested, dict) else None)
-        return self.id in {str(one) for one in ids if one is not None}
-
-    def keys(self) -> set[bytes]:
-        """Return the keys of the records that its id alone identifies, as the mapping hashes them."""
-        text = json.dumps(self.id, ensure_ascii=False)
-        spelt = [f"1:{USER.name}:{text}"] if self.field == USER.subject else [
-            f"1:{COMPANY.name}:{text}", f"1:{COMPANY.name}:{text},null"
-        ]  # fmt: skip
-        return {md5(one.encode(), usedforsecurity=False).digest() for one in spelt}
 
 
 @dataclass
@@ -165,24 +132,17 @@ def _find(state: State, pipeline: Pipeline, subject: Subject) -> Found:
         found.refused[stream] = keys[stream] & set(known)
     found.memory = {stream: some for stream, some in found.memory.items() if some}
     found.refused = {stream: some for stream, some in found.refused.items() if some}
-    for run in _runs_of(state, state.layout.dead_letters):
+    for run in state.runs_in(state.layout.dead_letters):
         lines = _lines(state, run)
         if count := len(lines) - sum(1 for _ in _others(lines, pipeline, subject)):
             found.letters[run] = count
     return found
 
 
-def _runs_of(state: State, folder: Path) -> list[str]:
-    """Return the runs of which something lies in a folder of the state, here or in the store."""
-    here = {path.name.partition(".")[0] for path in folder.glob("*")}
-    there = {one.name.split("/")[1] for one in state.files.listed(state.layout.name(folder))}
-    return sorted(here | there)
-
-
 def _find_in_plans(state: State, pipeline: Pipeline, subject: Subject, keys: Keys) -> list[str]:
     """Return the runs whose plans hold the subject, or cannot be read; note the keys of its records."""
     holds, others = list[str](), list[tuple[str, Plan]]()
-    for run in _runs_of(state, state.layout.plans):
+    for run in state.runs_in(state.layout.plans):
         try:
             planned = plan_file.read(state.plan_folder(run), verify=True)
         except StateUnavailableError:
@@ -203,7 +163,7 @@ def _keys_in(planned: Plan, stream: PlannedStream, subject: Subject) -> set[byte
     """Return what the records of a plan are known by that name the subject."""
     named, first = list[int](), 0
     for batch in planned.keys(stream, records=True):
-        named += [first + place for place, one in enumerate(batch["record"].to_pylist()) if _names(one, subject)]
+        named += [first + place for place, one in enumerate(batch["record"].to_pylist()) if subject.names(one)]
         first += batch.num_rows
     return set(refused.identities(planned, stream, named)["key"].to_pylist())
 
@@ -212,22 +172,6 @@ def _waits(planned: Plan, keys: Keys) -> bool:
     """Whether a plan names one of some records as refused before."""
     streams = planned.manifest.streams
     return any(keys[one.name] & set(planned.waiting(one)["key"].to_pylist()) for one in streams)
-
-
-class _Named(msgspec.Struct):
-    """What of a record says whom it is about."""
-
-    userId: str | int | None = None  # noqa: N815  # the record's own words
-    companyId: str | int | None = None  # noqa: N815
-    evalContext: dict[str, Any] | None = None  # noqa: N815
-
-
-_DECODER: Final = msgspec.json.Decoder(_Named)
-
-
-def _names(record: str, subject: Subject) -> bool:
-    decoded = _DECODER.decode(record)
-    return subject.is_named(getattr(decoded, subject.field), decoded.evalContext)
 
 
 def _in_memory(state: State, stream: str, subject: Subject, keys: set[bytes]) -> set[bytes]:
@@ -239,7 +183,7 @@ def _in_memory(state: State, stream: str, subject: Subject, keys: set[bytes]) ->
     there = {key for key in memory.find(wanted)["key"].to_pylist() if key in keys}
     for column in {"ids", "record"} & set(memory.schema.names):
         for batch in snapshots.merged(memory, snapshots.part_schema(ids=column == "ids", records=column == "record")):
-            named = [one is not None and _names(one, subject) for one in batch[column].to_pylist()]
+            named = [one is not None and subject.names(one) for one in batch[column].to_pylist()]
             there |= set(batch["key"].filter(pa.array(named, pa.bool_())).to_pylist())
     return there
 
@@ -266,55 +210,15 @@ def _others(lines: list[bytes], pipeline: Pipeline, subject: Subject) -> Iterato
             letter = json.loads(line)
         except ValueError:
             continue
-        if not _is_about(letter, subject, tells.get(letter["stream"])):
+        if not is_about(letter, subject, tells.get(letter["stream"])):
             yield line
-
-
-def _is_about(letter: dict[str, Any], subject: Subject, spec: object) -> bool:
-    """Whether a dead letter names the subject; where nobody can tell which value does, any of them may."""
-    if letter["record"] is not None:
-        return subject.is_in(letter["record"])
-    column = spec.column if isinstance(spec, FieldSpec) else None
-    given = _at(letter["row"], column) if column is not None else None
-    texts = {str(value) for value in ([given] if given is not None else _leaves(letter["row"]))}
-    if isinstance(spec, FieldSpec) and spec.hash == "sha256":
-        texts |= {sha256(one.encode(errors="replace")).hexdigest() for text in texts for one in (text, text.strip())}
-    return subject.id in texts
-
-
-def _at(row: dict[str, Any], column: str) -> object:
-    """Return the value of a column, or what lies at a path into one; None where there is neither."""
-    if column in row:
-        return row[column]
-    found: object = row
-    for name in column.split("."):
-        found = _parsed(found)
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
-def _parsed(value: object) -> object:
-    """Return what a text holds as JSON; else what is given."""
-    with suppress(ValueError):
-        return json.loads(value) if isinstance(value, str) and value.lstrip().startswith(("{", "[")) else value
-    return value
-
-
-def _leaves(value: object) -> Iterator[object]:
-    """Yield the values in a row, those inside of others too."""
-    value = _parsed(value)
-    if isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(one)
-    elif value is not None:
-        yield value
 
 
 def _unclear(state: State, pipeline: Pipeline, subject: Subject) -> Iterator[str]:
     """Say of how many dead letters nobody can tell whom they name: an expression makes the id, or a secret hash."""
     specs = {stream.name: stream.fields.given().get(subject.field) for stream in pipeline.streams}
     made = {name for name, one in specs.items() if isinstance(one, FieldSpec) and (one.sql or one.hash == "hmac")}
-    lines = (line for run in _runs_of(state, state.layout.dead_letters) for line in _lines(state, run))
+    lines = (line for run in state.runs_in(state.layout.dead_letters) for line in _lines(state, run))
     letters = (json.loads(line) for line in _others(list(lines), pipeline, subject))
     if count := sum(letter["record"] is None and letter["stream"] in made for letter in letters):
         yield (

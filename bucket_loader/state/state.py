@@ -86,6 +86,12 @@ class State:
         found = self.files.listed(self.layout.name(self.layout.plan(run)))
         return sorted(found, key=lambda one: _manifest_last(one.name))
 
+    def runs_in(self, folder: Path) -> list[str]:
+        """Return the runs of which something lies in a folder of the state, here or in the store."""
+        here = {path.name.partition(".")[0] for path in folder.glob("*")}
+        there = {one.name.split("/")[1] for one in self.files.listed(self.layout.name(folder))}
+        return sorted(here | there)
+
     def _removed(self, found: list[Stored]) -> int:
         """Remove files from the store, in this order; return how many bytes they were."""
         self.files.remove(*(one.name for one in found))
@@ -306,6 +312,13 @@ class State:
                 for lines in self.files.read(*(one.name for one in found)):
                     file.write(lines)
         return path
+
+    def letters_of(self, run: str) -> bytes:
+        """Return a run's dead letters, those of other workers too; for whoever only looks, nothing is fetched."""
+        if found := self._stored_letters(run):
+            return b"".join(self.files.read(*(one.name for one in found)))
+        path = self.layout.letters(run)
+        return path.read_bytes() if path.exists() else b""
 
     def remove_letters(self, run: str) -> int:
         """Remove a run's dead letters, here and in the store; return how many bytes those in the store were."""

@@ -110,6 +110,22 @@ class Ledger(Folding, Forgetting):
         )  # fmt: skip
         return [ChunkRow(*row) for row in rows]
 
+    def chunks_with(self, run: str, stream: int, sequence: int) -> list[ChunkRow]:
+        """Return the chunks that carry a record, or did before they were cut: the plan's own first."""
+        own = "SELECT max(first) FROM chunk WHERE run = ? AND stream = ? AND part = 0 AND first <= ?"
+        rows = self._query(
+            f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND first <= ? AND (part = 1 OR first = ({own})) "
+            "ORDER BY part, records DESC, first",
+            run, stream, sequence, run, stream, sequence,
+        )  # fmt: skip
+        return [row for row in (ChunkRow(*row) for row in rows) if row.carries(sequence)]
+
+    def chunks_before(self, run: str, stream: int, first: int) -> int:
+        """Return how many chunks of a plan were begun that come before the one that begins with a sequence."""
+        statement = "SELECT count(*) FROM chunk WHERE run = ? AND stream = ? AND part = 0 AND first < ?"
+        ((count,),) = self._query(statement, run, stream, first)
+        return int(count)
+
     def begun(self, run: str, stream: int) -> set[int]:
         """Return the first sequences of the plan's chunks that were ever intended."""
         rows = self._query("SELECT first FROM chunk WHERE run = ? AND stream = ? AND part = 0", run, stream)
@@ -202,6 +218,11 @@ class Ledger(Folding, Forgetting):
         """Return which dead letters of a run were taken up again: stream and number."""
         rows = self._query("SELECT stream, number FROM replay WHERE letters = ?", letters)
         return {(str(stream), str(number)) for stream, number in rows}
+
+    def taken_up(self, letters: str, stream: str, number: str) -> tuple[str, int | None] | None:
+        """Return the run that took up a dead letter again, and the record's sequence there, if it made one."""
+        statement = "SELECT run, sequence FROM replay WHERE letters = ? AND stream = ? AND number = ?"
+        return next(((str(run), sequence) for run, sequence in self._query(statement, letters, stream, number)), None)
 
     def is_replay(self, run: str) -> bool:
         """Whether a run took up dead letters."""

@@ -69,6 +69,11 @@ class Memory:
             found.setdefault(str(stream), []).append(SnapshotFile(*part))
         return found
 
+    def runs_of_parts(self, stream: str) -> list[tuple[SnapshotFile, str]]:
+        """Return the files of a stream's memory, oldest first, each with the last run whose records it holds."""
+        rows = self._query("SELECT run, file, rows, digest FROM memory WHERE stream = ? ORDER BY number", stream)
+        return [(SnapshotFile(*part), str(run)) for run, *part in rows]
+
     def parts_beside_claims(self, stream: str) -> list[int]:
         """Return for each part of a stream, oldest first, how many runs it is newer than of which something waits.
 

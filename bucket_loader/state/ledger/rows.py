@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from bucket_loader.model import Attempt, Chunk, Counts, read_attempts, read_ranges
+from bucket_loader.model import Attempt, Chunk, Counts, ranges, read_attempts, read_ranges
 
 RunStatus = Literal["running", "succeeded", "rejected", "unfinished", "stopped", "failed", "abandoned"]
 ChunkState = Literal["queued", "intent", "delivered", "rejected", "split", "held", "dropped", "superseded"]
@@ -86,6 +86,10 @@ class ChunkRow:
     def tried(self) -> tuple[Attempt, ...]:
         """Its attempts that are known one by one, oldest first; of very many the first few and the last few are."""
         return read_attempts(self.tries)
+
+    def carries(self, sequence: int) -> bool:
+        """Whether it carries a sequence."""
+        return any(first <= sequence <= last for first, last in ranges(self.members))
 
 
 # --- what is committed of a chunk ------------------------------------------------------------------------------------
