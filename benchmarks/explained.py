@@ -4,28 +4,21 @@
     python -m benchmarks.explained --rows 300000 --ids 50    a smaller one
     python -m benchmarks.explained --folder /tmp/state       keep what was delivered there, or go on with it
 
-All runs are real, and go to the emulator. Its journal is read once at the end: of each id that is asked for, every record
-that `explain` calls delivered is held against what the emulator took, and the other way round.
+All runs are real, and go to the emulator. Its journal is read once at the end: of each id that is asked for, each
+record that `explain` calls delivered is held against what the emulator took, and the other way round.
 """
 
-import argparse
 import json
-import random
-import resource
-import statistics
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import duckdb
 
-from benchmarks.report import machine
 from bucket_loader.config import load_pipeline
 from bucket_loader.reporting import on_stderr
 from bucket_loader.runs import RunOptions, make_job, run_job

@@ -20,6 +20,10 @@ from .manifest import (
     Manifest as Manifest,
     PlannedStream as PlannedStream,
 )
+from .mapping.apply import (
+    Mapped as Mapped,
+    Mapping as Mapping,
+)
 from .mapping.nested.lists import (
     dropped_part as dropped_part,
 )

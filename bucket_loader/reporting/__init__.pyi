@@ -37,6 +37,26 @@ from .events import (
 )
 from .notice import (
     notice_of as notice_of,
+from .life.page import (
+    page_of as page_of,
+)
+from .life.telling import (
+    tell_life as tell_life,
+)
+from .life.told import (
+    Appearance as Appearance,
+    Attempt as Attempt,
+    Chunk as Chunk,
+    Compared as Compared,
+    Difference as Difference,
+    Fate as Fate,
+    Field as Field,
+    Letter as Letter,
+    Life as Life,
+    Now as Now,
+    NowRow as NowRow,
+    Remembered as Remembered,
+    RunOf as RunOf,
 )
 from .output import (
     Output as Output,

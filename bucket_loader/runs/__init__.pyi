@@ -76,6 +76,12 @@ from .job import (
     read_options as read_options,
     spelt_in_python as spelt_in_python,
 )
+from .life.explain import (
+    explain_row as explain_row,
+)
+from .life.sought import (
+    Sought as Sought,
+)
 from .lifecycle import (
     abandon_run as abandon_run,
     prune_state as prune_state,

@@ -46,7 +46,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
                 base=job.base,
                 folder=folder,
                 run=name,
-                as_of=_as_of(options, now),
+                as_of=as_of(options, now),
                 interval=options.interval,
                 streams=options.streams,
                 limit=options.limit,
@@ -264,7 +264,8 @@ def require_same_api(planned: Plan, job: Job, otherwise: str) -> None:
         )
 
 
-def _as_of(options: RunOptions, now: datetime) -> datetime:
+def as_of(options: RunOptions, now: datetime) -> datetime:
+    """Return the time of a run that begins now, unless another is asked for."""
     moment = options.as_of or (options.interval[1] if options.interval else now)
     return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -313,12 +313,24 @@ class State:
                     file.write(lines)
         return path
 
-    def letters_of(self, run: str) -> bytes:
-        """Return a run's dead letters, those of other workers too; for whoever only looks, nothing is fetched."""
+    def letters_of(self, run: str) -> Iterator[bytes]:
+        """Yield the lines of a run's dead letters, those of other workers too; nothing is fetched for it."""
         if found := self._stored_letters(run):
-            return b"".join(self.files.read(*(one.name for one in found)))
-        path = self.layout.letters(run)
-        return path.read_bytes() if path.exists() else b""
+            for lines in self.files.read(*(one.name for one in found)):
+                yield from lines.splitlines()
+            return
+        with suppress(FileNotFoundError), self.layout.letters(run).open("rb") as file:
+            yield from file
+
+    def part_of(self, stream: str, file: SnapshotFile) -> Part:
+        """Return a file of memory, for whoever only looks: nothing is taken over.
+
+        Raises:
+            StateError: it is missing, is not what was written, or is of an older version.
+        """
+        if is_of_old(file.file):
+            raise StateError(f"what stream {stream!r} remembers is of an older version", hint="the next run renews it")
+        return self._part(stream, file)
 
     def remove_letters(self, run: str) -> int:
         """Remove a run's dead letters, here and in the store; return how many bytes those in the store were."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bucket_loader.model import counted, ranges, wire_timestamp
-from bucket_loader.runs.life.told import Attempt, Chunk, Fate
+from bucket_loader.reporting import Attempt, Chunk, Fate
 from bucket_loader.runs.waiting import UNFINISHED
 from bucket_loader.state import ChunkRow, Ledger, RunRow
 
@@ -27,10 +27,8 @@ def chunks_of(ledger: Ledger, run: str, stream: int, sequence: int) -> list[Chun
 
 
 def _chunk(row: ChunkRow, number: int | None) -> Chunk:
-    tried = [Attempt(_wire(one.at_ms), one.status, one.ms / 1000) for one in row.tried]
-    return Chunk(
-        number, row.members, row.records, row.state, row.attempts, row.ambiguous, tried, row.folded, row.aside
-    )
+    tried = [Attempt(_wire(one.at_ms), one.status, one.ms / 1000) for one in getattr(row, "tried", ())]
+    return Chunk(number, row.members, row.records, row.state, row.attempts, row.ambiguous, tried, row.folded, row.aside)
 
 
 def _wire(at_ms: int) -> str:

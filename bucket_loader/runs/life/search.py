@@ -7,8 +7,10 @@ sought is not opened.
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -21,25 +23,59 @@ _THREADS: Final = 2
 
 
 @dataclass(frozen=True)
-class Hits:
-    """Where what is sought stands in a stream of a plan.
+class Hit:
+    """A record of a plan that is meant.
 
     Attributes:
-        planned: the plan.
-        stream: the stream of it.
-        sequences: the records, ascending.
-        waiting: the rows that were refused before, with the same bytes, and are not sent: places in their own file.
+        planned, stream, sequence: the plan, the stream of it, and the record's place there.
+        text: the record as it is sent.
+        source, ordinal: where its row stood.
+        key, content: what it is known by; None where nobody asks.
     """
 
     planned: Plan
     stream: PlannedStream
-    sequences: Sequence[int]
-    waiting: Sequence[int] = ()
+    sequence: int
+    text: str
+    source: str
+    ordinal: int
+    key: bytes | None = None
+    content: bytes | None = None
 
     @property
     def run(self) -> str:
         """The run's name."""
         return self.planned.manifest.run
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The record."""
+        found: dict[str, Any] = msgspec.json.decode(self.text)
+        return found
+
+    @property
+    def has_own_time(self) -> bool:
+        """Whether its row gave its timestamp; else that is the run's own."""
+        return self.record.get("timestamp") != self.planned.manifest.as_of
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A row that was refused before, with the same bytes, so that a run did not send it."""
+
+    planned: Plan
+    stream: PlannedStream
+    source: str
+    ordinal: int
+    refused_by: str
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What of a stream of a plan is meant."""
+
+    records: Sequence[Hit] = ()
+    waiting: Sequence[Waiting] = ()
 
 
 def plans_of(state: State) -> Iterator[Plan]:
@@ -53,8 +89,8 @@ def plans_of(state: State) -> Iterator[Plan]:
             continue
 
 
-def search(plans: Sequence[Plan], sought: Sought, streams: Sequence[str] = ()) -> list[Hits]:
-    """Return where what is sought stands in plans, in their order.
+def search(plans: Sequence[Plan], sought: Sought, streams: Sequence[str] = ()) -> Hits:
+    """Return what is meant of plans, in their order.
 
     Args:
         plans: the plans.
@@ -67,33 +103,42 @@ def search(plans: Sequence[Plan], sought: Sought, streams: Sequence[str] = ()) -
         for stream in planned.manifest.streams
         if (not streams or stream.name in streams) and sought.way(stream) is not None
     ]
-    found = side_by_side(lambda one: _hits(*one, sought), asked, _THREADS)
-    return [hits for hits in found if hits is not None and (hits.sequences or hits.waiting)]
+    found = list(side_by_side(lambda one: _hits(*one, sought), asked, _THREADS))
+    return Hits([hit for one in found for hit in one.records], [row for one in found for row in one.waiting])
 
 
-def _hits(planned: Plan, stream: PlannedStream, sought: Sought) -> Hits | None:
-    """Return the hits in one stream of a plan; None where its file has gone."""
+def _hits(planned: Plan, stream: PlannedStream, sought: Sought) -> Hits:
+    """Return what is meant of one stream of a plan; nothing where its file has gone meanwhile."""
     with suppress(FileNotFoundError):
         if sought.way(stream) == "records":
-            found = list(_by_records(planned, stream, sought)) if stream.records else []
-            return Hits(planned, stream, found)
+            return Hits(list(_by_records(planned, stream, sought)))
         keys = sought.keys(KINDS[stream.kind])
         found = list(by_keys(planned, stream, keys)) if stream.records else []
-        return Hits(planned, stream, found, _waiting(planned, stream, keys))
-    return None
+        table = planned.table(stream, found, ["record", "source", "ordinal", "key", "content"])
+        return Hits(_made(planned, stream, found, table), list(_waiting(planned, stream, keys)))
+    return Hits()
+
+
+def _made(planned: Plan, stream: PlannedStream, found: Sequence[int], table: pa.Table) -> list[Hit]:
+    rows = zip(found, *(table[name].to_pylist() for name in table.column_names), strict=True)
+    return [Hit(planned, stream, *row) for row in rows]
 
 
 def by_keys(planned: Plan, stream: PlannedStream, keys: set[bytes]) -> Iterator[int]:
     """Yield the sequences of the records that have one of some keys."""
-    wanted = np.array(sorted(keys), "S16")
-    firsts = np.unique(_firsts(wanted))
     first = 0
     for batch in plan_file.records_in(planned.path(stream), ["key"]):
-        if not batch["key"].null_count:
-            some = snapshots.as_keys(batch["key"])
-            likely = np.flatnonzero(np.isin(_firsts(some), firsts))
-            yield from (first + int(place) for place in likely if some[place] in wanted)
+        yield from (first + place for place in among(batch["key"], keys))
         first += batch.num_rows
+
+
+def among(column: pa.Array | pa.ChunkedArray, keys: set[bytes]) -> list[int]:
+    """Return the places of a column of keys that hold one of some keys, ascending; none where it has no keys."""
+    if column.null_count or not keys:
+        return []
+    some, wanted = snapshots.as_keys(column), np.array(sorted(keys), "S16")
+    likely = np.flatnonzero(np.isin(_firsts(some), _firsts(wanted)))
+    return [int(place) for place in likely if some[place] in wanted]
 
 
 def _firsts(keys: snapshots.Keys) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
@@ -101,34 +146,38 @@ def _firsts(keys: snapshots.Keys) -> np.ndarray[tuple[int], np.dtype[np.uint64]]
     return np.ascontiguousarray(keys).view(np.uint64).reshape(-1, 2)[:, 0]
 
 
-def _waiting(planned: Plan, stream: PlannedStream, keys: set[bytes]) -> list[int]:
+def _waiting(planned: Plan, stream: PlannedStream, keys: set[bytes]) -> Iterator[Waiting]:
     if stream.known_refused is None or stream.known_refused.file is None:
-        return []
-    return [place for place, key in enumerate(planned.waiting(stream)["key"].to_pylist()) if key in keys]
+        return
+    for row in planned.waiting(stream).to_pylist():
+        if row["key"] in keys:
+            yield Waiting(planned, stream, row["source"], row["ordinal"], row["run"])
 
 
-def _by_records(planned: Plan, stream: PlannedStream, sought: Sought) -> Iterator[int]:
-    needles, first = sought.needles(KINDS[stream.kind]), 0
-    for batch in plan_file.records_in(planned.path(stream), ["record"]):
+def _by_records(planned: Plan, stream: PlannedStream, sought: Sought) -> Iterator[Hit]:
+    needles, found, first = sought.needles(KINDS[stream.kind]), dict[int, str](), 0
+    for batch in plan_file.records_in(planned.path(stream), ["record"]) if stream.records else ():
         records = batch["record"]
-        yield from (
-            first + place for place in _holding(records, needles) if sought.is_named_in(records[place].as_py())
-        )
+        texts = ((first + place, records[place].as_py()) for place in holding(records, needles))
+        found |= {sequence: text for sequence, text in texts if sought.is_named_in(text)}
         first += batch.num_rows
+    names = ["source", "ordinal", *(["key", "content"] if KINDS[stream.kind].ordered else [])]
+    table = planned.table(stream, list(found), names)
+    for (sequence, text), row in zip(found.items(), table.to_pylist(), strict=True):
+        yield Hit(planned, stream, sequence, text, **row)
 
 
-def _holding(records: pa.StringArray, needles: Sequence[bytes]) -> list[int]:
+def holding(records: pa.StringArray, needles: Sequence[bytes]) -> list[int]:
     """Return the places of the texts that hold one of some needles, ascending."""
     _, offsets, data = records.buffers()
     if data is None:
         return []
-    ends = np.frombuffer(offsets, np.int32)[records.offset + 1 : records.offset + len(records) + 1]
+    bounds = np.frombuffer(offsets, np.int32)[records.offset : records.offset + len(records) + 1]
     text, places = data.to_pybytes(), set[int]()
     for needle in needles:
-        at = text.find(needle)
+        at = text.find(needle, int(bounds[0]), int(bounds[-1]))
         while at >= 0:
-            place = int(np.searchsorted(ends, at, side="right"))
+            place = int(np.searchsorted(bounds, at, side="right")) - 1
             places.add(place)
-            at = text.find(needle, int(ends[place])) if place < len(ends) else -1
-    return sorted(place for place in places if place < len(ends))
-
+            at = text.find(needle, int(bounds[place + 1]), int(bounds[-1]))
+    return sorted(places)

@@ -115,11 +115,11 @@ class Appearance(Struct, frozen=True):
         input: the columns that it was made from; None where they are not there, or were left out.
         record: what is sent.
         fields: the fields of the record, each with its rule.
-        left_out: fields that the mapping has and this record has not, each with the rule.
+        left_out: fields that the mapping has and this record has not: nothing stood there.
+        are_rules_of_then: whether the record was made by today's rules; else the mapping has changed since.
         compared: what it was compared with.
         chunks: the chunks that carried it, the plan's own first.
         letters: its dead letters.
-        replays: the dead letter that this run took up with it.
     """
 
     run: str
@@ -132,11 +132,11 @@ class Appearance(Struct, frozen=True):
     input: dict[str, Any] | None = None
     record: dict[str, Any] | None = None
     fields: list[Field] = []
-    left_out: list[Field] = []
+    left_out: list[str] = []
+    are_rules_of_then: bool = True
     compared: Compared | None = None
     chunks: list[Chunk] = []
     letters: list[Letter] = []
-    replays: str | None = None
 
 
 class RunOf(Struct, frozen=True):

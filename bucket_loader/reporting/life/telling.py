@@ -1,0 +1,175 @@
+"""A life as lines for a person: what each run knows of it, newest first; values are row data, so no log gets them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from bucket_loader.model import KINDS, counted, read_time
+from bucket_loader.reporting.events import Lines, Listener
+from bucket_loader.reporting.life.told import Appearance, Chunk, Difference, Letter, Life, Now, NowRow, RunOf
+
+ROWS_SHOWN: Final = 20  # of events and feedback, in each run
+_ATTEMPTS_SHOWN: Final = 8
+_LENGTH_MAX: Final = 200  # characters of a value
+_STATUSES: Final = {"rejected": "finished, some rows rejected", "planned": "planned, not run"}
+
+
+def tell_life(listener: Listener, life: Life) -> None:
+    """Show a life."""
+    listener.tell(Lines(tuple(lines_of(life))))
+
+
+def lines_of(life: Life) -> Iterator[str]:
+    """Yield the lines of a life."""
+    yield f"{life.title}, in pipeline {life.pipeline}"
+    if not life.runs:
+        yield "nothing is known of it here"
+    yield from (f"{one.stream}: {one.text}" for one in life.remembered)
+    yield from life.meant
+    if life.now is not None:
+        yield from _now(life.now)
+    for run in life.runs:
+        yield from _run(run)
+    yield ""
+    yield from (f"looked at {place}" for place in life.looked)
+    yield from life.gone
+
+
+def _run(run: RunOf) -> Iterator[str]:
+    yield ""
+    yield run_text(run)
+    brief = [row for row in run.rows if is_brief(row)]
+    for row in run.rows:
+        if not is_brief(row):
+            yield from _row(row)
+    for row in brief[-1 : -ROWS_SHOWN - 1 : -1]:
+        yield from _brief(row)
+    if len(brief) > ROWS_SHOWN:
+        yield f"  and {counted(len(brief) - ROWS_SHOWN, 'more record')}: `--json` and `--html` have all"
+
+
+def is_brief(row: Appearance) -> bool:
+    """Whether a row is told in short: an event or feedback to which nothing happened on its way."""
+    return not KINDS[row.kind].ordered and row.fate == "delivered" and not row.letters if row.kind in KINDS else False
+
+
+def _brief(row: Appearance) -> Iterator[str]:
+    yield f"  {row.stream}: {' '.join(filter(None, what(row)))}, {place(row.origin)}, {row.fate_text}"
+
+
+def _row(row: Appearance) -> Iterator[str]:
+    yield f"  {row.stream}: {place(row.origin)}"
+    if row.input is not None:
+        yield f"    row      {pairs(row.input)}"
+    for number, field in enumerate(row.fields):
+        yield f"    {'' if number else 'record':<8} {field.path} = {shown(field.value)}   ({field.rule})"
+    if row.left_out:
+        yield f"    empty    {', '.join(row.left_out)}: left out, nothing stood there"
+    if not row.are_rules_of_then:
+        yield "    rules    those of today's file; the record was made by others"
+    if row.compared is not None:
+        yield f"    compared {row.compared.text}"
+        yield from (f"             {changed(one)}" for one in row.compared.changes or ())
+    for chunk in row.chunks:
+        yield f"    chunk    {chunk_text(chunk)}"
+        yield from (f"             {text}" for text in attempts(chunk))
+    for letter in row.letters:
+        yield from (f"    letter   {text}" for text in letter_texts(letter))
+    yield f"    ended    {row.fate_text}"
+
+
+# --- words that the screen and the page share ------------------------------------------------------------------------
+
+
+def run_text(run: RunOf) -> str:
+    """Say which run it is, how it ended, and when it began."""
+    began = f", began {moment(run.began)}" if run.began else ""
+    return f"run {run.run}: {_STATUSES.get(run.status, run.status)}{began}"
+
+
+def what(row: Appearance) -> tuple[str, str]:
+    """Return what an event or feedback is about, and its time."""
+    record = row.record or {}
+    named = record.get("event") or record.get("key") or record.get("featureId") or row.kind
+    return shown(named), moment(record["timestamp"]) if "timestamp" in record else ""
+
+
+def moment(text: str) -> str:
+    """Return a moment as a person reads it: in UTC, to the second."""
+    return f"{read_time(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def place(origin: dict[str, Any]) -> str:
+    """Say where a row stood."""
+    where = [f"row {origin['row']}"] if origin.get("row") else []
+    where += [f"{word.replace('_', ' ')} {origin[word]}" for word in ("line", "sheet_row") if origin.get(word)]
+    return ", ".join([str(origin["source"]), *where])
+
+
+def shown(value: object) -> str:
+    """Return a value as JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LENGTH_MAX else f"{text[:_LENGTH_MAX]}... ({len(text):,} characters)"
+
+
+def pairs(row: dict[str, Any]) -> str:
+    """Return the columns of a row."""
+    return "; ".join(f"{name}: {shown(value)}" for name, value in row.items())
+
+
+def changed(one: Difference) -> str:
+    """Return a field with its old and its new value."""
+    old, new = ("(none)" if side is UNSET else shown(side) for side in (one.old, one.new))
+    return f"{one.field}: {old} → {new}"
+
+
+def chunk_text(chunk: Chunk) -> str:
+    """Say what a chunk is and what became of it."""
+    if chunk.folded is not None:
+        return f"one of {chunk.folded:,} that are older than `keep:` and folded: {chunk.state}"
+    name = f"number {chunk.number:,}, " if chunk.number is not None else ""
+    since = f", set aside since {moment(chunk.aside)}" if chunk.aside is not None else ""
+    ends = "cut into parts" if chunk.state == "split" else chunk.state
+    return f"{name}records {chunk.members}: {ends} after {counted(chunk.attempts, 'attempt')}{since}"
+
+
+def attempts(chunk: Chunk) -> Iterator[str]:
+    """Yield the attempts of a chunk, a line each; of many the first and the last."""
+    tried, left = chunk.tried, 0
+    if len(tried) > _ATTEMPTS_SHOWN:
+        left = len(tried) - _ATTEMPTS_SHOWN
+    for number, one in enumerate(tried):
+        if number < _ATTEMPTS_SHOWN // 2 or number >= len(tried) - _ATTEMPTS_SHOWN // 2:
+            status = one.status if one.status is not None else "no answer"
+            yield f"{moment(one.at)}: {status}, after {one.seconds:.3f} s"
+        elif left:
+            yield f"and {counted(left, 'more')} between them"
+            left = 0
+
+
+def letter_texts(letter: Letter) -> Sequence[str]:
+    """Say what a dead letter says, and who took it up again."""
+    reasons = "; ".join(f"{one['message']} ({one['code']})" for one in letter.reasons)
+    found = [f"rejected ({letter.stage}) {moment(letter.at)}: {reasons}"]
+    return [*found, f"taken up again by run {letter.replayed}"] if letter.replayed is not None else found
+
+
+# --- what a run would do now -----------------------------------------------------------------------------------------
+
+
+def _now(now: Now) -> Iterator[str]:
+    yield ""
+    yield f"a run now, of stream {now.stream}: {counted(now.read, 'row')} read"
+    for row in now.rows:
+        yield from _now_row(row)
+    yield from (f"  {note}" for note in now.notes)
+
+
+def _now_row(row: NowRow) -> Iterator[str]:
+    yield f"  {place(row.origin)}: {row.text}"
+    yield from (f"    {one['message']} ({one['code']})" for one in row.reasons)
+    yield from (f"    {changed(one)}" for one in row.changes or ())
+    if row.input is not None:
+        yield f"    row      {pairs(row.input)}"

@@ -1,0 +1,63 @@
+"""What a record was compared with when it was planned, told from what earlier plans still know of its key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec import UNSET
+
+from bucket_loader.model import KINDS, SYNCS, counted
+from bucket_loader.planning import NOTHING, Change
+from bucket_loader.reporting import Compared, Difference
+from bucket_loader.runs.life.search import Hit
+from bucket_loader.state import snapshots
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is known of the time before a run.
+
+    Attributes:
+        delivered: earlier records of the same key that were delivered, or may have been; oldest first.
+        gone: how many earlier runs have no plan any more.
+    """
+
+    delivered: Sequence[Hit]
+    gone: int
+
+
+def compared(hit: Hit, before: Before) -> Compared:
+    """Return what a record was compared with, and what came of it."""
+    stream, last = hit.stream, before.delivered[-1] if before.delivered else None
+    if not SYNCS[stream.mode].remembers:
+        text = f"not compared: with `sync: {stream.mode}` each row is sent"
+        return Compared(text) if last is None else Compared(text, last.run, _differences(last, hit))
+    if hit.content == snapshots.REMOVED:
+        return Compared("it was delivered before, and its row was gone from the source", last.run if last else None)
+    if last is None:
+        return Compared(_never_met(hit, before.gone))
+    if not KINDS[stream.kind].ordered:
+        return Compared("its key was known, and it was sent again all the same", last.run)
+    if last.content == hit.content:
+        return Compared(f"the same as run {last.run} had sent, and sent again: asked for with --full, forgotten, or "
+                        "not known to have arrived", last.run, [])  # fmt: skip
+    return Compared(f"other content than run {last.run} had sent", last.run, _differences(last, hit))
+
+
+def _never_met(hit: Hit, gone: int) -> str:
+    if not hit.stream.known or not gone:
+        return "new: nothing was known of it"
+    return f"no plan that is still here has sent it before; {counted(gone, 'earlier run')} left none"
+
+
+def differences(old: str, new: str, *, is_timed: bool) -> list[Difference]:
+    """Return the fields in which two records differ; the run's own time is none."""
+    fields = Change("changed", new, old, is_timed).fields() or {}
+    return [Difference(path, _side(before), _side(after)) for path, (before, after) in fields.items()]
+
+
+def _side(value: object) -> object:
+    return UNSET if value is NOTHING else value
+
+
+def _differences(old: Hit, new: Hit) -> list[Difference]:
+    return differences(old.text, new.text, is_timed=old.has_own_time or new.has_own_time)
