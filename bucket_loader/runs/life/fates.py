@@ -27,7 +27,7 @@ def chunks_of(ledger: Ledger, run: str, stream: int, sequence: int) -> list[Chun
 
 
 def _chunk(row: ChunkRow, number: int | None) -> Chunk:
-    tried = [Attempt(_wire(one.at_ms), one.status, one.ms / 1000) for one in getattr(row, "tried", ())]
+    tried = [Attempt(_wire(one.at_ms), one.status, one.ms / 1000) for one in row.tried]
     return Chunk(number, row.members, row.records, row.state, row.attempts, row.ambiguous, tried, row.folded, row.aside)
 
 
