@@ -46,7 +46,8 @@ OWNERS = {
     "httptools": {"delivery"},
     "lazy_loader": {"model", "config", "sources", "state", "planning", "reporting", "delivery", "runs", "cli",
                     "emulator"},  # every room's list of names
-    "msgspec": {"model", "sources", "state", "planning", "reporting", "delivery", "runs", "emulator"},  # what JSON is, everywhere
+    "msgspec": {"model", "sources", "state", "planning", "reporting", "delivery", "runs",
+                "emulator"},  # what JSON is, everywhere
     "numpy": {"model", "sources", "state", "planning", "runs"},  # what Arrow arrays are made from
     "openpyxl": {"sources"},
     "pandas": {"sources", "reporting", "runs"},  # frames in, `to_frame()` out

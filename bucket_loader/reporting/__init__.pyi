@@ -35,8 +35,6 @@ from .events import (
     WindowEnded as WindowEnded,
     WindowsEnded as WindowsEnded,
 )
-from .notice import (
-    notice_of as notice_of,
 from .life.page import (
     page_of as page_of,
 )
@@ -57,6 +55,9 @@ from .life.told import (
     NowRow as NowRow,
     Remembered as Remembered,
     RunOf as RunOf,
+)
+from .notice import (
+    notice_of as notice_of,
 )
 from .output import (
     Output as Output,
