@@ -49,9 +49,15 @@ def _never_met(hit: Hit, gone: int) -> str:
     return f"no plan that is still here has sent it before; {counted(gone, 'earlier run')} left none"
 
 
-def differences(old: str, new: str, *, is_timed: bool) -> list[Difference]:
-    """Return the fields in which two records differ; the run's own time is none."""
-    fields = Change("changed", new, old, is_timed).fields() or {}
+def differences(old: str, new: str, times: tuple[bool, bool]) -> list[Difference]:
+    """Return the fields in which two records differ.
+
+    Args:
+        old: the one that was delivered.
+        new: the one that is sent.
+        times: whether the row gives the time in the old and in the new one; a run's own time says nothing.
+    """
+    fields = Change("changed", new, old, times).fields() or {}
     return [Difference(path, _side(before), _side(after)) for path, (before, after) in fields.items()]
 
 
@@ -60,4 +66,4 @@ def _side(value: object) -> object:
 
 
 def _differences(old: Hit, new: Hit) -> list[Difference]:
-    return differences(old.text, new.text, is_timed=old.has_own_time or new.has_own_time)
+    return differences(old.text, new.text, (old.has_own_time, new.has_own_time))

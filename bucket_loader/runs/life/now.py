@@ -183,7 +183,8 @@ class Judging:
         changes, text = None, self._why_sent(sent, known)
         if known is not None and known.content not in {None, snapshots.REMOVED, sent.content}:
             if (old := self._delivered(row.key, known)) is not None:
-                changes = differences(old, sent.record, is_timed="timestamp" in self.stream.fields.given())
+                is_timed = "timestamp" in self.stream.fields.given()
+                changes = differences(old, sent.record, (is_timed, is_timed))
             else:
                 text += "; what it was is not known: no plan of it is left, and values are not remembered"
         origin = {"source": row.source, "row": row.row}
