@@ -1,0 +1,131 @@
+"""What is drawn over time: the requests of a run, and the last runs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from bucket_loader.model import counted, spoken
+from bucket_loader.reporting.html import Html, element, facts, folded, paragraph, section, table, wide
+from bucket_loader.reporting.report.bars import Bar, bars, curves, legend
+from bucket_loader.reporting.report.value import CLASSES, Column, Moment, Traffic
+
+_COLOURS: Final = ("accent-bar", "warn-bar", "calm-bar", "bad-bar", "faint-bar")  # of `CLASSES`
+_LIMITED: Final = CLASSES.index("asked to wait")
+_OF_RUNS: Final = (("delivered", "accent-bar"), ("rejected", "bad-bar"), ("pending", "warn-bar"))
+
+
+def traffic_section(traffic: Traffic) -> Html:
+    """Return the part about requests."""
+    return section("Requests", *_requests(traffic))
+
+
+def _requests(traffic: Traffic) -> Iterator[Html | None]:
+    if not traffic.attempts:
+        yield paragraph("Nothing was sent.")
+        return
+    yield facts(_sums(traffic))
+    if traffic.unseen:
+        yield paragraph(f"Of {counted(traffic.unseen, 'attempt')} nothing is kept but the number.", class_="quiet")
+    if not traffic.moments:
+        return
+    each, ends = spoken(traffic.each_s), (_clock(traffic.began), f"{_after(traffic, len(traffic.moments))} later")
+    shown = [(name, colour) for name, colour, count in zip(CLASSES, _COLOURS, traffic.counts, strict=True) if count]
+    yield element("figure",
+        element("figcaption", f"Requests, each column {each}"),
+        bars(f"Requests over time, each column {each}", [_bar(traffic, place) for place in range(len(traffic.moments))],
+             ends),
+        legend(*((colour, name) for name, colour in shown)),
+    )  # fmt: skip
+    yield _latency(traffic)
+    yield folded("The numbers", wide(_numbers(traffic), "requests over time"))
+
+
+def _sums(traffic: Traffic) -> Iterator[tuple[str, str]]:
+    yield "requests", f"{traffic.attempts:,}"
+    if traffic.records_per_s:
+        yield "records a second", f"{traffic.records_per_s:,.0f}"
+    if traffic.moments:
+        yield "half took no longer than", f"{traffic.middle_ms:,} ms"
+        yield "95 of 100 took no longer than", f"{traffic.slow_ms:,} ms"
+    for place, (name, count) in enumerate(zip(CLASSES, traffic.counts, strict=True)):
+        if count and place:
+            yield (f"{name} (429)" if place == _LIMITED else name), f"{count:,}"
+
+
+def _bar(traffic: Traffic, place: int) -> Bar:
+    moment = traffic.moments[place]
+    said = ", ".join(f"{count:,} {name}" for name, count in zip(CLASSES, moment.counts, strict=True) if count)
+    return Bar(tuple(zip(_COLOURS, moment.counts, strict=True)), f"after {_after(traffic, place)}: {said or 'none'}")
+
+
+def _latency(traffic: Traffic) -> Html:
+    middle, slow = ([_ms(moment, kind) for moment in traffic.moments] for kind in ("middle_ms", "slow_ms"))
+    return element(
+        "figure",
+        element("figcaption", "How long a request took: the line is half of them, the dashed one 95 of 100"),
+        curves("Latency over time", [("", middle), ("far", slow)], "ms"),
+    )
+
+
+def _ms(moment: Moment, kind: str) -> int | None:
+    return int(getattr(moment, kind)) if sum(moment.counts) else None
+
+
+def _numbers(traffic: Traffic) -> Html:
+    header = ["after", *CLASSES, "half within", "95 of 100 within"]
+    rows = [
+        [_after(traffic, place), *(f"{count:,}" for count in moment.counts), f"{moment.middle_ms:,} ms",
+         f"{moment.slow_ms:,} ms"]
+        for place, moment in enumerate(traffic.moments) if sum(moment.counts)
+    ]  # fmt: skip
+    return table(header, rows, numbers=range(1, len(header)))
+
+
+def _after(traffic: Traffic, place: int) -> str:
+    return spoken(place * traffic.each_s) if place else "0 s"
+
+
+def _clock(moment: str) -> str:
+    """Return a wire time as a person reads it."""
+    return f"{moment[:10]} {moment[11:19]} UTC" if moment else ""
+
+
+# --- the last runs ---------------------------------------------------------------------------------------------------
+
+
+def runs_section(columns: tuple[Column, ...]) -> Html:
+    """Return the part about the last runs, the oldest first."""
+    ends = (_clock(columns[0].began)[:16], _clock(columns[-1].began)[:16] if len(columns) > 1 else "")
+    shown = [(colour, name) for name, colour in _OF_RUNS if any(getattr(one.counts, name) for one in columns)]
+    folded_away = any(one.is_folded for one in columns)
+    is_there = any(one.is_this for one in columns)
+    return section(
+        f"The last {counted(len(columns), 'run')}" if len(columns) > 1 else "The only run so far",
+        element("figure",
+            bars("Records of the last runs: delivered, rejected and pending", [_of_run(one) for one in columns], ends,
+                 height=60),
+            legend(*shown, *([("accent-bar", "underlined: this run")] if is_there else [])),
+        ),
+        None if is_there else paragraph("The run of this page is older than these.", class_="quiet"),
+        paragraph("Of runs marked as folded, only the counts are left.", class_="quiet") if folded_away else None,
+        folded("The numbers", wide(_of_runs(columns), "the last runs")),
+    )  # fmt: skip
+
+
+def _of_run(one: Column) -> Bar:
+    counts = ", ".join(f"{getattr(one.counts, name):,} {name}" for name, _ in _OF_RUNS)
+    folded_away = ", folded" if one.is_folded else ""
+    said = f"{one.run}: {one.status}, {counts}{folded_away}"
+    colours = ("faint-bar" if one.is_folded and name == "delivered" else colour for name, colour in _OF_RUNS)
+    parts = tuple(zip(colours, (getattr(one.counts, name) for name, _ in _OF_RUNS), strict=True))
+    return Bar(parts, said, mark=one.is_this)
+
+
+def _of_runs(columns: tuple[Column, ...]) -> Html:
+    header = ["run", "began", "status", "read", "delivered", "rejected", "pending", "requests"]
+    names = ("read", "delivered", "rejected", "pending")
+    rows = [
+        [one.run, _clock(one.began), one.status + (", folded" if one.is_folded else ""),
+         *(f"{getattr(one.counts, name):,}" for name in names), f"{one.requests:,}"]
+        for one in reversed(columns)
+    ]  # fmt: skip
+    return table(header, rows, numbers=range(3, len(header)))
