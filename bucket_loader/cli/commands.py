@@ -4,7 +4,7 @@ A command is a function that its family's file puts into the group `main`. It tu
 room, and imports what is heavy only when it is called: `--help` has to be there at once.
 """
 
-from bucket_loader.cli import completion, emulator, explain, features, forget, look_back, repair, run, start
+from bucket_loader.cli import completion, emulator, explain, features, forget, look_back, repair, reporting, run, start
 from bucket_loader.cli.group import EXIT_CODES, main
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "look_back",
     "main",
     "repair",
+    "reporting",
     "run",
     "start",
 ]

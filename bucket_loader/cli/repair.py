@@ -19,6 +19,7 @@ from bucket_loader.cli.options import (
     state_options,
     wait_option,
 )
+from bucket_loader.cli.reporting import Reported, report_option
 from bucket_loader.model import UsageError, counted
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @wait_option
 @state_options
 @metrics_option
+@report_option
 @click.pass_obj
 def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **words: object) -> None:
     """Send the dead letters in FILE again: as they were recorded, or with today's mapping.
@@ -53,8 +55,11 @@ def replay(call: Call, /, *, file: Path, remap: bool, pipeline: Path | None, **w
     if pipeline is None:
         pipeline = pipeline_file_of(file)
         words["state"] = (str(file.absolute().parents[2]),)
-    job = call.job(pipeline, words, tells=True)
-    call.end_run(replay_file(job, file, remap=remap))
+    with Reported(call, pipeline, words) as reported:
+        reported.job = job = call.job(pipeline, words, tells=True)
+        summary = replay_file(job, file, remap=remap)
+        reported.ended(job, summary)
+    call.end_run(summary)
 
 
 @main.command()

@@ -22,6 +22,7 @@ from bucket_loader.cli.options import (
     streams_option,
     wait_option,
 )
+from bucket_loader.cli.reporting import Reported, report_option
 
 _CHANGES: Final = 10
 
@@ -37,6 +38,7 @@ _CHANGES: Final = 10
 @wait_option
 @state_options
 @metrics_option
+@report_option
 @click.pass_obj
 def run(call: Call, /, pipeline: Path, **words: object) -> None:
     """Finish what earlier runs left unfinished, then plan a new run, and send it.
@@ -50,8 +52,11 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
     """
     from bucket_loader.runs import run_job
 
-    job = call.job(pipeline, words, tells=True)
-    call.end_run(run_job(job))
+    with Reported(call, pipeline, words) as reported:
+        reported.job = job = call.job(pipeline, words, tells=True)
+        summary = run_job(job)
+        reported.ended(job, summary)
+    call.end_run(summary)
 
 
 @main.command()
@@ -70,6 +75,7 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
 @wait_option
 @state_options
 @metrics_option
+@report_option
 @click.pass_obj
 def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, every: str, **words: object) -> None:
     """Load the history of events and feedback in windows, each a run of its own.
@@ -85,8 +91,11 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
     from bucket_loader.reporting import WindowsEnded
     from bucket_loader.runs import run_windows
 
-    job = call.job(pipeline, words, tells=True)
-    found = run_windows(job, start, end, every, again=bool(words["again"]))
+    with Reported(call, pipeline, words) as reported:
+        reported.job = job = call.job(pipeline, words, tells=True)
+        found = run_windows(job, start, end, every, again=bool(words["again"]))
+        if found.done:
+            reported.ended(job, found.done[-1][1])
     summaries = tuple(summary for _, summary in found.done)
     call.output.tell(WindowsEnded(summaries, found.skipped, found.exit_code))
     call.answer(found.as_json())

@@ -18,6 +18,7 @@ from bucket_loader.cli.options import (
     run_options,
     state_options,
 )
+from bucket_loader.cli.reporting import Reported, report_option
 from bucket_loader.cli.words import Word
 from bucket_loader.model import KINDS
 
@@ -141,6 +142,7 @@ def check(call: Call, /, pipeline: Path, *, whole: bool, **words: object) -> Non
 @plan_options
 @run_options
 @state_options
+@report_option
 @click.pass_obj
 def rehearse(call: Call, /, pipeline: Path, *, keep: bool, **words: Any) -> None:  # noqa: ANN401  # many options
     """Do a whole run against a private emulator, with a temporary state. Needs no key and no network.
@@ -165,12 +167,16 @@ def rehearse(call: Call, /, pipeline: Path, *, keep: bool, **words: Any) -> None
         features=read_document(words["features"]),
         assertions=load_assertions(words["assert_file"]) if words["assert_file"] is not None else None,
     )
-    with rehearsed(pipeline, call.options(words), call.output, asked) as (rehearsal, summary):
+    with (
+        Reported(call, pipeline, words) as reported,
+        rehearsed(pipeline, call.options(words), call.output, asked) as (rehearsal, summary),
+    ):
         ended = RunEnded(summary, thrown_away=True)
         for event in [*rehearsal.told, ended] if call.output.is_json else [ended, *rehearsal.told]:
             call.output.tell(event)  # for a program, the summary is the last object
         asserted = {} if rehearsal.asserted is None else {"assertions": rehearsal.asserted.as_json()}
         call.answer(summary.as_json() | asserted)
+        reported.ended(rehearsal.job, summary, thrown_away=True)
         if keep:
             wait_for_a_person(rehearsal)
     raise click.exceptions.Exit(summary.exit_code)

@@ -69,6 +69,29 @@ from .progress import (
 from .redaction import (
     Secrets as Secrets,
 )
+from .report.document import (
+    Document as Document,
+)
+from .report.page import (
+    report_page as report_page,
+)
+from .report.value import (
+    CLASSES as CLASSES,
+    Changes as Changes,
+    Column as Column,
+    Ending as Ending,
+    Flow as Flow,
+    Moment as Moment,
+    Mood as Mood,
+    NamedChunk as NamedChunk,
+    NamedChunks as NamedChunks,
+    Rejection as Rejection,
+    Rejections as Rejections,
+    Report as Report,
+    Rows as Rows,
+    Stamp as Stamp,
+    Traffic as Traffic,
+)
 from .summary import (
     COLUMNS as COLUMNS,
     HeldChunk as HeldChunk,

@@ -1,13 +1,14 @@
 """What a run came to: where every row went, how it ended, and the words for that."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError, counted
+from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError, UsageError, counted
 from bucket_loader.reporting import html
+from bucket_loader.reporting.report.document import Document
 from bucket_loader.state import StateLayout, dead_letters
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Summary:
         stuck: what this state has set aside, of whatever run, and what waits for that.
         only_waits: whether nothing is pending but what is held or set aside.
         served: how many requests the API did something with.
+        document: makes the report of the run, with rows or without; None where nobody can.
     """
 
     run: str
@@ -122,6 +124,7 @@ class Summary:
     stuck: tuple[StuckChunk, ...] = ()
     only_waits: bool = False
     served: int = 0
+    document: Callable[[bool], Document] | None = field(default=None, compare=False)
 
     @property
     def retry(self) -> bool:
@@ -175,6 +178,27 @@ class Summary:
         if self.exit_code == RejectedRowsError.exit_code:
             why = f"they and why: {self.dead_letters}" if self.dead_letters else _refused_words(self)
             raise RejectedRowsError("some rows were rejected", hint=why)
+
+    def report(self, *, with_rows: bool = False) -> Document:
+        """Return all that is known of the run as a page: a notebook shows it, and `save(file)` writes it.
+
+        Args:
+            with_rows: whether some dead letters and records are shown; without them no value of a row is in it.
+
+        Raises:
+            UsageError: this summary was stored, or its run's state is gone, as after a rehearsal.
+            StateError: the state cannot be read.
+        """
+        if self.document is None:
+            raise UsageError(
+                "this summary knows no state that a report could be made from",
+                hint=f"`bucket-loader report PIPELINE {self.run} -o FILE.html` makes it where the state is",
+            )
+        return self.document(with_rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what of it can be stored: what makes the report cannot."""
+        return {**self.__dict__, "document": None}
 
     def to_frame(self) -> "pd.DataFrame":
         """Return where every row went as a DataFrame: one row a stream; `as_json()` has all counts."""

@@ -108,6 +108,14 @@ from .replay.letters import (
 from .replay.replay import (
     replay_file as replay_file,
 )
+from .report.known import (
+    ReportAsked as ReportAsked,
+)
+from .report.pages import (
+    report_of as report_of,
+    report_of_failure as report_of_failure,
+    require_report_file as require_report_file,
+)
 from .run import (
     run_job as run_job,
 )

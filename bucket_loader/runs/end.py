@@ -47,14 +47,14 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
     closed = left == 0 or isinstance(error, StoppedError)
     only_waits = left == waiting_records(ledger, run_name)
     if isinstance(error, StoppedError):  # a death from here on must not let it be resumed over what is settled
-        ledger.end_run(run_name, "running", exit_code=error.exit_code, ended_at=ended_at)
+        ledger.end_run(run_name, "running", exit_code=error.exit_code, ended_at=ended_at, error=error)
     if closed or (error is None and only_waits):
         settle_run(state, planned, stopped=isinstance(error, StoppedError))
     if isinstance(error, StoppedError):
         streams = _named(streams, planned)
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
-    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=ended_at)
+    ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=ended_at, error=error)
     return _summary(job, state, planned, _Ending(status, exit_code, streams, error))
 
 

@@ -49,7 +49,7 @@ def past_runs(job: Job, *, last: int, run_name: str | None = None) -> Found:
         rows = state.ledger.newest(last) if run_name is None else [find_run(state, run_name)]
         marks = {stream: cursor.shown(mark) for stream, mark in state.ledger.cursors().items()}
         stay = state.ledger.letters_that_stay()
-        return {"runs": [_run_as_json(state, row) for row in rows], "cursors": marks, "old_dead_letters": stay}
+        return {"runs": [run_as_json(state, row) for row in rows], "cursors": marks, "old_dead_letters": stay}
 
 
 def last_runs(folder: Path, options: RunOptions, listener: Listener) -> Found:
@@ -68,7 +68,8 @@ def _last_run(file: Path, options: RunOptions, listener: Listener) -> Found:
     return found | {"last": runs[0] if runs else None}
 
 
-def _run_as_json(state: State, row: RunRow) -> Found:
+def run_as_json(state: State, row: RunRow) -> Found:
+    """Return all that is known of a run."""
     counts = state.ledger.counts(row.run)
     unknown = [
         {"chunk": chunk.members, "stream": name, "records": chunk.records, "attempts": chunk.attempts}
@@ -112,7 +113,7 @@ def tell_status(listener: Listener, found: Found) -> None:
         if run["stuck"]:
             listener.tell(Note(f"run {run['run']}: {_stuck(run)}"))
         elif run["status"] in UNFINISHED:
-            listener.tell(Note(f"run {run['run']} is unfinished: {_next_step(run)}"))
+            listener.tell(Note(f"run {run['run']} is unfinished: {next_step(run)}"))
 
 
 def tell_pipelines(listener: Listener, found: Found) -> None:
@@ -140,7 +141,7 @@ def tell_run(listener: Listener, found: Found) -> None:
             facts=tuple(_facts(run)),
             header=("stream", *shown),
             rows=tuple((name, *(f"{getattr(counts, each):,}" for each in shown)) for name, counts in all_counts),
-            next_step=_next_step(run),
+            next_step=next_step(run),
         )
     )
 
@@ -178,7 +179,8 @@ def _stuck(run: Found) -> str:
     return stuck_words([StuckChunk(**one) for one in run["stuck"]])
 
 
-def _next_step(run: Found) -> str:
+def next_step(run: Found) -> str:
+    """Return what a person does next about a run; empty where that is nothing."""
     if run["status"] in UNFINISHED:
         held = (
             f"`bucket-loader release PIPELINE {run['run']}` decides about what is unknown, " if run["unknown"] else ""

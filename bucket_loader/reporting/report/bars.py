@@ -8,6 +8,7 @@ from bucket_loader.reporting.html import Html, element, joined
 
 _TOP: Final = 16  # for the number of the highest
 _FOOT: Final = 20  # for the words below
+_LEAST: Final = 12  # columns; fewer leave room at the right
 _SEEN: Final = 1.0  # a part of a column that is not nothing is at least so high
 
 
@@ -43,7 +44,7 @@ def bars(title: str, found: Sequence[Bar], ends: tuple[str, str], *, height: int
     most = max((bar.total for bar in found), default=0) or 1
     foot = _TOP + height
     drawn = [_column(bar, place, foot, height / most) for place, bar in enumerate(found)]
-    plot = element("svg", *drawn, viewBox=f"0 0 {max(len(found), 12)} {foot + 6}", preserveAspectRatio="none",
+    plot = element("svg", *drawn, viewBox=f"0 0 {max(len(found), _LEAST)} {foot + 6}", preserveAspectRatio="none",
                    x=0, y=0, width="100%", height=foot + 6)  # fmt: skip
     return element(
         "svg",
@@ -52,11 +53,18 @@ def bars(title: str, found: Sequence[Bar], ends: tuple[str, str], *, height: int
         element("line", x1=0, y1=_TOP, x2="100%", y2=_TOP, class_="axis"),
         plot,
         element("line", x1=0, y1=foot, x2="100%", y2=foot, class_="axis"),
-        element("text", ends[0], x=0, y=foot + _FOOT, class_="quiet"),
-        element("text", ends[1], x="100%", y=foot + _FOOT, class_="quiet end"),
+        *_ends(ends, foot + _FOOT, is_full=len(found) >= _LEAST),
         role="img",
         height=foot + _FOOT + 6,
     )
+
+
+def _ends(ends: tuple[str, str], y: int, *, is_full: bool) -> list[Html]:
+    """Return what is said below the columns: at both ends, or at the left where they do not reach the right."""
+    if not is_full:
+        return [element("text", " to ".join(filter(None, ends)), x=0, y=y, class_="quiet")]
+    return [element("text", ends[0], x=0, y=y, class_="quiet"),
+            element("text", ends[1], x="100%", y=y, class_="quiet end")]  # fmt: skip
 
 
 def _column(bar: Bar, place: int, foot: float, scale: float) -> Html:
@@ -99,7 +107,7 @@ def curves(title: str, lines: Sequence[tuple[str, Sequence[int | None]]], unit: 
         for kind, values in lines
         for points in _stretches(values, foot, height / most)
     ]
-    plot = element("svg", *drawn, viewBox=f"0 0 {max(count, 12)} {foot}", preserveAspectRatio="none",
+    plot = element("svg", *drawn, viewBox=f"0 0 {max(count, _LEAST)} {foot}", preserveAspectRatio="none",
                    x=0, y=0, width="100%", height=foot)  # fmt: skip
     return element(
         "svg",

@@ -1,7 +1,7 @@
 """The flow of a stream's rows as a picture: from what was read to each place that rows went to, drawn to scale.
 
-The height of a band is its share of the rows. A band that would be too thin to be seen is a dashed line instead, and
-the words below say so. Widths are shares of the screen's; texts keep their size.
+The height of a band is its share of the rows. One that would be too thin to be seen is a dashed line instead, and words
+say so. Widths are shares of the screen's; texts keep their size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,20 +59,16 @@ def bands(counts: Counts) -> list[Band]:
 
 
 def picture(flow: Flow) -> Html | None:
-    """Return the picture of a stream, with what is too thin said below; None where no row came."""
+    """Return the picture of a stream; None where no row came."""
     found = bands(flow.counts)
     if not found:
         return None
-    height = max(found[-1].label + _LINE / 2, _TOP + HEIGHT) + 4
-    title = f"{flow.stream}: where {_came(flow.counts)} went"
-    drawn = element("svg", *map(_band, found), viewBox=f"0 0 100 {height:.0f}", preserveAspectRatio="none",
-                    x=0, y=0, width=_BANDS, height=f"{height:.0f}")  # fmt: skip
-    return element(
-        "figure",
-        element("svg", element("title", title), element("text", _came(flow.counts), x=0, y=16, class_="strong"),
-                drawn, *(_label(band, flow.counts) for band in found), role="img", height=f"{height:.0f}"),
-        _caption([band for band in found if band.is_thin]),
-    )  # fmt: skip
+    height = f"{max(found[-1].label + _LINE / 2, found[-1].right + found[-1].thick, _TOP + HEIGHT) + 4:.0f}"
+    drawn = element("svg", *map(_band, found), viewBox=f"0 0 100 {height}", preserveAspectRatio="none",
+                    x=0, y=0, width=_BANDS, height=height)  # fmt: skip
+    title = element("title", f"{flow.stream}: where {_came(flow.counts)} went")
+    came = element("text", _came(flow.counts), x=0, y=16, class_="strong")
+    return element("svg", title, came, drawn, *(_label(band, flow.counts) for band in found), role="img", height=height)
 
 
 def _came(counts: Counts) -> str:
@@ -97,23 +93,21 @@ def _band(band: Band) -> Html:
 
 
 def _label(band: Band, counts: Counts) -> Html:
-    share = f"{band.rows / _all(counts):.1%}" if band.rows < _all(counts) else "all"
     words = element("tspan", f"{band.rows:,}", class_="strong")
-    return element("text", words, f" {band.name} ", element("tspan", share, class_="quiet"),
+    return element("text", words, f" {band.name} ", element("tspan", _share(band.rows, _all(counts)), class_="quiet"),
                    x=_LABELS, y=f"{band.label + 5:.1f}")  # fmt: skip
+
+
+def _share(rows: int, of: int) -> str:
+    """Return a share that is never told as all or as nothing where it is not."""
+    if rows == of:
+        return "all"
+    thousandth = rows * 1_000 / of
+    return "under 0.1%" if thousandth < 1 else "over 99.9%" if thousandth > 999 else f"{rows / of:.1%}"  # noqa: PLR2004
 
 
 def _all(counts: Counts) -> int:
     return sum(getattr(counts, name) for name in _ORDER)
-
-
-def _caption(thin: Sequence[Band]) -> Html | None:
-    if not thin:
-        return None
-    names = " and ".join(band.name for band in thin)
-    bands_are = "The band is" if len(thin) == 1 else "The bands are"
-    return element("figcaption", f"{bands_are} to scale, except for {names}: drawn as a dashed line, since to scale it "
-                                 "would be too thin to be seen.")  # fmt: skip
 
 
 def parts(counts: Counts) -> Iterator[str]:

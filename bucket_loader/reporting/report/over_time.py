@@ -92,23 +92,29 @@ def _clock(moment: str) -> str:
 # --- the last runs ---------------------------------------------------------------------------------------------------
 
 
-def runs_section(columns: tuple[Column, ...]) -> Html:
-    """Return the part about the last runs, the oldest first."""
+def runs_section(columns: tuple[Column, ...], run: str) -> Html:
+    """Return the part about the last runs, the oldest first; `run` is the one of the page, or empty."""
+    if len(columns) == 1 and columns[0].is_this:
+        return section("The last runs", paragraph("This is the only run so far."))
+    title = f"The last {counted(len(columns), 'run')}" if len(columns) > 1 else "The last run"
+    return section(title, *_runs(columns, run))
+
+
+def _runs(columns: tuple[Column, ...], run: str) -> Iterator[Html]:
     ends = (_clock(columns[0].began)[:16], _clock(columns[-1].began)[:16] if len(columns) > 1 else "")
     shown = [(colour, name) for name, colour in _OF_RUNS if any(getattr(one.counts, name) for one in columns)]
-    folded_away = any(one.is_folded for one in columns)
+    if any(one.is_folded for one in columns):
+        shown.append(("faint-bar", "delivered, of a run of which only the counts are left"))
     is_there = any(one.is_this for one in columns)
-    return section(
-        f"The last {counted(len(columns), 'run')}" if len(columns) > 1 else "The only run so far",
-        element("figure",
-            bars("Records of the last runs: delivered, rejected and pending", [_of_run(one) for one in columns], ends,
-                 height=60),
-            legend(*shown, *([("accent-bar", "underlined: this run")] if is_there else [])),
-        ),
-        None if is_there else paragraph("The run of this page is older than these.", class_="quiet"),
-        paragraph("Of runs marked as folded, only the counts are left.", class_="quiet") if folded_away else None,
-        folded("The numbers", wide(_of_runs(columns), "the last runs")),
+    yield element("figure",
+        element("figcaption", "Records of each run, the newest last"
+                              + (". The line below marks the run of this page." if is_there else "")),
+        bars("Records of the last runs", [_of_run(one) for one in columns], ends, height=60),
+        legend(*shown),
     )  # fmt: skip
+    if run and not is_there:
+        yield paragraph("The run of this page is older than these.", class_="quiet")
+    yield folded("The numbers", wide(_of_runs(columns), "the last runs"))
 
 
 def _of_run(one: Column) -> Bar:

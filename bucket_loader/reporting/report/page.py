@@ -19,8 +19,9 @@ from bucket_loader.reporting.html import (
     table,
     wide,
 )
-from bucket_loader.reporting.report.flow import parts, picture, table_of
+from bucket_loader.reporting.report.flow import bands, parts, picture, table_of
 from bucket_loader.reporting.report.over_time import runs_section, traffic_section
+from bucket_loader.reporting.report.shortened import shortened
 from bucket_loader.reporting.report.value import (
     Changes,
     Ending,
@@ -32,12 +33,18 @@ from bucket_loader.reporting.report.value import (
     Stamp,
 )
 
+PAGE_MAX: Final = 300_000  # bytes
 PICTURES_MAX: Final = 12  # streams; the table has the others
 _MOODS: Final = {"good": "good", "warning": "warn", "error": "bad"}
 
 
 def report_page(report: Report) -> Html:
-    """Return the page."""
+    """Return the page: one of at most 300 KB, whatever names and sentences are in it."""
+    page = _page(report)
+    return page if len(page.encode()) <= PAGE_MAX else _page(shortened(report))
+
+
+def _page(report: Report) -> Html:
     name = f"run {report.run}" if report.run else "no run"
     return page(
         f"{report.pipeline}: {name}",
@@ -48,7 +55,7 @@ def report_page(report: Report) -> Html:
         _rows(report) if report.rows is not None else None,
         traffic_section(report.traffic) if report.run else None,
         _chunks(report) if report.unknown.chunks or report.repeated.chunks else None,
-        runs_section(report.columns) if report.columns else None,
+        runs_section(report.columns, report.run) if report.columns else None,
         _stamp(report.stamp) if report.stamp is not None else None,
         _foot(report),
     )
@@ -104,6 +111,7 @@ def _flows(report: Report) -> Html:
     return section(
         "Where the rows went",
         *(part for flow in report.flows[:PICTURES_MAX] for part in _flow(flow)),
+        _scale(report.flows[:PICTURES_MAX]),
         paragraph(f"The table has the other {counted(more, 'stream')} too.", class_="quiet") if more > 0 else None,
         wide(table(header, rows, numbers=range(1, len(header))), "where the rows of each stream went"),
         paragraph(f"And {counted(report.more_flows, 'more stream')}: `status --json` has them.", class_="quiet")
@@ -118,6 +126,13 @@ def _flow(flow: Flow) -> Iterator[Html | None]:
     drawn = picture(flow)
     yield drawn if drawn is not None else paragraph("No row came.", class_="quiet")
     yield from (paragraph(text, class_="quiet") for text in parts(flow.counts))
+
+
+def _scale(flows: tuple[Flow, ...]) -> Html:
+    dashed = " A dashed line is a band that would be too thin to be seen."
+    is_thin = any(band.is_thin for flow in flows for band in bands(flow.counts))
+    each = "Bands are to scale" + (", each picture to its own." if len(flows) > 1 else ".")
+    return paragraph(each + dashed * is_thin, class_="quiet")
 
 
 def _mode(mode: str) -> str:
@@ -176,13 +191,12 @@ def _reason(one: Rejection) -> Html:
     )
     return element(
         "section",
-        element("h3", f"{counted(one.rows, 'row')}: {one.message}"),
+        element("h3", f"{counted(one.rows, 'row')}: ", in_code(one.message)),
         paragraph(f"{where}, {one.places}", class_="quiet"),
         element("p", "These values look like ", shapes, " (9 is any digit, a or A any letter).")
         if one.shapes
         else None,
-        element("p", in_code(f"{one.cause} {one.mend}".strip())) if one.cause else None,
-        class_="reason",
+        element("p", in_code(one.mend)) if one.mend else None,
     )
 
 

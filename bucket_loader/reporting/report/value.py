@@ -73,7 +73,6 @@ class Rejection:
     Attributes:
         places: where the first of them are.
         shapes: what the wrong values look like, without a letter or digit of them.
-        cause: what such a reason means.
         mend: what a person does about it.
     """
 
@@ -84,7 +83,6 @@ class Rejection:
     rows: int
     places: str
     shapes: tuple[str, ...] = ()
-    cause: str = ""
     mend: str = ""
 
 

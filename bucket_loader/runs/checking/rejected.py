@@ -62,14 +62,14 @@ class RejectedRows:
         self._connection = connection
         self._sent = sent
         columns = (
-            "{stream: 'VARCHAR', origin: 'STRUCT(row BIGINT, line BIGINT, sheet_row BIGINT)', row: 'JSON', "
-            "reasons: 'STRUCT(code VARCHAR, message VARCHAR, field VARCHAR)[]'}"
+            "{id: 'VARCHAR', stream: 'VARCHAR', origin: 'STRUCT(row BIGINT, line BIGINT, sheet_row BIGINT)', "
+            "row: 'JSON', reasons: 'STRUCT(code VARCHAR, message VARCHAR, field VARCHAR)[]'}"
         )
         # What is wrong with a field may leave the row without one that it needs: the first says it all.
         of_fields = "list_filter(reasons, lambda one: one.field IS NOT NULL)"
         told = f"CASE WHEN len({of_fields}) > 0 THEN {of_fields} ELSE reasons END"
         connection.execute(
-            "CREATE VIEW letters AS SELECT stream, coalesce(origin.line, origin.sheet_row, origin.row) AS number, "
+            "CREATE VIEW letters AS SELECT id, stream, coalesce(origin.line, origin.sheet_row, origin.row) AS number, "
             "CASE WHEN origin.line IS NOT NULL THEN 'line' WHEN origin.sheet_row IS NOT NULL THEN 'sheet row' "
             f"ELSE 'row' END AS noun, row, unnest({told}) AS reason "
             f"FROM read_json({literal(str(letters))}, format = 'newline_delimited', columns = {columns}, "
@@ -89,12 +89,24 @@ class RejectedRows:
             yield self._doubt(reason, subject, read[reason.stream])
 
     def _reasons(self) -> list[Reason]:
+        # A letter may stand there twice around a crash, with the same id.
         found = self._connection.execute(
-            "SELECT stream, reason.field, reason.code, reason.message, count(*) AS n, "
-            f"min(number, {_ROWS_SHOWN}), min(noun) FROM letters "
-            f"GROUP BY ALL ORDER BY n DESC, stream, 4 LIMIT {_REASONS_MAX}"
+            "SELECT stream, reason.field, reason.code, reason.message, count(DISTINCT id) AS n, "
+            f"list_slice(list_sort(list_distinct(min(number, {_ROWS_SHOWN * 2}))), 1, {_ROWS_SHOWN}), min(noun) "
+            f"FROM letters GROUP BY ALL ORDER BY n DESC, stream, 4 LIMIT {_REASONS_MAX}"
         ).fetchall()
         return [Reason(*row) for row in found]
+
+    def reasons(self, subjects: Mapping[tuple[str, str], Subject]) -> Iterator[tuple[Reason, list[str]]]:
+        """Yield why rows are rejected, most first, each with the shapes of the values that are wrong.
+
+        Args:
+            subjects: the fields, by stream and name.
+        """
+        for reason in self._reasons():
+            subject = subjects.get((reason.stream, reason.field or ""))
+            shapes = self._shapes(reason, subject) if subject is not None and reason.code in _FORMS else []
+            yield reason, list(map(str, shapes))
 
     def _doubt(self, reason: Reason, subject: Subject | None, of: int) -> Doubt:
         shapes: list[Shape] = []

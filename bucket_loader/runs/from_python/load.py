@@ -1,16 +1,21 @@
 """`load`: a run, from Python."""
 
+from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from bucket_loader.runs.from_python.words import given, with_options
+from bucket_loader.runs.job import Job
+from bucket_loader.runs.report.known import ReportAsked
+from bucket_loader.runs.report.pages import report_of
 from bucket_loader.runs.run import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Unpack
 
-    from bucket_loader.reporting import Summary
+    from bucket_loader.reporting import Document, Summary
     from bucket_loader.runs.from_python.words import RunWords, Table
 
 
@@ -48,4 +53,16 @@ def load(
     Raises:
         BucketLoaderError: nothing could be sent: a mistake in the words, the source or the state.
     """
-    return run_job(given(what, destination, name, quiet=quiet, words=words).job(tells=True))
+    job = given(what, destination, name, quiet=quiet, words=words).job(tells=True)
+    return _reportable(job, run_job(job))
+
+
+def _reportable(job: Job, summary: "Summary") -> "Summary":
+    """Return a summary that can make the report of its run."""
+    named = "PIPELINE" if job.file is None else quote(str(job.file))
+
+    def document(with_rows: bool) -> "Document":  # noqa: FBT001  # its one word
+        asked = ReportAsked(summary.run, is_after=True, error=summary.error, with_rows=with_rows, named=named)
+        return report_of(job, asked)
+
+    return replace(summary, document=document)

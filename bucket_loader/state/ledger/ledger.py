@@ -10,11 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import FIRST, LAST, LENGTH, PLANNED, SENT, SYSTEM, Chunk, Clock, Counts, spell_attempts
+from bucket_loader.model import (
+    FIRST,
+    LAST,
+    LENGTH,
+    PLANNED,
+    SENT,
+    SYSTEM,
+    BucketLoaderError,
+    Chunk,
+    Clock,
+    Counts,
+    spell_attempts,
+)
 from bucket_loader.state.ledger.database import NOTE, Database, Statement
 from bucket_loader.state.ledger.folding import Folding
 from bucket_loader.state.ledger.forgetting import EMULATOR, Forgetting
 from bucket_loader.state.ledger.memory import ASIDE, CLAIMING
+from bucket_loader.state.ledger.past import note_why
 from bucket_loader.state.ledger.rows import (
     Ambiguous,
     Behind,
@@ -56,10 +69,12 @@ class Ledger(Folding, Forgetting):
             *(statement for older, entry in superseded for statement in _statements(older, entry)),
         ])  # fmt: skip
 
-    def end_run(self, run: str, status: RunStatus, *, exit_code: int, ended_at: str) -> None:
-        """Say how a run ended, for now or for good."""
+    def end_run(
+        self, run: str, status: RunStatus, *, exit_code: int, ended_at: str, error: BucketLoaderError | None = None
+    ) -> None:
+        """Say how a run ended, for now or for good, and what ended it early."""
         statement = "UPDATE run SET status = ?, exit_code = ?, ended_at = ?, aged = 0 WHERE run = ?"
-        self._write([(statement, (status, exit_code, ended_at, run))])
+        self._write([(statement, (status, exit_code, ended_at, run)), note_why(run, error)])
 
     def add_traffic(self, run: str, *, requests: int, retries: int) -> None:
         """Add to a run's count of requests, and of those that were retries."""

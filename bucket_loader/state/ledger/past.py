@@ -1,7 +1,10 @@
 """Which runs there were: all of them, or as few as are asked for; a run of today does not read the rows of years."""
 
+import json
 from typing import Final
 
+from bucket_loader.model import BucketLoaderError
+from bucket_loader.state.ledger.database import NOTE, Statement
 from bucket_loader.state.ledger.memory import Memory
 from bucket_loader.state.ledger.rows import RunRow, RunStatus
 
@@ -11,6 +14,17 @@ _SELECT: Final = (
 )
 
 _JUST_BEFORE: Final = 100  # runs; an older one is seldom finished later
+
+
+def note_why(run: str, error: BucketLoaderError | None) -> Statement:
+    """Return the statement that notes what ended a run early; its words hold no key and no value of a row."""
+    if error is None:
+        return "DELETE FROM meta WHERE name = ?", (_why(run),)
+    return NOTE, (_why(run), json.dumps([error.message, error.hint]))
+
+
+def _why(run: str) -> str:
+    return f"why {run} ended"
 
 
 class Past(Memory):
@@ -27,6 +41,26 @@ class Past(Memory):
     def run(self, name: str) -> RunRow | None:
         """Return a run by its name; None where there is none."""
         return next(iter(self._runs("WHERE run = ?", name)), None)
+
+    def why(self, run: str) -> tuple[str, str] | None:
+        """Return the message and the hint of what ended a run early; None where nothing did, or it is not known."""
+        noted = self.meta(_why(run))
+        if noted is None:
+            return None
+        message, hint = json.loads(noted)
+        return message, hint
+
+    def folded_runs(self) -> set[str]:
+        """Return the runs that are so old that their chunks are folded."""
+        return {str(run) for (run,) in self._query("SELECT run FROM run WHERE aged <> 0")}
+
+    def takers_of(self, letters: str) -> list[str]:
+        """Return the runs that took up dead letters of a run, oldest first."""
+        rows = self._query(
+            "SELECT DISTINCT p.run, r.number FROM replay p JOIN run r ON r.run = p.run WHERE p.letters = ? "
+            "ORDER BY r.number", letters,
+        )  # fmt: skip
+        return [str(run) for run, _ in rows]
 
     def begun_with(self, beginning: str, most: int) -> list[RunRow]:
         """Return the runs whose names begin so, newest first."""
