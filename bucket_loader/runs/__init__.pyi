@@ -79,6 +79,9 @@ from .job import (
 from .life.explain import (
     explain_row as explain_row,
 )
+from .life.life import (
+    life_of as life_of,
+)
 from .life.sought import (
     Sought as Sought,
 )
