@@ -1,0 +1,229 @@
+"""`explain` of what did not go smoothly: refused, held, repeated, unfinished, replayed, removed, overtaken."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from explain_helpers import AT, explained, rows
+
+from bucket_loader.state import Ledger
+
+MEMBERS = """
+- name: members
+  record: company
+  source: {type: csv, path: members.csv}
+  fields: {companyId: company, userId: user, attributes: {plan: plan}}
+"""
+EVENTS = """
+- name: usage
+  record: event
+  key: [n]
+  source: {type: csv, path: usage.csv}
+  on_unknown: hold
+  fields: {userId: user, event: {value: did}, timestamp: at}
+"""
+COMPANIES = """
+- name: companies
+  record: company
+  source: {type: csv, path: accounts.csv}
+  on_removed: {attributes: {plan: gone}, limit: 100%}
+  fields: {companyId: id, attributes: {plan: plan}}
+"""
+POISON = {"kind": "poison", "match": "poison", "status": 400}
+
+
+def accounts(workplace, *pairs):
+    """Write the companies with their plans."""
+    workplace.write("accounts.csv", "id,plan\n" + "".join(f"{id_},{plan}\n" for id_, plan in pairs))
+
+
+@pytest.fixture
+def three(workplace):
+    """A workplace with three companies to load."""
+    workplace.pipeline(COMPANIES)
+    accounts(workplace, ("c1", "pro"), ("c2", "poison"), ("c3", "free"))
+    return workplace
+
+
+def test_a_record_that_the_api_refused_is_told_with_its_cuts_and_its_replay(three, emulator):
+    """Its chunk was cut, each part with its attempts; the dead letter has the answer, and names who replayed it."""
+    emulator.faults(POISON)
+    result = three.run()
+    emulator.faults()
+    three.command_of("replay", result.summary["dead_letters"], "--json")
+
+    replayed, refused = rows(explained(three, "--company", "c2"))
+
+    assert (refused["fate"], replayed["fate"]) == ("rejected", "delivered")
+    assert refused["chunks"][0]["state"] == "split"
+    assert refused["chunks"][-1]["state"] == "rejected"
+    assert all(len(one["tried"]) == one["attempts"] for one in refused["chunks"])
+    assert [one["status"] for one in refused["chunks"][0]["tried"]] == [400]
+    assert refused["letters"][0]["response"]["status"] == 400
+    assert refused["letters"][0]["replayed"] == replayed["run"]
+    assert rows(explained(three, "--company", "c1"))[0]["fate"] == "delivered"
+
+
+def test_a_record_that_may_have_arrived_twice_says_so(three, emulator):
+    """An attempt without an answer is among those of its chunk, and counted as doubtful."""
+    emulator.faults({"kind": "cut_after", "times": 1, "on": "POST /bulk"})
+    three.run()
+
+    (row,) = rows(explained(three, "--company", "c1"))
+
+    assert row["fate_text"] == "delivered, possibly more than once: 1 attempt before that had no clear answer"
+    assert [one["status"] for one in row["chunks"][0]["tried"]] == [None, 200]
+
+
+def test_what_is_held_and_what_was_dropped_is_told(workplace, emulator):
+    """A held record names the command that decides; after that it is dropped."""
+    workplace.pipeline(EVENTS)
+    workplace.write("usage.csv", f"n,user,at\n1,u1,{AT}\n")
+    emulator.faults({"kind": "cut_after"})
+    run = workplace.run().summary["run"]
+    emulator.faults()
+
+    (held,) = rows(explained(workplace, "--user", "u1"))
+    known = explained(workplace, "--key", "1")["remembered"]
+    workplace.command("release", run, "--drop")
+    (dropped,) = rows(explained(workplace, "--user", "u1"))
+
+    assert (held["fate"], dropped["fate"]) == ("held", "dropped")
+    assert f"release PIPELINE {run}" in held["fate_text"]
+    assert len(dropped["letters"]) == 1
+    assert [one["state"] for one in known] == ["claimed"]
+
+
+def test_what_an_unfinished_run_has_left_is_pending(three, emulator):
+    """After an outage it waits to be sent; when the run is abandoned, it was not sent."""
+    emulator.faults({"kind": "status", "status": 429, "retry_after": 60})
+    run = three.run("--patience", "0s").summary["run"]
+    emulator.faults()
+
+    (pending,) = rows(explained(three, "--company", "c1"))
+    three.command("abandon", run)
+    (closed,) = rows(explained(three, "--company", "c1"))
+
+    assert (pending["fate"], closed["fate"]) == ("pending", "not sent")
+
+
+def test_a_plan_that_was_not_run_is_told_as_one(three):
+    """What `plan` has left knows the row too."""
+    three.command("plan")
+
+    (row,) = rows(explained(three, "--company", "c1"))
+
+    assert row["fate"] == "planned"
+
+
+def test_a_row_that_is_gone_and_comes_back_is_told_each_time(three, emulator):
+    """The record of `on_removed:` names its rule; then the row counts as new; `--now` tells it before it happens."""
+    three.run()
+    accounts(three, ("c2", "poison"), ("c3", "free"))
+    before = explained(three, "--company", "c1", "--now")["now"]["rows"]
+    three.run()
+    gone = explained(three, "--company", "c1")
+    accounts(three, ("c1", "pro"), ("c2", "poison"), ("c3", "free"))
+    again = explained(three, "--company", "c1", "--now")["now"]["rows"]
+
+    assert [row["verdict"] for row in before] == ["removed"]
+    assert {field["path"]: field["rule"] for field in rows(gone)[0]["fields"]} == {
+        "companyId": "remembered: its row is gone from the source",
+        "attributes.plan": "`on_removed:`",
+        "timestamp": "the run's own time",
+        "context": "a background sync is no activity",
+    }
+    assert [one["state"] for one in gone["remembered"]] == ["removed"]
+    assert [row["text"] for row in again] == ["would be sent: it was told to be gone, and is there again"]
+
+
+def test_a_row_that_was_refused_before_is_told_where_it_is_not_sent(three, emulator):
+    """The next run of the day does not send it; it names the run that saw it refused, and so does `--now`."""
+    emulator.faults(POISON)
+    first = three.run().summary["run"]
+    emulator.faults()
+    three.run()
+
+    life = explained(three, "--company", "c2", "--now")
+
+    assert [row["fate"] for row in rows(life)] == ["refused before", "rejected"]
+    assert first in rows(life)[0]["fate_text"]
+    assert [row["verdict"] for row in life["now"]["rows"]] == ["refused before"]
+
+
+def test_a_company_with_users_is_found_by_either_and_by_both(workplace, emulator):
+    """Its key is of both ids, so its records are searched; `--key` takes both."""
+    workplace.pipeline(MEMBERS)
+    workplace.write("members.csv", "company,user,plan\nc1,u1,pro\nc1,u2,pro\nc2,u1,pro\nc3,,pro\n")
+    workplace.run()
+
+    def found(*words):
+        return [(row["record"]["companyId"], row["record"].get("userId")) for row in rows(explained(workplace, *words))]
+
+    assert found("--company", "c1") == [("c1", "u1"), ("c1", "u2")]
+    assert found("--user", "u1") == [("c1", "u1"), ("c2", "u1")]
+    assert found("--key", "c1", "--key", "u2") == [("c1", "u2")]
+    assert found("--company", "c3") == found("--key", "c3") == [("c3", None)]
+
+
+def test_what_now_would_do_is_what_a_run_then_does(three, emulator):
+    """New, changed, unchanged, superseded, filtered, rejected: each row of a company, as the next run takes it."""
+    three.pipeline(COMPANIES.replace("  on_removed", "  where: plan <> 'hidden'\n  on_removed").replace(
+        "plan: plan}", "plan: {column: plan, type: integer}}"))  # fmt: skip
+    accounts(three, ("c1", 1), ("c2", 2))
+    three.run()
+    accounts(three, ("c1", 5), ("c1", "x"), ("c1", 3), ("c2", 2), ("c3", 1), ("c4", "hidden"))
+
+    found = {id_: explained(three, "--company", id_, "--now")["now"] for id_ in ("c1", "c2", "c3", "c4")}
+    summary = three.run().summary["streams"]["companies"]
+
+    verdicts = {id_: [row["verdict"] for row in now["rows"]] for id_, now in found.items()}
+    assert verdicts == {
+        "c1": ["superseded", "rejected", "sent"], "c2": ["unchanged"], "c3": ["sent"], "c4": ["filtered"],
+    }  # fmt: skip
+    assert found["c1"]["rows"][0]["text"] == "superseded by row 3: the last row of a key wins"
+    assert found["c1"]["rows"][2]["changes"] == [{"field": "attributes.plan", "old": 1, "new": 3}]
+    counted = [verdict for some in verdicts.values() for verdict in some]
+    assert {name: counted.count(name) for name in ("superseded", "rejected", "unchanged", "filtered")} == {
+        name: summary[name] for name in ("superseded", "rejected", "unchanged", "filtered")
+    }
+    assert counted.count("sent") == summary["delivered"]
+
+
+def test_now_is_of_one_stream(workplace):
+    """Where several can be meant, it says which there are."""
+    workplace.pipeline(MEMBERS + EVENTS)
+
+    result = workplace.command("explain", "--key", "1", "--now")
+
+    assert result.exit_code == 2
+    assert "say which: --stream members or --stream usage" in result.stderr
+
+
+def test_what_changed_is_known_from_memory_where_values_are_remembered(workplace):
+    """The plan that sent the old value is gone; the value is remembered on purpose."""
+    workplace.pipeline(MEMBERS + "  remember: values\n")
+    workplace.write("members.csv", "company,user,plan\nc1,u1,pro\n")
+    workplace.run()
+    workplace.command("prune", "--older-than", "0s")
+    workplace.write("members.csv", "company,user,plan\nc1,u1,free\n")
+
+    (row,) = explained(workplace, "--key", "c1", "--key", "u1", "--now")["now"]["rows"]
+
+    assert row["changes"] == [{"field": "attributes.plan", "old": "pro", "new": "free"}]
+
+
+def test_old_chunks_that_are_folded_still_say_how_a_record_ended(three):
+    """How its chunk was attempted is gone, and it says so; how it ended is known."""
+    file = three.pipeline(COMPANIES)
+    file.write_text(file.read_text().replace("patience: 1s\n", "patience: 1s\n  chunk: {records: 1}\n"))
+    run = three.run().summary["run"]
+    (root,) = Path(three.folder, ".bucket_loader").glob("test@*")
+    with closing(Ledger(root / "ledger.db")) as ledger:
+        ledger.fold(run, letters_stay=False)
+
+    (row,) = rows(explained(three, "--company", "c1"))
+    shown = three.command("explain", "--company", "c1").stderr
+
+    assert (row["fate"], row["chunks"][0]["folded"], row["chunks"][0]["tried"]) == ("delivered", 3, [])
+    assert "one of 3 that are older than `keep:` and folded: delivered" in shown
