@@ -29,7 +29,7 @@ AT = "2026-01-01T00:00:00Z"
 def explained(workplace, *words):
     """Return what `explain --json` prints; it sends nothing and ends well."""
     result = workplace.command("explain", *words, "--json")
-    assert (result.exit_code, result.exception) == (0, None), result.stderr
+    assert (result.exit_code, result.exception) == (0, None), (result.stderr, result.exception)
     return json.loads(result.stdout)
 
 

@@ -89,7 +89,7 @@ def test_what_is_held_and_what_was_dropped_is_told(workplace, emulator):
     (dropped,) = rows(explained(workplace, "--user", "u1"))
 
     assert (held["fate"], dropped["fate"]) == ("held", "dropped")
-    assert f"release PIPELINE {run}" in held["fate_text"]
+    assert "`bucket-loader release`" in held["fate_text"]
     assert len(dropped["letters"]) == 1
     assert [one["state"] for one in known] == ["claimed"]
 
@@ -164,6 +164,29 @@ def test_a_company_with_users_is_found_by_either_and_by_both(workplace, emulator
     assert found("--user", "u1") == [("c1", "u1"), ("c2", "u1")]
     assert found("--key", "c1", "--key", "u2") == [("c1", "u2")]
     assert found("--company", "c3") == found("--key", "c3") == [("c3", None)]
+    workplace.command("prune", "--older-than", "0s")
+    assert [one["state"] for one in explained(workplace, "--company", "c1")["remembered"]] == ["not known"]
+
+
+def test_a_row_that_could_not_be_read_is_found_by_what_its_line_holds(three):
+    """It has no columns, so its line is looked at; an id that is a part of another is not meant."""
+    three.write("accounts.csv", "id,plan\nc1,pro,more\nc11,pro\n")
+    three.run()
+
+    (row,) = rows(explained(three, "--company", "c1", "--now"))
+
+    assert (row["fate"], row["input"]) == ("rejected", {"line": "c1,pro,more"})
+    assert [one["verdict"] for one in explained(three, "--company", "c1", "--now")["now"]["rows"]] == ["rejected"]
+
+
+def test_a_user_is_not_found_in_rows_that_only_happen_to_hold_its_id(workplace):
+    """A stream whose records name no user has none of its rejected rows told, whatever stands in their columns."""
+    workplace.pipeline(COMPANIES.replace("plan: plan}", "plan: {column: plan, type: integer}}"))
+    workplace.write("accounts.csv", "id,plan,owner\nc1,x,u1\n")
+    workplace.run()
+
+    assert rows(explained(workplace, "--user", "u1")) == []
+    assert len(rows(explained(workplace, "--company", "c1"))) == 1
 
 
 def test_what_now_would_do_is_what_a_run_then_does(three, emulator):

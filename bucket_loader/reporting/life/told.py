@@ -154,13 +154,14 @@ class Remembered(Struct, frozen=True):
 
     Attributes:
         stream: the stream.
-        state: `remembered`, `claimed` (sent, without an answer), `removed`, or `not remembered`.
+        state: `remembered`, `claimed` (sent, without an answer), `removed`, `not remembered`, or
+            `not known`: nobody can tell.
         run: the run that delivered what is remembered; None where that cannot be told.
         text: the same as a sentence.
     """
 
     stream: str
-    state: Literal["remembered", "claimed", "removed", "not remembered"]
+    state: Literal["remembered", "claimed", "removed", "not remembered", "not known"]
     text: str
     run: str | None = None
 

@@ -19,10 +19,12 @@ class Before:
     Attributes:
         delivered: earlier records of the same key that were delivered, or may have been; oldest first.
         gone: how many earlier runs have no plan any more.
+        is_replay: whether the run took up dead letters.
     """
 
     delivered: Sequence[Hit]
     gone: int
+    is_replay: bool = False
 
 
 def compared(hit: Hit, before: Before) -> Compared:
@@ -34,7 +36,7 @@ def compared(hit: Hit, before: Before) -> Compared:
     if hit.content == snapshots.REMOVED:
         return Compared("it was delivered before, and its row was gone from the source", last.run if last else None)
     if last is None:
-        return Compared(_never_met(hit, before.gone))
+        return Compared("a dead letter, taken up again" if before.is_replay else _never_met(hit, before.gone))
     if not KINDS[stream.kind].ordered:
         return Compared("its key was known, and it was sent again all the same", last.run)
     if last.content == hit.content:
@@ -44,7 +46,7 @@ def compared(hit: Hit, before: Before) -> Compared:
 
 
 def _never_met(hit: Hit, gone: int) -> str:
-    if not hit.stream.known or not gone:
+    if not hit.planned.manifest.after or not gone:
         return "new: nothing was known of it"
     return f"no plan that is still here has sent it before; {counted(gone, 'earlier run')} left none"
 

@@ -11,7 +11,7 @@ from bucket_loader.state import ChunkRow, Ledger, RunRow
 _TEXTS: Final[dict[str, str]] = {
     "delivered": "delivered",
     "rejected": "rejected: the API refused it",
-    "held": "held for a person: it was sent, and no answer came; `bucket-loader release PIPELINE {run}` decides",
+    "held": "held for a person, who decides with `bucket-loader release`: it was sent, and no answer came",
     "dropped": "dropped: a person decided so",
     "superseded": "superseded: a newer row took its place before it was sent",
     "unknown": "unknown: it was sent, and no answer has come",
@@ -35,16 +35,15 @@ def _wire(at_ms: int) -> str:
     return wire_timestamp(datetime.fromtimestamp(at_ms / 1000, UTC))
 
 
-def fate_of(row: RunRow | None, run: str, chunks: list[Chunk]) -> tuple[Fate, str]:
+def fate_of(row: RunRow | None, chunks: list[Chunk]) -> tuple[Fate, str]:
     """Return where a record is, as a word and as a sentence.
 
     Args:
         row: the run, as the ledger has it; None where it was only planned.
-        run: its name.
         chunks: those that carry the record.
     """
     if row is None:
-        return "planned", f"planned, and not sent: `bucket-loader run PIPELINE --plan` with the folder of {run} does"
+        return "planned", "planned, and not sent: `bucket-loader run --plan` sends what is planned"
     leaves = [one for one in chunks if one.state != "split"]
     if not leaves:
         return _never_begun(row)
@@ -52,7 +51,7 @@ def fate_of(row: RunRow | None, run: str, chunks: list[Chunk]) -> tuple[Fate, st
     if leaf.state == "queued":
         return _queued(row, leaf)
     fate: Fate = "unknown" if leaf.state == "intent" else leaf.state  # type: ignore[assignment]
-    text = _TEXTS[fate].format(run=run)
+    text = _TEXTS[fate]
     if fate == "delivered" and leaf.ambiguous:
         text += f", possibly more than once: {counted(leaf.ambiguous, 'attempt')} before that had no clear answer"
     return fate, text

@@ -1,5 +1,6 @@
 """Dead letters that are about what is sought: those of its records, and those of rows that made none."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,10 +10,11 @@ import msgspec
 from bucket_loader.config import FieldSpec, Pipeline, Stream
 from bucket_loader.reporting import Letter
 from bucket_loader.runs.about import at, row_holds
-from bucket_loader.runs.life.sought import Sought
+from bucket_loader.runs.life.sought import CONTEXT, Sought
 from bucket_loader.runs.replay.letters import number_of
 from bucket_loader.state import REJECTED, Entry, Ledger, State
 
+_LINE: Final = "line"  # the one column of a row that could not be read
 _DECODER: Final = msgspec.json.Decoder(Entry)
 
 
@@ -77,7 +79,12 @@ class Finder:
         """Whether a row of a stream is about it, as far as its columns tell."""
         if self.sought.subject is None:
             return self._has_key(row, stream)
-        return row_holds(row, self.sought.subject.id, self._spec(stream))
+        if list(row) == [_LINE]:  # it could not be read
+            return re.search(rf"(?<!\w){re.escape(self.sought.subject.id)}(?!\w)", str(row[_LINE])) is not None
+        spec = self._spec(stream)
+        if spec is None and stream is not None and stream.fields.given().get(CONTEXT) is None:
+            return False  # its records name no such subject
+        return row_holds(row, self.sought.subject.id, spec)
 
     def _has_key(self, row: dict[str, Any], stream: Stream | None) -> bool:
         """Whether a row has the values that identify what is sought."""

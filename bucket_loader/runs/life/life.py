@@ -1,5 +1,6 @@
 """Gathering a life: what plans, ledger, dead letters and memory know of what is sought, run by run."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -130,7 +131,7 @@ class Gathering:
         """Return it."""
         asked = Asked(self.pipeline, self.sought, self.hits.records, self.arrived, self.streams)
         runs, known = self._runs(), list(remembered(self.state, asked))
-        is_known = runs or any(one.state != "not remembered" for one in known)
+        is_known = runs or any(one.state not in {"not remembered", "not known"} for one in known)
         return Life(
             pipeline=self.pipeline.name,
             sought=self.sought.as_json(),
@@ -198,7 +199,7 @@ class Gathering:
             fields=rules.fields(hit.text, row, hit.source),
             left_out=rules.left_out(hit.text, row) if row is not None else [],
             are_rules_of_then=rules.are_those_of(hit.stream),
-            compared=compared(hit, Before(earlier, self._gone_before(hit.run))),
+            compared=compared(hit, Before(earlier, self._gone_before(hit.run), hit.run in self._replays)),
             chunks=fate.chunks,
             letters=[letter(self.state.ledger, entry)] if entry is not None else [],
         )
@@ -206,7 +207,7 @@ class Gathering:
     def _fate(self, hit: Hit) -> _Fate:
         row = self.rows.get(hit.run)
         chunks = [] if row is None else chunks_of(self.state.ledger, hit.run, hit.stream.position, hit.sequence)
-        return _Fate(chunks, *fate_of(row, hit.run, chunks))
+        return _Fate(chunks, *fate_of(row, chunks))
 
     def _of_letter(self, entry: Entry) -> Appearance:
         """Return what is told of a row that made no record, or of a record whose plan is gone."""
@@ -246,7 +247,14 @@ class Gathering:
 
     def _gone_before(self, run: str) -> int:
         row = self.rows.get(run)
-        return sum(row is None or one.number < row.number for one in self._without_plan)
+        numbers = [one.number for one in self._without_plan]
+        return len(numbers) if row is None else bisect_left(numbers, row.number)
+
+    @cached_property
+    def _replays(self) -> set[str]:
+        """The runs that took up dead letters, of those that know it."""
+        runs = {hit.run for hit in self.hits.records}
+        return {run for run in runs if run in self.rows and self.state.ledger.is_replay(run)}
 
     def _looked(self) -> Iterator[str]:
         """Say where it was looked for."""

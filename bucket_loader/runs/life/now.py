@@ -21,10 +21,10 @@ from bucket_loader.runs.arrays import as_delivered
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.life.comparing import differences
 from bucket_loader.runs.life.letters import Finder
-from bucket_loader.runs.life.picking import Picked, Picking, names_users
+from bucket_loader.runs.life.picking import Picked, Picking
 from bucket_loader.runs.life.remembered import Known, known_of, with_memory
 from bucket_loader.runs.life.search import Hit
-from bucket_loader.runs.life.sought import Sought
+from bucket_loader.runs.life.sought import Sought, names_users
 from bucket_loader.runs.plan import as_of
 from bucket_loader.state import REJECTED, State, dead_letters, snapshots
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bucket_loader.config import FieldSpec, Stream
+from bucket_loader.config import Stream
 from bucket_loader.model import InputBatch, Rejection, as_numpy, row_as_json
 from bucket_loader.planning import Mapped, Mapping as RowMapping
 from bucket_loader.runs.life.letters import Finder
 from bucket_loader.runs.life.search import among, holding
+from bucket_loader.runs.life.sought import names_users
 
 Compile = Callable[[Stream, pa.Schema], RowMapping]
 
@@ -81,7 +82,8 @@ class Picking:
         unread = [one for one in batch.unread if self._is_about(one)]
         places = sorted({*keys, *about})
         if places or unread:
-            some = InputBatch(batch.data.take(places), batch.ordinals.take(places), batch.source, unread)
+            chosen = pa.array(places, pa.int64())
+            some = InputBatch(batch.data.take(chosen), batch.ordinals.take(chosen), batch.source, unread)
             self._note(some, [keys.get(place) for place in places], decided)
             yield some
 
@@ -116,8 +118,3 @@ class Picking:
     def _all(batch: InputBatch, rejections: Sequence[Rejection]) -> Iterator[int]:
         rows = batch.ordinals.to_pylist()
         return (rows.index(rejection.origin.row) for rejection in rejections)
-
-
-def names_users(stream: Stream) -> bool:
-    """Whether a stream names more than one id, so that its keys are of both."""
-    return any(isinstance(stream.fields.given().get(name), FieldSpec) for name in stream.kind.ids[1:])

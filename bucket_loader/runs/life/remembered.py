@@ -10,7 +10,7 @@ from bucket_loader.config import Pipeline
 from bucket_loader.model import StateError, StateUnavailableError
 from bucket_loader.reporting import Remembered
 from bucket_loader.runs.life.search import Hit
-from bucket_loader.runs.life.sought import Sought
+from bucket_loader.runs.life.sought import Sought, names_users
 from bucket_loader.state import State, snapshots
 
 _Made = TypeVar("_Made")
@@ -96,6 +96,16 @@ class Asked:
                 found |= self.sought.keys(one.kind)
         return found
 
+    def is_sure_of(self, stream: str) -> bool:
+        """Whether the keys in a stream are all that can be meant."""
+        is_met = any(hit.stream.name == stream for hit in self.hits)
+        return is_met or (self.sought.subject is not None and not self.is_blind_in(stream))
+
+    def is_blind_in(self, stream: str) -> bool:
+        """Whether a key in a stream is of more than the id that is given."""
+        named = [one for one in self.pipeline.streams if one.name == stream]
+        return self.sought.subject is not None and any(map(names_users, named))
+
 
 def remembered(state: State, asked: Asked) -> Iterator[Remembered]:
     """Yield what the streams remember of it, those that can remember it at all."""
@@ -106,8 +116,11 @@ def remembered(state: State, asked: Asked) -> Iterator[Remembered]:
         known = known_of(state, stream, keys)
         for key, one in known.items():
             yield _told(stream, key, one, asked.arrived)
-        if not known and (asked.sought.subject is not None or any(hit.stream.name == stream for hit in asked.hits)):
+        if not known and asked.is_sure_of(stream):
             yield Remembered(stream, "not remembered", "not remembered: a row of it counts as new")
+        elif not known and asked.is_blind_in(stream):
+            text = "what is remembered cannot be told: each record's key is of company and user; `--key` takes both"
+            yield Remembered(stream, "not known", text)
 
 
 def _told(stream: str, key: bytes, known: Known, arrived: Sequence[Hit]) -> Remembered:

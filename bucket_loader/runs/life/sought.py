@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bucket_loader.config import Stream
 from bucket_loader.model import COMPANY, KINDS, USER, Kind, contract
 from bucket_loader.planning import PlannedStream
 from bucket_loader.runs.about import Subject, as_mapped, key_of
 
 Way = Literal["keys", "records"]
 """How the records of a stream are searched: by their keys, which is quick, or by what they hold."""
-_CONTEXT: Final = "evalContext"
+CONTEXT: Final = "evalContext"  # the field of a feature event that may name users and companies
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Sought:
 
     def __str__(self) -> str:
         if self.subject is None:
-            return f"key {', '.join(self.values)}"
-        return f"{self.subject.field.removesuffix('Id')} {self.subject.id}"
+            return f"key {', '.join(map(_shown, self.values))}"
+        return f"{self.subject.field.removesuffix('Id')} {_shown(self.subject.id)}"
 
     def as_json(self) -> dict[str, object]:
         """Return what `--json` calls it."""
@@ -70,7 +71,7 @@ class Sought:
 
     def needles(self, kind: Kind) -> tuple[bytes, ...]:
         """Return what the text of a record holds that may name a subject: one of these at least."""
-        has_context = _CONTEXT in contract.rules(kind.name)
+        has_context = CONTEXT in contract.rules(kind.name)
         found = dict.fromkeys(one for subject in self._subjects for one in _needles(subject, has_context=has_context))
         return tuple(one.encode(errors="replace") for one in found)
 
@@ -81,6 +82,17 @@ class Sought:
     def whom(self, record: str) -> str | None:
         """Return the id of the subject that a record names."""
         return next((one.id for one in self._subjects if one.names(record)), None)
+
+
+def names_users(stream: Stream) -> bool:
+    """Whether a stream of companies names users as well, so that its keys are of both."""
+    given = stream.fields.given()
+    return any(name in given for name in stream.kind.ids[1:])
+
+
+def _shown(id_: str) -> str:
+    """Return an id as a person reads it: in quotes where blanks would not be seen."""
+    return id_ if id_ == id_.strip() and id_.isprintable() else repr(id_)
 
 
 def _needles(subject: Subject, *, has_context: bool) -> Iterator[str]:
