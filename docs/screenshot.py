@@ -1,9 +1,11 @@
-"""Take the pictures of the emulator's page after the quickstart pipeline has been there.
+"""Take the pictures of the emulator's page after the quickstart pipeline has been there, and of the report of its run.
 
-`python docs/screenshot.py` makes `emulator.png`. `python docs/screenshot.py FOLDER` makes a picture of every view, on a
-phone, a tablet and a screen, by day and by night. It needs chromium and the development extras.
+`python docs/screenshot.py` makes `emulator.png` and `report.png`. `python docs/screenshot.py FOLDER` makes a picture of
+every view of the emulator's page, on a phone, a tablet and a screen, by day and by night. It needs chromium and the
+development extras.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +50,7 @@ FEATURES = {
     ]
 }
 FAULTS = {"seed": 7, "faults": [{"kind": "status", "status": 500, "rate": 0.25, "times": 3}]}
+BUSY = {"seed": 3, "faults": [{"kind": "status", "status": 429, "retry_after": 1, "rate": 0.1}]}
 MISTAKES = [
     {"type": "user", "userId": "00160", "attributes": {"plan": "fleet"}},
     {"type": "event", "userId": "00160", "companyId": "1146", "event": "job moved", "timestamp": "yesterday"},
@@ -123,10 +126,26 @@ def every_view(folder: Path) -> None:
         take(page, "", LOST)
 
 
+def report() -> None:
+    """Take the picture of a report: of a rehearsal in which the API asks to wait now and then."""
+    with tempfile.TemporaryDirectory() as folder, running_browser() as browser, browser.page() as page:
+        file = Path(folder, "report.html")
+        words = ["--stream", "companies", "--stream", "events", "--faults", json.dumps(BUSY), "--report", str(file)]
+        command = [sys.executable, "-m", "bucket_loader", "rehearse", "pipelines/quickstart.yaml", *words]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=False)  # noqa: S603  # our own; 3: bad rows
+        page.resize(760, 1000)
+        page.open(file.as_uri())
+        page.wait_for("document.querySelector('h1')")
+        end = "[...document.querySelectorAll('section')].find((one) => one.innerText.startsWith('Requests'))"
+        page.resize(760, round(page.run(f"{end}.getBoundingClientRect().bottom")) + 12)
+        (ROOT / "docs" / "report.png").write_bytes(page.screenshot())
+
+
 def main() -> None:
-    """Take the picture of the docs, or all of them."""
+    """Take the pictures of the docs, or all of the emulator's page."""
     if len(sys.argv) > 1:
         return every_view(Path(sys.argv[1]))
+    report()
     with running(features=FEATURES, faults=FAULTS) as endpoint:
         load(endpoint)
         with running_browser() as browser, browser.page() as page:

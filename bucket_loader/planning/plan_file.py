@@ -124,7 +124,7 @@ class Plan:
         """Return what was refused before and is not sent again: `ordinal`, `source`, `key`, `content`, `run`, `day`."""
         known = stream.known_refused
         if known is None or known.file is None:
-            return WAITING.empty_table()
+            return pa.Table.from_batches([], WAITING)  # `empty_table` would load pandas
         return pq.read_table(self.folder / known.file, schema=WAITING, use_threads=False, pre_buffer=False)
 
     def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,11 @@ def test_no_band_and_no_word_lies_on_another():
     for above, below in pairwise(found):
         assert above.right + above.thick <= below.right
         assert below.label - above.label >= 20
+
+
+def test_the_picture_of_the_docs_is_small():
+    """It is there, and no burden on whoever clones the project."""
+    assert 20_000 < (Path(__file__).parents[2] / "docs" / "report.png").stat().st_size < 250_000
 
 
 def test_a_report_of_nothing_is_a_page_too():

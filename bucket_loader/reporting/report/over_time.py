@@ -9,6 +9,7 @@ from bucket_loader.reporting.report.bars import Bar, bars, curves, legend
 from bucket_loader.reporting.report.value import CLASSES, Column, Moment, Traffic
 
 _COLOURS: Final = ("accent-bar", "warn-bar", "calm-bar", "bad-bar", "faint-bar")  # of `CLASSES`
+_MINUTE_S: Final = 60
 _LIMITED: Final = CLASSES.index("asked to wait")
 _OF_RUNS: Final = (("delivered", "accent-bar"), ("rejected", "bad-bar"), ("pending", "warn-bar"))
 
@@ -81,7 +82,8 @@ def _numbers(traffic: Traffic) -> Html:
 
 
 def _after(traffic: Traffic, place: int) -> str:
-    return spoken(place * traffic.each_s) if place else "0 s"
+    seconds = place * traffic.each_s
+    return f"{seconds:.1f} s" if traffic.each_s < 1 and seconds < _MINUTE_S else spoken(seconds) if place else "0 s"
 
 
 def _clock(moment: str) -> str:

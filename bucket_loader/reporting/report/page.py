@@ -96,10 +96,13 @@ def _why(ending: Ending) -> Iterator[Html]:
 def _steps(steps: tuple[str, ...], title: str) -> Iterator[Html]:
     """Yield what to do next: words, or a command alone, which can be pasted."""
     for number, step in enumerate(steps):
-        if number == 0 and title:
-            yield paragraph(f"{title}:", class_="quiet")
-        alone = step.startswith("`") and step.endswith("`") and step.count("`") == 2  # noqa: PLR2004  # one pair
-        yield command(step.strip("`")) if alone else element("p", in_code(step))
+        is_command = step.startswith("`") and step.endswith("`") and step.count("`") == 2  # noqa: PLR2004  # one pair
+        head = element("span", f"{title}: ", class_="quiet") if number == 0 else None
+        if not is_command:
+            yield element("p", head, in_code(step))
+        else:
+            yield from ([element("p", head)] if head else [])
+            yield command(step.strip("`"))
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """How a run ended, in words: a verdict, what stopped it, and what a person does next."""
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Final
 
 from bucket_loader.model import Counts, counted, read_time, spoken
@@ -84,10 +85,15 @@ def _steps(known: Known, *, has_hint: bool) -> Iterator[str]:
             yield "The next run plans anew: what was not sent is not lost."
     elif not known.total.rejected:
         yield _NOTHING_LEFT
-    elif known.letters is not None and known.letters_left:
-        yield next_step(run_as_json(known.state, row))
+    elif known.letters_left:
+        yield f"Mend the rows or `fields:`; what is wrong stands below. Then {replay_of(known)}."
     else:
         yield _NOTHING_LEFT
+
+
+def replay_of(known: Known) -> str:
+    """Return the command that takes a run's dead letters up again."""
+    return f"`bucket-loader replay {quote(str(known.letters))} --remap --pipeline PIPELINE`"
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------

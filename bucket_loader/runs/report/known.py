@@ -74,7 +74,9 @@ class Known:
 
     @cached_property
     def letters_left(self) -> int:
-        """How many of its dead letters nobody has taken up again or dropped."""
+        """How many of its dead letters are there, and nobody has taken up again or dropped."""
+        if self.letters is None:
+            return 0
         decided = self.state.ledger.replayed(self.row.run) | self.state.ledger.dropped(self.row.run)
         return max(0, self.total.rejected - self.total.refused_before - len(decided))
 

@@ -1,8 +1,6 @@
 """What a run rejected, by reason: how many rows, where, the shapes of the values that are wrong, and what mends it."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Final, cast
 
@@ -12,6 +10,7 @@ from bucket_loader.model import REASONS, Code, counted
 from bucket_loader.reporting import Rejection, Rejections
 from bucket_loader.runs.checking.rejected import Reason, RejectedRows
 from bucket_loader.runs.checking.subjects import Subject, columns_of, subjects_of
+from bucket_loader.runs.report.ending import replay_of
 from bucket_loader.runs.report.known import NAME_MAX, TEXT_MAX, Known, cut
 from bucket_loader.state import own_database
 
@@ -32,7 +31,7 @@ def rejections_of(known: Known) -> Rejections:
         reasons=tuple(_rejection(reason, shapes) for reason, shapes in found[:REASONS_MAX]),
         more=len(found[REASONS_MAX:]),
         file="" if known.asked.thrown_away else str(known.letters.absolute()),
-        steps=() if known.asked.thrown_away else tuple(_steps(known)),
+        steps=(replay_of(known),) if known.letters_left and not known.asked.thrown_away else (),
         gone=f"{_counted_before(before)} The dead letters of that run say why." if before else "",
     )
 
@@ -76,9 +75,3 @@ def _rejection(reason: Reason, shapes: list[str]) -> Rejection:
         shapes=tuple(cut(shape, _SHAPE_MAX) for shape in shapes),
         mend=meaning.mend if meaning else "",
     )
-
-
-def _steps(known: Known) -> Iterator[str]:
-    """Yield what a person does about dead letters; those that were all taken up again need nothing more."""
-    if known.letters_left:
-        yield f"`bucket-loader replay {quote(str(known.letters))} --remap --pipeline PIPELINE`"
