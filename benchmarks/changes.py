@@ -3,9 +3,11 @@
     python -m benchmarks.changes                            a million companies, then ten million
     python -m benchmarks.changes --rows 100000              one size
     python -m benchmarks.changes --changed 0.01             one row in a hundred differs
+    python -m benchmarks.changes --rounds 5                 plan again five times, by turns with hashes and with values
 
 CPU seconds say more than seconds where others use the machine. The memory is what a run would have remembered that had
-delivered every row; it is made here without sending anything.
+delivered every row; it is made here without sending anything: hashes in one state, and values (`remember: values`) in
+another.
 """
 
 import argparse
@@ -37,7 +39,9 @@ streams:
     record: company
     source: {type: parquet, path: companies.parquet}
     fields: {companyId: account_id, attributes: "*"}
+    remember: REMEMBER
 """
+REMEMBER = ("hashes", "values")
 COMPANIES = """
     COPY (SELECT 'A-' || lpad(i::VARCHAR, 9, '0') AS account_id, 'Company number ' || i AS name,
                  ['free', 'team', 'pro', 'enterprise'][1 + i % 4] AS plan, i % 500 AS seats,
@@ -55,7 +59,7 @@ def measured(folder: Path, *words: str) -> Cost:
 def spelt(name: str, rows: int, cost: Cost) -> str:
     """Spell a line of the table."""
     figures = f"{cost.seconds:>9.1f} {cost.cpu_s:>9.1f} {cost.cpu_s / rows * 1e6:>9.2f} {cost.peak_mb:>8.0f}"
-    return f"{name:<16} {rows:>12,} {figures}"
+    return f"{name:<24} {rows:>12,} {figures}"
 
 
 def make_export(folder: Path, rows: int, changed: str) -> None:
@@ -63,26 +67,34 @@ def make_export(folder: Path, rows: int, changed: str) -> None:
     duckdb.sql(COMPANIES.format(rows=rows, changed=changed, path=folder / "companies.parquet"))
 
 
-def plan_it(folder: Path) -> Cost:
-    """Plan, as the command does."""
-    return measured(folder, "-m", "bucket_loader", "plan", str(folder / "pipeline.yaml"), "--quiet")
+def pipeline_of(folder: Path, remember: str) -> Path:
+    """Return the pipeline file that remembers hashes, or values."""
+    return folder / f"{remember}.yaml"
 
 
-def remember(folder: Path) -> tuple[Path, Path, str]:
+def plan_it(folder: Path, remember: str, *words: str) -> Cost:
+    """Plan, as the command does, with a state for what is remembered; the plan is not kept."""
+    place = folder / f"state-{remember}"
+    file = str(pipeline_of(folder, remember))
+    return measured(folder, "-m", "bucket_loader", "plan", file, "--quiet", "--state", str(place), *words)
+
+
+def remember_it(folder: Path, remember: str) -> tuple[Path, Path, str]:
     """Remember what a plan would send, as if it were delivered, and remove the plan.
 
     Returns:
         The plan's records, the file of memory and its digest.
     """
-    pipeline = load_pipeline(folder / "pipeline.yaml")
-    with closing(open_state(pipeline, StatePlace(folder / ".bucket_loader"))) as state:
+    pipeline = load_pipeline(pipeline_of(folder, remember))
+    with closing(open_state(pipeline, StatePlace(folder / f"state-{remember}"))) as state:
         (made,) = state.plans.iterdir()
         planned: Plan = plan.read(made, verify=False)
         (stream,) = planned.manifest.streams
         make_folder(state.snapshots)
-        batches = (pa.RecordBatch.from_arrays(batch.columns, schema=snapshots.PART_SCHEMA)
-                   for batch in planned.keys(stream))  # fmt: skip
-        written = snapshots.write_part(state.snapshots / "part.pages", batches)
+        schema = snapshots.part_schema(records=remember == "values")
+        batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+                   for batch in planned.keys(stream, records=remember == "values"))  # fmt: skip
+        written = snapshots.write_part(state.snapshots / "part.pages", batches, schema)
         part = state.keep_part("part.pages", written)
         state.ledger.settle(planned.manifest.run, 0, stream=stream.name, part=part)
         (made / stream.file).rename(folder / "staged.parquet")
@@ -102,23 +114,25 @@ assert found.counts.pending == 0, "what was remembered differs from itself"
 """
 
 
-def report(rows: int, changed: float) -> None:
+def report(rows: int, changed: float, rounds: int) -> None:
     """Print the figures for so many companies."""
     with TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
-        (folder / "pipeline.yaml").write_text(PIPELINE)
         make_export(folder, rows, "false")
-        first = plan_it(folder)
-        staged, pages, digest = remember(folder)
-        print(spelt("first plan", rows, first), flush=True)
-        words = (str(staged), str(pages), str(folder / "selected"), digest)
-        print(
-            spelt("compare alone", rows, measured(folder, "-c", COMPARE, *words)),
-            flush=True,
-        )
+        for remember in REMEMBER:
+            pipeline_of(folder, remember).write_text(PIPELINE.replace("REMEMBER", remember))
+            print(spelt(f"first plan, {remember}", rows, plan_it(folder, remember)), flush=True)
+            staged, pages, digest = remember_it(folder, remember)
+            print(f"{'':<24} {pages.stat().st_size / rows:,.1f} bytes a record are remembered")
+            words = (str(staged), str(pages), str(folder / "selected"), digest)
+            print(spelt("compare alone", rows, measured(folder, "-c", COMPARE, *words)), flush=True)
         if changed:
             make_export(folder, rows, f"i % {round(1 / changed)} = 0")
-        print(spelt("plan again", rows, plan_it(folder)), flush=True)
+        for _ in range(rounds):
+            for remember in REMEMBER:
+                print(spelt(f"plan again, {remember}", rows, plan_it(folder, remember)), flush=True)
+        if changed:
+            print(spelt("plan again, --diff", rows, plan_it(folder, "values", "--diff")), flush=True)
 
 
 def main() -> None:
@@ -126,11 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Comparing with what was last delivered.")
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--changed", type=float, default=0.0, help="the share of rows that differ")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each plans again")
     arguments = parser.parse_args()
     os.environ["BUCKET_SECRET_KEY"] = KEY
-    print(f"{'':<16} {'rows':>12} {'seconds':>9} {'CPU s':>9} {'us a row':>9} {'peak MB':>8}")
+    print(f"{'':<24} {'rows':>12} {'seconds':>9} {'CPU s':>9} {'us a row':>9} {'peak MB':>8}")
     for rows in arguments.rows:
-        report(rows, arguments.changed)
+        report(rows, arguments.changed, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from bucket_loader.cli.call import Call
+from bucket_loader.cli.diff import asked_diff, diff_options, write_diff
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
     Moment,
@@ -111,23 +112,33 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
 @plan_options
 @retry_option
 @wait_option
+@diff_options
 @state_options
 @click.pass_obj
 def plan(call: Call, /, pipeline: Path, show: int, *, exit_10_when_changes: bool, **words: object) -> None:
     """Plan a run, and say what it would send. Sends nothing.
 
+    --diff prints what would change, on stdout: how many records are created, changed or removed, in which fields, and
+    the old and the new values of some. What values were is known of streams with `remember: values`.
+
     \b
     Examples:
       bucket-loader plan nightly.yaml --show 5
+      bucket-loader plan nightly.yaml --diff
+      bucket-loader plan nightly.yaml --diff --format markdown --rows 50 > comment.md
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
       bucket-loader plan nightly.yaml --exit-10-when-changes --json
     """
     from bucket_loader.runs import plan_as_json, plan_job, tell_plan
 
+    asked = asked_diff(words)
     job = call.job(pipeline, words)
-    planned, streams = plan_job(job)
-    tell_plan(call.output, planned, streams, show=show)
-    call.say(f"the plan: {planned.folder}")
-    call.answer(plan_as_json(planned, streams))
+    if asked is not None:
+        streams = write_diff(call, job, asked, show=show)
+    else:
+        planned, streams = plan_job(job)
+        tell_plan(call.output, planned, streams, show=show)
+        call.say(f"the plan: {planned.folder}")
+        call.answer(plan_as_json(planned, streams))
     if exit_10_when_changes and any(counts.pending for counts in streams.values()):
         raise click.exceptions.Exit(_CHANGES)

@@ -6,7 +6,7 @@ from . import (
     refused as refused,
     room as room,
 )
-from .changes import (
+from .change import (
     NOTHING as NOTHING,
     Change as Change,
     What as What,

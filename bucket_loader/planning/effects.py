@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from bucket_loader.config import Stream
 from bucket_loader.model import as_numpy, bool_array, hash_array, int64_array
 from bucket_loader.planning import plan_file
-from bucket_loader.planning.changes import Change, What, is_own_time, unlike
+from bucket_loader.planning.change import Change, What, is_own_time, unlike
 from bucket_loader.planning.compact import Compacted
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.state import snapshots
@@ -56,9 +56,9 @@ class Effects:
         """Return of how many records this becomes."""
         return int(np.count_nonzero(self.whats == _WHATS.index(what)))
 
-    def sequences(self, what: What) -> list[int]:
+    def sequences(self, what: What) -> "Numbers":
         """Return the sequences of those records, ascending."""
-        return [int(one) for one in np.flatnonzero(self.whats == _WHATS.index(what))]
+        return np.flatnonzero(self.whats == _WHATS.index(what))
 
 
 def effects_of(file: Path, memory: snapshots.Memory, *, is_timed: bool) -> Effects:
@@ -166,7 +166,8 @@ class _Beside:
         is_changed = bool_array(self.whats == _CHANGED)
         known = self._chosen(pc.and_(is_changed, self.found["record"].is_valid()))
         for new, old, times in known.pairs():
-            fields.update(unlike(new, old or "", times))
+            for path in unlike(new, old or "", times):
+                fields[path] += 1
         return int(np.count_nonzero(self.whats == _CHANGED)) - len(known.whats)
 
     def _chosen(self, which: pa.ChunkedArray) -> "_Beside":

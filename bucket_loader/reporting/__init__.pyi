@@ -1,6 +1,24 @@
 from .commands import (
     Commands as Commands,
 )
+from .diff.markdown import (
+    markdown as markdown,
+)
+from .diff.members import (
+    json_pieces as json_pieces,
+)
+from .diff.page import (
+    diff_page as diff_page,
+)
+from .diff.text import (
+    print_diff as print_diff,
+)
+from .diff.values import (
+    Diff as Diff,
+    RecordDiff as RecordDiff,
+    StreamDiff as StreamDiff,
+    short_name as short_name,
+)
 from .events import (
     AssertionFailed as AssertionFailed,
     AssertionsEnded as AssertionsEnded,

@@ -40,6 +40,7 @@ class Marks:
     bar: str
     rest: str
     cut: str
+    arrow: str
     turning: str
 
     def of(self, style: str) -> str:
@@ -59,8 +60,8 @@ class Marks:
         return set_cell_size(text, width - len(self.cut)) + self.cut
 
 
-_UNICODE: Final = Marks(good="✓", bad="✗", attention="!", bar="━", rest="─", cut="…", turning="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-_ASCII: Final = Marks(good="+", bad="x", attention="!", bar="#", rest="-", cut="..", turning="|/-\\")
+_UNICODE: Final = Marks(good="✓", bad="✗", attention="!", bar="━", rest="─", cut="…", arrow="→", turning="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
+_ASCII: Final = Marks(good="+", bad="x", attention="!", bar="#", rest="-", cut="..", arrow="->", turning="|/-\\")
 
 
 def marks_of(console: "Console") -> Marks:
@@ -80,19 +81,31 @@ def stderr_console() -> "Console":
             """Do not end the program for it, as rich would."""
             give_up_stderr()
 
-    columns = os.environ.get("COLUMNS", "")
-    given = int(columns) if columns.isdecimal() and int(columns) > 0 else WIDTH
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    width = _dumb_width() if is_terminal else given
+    width = _width_of(sys.stderr)
     return Stderr(stderr=True, width=width, height=None if width is None else _HEIGHT)
 
 
-def _dumb_width() -> int | None:
+def stdout_console() -> "Console":
+    """Make the console of what a person asked for, and may want to keep."""
+    from rich.console import Console
+
+    width = _width_of(sys.stdout)
+    return Console(file=sys.stdout, width=width, height=None if width is None else _HEIGHT)
+
+
+def _width_of(stream: TextIO | None) -> int | None:
+    """Return how wide lines to a stream may be; None where rich asks the terminal itself."""
+    columns = os.environ.get("COLUMNS", "")
+    given = int(columns) if columns.isdecimal() and int(columns) > 0 else WIDTH
+    return _dumb_width(stream) if stream is not None and stream.isatty() else given
+
+
+def _dumb_width(stream: TextIO) -> int | None:
     """Return the width of a dumb terminal, which rich takes to be 80; None where rich asks the terminal itself."""
     if os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}:
         return None
     with contextlib.suppress(OSError):
-        return os.get_terminal_size(sys.stderr.fileno()).columns or None
+        return os.get_terminal_size(stream.fileno()).columns or None
     return None
 
 

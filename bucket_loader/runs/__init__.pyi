@@ -15,6 +15,9 @@ from .checking.check import (
 from .checking.host import (
     try_key as try_key,
 )
+from .diff import (
+    plan_with_diff as plan_with_diff,
+)
 from .erase import (
     erase as erase,
 )
@@ -61,6 +64,7 @@ from .init.questions import (
     Question as Question,
 )
 from .inspect import (
+    counts_of as counts_of,
     plan_as_json as plan_as_json,
     plan_job as plan_job,
     tell_plan as tell_plan,

@@ -16,16 +16,21 @@ from bucket_loader.runs.end import refused_rows
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.runs.restored import noticed_in
-from bucket_loader.state import REJECTED
+from bucket_loader.state import REJECTED, State
 
 
 def plan_job(job: Job) -> tuple[Plan, dict[str, Counts]]:
-    """Make a plan and keep it for `run --plan`; `limits:` are held against it."""
+    """Make a plan and keep it for `run --plan`."""
     with opened(job) as state:
-        if (noticed := noticed_in(state)) is not None:
-            job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
-        planned = make_plan(job, state)
+        planned = plan_in(job, state)
     return planned, counts_of(planned)
+
+
+def plan_in(job: Job, state: State) -> Plan:
+    """Make a plan in a state that is open."""
+    if (noticed := noticed_in(state)) is not None:
+        job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
+    return make_plan(job, state)
 
 
 def counts_of(planned: Plan) -> dict[str, Counts]:

@@ -97,10 +97,12 @@ def unlike(new: str, old: str, times: tuple[bool, bool]) -> list[str]:
 
 def _unlike(new: Mapping[str, msgspec.Raw], old: Mapping[str, msgspec.Raw]) -> list[str]:
     """Return the names of values that differ: what is spelt alike is alike, and most of it is."""
-    found = [name for name, value in new.items() if old.get(name) != value]
-    return [name for name in found if name not in old or not _is_same(new[name], old[name])] + [
-        name for name in old if name not in new
+    found = [
+        name
+        for name, value in new.items()
+        if (before := old.get(name)) != value and (before is None or not _is_same(value, before))
     ]
+    return found if old.keys() <= new.keys() else [*found, *(name for name in old if name not in new)]
 
 
 def _is_same(one: msgspec.Raw, other: msgspec.Raw) -> bool:
