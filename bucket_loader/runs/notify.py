@@ -86,9 +86,8 @@ class Telling:
         ending = self._ending
         if ending is None or isinstance(ending.error, StateUnavailableError | LedgerDamagedError):
             return
-        occasion = occasion_of(ending)
-        now = known | {occasion} if occasion and any(occasion in hook.on for hook in self._hooks) else known
-        now = now if occasion else set()
+        occasion, asked_for = occasion_of(ending), {word for hook in self._hooks for word in hook.on}
+        now = known | ({occasion} & asked_for) if occasion else set()
         if now != known:
             with suppress(StateError, OSError):
                 state.ledger.note(**{TOLD: " ".join(sorted(now))})
@@ -100,6 +99,8 @@ class Telling:
         if self._ending is None or (occasion := self._occasion(self._ending)) is None:
             return
         hooks = [hook for hook in self._hooks if self._asks(hook, occasion)]
+        if not hooks:
+            return
         body = notice_of(occasion, self._job.pipeline.destination.environment, self._ending, self._spelt)
         for hook, why in zip(hooks, side_by_side(lambda hook: self._told(hook, body), hooks, _AT_ONCE), strict=True):
             if why is not None:

@@ -25,13 +25,16 @@ pytestmark = pytest.mark.rehearsal
 KEY = "sec_canary_key_5f1d0c7e"
 PASSWORD = "pw-canary-77aa01"  # noqa: S105  # the canary
 ROOT = Path(__file__).parents[2]
+TOLD = "told.jsonl"
+HOOK = "hook-canary-31d7"  # the path of the webhook that is told how every run ended
 VALUE = "val-canary"  # in every cell of every row
-EVERY = re.compile(f"{KEY}|{PASSWORD}|{VALUE}".encode(), re.IGNORECASE)
+EVERY = re.compile(f"{KEY}|{PASSWORD}|{HOOK}|{VALUE}".encode(), re.IGNORECASE)
 
 PIPELINE = """
 name: secret
 destination: {{base_url: "${{BUCKET_BASE_URL}}", key: "${{BUCKET_SECRET_KEY}}", concurrency: 2, chunk: {{records: 3}},
   timeout: 1s{more}}}
+notify: {{webhook: "${{HOOK}}"}}
 streams:
   - name: things
     record: {record}
@@ -128,6 +131,7 @@ class Place:
 
     folder: Path
     forks: object
+    hook: str
     record: str = "user"
     source: str = SOURCE
     fields: str = FIELDS
@@ -145,13 +149,22 @@ class Place:
         rows = [f"{VALUE}-id{n},{VALUE}-note{n},{VALUE}-at{n}" for n in range(self.rows)]
         (self.folder / "things.csv").write_text("\n".join(["id,note,at", *rows, ""]), "utf-8")
 
+    def variables(self, url):
+        """Return what a command there is given."""
+        return {"BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, "HOOK": self.hook, **self.environment}
+
+    def told(self):
+        """Return what the webhook was told, in order."""
+        file = self.folder / TOLD
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+
     def command(self, url, *words, meanwhile=None, stderr=None):
         """Run a command; `meanwhile` is given its process."""
-        given = {"BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, **self.environment}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BUCKET_")}
         pid = self.forks.ask(
-            start=[words[0], "pipeline.yaml", *words[1:], "--json"], cwd=str(self.folder), env={**kept, **given},
-            stdout=str(self.folder / "stdout"), stderr=stderr or str(self.folder / "stderr"),
+            start=[words[0], "pipeline.yaml", *words[1:], "--json"], cwd=str(self.folder),
+            env={**kept, **self.variables(url)}, stdout=str(self.folder / "stdout"),
+            stderr=stderr or str(self.folder / "stderr"),
         )  # fmt: skip
         if meanwhile:
             meanwhile(pid)
@@ -175,8 +188,16 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path, forks):
-    """Make places full of canaries."""
-    return lambda **options: Place(tmp_path / "here", forks, **options)
+    """Make places full of canaries; what their webhook is told is a file in them."""
+    here = tmp_path / "here"
+
+    def keep(body):
+        with (here / TOLD).open("ab") as file:
+            file.write(body + b"\n")
+        return 200, b"ok", {}
+
+    with serving(keep) as hook:
+        yield lambda **options: Place(here, forks, f"{hook}/{HOOK}", **options)
 
 
 ANSWERS = {
@@ -199,6 +220,7 @@ def test_an_answer_that_quotes_the_row_and_the_key_stays_out_of_every_message(pl
         here.command(url, "status")
 
     assert code == expected, (here.folder / "stderr").read_text()
+    assert [one["exit_code"] for one in here.told()] == [expected]
     assert here.leaks() == []
 
 
@@ -229,7 +251,7 @@ def test_a_library_that_logs_rows_and_keys_leaks_nothing_into_json_logs(place):
         "from bucket_loader.cli import main; main(['run', 'pipeline.yaml', '--log-format', 'json'])"
     )
     with serving(lambda _: (200, b'{"success": true}', {})) as url, (here.folder / "stderr").open("wb") as err:
-        environment = {**os.environ, "BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, **here.variables(url), "PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, "-c", code], cwd=here.folder, env=environment, stderr=err, check=True)
 
     told = [json.loads(line) for line in (here.folder / "stderr").read_text().splitlines()]
@@ -302,6 +324,7 @@ def test_a_source_that_fails_tells_no_value_and_no_password(place, source, word)
     code = here.command("http://127.0.0.1:9", word)
 
     assert code in {2, 75}, (here.folder / "stderr").read_text()
+    assert [one["exit_code"] for one in here.told()] == ([code] if word == "run" else [])
     assert here.leaks() == []
 
 
@@ -315,14 +338,20 @@ def certificate(folder):
     return path
 
 
-@pytest.mark.parametrize("way", ["refused", "timeout", "proxy", "tls", "locked", "damaged", "killed", "debug", "key"])
+@pytest.mark.parametrize(
+    "way",
+    ["refused", "timeout", "proxy", "tls", "locked", "damaged", "killed", "debug", "key", "hook", "no-hook", "state"],
+)
 def test_what_goes_wrong_around_a_run_tells_nothing(place, tmp_path, way):
-    """No answer, a proxy, TLS, a lock, a damaged ledger, a kill, debug logging, a key that cannot be one."""
+    """No answer, a proxy, TLS, a lock, a damaged ledger, a kill, debug logging, a key or webhook that cannot be one."""
     here = place(more=f', proxy: "http://me:{PASSWORD}@127.0.0.1:9"' if way == "proxy" else "")
     if way == "debug":
         here.environment = {"PYTHONDEVMODE": "1", "LOGLEVEL": "DEBUG", "BUCKET_LOADER_LOG": "DEBUG", "DEBUG": "1"}
     if way == "key":
         here.environment = {"BUCKET_SECRET_KEY": f"{KEY}\n{KEY}"}
+    if way in {"hook", "no-hook"}:
+        here.environment = {"HOOK": f"http://127.0.0.1:9/{HOOK}" if way == "hook" else f"https://h/{HOOK} {HOOK}"}
+    state = ["--state", f"postgresql://me:{PASSWORD}@127.0.0.1:1/db"] if way == "state" else []
     tls = certificate(tmp_path) if way == "tls" else None
     slow = 2.0 if way == "timeout" else 0.3 if way in {"locked", "killed"} else 0.0
     accepting = lambda _: (200, b'{"success": true}', {})  # noqa: E731
@@ -334,7 +363,7 @@ def test_what_goes_wrong_around_a_run_tells_nothing(place, tmp_path, way):
             here.command(url, "run", meanwhile=lambda pid: time.sleep(0.6) or os.kill(pid, signal.SIGKILL))
             here.command(url, "run")
         else:
-            here.command(url, "run", "--patience", "1s")
+            here.command(url, "run", "--patience", "1s", *state)
         if way == "damaged":
             (ledger,) = here.folder.glob(".bucket_loader/*/ledger.db")
             ledger.write_bytes(ledger.read_bytes()[:4096] + os.urandom(8192))
@@ -348,7 +377,7 @@ def test_a_program_that_logs_everything_logs_no_key_and_no_row(place):
     here = place()
     code = "import logging; logging.basicConfig(level=1); from bucket_loader import load; load('pipeline.yaml')"
     with serving(status(401)) as url, (here.folder / "stderr").open("wb") as err:
-        environment = {**os.environ, "BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, **here.variables(url), "PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, "-c", code], cwd=here.folder, env=environment, stderr=err, check=False)
 
     assert b"DEBUG" in (here.folder / "stderr").read_bytes()
