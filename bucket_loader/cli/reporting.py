@@ -1,5 +1,6 @@
 """The option `--report` of commands that run, and the command `report`, which looks at a run that was."""
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import pipeline_argument, state_options
 from bucket_loader.cli.pipelines import RUN
-from bucket_loader.model import BucketLoaderError
+from bucket_loader.model import BucketLoaderError, InterruptedRunError
 
 if TYPE_CHECKING:
     from bucket_loader.reporting import Summary
@@ -46,9 +47,9 @@ class Reported:
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        """Write the report of an error that ends the command."""
-        if isinstance(error, BucketLoaderError):
-            self._write(None, error, thrown_away=False)
+        """Write the report of what ends the command early, also of a bug: a page of yesterday would be a lie."""
+        if error is not None and not isinstance(error, (SystemExit, click.exceptions.Exit)):
+            self._write(None, _told(error), thrown_away=False)
 
     def ended(self, job: "Job", summary: "Summary", *, thrown_away: bool = False) -> None:
         """Write the report of a run.
@@ -82,6 +83,15 @@ class Reported:
             self._call.say(f"the report: {self._file}")
             return
         self._call.output.tell(Complaint(f"the report cannot be written to {self._file}: {why}"))
+
+
+def _told(error: BaseException) -> BucketLoaderError:
+    """Return an error as a page may tell it: the message of a bug may quote a row."""
+    if isinstance(error, BucketLoaderError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return InterruptedRunError(signal.SIGINT)
+    return BucketLoaderError("a bug ended the command", hint="its traceback is on stderr: please report it")
 
 
 @main.command()

@@ -1,8 +1,13 @@
 """`report` and `run --report`: true for every end that a run may have, and without a value of a row."""
 
 import json
+import os
 import pickle
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -266,3 +271,39 @@ def test_json_names_the_file(nightly):
     made = nightly.command("report", "latest", "-o", str(nightly.folder / "page.html"), "--json")
 
     assert json.loads(made.stdout) == {"report": str(Path(nightly.folder, "page.html"))}
+
+
+def test_a_bug_is_no_page_of_yesterday(nightly, monkeypatch):
+    """The page says that a bug ended the command, and not what its message quotes; the traceback stays."""
+    file = nightly.folder / "page.html"
+    nightly.run("--report", str(file))
+
+    def broken(*_):
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr("bucket_loader.runs.run._plan", broken)
+    crashed = nightly.run("--report", str(file))
+    text = text_of(file.read_text("utf-8"))
+
+    assert isinstance(crashed.exception, RuntimeError)
+    assert "a bug ended the command" in text
+    assert SECRET not in text
+
+
+def test_an_interrupted_run_has_a_report(nightly, emulator):
+    """While it waits for the API: it is drained, and the page says how to go on."""
+    emulator.faults({"kind": "status", "status": 503, "rate": 1})
+    file = nightly.folder / "page.html"
+    words = ["run", str(nightly.folder / "pipeline.yaml"), "--patience", "1m", "--report", str(file)]
+    environment = os.environ | {"BUCKET_BASE_URL": nightly.url, "BUCKET_SECRET_KEY": nightly.key}
+    with subprocess.Popen(
+        [sys.executable, "-m", "bucket_loader", *words], env=environment, stderr=subprocess.DEVNULL
+    ) as process:
+        while not emulator.state()["requests"] and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+
+    text = text_of(file.read_text("utf-8"))
+    assert "Not finished: 0 records delivered, 297 records still to be sent." in text
+    assert "run the same command again to continue" in text

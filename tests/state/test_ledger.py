@@ -295,3 +295,28 @@ def test_a_dead_letter_is_taken_up_once(ledger):
     assert ledger.replayed(RUN) == {("events", "p0")}
     assert (ledger.is_replay("again"), ledger.is_replay(RUN)) == (True, False)
     assert [(row.interval_start, row.interval_end) for row in ledger.runs()] == [(None, None), ("a", "b")]
+
+
+# --- what a report asks ---------------------------------------------------------------------------------------------
+
+
+def test_what_ended_a_run_early_is_noted_with_its_end_and_goes_when_it_ends_well(ledger):
+    """The message and the hint."""
+    error = StateError("it went wrong", hint="mend it")
+    ledger.end_run(RUN, "unfinished", exit_code=75, ended_at="now", error=error)
+    noted = ledger.why(RUN)
+    ledger.end_run(RUN, "succeeded", exit_code=0, ended_at="later")
+
+    assert noted == ("it went wrong", "mend it")
+    assert ledger.why(RUN) is None
+
+
+def test_who_took_up_dead_letters_is_told_in_the_order_of_the_runs(ledger):
+    """Each run once, however many it took up."""
+    for run, numbers in (("z-first", ("1", "2")), ("a-second", ("3",))):
+        replays = [Replay(RUN, "events", number, 0) for number in numbers]
+        ledger.add_run(run, as_of="then", interval=None, plan_digest="d", created_at="now", streams=[stream()],
+                       replays=replays)  # fmt: skip
+
+    assert ledger.takers_of(RUN) == ["z-first", "a-second"]
+    assert ledger.folded_runs() == set()

@@ -14,6 +14,7 @@ _MOODS: Final[dict[str, Mood]] = {
     "succeeded": "good", "rejected": "warning", "running": "warning", "unfinished": "warning", "abandoned": "warning",
     "stopped": "error", "failed": "error",
 }  # fmt: skip
+_ERRORS: Final = (1, 2, 5)  # exit codes after which running again alone does not help
 _NOTHING_LEFT: Final = "Nothing is left to do."
 
 
@@ -22,7 +23,7 @@ def ending_of(known: Known) -> Ending:
     row, (why, hint) = known.row, _why(known)
     steps = () if known.asked.thrown_away else tuple(_steps(known, has_hint=bool(hint)))
     return Ending(
-        mood=_MOODS[row.status],
+        mood="error" if row.exit_code in _ERRORS else _MOODS[row.status],
         verdict=_verdict(row.status, known.total),
         why=cut(why, TEXT_MAX),
         hint="" if known.asked.thrown_away else cut(hint, TEXT_MAX),

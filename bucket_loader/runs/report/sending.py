@@ -9,6 +9,7 @@ import numpy as np
 from bucket_loader.model import wire_timestamp
 from bucket_loader.reporting import CLASSES, Moment, NamedChunk, NamedChunks, Traffic
 from bucket_loader.runs.report.known import NAME_MAX, Known, cut
+from bucket_loader.runs.waiting import UNFINISHED
 from bucket_loader.state import ChunkRow
 
 MOMENTS_MAX: Final = 100
@@ -94,30 +95,30 @@ def _wire(at_ms: int) -> str:
 
 def unknown_of(known: Known) -> NamedChunks:
     """Return the chunks whose answer never came."""
-    return _named([(name, row) for name, row in known.chunks if _is_unknown(row)])
+    return _named(known, [(name, row) for name, row in known.chunks if _is_unknown(row)])
 
 
 def repeated_of(known: Known) -> NamedChunks:
     """Return the chunks that were sent more than once, those that were most often first."""
     found = [(name, row) for name, row in known.chunks if row.attempts > 1 and row.folded is None]
     found = [(name, row) for name, row in found if not _is_unknown(row)]
-    return _named(sorted(found, key=lambda one: (-one[1].ambiguous, -one[1].attempts)))
+    return _named(known, sorted(found, key=lambda one: (-one[1].ambiguous, -one[1].attempts)))
 
 
 def _is_unknown(row: ChunkRow) -> bool:
     return row.state in {"intent", "held"} or (row.state == "queued" and row.ambiguous > 0 and row.aside is None)
 
 
-def _named(found: Sequence[tuple[str, ChunkRow]]) -> NamedChunks:
+def _named(known: Known, found: Sequence[tuple[str, ChunkRow]]) -> NamedChunks:
     chunks = tuple(
-        NamedChunk(cut(name, NAME_MAX), cut(row.members, NAME_MAX), row.records, row.attempts, _said(row))
+        NamedChunk(cut(name, NAME_MAX), cut(row.members, NAME_MAX), row.records, row.attempts, _said(known, row))
         for name, row in found[:CHUNKS_MAX]
     )
     return NamedChunks(chunks, more=len(found[CHUNKS_MAX:]))
 
 
 _SAID: Final = {
-    "intent": "was being sent when the run died",
+    "intent": "was being sent when the run ended",
     "held": "is held for a person",
     "queued": "is sent again by the next run",
     "split": "was cut into parts",
@@ -125,9 +126,13 @@ _SAID: Final = {
 }
 
 
-def _said(row: ChunkRow) -> str:
+def _said(known: Known, row: ChunkRow) -> str:
     """Return what became of a chunk."""
-    said = "is set aside: it met only server errors" if row.aside is not None else _SAID.get(row.state, row.state)
+    said = _SAID.get(row.state, row.state)
+    if row.state == "queued" and known.row.status not in UNFINISHED:
+        said = "was not sent again before the run was closed"
+    elif row.aside is not None and row.state == "queued":
+        said = "is set aside: it met only server errors"
     doubts = row.ambiguous - (row.state == "dropped")
     twice = ", and may be there twice" if row.state in {"delivered", "rejected", "dropped"} and doubts > 0 else ""
     return said + twice
