@@ -148,6 +148,7 @@ def test_what_is_pruned_or_folded_is_said_to_be_gone(nightly):
     assert "Finished: 297 records delivered, 3 rows rejected." in pruned
     assert "when each was sent can no longer be told" in folded
     assert ", folded" in folded
+    assert "requests 3 When 3 of them ended" in folded
     assert "Not proved:" in folded
 
 

@@ -25,7 +25,8 @@ def _requests(traffic: Traffic) -> Iterator[Html | None]:
         return
     yield facts(_sums(traffic))
     if traffic.unseen:
-        yield paragraph(f"Of {counted(traffic.unseen, 'attempt')} nothing is kept but the number.", class_="quiet")
+        said = f"When {traffic.unseen:,} of them ended, and how long they took, is not kept."
+        yield paragraph(said, class_="quiet")
     if not traffic.moments:
         return
     each, ends = spoken(traffic.each_s), (_clock(traffic.began), f"{_after(traffic, len(traffic.moments))} later")

@@ -138,7 +138,7 @@ class Traffic:
         middle_ms, slow_ms: as of a moment, of all.
         records_per_s: how many records were delivered in a second, between the first attempt and the last.
         attempts: how many attempts the chunks count.
-        unseen: how many of those have no time: they are older than this program, folded, or in between of many.
+        unseen: of how many no time is known: an older version made them, they are folded, or amid very many.
     """
 
     began: str = ""

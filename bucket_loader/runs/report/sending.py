@@ -1,12 +1,12 @@
 """How a run was sent: its attempts over time, and the chunks that a person may have to know."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
-from bucket_loader.model import wire_timestamp
+from bucket_loader.model import NO_ANSWER, UNRECORDED, wire_timestamp
 from bucket_loader.reporting import CLASSES, Moment, NamedChunk, NamedChunks, Traffic
 from bucket_loader.runs.report.known import NAME_MAX, Known, cut
 from bucket_loader.runs.waiting import UNFINISHED
@@ -28,10 +28,11 @@ Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 def traffic_of(known: Known) -> Traffic:
     """Return the requests of a run over time."""
     attempts = [attempt for _, row in known.chunks for attempt in row.tried]
-    counted = sum(row.attempts for _, row in known.chunks)
+    before = known.state.ledger.answers(known.row.run)
+    counted = before.total() + sum(row.attempts for _, row in known.chunks if row.folded is None or not before)
     unseen = max(0, counted - len(attempts))
     if not attempts:
-        return Traffic(attempts=counted, unseen=unseen)
+        return Traffic(counts=_answered(before), attempts=counted, unseen=unseen)
     ended, took = (np.array([getattr(one, name) for one in attempts], np.int64) for name in ("at_ms", "ms"))
     kinds = np.array([_class(one.status) for one in attempts], np.int64)
     began = int((ended - took).min())
@@ -43,13 +44,22 @@ def traffic_of(known: Known) -> Traffic:
         began=_wire(began),
         each_s=each / 1_000,
         moments=tuple(_moments(places, kinds, took)),
-        counts=_counts(kinds),
+        counts=tuple(map(sum, zip(_counts(kinds), _answered(before), strict=True))),
         middle_ms=middle,
         slow_ms=slow,
         records_per_s=known.total.delivered / seconds if seconds else 0.0,
         attempts=counted,
         unseen=unseen,
     )
+
+
+def _answered(answers: Mapping[str, int]) -> tuple[int, ...]:
+    """Return how many attempts of each class a run's folded chunks had; of some no answer is known."""
+    found = [0] * len(CLASSES)
+    for answer, count in answers.items():
+        if answer != UNRECORDED:
+            found[_class(None if answer == NO_ANSWER else int(answer))] += count
+    return tuple(found)
 
 
 def _class(status: int | None) -> int:

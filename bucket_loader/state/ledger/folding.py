@@ -167,6 +167,11 @@ class Folding(Past):
         answers = sum(parts, Counter())
         return _KEEP_ANSWERS, (json.dumps(answers, sort_keys=True), run, position)
 
+    def answers(self, run: str) -> Counter[str]:
+        """Return how many attempts of a run's folded chunks had each answer, as `count_statuses` names it."""
+        found = self._query("SELECT answers FROM stream WHERE run = ? AND answers IS NOT NULL", run)
+        return sum((Counter(json.loads(answers)) for (answers,) in found), Counter())
+
     def letters_stay(self, run: str) -> bool:
         """Whether a run is old, and its dead letters stay."""
         return bool(self._query("SELECT 1 FROM run WHERE run = ? AND aged = ?", run, LETTERS_STAY))
