@@ -13,7 +13,6 @@ from .assert_file import (
 )
 from .destination import (
     Destination as Destination,
-    Limits as Limits,
     destination_at as destination_at,
 )
 from .expected import (
@@ -39,7 +38,14 @@ from .found import (
     only_pipeline_file as only_pipeline_file,
     pipeline_files as pipeline_files,
 )
+from .limits import (
+    NO_LIMITS as NO_LIMITS,
+    FreshLimit as FreshLimit,
+    Limits as Limits,
+    may_send as may_send,
+)
 from .mapping import (
+    NAMED_VALUES as NAMED_VALUES,
     Fields as Fields,
     FieldSpec as FieldSpec,
     Values as Values,

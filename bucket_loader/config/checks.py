@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 from pydantic import SecretStr
 
 from bucket_loader.config.addresses import PATH_PARAMETER
+from bucket_loader.config.limits import limit_problems
 from bucket_loader.config.mapping import NAMED_VALUES, Fields
 from bucket_loader.config.sources import FixtureSource
 from bucket_loader.config.sql_text import SqlDialect, sql_parameters
@@ -34,6 +35,7 @@ def problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     sources = data.get("sources")
     known = sorted(sources) if isinstance(sources, dict) else []
     yield from _new_files_problems(data)
+    yield from limit_problems(data)
     names: list[object] = []
     for index, stream in enumerate(streams):
         if not isinstance(stream, dict):

@@ -1,4 +1,4 @@
-"""Where records go, how hard to try, and what stops a run before it sends."""
+"""Where records go, and how hard to try."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from bucket_loader.config.addresses import BaseUrl, ProxyUrl
 from bucket_loader.config.noting import in_our_words
-from bucket_loader.config.scalars import Duration, Key, Model, Name, PositiveDuration, ShareOf, Size
+from bucket_loader.config.scalars import Duration, Key, Model, Name, PositiveDuration, Size
 from bucket_loader.model import Api, UsageError, contract, is_loopback
 
 
@@ -84,10 +84,3 @@ def destination_at(base_url: str, key: str) -> Destination:
         found = error.errors(include_url=False, include_input=False)[0]
         what = "the key" if found["loc"] == ("key",) else base_url
         raise UsageError(f"{what} {in_our_words(found)}") from None
-
-
-class Limits(Model):
-    """Stop before sending when more than this is rejected by planning, or has changed of what was known."""
-
-    rejected: ShareOf | None = None
-    changed: ShareOf | None = None

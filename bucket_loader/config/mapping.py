@@ -1,5 +1,6 @@
 """How a record is made from a row: the fields of a stream."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, create_model, model_validator
@@ -8,6 +9,9 @@ from pydantic_core import CoreSchema
 
 from bucket_loader.config.scalars import Model, Scale, Texts, Timezone, directives
 from bucket_loader.model import KINDS, FieldForm, contract
+
+Names = Mapping[str, Sequence[str] | None]
+"""Mapped fields; those that have several values with the names of these, where `*` stands for any."""
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "date", "json"]
 
@@ -78,6 +82,10 @@ class Values(Model):
     star: Star | None = None
     named: dict[str, FieldSpec] = Field(default={})
 
+    def names(self) -> list[str]:
+        """Return the names that are written, `*` among them."""
+        return [*self.named, *(["*"] if self.star is not None else [])]
+
     @model_validator(mode="before")
     @classmethod
     def _split_star(cls, value: object) -> object:
@@ -127,6 +135,10 @@ class _Given(Model):
     def given(self) -> dict[str, FieldSpec | Values]:
         """Return the mapped fields by name."""
         return {name: spec for name in type(self).model_fields if (spec := getattr(self, name)) is not None}
+
+    def names(self) -> Names:
+        """Return the mapped fields by name, each with the names of its values where it has several."""
+        return {name: spec.names() if isinstance(spec, Values) else None for name, spec in self.given().items()}
 
 
 if TYPE_CHECKING:

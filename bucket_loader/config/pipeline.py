@@ -4,11 +4,12 @@ The models know nothing of YAML; `yaml_file` turns text into them and finds the 
 is read by a person who is looking at that file.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
-from bucket_loader.config.destination import Destination, Limits
+from bucket_loader.config.destination import Destination
+from bucket_loader.config.limits import NO_LIMITS, Limits
 from bucket_loader.config.notify import Webhooks
 from bucket_loader.config.scalars import HashKey, Keep, Model, Name
 from bucket_loader.config.sources import AnySource
@@ -22,7 +23,7 @@ class Pipeline(Model):
     name: Name
     version: Literal[1] = 1
     destination: Destination
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     arrays: ArrayForm | None = Field(
         default=None,
         description="how lists are sent: whole, or each item with a dotted name (tags.0); keep for a new pipeline, "
@@ -51,6 +52,15 @@ class Pipeline(Model):
     def source_of(self, stream: Stream) -> AnySource:
         """Return a stream's source, looked up where it is a name."""
         return self.sources[stream.source] if isinstance(stream.source, str) else stream.source
+
+    def limits_of(self, stream: Stream) -> Limits:
+        """Return the limits that hold for a stream: its own words win over those at the top."""
+        return stream.limits.under(self.limits)
+
+    def without_limits(self) -> Self:
+        """Return the pipeline with no limits at all."""
+        streams = [stream.model_copy(update={"limits": NO_LIMITS}) for stream in self.streams]
+        return self.model_copy(update={"limits": NO_LIMITS, "streams": streams})
 
     def ordered_streams(self) -> list[Stream]:
         """Return the streams in the order they are delivered: by kind, then as written."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
+from bucket_loader.config.limits import NO_LIMITS, Limits
 from bucket_loader.config.mapping import Fields
 from bucket_loader.config.scalars import Columns, Duration, Model, Name, Share, ShareOf, Timezone
 from bucket_loader.config.sources import SourceOrName
@@ -76,6 +77,7 @@ class Stream(Model):
         description="what is kept of each delivered user or company: a hash, or its values too, so that `plan --diff` "
         "can say what changes; values lie in the state as they are, and whoever reads the disk can read them",
     )
+    limits: Limits = Field(default=NO_LIMITS, description="these win over those at the top, word by word")
 
     @property
     def kind(self) -> Kind:

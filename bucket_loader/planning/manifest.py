@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from bucket_loader.model import PLANNED, Api, ArrayForm, Counts, LoadedFile, RecordKind
+from bucket_loader.planning.facts import Facts
 
 VERSION: Final = 1
 
@@ -55,6 +56,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
         names: the fields that it can send, and how each is made, where what is delivered is remembered as values; else
             nothing.
         changed_fields: of the records that have `changed`, how many have changed in each field, where that is known.
+        facts: what is known of its reading; None where nothing was read, as when no new file has arrived.
     """
 
     position: int
@@ -87,6 +89,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
     otherwise: str | None = None
     names: dict[str, str] = msgspec.field(default_factory=dict)
     changed_fields: dict[str, int] = msgspec.field(default_factory=dict)
+    facts: Facts | None = None
 
     @property
     def remembers_values(self) -> bool:
@@ -147,6 +150,7 @@ _SELDOM: Final = (
     "otherwise",
     "names",
     "changed_fields",
+    "facts",
 )
 _BEFORE_LATER: Final = "keyed"  # the members that the first plans lacked come after this one
 

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
 from bucket_loader.config import Stream, mapping_fingerprint
 from bucket_loader.model import ArrayForm, BucketLoaderError, file_digest, wire_timestamp
 from bucket_loader.planning import plan_file
-from bucket_loader.planning.compact import compact
+from bucket_loader.planning.compact import Compacted, compact
 from bucket_loader.planning.effects import changed_fields
 from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream
 from bucket_loader.planning.names import names_of
@@ -24,7 +26,7 @@ from bucket_loader.planning.reading import Sources
 from bucket_loader.planning.removals import add_removals
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.planning.staging import Read, Rejected, Staged, read_stream
-from bucket_loader.state import records_file
+from bucket_loader.state import records_file, snapshots
 
 
 def make_plan(request: PlanRequest) -> Plan:
@@ -49,6 +51,20 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
     read = _read(request, sources, rejected, staged)
     removed = add_removals(request, read, rejected, staged)
     compacted = compact(request, stream, read, staged, final)
+    return _planned(request, stream, position, _Steps(read, removed, compacted, final))
+
+
+class _Steps(NamedTuple):
+    """What each step came to, and the plan's file."""
+
+    read: Read
+    removed: snapshots.Removed
+    compacted: Compacted
+    final: Path
+
+
+def _planned(request: PlanRequest, stream: Stream, position: int, steps: _Steps) -> PlannedStream:
+    read, removed, compacted, final = steps
     return PlannedStream(
         position=position,
         name=stream.name,
@@ -80,6 +96,7 @@ def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, positio
         otherwise=_mapping_otherwise(request, stream, read),
         names=names_of(stream) if stream.remember == "values" else {},
         changed_fields=changed_fields(request, stream, final, compacted),
+        facts=read.facts,
     )
 
 

@@ -35,7 +35,7 @@ class Sources:
     """The sources of one plan: each named one that serves several streams, or a query, is read once and staged."""
 
     def __init__(self, request: PlanRequest) -> None:
-        self._request = request
+        self.request = request
         self._named = request.pipeline.sources
         self._opened: list[tuple[str, Source, str]] = []
         self._staged: dict[str, StagedSource] = {}
@@ -50,9 +50,9 @@ class Sources:
 
     def read(self, stream: Stream) -> tuple[Reading, Iterator[Rejection]]:
         """Open a stream's source; beside it, the rows that a query cannot see because they could not be read."""
-        if stream.name in self._request.instead:
-            return self._request.instead[stream.name].read(), iter(())
-        spec = self._request.pipeline.source_of(stream)
+        if stream.name in self.request.instead:
+            return self.request.instead[stream.name].read(), iter(())
+        spec = self.request.pipeline.source_of(stream)
         if isinstance(spec, QuerySource):
             return self._query(stream, spec)
         if isinstance(stream.source, str) and stream.source in self._shared:
@@ -63,7 +63,7 @@ class Sources:
     def _noted(self, label: str, reading: Reading) -> Reading:
         """Pass on what the user should know of how a source is read."""
         for note in reading.notes:
-            self._request.note(f"{label}: {note}")
+            self.request.note(f"{label}: {note}")
         return reading
 
     def arrived(self, stream: Stream) -> tuple[LoadedFile, ...] | None:
@@ -92,31 +92,35 @@ class Sources:
 
     def _open(self, label: str, spec: AnySource, tables: Mapping[str, Path], stream: Stream | None = None) -> Source:
         loaded = None
-        if stream is not None and getattr(spec, "new_files", False):
-            loaded = frozenset() if self._request.full else self._request.loaded.get(stream.name, frozenset())
+        if stream is not None and self._is_of_new_files(stream):
+            loaded = frozenset() if self.request.full else self.request.loaded.get(stream.name, frozenset())
         asked = _Asked(self._parameters(stream))
         self._asked[f"stream {stream.name}" if stream is not None else f"source {label}"] = asked
-        is_used = asked_columns(stream) if stream is not None else self._asked_of(label)
-        source = open_source(spec, SourceContext(self._request.base, asked, tables, loaded, is_used))
+        is_used = self._asks(stream) if stream is not None else self._asked_of(label)
+        source = open_source(spec, SourceContext(self.request.base, asked, tables, loaded, is_used))
         if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
             self._arrived[stream.name] = source.arrivals()
         self._opened.append((label, source, source.fingerprint()))
         return source
 
+    def _asks(self, stream: Stream) -> Callable[[str], bool]:
+        """Return what tells whether a stream asks for a column of its source."""
+        return asked_columns(stream, self.request.asked(stream))
+
     def _asked_of(self, name: str) -> Callable[[str], bool]:
         """Return what tells whether any stream asks for a column of a named source, itself or by its query."""
         asking: list[Callable[[str], bool]] = []
-        for stream in self._request.wanted():
-            spec = self._request.pipeline.source_of(stream)
+        for stream in self.request.wanted():
+            spec = self.request.pipeline.source_of(stream)
             if isinstance(spec, QuerySource):
                 asking += [asked_by_query(spec.sql)] if name in table_names(spec.sql) else []
             elif stream.source == name:
-                asking.append(asked_columns(stream))
+                asking.append(self._asks(stream))
         return lambda column: any(asks(column) for asks in asking)
 
     def locator(self, stream: Stream, name: str) -> Locate | None:
         """Return what says where in its file a row of a stream is, by the name of its origin."""
-        spec = self._request.pipeline.source_of(stream)
+        spec = self.request.pipeline.source_of(stream)
         under = table_names(spec.sql) if isinstance(spec, QuerySource) else ()
         labels = {*under, stream.source if isinstance(stream.source, str) else stream.name}
         sources = [source for label, source, _ in self._opened if label in labels and isinstance(source, FindableRows)]
@@ -129,25 +133,40 @@ class Sources:
         Raises:
             UsageError: the source, or one under its query, asked for the interval or the cursor.
         """
-        if stream.on_removed is None or stream.name in self._request.instead:
+        if stream.on_removed is None or stream.name in self.request.instead:
             return
-        spec = self._request.pipeline.source_of(stream)
-        under = table_names(spec.sql) if isinstance(spec, QuerySource) else ()
-        opened = [f"stream {stream.name}", *(f"source {name}" for name in (*under, stream.source))]
-        names = {name for label in opened if label in self._asked for name in self._asked[label].names}
-        if narrowing := sorted(names - {"as_of"}):
+        if narrowing := self._narrowing(stream):
             raise UsageError(
                 f"`on_removed:` needs a source that is read whole, and this one uses {narrowing[0]}",
                 hint="read every row that exists, or leave `on_removed:` out",
             )
 
+    def is_read_whole(self, stream: Stream) -> bool:
+        """Whether a stream's reading has every row of its source, now that its queries have been seen."""
+        request = self.request
+        is_cut = request.limit is not None or request.sample is not None or stream.name in request.instead
+        if is_cut or stream.cursor is not None or self._is_of_new_files(stream):
+            return False
+        return not self._narrowing(stream)
+
+    def _is_of_new_files(self, stream: Stream) -> bool:
+        return bool(getattr(self.request.pipeline.source_of(stream), "new_files", False))
+
+    def _narrowing(self, stream: Stream) -> list[str]:
+        """Return what a stream's source, or one under its query, asked for and that leaves out rows."""
+        spec = self.request.pipeline.source_of(stream)
+        under = table_names(spec.sql) if isinstance(spec, QuerySource) else ()
+        opened = [f"stream {stream.name}", *(f"source {name}" for name in (*under, stream.source))]
+        names = {name for label in opened if label in self._asked for name in self._asked[label].names}
+        return sorted(names - {"as_of"})
+
     def _parameters(self, stream: Stream | None) -> dict[str, Mark]:
-        found: dict[str, Mark] = {"as_of": self._request.as_of}
+        found: dict[str, Mark] = {"as_of": self.request.as_of}
         if stream is not None and stream.cursor is not None:
-            known = None if self._request.full else self._request.cursors.get(stream.name)
+            known = None if self.request.full else self.request.cursors.get(stream.name)
             found["cursor"] = cursor.bound(stream.cursor, known)
-        if self._request.interval is not None:
-            found["interval_start"], found["interval_end"] = self._request.interval
+        if self.request.interval is not None:
+            found["interval_start"], found["interval_end"] = self.request.interval
         return found
 
     def require_unchanged(self) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bucket_loader.config import Pipeline, Stream
-from bucket_loader.model import ArrayForm, InputBatch, LoadedFile, Source, wire_now
+from bucket_loader.config import Pipeline, Stream, may_send
+from bucket_loader.model import ArrayForm, InputBatch, LoadedFile, Source, read_time, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
-from bucket_loader.planning.mapping import Arrays, Mapping as RowMapping, compile_mapping
+from bucket_loader.planning.mapping import NOTHING_ASKED, Arrays, Asked, Mapping as RowMapping, compile_mapping
 from bucket_loader.state import snapshots
 
 Progress = Callable[[str, int, int], None]
@@ -86,8 +86,15 @@ class PlanRequest:
         """Return what a stream remembers."""
         return self.memory.get(stream.name, snapshots.Memory())
 
-    def compiled(self, stream: Stream, schema: pa.Schema) -> RowMapping:
-        """Compile a stream's mapping for a source's columns.
+    def asked(self, stream: Stream) -> Asked:
+        """Return what limits ask of a stream's rows."""
+        limits = self.pipeline.limits_of(stream)
+        fresh = None if limits.fresh is None or self.limit is not None else limits.fresh.column
+        nulls = tuple(name for name in limits.nulls() if may_send(stream.fields.names(), name))
+        return Asked(nulls, fresh, max(self.as_of, read_time(self.made_at)))
+
+    def compiled(self, stream: Stream, schema: pa.Schema, asked: Asked = NOTHING_ASKED) -> RowMapping:
+        """Compile a stream's mapping for a source's columns; `asked` is what limits ask of the rows.
 
         Raises:
             UsageError: the pipeline file does not fit them.
@@ -102,6 +109,7 @@ class PlanRequest:
             hash_key=self.pipeline.hmac_key,
             hashed=stream.name in self.refusals,
             arrays=self._arrays(),
+            asked=asked,
         )
 
     def _arrays(self) -> Arrays:

@@ -15,6 +15,7 @@ from bucket_loader.config import Stream
 from bucket_loader.model import Counts, InputBatch, LoadedFile, Locate, Reading, Rejection, UsageError
 from bucket_loader.planning import cursor
 from bucket_loader.planning.cursor import HighWater
+from bucket_loader.planning.facts import Facts, facts_of
 from bucket_loader.planning.mapping import Mapping as RowMapping
 from bucket_loader.planning.plan_file import StreamWriter
 from bucket_loader.planning.reading import Sources
@@ -77,6 +78,7 @@ class Read:
         has_lists: whether lists may stand in what it maps.
         lists: the attributes in which lists were seen, each with the length of its longest.
         unmet: what is to be said of names that `exclude:` leaves out and that no row has.
+        facts: what is known of the reading; None when nothing was read.
     """
 
     schema: pa.Schema | None = None
@@ -90,6 +92,7 @@ class Read:
     has_lists: bool = False
     lists: dict[str, int] = field(default_factory=dict)
     unmet: tuple[str, ...] = ()
+    facts: Facts | None = None
 
 
 class Rejected:
@@ -159,12 +162,13 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
         has_lists=mapping.has_lists,
         lists=mapping.lists(),
         unmet=unmet,
+        facts=facts_of(sources, stream, mapping, reading.schema, found.counts + Counts(pending=found.records)),
     )
 
 
 def _mapping(request: PlanRequest, stream: Stream, schema: pa.Schema) -> RowMapping:
     try:
-        return request.compiled(stream, schema)
+        return request.compiled(stream, schema, request.asked(stream))
     except UsageError as error:
         if hint := delimiter_hint(schema.names):
             error.hint = f"{hint}; {error.hint}"

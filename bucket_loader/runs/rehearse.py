@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from bucket_loader.config import Assertions, Limits, Pipeline, UnknownFixtureError, load_pipeline
+from bucket_loader.config import Assertions, Pipeline, UnknownFixtureError, load_pipeline
 from bucket_loader.emulator import running
 from bucket_loader.model import EVENT, KINDS, ArrayForm, ConfigError, Edition, Kind, read_time
 from bucket_loader.reporting import AssertionsEnded, Event, Listener, Note, Summary
@@ -145,7 +145,7 @@ def _pipeline(of: Path | Made, options: RunOptions, listener: Listener, asked: A
     if not asked.fixtures:
         return pipeline.model_copy(update={"arrays": _arrays(of, options, listener)})
     require_fixtures(pipeline, options.streams)
-    return pipeline.model_copy(update={"limits": Limits()})  # shares of a few rows, chosen for being hard, say nothing
+    return pipeline.without_limits()  # shares of a few rows, chosen for being hard, say nothing
 
 
 def _arrays(file: Path, options: RunOptions, listener: Listener) -> ArrayForm | None:

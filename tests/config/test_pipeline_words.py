@@ -16,7 +16,8 @@ FILE = {
         "chunk": {"records": 1, "bytes": 1024}, "concurrency": 1,
         "patience": "1s", "timeout": 1, "requests_per_second": 1, "api": "front",
     },
-    "limits": {"rejected": 1, "changed": 1},
+    "limits": {"rejected": 1, "changed": 1, "superseded": 1, "columns": "warn", "null": {"a": 1},
+               "rows": {"min": 1, "max": 2, "drop": 1, "growth": 1}, "fresh": {"column": "a", "within": "1h"}},
     "notify": [{"webhook": "https://h.example", "on": ["failed"]}],
     "sources": {
         "c": {"type": "csv", "path": "a", "delimiter": ",", "quote": "'", "escape": "x", "encoding": "utf-8",
@@ -32,7 +33,7 @@ FILE = {
         "name": "s", "record": "user", "source": "c", "key": ["a"], "where": "a", "sync": "full", "nulls": "omit",
         "active": True, "timezone": "UTC", "dst": "latest", "on_unknown": "hold",
         "cursor": {"column": "a", "lookback": "1s", "start": 1},
-        "on_removed": {"attributes": {"a": "b"}, "limit": 1},
+        "on_removed": {"attributes": {"a": "b"}, "limit": 1}, "limits": {"rejected": 1},
         "fields": {"userId": "id", "attributes": {
             "*": {"exclude": ["a"]},
             "a": {"column": "a", "value": "v", "sql": "s", "type": "string", "format": "%Y", "timezone": "UTC",

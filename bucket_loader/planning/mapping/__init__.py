@@ -5,10 +5,24 @@ gives as many verdicts as it has rows: a record, a filtered row, or what is wron
 """
 
 from bucket_loader.planning.mapping.apply import Mapped, Mapping
-from bucket_loader.planning.mapping.columns import asked_columns
+from bucket_loader.planning.mapping.asked import NOTHING_ASKED, Asked
+from bucket_loader.planning.mapping.columns import asked_columns, excluded_names
 from bucket_loader.planning.mapping.compiler import compile_mapping
+from bucket_loader.planning.mapping.gathered import Gathered
 from bucket_loader.planning.mapping.nested.lists import Arrays
 from bucket_loader.planning.mapping.paths import path_of
 from bucket_loader.planning.mapping.select import subject_of_ids
 
-__all__ = ["Arrays", "Mapped", "Mapping", "asked_columns", "compile_mapping", "path_of", "subject_of_ids"]
+__all__ = [
+    "NOTHING_ASKED",
+    "Arrays",
+    "Asked",
+    "Gathered",
+    "Mapped",
+    "Mapping",
+    "asked_columns",
+    "compile_mapping",
+    "excluded_names",
+    "path_of",
+    "subject_of_ids",
+]

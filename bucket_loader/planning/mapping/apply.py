@@ -12,6 +12,7 @@ from bucket_loader.model import InputBatch, Origin, Reason, Rejection, Stage, Us
 from bucket_loader.planning.mapping.checks import BITS, Check
 from bucket_loader.planning.mapping.database import SideDatabase
 from bucket_loader.planning.mapping.excluded import Excluded
+from bucket_loader.planning.mapping.gathered import Gathered
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested.bulk import Bulk
 from bucket_loader.planning.mapping.nested.spelling import NoFormError
@@ -52,6 +53,7 @@ class Mapping:
         checks: what the bits of the masks stand for.
         bulk: what flattens the nested columns before the SELECT.
         excluded: the names that it leaves out of nested columns, held against the rows.
+        gathered: what limits ask of the rows.
         stream: the stream's name.
         masks: how many masks there are.
         subject: the field without which a row has no subject; None where nobody asks for subjects.
@@ -59,6 +61,7 @@ class Mapping:
         is_rekeyed: whether a changed form touches its `key:`.
         has_lists: whether lists may stand in what it maps, so that what is sent depends on `arrays:`.
         notes: what the user should know of its fields, before any row is seen.
+        spread: the columns that a `*` sends; None where there is none.
     """
 
     query: BatchQuery
@@ -68,6 +71,7 @@ class Mapping:
     checks: tuple[Check, ...]
     bulk: tuple[Bulk, ...]
     excluded: Excluded
+    gathered: Gathered
     stream: str
     masks: int
     subject: str | None = None
@@ -75,6 +79,7 @@ class Mapping:
     is_rekeyed: bool = False
     has_lists: bool = False
     notes: tuple[str, ...] = ()
+    spread: tuple[str, ...] | None = None
 
     @property
     def nested(self) -> list[NestedColumn]:
@@ -182,6 +187,7 @@ class Mapping:
         kept = pc.indices_nonzero(pc.invert(pc.or_(flagged, filtered))).cast(pa.int64())
         whole = len(kept) == prepared.rows
         chosen = verdicts if whole else verdicts.take(kept)
+        self.gathered.look(verdicts, chosen)
         ordinals = batch.ordinals if whole else batch.ordinals.take(kept)
         nameless = pc.and_(flagged, self._nameless(verdicts)) if self.subject is not None else None
         rejections = [*self._rejections(prepared, verdicts, flagged), *prepared.refused]

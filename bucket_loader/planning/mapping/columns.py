@@ -6,6 +6,7 @@ from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream, Values
 from bucket_loader.model import UsageError, identifier, nearest
+from bucket_loader.planning.mapping.asked import NOTHING_ASKED, Asked
 from bucket_loader.planning.mapping.expressions import check_expression, mentioned
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.paths import beginnings, names_inside, path_of
@@ -66,14 +67,15 @@ def used_columns(spec: MappingSpec, mistakes: Mistakes) -> UsedColumns:
     return UsedColumns(frozenset(by_field), by_expression, by_where)
 
 
-def asked_columns(stream: Stream) -> Callable[[str], bool]:
-    """Return what tells whether a stream asks for a column, before its source is opened."""
+def asked_columns(stream: Stream, asked: Asked = NOTHING_ASKED) -> Callable[[str], bool]:
+    """Return what tells whether a stream, or a limit, asks for a column, before its source is opened."""
     expressions = _expressions(stream) | ({} if stream.where is None else {"where": stream.where})
     try:
         mentions = frozenset(name for place, text in expressions.items() for name in mentioned(text, place))
     except UsageError:  # compiling the stream says so
         return lambda _: True
-    named = [*read_columns(stream), *([stream.cursor.column] if stream.cursor else ())]
+    cursor = [stream.cursor.column] if stream.cursor else []
+    named = [*read_columns(stream), *cursor, *([asked.fresh] if asked.fresh else ())]
     names = {beginning for name in named for beginning in beginnings(name)}
     stars = _excluded(stream)
     return lambda name: name in names or name.lower() in mentions or any(name not in excluded for excluded in stars)
@@ -117,6 +119,7 @@ def _require(spec: MappingSpec, mistakes: Mistakes) -> None:
     there = frozenset(spec.schema.names)
     missing = [name for name in dict.fromkeys(wanted) if name not in there and path_of(name, spec.source) is None]
     if not missing:
+        _require_fresh(spec)
         return
     known = [*spec.source.names, *names_inside(spec.source)]
     near = [match for column in missing if (match := nearest(column, known)) is not None]
@@ -125,6 +128,17 @@ def _require(spec: MappingSpec, mistakes: Mistakes) -> None:
         "the source has no column " + ", ".join(map(repr, missing)), f"{guess}it has: {shown(spec.source.names)}"
     )
     mistakes.raise_any()
+
+
+def _require_fresh(spec: MappingSpec) -> None:
+    column = spec.asked.fresh
+    if column is not None and column not in spec.schema.names:
+        near = nearest(column, [*spec.source.names, *names_inside(spec.source)])
+        raise UsageError(
+            f"stream {spec.stream.name!r}: `limits: fresh` names {column!r}, a column that the source does not have",
+            hint=(f"did you mean {near!r}? " if near else "") + f"it has: {shown(spec.source.names)}; "
+            "a stream without such a column says `limits: {fresh: null}`",
+        )
 
 
 def _expressions(stream: Stream) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from bucket_loader.config import Stream
 from bucket_loader.model import Api
 from bucket_loader.planning.mapping.apply import Mapping
+from bucket_loader.planning.mapping.asked import NOTHING_ASKED, Asked
 from bucket_loader.planning.mapping.changed_forms import changed_forms
 from bucket_loader.planning.mapping.checks import BITS, checks_of
 from bucket_loader.planning.mapping.columns import excluded_names, read_columns, used_columns
@@ -15,6 +16,7 @@ from bucket_loader.planning.mapping.excluded import Excluded
 from bucket_loader.planning.mapping.fields import Fields
 from bucket_loader.planning.mapping.forming import Forming, input_schema
 from bucket_loader.planning.mapping.forms.texts import hmac_blocks
+from bucket_loader.planning.mapping.gathered import gathered
 from bucket_loader.planning.mapping.members import Value
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.nested.bulk import Bulk
@@ -35,6 +37,7 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
     hash_key: bytes | None = None,
     hashed: bool = False,
     arrays: Arrays = FLATTENED,
+    asked: Asked = NOTHING_ASKED,
 ) -> Mapping:
     """Compile a stream's fields against a source's columns.
 
@@ -47,12 +50,14 @@ def compile_mapping(  # noqa: PLR0913  # what a mapping depends on
         hash_key: what `hash: hmac` is keyed with.
         hashed: whether a stream that remembers nothing has to hash its records as well.
         arrays: how lists are sent.
+        asked: what limits ask of the rows.
 
     Raises:
         UsageError: columns are missing (all are named), or a value has no form (all are named).
     """
-    paths = paths_of(read_columns(stream), schema)
-    return _compiled(MappingSpec(stream, schema, as_of, api, paths, hashed, arrays), record_bytes_max, hash_key)
+    paths = paths_of([*read_columns(stream), *([asked.fresh] if asked.fresh else ())], schema)
+    spec = MappingSpec(stream, schema, as_of, api, paths, hashed, arrays, asked)
+    return _compiled(spec, record_bytes_max, hash_key)
 
 
 def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) -> Mapping:
@@ -75,7 +80,8 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
     }
     checks = checks_of(spec, members, record_bytes_max)
     side = SideDatabase()  # nested values are spelt before the SELECT, while it runs
-    select = Select(spec, members, values, checks, columns, named)
+    found = gathered(spec.asked, members, None if fields.fresh is None else values[fields.fresh.number])
+    select = Select(spec, members, values, checks, columns, named, found.columns)
     return Mapping(
         query=BatchQuery(connection, select.text(), input_),
         side=side,
@@ -84,6 +90,8 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
         checks=tuple(checks),
         bulk=tuple(Bulk(one, spec.schema.field(one.column).type, side) for one in fields.nested),
         excluded=Excluded(stream.name, excluded_names(stream), spec.source),
+        gathered=found,
+        spread=fields.spread,
         stream=stream.name,
         masks=-(-len(checks) // BITS),
         subject=stream.kind.subject if stream.on_removed is not None else None,

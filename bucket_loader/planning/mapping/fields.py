@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from bucket_loader.config import FieldSpec, Values
 from bucket_loader.model import literal
+from bucket_loader.planning.mapping.asked import FRESH, spec_of_fresh
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import UsedColumns
 from bucket_loader.planning.mapping.members import Beside, ListOf, Member, NestedColumn, Value, constant_text
@@ -24,6 +25,8 @@ class Fields:
         values: the single values, by number.
         nested: the nested columns, by number.
         notes: what the user should know of them.
+        fresh: the value of which limits ask the latest; None where they do not.
+        spread: the columns that a `*` sends; None where there is none.
     """
 
     def __init__(self, spec: MappingSpec, used: UsedColumns, mistakes: Mistakes) -> None:
@@ -33,6 +36,8 @@ class Fields:
         self.values: list[Value] = []
         self.nested: list[NestedColumn] = []
         self.notes: list[str] = []
+        self.fresh: Value | None = None
+        self.spread: tuple[str, ...] | None = None
 
     def members(self) -> dict[str, list[Member]]:
         """Return the members of each field; those of `key:` stand under `key.`.
@@ -46,6 +51,8 @@ class Fields:
         members |= {name: self._object(name, spec) for name, spec in given.items() if isinstance(spec, Values)}
         if stream.key:
             members["key."] = [self._value(f"key.{column}", FieldSpec(column=column)) for column in stream.key]
+        if (column := self._spec.asked.fresh) is not None:
+            self.fresh = self._value(FRESH, spec_of_fresh(column, stream))
         self._mistakes.raise_any()
         return members
 
@@ -81,7 +88,8 @@ class Fields:
         if spec.star is not None:
             used = {*self._used.by_field, *self._used.by_expression, *spec.star.exclude, *named}
             names = self._spec.source.names
-            named |= {column: FieldSpec(column=column) for column in names if column not in used}
+            self.spread = tuple(column for column in names if column not in used)
+            named |= {column: FieldSpec(column=column) for column in self.spread}
             self._check_excluded(name, named, spec.star.exclude)
         if self._spec.is_whole(name):
             self._check_objects(name, named)

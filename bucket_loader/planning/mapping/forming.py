@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from bucket_loader.model import FieldRule, UsageError, form_of, literal, sql_mistake
+from bucket_loader.planning.mapping.asked import FRESH
 from bucket_loader.planning.mapping.changed_forms import Formed
 from bucket_loader.planning.mapping.columns import named_columns, shown
 from bucket_loader.planning.mapping.expressions import mentioned
@@ -70,7 +71,8 @@ class Forming:
             try:
                 duckdb_type = self._type(value.base, f"fields.{value.target}") if value.guarded else next(types)
                 of = family(duckdb_type)
-                self.seen.append(self._seen(value, duckdb_type))
+                if value.target != FRESH:  # nothing of it is sent
+                    self.seen.append(self._seen(value, duckdb_type))
                 formed.append(
                     replace(value, family=of, form=self._form(value, of, duckdb_type), zone=self._zone(value))
                 )
@@ -142,6 +144,8 @@ class Forming:
             # Whole: two events of one millisecond are two.
             whole = Form(value="CAST({p} AS VARCHAR)")
             return whole if of in {"timestamp", "zoned"} else string(of, duckdb_type, spec, place)
+        if value.target == FRESH:
+            return timestamp(of, duckdb_type, spec, "limits: fresh")
         rule = self.spec.rules.get(value.target)
         if spec.hash is not None and rule is not None and rule.form != "text":
             raise UsageError(f"{place}: `hash:` does not fit, this field is no free text", hint="remove `hash:`")

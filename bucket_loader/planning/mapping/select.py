@@ -23,6 +23,7 @@ class Select:
         checks: what can be wrong with a row.
         columns: the numbers of the columns that are read.
         named: the numbers of the columns that expressions use, by name.
+        gathered: what limits ask of the rows: SQL by the name of its column.
     """
 
     spec: MappingSpec
@@ -31,6 +32,7 @@ class Select:
     checks: Sequence[Check]
     columns: Sequence[int]
     named: Mapping[str, int]
+    gathered: Mapping[str, str]
 
     def text(self) -> str:
         """Return the statement: one row out for each row in, in order."""
@@ -45,8 +47,11 @@ class Select:
         subject = [f"{self._subject()} AS subject"] if self.spec.stream.on_removed is not None else []
         return (
             f"SELECT i, record, {self._key()} AS key, {self._content()} AS content, {filtered} AS filtered, "
-            f"{', '.join([*subject, *self._masks()])} FROM {level}"
+            f"{', '.join([*subject, *self._gathered(), *self._masks()])} FROM {level}"
         )
+
+    def _gathered(self) -> list[str]:
+        return [f"{sql} AS {name}" for name, sql in self.gathered.items()]
 
     def _spelt(self, level: str) -> str:
         """Add the record, and the text that is its content where that is asked for and is another."""

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from bucket_loader.config import Stream, with_parameter_style
 from bucket_loader.model import Api, FieldRule, contract
+from bucket_loader.planning.mapping.asked import NOTHING_ASKED, Asked
 from bucket_loader.planning.mapping.nested.lists import FLATTENED, Arrays
 from bucket_loader.planning.mapping.paths import Path
 
@@ -24,6 +25,7 @@ class MappingSpec:
         paths: the columns inside of them that the stream names.
         hashed: whether a stream that remembers nothing has to hash its records as well.
         arrays: how lists are sent.
+        asked: what limits ask of the rows.
     """
 
     stream: Stream
@@ -33,6 +35,7 @@ class MappingSpec:
     paths: tuple[Path, ...] = ()
     hashed: bool = False
     arrays: Arrays = FLATTENED
+    asked: Asked = NOTHING_ASKED
 
     @cached_property
     def schema(self) -> pa.Schema:
