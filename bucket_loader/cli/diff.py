@@ -12,9 +12,8 @@ from bucket_loader.cli.words import Word
 from bucket_loader.model import UsageError
 
 if TYPE_CHECKING:
-    from bucket_loader.model import Counts
     from bucket_loader.reporting import Diff
-    from bucket_loader.runs import Job
+    from bucket_loader.runs import Job, MadePlan
 
 _ROWS: Final = 20
 _ALL: Final = "all"
@@ -74,23 +73,21 @@ def asked_diff(words: Mapping[str, object]) -> AskedDiff | None:
     return AskedDiff("json" if words["as_json"] else str(form or "text"), rows if isinstance(rows, int) else None)
 
 
-def write_diff(call: Call, job: "Job", asked: AskedDiff, *, show: int) -> "dict[str, Counts]":
-    """Plan, and print what that changes; return where every row would go."""
+def write_diff(call: Call, job: "Job", asked: AskedDiff, *, show: int) -> "MadePlan":
+    """Plan, and print what that changes; return the plan."""
     from bucket_loader.reporting import print_diff
-    from bucket_loader.runs import counts_of, plan_with_diff, tell_plan
+    from bucket_loader.runs import plan_with_diff, tell_plan, tell_stops
 
-    with plan_with_diff(job, asked.rows) as (planned, diff):
-        streams = counts_of(planned)
-        tell_plan(call.output, planned, streams, show=show)
-        call.say(f"the plan: {planned.folder}")
+    with plan_with_diff(job, asked.rows) as (made, diff):
+        tell_plan(call.output, made, show=show)
+        call.say(f"the plan: {made.plan.folder}")
         if asked.form == "text":
             print_diff(diff, call.output.commands.filled)
-            return streams
-        if diff.stopped is not None:
-            call.say(f"warning: {diff.on_stop}")
+            return made
+        tell_stops(call.output, made)
         for piece in _pieces(diff, asked.form, call.output.commands.filled):
             click.echo(piece.encode(), nl=False)
-    return streams
+    return made
 
 
 def _pieces(diff: "Diff", form: str, filled: Callable[[str], str]) -> Iterable[str]:

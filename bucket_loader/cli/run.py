@@ -129,16 +129,17 @@ def plan(call: Call, /, pipeline: Path, show: int, *, exit_10_when_changes: bool
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
       bucket-loader plan nightly.yaml --exit-10-when-changes --json
     """
-    from bucket_loader.runs import plan_as_json, plan_job, tell_plan
+    from bucket_loader.runs import plan_as_json, plan_job, tell_plan, tell_stops
 
     asked = asked_diff(words)
     job = call.job(pipeline, words)
     if asked is not None:
-        streams = write_diff(call, job, asked, show=show)
+        made = write_diff(call, job, asked, show=show)
     else:
-        planned, streams = plan_job(job)
-        tell_plan(call.output, planned, streams, show=show)
-        call.say(f"the plan: {planned.folder}")
-        call.answer(plan_as_json(planned, streams))
-    if exit_10_when_changes and any(counts.pending for counts in streams.values()):
+        made = plan_job(job)
+        tell_plan(call.output, made, show=show)
+        tell_stops(call.output, made)
+        call.say(f"the plan: {made.plan.folder}")
+        call.answer(plan_as_json(made))
+    if exit_10_when_changes and any(counts.pending for counts in made.streams.values()):
         raise click.exceptions.Exit(_CHANGES)

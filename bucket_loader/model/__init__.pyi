@@ -96,6 +96,7 @@ from .errors import (
     StateError as StateError,
     StateLockedError as StateLockedError,
     StateUnavailableError as StateUnavailableError,
+    Stop as Stop,
     StoppedError as StoppedError,
     SystemicRejectionError as SystemicRejectionError,
     ThreadsError as ThreadsError,

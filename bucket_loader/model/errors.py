@@ -10,7 +10,7 @@
     │   ├── StateUnavailableError         exit 75: the state cannot be written right now: a full disk
     │   └── LedgerDamagedError            exit 2: the ledger's file fails its own check
     ├── StoppedError                      exit 4: the run was stopped on purpose, before it could do harm
-    │   ├── LimitError                    exit 4: more was rejected or changed than `limits:` allows
+    │   ├── LimitError                    exit 4: an export that is outside of what `limits:` allow
     │   └── SystemicRejectionError        exit 4: the API refuses (nearly) everything: a mapping mistake
     ├── DestinationError                  exit 5: the API will not have us; retrying cannot help
     │   ├── KeyRefusedError               exit 5: 401 or 403
@@ -27,6 +27,7 @@ what the person should do next. No message holds a key, a password or a value fr
 The docstring of each says its cause and what mends it; the page of errors in the docs is made from them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -168,12 +169,34 @@ class StoppedError(BucketLoaderError):
     exit_code = 4
 
 
-class LimitError(StoppedError):
-    """More was rejected, or more has changed, than the pipeline's `limits:` allow.
+@dataclass(frozen=True)
+class Stop:
+    """What a gate stops a run for: its name, the stream, what is over the limit, and what to do next.
 
-    Cause: a mapping mistake, an export that is cut short, or a change that was meant.
+    Attributes:
+        lifted: whether `--accept-changes` lets it pass.
+    """
+
+    stream: str
+    gate: str
+    text: str
+    hint: str
+    lifted: bool
+
+
+class LimitError(StoppedError):
+    """An export, or what it would change, is outside of what the pipeline's `limits:` allow.
+
+    Cause: a mapping mistake, an export that is empty, old or cut short, or a change that was meant.
     Mend: Look with `plan --show 5`. If the change was meant, `run --accept-changes` sends it once.
     """
+
+    def __init__(self, stops: Sequence[Stop]) -> None:
+        lines = [f"stream {one.stream!r}: {one.text}" for one in stops]
+        lines[0] += "; nothing was sent"
+        hints = dict.fromkeys(one.hint for one in sorted(stops, key=lambda one: one.lifted))
+        super().__init__("\n".join(lines), hint="; ".join(hints))
+        self.stops = tuple(stops)
 
 
 class SystemicRejectionError(StoppedError):

@@ -1,6 +1,6 @@
 from . import (
     cursor as cursor,
-    limits as limits,
+    gates as gates,
     plan_file as plan_file,
     planner as planner,
     refused as refused,

@@ -15,7 +15,8 @@ from bucket_loader.config import Stream
 from bucket_loader.model import Counts, InputBatch, LoadedFile, Locate, Reading, Rejection, UsageError
 from bucket_loader.planning import cursor
 from bucket_loader.planning.cursor import HighWater
-from bucket_loader.planning.facts import Facts, facts_of
+from bucket_loader.planning.fact_finding import facts_of
+from bucket_loader.planning.facts import Facts
 from bucket_loader.planning.mapping import Mapping as RowMapping
 from bucket_loader.planning.plan_file import StreamWriter
 from bucket_loader.planning.reading import Sources

@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from bucket_loader.model import COUNTS, BucketLoaderError, Counts, RejectedRowsError, UsageError, counted
+from bucket_loader.model import COUNTS, BucketLoaderError, Counts, LimitError, RejectedRowsError, UsageError, counted
 from bucket_loader.reporting import html
 from bucket_loader.reporting.report.document import Document
 from bucket_loader.state import StateLayout, dead_letters
@@ -158,7 +158,10 @@ class Summary:
         if self.exit_code in _RUN_AGAIN or self.only_held:
             found["retry"] = self.retry
         if self.error is not None:
-            found["error"] = {"message": self.error.message, "hint": self.error.hint}
+            error: dict[str, Any] = {"message": self.error.message, "hint": self.error.hint}
+            if isinstance(self.error, LimitError):
+                error["gates"] = [asdict(stop) for stop in self.error.stops]
+            found["error"] = error
         return found
 
     @property

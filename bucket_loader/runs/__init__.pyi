@@ -64,10 +64,11 @@ from .init.questions import (
     Question as Question,
 )
 from .inspect import (
-    counts_of as counts_of,
+    MadePlan as MadePlan,
     plan_as_json as plan_as_json,
     plan_job as plan_job,
     tell_plan as tell_plan,
+    tell_stops as tell_stops,
 )
 from .job import (
     OPTIONS as OPTIONS,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bucket_loader.config import Stream
-from bucket_loader.model import SYNCS, StoppedError
-from bucket_loader.planning import NOTHING, Change, Effects, Plan, PlannedStream, What, changes, effects_of, limits
+from bucket_loader.model import SYNCS, LimitError
+from bucket_loader.planning import NOTHING, Change, Effects, Plan, PlannedStream, What, changes, effects_of
 from bucket_loader.reporting import Diff, RecordDiff, StreamDiff, short_name
-from bucket_loader.runs.inspect import plan_in
+from bucket_loader.runs.inspect import MadePlan, plan_in
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.state import State, snapshots
 
@@ -18,7 +18,7 @@ _AT_ONCE: Final = 1 << 15  # records that are held beside what they were
 
 
 @contextmanager
-def plan_with_diff(job: Job, rows: int | None) -> Iterator[tuple[Plan, Diff]]:
+def plan_with_diff(job: Job, rows: int | None) -> Iterator[tuple[MadePlan, Diff]]:
     """Make a plan as `plan` does, and return what it changes; its records can be read within the `with`.
 
     Args:
@@ -26,19 +26,12 @@ def plan_with_diff(job: Job, rows: int | None) -> Iterator[tuple[Plan, Diff]]:
         rows: of how many records of each stream the values are shown; None for all.
     """
     with opened(job) as state:
-        planned = plan_in(job, state)
+        made = plan_in(job, state)
+        planned = made.plan
         asked = {stream.name: stream for stream in job.pipeline.streams}
         streams = [_stream(state, planned, stream, asked[stream.name], rows) for stream in planned.manifest.streams]
-        yield planned, Diff(job.pipeline.name, planned.manifest.run, tuple(streams), _stopped(job, planned))
-
-
-def _stopped(job: Job, planned: Plan) -> StoppedError | None:
-    """Return what would stop a run of a plan."""
-    try:
-        limits.check(job.pipeline, planned.manifest, accept_changes=False)
-    except StoppedError as error:
-        return error
-    return None
+        stopped = LimitError(made.stops) if made.stops else None
+        yield made, Diff(job.pipeline.name, planned.manifest.run, tuple(streams), stopped)
 
 
 def _stream(state: State, planned: Plan, stream: PlannedStream, asked: Stream, rows: int | None) -> StreamDiff:

@@ -1,10 +1,11 @@
 """Looking without sending: what a plan would do."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from bucket_loader.model import Counts
-from bucket_loader.planning import Plan
+from bucket_loader.model import Counts, Stop
+from bucket_loader.planning import Plan, gates
 from bucket_loader.reporting import (
     Listener,
     Note,
@@ -19,18 +20,36 @@ from bucket_loader.runs.restored import noticed_in
 from bucket_loader.state import REJECTED, State
 
 
-def plan_job(job: Job) -> tuple[Plan, dict[str, Counts]]:
+@dataclass(frozen=True)
+class MadePlan:
+    """A plan that was only looked at.
+
+    Attributes:
+        plan: the plan.
+        stops: what would stop a run of it.
+    """
+
+    plan: Plan
+    stops: Sequence[Stop]
+
+    @property
+    def streams(self) -> dict[str, Counts]:
+        """Where every row would go."""
+        return counts_of(self.plan)
+
+
+def plan_job(job: Job) -> MadePlan:
     """Make a plan and keep it for `run --plan`."""
     with opened(job) as state:
-        planned = plan_in(job, state)
-    return planned, counts_of(planned)
+        return plan_in(job, state)
 
 
-def plan_in(job: Job, state: State) -> Plan:
-    """Make a plan in a state that is open."""
+def plan_in(job: Job, state: State) -> MadePlan:
+    """Make a plan in a state that is open; gates are held against it, and stop nothing."""
     if (noticed := noticed_in(state)) is not None:
         job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
-    return make_plan(job, state)
+    planned = make_plan(job, state)
+    return MadePlan(planned, gates.stops(job.pipeline, planned.manifest, state.ledger.baselines()))
 
 
 def counts_of(planned: Plan) -> dict[str, Counts]:
@@ -38,8 +57,9 @@ def counts_of(planned: Plan) -> dict[str, Counts]:
     return {stream.name: stream.counts for stream in planned.manifest.streams}
 
 
-def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, show: int) -> None:
+def tell_plan(listener: Listener, made: MadePlan, *, show: int) -> None:
     """Say what a plan would send, and show some of it."""
+    planned, streams = made.plan, made.streams
     for stream in planned.manifest.streams:
         listener.tell(StreamPlanned(stream.name, stream.kind, stream.mode, streams[stream.name]))
         for row in planned.rows(stream, range(min(show, stream.records)), ["record"]):
@@ -51,8 +71,17 @@ def tell_plan(listener: Listener, planned: Plan, streams: dict[str, Counts], *, 
         listener.tell(PlanRejected(rejected))
 
 
-def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
+def tell_stops(listener: Listener, made: MadePlan) -> None:
+    """Say what would stop a run of a plan, and what to do then."""
+    for stop in made.stops:
+        listener.tell(Note(f"warning: a run would stop: stream {stop.stream!r}: {stop.text}"))
+    for hint in dict.fromkeys(stop.hint for stop in made.stops):
+        listener.tell(Note(f"  hint: {hint}"))
+
+
+def plan_as_json(made: MadePlan) -> dict[str, Any]:
     """Return a plan's counts as `--json` prints them."""
+    planned, streams = made.plan, made.streams
     refused = [asdict(one) for one in refused_rows(planned, streams)]
     return {
         "run": planned.manifest.run,
@@ -61,4 +90,5 @@ def plan_as_json(planned: Plan, streams: dict[str, Counts]) -> dict[str, Any]:
         "plan": str(planned.folder.absolute()),
         "digest": planned.digest(),
         "streams": {name: asdict(counts) for name, counts in streams.items()},
+        "would_stop": [asdict(stop) for stop in made.stops],
     } | ({"refused_before": refused} if refused else {})

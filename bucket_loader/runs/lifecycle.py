@@ -35,7 +35,7 @@ def abandon_run(job: Job, named: str) -> tuple[str, dict[str, Counts]]:
             planned = plan_file.read(state.plan_folder(run_name), verify=False)
             # A death from here on must not let it be resumed over what is settled.
             state.ledger.end_run(run_name, "running", exit_code=StoppedError.exit_code, ended_at=wire_now())
-            settle_run(state, planned)
+            settle_run(state, planned, abandoned=True)
         except StateUnavailableError:
             raise  # not lost, out of reach: closing the run now would forget what it sent
         except StateError:

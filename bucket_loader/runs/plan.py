@@ -19,7 +19,7 @@ from bucket_loader.model import (
     spoken,
     wire_timestamp,
 )
-from bucket_loader.planning import Manifest, Plan, PlannedStream, PlanRequest, Sampling, plan_file, planner
+from bucket_loader.planning import Manifest, Plan, PlannedStream, PlanRequest, Sampling, gates, plan_file, planner
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
@@ -64,10 +64,17 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
                 sample=sample,
             )
         )
-    on_lists = notes_on_lists(planned.manifest, job.pipeline, state.ledger)
-    for note in chain(read, planner.notes(planned.manifest), notes_on_forms(planned, state.ledger), on_lists):
+    for note in chain(read, _notes(job, planned, state.ledger)):
         job.listener.tell(Note(note))
     return planned
+
+
+def _notes(job: Job, planned: Plan, ledger: Ledger) -> Iterator[str]:
+    """Say what there is to know of a plan beside its counts."""
+    yield from planner.notes(planned.manifest)
+    yield from notes_on_forms(planned, ledger)
+    yield from notes_on_lists(planned.manifest, job.pipeline, ledger)
+    yield from (f"warning: {text}" for text in gates.warnings(job.pipeline, planned.manifest, ledger.baselines()))
 
 
 @contextmanager

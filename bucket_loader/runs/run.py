@@ -1,7 +1,7 @@
 """A run, from end to end: finish what is unfinished, plan, deliver, settle, sum up.
 
 state --unfinished runs--> deliver --> settle
-pipeline --> PLAN --limits--> begin --> deliver --> settle --> summary
+pipeline --> PLAN --gates--> begin --> deliver --> settle --> summary
 state --what was set aside--> deliver
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bucket_loader.model import StateError, StoppedError, UsageError, did_you_mean
-from bucket_loader.planning import Plan, limits, plan_file
+from bucket_loader.planning import Plan, gates, plan_file
 from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
@@ -127,7 +127,8 @@ def _run_new(job: Job, state: State) -> Summary:
     planned = _plan(job, state)
     begin_run(planned, state, job)
     try:
-        limits.check(job.pipeline, planned.manifest, accept_changes=job.options.accept_changes)
+        known = state.ledger.baselines()
+        gates.check(job.pipeline, planned.manifest, known, accept_changes=job.options.accept_changes)
     except StoppedError as error:
         return end_run(job, state, planned, error)
     return deliver_run(job, state, planned)

@@ -24,7 +24,7 @@ from bucket_loader.model import (
     ranges,
     text_array,
 )
-from bucket_loader.planning import Plan, PlannedStream, cursor
+from bucket_loader.planning import Plan, PlannedStream, cursor, gates
 from bucket_loader.runs.receipts import digest
 from bucket_loader.runs.refusals import LATE, Judged, keep_refusals
 from bucket_loader.runs.values import Kept, kept_values, let_go_of_values
@@ -35,19 +35,20 @@ Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _DELIVERED, _CLAIMED, _GONE = 1, 2, 3
 
 
-def settle_run(state: State, planned: Plan, *, stopped: bool = False) -> None:
+def settle_run(state: State, planned: Plan, *, stopped: bool = False, abandoned: bool = False) -> None:
     """Move each stream's memory over what was delivered and refused, and claim what may have been delivered.
 
     Args:
         state: where it is remembered.
         planned: the run's plan.
         stopped: whether the run was stopped as a whole, by a limit or since all was refused.
+        abandoned: whether a person has closed it, so that no later reading is compared with its own.
 
     Raises:
         StateUnavailableError: the disk refuses; settling again does it.
     """
     try:
-        _settle_streams(state, planned, stopped=stopped)
+        _settle_streams(state, planned, stopped=stopped, abandoned=abandoned)
     except OSError as error:
         raise StateUnavailableError(
             f"the memory of what was delivered cannot be written to {state.snapshots}: {error.strerror or error}",
@@ -55,7 +56,7 @@ def settle_run(state: State, planned: Plan, *, stopped: bool = False) -> None:
         ) from None
 
 
-def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
+def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bool) -> None:
     ledger, manifest = state.ledger, planned.manifest
     unsettled = ledger.unsettled(manifest.run)
     for stream in manifest.streams:
@@ -90,6 +91,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool) -> None:
             loaded=stream.files if whole else (),
             sent=digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
             refused=refused,
+            baseline=None if stopped or abandoned or late else gates.baseline_of(manifest, stream),
         )
         if before is not None and refused is not None:
             state.forget_parts([before.file])

@@ -69,7 +69,7 @@ def planned(folder, text, fixtures, **options):
     require_fixtures(pipeline, options.get("streams", ()))
     options = RunOptions(state=folder / "state", **options)
     job = make_job(pipeline, options, on_stderr(quiet=True), file=folder / "pipeline.yaml")
-    plan, _ = plan_job(job)
+    plan = plan_job(job).plan
     return {one.name: [json.loads(row["record"]) for row in pq.read_table(plan.folder / one.file).to_pylist()]
             for one in plan.manifest.streams}  # fmt: skip
 

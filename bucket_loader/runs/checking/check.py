@@ -1,6 +1,7 @@
 """The check of a pipeline: its file, its sources, what is doubtful in their rows, and the host and the key."""
 
 from contextlib import closing, nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from bucket_loader.runs.checking.doubts import LIMIT, Looked, doubts_of
 from bucket_loader.runs.checking.host import try_key
 from bucket_loader.runs.checking.sample import Sample, planned_sample
 from bucket_loader.runs.emulated import gone_in
-from bucket_loader.runs.inspect import counts_of, plan_as_json
+from bucket_loader.runs.inspect import counts_of
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.room import require_room
 from bucket_loader.state import REJECTED, keep_checked, look_at_state
@@ -41,12 +42,13 @@ def check_job(job: Job, *, whole: bool = False) -> dict[str, Any]:
         if not doubts:
             job.listener.tell(Note("nothing is in doubt"))
         rejected = _kept(job, planned)
-        found = plan_as_json(planned, streams)
     _tell_room(job)
     answer = try_key(job.pipeline.destination) if job.has_key else NOT_ASKED
     job.listener.tell(Note(f"{job.pipeline.destination.base_url} {answer}"))
     _tell_emulator(job)
-    return {name: found[name] for name in ("pipeline", "streams")} | {
+    return {
+        "pipeline": planned.manifest.pipeline,
+        "streams": {stream: asdict(counts) for stream, counts in streams.items()},
         "looked_at": {stream: sample.text(stream, counts.read) for stream, counts in streams.items()},
         "doubts": [doubt.as_json() for doubt in doubts],
         "warnings": [doubt.sentence for doubt in doubts],

@@ -105,7 +105,7 @@ def _ends(connection: "duckdb.DuckDBPyConnection", subject: Subject) -> Ends:
 
 
 def _of_stream(looked: Looked, stream: Stream, planned: PlannedStream) -> Iterator[Doubt]:
-    counts, limit = planned.counts, looked.job.pipeline.limits.rejected
+    counts, limit = planned.counts, looked.job.pipeline.limits_of(stream).rejected
 
     def doubt(name: str, count: int, text: str, hint: str, weight: int = HARMFUL) -> Doubt:
         return Doubt(name, stream.name, None, count, counts.read, text, hint, weight=weight)

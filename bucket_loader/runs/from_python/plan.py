@@ -11,11 +11,12 @@ from bucket_loader.runs.from_python.words import given, with_options
 from bucket_loader.runs.inspect import plan_job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Unpack
 
     import pandas as pd
 
+    from bucket_loader.model import Stop
     from bucket_loader.planning import Plan
     from bucket_loader.runs.from_python.words import PlanWords, Table
 
@@ -31,12 +32,14 @@ class Planned:
         folder: where it is.
         digest: identifies it: the sha256 of its manifest.
         streams: where every row would go, by stream.
+        would_stop: what is outside of `limits:`, so that a run would send nothing.
     """
 
     run: str
     folder: Path
     digest: str
     streams: dict[str, Counts]
+    would_stop: "Sequence[Stop]"
     _plan: "Plan"
 
     def records(self, stream: str | None = None) -> "Iterator[dict[str, Any]]":
@@ -58,7 +61,9 @@ class Planned:
     def as_json(self) -> dict[str, Any]:
         """Return the counts as plain data."""
         streams = {name: asdict(counts) for name, counts in self.streams.items()}
-        return {"run": self.run, "plan": str(self.folder), "digest": self.digest, "streams": streams}
+        stops = [asdict(stop) for stop in self.would_stop]
+        found = {"run": self.run, "plan": str(self.folder), "digest": self.digest}
+        return {**found, "streams": streams, "would_stop": stops}
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the counts as a DataFrame: one row a stream."""
@@ -96,7 +101,8 @@ def plan(
         The plan, which is kept.
 
     Raises:
-        BucketLoaderError: it cannot be made, or `limits:` stop it.
+        BucketLoaderError: it cannot be made.
     """
-    made, streams = plan_job(given(what, destination, name, quiet=quiet, words=words).job())
-    return Planned(made.manifest.run, made.folder, made.digest(), streams, made)
+    made = plan_job(given(what, destination, name, quiet=quiet, words=words).job())
+    plan = made.plan
+    return Planned(plan.manifest.run, plan.folder, plan.digest(), made.streams, made.stops, plan)

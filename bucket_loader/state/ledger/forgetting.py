@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bucket_loader.state.ledger.database import NOTE, Statement
+from bucket_loader.state.ledger.memory import BASELINE
 from bucket_loader.state.ledger.past import Past
 from bucket_loader.state.ledger.rows import RunRow, SnapshotFile
 
@@ -63,6 +64,7 @@ class Forgetting(Past):
             (_CLOSE, (ended_at,)),
             *((f"DELETE FROM {table}", ()) for table in _REMEMBERING),
             *(("DELETE FROM meta WHERE name = ?", (name,)) for name in (_KEY, _FRAME, EMULATOR)),
+            ("DELETE FROM meta WHERE substr(name, 1, ?) = ?", (len(BASELINE), BASELINE)),
             *([(NOTE, (EMULATOR, emulator))] if emulator is not None else []),
             (NOTE, (_GONE, str(super().last_number()))),
             self._counted(),
@@ -79,6 +81,7 @@ class Forgetting(Past):
             *(statement for stream, file in streams.items() for statement in self._remembering(stream, file)),
             *((f"DELETE FROM {table} WHERE stream = ?", (stream,)) for table in _REMEMBERING[1:] for stream in streams),
             *((NOTE, (_forgotten(stream), last)) for stream in streams),
+            *(("DELETE FROM meta WHERE name = ?", (f"{BASELINE}{stream}",)) for stream in streams),
             ("DELETE FROM meta WHERE name = ?", (_FRAME,)),
             self._counted(),
         ])  # fmt: skip

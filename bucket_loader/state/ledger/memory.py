@@ -15,6 +15,7 @@ _REFUSED = """
     SET file = excluded.file, rows = excluded.rows, run = excluded.run, digest = excluded.digest
 """
 CLAIMING = 2  # how a stream is settled of which something is set aside; else 1
+BASELINE = "baseline of "  # begins the note of a stream's last whole reading
 ASIDE = "state = 'queued' AND aside IS NOT NULL"  # of a chunk: it comes after all others
 _SETTLE = f"""
     UPDATE stream SET sent = ?, settled = CASE WHEN EXISTS (
@@ -123,7 +124,7 @@ class Memory:
     def settle(  # noqa: PLR0913  # what moves, moves in one commit
         self, run: str, position: int, *, stream: str, part: SnapshotFile | tuple[str, int] | None,
         mark: str | None = None, loaded: Sequence[LoadedFile] = (), sent: str | None = None,
-        refused: SnapshotFile | None = None,
+        refused: SnapshotFile | None = None, baseline: str | None = None,
     ) -> None:  # fmt: skip
         """Commit that a stream's memory holds what this run delivered.
 
@@ -137,6 +138,7 @@ class Memory:
             sent: the digest of what was delivered; None for nothing.
             refused: the new file of what was refused, without rows where that is nothing any more; None where it is
                 as it was.
+            baseline: what the stream's next reading is compared with, where that moves.
         """
         statements: list[Statement] = [(_SETTLE, (sent, run, position))]
         if mark is not None:
@@ -153,7 +155,14 @@ class Memory:
             statements.append((_REFUSED, (stream, refused.file, refused.rows, run, refused.digest)))
         elif refused is not None:
             statements.append(("DELETE FROM refused WHERE stream = ?", (stream,)))
+        if baseline is not None:
+            statements.append((NOTE, (f"{BASELINE}{stream}", baseline)))
         self._write(statements)
+
+    def baselines(self) -> dict[str, str]:
+        """Return what each stream's next reading is compared with, as it is spelt."""
+        rows = self._query("SELECT name, value FROM meta WHERE substr(name, 1, ?) = ?", len(BASELINE), BASELINE)
+        return {str(name).removeprefix(BASELINE): str(value) for name, value in rows}
 
     def replace_memory(self, stream: str, files: Sequence[str], merged: SnapshotFile | tuple[str, int]) -> None:
         """Commit that one part stands for several; it is as new as the newest of them."""
