@@ -50,7 +50,8 @@ class RunOptions:
         streams: only these streams, by their names; all by default.
         limit: how many rows of each stream are read at most; then no cursor moves and nothing is removed.
         full: send every user and company, changed or not; never what was appended before.
-        accept_changes: go on although more has changed than the file's `limits:` allow.
+        accept_changes: go on although the source is empty or more has changed than the file's `limits:` allow; lifts
+            neither `rejected` nor `fresh`.
         accept_mapping: go on although a stream that sends its rows once is mapped in a new way: all are sent without
             `key:`, and with it what is known stays as it was sent.
         accept_restored: go on from a state that is an old copy of itself, without what was delivered since.

@@ -79,16 +79,14 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             sequences = gone if late else ledger.rejected(manifest.run, stream.position)
             judged = Judged(moved == _DELIVERED, sequences, late=late)
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
-        moves = stream.cursor is not None or bool(stream.files)
-        unsent = moves and _unsent(ledger, manifest.run, stream, again=again)
-        whole = moves and not unsent and not _returns(ledger, manifest.run, stream)
+        moves = _moves(ledger, manifest.run, stream, again=again)
         ledger.settle(
             manifest.run,
             stream.position,
             stream=stream.name,
             part=part,
-            mark=_mark(ledger, stream) if whole else None,
-            loaded=stream.files if whole else (),
+            mark=_mark(ledger, stream) if moves else None,
+            loaded=stream.files if moves else (),
             sent=digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
             refused=refused,
             baseline=None if stopped or abandoned or late else gates.baseline_of(manifest, stream),
@@ -97,6 +95,13 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             state.forget_parts([before.file])
         if not late:
             _merge_memory(state, stream.name)
+
+
+def _moves(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool) -> bool:
+    """Whether the next plan reads on from where this one ended: nothing of it has to be read again."""
+    if stream.cursor is None and not stream.files:
+        return False
+    return not _unsent(ledger, run_name, stream, again=again) and not _returns(ledger, run_name, stream)
 
 
 def _is_sent_again(stream: PlannedStream) -> bool:

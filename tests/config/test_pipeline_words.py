@@ -34,6 +34,7 @@ FILE = {
         "active": True, "timezone": "UTC", "dst": "latest", "on_unknown": "hold",
         "cursor": {"column": "a", "lookback": "1s", "start": 1},
         "on_removed": {"attributes": {"a": "b"}, "limit": 1}, "limits": {"rejected": 1},
+        "remember": "hashes",
         "fields": {"userId": "id", "attributes": {
             "*": {"exclude": ["a"]},
             "a": {"column": "a", "value": "v", "sql": "s", "type": "string", "format": "%Y", "timezone": "UTC",

@@ -1,18 +1,14 @@
 """`limits:` over whole runs: what each gate stops, what is known of the last reading, and what lifts a gate."""
 
 import json
-from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 from workplace import COMPANIES
 
 from bucket_loader import load
-from bucket_loader.runs import make_job, read_options, run_job
-from bucket_loader.state import Ledger
 
 AS_OF = ("--as-of", "2026-01-31T03:00:00Z")
-FRESH = ("{fresh: {column: at, within: 26h}}", "2026-01-30T02:00:00Z", "2026-01-30T00:59:59Z")
 EVENTS = """
 - name: events
   record: event
@@ -133,17 +129,17 @@ def test_an_empty_source_stops_nothing_where_nothing_is_remembered_or_it_is_no_w
 
 def test_a_cursor_without_new_rows_is_no_empty_source(workplace):
     """What has not changed is not read: no gate takes it for gone, and it is the measure of nothing."""
-    workplace.write("accounts.csv", "id,at\na,2026-01-01T00:00:00Z\n")
-    query = "select * from accounts where at > :cursor"
+    workplace.write("accounts.csv", "id,changed\na,2026-01-01T00:00:00Z\n")
+    query = "select * from accounts where changed > :cursor"
     streams = f"""
 - name: companies
   record: company
   source: {{type: query, sql: "{query}"}}
-  cursor: {{column: at, start: "2025-01-01"}}
+  cursor: {{column: changed, start: "2025-01-01"}}
   fields: {{companyId: id}}
 """
     head = "sources: {accounts: {type: csv, path: accounts.csv}}\n"
-    limits = "limits: {rows: {drop: 0}, fresh: {column: at, within: 1h}}\n"
+    limits = "limits: {rows: {drop: 0}, fresh: {column: changed, within: 1h}}\n"
     workplace.pipeline(streams, head=head)
     first, again = workplace.run(), None
     workplace.pipeline(streams, head=head + limits)
