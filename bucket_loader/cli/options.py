@@ -161,8 +161,8 @@ plan_options: Final = all_of(
 
 run_options: Final = all_of(
     click.option("--accept-changes", is_flag=True,
-                 help="Continue although the source is empty or more has changed than `limits:` allow. It lifts neither "
-                      "`rejected` nor `fresh`."),
+                 help="Continue although the source is empty or more has changed than `limits:` allow. "
+                      "It lifts neither `rejected` nor `fresh`."),
     click.option("--accept-mapping", is_flag=True,
                  help="Continue although the mapping of events has changed: without `key:` all rows are sent; with it, "
                       "rows whose key is known stay as they were sent."),

@@ -130,14 +130,14 @@ def other_columns(case: Case) -> Iterator[str]:
     known_now, known_then = {*now.spread, *now.beside}, {*last.spread, *last.beside}
     gone = [name for name in last.spread if name not in known_now]
     new = [name for name in now.spread if name not in known_then]
-    said = [*([_listed(gone, "gone from")] if gone else []), *([_listed(new, "new in")] if new else [])]
+    said = [f"{how} {_listed(names)}" for how, names in (("no longer sends", gone), ("newly sends", new)) if names]
     if said:
-        yield f"{' and '.join(said)} what `*` sends (last time {len(last.spread)} columns, run {last.run})"
+        yield f"`*` {', and '.join(said)} (last time {len(last.spread):,} columns, run {last.run})"
 
 
-def _listed(names: Sequence[str], how: str) -> str:
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED_MAX:,} more" if len(names) > _NAMED_MAX else ""
-    return f"{', '.join(map(repr, names[:_NAMED_MAX]))}{more} {'is' if len(names) == 1 else 'are'} {how}"
+    return ", ".join(map(repr, names[:_NAMED_MAX])) + more
 
 
 def _changed(case: Case) -> Iterator[str]:
