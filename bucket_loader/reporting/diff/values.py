@@ -114,7 +114,9 @@ class Diff:
     @property
     def on_stop(self) -> str:
         """What is to be said where the run would be stopped; else nothing."""
-        return f"a run of this plan would be stopped: {self.stopped.message}" if self.stopped else ""
+        if self.stopped is None:
+            return ""
+        return "a run of this plan would be stopped: " + self.stopped.message.replace("\n", "; ")
 
 
 def short_name(path: str) -> str:
