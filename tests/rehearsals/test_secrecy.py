@@ -146,8 +146,17 @@ class Place:
             record=self.record, source=self.source, fields=self.fields, more=self.more, stream=self.stream
         )
         (self.folder / "pipeline.yaml").write_text(text, "utf-8")
-        rows = [f"{VALUE}-id{n},{VALUE}-note{n},{VALUE}-at{n}" for n in range(self.rows)]
+        self.write([f"{VALUE}-id{n},{VALUE}-note{n},{VALUE}-at{n}" for n in range(self.rows)])
+
+    def write(self, rows):
+        """Write the export."""
         (self.folder / "things.csv").write_text("\n".join(["id,note,at", *rows, ""]), "utf-8")
+
+    @property
+    def holding(self):
+        """The folders that hold rows on purpose."""
+        asked_for = {"snapshots"} if "remember: values" in self.stream else set()
+        return {"plans", "dead_letters", "checked"} | asked_for
 
     def variables(self, url):
         """Return what a command there is given."""
@@ -176,8 +185,9 @@ class Place:
         for path in sorted(self.folder.rglob("*")):
             if not path.is_file() or path.name in {"things.csv", "pipeline.yaml", "cert.pem"}:
                 continue
-            holds_rows = {"plans", "dead_letters", "checked"} & set(path.relative_to(self.folder).parts)
-            if holds_rows and stat.S_IMODE(path.stat().st_mode) != 0o600 and path.suffix == ".jsonl":
+            holds_rows = self.holding & set(path.relative_to(self.folder).parts)
+            is_open = stat.S_IMODE(path.stat().st_mode) != 0o600
+            if is_open and ("snapshots" in holds_rows or (holds_rows and path.suffix == ".jsonl")):
                 found.append(f"{path.name}: mode {stat.S_IMODE(path.stat().st_mode):o}")
             for match in EVERY.finditer(path.read_bytes()):
                 if not holds_rows or VALUE.encode() not in match[0].lower():
@@ -299,6 +309,36 @@ def test_bad_rows_are_told_without_their_values(place):
 
     assert codes[1:] == [0, 3]
     assert here.leaks() == []
+
+
+LOOKS = [
+    ("status",),
+    ("status", "latest"),
+    ("audit", "latest"),
+    ("audit", "--memory"),
+    ("report", "-o", "latest.html"),
+    ("explain", "--user", "nobody"),
+    ("plan",),
+    ("run", "--accept-changes", "--report", "run.html", "--metrics", "run.prom"),
+]
+"""Whatever looks at what was, in each of its forms; none of it was asked for a row."""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nobody_who_looks_back_sees_a_row_that_was_not_asked_for(place, form):
+    """Rows that are delivered and remembered with their values, changed, rejected here, and rejected there."""
+    fields, environment = TYPED.replace("type: integer", "type: string"), {"BUCKET_LOADER_LOG_FORMAT": form}
+    here = place(fields=fields, stream="\n    remember: values", environment=environment)
+    with serving(lambda body: status(400)(body) if b"note7" in body else (200, b'{"success": true}', {})) as url:
+        for turn in range(2):
+            here.write([f"{VALUE}-id{n},{VALUE}-note{n}-{turn},2026-01-0{n}" for n in range(9)])  # no day is a 0th
+            assert here.command(url, "run") == 3
+        codes = {words: here.command(url, *words) for words in LOOKS}
+
+    assert {words: code for words, code in codes.items() if code not in {0, 3}} == {}
+    assert here.leaks() == []
+    here.command(url, "report", "-o", "rows.html", "--with-rows")
+    assert any("rows.html" in one for one in here.leaks()), "what is asked for is there, and would have been found"
 
 
 SOURCES = {
