@@ -319,6 +319,7 @@ LOOKS = [
     ("report", "-o", "latest.html"),
     ("explain", "--user", "nobody"),
     ("plan",),
+    ("plan", "--diff", "--rows", "0"),
     ("run", "--accept-changes", "--report", "run.html", "--metrics", "run.prom"),
 ]
 """Whatever looks at what was, in each of its forms; none of it was asked for a row."""
@@ -338,7 +339,10 @@ def test_nobody_who_looks_back_sees_a_row_that_was_not_asked_for(place, form):
     assert {words: code for words, code in codes.items() if code not in {0, 3}} == {}
     assert here.leaks() == []
     here.command(url, "report", "-o", "rows.html", "--with-rows")
-    assert any("rows.html" in one for one in here.leaks()), "what is asked for is there, and would have been found"
+    here.write([f"{VALUE}-id{n},{VALUE}-another{n},2026-01-0{n}" for n in range(9)])
+    here.command(url, "plan", "--diff")
+    found = [name for name in ("latest.html", "rows.html", "stdout") if VALUE in (here.folder / name).read_text()]
+    assert found == ["rows.html", "stdout"], "what is asked for is there, so it would have been found"
 
 
 SOURCES = {
