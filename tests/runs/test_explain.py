@@ -145,6 +145,33 @@ def test_a_quiet_command_still_answers_and_a_log_holds_no_row(loaded):
     assert "Acme" not in logged.stderr
 
 
+def test_a_value_moves_no_terminal_and_every_blank_is_seen(loaded):
+    """Signs that steer a terminal, turn words around or only look like a blank are escaped on the screen."""
+    loaded.write("accounts.csv", HEADER + '00123,"A\x1b[2J\u009b1m\u202eB\u00a0C",7,team,u1\n')
+    loaded.run()
+
+    shown = loaded.command("explain", "--company", "00123").stderr
+
+    assert not {"\x1b", "\x9b", "\u202e", "\u00a0"} & set(shown)
+    assert "B\\xa0C" in shown
+
+
+def test_a_hashed_id_is_asked_for_as_bucket_has_it(workplace):
+    """What the source holds is known to be meant; by the hash, a row that was rejected is found as well."""
+    people = "record: user\n  source: {type: csv, path: people.csv}\n  fields: {userId: {column: mail, hash: sha256}, "
+    workplace.pipeline(f"- name: people\n  {people}attributes: {{n: {{column: n, type: integer}}}}}}\n")
+    workplace.write("people.csv", "mail,n\na@x.org,1\n")
+    workplace.run()
+    workplace.write("people.csv", "mail,n\na@x.org,x\n")
+    workplace.run()
+    hashed = sha256(b"a@x.org").hexdigest()
+
+    life = explained(workplace, "--user", hashed)
+
+    assert [row["fate"] for row in rows(life)] == ["rejected", "delivered"]
+    assert explained(workplace, "--user", "a@x.org")["meant"] == [f"known is userId {hashed!r}: is that meant?"]
+
+
 def test_without_a_state_nothing_is_known(workplace):
     """It is said, and is no error."""
     workplace.pipeline(STREAMS)

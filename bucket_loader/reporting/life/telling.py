@@ -18,7 +18,12 @@ _STATUSES: Final = {"rejected": "finished, some rows rejected", "planned": "plan
 
 def tell_life(listener: Listener, life: Life) -> None:
     """Show a life."""
-    listener.tell(Lines(tuple(lines_of(life))))
+    listener.tell(Lines(tuple(map(_visible, lines_of(life)))))
+
+
+def _visible(line: str) -> str:
+    """Return a line in which each sign can be seen: what would move a terminal, or is no common blank, is escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 
 
 def lines_of(life: Life) -> Iterator[str]:
@@ -85,7 +90,7 @@ def _row(row: Appearance) -> Iterator[str]:
 
 def run_text(run: RunOf) -> str:
     """Say which run it is, how it ended, and when it began."""
-    began = f", began {moment(run.began)}" if run.began else ""
+    began = f", {moment(run.began)}" if run.began else ""
     return f"run {run.run}: {_STATUSES.get(run.status, run.status)}{began}"
 
 

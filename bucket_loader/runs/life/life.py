@@ -131,7 +131,7 @@ class Gathering:
         """Return it."""
         asked = Asked(self.pipeline, self.sought, self.hits.records, self.arrived, self.streams)
         runs, known = self._runs(), list(remembered(self.state, asked))
-        is_known = runs or any(one.state not in {"not remembered", "not known"} for one in known)
+        is_known = self.hits.records or any(one.state not in {"not remembered", "not known"} for one in known)
         return Life(
             pipeline=self.pipeline.name,
             sought=self.sought.as_json(),

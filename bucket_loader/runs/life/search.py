@@ -4,6 +4,7 @@ Of a plan one column is read, a part at a time, so that memory does not grow wit
 sought is not opened.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -173,11 +174,9 @@ def holding(records: pa.StringArray, needles: Sequence[bytes]) -> list[int]:
     if data is None:
         return []
     bounds = np.frombuffer(offsets, np.int32)[records.offset : records.offset + len(records) + 1]
-    text, places = data.to_pybytes(), set[int]()
-    for needle in needles:
-        at = text.find(needle, int(bounds[0]), int(bounds[-1]))
-        while at >= 0:
-            place = int(np.searchsorted(bounds, at, side="right")) - 1
-            places.add(place)
-            at = text.find(needle, int(bounds[place + 1]), int(bounds[-1]))
-    return sorted(places)
+    text, first, after = memoryview(data), int(bounds[0]), int(bounds[-1])
+    # `re` looks into the bytes where they lie, and for a plain text as fast as `find`.
+    starts = [
+        match.start() for needle in needles for match in re.compile(re.escape(needle)).finditer(text, first, after)
+    ]
+    return sorted({int(place) for place in np.searchsorted(bounds, starts, side="right") - 1})
