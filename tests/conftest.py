@@ -3,6 +3,8 @@
 import pytest
 from workplace import COMPANIES, KEY, Emulator, Workplace
 
+from bucket_loader.delivery import sending
+from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.emulator.http.server import running
 
 pytest_plugins = ["tiers", "pytester"]
@@ -20,6 +22,15 @@ def emulator(shared_emulator):
     """An empty emulator without faults."""
     shared_emulator.call("POST", "/_emulator/reset")
     return shared_emulator
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Shorten what is waited between attempts; what is waited for stays the same."""
+    monkeypatch.setattr(retry, "WAIT_S_FIRST", 0.01)
+    monkeypatch.setattr(retry, "WAIT_S_MAX", 0.05)
+    monkeypatch.setattr(pacing, "PROBE_PERIOD_S", 0.02)
+    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 0.0)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from workplace import COMPANIES, KEY
 
 from bucket_loader import BucketLoaderError, load
-from bucket_loader.delivery import sending
 
 EVENTS = """
 - name: events
@@ -120,12 +119,11 @@ def test_rejected_rows_go_to_the_dead_letters_with_their_place_and_reason(workpl
     assert Path(result.summary["dead_letters"]).stat().st_mode & 0o777 == 0o600
 
 
-def test_what_the_api_refuses_is_isolated_with_its_own_words(workplace, emulator, monkeypatch):
+def test_what_the_api_refuses_is_isolated_with_its_own_words(workplace, emulator, quick):
     """One record of a chunk brings errors; the others are delivered, the one is a dead letter with the details."""
     workplace.write("events.csv", "user,what,at\n" + "".join(f"u{n},e,2025-01-01\n" for n in range(400)))
     workplace.pipeline(EVENTS)
     emulator.faults({"kind": "poison", "match": '"userId":"u17"'})
-    monkeypatch.setattr(sending, "JUDGED_AFTER_S", 0.0)
 
     result = workplace.run("--patience", "30s")
     (letter,) = workplace.dead_letters(result)
