@@ -28,7 +28,7 @@ report_option: Final = click.option(
 class Reported:
     """Writes a report of a command that runs, where one is asked for; that it cannot be written changes nothing else.
 
-    It is written when the body of the `with` says how the run ended, or when the body fails with an error of ours.
+    It is written when the body of the `with` says how the run ended, or when the body fails before that.
 
     Attributes:
         job: what is run; the body sets it.
@@ -36,6 +36,7 @@ class Reported:
 
     def __init__(self, call: Call, pipeline: Path, words: Mapping[str, Any]) -> None:
         self.job: Job | None = None
+        self._has_ended = False
         self._call, self._pipeline, self._file = call, pipeline, words["report"]
         if self._file is not None:
             from bucket_loader.runs import require_report_file
@@ -48,7 +49,7 @@ class Reported:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         """Write the report of what ends the command early, also of a bug: a page of yesterday would be a lie."""
-        if error is not None and not isinstance(error, (SystemExit, click.exceptions.Exit)):
+        if error is not None and not self._has_ended:
             self._write(None, _told(error), thrown_away=False)
 
     def ended(self, job: "Job", summary: "Summary", *, thrown_away: bool = False) -> None:
@@ -59,7 +60,7 @@ class Reported:
             summary: how it ended.
             thrown_away: whether the state goes when the command ends.
         """
-        self.job = job
+        self.job, self._has_ended = job, True
         self._write(summary.run, summary.error, thrown_away=thrown_away)
 
     def _write(self, run: str | None, error: BucketLoaderError | None, *, thrown_away: bool) -> None:

@@ -195,7 +195,8 @@ class Summary:
         if self.document is None:
             raise UsageError(
                 "this summary knows no state that a report could be made from",
-                hint=f"`bucket-loader report PIPELINE {self.run} -o FILE.html` makes it where the state is",
+                hint=f"`bucket-loader report PIPELINE {self.run} -o FILE.html` makes it where the state is, and "
+                "`bucket-loader rehearse PIPELINE --report FILE.html` that of a rehearsal",
             )
         return self.document(with_rows)
 

@@ -308,3 +308,17 @@ def test_an_interrupted_run_has_a_report(nightly, emulator):
     text = text_of(file.read_text("utf-8"))
     assert "Not finished: 0 records delivered, 297 records still to be sent." in text
     assert "run the same command again to continue" in text
+
+
+def test_of_damaged_files_it_says_so(nightly):
+    """A plan that is not what was planned, and dead letters that are none: the page is there, with what is known."""
+    summary = nightly.run().summary
+    (plan,) = (nightly.folder / ".bucket_loader").glob("*/plans/*/00-companies.parquet")
+    plan.write_bytes(b"no parquet")
+    Path(summary["dead_letters"]).write_bytes(b"{\xff no json")
+    text = text_of(page_of(nightly, "--with-rows"))
+
+    assert "Finished: 297 records delivered, 3 rows rejected." in text
+    assert "This run does not add up" in text
+    assert "is not what was planned" in text
+    assert "The dead letters cannot be read" in text

@@ -6,7 +6,7 @@ from typing import Final
 
 from bucket_loader.model import Counts, counted, read_time, spoken
 from bucket_loader.reporting import Ending, Mood
-from bucket_loader.runs.report.known import TEXT_MAX, Known, ReportAsked, cut
+from bucket_loader.runs.report.known import WHY_MAX, Known, ReportAsked, cut
 from bucket_loader.runs.status import next_step, run_as_json
 from bucket_loader.runs.waiting import UNFINISHED
 
@@ -25,8 +25,8 @@ def ending_of(known: Known) -> Ending:
     return Ending(
         mood="error" if row.exit_code in _ERRORS else _MOODS[row.status],
         verdict=_verdict(row.status, known.total),
-        why=cut(why, TEXT_MAX),
-        hint="" if known.asked.thrown_away else cut(hint, TEXT_MAX),
+        why=cut(why, WHY_MAX),
+        hint="" if known.asked.thrown_away else cut(hint, WHY_MAX),
         steps=steps,
         exit_code=row.exit_code,
     )
@@ -36,7 +36,7 @@ def ending_of_none(asked: ReportAsked) -> Ending:
     """Return how a command ended that has made no run."""
     if asked.error is None:
         return Ending("good", "There was nothing to do, and no run was made.")
-    message, hint = cut(asked.error.message, TEXT_MAX), cut(asked.error.hint, TEXT_MAX)
+    message, hint = cut(asked.error.message, WHY_MAX), cut(asked.error.hint, WHY_MAX)
     verdict = "No new run was made."
     return Ending("error", verdict, message, hint, exit_code=asked.error.exit_code)
 

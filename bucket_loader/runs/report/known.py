@@ -13,6 +13,7 @@ from bucket_loader.state import MANIFEST, ChunkRow, RunRow, State
 
 NAME_MAX: Final = 80  # characters of a name; one may be as long as somebody likes
 TEXT_MAX: Final = 600  # of a sentence
+WHY_MAX: Final = 3_000  # of what ended a run early: several limits may, and a file may have many mistakes
 _STATES: Final = ("queued", "intent", "delivered", "rejected", "split", "held", "dropped", "superseded")
 
 

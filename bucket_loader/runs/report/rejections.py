@@ -1,12 +1,15 @@
 """What a run rejected, by reason: how many rows, where, the shapes of the values that are wrong, and what mends it."""
 
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, cast
 
+import duckdb
 import pyarrow as pa
 
 from bucket_loader.model import REASONS, Code, counted
+from bucket_loader.planning import PlannedStream
 from bucket_loader.reporting import Rejection, Rejections
 from bucket_loader.runs.checking.rejected import Reason, RejectedRows
 from bucket_loader.runs.checking.subjects import Subject, columns_of, subjects_of
@@ -23,8 +26,8 @@ def rejections_of(known: Known) -> Rejections:
     rows = known.total.rejected
     if known.letters is None or not rows:
         return Rejections(rows, gone=_gone(known) if rows else "")
-    with TemporaryDirectory(prefix="bucket_loader-") as folder, own_database(Path(folder)) as connection:
-        found = list(RejectedRows(connection, known.letters, {}).reasons(_subjects(known)))
+    if not (found := _read(known.letters, _subjects(known))):
+        return Rejections(rows, gone=f"The dead letters cannot be read: {known.letters}")
     before = known.total.refused_before
     return Rejections(
         rows,
@@ -34,6 +37,17 @@ def rejections_of(known: Known) -> Rejections:
         steps=(replay_of(known),) if known.letters_left and not known.asked.thrown_away else (),
         gone=f"{_counted_before(before)} The dead letters of that run say why." if before else "",
     )
+
+
+def _read(letters: Path, subjects: dict[tuple[str, str], Subject]) -> list[tuple[Reason, list[str]]]:
+    """Return the reasons in a file of dead letters, most first, with the shapes of what is wrong; none if damaged."""
+    with (
+        suppress(duckdb.Error, OSError),
+        TemporaryDirectory(prefix="bucket_loader-") as folder,
+        own_database(Path(folder)) as connection,
+    ):
+        return list(RejectedRows(connection, letters, {}).reasons(subjects))
+    return []
 
 
 def _gone(known: Known) -> str:
@@ -50,15 +64,21 @@ def _counted_before(rows: int) -> str:
 
 def _subjects(known: Known) -> dict[tuple[str, str], Subject]:
     """Return the fields of the pipeline file as it is today, by stream and name."""
-    columns: dict[str, pa.Schema | None] = {}
-    if known.planned is not None:
-        plan = known.planned
-        columns = {one.name: columns_of(plan, one) for one in plan.manifest.streams if plan.path(one).exists()}
+    planned = {} if known.planned is None else {one.name: one for one in known.planned.manifest.streams}
     return {
         (stream.name, subject.field): subject
         for stream in known.job.pipeline.streams
-        for subject in subjects_of(stream, columns.get(stream.name) or pa.schema([]))
+        for subject in subjects_of(stream, _columns(known, planned.get(stream.name)))
     }
+
+
+def _columns(known: Known, planned: PlannedStream | None) -> pa.Schema:
+    """Return the columns of a stream's source; none where its plan is gone, or damaged."""
+    found = None
+    if known.planned is not None and planned is not None:
+        with suppress(OSError, pa.ArrowException):
+            found = columns_of(known.planned, planned)
+    return pa.schema([]) if found is None else found
 
 
 def _rejection(reason: Reason, shapes: list[str]) -> Rejection:

@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from html import escape
 from itertools import islice
 from typing import Any, Final
 
+import pyarrow as pa
+
+from bucket_loader.planning import PlannedStream
 from bucket_loader.reporting import Rows
 from bucket_loader.runs.report.known import Known, cut
 from bucket_loader.state import dead_letters
@@ -39,8 +43,15 @@ def _records(known: Known) -> Iterator[tuple[str, Any]]:
     for stream in known.planned.manifest.streams if known.planned is not None else ():
         count = min(left, stream.records)
         left -= count
-        for number, row in enumerate(known.planned.rows(stream, range(count), ["record"]) if known.planned else ()):
+        for number, row in enumerate(_of_stream(known, stream, count)):
             yield f"{stream.name}, record {number}", json.loads(row["record"])
+
+
+def _of_stream(known: Known, stream: PlannedStream, count: int) -> list[dict[str, Any]]:
+    """Return the first records of a stream; none where its file is damaged."""
+    with suppress(OSError, pa.ArrowException):
+        return known.planned.rows(stream, range(count), ["record"]) if known.planned is not None else []
+    return []
 
 
 def _fitting(found: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
