@@ -142,15 +142,19 @@ class Place:
 
     def __post_init__(self):
         self.folder.mkdir()
+        self.describe()
+        self.write([f"{VALUE}-id{n},{VALUE}-note{n},{VALUE}-at{n}" for n in range(self.rows)])
+
+    def describe(self):
+        """Write the pipeline file."""
         text = PIPELINE.format(
             record=self.record, source=self.source, fields=self.fields, more=self.more, stream=self.stream
         )
         (self.folder / "pipeline.yaml").write_text(text, "utf-8")
-        self.write([f"{VALUE}-id{n},{VALUE}-note{n},{VALUE}-at{n}" for n in range(self.rows)])
 
-    def write(self, rows):
+    def write(self, rows, header="id,note,at"):
         """Write the export."""
-        (self.folder / "things.csv").write_text("\n".join(["id,note,at", *rows, ""]), "utf-8")
+        (self.folder / "things.csv").write_text("\n".join([header, *rows, ""]), "utf-8")
 
     @property
     def holding(self):
@@ -343,6 +347,44 @@ def test_nobody_who_looks_back_sees_a_row_that_was_not_asked_for(place, form):
     here.command(url, "plan", "--diff")
     found = [name for name in ("latest.html", "rows.html", "stdout") if VALUE in (here.folder / name).read_text()]
     assert found == ["rows.html", "stdout"], "what is asked for is there, so it would have been found"
+
+
+def rows_of(count, *, note="note", at="2026-01-01", first=0):
+    """Return rows that are right, or nearly."""
+    return [f"{VALUE}-id{n},{VALUE}-{note}{n},{at}" for n in range(first, first + count)]
+
+
+GATES = {
+    "{rows: {drop: 10%}}": rows_of(5),
+    "{rows: {growth: 10%}}": rows_of(30),
+    "{rows: {max: 5}}": rows_of(9),
+    "{}": [],
+    "{fresh: {column: at, within: 1h}}": rows_of(9),
+    "{fresh: {column: note, within: 1h}}": rows_of(9),
+    "{superseded: 10%}": rows_of(9) + rows_of(3),
+    "{null: {note: 5%}}": [f"{VALUE}-id{n},,2026-01-01" for n in range(9)],
+    "{rejected: 5%}": rows_of(9, at=f"{VALUE}-at"),
+    "{changed: 5%}": rows_of(9, note="another"),
+    "{columns: stop}": rows_of(9),
+}
+
+
+def test_a_gate_says_its_figure_and_no_value(place):
+    """Whatever stops a run before it sends: on stderr, in the report, in `plan`, in the ledger and to the webhook."""
+    fields = "{userId: id, attributes: {'*': {}, at: {column: at, type: timestamp, timezone: UTC}}}"
+    here = place(fields=fields, stream="\n    remember: values\n    limits: {}")
+    here.write(rows_of(9))
+    with serving(lambda _: (200, b'{"success": true}', {})) as url:
+        codes = [here.command(url, "run")]
+        for limits, rows in GATES.items():
+            here.stream = f"\n    remember: values\n    limits: {limits}"
+            here.describe()
+            here.write(rows, "id,note,at" if "columns" not in limits else "id,other,at")
+            codes += [here.command(url, *words) for words in (("plan",), ("run", "--report", f"{len(codes)}.html"))]
+
+    assert codes == [0, *([0, 4] * len(GATES))]
+    assert [one["on"] for one in here.told()] == ["stopped"] * len(GATES)
+    assert here.leaks() == []
 
 
 SOURCES = {
