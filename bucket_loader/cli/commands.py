@@ -4,7 +4,19 @@ A command is a function that its family's file puts into the group `main`. It tu
 room, and imports what is heavy only when it is called: `--help` has to be there at once.
 """
 
-from bucket_loader.cli import completion, emulator, explain, features, forget, look_back, repair, reporting, run, start
+from bucket_loader.cli import (
+    completion,
+    emulator,
+    explain,
+    features,
+    forget,
+    history,
+    look_back,
+    repair,
+    reporting,
+    run,
+    start,
+)
 from bucket_loader.cli.group import EXIT_CODES, main
 
 __all__ = [
@@ -14,6 +26,7 @@ __all__ = [
     "explain",
     "features",
     "forget",
+    "history",
     "look_back",
     "main",
     "repair",

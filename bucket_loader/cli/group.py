@@ -46,7 +46,7 @@ _OURS: Final = "BUCKET_LOADER_"
 FAMILIES: Final = {
     "Start": ("start", "emulator", "completion"),
     "Run": ("run",),
-    "Look back": ("look_back", "explain", "reporting", "features"),
+    "Look back": ("look_back", "history", "explain", "reporting", "features"),
     "Repair": ("repair", "forget"),
 }
 

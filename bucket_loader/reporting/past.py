@@ -24,7 +24,12 @@ _LAYOUTS: Final = (
 
 
 def listed(event: events.RunsListed, width: int, marks: Marks) -> "Iterator[Text]":
-    """Return the lines of past runs, none wider than the screen."""
+    """Return the lines of past runs, none wider than the screen, and of what is drawn of them."""
+    yield from _runs(event, width, marks)
+    yield from _trends(event.trends, marks)
+
+
+def _runs(event: events.RunsListed, width: int, marks: Marks) -> "Iterator[Text]":
     is_pending = any(run.pending for run in event.runs)
     for has_pending, form in _LAYOUTS:
         columns = [name for name in _COLUMNS if name != "pending" or (has_pending and is_pending)]
@@ -99,3 +104,22 @@ def _block(past: events.PastRun, marks: Marks) -> "Iterator[Text]":
         parts = [f"{past.sent:,} sent", *(f"{count:,} {name}" for count, name in
                  ((past.rejected, "rejected"), (past.pending, "pending")) if count)]  # fmt: skip
         yield Text(f"  {', '.join(parts)}")
+
+
+def _trends(trends: Sequence[events.Trend], marks: Marks) -> "Iterator[Text]":
+    """Return a line for each trend: how it went, its most, and what it was last."""
+    from rich.text import Text
+
+    if trends:
+        yield Text("")
+        yield Text("from the oldest of these runs to the newest:", STYLES["dim"])
+    longest = max((len(trend.name) for trend in trends), default=0)
+    for trend in trends:
+        known = [value for value in trend.values if value is not None]
+        say = spoken if trend.unit == "seconds" else _count
+        ends = f"  most {say(max(known))}, last {say(known[-1])}" if known else ""
+        yield Text.assemble(f"{trend.name:<{longest}}  ", (marks.drawn(trend.values), STYLES["moving"]), ends)
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"

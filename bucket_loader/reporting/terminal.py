@@ -42,6 +42,7 @@ class Marks:
     cut: str
     arrow: str
     turning: str
+    levels: str
 
     def of(self, style: str) -> str:
         """Return the sign that goes with a style."""
@@ -50,6 +51,15 @@ class Marks:
     def turn(self, number: float) -> str:
         """Return the picture, of those that follow each other, of something that moves."""
         return self.turning[int(number) % len(self.turning)]
+
+    def drawn(self, values: Sequence[float | None]) -> str:
+        """Return a sparkline: a sign for each value, the lowest for zero alone, a blank for what is not known."""
+        most, highest = max((value or 0.0 for value in values), default=0.0), len(self.levels) - 1
+        heights = (
+            None if value is None else min(highest, 1 + int(value / most * (highest - 1))) if value else 0
+            for value in values
+        )
+        return "".join(" " if height is None else self.levels[height] for height in heights)
 
     def shortened(self, text: str, width: int) -> str:
         """Return a text in exactly so many columns, with a sign where it was cut."""
@@ -60,8 +70,12 @@ class Marks:
         return set_cell_size(text, width - len(self.cut)) + self.cut
 
 
-_UNICODE: Final = Marks(good="✓", bad="✗", attention="!", bar="━", rest="─", cut="…", arrow="→", turning="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
-_ASCII: Final = Marks(good="+", bad="x", attention="!", bar="#", rest="-", cut="..", arrow="->", turning="|/-\\")
+_UNICODE: Final = Marks(
+    good="✓", bad="✗", attention="!", bar="━", rest="─", cut="…", arrow="→", turning="⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", levels="▁▂▃▄▅▆▇█"
+)
+_ASCII: Final = Marks(
+    good="+", bad="x", attention="!", bar="#", rest="-", cut="..", arrow="->", turning="|/-\\", levels="_.:-=+*#"
+)
 
 
 def marks_of(console: "Console") -> Marks:

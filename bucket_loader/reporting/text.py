@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from bucket_loader.model import BucketLoaderError, counted
 from bucket_loader.reporting import events, notebook
 from bucket_loader.reporting.commands import Commands
+from bucket_loader.reporting.grid import gridded
 from bucket_loader.reporting.moving import InLines, InPlace
 from bucket_loader.reporting.notebook import InNotebook
 from bucket_loader.reporting.past import heading, listed, style_of
@@ -120,6 +121,8 @@ class TextListener:
                     self._line(line)
             case events.Table():
                 self._table(event)
+            case events.Rows():
+                self._page.show(gridded(event, self.console.width))
 
     def _end(self, event: events.Ending) -> None:
         match event:

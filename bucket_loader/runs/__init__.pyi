@@ -56,6 +56,10 @@ from .from_python.rehearse import (
 from .from_python.status import (
     status as status,
 )
+from .history.telling import (
+    Format as Format,
+    tell_history as tell_history,
+)
 from .init.first import (
     first_pipeline as first_pipeline,
     write_first as write_first,

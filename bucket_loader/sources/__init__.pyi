@@ -1,3 +1,6 @@
+from . import (
+    duck as duck,
+)
 from .base import (
     SourceContext as SourceContext,
 )

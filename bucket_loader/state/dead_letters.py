@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -105,19 +105,42 @@ class DeadLetters:
             return file.read(1) == b"\n"
 
 
+Letter = TypeVar("Letter", Entry, "Why")
+
+
 def read(path: Path) -> Iterator[Entry]:
     """Return a file's entries, each id once; half a line from a crash is passed over."""
-    decoder = msgspec.json.Decoder(Entry)
-    seen: set[str] = set()
     with path.open("rb") as file:
-        for line in file:
-            try:
-                found = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            if found.id not in seen:
-                seen.add(found.id)
-                yield found
+        yield from _decoded(file, msgspec.json.Decoder(Entry))
+
+
+def _decoded(lines: Iterable[bytes], decoder: msgspec.json.Decoder[Letter]) -> Iterator[Letter]:
+    seen: set[str] = set()
+    for line in lines:
+        try:
+            found = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        if found.id not in seen:
+            seen.add(found.id)
+            yield found
+
+
+class Why(msgspec.Struct, frozen=True):
+    """What a dead letter says of its row, without any value of it."""
+
+    id: str
+    run: str
+    stream: str
+    stage: str
+    origin: dict[str, Any]
+    reasons: list[dict[str, Any]]
+    at: str
+
+
+def read_why(lines: Iterable[bytes]) -> Iterator[Why]:
+    """Return what the lines of a run's dead letters say, each id once; half a line from a crash is passed over."""
+    return _decoded(lines, msgspec.json.Decoder(Why))
 
 
 class Group(msgspec.Struct):

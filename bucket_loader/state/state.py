@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, Protocol
 
-from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest, make_folder, written_whole
+from bucket_loader.model import DISK, Disk, StateError, StateUnavailableError, file_digest
 from bucket_loader.state.layout import MANIFEST, StateLayout, is_merged, is_of_old, merged_file
 from bucket_loader.state.ledger import Ledger, SnapshotFile
+from bucket_loader.state.letters import WithLetters
 from bucket_loader.state.marks import Marks
 from bucket_loader.state.snapshots import FileBytes, Memory, Part, Written, is_sound, read_index, rows_of, take_over
 from bucket_loader.state.store import Files, Stored
@@ -26,7 +27,7 @@ class Closable(Protocol):
         """Close it."""
 
 
-class State:
+class State(WithLetters):
     """An opened state: locked, and its ledger open."""
 
     def __init__(  # what it is made of
@@ -37,10 +38,9 @@ class State:
         files: Files | None = None,
         disk: Disk = DISK,
     ) -> None:
-        self.layout = layout
+        super().__init__(layout, files if files is not None else Files(layout.root))
         self.disk = disk
         self.ledger = ledger
-        self.files = files if files is not None else Files(layout.root)
         self._lock = lock
         self._parts: dict[SnapshotFile, Part] = {}
         self.marks = Marks(layout, ledger, self.files)
@@ -91,11 +91,6 @@ class State:
         here = {path.name.partition(".")[0] for path in folder.glob("*")}
         there = {one.name.split("/")[1] for one in self.files.listed(self.layout.name(folder))}
         return sorted(here | there)
-
-    def _removed(self, found: list[Stored]) -> int:
-        """Remove files from the store, in this order; return how many bytes they were."""
-        self.files.remove(*(one.name for one in found))
-        return sum(one.size for one in found)
 
     def has_heard_of(self, run: str) -> bool:
         """Whether anything here has a run's name: a run, a plan, dead letters."""
@@ -289,39 +284,6 @@ class State:
             path.unlink(missing_ok=True)
         self.files.remove(*map(self.layout.name, paths))
 
-    # --- dead letters --------------------------------------------------------------------------------------------
-
-    def dead_letters(self, run: str) -> Path:
-        """Return the file for what a run rejects."""
-        return self.layout.letters(run)
-
-    def letters_kept(self, run: str) -> Callable[[bytes], None]:
-        """Return what makes new lines of a run's dead letters outlive this disk: an object for each append."""
-
-        def keep(lines: bytes) -> None:
-            self.files.add(self.layout.new_letters(run), lines)
-
-        return keep
-
-    def fetch_letters(self, run: str) -> Path:
-        """Return the file of a run's dead letters, with what other workers have added to it."""
-        path = self.layout.letters(run)
-        if found := self._stored_letters(run):
-            make_folder(path.parent)
-            with written_whole(path) as file:
-                for lines in self.files.read(*(one.name for one in found)):
-                    file.write(lines)
-        return path
-
-    def letters_of(self, run: str) -> Iterator[bytes]:
-        """Yield the lines of a run's dead letters, those of other workers too; nothing is fetched for it."""
-        if found := self._stored_letters(run):
-            for lines in self.files.read(*(one.name for one in found)):
-                yield from lines.splitlines()
-            return
-        with suppress(FileNotFoundError), self.layout.letters(run).open("rb") as file:
-            yield from file
-
     def part_of(self, stream: str, file: SnapshotFile) -> Part:
         """Return a file of memory, for whoever only looks: nothing is taken over.
 
@@ -331,32 +293,6 @@ class State:
         if is_of_old(file.file):
             raise StateError(f"what stream {stream!r} remembers is of an older version", hint="the next run renews it")
         return self._part(stream, file)
-
-    def remove_letters(self, run: str) -> int:
-        """Remove a run's dead letters, here and in the store; return how many bytes those in the store were."""
-        self.layout.letters(run).unlink(missing_ok=True)
-        return self._removed(self._stored_letters(run))
-
-    def replace_letters(self, run: str, lines: bytes) -> None:
-        """Let some lines be all of a run's dead letters, here and in the store; without any the file goes."""
-        before = self._stored_letters(run)
-        if lines:
-            with written_whole(self.layout.letters(run)) as file:
-                file.write(lines)
-            self.letters_kept(run)(lines)
-        else:
-            self.layout.letters(run).unlink(missing_ok=True)
-        self._removed(before)
-
-    def letters_place(self, run: str) -> str | None:
-        """Return where a run's dead letters are: an absolute path, else a place in the store, or None."""
-        path = self.layout.letters(run)
-        if path.exists():
-            return str(path.absolute())
-        return self.files.url(self.layout.stored_letters(run)) if self._stored_letters(run) else None
-
-    def _stored_letters(self, run: str) -> list[Stored]:
-        return self.files.listed(self.layout.stored_letters(run))
 
     @property
     def owner(self) -> str:

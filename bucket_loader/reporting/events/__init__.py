@@ -37,10 +37,16 @@ from bucket_loader.reporting.events.lines import (
     Complaint as Complaint,
     Lines as Lines,
     Note as Note,
+    Rows as Rows,
     Table as Table,
     ThreadCrashed as ThreadCrashed,
 )
-from bucket_loader.reporting.events.past import PastRun as PastRun, RunShown as RunShown, RunsListed as RunsListed
+from bucket_loader.reporting.events.past import (
+    PastRun as PastRun,
+    RunShown as RunShown,
+    RunsListed as RunsListed,
+    Trend as Trend,
+)
 from bucket_loader.reporting.events.planning import (
     PlanningEnded as PlanningEnded,
     PlanRejected as PlanRejected,

@@ -39,3 +39,19 @@ class Table:
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a query gave; a quiet command prints it as well.
+
+    Attributes:
+        columns, rows: as texts.
+        numbers: which columns hold numbers, by their place.
+        more: how many rows there are beyond these.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[int] = frozenset()
+    more: int = 0

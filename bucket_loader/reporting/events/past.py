@@ -27,11 +27,27 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """How something went from run to run, oldest first; None where it is not known."""
+
+    name: str
+    values: tuple[float | None, ...]
+    unit: Literal["records", "seconds"] = "records"
+
+
+@dataclass(frozen=True, slots=True)
 class RunsListed:
-    """Past runs, newest first; or pipelines, each with its last run."""
+    """Past runs, newest first; or pipelines, each with its last run.
+
+    Attributes:
+        what: which of the two.
+        runs: they.
+        trends: what is drawn of them.
+    """
 
     what: Literal["run", "pipeline"]
     runs: tuple[PastRun, ...]
+    trends: tuple[Trend, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

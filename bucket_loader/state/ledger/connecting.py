@@ -181,7 +181,8 @@ class Server:
         try:
             connection = psycopg.connect(autocommit=True, **{**defaults, **self._words()})
             settings = {**_SESSION, "search_path": f'"{schema}"', "default_transaction_read_only": str(not writes)}
-            _set(connection, settings)
+            looking = {} if writes else {"default_transaction_isolation": "repeatable read"}
+            _set(connection, settings | looking)
             self._require_synced(connection)
         except errors.OperationalError as error:
             if connection is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
@@ -50,6 +51,9 @@ class Database(Protocol):
 
     def query(self, statement: str, *parameters: object) -> list[Row]:
         """Return the rows of a SELECT."""
+
+    def still(self) -> AbstractContextManager[None]:
+        """While it lasts, all queries of who only looks see one moment, whatever a run beside does."""
 
     def write(self, statements: Sequence[Statement]) -> None:
         """Commit statements as one transaction; returns only when it is durable, and raises only when it is not.

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bucket_loader.model import (
     FIRST,
@@ -181,14 +181,13 @@ class Ledger(Folding, Forgetting):
 
     def counts(self, run: str) -> dict[str, Counts]:
         """Add up where every row of a run's streams went, by the stream's name."""
-        counts = {}
-        for name, records, *row in self._query(_COUNTS, run):
-            numbers = list(map(int, row))
-            planned = Counts(**dict(zip(_PLANNED, numbers, strict=False)))
-            sent = dict(zip((count.name for count in SENT), numbers[len(_PLANNED) :], strict=True))
-            ended = sum(sent[count.name] for count in SENT if count.side == "out")
-            counts[str(name)] = planned + Counts(**sent, pending=int(records) - ended)
-        return counts
+        rows = self._query(f"{_COUNTS} WHERE s.run = ? {_OF_EACH_STREAM}", run)
+        return {str(name): _counts_in(row) for _, name, *row in rows}
+
+    def all_counts(self) -> dict[tuple[str, str], Counts]:
+        """Add up where every row of all runs' streams went, by the run's and the stream's name."""
+        rows = self._query(f"{_COUNTS} {_OF_EACH_STREAM}")
+        return {(str(run), str(name)): _counts_in(row) for run, name, *row in rows}
 
     def planned(self, run: str, stream: int) -> dict[str, int | str]:
         """Return what was noted of a stream's plan, by name."""
@@ -301,11 +300,20 @@ _INTEND: Final = """
     ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'
 """
 _COUNTS: Final = f"""
-    SELECT s.name, s.records, {", ".join(f"s.{name}" for name in _PLANNED)},
+    SELECT s.run, s.name, s.records, {", ".join(f"s.{name}" for name in _PLANNED)},
            {", ".join(f"coalesce(sum(c.records) FILTER (WHERE {count.chunks}), 0)" for count in SENT)}
     FROM stream s LEFT JOIN chunk c ON c.run = s.run AND c.stream = s.position
-    WHERE s.run = ? GROUP BY s.run, s.position ORDER BY s.position
 """
+_OF_EACH_STREAM: Final = "GROUP BY s.run, s.position ORDER BY s.run, s.position"
+
+
+def _counts_in(row: Sequence[Any]) -> Counts:
+    """Return the counts that a row of that SELECT says after the names."""
+    records, *numbers = map(int, row)
+    planned = Counts(**dict(zip(_PLANNED, numbers, strict=False)))
+    sent = dict(zip((count.name for count in SENT), numbers[len(_PLANNED) :], strict=True))
+    ended = sum(sent[count.name] for count in SENT if count.side == "out")
+    return planned + Counts(**sent, pending=records - ended)
 
 
 def _columns_of(new: NewStream) -> tuple[object, ...]:

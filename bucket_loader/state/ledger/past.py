@@ -1,10 +1,11 @@
 """Which runs there were: all of them, or as few as are asked for; a run of today does not read the rows of years."""
 
 import json
+from collections.abc import Iterator
 from typing import Final
 
 from bucket_loader.model import BucketLoaderError
-from bucket_loader.state.ledger.database import NOTE, Statement
+from bucket_loader.state.ledger.database import NOTE, Row, Statement
 from bucket_loader.state.ledger.memory import Memory
 from bucket_loader.state.ledger.rows import RunRow, RunStatus
 
@@ -13,6 +14,11 @@ _SELECT: Final = (
     "requests, retries FROM run"
 )
 
+_CHUNKS: Final = (
+    "SELECT run, stream, first, members, records, state, part, attempts, ambiguous, status, aside, folded, tries "
+    "FROM chunk WHERE (run, stream, first, members) > (?, ?, ?, ?) ORDER BY run, stream, first, members LIMIT ?"
+)
+_PAGE: Final = 10_000  # rows
 _JUST_BEFORE: Final = 100  # runs; an older one is seldom finished later
 
 
@@ -99,3 +105,26 @@ class Past(Memory):
         """Return the number of the last run; 0 before the first."""
         ((number,),) = self._query("SELECT coalesce(max(number), 0) FROM run")
         return int(number)
+
+    # --- all of it, for who asks about all runs at once ----------------------------------------------------------
+
+    def folded_runs(self) -> set[str]:
+        """Return the runs that are old: what has ended of their chunks is folded."""
+        return {str(run) for (run,) in self._query("SELECT run FROM run WHERE aged > 0")}
+
+    def folded_answers(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Return how many attempts of folded chunks had which answer, by run and stream."""
+        rows = self._query("SELECT run, name, answers FROM stream WHERE answers IS NOT NULL")
+        return {(str(run), str(name)): json.loads(answers) for run, name, answers in rows}
+
+    def stream_names(self) -> dict[tuple[str, int], str]:
+        """Return the names of all runs' streams, by run and position."""
+        return {(str(run), int(position)): str(name) for run, position, name in
+                self._query("SELECT run, position, name FROM stream")}  # fmt: skip
+
+    def chunk_pages(self) -> Iterator[list[Row]]:
+        """Yield all chunks of all runs, some thousand rows at a time: the columns of `_CHUNKS`."""
+        after: tuple[object, ...] = ("", -1, -1, "")
+        while rows := self._query(_CHUNKS, *after, _PAGE):
+            yield rows
+            after = rows[-1][:4]

@@ -103,6 +103,12 @@ class PostgresDatabase:
                     self._heard_s = asked_s
                     return rows
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let all queries see the same moment: who only looks reads repeatably."""
+        with self._explained(), self._connection.transaction():
+            yield
+
     def write(self, statements: Sequence[Statement]) -> None:
         """Commit statements as one transaction, once, whatever breaks meanwhile."""
         self._require_process()

@@ -157,6 +157,15 @@ class SqliteDatabase:
         with self._lock, self._explained():
             return self._connection.execute(statement, parameters).fetchall()
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Let all queries see the same moment."""
+        self.query("BEGIN")
+        try:
+            yield
+        finally:
+            self.query("COMMIT")
+
     def write(self, statements: Sequence[Statement], first: Callable[[sqlite3.Connection], None] | None = None) -> None:
         """Commit statements as one transaction: nothing is left half done.
 
