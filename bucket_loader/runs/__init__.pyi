@@ -56,6 +56,9 @@ from .from_python.rehearse import (
 from .from_python.status import (
     status as status,
 )
+from .history.tables import (
+    HISTORY_TABLES as HISTORY_TABLES,
+)
 from .history.telling import (
     Format as Format,
     tell_history as tell_history,

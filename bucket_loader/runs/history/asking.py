@@ -4,6 +4,7 @@ The database is made for the query and thrown away. All tables are there, and th
 whoever asks for runs does not wait for the attempts of years.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from bucket_loader.model import UsageError, in_utc, sql_mistake, wire_timestamp
 from bucket_loader.runs.history.filling import fill, lay_out
+from bucket_loader.runs.history.tables import HISTORY_TABLES
 from bucket_loader.runs.job import Job
 from bucket_loader.sources import duck
 from bucket_loader.state import look_at_state
@@ -54,11 +56,10 @@ def asked(job: Job, sql: str) -> Iterator[Answer]:
     with TemporaryDirectory(prefix="bucket_loader-") as spill, duck.connected(spill=spill) as connection, _worded():
         lay_out(connection)
         duck.lock_down(connection)
-        names = connection.get_table_names(sql)
         state = look_at_state(job.pipeline, job.state_place)
         if state is not None:
             with closing(state):
-                fill(connection, state, names)
+                fill(connection, state, _named(sql))
         relation = connection.sql(sql)
         schema = duck.arrow_schema(relation, "the query")
         numbers = frozenset(place for place, kind in enumerate(schema.types) if _is_number(kind))
@@ -67,9 +68,23 @@ def asked(job: Job, sql: str) -> Iterator[Answer]:
 
 def _rows(relation: duckdb.DuckDBPyRelation) -> Iterator[tuple[Value, ...]]:
     for batch in duck.batches(relation, "the query"):
-        yield from zip(
-            *(map(_plain, column.to_pylist(maps_as_pydicts="lossy")) for column in batch.data.columns), strict=True
-        )
+        yield from zip(*(map(_plain, _values(column)) for column in batch.data.columns), strict=True)
+
+
+def _values(column: "pa.Array[Any]") -> list[Any]:
+    """Return the values of a column; times without their zone, which is UTC: Arrow imports pandas to name it."""
+    bare = column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else column
+    values: list[Any] = bare.to_pylist(maps_as_pydicts="lossy")
+    return values
+
+
+def _named(sql: str) -> set[str]:
+    """Return the tables that a query may read: what it has the name of, be it in a text; all where it makes names.
+
+    (DuckDB's `get_table_names` refuses joins that DuckDB itself takes.)
+    """
+    makes = re.search(r"\bquery(_table)?\b", sql, re.IGNORECASE)
+    return {name for name in HISTORY_TABLES if makes or re.search(rf"\b{name}\b", sql, re.IGNORECASE)}
 
 
 @contextmanager
@@ -77,6 +92,12 @@ def _worded() -> Iterator[None]:
     """Say in plain words what DuckDB objects to: what it quotes is the query, or the ledger."""
     try:
         yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+    except duckdb.PermissionException:
+        raise UsageError("the query reads the tables of the history alone, and no file", hint=_HINT) from None
     except duckdb.Error as error:
         raise UsageError(f"the query cannot be answered: {sql_mistake(error)}", hint=_HINT) from None
 

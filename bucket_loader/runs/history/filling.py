@@ -1,25 +1,29 @@
 """What fills the tables of `history`: the ledger, as it is at one moment, and the dead letters that are there."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import astuple
-from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 
-from bucket_loader.model import identifier, read_attempts, read_time
-from bucket_loader.runs.history.tables import HISTORY_TABLES
+from bucket_loader.model import identifier, number_array, read_attempts, read_time, text_array, wire_ms
+from bucket_loader.runs.history.tables import HISTORY_TABLES, Type
 from bucket_loader.state import Ledger, RunRow, State, dead_letters
 
 Row = tuple[Any, ...]
 _AT_ONCE: Final = 10_000  # rows
-_KINDS: Final = {
-    "VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_(),
-    "TIMESTAMPTZ": pa.timestamp("us", "UTC"), "MAP(VARCHAR, BIGINT)": pa.map_(pa.string(), pa.int64()),
-}  # fmt: skip
+# What stands for a type on the way into DuckDB, and what makes it of that: milliseconds since 1970, and JSON.
+_CARRIED: Final = {
+    "VARCHAR": (pa.string(), "{}"),
+    "BIGINT": (pa.int64(), "{}"),
+    "DOUBLE": (pa.float64(), "{}"),
+    "BOOLEAN": (pa.int8(), "CAST({} AS BOOLEAN)"),
+    "TIMESTAMPTZ": (pa.int64(), "make_timestamptz(1000 * {})"),
+    "MAP(VARCHAR, BIGINT)": (pa.string(), "CAST(CAST({} AS JSON) AS MAP(VARCHAR, BIGINT))"),
+}
 
 
 def lay_out(connection: duckdb.DuckDBPyConnection) -> None:
@@ -44,13 +48,20 @@ def fill(connection: duckdb.DuckDBPyConnection, state: State, names: Collection[
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: Iterable[Row]) -> None:
     columns = HISTORY_TABLES[name].columns
-    schema = pa.schema([(column.name, _KINDS[column.type]) for column in columns])
+    made = ", ".join(_CARRIED[column.type][1].format(identifier(column.name)) for column in columns)
     left = iter(rows)
     while some := list(islice(left, _AT_ONCE)):
-        arrays = [pa.array(values, kind) for values, kind in zip(zip(*some, strict=True), schema.types, strict=True)]
-        connection.register("page", pa.Table.from_arrays(arrays, schema=schema))
-        connection.execute(f"INSERT INTO {name} FROM page")
+        arrays = [_array(values, column.type) for values, column in zip(zip(*some, strict=True), columns, strict=True)]
+        connection.register("page", pa.Table.from_arrays(arrays, names=[column.name for column in columns]))
+        connection.execute(f"INSERT INTO {name} SELECT {made} FROM page")
         connection.unregister("page")
+
+
+def _array(values: Sequence[Any], kind: Type) -> "pa.Array[Any]":
+    carried, _ = _CARRIED[kind]
+    if pa.types.is_string(carried):
+        return text_array([None if value is None else str(value).encode() for value in values])
+    return number_array(values, carried)
 
 
 # --- the ledger ------------------------------------------------------------------------------------------------------
@@ -68,17 +79,13 @@ def _runs(ledger: Ledger) -> Iterator[Row]:
 
 def _seconds(row: RunRow) -> float | None:
     began, ended = _moment(row.created_at), _moment(row.ended_at)
-    return None if began is None or ended is None else (ended - began).total_seconds()
+    return None if began is None or ended is None else (ended - began) / 1_000
 
 
 def _streams(ledger: Ledger) -> Iterator[Row]:
     answers = ledger.folded_answers()
     for (run, stream), counts in ledger.all_counts().items():
-        yield run, stream, *astuple(counts), _items(answers.get((run, stream)))
-
-
-def _items(found: dict[str, int] | None) -> list[tuple[str, int]] | None:
-    return None if found is None else list(found.items())
+        yield run, stream, *astuple(counts), answers.get((run, stream))
 
 
 def _fill_chunks(connection: duckdb.DuckDBPyConnection, ledger: Ledger, names: Collection[str]) -> None:
@@ -102,13 +109,13 @@ def _chunk(streams: dict[tuple[str, int], str], row: Row) -> Row:
 def _attempts(streams: dict[tuple[str, int], str], row: Row) -> Iterator[Row]:
     run, stream, _, members, *_, tries = row
     for attempt in read_attempts(tries):
-        yield run, streams[run, stream], members, attempt.at_ms * 1_000, attempt.status, attempt.ms / 1_000
+        yield run, streams[run, stream], members, attempt.at_ms, attempt.status, attempt.ms / 1_000
 
 
-def _moment(text: str | None) -> datetime | None:
-    """Return a time of the ledger; None where it is none."""
+def _moment(text: str | None) -> int | None:
+    """Return a time of the ledger in milliseconds since 1970; None where it is none."""
     try:
-        return None if text is None else read_time(text)
+        return None if text is None else wire_ms(read_time(text))
     except ValueError:
         return None
 

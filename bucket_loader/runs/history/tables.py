@@ -96,6 +96,6 @@ LAST: Final = 30  # runs that are shown when nothing is asked
 LAST_RUNS: Final = f"""
     SELECT run, status, exit_code, created_at, ended_at, seconds, requests, retries,
            {", ".join(f"coalesce(sum({count.name}), 0)::BIGINT AS {count.name}" for count in COUNTS)}
-    FROM (FROM runs ORDER BY number DESC LIMIT {LAST}) LEFT JOIN streams USING (run)
-    GROUP BY ALL, number ORDER BY number DESC
+    FROM (SELECT * FROM runs ORDER BY number DESC LIMIT {LAST}) LEFT JOIN streams USING (run)
+    GROUP BY ALL ORDER BY any_value(number) DESC
 """

@@ -39,7 +39,7 @@ def tell_history(job: Job, sql: str | None, form: Format, stdout: TextIO) -> Non
 def _write_csv(answer: Answer, stdout: TextIO) -> None:
     writer = csv.writer(stdout, lineterminator="\n")
     writer.writerow(answer.columns)
-    writer.writerows(map(_text, row) for row in answer.rows)
+    writer.writerows(map(_text, answer.rows))
 
 
 def _text(row: tuple[Any, ...]) -> list[str]:
@@ -70,8 +70,10 @@ def _cell(value: Any) -> str:  # noqa: ANN401  # JSON of any shape
             return ""
         case str():
             return value.replace("\n", "\\n")
-        case int() | float() if not isinstance(value, bool):
+        case int() if not isinstance(value, bool):
             return f"{value:,}"
+        case float():
+            return f"{value:,.3f}" if abs(value) >= 1 else f"{value:.3g}"
         case _:
             return json.dumps(value)
 
@@ -87,7 +89,7 @@ def _tell_runs(answer: Answer, listener: Listener) -> None:
 
     trends = (
         Trend("delivered", trend("delivered")), Trend("rejected", trend("rejected")),
-        Trend("seconds", trend("seconds"), unit="seconds"),
+        Trend("took", trend("seconds"), unit="seconds"),
     )  # fmt: skip
     listener.tell(RunsListed("run", tuple(map(_past, runs)), trends))
 

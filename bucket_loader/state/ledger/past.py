@@ -1,6 +1,5 @@
 """Which runs there were: all of them, or as few as are asked for; a run of today does not read the rows of years."""
 
-import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -112,10 +111,10 @@ class Past(Memory):
         """Return the runs that are old: what has ended of their chunks is folded."""
         return {str(run) for (run,) in self._query("SELECT run FROM run WHERE aged > 0")}
 
-    def folded_answers(self) -> dict[tuple[str, str], dict[str, int]]:
-        """Return how many attempts of folded chunks had which answer, by run and stream."""
+    def folded_answers(self) -> dict[tuple[str, str], str]:
+        """Return how many attempts of folded chunks had which answer, as JSON, by run and stream."""
         rows = self._query("SELECT run, name, answers FROM stream WHERE answers IS NOT NULL")
-        return {(str(run), str(name)): json.loads(answers) for run, name, answers in rows}
+        return {(str(run), str(name)): str(answers) for run, name, answers in rows}
 
     def stream_names(self) -> dict[tuple[str, int], str]:
         """Return the names of all runs' streams, by run and position."""
