@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def gridded(event: events.Rows, width: int) -> "Iterator[Text]":
+def gridded(event: events.QueryResult, width: int) -> "Iterator[Text]":
     """Return the lines of some rows; a list has a name and a value in each line."""
     from rich.cells import cell_len
     from rich.text import Text
@@ -41,7 +41,7 @@ def _padded(cell: str, width: int, *, is_number: bool) -> str:
     return blanks + cell if is_number else cell + blanks
 
 
-def _lists(event: events.Rows) -> "Iterator[Text]":
+def _lists(event: events.QueryResult) -> "Iterator[Text]":
     from rich.text import Text
 
     longest = max(map(len, event.columns))

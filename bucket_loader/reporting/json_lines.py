@@ -140,7 +140,7 @@ class JsonListener:
                     self._past(past, {event.what: past.name})
             case events.RunShown():
                 self._past(event.past, {"run": event.past.name, "next": event.next_step})
-            case events.Table() | events.Rows():
+            case events.Table() | events.QueryResult():
                 for line in boxed_lines(event.columns, event.rows):
                     self._write("note", line)
 

@@ -121,7 +121,7 @@ class TextListener:
                     self._line(line)
             case events.Table():
                 self._table(event)
-            case events.Rows():
+            case events.QueryResult():
                 self._page.show(gridded(event, self.console.width))
 
     def _end(self, event: events.Ending) -> None:

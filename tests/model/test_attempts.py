@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bucket_loader.model.attempts import (
     FIRST,
@@ -20,6 +20,7 @@ ATTEMPTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ATTEMPTS)
 def test_attempts_are_read_as_they_were_spelt(attempts):
     """Whatever was answered, and also when nothing was; the length tells how many there are."""

@@ -92,7 +92,7 @@ RENDERED = [
     (events.RunShown(PAST, (("as of", "t"),), ("stream", "read"), (("s", "5"),), "rest"), "run r",
      ("run", "r: succeeded"), None),
     (events.Table(("run",), (("[b]r",),)), "┏━━━━━━┓", ("note", "┏━━━━━━┓"), None),
-    (events.Rows(("run", "n"), (("[b]r", "12"),), frozenset({1})), "run    n", ("note", "┏━━━━━━┳━━━━┓"), None),
+    (events.QueryResult(("run", "n"), (("[b]r", "12"),), frozenset({1})), "run    n", ("note", "┏━━━━━━┳━━━━┓"), None),
 ]  # fmt: skip
 NAMES = [f"{number}-{type(event).__name__}" for number, (event, *_) in enumerate(RENDERED)]
 
@@ -170,9 +170,9 @@ def test_a_quiet_listener_says_what_went_wrong_and_no_more(listener, capsys):
     beside_chunks = [one for one in said if "Chunk" not in one.__name__]
     assert beside_chunks == {
         "text": [events.Lines, AssertionsEnded, events.CommandFailed, events.NotTold, events.Complaint,
-                 events.RunsListed, events.RunShown, events.Table, events.Rows],
+                 events.RunsListed, events.RunShown, events.Table, events.QueryResult],
         "json": [events.WindowsEnded, AssertionsEnded, events.CommandFailed, events.CommandCrashed,
                  events.ThreadCrashed, events.NotTold, events.Complaint, events.RunsListed,
-                 events.RunShown, events.Table],
+                 events.RunShown, events.Table, events.QueryResult],
     }[listener]  # fmt: skip
     assert capsys.readouterr().out == ""

@@ -37,7 +37,7 @@ from bucket_loader.reporting.events.lines import (
     Complaint as Complaint,
     Lines as Lines,
     Note as Note,
-    Rows as Rows,
+    QueryResult as QueryResult,
     Table as Table,
     ThreadCrashed as ThreadCrashed,
 )

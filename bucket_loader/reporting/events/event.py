@@ -7,7 +7,7 @@ from bucket_loader.reporting.events.chunks import ChunkHeld, ChunkRetried, Chunk
 from bucket_loader.reporting.events.delivery import DeliveryBegan, DeliveryEnded, DeliveryProgress, StreamDelivered
 from bucket_loader.reporting.events.doubts import Doubt
 from bucket_loader.reporting.events.endings import Ending
-from bucket_loader.reporting.events.lines import Complaint, Lines, Note, Rows, Table, ThreadCrashed
+from bucket_loader.reporting.events.lines import Complaint, Lines, Note, QueryResult, Table, ThreadCrashed
 from bucket_loader.reporting.events.past import RunShown, RunsListed
 from bucket_loader.reporting.events.planning import PlanningEnded, PlanRejected, RecordShown, RowsRead, StreamPlanned
 from bucket_loader.reporting.events.runs import NotTold, RunResumed, WindowEnded
@@ -34,7 +34,7 @@ Remark = (
 )
 """What is told by itself, once."""
 
-Answer = RecordShown | PlanRejected | RunsListed | RunShown | Lines | Table | Rows
+Answer = RecordShown | PlanRejected | RunsListed | RunShown | Lines | Table | QueryResult
 """What was asked for."""
 
 Event = Moving | Remark | Answer | Ending

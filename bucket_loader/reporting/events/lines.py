@@ -42,7 +42,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class QueryResult:
     """What a query gave; a quiet command prints it as well.
 
     Attributes:

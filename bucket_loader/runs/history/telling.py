@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final, Literal, TextIO
 
 from bucket_loader.model import read_time
-from bucket_loader.reporting import Listener, Note, PastRun, Rows, RunsListed, Trend
+from bucket_loader.reporting import Listener, Note, PastRun, QueryResult, RunsListed, Trend
 from bucket_loader.runs.history.asking import Answer, asked
 from bucket_loader.runs.history.tables import LAST_RUNS
 from bucket_loader.runs.job import Job
@@ -61,7 +61,7 @@ def _write_json(answer: Answer, stdout: TextIO) -> None:
 def _tell_rows(answer: Answer, listener: Listener) -> None:
     shown = tuple(tuple(map(_cell, row)) for row in islice(answer.rows, ROWS_MAX))
     more = sum(1 for _ in answer.rows)
-    listener.tell(Rows(answer.columns, shown, answer.numbers, more))
+    listener.tell(QueryResult(answer.columns, shown, answer.numbers, more))
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401  # JSON of any shape

@@ -1,5 +1,6 @@
 """Which runs there were: all of them, or as few as are asked for; a run of today does not read the rows of years."""
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -106,10 +107,6 @@ class Past(Memory):
         return int(number)
 
     # --- all of it, for who asks about all runs at once ----------------------------------------------------------
-
-    def folded_runs(self) -> set[str]:
-        """Return the runs that are old: what has ended of their chunks is folded."""
-        return {str(run) for (run,) in self._query("SELECT run FROM run WHERE aged > 0")}
 
     def folded_answers(self) -> dict[tuple[str, str], str]:
         """Return how many attempts of folded chunks had which answer, as JSON, by run and stream."""
