@@ -34,7 +34,7 @@ from bucket_loader.emulator.http.server import Endpoint, running  # noqa: E402
 
 COLUMNS: Final = (40, 80, 120)
 THEMES: Final[dict[str, TerminalTheme]] = {"light": DEFAULT_TERMINAL_THEME, "dark": SVG_EXPORT_THEME}
-IN_DOCS: Final = {"progress": 80, "waiting-for-a-host": 80, "summary": 80, "status": 80}
+IN_DOCS: Final = {"progress": 80, "waiting-for-a-host": 80, "summary": 80, "status": 80, "history": 80}
 
 PIPELINE: Final = """
 name: nightly
@@ -202,6 +202,16 @@ def status_of_all(scene: Scene) -> Session:
     return _after(scene, "status")
 
 
+def history(scene: Scene) -> Session:
+    """A dozen runs, and how they went."""
+    for number in range(12):
+        rows = "".join(f"{one:05d},Company {one} {number}\n" for one in range(120 + 37 * (number % 7)))
+        nameless = ",Nobody\n" * (number // 4)
+        (scene.folder / "exports" / "accounts.csv").write_text(f"id,name\n{rows}{nameless}", "utf-8")
+        scene.run()
+    return _after(scene, "history", "nightly.yaml")
+
+
 def plain(scene: Scene) -> Session:
     """A dumb terminal, without colours and signs."""
     scene.write(SLOWLY)
@@ -224,7 +234,7 @@ def without_unicode(scene: Scene) -> Session:
 
 SCREENS: Final[tuple[Take, ...]] = (
     progress, summary, nothing_to_send, nobody_listens, waiting_for_a_host, server_errors, rate_limit, lock,
-    refused_key, mistakes, status, status_of_one, status_of_all, plain, without_unicode,
+    refused_key, mistakes, status, status_of_one, status_of_all, history, plain, without_unicode,
 )  # fmt: skip
 
 
