@@ -29,20 +29,30 @@ class Before:
 
 def compared(hit: Hit, before: Before) -> Compared:
     """Return what a record was compared with, and what came of it."""
-    stream, last = hit.stream, before.delivered[-1] if before.delivered else None
+    last = before.delivered[-1] if before.delivered else None
+    text = _outcome(hit, last, before)
+    if last is None or hit.content == snapshots.REMOVED or not KINDS[hit.stream.kind].ordered:
+        return Compared(text, last.run if last is not None else None)
+    return Compared(text, last.run, differences(last.text, hit.text, (last.has_own_time, hit.has_own_time)))
+
+
+def _outcome(hit: Hit, last: Hit | None, before: Before) -> str:
+    """Say what came of comparing a record with the last one of its key."""
+    stream = hit.stream
+    if before.is_replay:
+        return "a dead letter, taken up again"
     if not SYNCS[stream.mode].remembers:
-        text = f"not compared: with `sync: {stream.mode}` each row is sent"
-        return Compared(text) if last is None else Compared(text, last.run, _differences(last, hit))
+        return f"not compared: with `sync: {stream.mode}` each row is sent"
     if hit.content == snapshots.REMOVED:
-        return Compared("it was delivered before, and its row was gone from the source", last.run if last else None)
+        return "it was delivered before, and its row was gone from the source"
     if last is None:
-        return Compared("a dead letter, taken up again" if before.is_replay else _never_met(hit, before.gone))
-    if not KINDS[stream.kind].ordered:
-        return Compared("its key was known, and it was sent again all the same", last.run)
+        return _never_met(hit, before.gone)
     if last.content == hit.content:
-        return Compared(f"the same as run {last.run} had sent, and sent again: asked for with --full, forgotten, or "
-                        "not known to have arrived", last.run, [])  # fmt: skip
-    return Compared(f"other content than run {last.run} had sent", last.run, _differences(last, hit))
+        return (
+            f"the same as run {last.run} had sent, and sent again: asked for with --full, forgotten, or not known to "
+            "have arrived"
+        )
+    return f"other content than run {last.run} had sent"
 
 
 def _never_met(hit: Hit, gone: int) -> str:
@@ -65,7 +75,3 @@ def differences(old: str, new: str, times: tuple[bool, bool]) -> list[Difference
 
 def _side(value: object) -> object:
     return UNSET if value is NOTHING else value
-
-
-def _differences(old: Hit, new: Hit) -> list[Difference]:
-    return differences(old.text, new.text, (old.has_own_time, new.has_own_time))

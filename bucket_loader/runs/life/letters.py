@@ -92,8 +92,8 @@ class Finder:
             return False
         ids = (stream.fields.given().get(name) for name in stream.kind.ids)
         columns = stream.key or [one.column for one in ids if isinstance(one, FieldSpec) and one.column is not None]
-        found = [str(at(row, column)) for column in columns]
-        return found[: len(self.sought.values)] == list(self.sought.values)
+        found = [str(value) for column in columns if (value := at(row, column)) is not None]
+        return found == list(self.sought.values)
 
 
 def letters_of(state: State, finder: Finder) -> dict[str, list[Entry]]:
