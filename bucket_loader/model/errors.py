@@ -194,7 +194,8 @@ class LimitError(StoppedError):
     def __init__(self, stops: Sequence[Stop]) -> None:
         lines = [f"stream {one.stream!r}: {one.text}" for one in stops]
         lines[0] += "; nothing was sent"
-        hints = dict.fromkeys(one.hint for one in sorted(stops, key=lambda one: one.lifted))
+        for_good = [one for one in stops if not one.lifted]  # where there are any, accepting the others leads nowhere
+        hints = dict.fromkeys(one.hint for one in for_good or stops)
         super().__init__("\n".join(lines), hint="; ".join(hints))
         self.stops = tuple(stops)
 

@@ -89,7 +89,9 @@ class PlanRequest:
     def asked(self, stream: Stream) -> Asked:
         """Return what limits ask of a stream's rows."""
         limits = self.pipeline.limits_of(stream)
-        fresh = None if limits.fresh is None or self.limit is not None else limits.fresh.column
+        if self.limit is not None:  # a few rows say nothing of the source
+            return NOTHING_ASKED
+        fresh = None if limits.fresh is None else limits.fresh.column
         nulls = tuple(name for name in limits.nulls() if may_send(stream.fields.names(), name))
         return Asked(nulls, fresh, max(self.as_of, read_time(self.made_at)))
 

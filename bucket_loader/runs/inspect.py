@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bucket_loader.model import Counts, Stop
+from bucket_loader.model import Counts, LimitError, Stop
 from bucket_loader.planning import Plan, gates
 from bucket_loader.reporting import (
     Listener,
@@ -75,8 +75,8 @@ def tell_stops(listener: Listener, made: MadePlan) -> None:
     """Say what would stop a run of a plan, and what to do then."""
     for stop in made.stops:
         listener.tell(Note(f"warning: a run would stop: stream {stop.stream!r}: {stop.text}"))
-    for hint in dict.fromkeys(stop.hint for stop in made.stops):
-        listener.tell(Note(f"  hint: {hint}"))
+    if made.stops:
+        listener.tell(Note(f"  hint: {LimitError(made.stops).hint}"))
 
 
 def plan_as_json(made: MadePlan) -> dict[str, Any]:

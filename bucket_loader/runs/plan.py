@@ -64,6 +64,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
                 sample=sample,
             )
         )
+        gates.require_fields(job.pipeline, planned.manifest, state.ledger.baselines())
     for note in chain(read, _notes(job, planned, state.ledger)):
         job.listener.tell(Note(note))
     return planned

@@ -215,13 +215,21 @@ def test_a_column_that_cannot_be_fresh_is_named(workplace, emulator, own, said):
 
 
 def test_events_are_fresh_or_not_as_anything(workplace):
-    """A whole source of events without rows is not fresh; yesterday's are."""
+    """A whole source of events without rows is not fresh; yesterday's are. Of users, `empty` is the gate."""
     limited(workplace, "", own="{fresh: {column: at, within: 26h}}", streams=EVENTS)
     workplace.write("events.csv", "id,user,at\n")
     empty = workplace.run(*AS_OF)
     workplace.write("events.csv", "id,user,at\n1,u,2026-01-30T09:00:00Z\n")
 
     assert (stopped_by(empty), stopped_by(workplace.run(*AS_OF))) == (["fresh"], [])
+    limited(workplace, "", own="{fresh: {column: at, within: 26h}}")
+    workplace.write("accounts.csv", "id,at\n")
+    first = workplace.run(*AS_OF)
+    export(workplace, 3)
+    workplace.run(*AS_OF)
+    workplace.write("accounts.csv", "id,name,seats,at\n")
+    assert (stopped_by(first), stopped_by(workplace.run(*AS_OF))) == ([], ["empty"])
+    assert stopped_by(workplace.run(*AS_OF, "--accept-changes")) == []
 
 
 @pytest.mark.parametrize(("limit", "sound", "broken"), [("20%", 20, 21), ("3", 3, 4), ("0", 0, 1)])
@@ -265,7 +273,7 @@ def test_fields_of_any_kind_may_be_missing(workplace):
 
 
 def test_a_field_at_the_top_is_asked_of_the_streams_that_send_it(workplace):
-    """Not of another stream with a `*`, unless no stream sends it: then the column may be gone."""
+    """Not of another stream with a `*`; and still of the one that has sent it when the column is gone."""
     users = COMPANIES.replace("companies", "users").replace("company\n", "user\n").replace("companyId", "userId")
     users = users.replace("accounts.csv", "people.csv")
     limited(workplace, "{null: {seats: 0}}", streams=COMPANIES + users)
@@ -276,9 +284,22 @@ def test_a_field_at_the_top_is_asked_of_the_streams_that_send_it(workplace):
     lost = workplace.run()
 
     assert stopped_by(both) == []
-    assert stopped_by(lost) == ["null", "null"]
-    limited(workplace, "{null: {seats: 0}}", own="{null: {seats: null}}", streams=COMPANIES + users)
-    assert stopped_by(workplace.run()) == ["null"]
+    assert [gate["stream"] for gate in lost.summary["error"]["gates"]] == ["companies"]
+
+
+@pytest.mark.parametrize(("top", "own"), [("{null: {seets: 5%}}", ""), ("", "{null: {seets: 5%}}")])
+def test_a_field_that_nobody_has_is_a_mistake(workplace, emulator, top, own):
+    """A misspelt field would guard nothing; one that was sent and vanished stops the run each night."""
+    limited(workplace, top, own=own)
+    export(workplace, 3)
+    misspelt = workplace.run()
+    limited(workplace, top.replace("seets", "seats"), own=own.replace("seets", "seats"))
+    first = workplace.run()
+    export(workplace, 3, row="c{n},n{n}", head="id,name")
+
+    assert (misspelt.exit_code, "did you mean 'seats'?" in misspelt.stderr) == (2, True)
+    assert (stopped_by(first), stopped_by(workplace.run())) == ([], ["null"])
+    assert (stopped_by(workplace.run("--accept-changes")), stopped_by(workplace.run())) == ([], ["null"])
 
 
 def test_superseded_rows(workplace):
@@ -331,14 +352,14 @@ def test_all_gates_are_told_at_once(hundred):
     stopped = hundred.run("--as-of", "2026-02-10T00:00:00Z")
     still = hundred.run("--accept-changes", "--as-of", "2026-02-10T00:00:00Z")
 
-    assert (stopped_by(stopped), stopped_by(still)) == (["rows", "fresh", "changed"], ["fresh"])
+    assert (stopped_by(stopped), stopped_by(still)) == (["fresh", "rows", "changed"], ["fresh"])
     assert "(last time 1 d 1 h, run 2" not in stopped.stderr  # nobody asked for it then
-    assert "accept-changes" in stopped.stderr
+    assert "accept-changes" not in stopped.summary["error"]["hint"]  # it would lead nowhere
 
 
 def test_a_reading_that_somebody_cut_is_no_measure(hundred):
-    """`--limit` is held against neither `rows` nor `fresh`, and the next run is compared with the one before it."""
-    limited(hundred, "{rows: {min: 50, drop: 50%}, fresh: {column: at, within: 26h}}")
+    """A few rows say nothing of the source, and the next run is compared with the one before it."""
+    limited(hundred, "{rows: {min: 50, drop: 50%}, fresh: {column: at, within: 26h}, null: {seats: 0}, superseded: 0}")
     first = hundred.run("--limit", "5", "--as-of", "2026-03-01T00:00:00Z")
     export(hundred, 49)
 
@@ -383,7 +404,7 @@ def test_a_plan_says_what_would_stop_it_and_is_held_against_the_limits_when_it_i
 
     assert (plan.exit_code, [stop["gate"] for stop in plan.summary["would_stop"]]) == (0, ["rows"])
     assert "warning: a run would stop: stream 'companies': 10 rows were read" in plan.stderr
-    assert stopped_by(result) == ["rows", "fresh", "null"]
+    assert stopped_by(result) == ["fresh", "rows", "null"]
     assert result.stderr.count("plan again") == 2
 
 
@@ -436,5 +457,5 @@ def test_no_value_of_a_row_is_in_what_a_gate_says_or_keeps(hundred):
     )
     export(hundred, 100, row="c{n},PLANTED{n},,2026-01-30T02:00:00Z,PLANTED", head="id,name,seats,at,plan")
     result = hundred.run(*AS_OF)
-    assert stopped_by(result) == ["rows", "fresh", "null", "columns"]
+    assert stopped_by(result) == ["fresh", "rows", "null", "columns"]
     assert "PLANTED" not in result.stderr + result.stdout

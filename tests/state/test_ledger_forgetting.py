@@ -20,7 +20,8 @@ def ledger(place):
         opened.commit(RUN, [Meets("a" * 16), Intent(chunk(0)), delivered(chunk(0))])
         for position, name in enumerate(("users", "events")):
             part, refused = SnapshotFile(f"{name}.pages", 10, "d"), SnapshotFile(f"{name}.parquet", 1, "r")
-            opened.settle(RUN, position, stream=name, part=part, mark="7", loaded=[FILE], refused=refused)
+            opened.settle(RUN, position, stream=name, part=part, mark="7", loaded=[FILE], refused=refused,
+                          baseline="{}")  # fmt: skip
         opened.end_run(RUN, "succeeded", exit_code=0, ended_at="now")
         opened.note(key_fingerprint="f", frame="g", pipeline="test")
         begin(opened, LATER)
@@ -30,7 +31,7 @@ def ledger(place):
 
 def remembered(ledger):
     """Return the streams that know anything, by what they know."""
-    found = (ledger.parts(), ledger.refusals(), ledger.cursors(), ledger.loaded_files())
+    found = (ledger.parts(), ledger.refusals(), ledger.cursors(), ledger.loaded_files(), ledger.baselines())
     return [sorted(streams) for streams in found]
 
 
@@ -45,7 +46,7 @@ def test_for_another_emulator_nothing_is_remembered_and_nothing_is_unfinished(le
 
     ledger.begin_anew("b" * 16, ended_at="later")
 
-    assert remembered(ledger) == [[], [], [], []]
+    assert remembered(ledger) == [[], [], [], [], []]
     assert [(row.run, row.status) for row in ledger.runs()] == [(RUN, "succeeded"), (LATER, "abandoned")]
     assert ledger.counts(RUN)["users"].delivered == 10
     assert not ledger.runs_that_hold()
@@ -72,7 +73,7 @@ def test_what_is_no_emulator_leaves_no_note_of_one(ledger):
     """The next that answers is met as the first."""
     ledger.begin_anew(None, ended_at="later")
 
-    assert (ledger.meta(EMULATOR), remembered(ledger)) == (None, [[], [], [], []])
+    assert (ledger.meta(EMULATOR), remembered(ledger)) == (None, [[], [], [], [], []])
 
 
 @pytest.mark.parametrize("claims", [SnapshotFile("claims.pages", 2, "c"), SnapshotFile("", 0)])
@@ -85,7 +86,7 @@ def test_a_stream_that_is_forgotten_keeps_its_claims(ledger, claims):
     parts = ledger.parts()
     assert parts.pop("users") == [SnapshotFile("users.pages", 10, "d")]
     assert parts == ({"events": [claims]} if claims.rows else {})
-    assert remembered(ledger)[1:] == [["users"], ["users"], ["users"]]
+    assert remembered(ledger)[1:] == [["users"]] * 4
     assert ledger.last_mapping("events") == ("m" if claims.rows else None)
     assert (ledger.is_forgotten(1, "events"), ledger.is_forgotten(1, "users")) == (True, False)
     assert ledger.last_number() > before
@@ -98,4 +99,4 @@ def test_what_is_erased_goes_with_its_files_and_no_other_does(ledger):
 
     assert ledger.parts() == {"users": [SnapshotFile("new.pages", 9, "n")]}
     assert ledger.refusals() == {"events": SnapshotFile("new.parquet", 1, "s")}
-    assert remembered(ledger)[2:] == [["events", "users"], ["events", "users"]]
+    assert remembered(ledger)[2:] == [["events", "users"]] * 3

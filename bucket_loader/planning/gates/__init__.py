@@ -7,6 +7,6 @@ held      all gates against all streams of a plan
 """
 
 from bucket_loader.planning.gates.baseline import baseline_of
-from bucket_loader.planning.gates.held import check, stops, warnings
+from bucket_loader.planning.gates.held import check, require_fields, stops, warnings
 
-__all__ = ["baseline_of", "check", "stops", "warnings"]
+__all__ = ["baseline_of", "check", "require_fields", "stops", "warnings"]

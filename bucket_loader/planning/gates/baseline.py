@@ -22,6 +22,7 @@ class Baseline(msgspec.Struct, frozen=True, omit_defaults=True):
         known_ids: how many were known with their ids.
         age_s: how many seconds before the run's time the latest of its times was; None where nobody asked.
         nulls: how many records lacked a field, for the fields that limits asked for.
+        lacking: the fields with limits that no record had.
         spread: the columns that a `*` has sent; None where there was none.
         beside: the columns that were there beside these, or were left out by name.
     """
@@ -34,6 +35,7 @@ class Baseline(msgspec.Struct, frozen=True, omit_defaults=True):
     known_ids: int = 0
     age_s: float | None = None
     nulls: dict[str, int] = msgspec.field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
     spread: tuple[str, ...] | None = None
     beside: tuple[str, ...] = ()
 
@@ -59,6 +61,7 @@ def baseline_of(manifest: Manifest, stream: PlannedStream) -> str | None:
         known_ids=stream.known_ids,
         age_s=None if age is None else age.total_seconds(),
         nulls=facts.nulls,
+        lacking=facts.lacking,
         spread=facts.spread,
         beside=facts.beside,
     )

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
-from bucket_loader.config import OnRemoved, Pipeline, Share, may_send
-from bucket_loader.model import LimitError, Stop
+from bucket_loader.config import OnRemoved, Pipeline, Share, Stream, may_send
+from bucket_loader.model import LimitError, Stop, UsageError, nearest
 from bucket_loader.planning.gates import baseline
 from bucket_loader.planning.gates.baseline import Baseline
 from bucket_loader.planning.gates.case import Case
 from bucket_loader.planning.gates.listed import GATES, other_columns
-from bucket_loader.planning.manifest import Manifest, PlannedStream
+from bucket_loader.planning.manifest import Manifest
 
 
 def check(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str], *, accept_changes: bool) -> None:
@@ -39,49 +39,75 @@ def stops(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> l
 
 
 def warnings(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> Iterator[str]:
-    """Say what else is to be looked at: columns that are new or gone, and fields that nothing sends."""
-    cases = list(_cases(pipeline, manifest, known))
-    for case in cases:
+    """Say which columns are new or gone, where that stops nothing."""
+    for case in _cases(pipeline, manifest, known):
         if case.limits.columns != "stop":
             yield from (f"{case.stream.name}: {sentence}" for sentence in other_columns(case))
-    asked_nowhere = set(pipeline.limits.nulls()) - {name for case in cases for name in case.nulls}
-    is_all = len(manifest.streams) == len(pipeline.streams) and all(case.stream.facts is not None for case in cases)
-    for name in sorted(asked_nowhere) if is_all else ():
-        yield f"`limits: null` names {name!r}, and no stream has a limit for it"
+
+
+def require_fields(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> None:
+    """Refuse a limit on a field that no record has and none had the last time: it would be misspelt, not missing.
+
+    Raises:
+        UsageError: there is one.
+    """
+    sent = _sent(manifest)
+    for case in _cases(pipeline, manifest, known):
+        for name in case.facts.lacking:
+            if name in case.nulls and name not in _heard_of(case.last):
+                near = nearest(name, [*(case.facts.spread or ()), *sent])
+                raise UsageError(
+                    f"stream {case.stream.name!r}: `limits: null` names {name!r}, which no record has",
+                    hint=f"did you mean {near!r}?" if near else "write a field that the stream sends",
+                )
 
 
 def _cases(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> Iterator[Case]:
     written = {stream.name: stream for stream in pipeline.streams}
+    lasts = {name: baseline.read(known[name]) for name in written if name in known}
     for planned in manifest.streams:
         stream = written.get(planned.name)
-        last = baseline.read(known[planned.name]) if planned.name in known else None
         removal = None if stream is None else stream.on_removed
         yield Case(
             stream=planned,
             limits=pipeline.limits if stream is None else pipeline.limits_of(stream),
-            nulls=_nulls(pipeline, manifest, planned, last),
+            nulls={} if stream is None else _nulls(pipeline, manifest, stream, lasts),
             removed=removal.limit if removal is not None else OnRemoved.model_fields["limit"].default,
             age=baseline.age_of(manifest, planned),
-            last=last,
+            last=lasts.get(planned.name),
         )
 
 
-def _nulls(pipeline: Pipeline, manifest: Manifest, planned: PlannedStream, last: Baseline | None) -> dict[str, Share]:
+def _nulls(pipeline: Pipeline, manifest: Manifest, stream: Stream, lasts: Mapping[str, Baseline]) -> dict[str, Share]:
     """Return the fields that are asked of a stream.
 
-    A field that is named at the top is asked of the streams that send it, or did so the last time; where none does, of
-    each that could.
+    A field that is named at the top is asked of the streams that send it, or did so the last time; where none does or
+    did, of each that could.
     """
-    stream = next((one for one in pipeline.streams if one.name == planned.name), None)
-    if planned.facts is None or stream is None:
+    facts = next(one.facts for one in manifest.streams if one.name == stream.name)
+    if facts is None:
         return {}
-    lacking, own = set(planned.facts.lacking), stream.limits.nulls()
-    before = {*last.nulls, *(last.spread or ())} if last is not None else set()
-    sent = {name for one in manifest.streams if one.facts is not None for name in one.facts.nulls}
+    before = {name: _sent_before(last) for name, last in lasts.items()}
+    anywhere = _sent(manifest).union(*before.values())
 
     def is_asked(name: str) -> bool:
-        if name in own or name not in lacking:
+        if name in stream.limits.nulls() or name not in facts.lacking:
             return may_send(stream.fields.names(), name)
-        return name in before or name not in sent
+        return name in before.get(stream.name, ()) or name not in anywhere
 
     return {name: share for name, share in pipeline.limits_of(stream).nulls().items() if is_asked(name)}
+
+
+def _sent(manifest: Manifest) -> set[str]:
+    """Return the fields with a limit that some stream sends."""
+    return {name for one in manifest.streams if one.facts is not None for name in one.facts.nulls}
+
+
+def _sent_before(last: Baseline) -> set[str]:
+    """Return the fields that a stream has sent by its `*`, or has a limit for, the last time."""
+    return {*last.nulls, *(name for column in last.spread or () for name in (column, f"attributes.{column}"))}
+
+
+def _heard_of(last: Baseline | None) -> set[str]:
+    """Return the same, and the fields that were gone already."""
+    return set() if last is None else _sent_before(last) | set(last.lacking)

@@ -75,7 +75,7 @@ def _fresh(case: Case) -> Iterator[str]:
         return
     if facts.fresh != limit.column:
         yield f"the plan was made before it said `{_fresh_words(limit)}`: plan again"
-    elif case.age is None and (facts.whole or case.stream.counts.read):
+    elif case.age is None and (case.stream.counts.read or (facts.whole and case.stream.mode != "changes")):
         yield f"there is no time in {limit.column!r}, and `{_fresh_words(limit)}` asks for one"
     elif case.age is not None and case.age > timedelta(seconds=limit.within):
         age_s = case.last.age_s if case.last is not None else None
@@ -98,7 +98,7 @@ def _duration(seconds: float) -> str:
 
 def _superseded(case: Case) -> Iterator[str]:
     limit, count, made = case.limits.superseded, case.stream.counts.superseded, case.facts.made
-    if limit is not None and not limit.allows(count, made):
+    if limit is not None and case.shows_source and not limit.allows(count, made):
         before = case.before(case.last.counts.superseded, case.last.made) if case.last is not None else ""
         said = f"{count:,} of {made:,} rows are superseded by a later row of the same key"
         yield f"{said}, more than `limits: {{superseded: {limit}}}`{before}"
@@ -106,7 +106,7 @@ def _superseded(case: Case) -> Iterator[str]:
 
 def _null(case: Case) -> Iterator[str]:
     made = case.facts.made
-    for name, limit in case.nulls.items():
+    for name, limit in case.nulls.items() if case.shows_source else ():
         count = made if name in case.facts.lacking else case.facts.nulls.get(name)
         if count is None:
             yield f"the plan was made before it said `limits: {{null: {{{name}: {limit}}}}}`: plan again"
@@ -169,6 +169,7 @@ _IS_WHOLE: Final = (
     "is the export whole? `bucket-loader plan PIPELINE --show 5` shows what would be sent; if it is right, "
     f"{_IF_RIGHT} it"
 )
+# The cause before its effects: an export of last week has changed values, too.
 GATES: Final = (
     Gate(
         "rejected",
@@ -176,15 +177,14 @@ GATES: Final = (
         "look at the dead letters for the reasons; raise the limit if they are right",
         lifted=False,
     ),
-    Gate("empty", _empty, _IS_WHOLE),
-    Gate("rows", _rows, _IS_WHOLE),
     Gate(
         "fresh",
         _fresh,
-        "is the export of today there? `bucket-loader run PIPELINE` again once it is; --accept-changes does not lift "
-        "this",
+        "is the export of today there? `bucket-loader run PIPELINE` once it is; raise `within:` if it may be that old",
         lifted=False,
     ),
+    Gate("empty", _empty, _IS_WHOLE),
+    Gate("rows", _rows, _IS_WHOLE),
     Gate("superseded", _superseded, _IS_WHOLE),
     Gate("null", _null, _IS_WHOLE),
     Gate("columns", _columns, _IS_WHOLE),

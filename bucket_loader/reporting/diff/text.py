@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.reporting.diff.showing import Showing
-from bucket_loader.reporting.diff.values import Diff, RecordDiff, StreamDiff, more_records, short_name
+from bucket_loader.reporting.diff.values import STOPS, Diff, RecordDiff, StreamDiff, more_records, short_name
 from bucket_loader.reporting.terminal import STYLES, Page, stdout_console, wrapped
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _broken(line: Line, width: int) -> "list[Text]":
 
 def _lines(diff: Diff, showing: Showing) -> Iterator[Line]:
     if diff.stopped is not None:
-        yield diff.on_stop, "error", len(diff.on_stop) - len(diff.stopped.message)
+        yield diff.on_stop, "error", len(STOPS)
         yield f"  {diff.stopped.hint}", "hint", 0
     for stream in diff.streams:
         yield from _stream(stream, showing)

@@ -12,6 +12,9 @@ _ATTRIBUTES: Final = "attributes."
 _KEPT: Final = (_ATTRIBUTES, "context.")
 
 
+STOPS: Final = "a run of this plan would be stopped: "
+
+
 @dataclass(frozen=True)
 class RecordDiff:
     """What becomes of one record.
@@ -116,7 +119,7 @@ class Diff:
         """What is to be said where the run would be stopped; else nothing."""
         if self.stopped is None:
             return ""
-        return "a run of this plan would be stopped: " + self.stopped.message.replace("\n", "; ")
+        return STOPS + self.stopped.message.replace("\n", "; ")
 
 
 def short_name(path: str) -> str:
