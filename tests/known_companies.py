@@ -50,10 +50,10 @@ class Companies:
     def __post_init__(self):
         self.dice = random.Random(self.seed)  # noqa: S311  # no secret depends on it
 
-    def begin(self, count, head=""):
+    def begin(self, count, **words):
         """Write the pipeline file, and an export of so many companies."""
         self.rows = {f"{number:06d}": company(self.dice) for number in range(count)}
-        self.workplace.pipeline(PIPELINE, head=head)
+        self.workplace.pipeline(PIPELINE, **words)
         self.write()
 
     def write(self):

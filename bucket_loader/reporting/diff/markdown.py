@@ -25,8 +25,8 @@ def markdown(diff: Diff, filled: Callable[[str], str]) -> str:
     total, shown, room, text = sum(stream.sent for stream in diff.streams), 0, CHARACTERS_MOST - _FOR_THE_END, ""
     for piece, records in _pieces(diff, filled):
         if len(text) + len(piece) > room:
-            left = counted(total - shown, "record")
-            return f"{text}\n... and what does not fit into a comment: {left} of {total:,}, or more of their fields\n"
+            left = f"{total - shown:,} of {total:,} records"
+            return f"{text}\n... a comment may not be longer: {left} are not in it\n"
         text, shown = text + piece, shown + records
     return text
 
