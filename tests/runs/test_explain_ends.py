@@ -107,13 +107,41 @@ def test_what_an_unfinished_run_has_left_is_pending(three, emulator):
     assert (pending["fate"], closed["fate"]) == ("pending", "not sent")
 
 
-def test_a_plan_that_was_not_run_is_told_as_one(three):
-    """What `plan` has left knows the row too."""
+def test_a_plan_that_was_not_run_stands_where_it_was_made_in_a_line(three):
+    """It is compared with what came before it alone, and says when a run came after it."""
+    three.run()
+    accounts(three, ("c1", "new"), ("c2", "poison"), ("c3", "free"))
     three.command("plan")
+    (open_plan, _) = rows(explained(three, "--company", "c1"))
+    later = three.run().summary["run"]
 
-    (row,) = rows(explained(three, "--company", "c1"))
+    life = explained(three, "--company", "c1")
+    shown = three.command("explain", "--company", "c1").stderr
+    newest, planned, first = rows(life)
 
-    assert row["fate"] == "planned"
+    assert [row["fate"] for row in (newest, planned, first)] == ["delivered", "planned", "delivered"]
+    assert "`bucket-loader run --plan`" in open_plan["fate_text"]
+    assert planned["fate_text"].endswith(f"run {later} came after it, so it cannot be sent any more")
+    assert planned["compared"]["run"] == newest["compared"]["run"] == first["run"]
+    assert f"run {planned['run']}: planned, not run" in shown
+    assert "accounts.csv, row 1: other content than" in shown
+
+
+def test_events_stand_by_their_own_time(workplace):
+    """The newest first, whatever the order of the file was."""
+    workplace.pipeline(EVENTS)
+    workplace.write(
+        "usage.csv", "n,user,at\n1,u1,2026-01-02T00:00:00Z\n2,u1,2026-01-03T00:00:00Z\n3,u1,2026-01-01T00:00:00Z\n"
+    )
+    workplace.run()
+
+    shown = workplace.command("explain", "--user", "u1").stderr
+
+    assert [line.split("-01-")[1][:2] for line in shown.splitlines() if line.startswith("  usage:")] == [
+        "03",
+        "02",
+        "01",
+    ]
 
 
 def test_a_row_that_is_gone_and_comes_back_is_told_each_time(three, emulator):

@@ -11,6 +11,7 @@ from bucket_loader.reporting.life.telling import (
     is_brief,
     letter_texts,
     moment,
+    newest_first,
     place,
     run_text,
     shown,
@@ -44,7 +45,7 @@ def _run(run: RunOf) -> Html:
 def _brief(rows: Sequence[Appearance], run: str) -> Html:
     """Return events and feedback that arrived, a line each."""
     header = ("stream", "what", "time", "where the row stood", "record")
-    cells = ((row.stream, *what(row), place(row.origin), shown(row.record)) for row in reversed(rows))
+    cells = ((row.stream, *what(row), place(row.origin), shown(row.record)) for row in newest_first(rows))
     return folded(f"{len(rows):,} delivered", wide(table(header, cells), f"what run {run} delivered"))
 
 

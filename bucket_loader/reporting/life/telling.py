@@ -1,7 +1,8 @@
 """A life as lines for a person: what each run knows of it, newest first; values are row data, so no log gets them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -11,8 +12,10 @@ from bucket_loader.reporting.events import Lines, Listener
 from bucket_loader.reporting.life.told import Appearance, Chunk, Difference, Letter, Life, Now, NowRow, RunOf
 
 ROWS_SHOWN: Final = 20  # of events and feedback, in each run
+PLANS_SHOWN: Final = 3  # that were not run, one behind the other
 _ATTEMPTS_SHOWN: Final = 8
 _LENGTH_MAX: Final = 200  # characters of a value
+_LINE_MAX: Final = 64  # characters of a line of columns
 _STATUSES: Final = {"rejected": "finished, some rows rejected", "planned": "planned, not run"}
 
 
@@ -35,11 +38,21 @@ def lines_of(life: Life) -> Iterator[str]:
     yield from life.meant
     if life.now is not None:
         yield from _now(life.now)
-    for run in life.runs:
-        yield from _run(run)
+    groups = [(is_planned, list(runs)) for is_planned, runs in groupby(life.runs, lambda run: run.status == "planned")]
+    for is_planned, runs in groups:
+        yield from _plans(runs) if is_planned else chain.from_iterable(map(_run, runs))
     yield ""
     yield from (f"looked at {place}" for place in life.looked)
     yield from life.gone
+
+
+def _plans(plans: Sequence[RunOf]) -> Iterator[str]:
+    """Yield plans that were not run and lie between two runs, a line each: many may lie there."""
+    yield ""
+    for plan in plans[:PLANS_SHOWN]:
+        yield f"{run_text(plan)}: {_planned(plan)}"
+    if len(plans) > PLANS_SHOWN:
+        yield f"and {counted(len(plans) - PLANS_SHOWN, 'more plan')} not run: `--json` has all"
 
 
 def _run(run: RunOf) -> Iterator[str]:
@@ -49,10 +62,23 @@ def _run(run: RunOf) -> Iterator[str]:
     for row in run.rows:
         if not is_brief(row):
             yield from _row(row)
-    for row in brief[-1 : -ROWS_SHOWN - 1 : -1]:
+    for row in newest_first(brief)[:ROWS_SHOWN]:
         yield from _brief(row)
     if len(brief) > ROWS_SHOWN:
         yield f"  and {counted(len(brief) - ROWS_SHOWN, 'more record')}: `--json` and `--html` have all"
+
+
+def _planned(run: RunOf) -> str:
+    """Say what a plan that was not run would do, in a line."""
+    first, *others = run.rows
+    said = first.compared.text if first.compared is not None else first.fate_text
+    more = f", and {counted(len(others), 'more row')}" if others else ""
+    return f"{first.stream}, {place(first.origin)}: {said}{more}"
+
+
+def newest_first(rows: Sequence[Appearance]) -> list[Appearance]:
+    """Return events and feedback by their own time, the newest first."""
+    return sorted(rows, key=lambda row: str((row.record or {}).get("timestamp", "")), reverse=True)
 
 
 def is_brief(row: Appearance) -> bool:
@@ -67,22 +93,37 @@ def _brief(row: Appearance) -> Iterator[str]:
 def _row(row: Appearance) -> Iterator[str]:
     yield f"  {row.stream}: {place(row.origin)}"
     if row.input is not None:
-        yield f"    row      {pairs(row.input)}"
-    for number, field in enumerate(row.fields):
-        yield f"    {'' if number else 'record':<8} {field.path} = {shown(field.value)}   ({field.rule})"
+        yield from _labelled("row", _packed(row.input))
+    yield from _labelled("record", (f"{one.path} = {shown(one.value)}   ({one.rule})" for one in row.fields))
     if row.left_out:
         yield f"    empty    {', '.join(row.left_out)}: left out, nothing stood there"
     if not row.are_rules_of_then:
         yield "    rules    those of today's file; the record was made by others"
     if row.compared is not None:
-        yield f"    compared {row.compared.text}"
-        yield from (f"             {changed(one)}" for one in row.compared.changes or ())
+        yield from _labelled("compared", [row.compared.text, *map(changed, row.compared.changes or ())])
     for chunk in row.chunks:
-        yield f"    chunk    {chunk_text(chunk)}"
-        yield from (f"             {text}" for text in attempts(chunk))
+        yield from _labelled("chunk", [chunk_text(chunk), *attempts(chunk)])
     for letter in row.letters:
-        yield from (f"    letter   {text}" for text in letter_texts(letter))
+        yield from _labelled("letter", letter_texts(letter))
     yield f"    ended    {row.fate_text}"
+
+
+def _labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines under one another, the first behind a label."""
+    for number, line in enumerate(lines):
+        yield f"    {'' if number else label:<8} {line}"
+
+
+def _packed(row: dict[str, Any]) -> Iterator[str]:
+    """Yield the columns of a row, as many in a line as fit."""
+    line = ""
+    for name, value in row.items():
+        column = f"{name}: {shown(value)}"
+        if line and len(line) + len(column) > _LINE_MAX:
+            yield f"{line};"
+            line = ""
+        line += f"; {column}" if line else column
+    yield line
 
 
 # --- words that the screen and the page share ------------------------------------------------------------------------
@@ -117,11 +158,6 @@ def shown(value: object) -> str:
     """Return a value as JSON, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LENGTH_MAX else f"{text[:_LENGTH_MAX]}... ({len(text):,} characters)"
-
-
-def pairs(row: dict[str, Any]) -> str:
-    """Return the columns of a row."""
-    return "; ".join(f"{name}: {shown(value)}" for name, value in row.items())
 
 
 def changed(one: Difference) -> str:
@@ -177,4 +213,4 @@ def _now_row(row: NowRow) -> Iterator[str]:
     yield from (f"    {one['message']} ({one['code']})" for one in row.reasons)
     yield from (f"    {changed(one)}" for one in row.changes or ())
     if row.input is not None:
-        yield f"    row      {pairs(row.input)}"
+        yield from _labelled("row", _packed(row.input))

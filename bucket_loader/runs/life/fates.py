@@ -35,14 +35,17 @@ def _wire(at_ms: int) -> str:
     return wire_timestamp(datetime.fromtimestamp(at_ms / 1000, UTC))
 
 
-def fate_of(row: RunRow | None, chunks: list[Chunk]) -> tuple[Fate, str]:
+def fate_of(row: RunRow | None, chunks: list[Chunk], overtaken_by: str | None = None) -> tuple[Fate, str]:
     """Return where a record is, as a word and as a sentence.
 
     Args:
         row: the run, as the ledger has it; None where it was only planned.
         chunks: those that carry the record.
+        overtaken_by: of a plan that was not run, the first run after it.
     """
     if row is None:
+        if overtaken_by is not None:
+            return "planned", f"planned, and not sent; run {overtaken_by} came after it, so it cannot be sent any more"
         return "planned", "planned, and not sent: `bucket-loader run --plan` sends what is planned"
     leaves = [one for one in chunks if one.state != "split"]
     if not leaves:

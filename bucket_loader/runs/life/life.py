@@ -1,6 +1,6 @@
 """Gathering a life: what plans, ledger, dead letters and memory know of what is sought, run by run."""
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -90,10 +90,14 @@ class Gathering:
 
     @cached_property
     def plans(self) -> list[Plan]:
-        """The plans that are there, in the order of their runs; those that were not run come last."""
-        last = len(self.rows) + 1
-        number = {run: row.number for run, row in self.rows.items()}
-        return sorted(plans_of(self.state), key=lambda plan: (number.get(plan.manifest.run, last), plan.manifest.run))
+        """The plans that are there, in the order of their runs; one that was not run, after the run before it."""
+
+        def order(plan: Plan) -> tuple[int, bool, str]:
+            row = self.rows.get(plan.manifest.run)
+            number = plan.manifest.after if row is None else row.number
+            return number, row is None, plan.manifest.run
+
+        return sorted(plans_of(self.state), key=order)
 
     @cached_property
     def rows(self) -> dict[str, RunRow]:
@@ -156,8 +160,16 @@ class Gathering:
             rows[waiting.planned.manifest.run].append(_of_waiting(waiting))
         for run, entries in self.letters.items():
             rows[run] += (self._of_letter(entry) for entry in entries if entry.id not in taken)
-        order = {run: place for place, run in enumerate([*self.rows, *(plan.manifest.run for plan in self.plans)])}
-        return [self._run(run, rows[run]) for run in sorted(rows, key=lambda run: order.get(run, -1), reverse=True)]
+        return [self._run(run, rows[run]) for run in reversed(self._order) if run in rows]
+
+    @property
+    def _order(self) -> list[str]:
+        """The names of all runs, oldest first, and of plans that were not run, each after the run before it."""
+        places = {run: (0, False, run) for run in self.letters}  # the ledger may not know them
+        manifests = (plan.manifest for plan in self.plans)
+        places |= {one.run: (one.after, True, one.run) for one in manifests}
+        places |= {row.run: (row.number, False, row.run) for row in self.rows.values()}
+        return sorted(places, key=places.__getitem__)
 
     def _run(self, run: str, rows: list[Appearance]) -> RunOf:
         row = self.rows.get(run)
@@ -199,7 +211,7 @@ class Gathering:
             fields=rules.fields(hit.text, row, hit.source),
             left_out=rules.left_out(hit.text, row) if row is not None else [],
             are_rules_of_then=rules.are_those_of(hit.stream),
-            compared=compared(hit, Before(earlier, self._gone_before(hit.run), hit.run in self._replays)),
+            compared=compared(hit, Before(earlier, self._gone_before(hit), hit.run in self._replays)),
             chunks=fate.chunks,
             letters=[letter(self.state.ledger, entry)] if entry is not None else [],
         )
@@ -207,7 +219,9 @@ class Gathering:
     def _fate(self, hit: Hit) -> _Fate:
         row = self.rows.get(hit.run)
         chunks = [] if row is None else chunks_of(self.state.ledger, hit.run, hit.stream.position, hit.sequence)
-        return _Fate(chunks, *fate_of(row, chunks))
+        after = hit.planned.manifest.after
+        later = next((one.run for one in self.rows.values() if one.number > after), None) if row is None else None
+        return _Fate(chunks, *fate_of(row, chunks, later))
 
     def _of_letter(self, entry: Entry) -> Appearance:
         """Return what is told of a row that made no record, or of a record whose plan is gone."""
@@ -245,10 +259,8 @@ class Gathering:
         there = {plan.manifest.run for plan in self.plans}
         return [row for run, row in self.rows.items() if run not in there]
 
-    def _gone_before(self, run: str) -> int:
-        row = self.rows.get(run)
-        numbers = [one.number for one in self._without_plan]
-        return len(numbers) if row is None else bisect_left(numbers, row.number)
+    def _gone_before(self, hit: Hit) -> int:
+        return bisect_right([one.number for one in self._without_plan], hit.planned.manifest.after)
 
     @cached_property
     def _replays(self) -> set[str]:
