@@ -120,3 +120,13 @@ def test_long_values_are_cut_where_they_are_alike(capsys):
     alike, others = capsys.readouterr().out.splitlines()[2:4]
     assert re.search("x: [^→]*-one-[^→]*→[^→]*-two-", alike)
     assert others == f'  ~ c1  y: "{"a" * 14}…{"b" * 13}" → "new"'
+
+
+def test_what_stands_for_one_sign_is_not_cut(capsys):
+    """However long what stands before it is: half an escape would say something else."""
+    records = [record("x", old="y" * count + "\x1b\n\U000e0041" * 40 + "z" * count, new="") for count in range(12)]
+    print_diff(of(replace(STREAM, records=records, shown=12)), filled)
+    shown = re.findall('x: "(.*)…(.*)" →', capsys.readouterr().out)
+    assert len(shown) == 12
+    for part in (part for both in shown for part in both):
+        assert re.fullmatch(r"(?:[yz]|\\n|\\u001b|\\U000e0041)*", part)

@@ -1,11 +1,14 @@
 """A value in few signs, none of which does anything: what a row holds may be long, and may be meant to harm."""
 
 import json
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
+_SIGNS: Final = re.compile(r"\\(?:u[0-9a-f]{4}|U[0-9a-f]{8}|.)|.", re.DOTALL)
 _BASIC: Final = 0xFFFF  # the last sign that four digits spell
 _BEFORE: Final = 3  # where two values are alike where they are not cut, a third of what is shown stands before it
 
@@ -56,14 +59,29 @@ class Showing:
     def _cut(self, text: str) -> str:
         if len(text) <= self.most:
             return text
-        head = (self.most - len(self.cut) + 1) // 2
-        return text[:head] + self.cut + text[len(text) - (self.most - len(self.cut) - head) :]
+        bounds, rest = _bounds(text), self.most - len(self.cut)
+        head, tail = (rest + 1) // 2, rest // 2
+        return text[: _before(bounds, head)] + self.cut + text[_after(bounds, len(text) - tail) :]
 
     def _window(self, text: str, place: int) -> str:
         """Return what stands around a place of a text."""
-        first = max(0, place - self.most // _BEFORE)
-        after = first + self.most
+        bounds = _bounds(text)
+        first = _before(bounds, max(0, place - self.most // _BEFORE))
+        after = _before(bounds, first + self.most)
         return f"{self.cut if first else ''}{text[first:after]}{self.cut if after < len(text) else ''}"
+
+
+def _bounds(text: str) -> list[int]:
+    """Return where a text may be cut: not inside of what stands for one sign."""
+    return [*(found.start() for found in _SIGNS.finditer(text)), len(text)]
+
+
+def _before(bounds: list[int], place: int) -> int:
+    return bounds[bisect_right(bounds, place) - 1]
+
+
+def _after(bounds: list[int], place: int) -> int:
+    return bounds[bisect_left(bounds, place)]
 
 
 def _escaped(sign: str) -> str:
