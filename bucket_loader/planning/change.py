@@ -111,8 +111,8 @@ def _is_same(one: msgspec.Raw, other: msgspec.Raw) -> bool:
 
 
 def is_own_time(record: str | None, content: bytes | None) -> bool:
-    """Whether the row gives the time in a record: a plan's time is no part of the content."""
-    if record is None or content in {None, snapshots.REMOVED}:
+    """Whether the row gives the time in a record: a plan's time is no part of the content; without one, it counts."""
+    if record is None or content == snapshots.REMOVED:
         return False
     rest = _STAMP.sub("", record)
     return all(md5((one + rest[1:]).encode(), usedforsecurity=False).digest() != content for one in _OPENINGS)

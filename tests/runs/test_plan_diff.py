@@ -125,22 +125,25 @@ def test_a_plan_that_a_limit_would_stop_is_shown_and_says_so(companies, workplac
     assert "20 of 400 known records have changed" in found["stopped"]["message"]
 
 
-def test_events_are_created(workplace):
+@pytest.mark.parametrize(("words", "unchanged"), [("key: [n]", 1), ("sync: full", 0)])
+def test_events_are_created(workplace, words, unchanged):
     """A stream that sends its rows once compares with nothing; what it has sent is unchanged."""
-    workplace.pipeline("""
+    workplace.pipeline(f"""
 - name: signups
   record: event
-  source: {type: csv, path: events.csv}
-  key: [n]
-  fields: {userId: u, event: {value: signed up}, timestamp: {column: at, timezone: UTC}}
+  source: {{type: csv, path: events.csv}}
+  {words}
+  fields: {{userId: u, event: {{value: signed up}}, timestamp: {{column: at, timezone: UTC}}}}
 """)
     workplace.write("events.csv", "n,u,at\n1,u1,2026-01-01\n")
     workplace.run()
-    workplace.write("events.csv", "n,u,at\n1,u1,2026-01-01\n2,u2,2026-01-01\n")
+    rows = "1,u1,2026-01-01\n" * unchanged + "2,u2,2026-01-01\n"
+    workplace.write("events.csv", f"n,u,at\n{rows}")
     found = json.loads(workplace.command("plan", "--diff", "--format", "json", "-q").stdout)["streams"]["signups"]
-    assert (found["created"], found["unchanged"]) == (1, 1)
+    assert (found["created"], found["unchanged"]) == (1, unchanged)
     (record,) = found["records"]
-    assert record["fields"]["userId"] == {"new": "u2"}
+    sent = {"userId": "u2", "event": "signed up", "timestamp": "2026-01-01T00:00:00.000Z"}
+    assert record == {"id": {}, "change": "created", "fields": {name: {"new": value} for name, value in sent.items()}}
 
 
 @pytest.mark.parametrize(

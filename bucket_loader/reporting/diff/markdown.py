@@ -54,7 +54,7 @@ def _stream(stream: StreamDiff, filled: Callable[[str], str]) -> Iterator[Piece]
     if (more := len(stream.fields) - _FIELDS_SHOWN) > 0:
         yield f"\n... and {counted(more, 'more field')}\n", 0
     if stream.shown:
-        yield _header(stream.kind, "", "field", "old", "new"), 0
+        yield _header(stream.kind, "change", "field", "old", "new"), 0
     for record in stream.records:
         yield _record(record), 1
     if stream.more:

@@ -30,7 +30,7 @@ def _stopped(why: str, hint: str) -> Html:
 def _stream(stream: StreamDiff, filled: Callable[[str], str]) -> Html:
     fields = [[_VALUE.text(name), f"{count:,}"] for name, count in stream.fields.items()]
     records = [row for record in stream.records for row in _rows(record)]
-    header = [stream.kind, "", "field", "old", "new"]
+    header = [stream.kind, "change", "field", "old", "new"]
     return html.section(
         stream.name,
         element("p", html.in_code(filled(stream.on_unknown))) if stream.on_unknown else None,
