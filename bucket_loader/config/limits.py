@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from bucket_loader.config.mapping import NAMED_VALUES, Names
-from bucket_loader.config.scalars import Model, PositiveDuration, ShareOf
+from bucket_loader.config.scalars import Model, PartOf, PositiveDuration, Share, ShareOf
 
 
 class RowsLimit(Model):
@@ -14,7 +14,7 @@ class RowsLimit(Model):
 
     min: int | None = Field(default=None, ge=0)
     max: int | None = Field(default=None, ge=0)
-    drop: ShareOf | None = Field(default=None, description="how many fewer than the last time, for example 50%")
+    drop: PartOf | None = Field(default=None, description="how many fewer than the last time, for example 50%")
     growth: ShareOf | None = Field(default=None, description="how many more than the last time; 300% is four times")
 
     @model_validator(mode="after")
@@ -38,10 +38,8 @@ class Limits(Model):
     changed: ShareOf | None = Field(default=None, description="of the records that are known, how many may change")
     rows: RowsLimit | None = None
     fresh: FreshLimit | None = None
-    superseded: ShareOf | None = Field(default=None, description="of the rows, how many a later one may replace")
-    null: dict[str, ShareOf | None] | None = Field(
-        default=None, description="of the records, how many may lack a field"
-    )
+    superseded: PartOf | None = Field(default=None, description="of the rows, how many a later one may replace")
+    null: dict[str, PartOf | None] | None = Field(default=None, description="of the records, how many may lack a field")
     columns: Literal["stop", "warn"] | None = Field(
         default=None, description='what to do when `"*"` sends other attributes than the last time; warn by default'
     )
@@ -57,7 +55,7 @@ class Limits(Model):
             own["null"] = {**top.null, **self.null}
         return top.model_copy(update=own)
 
-    def nulls(self) -> Mapping[str, ShareOf]:
+    def nulls(self) -> Mapping[str, Share]:
         """Return how many records may lack a field, by the field."""
         return {name: share for name, share in (self.null or {}).items() if share is not None}
 

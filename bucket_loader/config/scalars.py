@@ -69,6 +69,12 @@ def share(value: object) -> Share:
     return Share(amount=float(match[1]), percent=bool(match[2]))
 
 
+def _part(value: Share) -> Share:
+    if value.percent and value.amount > 100:  # noqa: PLR2004  # per cent: all of it
+        raise ValueError("is more than 100%, so that it would allow everything")
+    return value
+
+
 def directives(form: str) -> list[str]:
     """List the directives of a time format: `%d/%-m %%y` has `%d`, `%-m` and `%%`."""
     return re.findall(r"%-?.", form, re.DOTALL)
@@ -144,6 +150,7 @@ Name = Annotated[str, AfterValidator(_name)]
 ShareOf = Annotated[
     Share, BeforeValidator(lambda value: value if isinstance(value, Share) else share(value)), _NUMBER_OR_TEXT
 ]
+PartOf = Annotated[ShareOf, AfterValidator(_part)]
 Key = Annotated[SecretStr, AfterValidator(_clean_secret)]
 HashKey = Annotated[SecretStr, AfterValidator(_hash_key)]
 Sql = Annotated[str, Field(min_length=1), AfterValidator(known_parameters)]

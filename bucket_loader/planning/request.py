@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bucket_loader.config import Pipeline, Stream, may_send
-from bucket_loader.model import ArrayForm, InputBatch, LoadedFile, Source, read_time, wire_now
+from bucket_loader.model import ArrayForm, InputBatch, LoadedFile, Source, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
 from bucket_loader.planning.mapping import NOTHING_ASKED, Arrays, Asked, Mapping as RowMapping, compile_mapping
 from bucket_loader.state import snapshots
@@ -93,7 +93,7 @@ class PlanRequest:
             return NOTHING_ASKED
         fresh = None if limits.fresh is None else limits.fresh.column
         nulls = tuple(name for name in limits.nulls() if may_send(stream.fields.names(), name))
-        return Asked(nulls, fresh, max(self.as_of, read_time(self.made_at)))
+        return Asked(nulls, fresh)
 
     def compiled(self, stream: Stream, schema: pa.Schema, asked: Asked = NOTHING_ASKED) -> RowMapping:
         """Compile a stream's mapping for a source's columns; `asked` is what limits ask of the rows.

@@ -215,6 +215,30 @@ def test_limits_that_are_refused(tmp_path, written):
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("{rows: {drop: 101%}}", "limits.rows.drop"),
+        ("{superseded: 150%}", "limits.superseded"),
+        ("{null: {plan: 200%}}", "limits.null.plan"),
+        ("{rows: {min: 2, max: 1}}", "limits.rows"),
+        ("{rows: {min: -1}}", "limits.rows.min"),
+        ("{fresh: {column: at, within: 0h}}", "limits.fresh.within"),
+        ("{fresh: {column: at}}", "limits.fresh"),
+        ("{null: {nobody.has.it: 5%}}", "limits.null.nobody.has.it"),
+    ],
+)
+def test_a_limit_that_could_stop_nothing_is_refused(tmp_path, written, place):
+    """More than all, less than nothing, and a field that no stream sends are mistakes at their place."""
+    stream = "  - name: u\n    record: user\n    source: {type: csv, path: a.csv}\n"
+    stream += "    fields: {userId: id, attributes: {plan: p}}"
+    whole = BASE.partition("streams:")[0]
+    at_the_top = mistakes(tmp_path, f"{whole}limits: {written}\nstreams:\n{stream}\n")
+    on_a_stream = mistakes(tmp_path, f"{whole}streams:\n{stream}\n    limits: {written}\n")
+
+    assert ([one.path for one in at_the_top], [one.path for one in on_a_stream]) == ([place], [f"streams[0].{place}"])
+
+
 # --- names ---------------------------------------------------------------------------------------------------------
 
 

@@ -414,6 +414,7 @@ def test_a_rehearsal_holds_the_gates_that_need_no_past(workplace):
     workplace.write("accounts.csv", "id,seats\na,\n")
     result = workplace.command("rehearse", "--json")
     assert stopped_by(result) == ["rows", "null"]
+    assert result.stderr.count("(no earlier run to compare with)") == 2
 
 
 def test_forgotten_streams_forget_their_last_reading(hundred):

@@ -1,10 +1,11 @@
 """A case: one stream of a plan, the limits that hold for it, and its last whole reading."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from bucket_loader.config import Limits, Share
+from bucket_loader.model import SYNCS
 from bucket_loader.planning.facts import Facts
 from bucket_loader.planning.gates.baseline import Baseline
 from bucket_loader.planning.manifest import PlannedStream
@@ -41,17 +42,17 @@ class Case:
         return self.stream.facts is not None and not self.facts.limited
 
     @property
+    def has_empty_gate(self) -> bool:
+        """Whether an empty source is for another gate to tell, which a person may lift."""
+        return SYNCS[self.stream.mode].compares
+
+    @property
     def rejected(self) -> int:
         """How many rows are rejected today; those that were refused before are no mistake of today."""
         return self.stream.counts.rejected - self.stream.counts.refused_before
 
-    def before(self, count: int | None, whole: int | None = None) -> str:
-        """Say what a figure was the last time; nothing where that is not known."""
-        if self.last is None or count is None:
-            return ""
-        of = "" if whole is None else f" of {whole:,}"
-        return self.last_time(f"{count:,}{of}")
-
-    def last_time(self, text: str) -> str:
-        """Say what was the last time, and in which run."""
-        return "" if self.last is None else f" (last time {text}, run {self.last.run})"
+    def before(self, figure: Callable[[Baseline], str | None]) -> str:
+        """Say what a figure was the last time; `figure` returns None where it was not counted."""
+        if self.last is None:
+            return " (no earlier run to compare with)"
+        return f" (last time {figure(self.last) or 'not counted'}, run {self.last.run})"

@@ -30,12 +30,21 @@ def check(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str], *, a
 
 def stops(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> list[Stop]:
     """Return what is over a limit, in the order of the streams."""
+    look = "--diff` shows what would change" if _remembers_values(manifest) else "--show 5` shows what would be sent"
+    accept = (
+        f"is the export whole, and the mapping right? `bucket-loader plan PIPELINE {look}; if so, "
+        "`bucket-loader run PIPELINE --accept-changes` sends it"
+    )
     return [
-        Stop(case.stream.name, gate.name, sentence, gate.hint, lifted=gate.lifted)
+        Stop(case.stream.name, gate.name, sentence, gate.mend or accept, lifted=not gate.mend)
         for case in _cases(pipeline, manifest, known)
         for gate in GATES
         for sentence in gate.sentences(case)
     ]
+
+
+def _remembers_values(manifest: Manifest) -> bool:
+    return any(stream.remembers_values for stream in manifest.streams)
 
 
 def warnings(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> Iterator[str]:

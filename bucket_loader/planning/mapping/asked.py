@@ -1,7 +1,6 @@
 """What `limits:` ask of the rows while they are mapped, and how the column of `fresh:` is read."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from bucket_loader.config import FieldSpec, Stream, Values
@@ -16,12 +15,10 @@ class Asked:
     Attributes:
         nulls: the fields that a record should have.
         fresh: the column of which the latest time is wanted.
-        now: when the plan is made; a time long after it is a mistake, and no proof that the source is fresh.
     """
 
     nulls: tuple[str, ...] = ()
     fresh: str | None = None
-    now: datetime | None = None
 
 
 NOTHING_ASKED: Final = Asked()

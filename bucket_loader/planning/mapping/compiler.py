@@ -80,7 +80,7 @@ def _compiled(spec: MappingSpec, record_bytes_max: int, hash_key: bytes | None) 
     }
     checks = checks_of(spec, members, record_bytes_max)
     side = SideDatabase()  # nested values are spelt before the SELECT, while it runs
-    found = gathered(spec.asked, members, None if fields.fresh is None else values[fields.fresh.number])
+    found = gathered(spec, members, None if fields.fresh is None else values[fields.fresh.number])
     select = Select(spec, members, values, checks, columns, named, found.columns)
     return Mapping(
         query=BatchQuery(connection, select.text(), input_),

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from bucket_loader.config import NAMED_VALUES
 from bucket_loader.model import UsageError, literal
-from bucket_loader.planning.mapping.asked import Asked
 from bucket_loader.planning.mapping.members import Member, NestedColumn, Value
+from bucket_loader.planning.mapping.spec import MappingSpec
 
-_CLOCKS_APART: Final = timedelta(days=1)
+_CLOCKS_APART: Final = timedelta(days=1)  # a time later than that is a mistake, and no proof of a fresh source
 _KEY: Final = "key."
 _LATEST: Final = "latest"
 _ZONELESS: Final = "zoneless"
@@ -57,25 +57,25 @@ class Gathered:
             self.latest = found if self.latest is None else max(self.latest, found)
 
 
-def gathered(asked: Asked, members: Mapping[str, Sequence[Member]], fresh: Value | None) -> Gathered:
-    """Return what gathers what is asked.
+def gathered(spec: MappingSpec, members: Mapping[str, Sequence[Member]], fresh: Value | None) -> Gathered:
+    """Return what gathers what limits ask.
 
     Args:
-        asked: what is asked.
+        spec: what is asked, and the run's time.
         members: the members of each field, with their forms.
         fresh: the value of which the latest is asked.
     """
     columns: dict[str, str] = {}
     fields: dict[str, str] = {}
     lacking = []
-    for name in asked.nulls:
+    for name in spec.asked.nulls:
         if (absent := _absent(name, members)) is None:
             lacking.append(name)
         else:
             fields[name] = f"absent{len(fields)}"
             columns[fields[name]] = absent
-    if fresh is not None and asked.now is not None:
-        columns |= _of_fresh(fresh, asked.now + _CLOCKS_APART)
+    if fresh is not None:
+        columns |= _of_fresh(fresh, spec.as_of + _CLOCKS_APART)
     return Gathered(columns, fields, tuple(lacking))
 
 
