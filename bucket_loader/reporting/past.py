@@ -26,7 +26,8 @@ _LAYOUTS: Final = (
 def listed(event: events.RunsListed, width: int, marks: Marks) -> "Iterator[Text]":
     """Return the lines of past runs, none wider than the screen, and of what is drawn of them."""
     yield from _runs(event, width, marks)
-    yield from _trends(event.trends, marks)
+    if event.trends:
+        yield from _trends(event.trends, width, marks)
 
 
 def _runs(event: events.RunsListed, width: int, marks: Marks) -> "Iterator[Text]":
@@ -106,19 +107,24 @@ def _block(past: events.PastRun, marks: Marks) -> "Iterator[Text]":
         yield Text(f"  {', '.join(parts)}")
 
 
-def _trends(trends: Sequence[events.Trend], marks: Marks) -> "Iterator[Text]":
-    """Return a line for each trend: how it went, its most, and what it was last."""
+def _trends(trends: Sequence[events.Trend], width: int, marks: Marks) -> "Iterator[Text]":
+    """Return a line for each trend: how it went, and where the screen is wide enough its most and its last."""
     from rich.text import Text
 
-    if trends:
-        yield Text("")
-        yield Text("from the oldest of these runs to the newest:", STYLES["dim"])
-    longest = max((len(trend.name) for trend in trends), default=0)
+    longest = max(len(trend.name) for trend in trends)
+    room = max(1, width - longest - 2)
+    yield Text("")
+    yield Text("from the oldest run to the newest:", STYLES["dim"])
     for trend in trends:
-        known = [value for value in trend.values if value is not None]
-        say = spoken if trend.unit == "seconds" else _count
-        ends = f"  most {say(max(known))}, last {say(known[-1])}" if known else ""
-        yield Text.assemble(f"{trend.name:<{longest}}  ", (marks.drawn(trend.values), STYLES["moving"]), ends)
+        drawn, ends = marks.drawn(trend.values[-room:]), _ends(trend)
+        line = Text.assemble(f"{trend.name:<{longest}}  ", (drawn, STYLES["moving"]))
+        yield line if line.cell_len + len(ends) > width else line.append(ends)
+
+
+def _ends(trend: events.Trend) -> str:
+    known = [value for value in trend.values if value is not None]
+    say = spoken if trend.unit == "seconds" else _count
+    return f"  most {say(max(known))}, last {say(known[-1])}" if known else ""
 
 
 def _count(value: float) -> str:

@@ -52,6 +52,21 @@ def test_no_line_is_wider_than_the_screen(width, marks):
     assert all(any(run.name in line for line in lines) for run in PAST.runs)
 
 
+@pytest.mark.parametrize("width", [36, 60, 80, 200])
+def test_what_is_drawn_of_runs_is_as_wide_as_the_screen_allows(width, marks):
+    """A sign for each run, the newest last; a blank for one that goes on, the lowest for nothing."""
+    trend = events.Trend("delivered", (*range(58, 0, -1), None, 0))
+    listing = events.RunsListed("run", PAST.runs, (trend, events.Trend("took", (None,), unit="seconds")))
+    *_, title, delivered, took = [line.plain for line in listed(listing, width, marks)]
+
+    assert title == "from the oldest run to the newest:"
+    assert delivered.startswith("delivered  █" if width > 70 else "delivered  ")
+    assert delivered[11:].split("  most")[0].endswith("▂ ▁")
+    assert ("most 58, last 0" in delivered) == (width == 200)
+    assert took.rstrip() == "took"
+    assert max(len(delivered), len(took)) <= width
+
+
 def test_a_run_is_a_line_of_eighty_columns_in_local_time(marks, berlin):
     """Newest first: the name, when, how it ended, what was sent and rejected, and how long it took."""
     assert shown(80, marks) == [

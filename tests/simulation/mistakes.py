@@ -334,7 +334,7 @@ def parts_lost_in_a_crash() -> Any:
     def commit(self: Any, entries: Any) -> None:
         for entry in entries:
             if isinstance(entry, SplitInto):
-                real(self, [dataclasses.replace(entry.was, attempts=0, ambiguous=0)])
+                real(self, [dataclasses.replace(entry.was, attempts=0, ambiguous=0, tries=())])
         real(self, entries)
 
     return [(LedgerJournal, "commit", commit)]

@@ -28,6 +28,7 @@ from virtual import Clock, ViolationError, World
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import Outside, course
 from bucket_loader.delivery.http import pacing
+from bucket_loader.model.attempts import FIRST, LAST
 from bucket_loader.model.course import JUDGED_AFTER_S
 from bucket_loader.model.errors import BucketLoaderError, StateLockedError, StateUnavailableError, StoppedError
 from bucket_loader.model.files import DISK, Disk
@@ -47,6 +48,7 @@ from bucket_loader.state.state import State
 
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK = 3
+OK = 200  # a status
 PATIENCE_S = 60
 PROCESSES_MAX = 9
 STOLEN_SHARE = 0.1  # of the processes, from whom another copy takes the state
@@ -426,6 +428,7 @@ class Simulation:
             (row,) = state.ledger.runs()
             findings = list(audit._findings(state, self.plan, row))
             counts = state.ledger.counts(row.run)
+            self._check_attempts(state.ledger, row.run)
         _require(not findings, f"the audit: {findings}")
         stopped = row.status in {"stopped", "abandoned"}
         _require(row.status in {"succeeded", "rejected"} or stopped, f"it never ended: {row.status}")
@@ -459,6 +462,17 @@ class Simulation:
             if stream in server.ordered:
                 delivered = [n for n in sequences if fates.get((stream, n), ("",))[0] == "delivered"]
                 _require(stopped or sequences[-1] >= max(delivered, default=0), f"{name}: a stale row came last")
+
+    def _check_attempts(self, ledger: Ledger, run: str) -> None:
+        """Each attempt that is counted is recorded, up to the few that stay; the last one delivered what is."""
+        for position in range(len(self.plan.manifest.streams)):
+            for row in ledger.chunks(run, position, *audit.LEAVES, "split"):
+                most = min(row.attempts, FIRST + LAST)
+                _require(
+                    most <= len(row.tried) <= row.attempts, f"{row.members}: {row.attempts}, {len(row.tried)} told"
+                )
+                last = row.tried[-1].status if row.tried else None
+                _require(row.state != "delivered" or last == OK, f"{row.members} was delivered by a {last}")
 
     def _letters(self) -> set[tuple[int, int]]:
         file = self.folder / "dead_letters" / f"{self.template.run}.jsonl"
