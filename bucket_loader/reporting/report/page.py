@@ -72,7 +72,7 @@ def _head(report: Report, name: str) -> Html:
         *_why(ending),
         *_steps(ending.steps, "Next"),
         facts(report.facts) if report.facts else None,
-        *(paragraph(text, class_="quiet") for text in report.gone),
+        *(element("p", in_code(text), class_="quiet") for text in report.gone),
     )
 
 
@@ -249,9 +249,13 @@ def _stamp(stamp: Stamp) -> Html:
     mood = {True: "good", False: "bad", None: "warn"}[stamp.is_sound]
     return section(
         "The proof",
-        paragraph(stamp.said, class_=f"verdict {mood}"),
-        listed(stamp.findings) if stamp.findings else None,
-        *((paragraph("Not proved:", class_="quiet"), listed(stamp.not_proved)) if stamp.not_proved else ()),
+        element("p", in_code(stamp.said), class_=f"verdict {mood}"),
+        listed(map(in_code, stamp.findings)) if stamp.findings else None,
+        *(
+            (paragraph("Not proved:", class_="quiet"), listed(map(in_code, stamp.not_proved)))
+            if stamp.not_proved
+            else ()
+        ),
     )
 
 
