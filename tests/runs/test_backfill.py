@@ -49,13 +49,17 @@ def backfill(workplace, *words):
 
 
 def test_every_window_is_a_run_with_its_own_receipt(history, emulator):
-    """24 months, 24 runs, every event once, no user."""
-    result = backfill(history)
+    """24 months, 24 runs, every event once, no user; the report is of the last of them."""
+    page = history.folder / "page.html"
+    result = backfill(history, "--report", str(page))
     found = result.summary
+    text = page.read_text("utf-8")
 
     assert result.exit_code == 0, result.stderr
     assert [window["streams"]["signups"]["delivered"] for window in found["windows"]] == [2] * 24
     assert len({window["run"] for window in found["windows"]}) == 24
+    assert f"run {found['windows'][-1]['run']}" in text
+    assert "The last 24 runs" in text
     assert (emulator.state()["events"], len(emulator.journal())) == (48, 48)
     runs = json.loads(history.command("status", "--json", "--last", "100").stdout)["runs"]
     assert runs[-1]["interval"] == ["2022-01-01T00:00:00.000Z", "2022-02-01T00:00:00.000Z"]
