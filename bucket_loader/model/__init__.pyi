@@ -207,6 +207,7 @@ from .syncs import (
 from .times import (
     in_utc as in_utc,
     read_time as read_time,
+    spoken_time as spoken_time,
     wire_ms as wire_ms,
     wire_now as wire_now,
     wire_timestamp as wire_timestamp,

@@ -31,6 +31,11 @@ def read_time(text: str) -> datetime:
     return in_utc(datetime.fromisoformat(text))
 
 
+def spoken_time(text: str) -> str:
+    """Return a time of the wire as a person reads it, to the second: `2026-01-31 03:00:00 UTC`."""
+    return f"{read_time(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def in_utc(moment: datetime) -> datetime:
     """Return a moment in UTC; one without a zone is taken to be in UTC."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bucket_loader.model import spoken_time
 from bucket_loader.reporting import html
 from bucket_loader.reporting.html import Html, element, facts, folded, paragraph, section, table, wide
 from bucket_loader.reporting.life.telling import (
@@ -10,7 +11,6 @@ from bucket_loader.reporting.life.telling import (
     chunk_text,
     is_brief,
     letter_texts,
-    moment,
     newest_first,
     place,
     run_text,
@@ -81,7 +81,7 @@ def _now(now: Now) -> Html:
 
 
 def _read(now: Now) -> Html:
-    return paragraph(f"stream {now.stream}: {now.read:,} rows read, as of {moment(now.as_of)}", class_="quiet")
+    return paragraph(f"stream {now.stream}: {now.read:,} rows read, as of {spoken_time(now.as_of)}", class_="quiet")
 
 
 def _now_row(row: NowRow) -> Html:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from bucket_loader.model import KINDS, counted, read_time
+from bucket_loader.model import KINDS, counted, spoken_time
 from bucket_loader.reporting.events import Lines, Listener
 from bucket_loader.reporting.life.told import Appearance, Chunk, Difference, Letter, Life, Now, NowRow, RunOf
 
@@ -131,7 +131,7 @@ def _packed(row: dict[str, Any]) -> Iterator[str]:
 
 def run_text(run: RunOf) -> str:
     """Say which run it is, how it ended, and when it began."""
-    began = f", {moment(run.began)}" if run.began else ""
+    began = f", {spoken_time(run.began)}" if run.began else ""
     return f"run {run.run}: {_STATUSES.get(run.status, run.status)}{began}"
 
 
@@ -139,12 +139,7 @@ def what(row: Appearance) -> tuple[str, str]:
     """Return what an event or feedback is about, and its time."""
     record = row.record or {}
     named = record.get("event") or record.get("key") or record.get("featureId") or row.kind
-    return shown(named), moment(record["timestamp"]) if "timestamp" in record else ""
-
-
-def moment(text: str) -> str:
-    """Return a moment as a person reads it: in UTC, to the second."""
-    return f"{read_time(text):%Y-%m-%d %H:%M:%S} UTC"
+    return shown(named), spoken_time(record["timestamp"]) if "timestamp" in record else ""
 
 
 def place(origin: dict[str, Any]) -> str:
@@ -171,7 +166,7 @@ def chunk_text(chunk: Chunk) -> str:
     if chunk.folded is not None:
         return f"one of {chunk.folded:,} that are older than `keep:` and folded: {chunk.state}"
     name = f"number {chunk.number:,}, " if chunk.number is not None else ""
-    since = f", set aside since {moment(chunk.aside)}" if chunk.aside is not None else ""
+    since = f", set aside since {spoken_time(chunk.aside)}" if chunk.aside is not None else ""
     ends = "cut into parts" if chunk.state == "split" else chunk.state
     return f"{name}records {chunk.members}: {ends} after {counted(chunk.attempts, 'attempt')}{since}"
 
@@ -184,7 +179,7 @@ def attempts(chunk: Chunk) -> Iterator[str]:
     for number, one in enumerate(tried):
         if number < _ATTEMPTS_SHOWN // 2 or number >= len(tried) - _ATTEMPTS_SHOWN // 2:
             status = one.status if one.status is not None else "no answer"
-            yield f"{moment(one.at)}: {status}, after {one.seconds:.3f} s"
+            yield f"{spoken_time(one.at)}: {status}, after {one.seconds:.3f} s"
         elif left:
             yield f"and {counted(left, 'more')} between them"
             left = 0
@@ -193,7 +188,7 @@ def attempts(chunk: Chunk) -> Iterator[str]:
 def letter_texts(letter: Letter) -> Sequence[str]:
     """Say what a dead letter says, and who took it up again."""
     reasons = "; ".join(f"{one['message']} ({one['code']})" for one in letter.reasons)
-    found = [f"rejected ({letter.stage}) {moment(letter.at)}: {reasons}"]
+    found = [f"rejected ({letter.stage}) {spoken_time(letter.at)}: {reasons}"]
     return [*found, f"taken up again by run {letter.replayed}"] if letter.replayed is not None else found
 
 

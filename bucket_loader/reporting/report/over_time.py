@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from bucket_loader.model import counted, spoken
+from bucket_loader.model import counted, spoken, spoken_time
 from bucket_loader.reporting.html import Html, element, facts, folded, paragraph, section, table, wide
 from bucket_loader.reporting.report.bars import Bar, bars, curves, legend
 from bucket_loader.reporting.report.value import CLASSES, Column, Moment, Traffic
@@ -29,7 +29,7 @@ def _requests(traffic: Traffic) -> Iterator[Html | None]:
         yield paragraph(said, class_="quiet")
     if not traffic.moments:
         return
-    each, ends = spoken(traffic.each_s), (_clock(traffic.began), f"{_after(traffic, len(traffic.moments))} later")
+    each, ends = spoken(traffic.each_s), (spoken_time(traffic.began), f"{_after(traffic, len(traffic.moments))} later")
     shown = [(name, colour) for name, colour, count in zip(CLASSES, _COLOURS, traffic.counts, strict=True) if count]
     yield element("figure",
         element("figcaption", f"Requests, each column {each}"),
@@ -87,11 +87,6 @@ def _after(traffic: Traffic, place: int) -> str:
     return f"{seconds:.1f} s" if traffic.each_s < 1 and seconds < _MINUTE_S else spoken(seconds) if place else "0 s"
 
 
-def _clock(moment: str) -> str:
-    """Return a wire time as a person reads it."""
-    return f"{moment[:10]} {moment[11:19]} UTC" if moment else ""
-
-
 # --- the last runs ---------------------------------------------------------------------------------------------------
 
 
@@ -104,7 +99,7 @@ def runs_section(columns: tuple[Column, ...], run: str) -> Html:
 
 
 def _runs(columns: tuple[Column, ...], run: str) -> Iterator[Html]:
-    ends = (_clock(columns[0].began)[:16], _clock(columns[-1].began)[:16] if len(columns) > 1 else "")
+    ends = (spoken_time(columns[0].began)[:16], spoken_time(columns[-1].began)[:16] if len(columns) > 1 else "")
     shown = [(colour, name) for name, colour in _OF_RUNS if any(getattr(one.counts, name) for one in columns)]
     if any(one.is_folded for one in columns):
         shown.append(("faint-bar", "delivered, of a run of which only the counts are left"))
@@ -133,7 +128,7 @@ def _of_runs(columns: tuple[Column, ...]) -> Html:
     header = ["run", "began", "status", "read", "delivered", "rejected", "pending", "requests"]
     names = ("read", "delivered", "rejected", "pending")
     rows = [
-        [one.run, _clock(one.began), one.status + (", folded" if one.is_folded else ""),
+        [one.run, spoken_time(one.began), one.status + (", folded" if one.is_folded else ""),
          *(f"{getattr(one.counts, name):,}" for name in names), f"{one.requests:,}"]
         for one in reversed(columns)
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Final
 
-from bucket_loader.model import Counts, counted, read_time, spoken
+from bucket_loader.model import Counts, counted, read_time, spoken, spoken_time
 from bucket_loader.reporting import Ending, Mood
 from bucket_loader.runs.report.known import WHY_MAX, Known, ReportAsked, cut
 from bucket_loader.runs.status import next_step, run_as_json
@@ -107,12 +107,12 @@ def facts_of(known: Known) -> tuple[tuple[str, str], ...]:
 
 def _facts(known: Known) -> Iterator[tuple[str, str]]:
     row = known.row
-    yield "began", clock(row.created_at)
+    yield "began", spoken_time(row.created_at)
     if row.ended_at:
         yield "took", spoken((read_time(row.ended_at) - read_time(row.created_at)).total_seconds())
-    yield "as of", clock(row.as_of)
+    yield "as of", spoken_time(row.as_of)
     if row.interval_start and row.interval_end:
-        yield "interval", f"{clock(row.interval_start)} to {clock(row.interval_end)}"
+        yield "interval", f"{spoken_time(row.interval_start)} to {spoken_time(row.interval_end)}"
     yield "status", row.status + ("" if row.exit_code is None else f" (exit code {row.exit_code})")
     retried = f", {counted(row.retries, 'retry', 'retries')}" if row.retries else ""
     yield "sent in", f"{counted(row.requests, 'request')}{retried}"
@@ -140,8 +140,3 @@ def _gone(known: Known) -> Iterator[str]:
         )
     if known.state.ledger.is_gone(known.row.number):
         yield "It was sent to an emulator that is gone."
-
-
-def clock(moment: str) -> str:
-    """Return a wire time as a person reads it."""
-    return f"{moment[:10]} {moment[11:19]} UTC"
