@@ -62,7 +62,8 @@ def _proxy(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    parts = _address(value, "https://front.bucket.co", refused="@?#", why=_NO_MORE_THAN_A_PLACE)
+    why = "must not hold a user, a password, a query or a fragment; the key has its own place"
+    parts = _address(value, "https://front.bucket.co", refused="@?#", why=why)
     _require_private(parts, "the key", "Bucket")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
@@ -74,9 +75,6 @@ def _webhook(value: SecretStr) -> SecretStr:
         raise ValueError("must not hold a user or a password")
     _require_private(parts, "the message", "a webhook")
     return SecretStr(text)
-
-
-_NO_MORE_THAN_A_PLACE: Final = "must not hold a user, a password, a query or a fragment; the key has its own place"
 
 
 def _address(value: str, example: str, *, refused: str, why: str) -> SplitResult:

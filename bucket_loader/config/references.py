@@ -28,7 +28,8 @@ def refuse_literals(document: Document) -> None:
     if isinstance(destination, dict):
         _refuse_literal_key(document, destination)
     _refuse_literal_hash_key(document)
-    _refuse_literal_webhooks(document)
+    for path, words in _webhooks_of(document):
+        _refuse_each(document, path, words, ("webhook",), "SLACK_WEBHOOK_URL")
     _refuse_literal_passwords(document)
 
 
@@ -52,18 +53,6 @@ def _refuse_literal_hash_key(document: Document) -> None:
             "write `hash_key: ${BUCKET_HASH_KEY}` and set that variable; then take another key, this one has been seen",
         )
         document.data["hash_key"] = "refused-as-it-is-written-here"
-
-
-def _refuse_literal_webhooks(document: Document) -> None:
-    for path, words in _webhooks_of(document):
-        if words.get("webhook") is not None and not _ONLY_A_REFERENCE.fullmatch(str(words["webhook"])):
-            document.mistake(
-                (*path, "webhook"),
-                "the webhook is written in the file, and whoever knows its address can write there",
-                "write `webhook: ${SLACK_WEBHOOK_URL}` and set that variable; then replace this webhook, it has been "
-                "seen",
-            )
-            words["webhook"] = _NOBODY
 
 
 def _webhooks_of(document: Document) -> list[tuple[Path_, dict[str, Any]]]:
