@@ -3,13 +3,15 @@
 import fcntl
 import json
 import os
+import secrets
 import signal
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pandas as pd
 import pytest
-from workplace import served_by
+from servers import PASSWORD, postgres_url
+from workplace import Workplace, served_by
 
 from bucket_loader import load
 from bucket_loader.runs import notify, run
@@ -260,6 +262,20 @@ def test_another_copy_that_runs_is_told_and_not_remembered(workplace, hook):
     workplace.run()
 
     assert hook.occasions == ["failed"]
+
+
+@pytest.mark.postgres
+def test_another_worker_tells_that_all_is_well_again(workplace, hook, tmp_path_factory):
+    """With the ledger on a server: what one machine was told of is over when another succeeds; no password is told."""
+    name, state = f"n{secrets.token_hex(6)}", postgres_url()
+    machines = [Workplace(tmp_path_factory.mktemp("machine"), workplace.url) for _ in range(2)]
+    for machine, rows in zip(machines, (BAD, GOOD), strict=True):
+        machine.pipeline(f"{COMPANIES.rstrip()}\n  sync: full", head="notify: {webhook: '${HOOK}'}\n", name=name)
+        machine.write("accounts.csv", rows)
+        machine.run("--state", state, "--state", str(machine.folder))
+
+    assert hook.occasions == ["rejected", "recovered"], hook.told[1]
+    assert PASSWORD not in json.dumps(hook.told)
 
 
 def test_nobody_is_told_of_what_a_person_looks_at(workplace, hook):
