@@ -171,11 +171,11 @@ class Place:
         file = self.folder / TOLD
         return [json.loads(line) for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 
-    def command(self, url, *words, meanwhile=None, stderr=None):
+    def command(self, url, *words, meanwhile=None, stderr=None, as_json=True):
         """Run a command; `meanwhile` is given its process."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BUCKET_")}
         pid = self.forks.ask(
-            start=[words[0], "pipeline.yaml", *words[1:], "--json"], cwd=str(self.folder),
+            start=[words[0], "pipeline.yaml", *words[1:], *(["--json"] if as_json else [])], cwd=str(self.folder),
             env={**kept, **self.variables(url)}, stdout=str(self.folder / "stdout"),
             stderr=stderr or str(self.folder / "stderr"),
         )  # fmt: skip
@@ -315,6 +315,8 @@ def test_bad_rows_are_told_without_their_values(place):
     assert here.leaks() == []
 
 
+TABLES = ("runs", "streams", "chunks", "attempts", "rejections")
+HISTORY = " union all ".join(f"select '{name}' as of, cast({name} as varchar) as row from {name}" for name in TABLES)
 LOOKS = [
     ("status",),
     ("status", "latest"),
@@ -322,11 +324,22 @@ LOOKS = [
     ("audit", "--memory"),
     ("report", "-o", "latest.html"),
     ("explain", "--user", "nobody"),
+    ("history",),
+    ("history", "--sql", HISTORY),
+    ("history", "--sql", HISTORY, "--format", "csv"),
     ("plan",),
     ("plan", "--diff", "--rows", "0"),
     ("run", "--accept-changes", "--report", "run.html", "--metrics", "run.prom"),
 ]
 """Whatever looks at what was, in each of its forms; none of it was asked for a row."""
+
+REACHES = [
+    "select cast(message as integer) from rejections",
+    "select error(message) from rejections",
+    "from read_text('things.csv')",
+    "from read_text('.bucket_loader/*/dead_letters/*.jsonl')",
+]
+"""Queries that would reach more than the tables, or whose error quotes a cell."""
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -338,9 +351,12 @@ def test_nobody_who_looks_back_sees_a_row_that_was_not_asked_for(place, form):
         for turn in range(2):
             here.write([f"{VALUE}-id{n},{VALUE}-note{n}-{turn},2026-01-0{n}" for n in range(9)])  # no day is a 0th
             assert here.command(url, "run") == 3
-        codes = {words: here.command(url, *words) for words in LOOKS}
+        codes = {words: here.command(url, *words, as_json=form == "json") for words in LOOKS}
+
+        refused = {query: here.command(url, "history", "--sql", query) for query in REACHES}
 
     assert {words: code for words, code in codes.items() if code not in {0, 3}} == {}
+    assert set(refused.values()) == {2}, refused
     assert here.leaks() == []
     here.command(url, "report", "-o", "rows.html", "--with-rows")
     here.write([f"{VALUE}-id{n},{VALUE}-another{n},2026-01-0{n}" for n in range(9)])
