@@ -1,0 +1,140 @@
+"""Exports that went wrong: each can be read, or nearly, and nobody wants it to be sent. Each names its gate."""
+
+from functools import partial
+
+import shop
+from changes import (
+    always,
+    cut,
+    cut_at_row,
+    each,
+    emptied,
+    every,
+    first,
+    more,
+    only,
+    recoded,
+    renamed,
+    second_half,
+    shifted,
+    some,
+    swapped,
+    times,
+    where,
+    with_column,
+    without,
+)
+from nights import GONE, READING, Case
+
+accounts, people, subscriptions, usage, scores = (
+    partial(Case, stream=stream) for stream in ("accounts", "people", "subscriptions", "usage", "scores")
+)
+IN_CENTS = each("mrr", lambda price: str(int(float(price) * 100)))
+FROM_A_SPREADSHEET = each("account_id", lambda one: f"{int(one):.1E}")
+
+
+def in_another_encoding(line):
+    """Write one line as Windows does."""
+    return line.decode().encode("cp1252")
+
+
+def invoices(_):
+    """Return the rows of another table."""
+    return [{"invoice": number, "total": 1} for number in range(400)]
+
+
+def test_data(rows):
+    """Return what a developer exports."""
+    return [row | {"account_id": f"test-{number}"} for number, row in enumerate(rows[:120])]
+
+
+def is_big(row):
+    """Whether a company has the plan of big ones."""
+    return row["plan"] == "business"
+
+
+def all_null_texts(rows):
+    """Write NULL as a text, everywhere."""
+    return [dict.fromkeys(row, "NULL") for row in rows]
+
+
+BROKEN = [
+    # CSV, and the company's "*"
+    accounts("the file has no bytes", content=lambda _: b"", gate=READING),
+    accounts("there is only the header", rows=first(0), gate=f"empty|rows|{GONE}"),
+    accounts("half of the rows are there", rows=every(2), gate="rows"),
+    accounts("every row is there twice", rows=times(2), gate="rows|superseded"),
+    accounts("every company is there under a second id", rows=more(1, "account_id", "9{:04}".format), gate="rows"),
+    accounts("it is last week's file", rows=lambda _: shop.accounts(-5), gate="fresh"),
+    accounts("it is yesterday's file", rows=lambda _: shop.accounts(1), gate="fresh"),
+    accounts("all ids moved down by one row", rows=shifted("account_id"), gate="changed"),
+    accounts("ids have another form", rows=each("account_id", "ACC-{}".format), gate=GONE),
+    accounts("ids have lost their zeros", rows=each("account_id", lambda one: one.lstrip("0")), gate=GONE),
+    accounts("ids are floats", rows=each("account_id", lambda one: f"{int(one)}.0"), gate=GONE),
+    accounts("ids are as a spreadsheet shows them, 4.0E+02", rows=FROM_A_SPREADSHEET, gate=f"superseded|{GONE}"),
+    accounts("no row has seats", rows=emptied("seats"), gate="null|changed"),
+    accounts("a tenth of the rows has lost its seats", rows=some(10, seats=None), gate="null"),
+    accounts("a join lost the name of one plan", rows=where(is_big, plan=None), gate="null"),
+    accounts("the column of seats has another name", rows=renamed("seats", "seat_count"), gate=READING),
+    accounts("a column of `*` has another name", rows=renamed("country", "Country Code"), gate="changed|columns"),
+    accounts("a column of `*` is gone", rows=without("country"), gate="changed|columns"),
+    accounts("names and plans are swapped", rows=swapped("name", "plan"), gate="changed"),
+    accounts("half of the file is in another encoding", content=second_half(in_another_encoding), gate="rejected"),
+    accounts("all of the file is in UTF-16", content=recoded("utf-16"), gate=READING),
+    accounts("it is the table of invoices", rows=invoices, gate=READING),
+    accounts("it ends after 60 %, at the end of a row", content=cut_at_row(0.6), gate=f"rows|{GONE}"),
+    accounts("it ends after 90 %, at the end of a row", content=cut_at_row(0.9), gate=GONE),
+    accounts("it ends after 60 %, within a row", content=cut(0.6), gate=f"rows|{GONE}"),
+    accounts("one row is there a thousand times", rows=lambda rows: rows + rows[:1] * 1000, gate="rows|superseded"),
+    accounts("every row is the same row", rows=lambda rows: rows[:1] * len(rows), gate=f"superseded|{GONE}"),
+    accounts("every value is the text NULL", rows=all_null_texts, gate="rejected"),
+    accounts("there is only test data", rows=test_data, gate=f"rows|{GONE}"),
+    accounts("everybody has signed up in 2099", rows=always("signed_up", "2099-01-01"), gate="changed"),
+    accounts("prices have decimal commas", rows=each("mrr", lambda price: price.replace(".", ",")), gate="rejected"),
+    accounts("prices are in cents", rows=IN_CENTS, gate="changed"),
+    accounts("it is a sample of 100 rows", rows=lambda rows: rows[:400:4], gate=f"rows|{GONE}"),
+    accounts("there are only Danes", rows=only(lambda row: row["country"] == "DK"), gate=f"rows|{GONE}"),
+    accounts("a join lost the Germans", rows=only(lambda row: row["country"] != "DE"), gate=GONE),
+    accounts("a join made three rows of each", rows=times(3), gate="rows|superseded"),
+    accounts("a join made two rows of every tenth", rows=lambda rows: rows + rows[::10], gate="superseded"),
+    accounts("every plan is `free`", rows=always("plan", "free"), gate="changed"),
+    accounts("all names are in lower case", rows=each("name", str.lower), gate="changed"),
+    accounts("the file is there twice, with a second header", content=lambda file: file + b"\xef\xbb\xbf" + file,
+             gate="rows|superseded"),
+    accounts("half of the rows have another delimiter", content=second_half(lambda line: line.replace(b",", b";")),
+             gate="rejected"),
+    accounts("all rows have another delimiter", content=lambda file: file.replace(b",", b";"), gate=READING),
+    accounts("a quote is never closed", content=lambda file: file + b'"00001,x', gate=READING),
+    # Parquet, with `columns: stop`
+    people("nobody is there", rows=first(0), gate="empty|rows"),
+    people("a fifth of the file has arrived", content=lambda file: file[: len(file) // 5], gate=READING),
+    people("it is last week's", rows=lambda _: shop.people(-5), gate="fresh"),
+    people("a tenth has lost the address", rows=some(10, email=None), gate="null"),
+    people("a column that few rows have is gone", rows=without("beta"), gate="columns"),
+    people("pandas has written its index", rows=with_column("__index_level_0__", int), gate="columns"),
+    people("an empty column of somebody's attempts is there", rows=with_column("tmp", lambda _: None), gate="columns"),
+    people("roles stand one row too low", rows=shifted("role"), gate="changed"),
+    people("a join made two rows of each", rows=times(2), gate="rows|superseded"),
+    # a database
+    subscriptions("the table is empty", rows=first(0), gate="empty|rows"),
+    subscriptions("there are only those who pay", rows=only(lambda row: row["price"] > 0), gate="rows"),
+    subscriptions("it was not synced for a week", rows=lambda _: shop.subscriptions(-5), gate="fresh"),
+    subscriptions("prices are texts with a currency", rows=each("price", "{} EUR".format), gate="rejected"),
+    subscriptions("no price is there", rows=emptied("price"), gate="null|changed"),
+    # events
+    usage("it ends at noon", rows=first(0.5), gate="fresh"),
+    usage("it is yesterday's", rows=lambda _: shop.usage(1), gate="fresh"),
+    usage("the file has no row", rows=first(0), gate=READING),
+    usage("a loop in the product sent 7,000 events", rows=lambda _: shop.usage(2, count=7_000), gate="rows"),
+    usage("a join found no users", rows=emptied("person_id"), gate="rejected"),
+    usage("a join found no companies", rows=emptied("account_id"), gate="null"),
+    usage("a join made five rows of each", rows=times(5), gate="superseded"),
+    usage("every event is in 1970", rows=always("at", "1970-01-01T00:00:00Z"), gate="rejected|fresh"),
+    usage("every event is in 2099", rows=always("at", "2099-01-01T00:00:00Z"), gate="rejected|fresh"),
+    # a DataFrame
+    scores("the frame is empty", rows=first(0), gate="empty|rows"),
+    scores("an inner merge lost the small ones", rows=every(2), gate="rows"),
+    scores("no score could be computed", rows=emptied("health"), gate="null|changed"),
+    scores("the cell was not run again", rows=lambda _: shop.scores(1), gate="fresh"),
+    scores("scores are in per cent", rows=each("health", lambda one: one * 100), gate="changed"),
+]  # fmt: skip
