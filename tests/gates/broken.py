@@ -24,7 +24,7 @@ from changes import (
     with_column,
     without,
 )
-from nights import GONE, READING, Case
+from nights import GONE, READING, Case, named, without_limits
 
 accounts, people, subscriptions, usage, scores = (
     partial(Case, stream=stream) for stream in ("accounts", "people", "subscriptions", "usage", "scores")
@@ -105,18 +105,25 @@ BROKEN = [
              gate="rejected"),
     accounts("all rows have another delimiter", content=lambda file: file.replace(b",", b";"), gate=READING),
     accounts("a quote is never closed", content=lambda file: file + b'"00001,x', gate=READING),
+    accounts("it is a sample, on the first night ever", rows=first(0.1), pipeline=named("shop", "new"), gate="rows"),
+    accounts("all the world is there, on the first night ever", rows=more(2, "account_id", "9{:04}".format),
+             pipeline=named("shop", "new"), gate="rows"),
     # Parquet, with `columns: stop`
     people("nobody is there", rows=first(0), gate="empty|rows"),
+    people("nobody is there, and nobody has written `limits:`", rows=first(0), pipeline=without_limits, gate="empty"),
     people("a fifth of the file has arrived", content=lambda file: file[: len(file) // 5], gate=READING),
     people("it is last week's", rows=lambda _: shop.people(-5), gate="fresh"),
     people("a tenth has lost the address", rows=some(10, email=None), gate="null"),
     people("a column that few rows have is gone", rows=without("beta"), gate="columns"),
+    people("a column with a limit for nulls is gone", rows=without("email"), gate="null|columns|changed"),
     people("pandas has written its index", rows=with_column("__index_level_0__", int), gate="columns"),
     people("an empty column of somebody's attempts is there", rows=with_column("tmp", lambda _: None), gate="columns"),
     people("roles stand one row too low", rows=shifted("role"), gate="changed"),
     people("a join made two rows of each", rows=times(2), gate="rows|superseded"),
     # a database
     subscriptions("the table is empty", rows=first(0), gate="empty|rows"),
+    subscriptions("the table is empty, and nobody has written `limits:`", rows=first(0), pipeline=without_limits,
+                  gate="empty"),
     subscriptions("there are only those who pay", rows=only(lambda row: row["price"] > 0), gate="rows"),
     subscriptions("it was not synced for a week", rows=lambda _: shop.subscriptions(-5), gate="fresh"),
     subscriptions("prices are texts with a currency", rows=each("price", "{} EUR".format), gate="rejected"),

@@ -39,6 +39,16 @@ def same(what):
     return what
 
 
+def named(old, new):
+    """Give a stream, or the pipeline, another name."""
+    return lambda text: text.replace(f"name: {old}\n", f"name: {new}\n")
+
+
+def without_limits(text):
+    """Leave out every `limits:` of the pipeline file."""
+    return re.sub(r"(?m)^( *)limits:\n(\1 +.*\n)+", "", text)
+
+
 @dataclass(frozen=True)
 class Case:
     """A night that differs from an ordinary one in one thing.

@@ -22,7 +22,7 @@ from changes import (
     with_column,
     without,
 )
-from nights import Case
+from nights import Case, named
 
 PARTNERS = """
   - name: partners
@@ -61,11 +61,6 @@ def quoted(content):
     return "".join(
         ",".join(f'"{field}"' if field else "" for field in line.split(",")) + "\n" for line in lines
     ).encode()
-
-
-def named(old, new):
-    """Give a stream, or the pipeline, another name."""
-    return lambda text: text.replace(f"name: {old}\n", f"name: {new}\n")
 
 
 visitors = partial(Case, stream="visitors", table="visits")
@@ -113,7 +108,8 @@ SOUND = [
     accounts("three rows are bad", rows=some(200, mrr="n/a"), rejects=True),
     accounts("a few are there twice", rows=lambda rows: rows + rows[::30]),
     accounts("all are sent again, with --full", words=("--full",)),
-    accounts("somebody has tried ten rows, with --limit", after=[accounts("a trial", words=("--limit", "10"))]),
+    accounts("ten rows are tried, with --limit", words=("--limit", "10")),
+    accounts("ten rows were tried before, with --limit", after=[accounts("a trial", words=("--limit", "10"))]),
     accounts("the night before was refused", after=[accounts("half", rows=every(2))]),
     after(accepted(accounts("prices in cents were accepted the night before", rows=IN_CENTS))),
     after(accepted(accounts("twice as many were accepted the night before", rows=MORE))),

@@ -133,6 +133,34 @@ def test_a_stream_s_own_limits_win_over_those_of_the_top(top, stream, gate, nigh
     assert (ended.exit_code, ended.names(gate)) == (4 if gate else 0, True), ended.said
 
 
+MISSPELT = [
+    ("{null: {emial: 5%}}", "emial"),
+    ("{fresh: {column: updatd_at, within: 26h}}", "updatd_at"),
+    ("{rows: {mn: 5}}", "mn"),
+    ("{row: {min: 5}}", "row"),
+    ("{columns: stopp}", "stopp"),
+    ("{fresh: {column: updated_at}}", "within"),
+]
+
+
+@pytest.mark.parametrize(("limits", "word"), MISSPELT)
+def test_a_gate_that_is_misspelt_does_not_stand_open(limits, word, night, recorder):
+    """A gate that could never refuse anything is a mistake of the file, which is named."""
+    text = PEOPLE_ALONE.format(top="{}", stream=limits)
+    ended = night.live(people("an ordinary night", pipeline=lambda _: text))
+
+    assert (ended.exit_code, word in ended.message, recorder.requests) == (2, True, []), ended.said
+
+
+def test_what_a_gate_compares_with_outlives_the_run(night):
+    """After `prune` has removed the last night's plan, half an export is still half of it."""
+    pruned = night.command("prune", "--older-than", "0s")
+    ended = night.live(people("half", rows=every(2)))
+
+    assert pruned.exit_code == 0, pruned.stderr
+    assert (ended.exit_code, ended.names("rows"), "404" in ended.message) == (4, True, True), ended.said
+
+
 SAID = [
     (people("half", rows=every(2)), "rows", ["204", "404", "25%"]),
     (people("twice as many", rows=more(1, "person_id", NEW_PEOPLE)), "rows", ["816", "404", "60%"]),
