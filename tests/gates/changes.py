@@ -53,7 +53,7 @@ def first(share):
 
 def every(step):
     """There is only every second, third ... row."""
-    return lambda rows: rows[::step]
+    return lambda rows: rows[step - 1 :: step]
 
 
 def all_but_every(step):

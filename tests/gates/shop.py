@@ -91,7 +91,7 @@ def subscription(number, day):
         "tier": f"{MARK} {tier}",
         "price": float(PRICES[tier]),
         "renews": str((changed(number, day, every=30) + timedelta(days=30)).date()),
-        "synced_at": text(as_of(day) - timedelta(hours=1)),
+        "synced_at": text(as_of(day) - timedelta(hours=3)),
     }
 
 
@@ -142,7 +142,7 @@ def score(number, day):
         "account_id": number + 1,
         "health": round((number * 37 % 100 + (day - 1 + number) // 3) / 100, 2),
         "segment": f"{MARK} {('small', 'large')[number % 2]}",
-        "scored_at": pd.Timestamp(as_of(day) - timedelta(hours=1)),
+        "scored_at": pd.Timestamp(as_of(day) - timedelta(hours=3)),
     }
 
 
