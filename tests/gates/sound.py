@@ -160,5 +160,6 @@ UNCAUGHT = [
              content=lambda file: file.decode("cp1252").encode()),
     accounts("prices of one country are wrong", rows=where(is_german, mrr="1.00")),
     accounts("the plan of all new companies is wrong", rows=lambda rows: rows[:404] + always("plan", "x")(rows[404:])),
+    accounts("prices are in cents, in a run with --full", rows=IN_CENTS, words=("--full",)),
     accounts("prices are in cents since the first night", rows=IN_CENTS, pipeline=named("shop", "a_new_shop")),
 ]  # fmt: skip
