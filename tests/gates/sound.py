@@ -65,6 +65,7 @@ def quoted(content):
 
 visitors = partial(Case, stream="visitors", table="visits")
 NEW_COMPANY = "9{:04}".format
+MONTHS_END = more(0.4, "account_id", NEW_COMPANY)
 LATE = shop.text(shop.as_of(2) - timedelta(hours=25))
 SUNDAY = usage("a quiet Sunday", rows=lambda _: shop.usage(2, count=24))
 
@@ -90,7 +91,7 @@ SOUND = [
     accounts("it is the first night ever", pipeline=named("shop", "a_new_shop")),
     accounts("it is loaded a second time", after=[accounts("the first time")]),
     accounts("there are 20 % more", rows=more(0.2, "account_id", NEW_COMPANY)),
-    accounts("it is a month's end, with 40 % more", rows=more(0.4, "account_id", NEW_COMPANY)),
+    accounts("it is a month's end, with 40 % more", rows=MONTHS_END),
     accounts("3 % are gone", rows=all_but_every(33)),
     accounts("rows are in another order", rows=lambda rows: rows[::-1]),
     accounts("columns are in another order", rows=lambda rows: [dict(sorted(row.items())) for row in rows]),
@@ -106,10 +107,10 @@ SOUND = [
     accounts("three rows are bad", rows=some(200, mrr="n/a"), rejects=True),
     accounts("a few are there twice", rows=lambda rows: rows + rows[::30]),
     accounts("all are sent again, with --full", words=("--full",)),
-    accounts("five rows are tried, with --limit", words=("--limit", "5")),
+    accounts("ten rows are tried, with --limit", words=("--limit", "10")),
     accounts("ten rows were tried before, with --limit", after=[accounts("a trial", words=("--limit", "10"))]),
     accounts("there are 40 % more for the second time", rows=more(0.9, "account_id", NEW_COMPANY), after=[
-        accounts("once, with bad rows", rows=lambda rows: some(200, mrr="n/a")(more(0.4, "account_id", NEW_COMPANY)(rows)))]),
+        accounts("for the first time, with bad rows", rows=lambda rows: some(200, mrr="n/a")(MONTHS_END(rows)))]),
     accounts("the night before was refused", after=[accounts("half", rows=every(2))]),
     after(accepted(accounts("prices in cents were accepted the night before", rows=IN_CENTS))),
     # Parquet, with `columns: stop`
