@@ -169,6 +169,15 @@ def running_browser() -> Iterator[Browser]:
                 process.wait()
 
 
+@contextlib.contextmanager
+def tab_without_network() -> Iterator[Page]:
+    """Run Chromium with one tab that reaches no network: it opens files of this disk alone."""
+    with running_browser() as browser, browser.page() as tab:
+        tab.command("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1,
+                    uploadThroughput=-1)  # fmt: skip
+        yield tab
+
+
 def _address(file: Path, process: "subprocess.Popen[bytes]") -> str:
     end_s = time.monotonic() + _START_S_MAX
     while time.monotonic() < end_s and process.poll() is None:

@@ -2,7 +2,7 @@
 
 import pytest
 from axe import everywhere
-from browser import running_browser
+from browser import tab_without_network
 from workplace import COMPANIES
 
 pytestmark = pytest.mark.browser
@@ -12,9 +12,7 @@ HOSTILE = '<img src=//x.invalid onerror="document.title=1">'
 @pytest.fixture(scope="module")
 def page():
     """Return a tab of one browser without a network."""
-    with running_browser() as browser, browser.page() as tab:
-        tab.command("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1,
-                    uploadThroughput=-1)  # fmt: skip
+    with tab_without_network() as tab:
         yield tab
 
 

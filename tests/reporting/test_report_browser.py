@@ -2,7 +2,7 @@
 
 import pytest
 from axe import everywhere
-from browser import running_browser
+from browser import tab_without_network
 from test_report_page import whole
 
 from bucket_loader.reporting import report_page
@@ -23,9 +23,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def page():
     """Return a tab of one browser without a network."""
-    with running_browser() as browser, browser.page() as tab:
-        tab.command("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1,
-                    uploadThroughput=-1)  # fmt: skip
+    with tab_without_network() as tab:
         yield tab
 
 
