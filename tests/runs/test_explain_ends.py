@@ -1,5 +1,6 @@
 """`explain` of what did not go smoothly: refused, held, repeated, unfinished, replayed, removed, overtaken."""
 
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -262,6 +263,36 @@ def test_what_changed_is_known_from_memory_where_values_are_remembered(workplace
     (row,) = explained(workplace, "--key", "c1", "--key", "u1", "--now")["now"]["rows"]
 
     assert row["changes"] == [{"field": "attributes.plan", "old": "pro", "new": "free"}]
+
+
+def test_a_plan_that_is_damaged_hides_nothing_else(three):
+    """It is named as what cannot be read; the other runs are told, and so is what is remembered."""
+    damaged = three.run().summary["run"]
+    accounts(three, ("c1", "new"), ("c2", "poison"), ("c3", "free"))
+    three.run()
+    (root,) = Path(three.folder, ".bucket_loader").glob("test@*")
+    (file,) = (root / "plans" / damaged).glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-50])
+
+    life = explained(three, "--company", "c1")
+
+    assert [row["record"]["attributes"]["plan"] for row in rows(life)] == ["new"]
+    assert [damaged in text for text in life["gone"]] == [True]
+    assert life["remembered"][0]["state"] == "remembered"
+
+
+def test_a_dead_letter_outlives_its_plan(three, emulator):
+    """The record that was refused is told from it, with its reasons."""
+    emulator.faults(POISON)
+    run = three.run().summary["run"]
+    emulator.faults()
+    (root,) = Path(three.folder, ".bucket_loader").glob("test@*")
+    shutil.rmtree(root / "plans" / run)
+
+    (row,) = rows(explained(three, "--company", "c2"))
+
+    assert (row["fate"], row["record"]["attributes"]) == ("rejected", {"plan": "poison"})
+    assert row["letters"][0]["response"]["status"] == 400
 
 
 def test_old_chunks_that_are_folded_still_say_how_a_record_ended(three):

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -22,11 +22,12 @@ from bucket_loader.runs.life.meant import meant
 from bucket_loader.runs.life.now import now_of
 from bucket_loader.runs.life.remembered import Asked, remembered
 from bucket_loader.runs.life.rules import Rules
-from bucket_loader.runs.life.search import Hit, Hits, Waiting, plans_of, search
+from bucket_loader.runs.life.search import UNREADABLE, Hit, Hits, Waiting, plans_of, search
 from bucket_loader.runs.life.sought import Sought
 from bucket_loader.state import Entry, RunRow, State, look_at_state
 
 INPUTS_MAX: Final = 100  # rows of which the columns are read: the newest
+_WITHOUT_PLAN: Final = "not delivered: it went to the dead letters, and its plan is gone"
 _ARRIVED: Final = frozenset({"delivered", "unknown", "held"})  # it was, or may have been
 
 
@@ -231,7 +232,7 @@ class Gathering:
             stream=entry.stream,
             kind=streams.get(entry.stream, "record"),
             fate="rejected",
-            fate_text="rejected when it was planned" if entry.record is None else "rejected: the API refused it",
+            fate_text="rejected when it was planned" if entry.record is None else _WITHOUT_PLAN,
             origin=entry.origin,
             input=entry.row,
             record=entry.record,
@@ -243,13 +244,14 @@ class Gathering:
         groups = defaultdict[tuple[str, str], list[Hit]](list)
         for hit in self.hits.records[-INPUTS_MAX:]:
             groups[hit.run, hit.stream.name].append(hit)
-        found = {}
+        found: dict[tuple[str, str, int], dict[str, Any]] = {}
         for (run, stream), hits in groups.items():
             sequences = [hit.sequence for hit in hits]
-            batches = hits[0].planned.inputs(hits[0].stream, sequences)
-            for hit, batch in zip(hits, batches, strict=True):
-                if hit.ordinal:  # a row that is gone has none
-                    found[run, stream, hit.sequence] = row_as_json(batch, 0)
+            with suppress(*UNREADABLE):
+                batches = hits[0].planned.inputs(hits[0].stream, sequences)
+                rows = zip(hits, batches, strict=True)
+                # A row that is gone has no columns.
+                found |= {(run, stream, hit.sequence): row_as_json(batch, 0) for hit, batch in rows if hit.ordinal}
         return found
 
     # --- what is gone ------------------------------------------------------------------------------------------
@@ -282,6 +284,8 @@ class Gathering:
             many = f"the plans of {len(gone):,} runs are gone (the last is {gone[-1].run})"
             those = f"the plan of run {gone[0].run} is gone" if len(gone) == 1 else many
             yield f"{those}, by `keep:` or by `prune`: what they sent of it can no longer be told"
+        for run in self.hits.unread:
+            yield f"the plan of run {run} cannot be read: what it sent of it cannot be told; `audit` says what is wrong"
 
 
 def _of_waiting(waiting: Waiting) -> Appearance:

@@ -6,7 +6,6 @@ sought is not opened.
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -20,6 +19,7 @@ from bucket_loader.planning import Plan, PlannedStream, plan_file
 from bucket_loader.runs.life.sought import Sought
 from bucket_loader.state import State, snapshots
 
+UNREADABLE: Final = (OSError, pa.ArrowException)  # what a plan raises that is damaged, or goes meanwhile
 _THREADS: Final = 2
 
 
@@ -73,10 +73,17 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Hits:
-    """What of a stream of a plan is meant."""
+    """What of plans is meant.
+
+    Attributes:
+        records: what is sent.
+        waiting: what was refused before, and is not.
+        unread: the runs whose plans cannot be read: damaged, or gone meanwhile.
+    """
 
     records: Sequence[Hit] = ()
     waiting: Sequence[Waiting] = ()
+    unread: Sequence[str] = ()
 
 
 def plans_of(state: State) -> Iterator[Plan]:
@@ -105,19 +112,24 @@ def search(plans: Sequence[Plan], sought: Sought, streams: Sequence[str] = ()) -
         if (not streams or stream.name in streams) and sought.way(stream) is not None
     ]
     found = list(side_by_side(lambda one: _hits(*one, sought), asked, _THREADS))
-    return Hits([hit for one in found for hit in one.records], [row for one in found for row in one.waiting])
+    return Hits(
+        [hit for one in found for hit in one.records],
+        [row for one in found for row in one.waiting],
+        list(dict.fromkeys(run for one in found for run in one.unread)),
+    )
 
 
 def _hits(planned: Plan, stream: PlannedStream, sought: Sought) -> Hits:
-    """Return what is meant of one stream of a plan; nothing where its file has gone meanwhile."""
-    with suppress(FileNotFoundError):
+    """Return what is meant of one stream of a plan."""
+    try:
         if sought.way(stream) == "records":
             return Hits(list(_by_records(planned, stream, sought)))
         keys = sought.keys(KINDS[stream.kind])
         found = list(by_keys(planned, stream, keys)) if stream.records else []
         table = planned.table(stream, found, ["record", "source", "ordinal", "key", "content"])
         return Hits(_made(planned, stream, found, table), list(_waiting(planned, stream, keys)))
-    return Hits()
+    except UNREADABLE:
+        return Hits(unread=[planned.manifest.run])
 
 
 def _made(planned: Plan, stream: PlannedStream, found: Sequence[int], table: pa.Table) -> list[Hit]:
