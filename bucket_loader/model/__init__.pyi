@@ -115,12 +115,15 @@ from .evaluation.explained import (
     explain as explain,
 )
 from .evaluation.rules import (
+    ASKS_FOR_ABSENCE as ASKS_FOR_ABSENCE,
     EDITIONS as EDITIONS,
+    ONE_VALUE as ONE_VALUE,
     Context as Context,
     Edition as Edition,
     Evaluation as Evaluation,
     EvaluationError as EvaluationError,
     FieldValue as FieldValue,
+    Filter as Filter,
     evaluate as evaluate,
     field_of as field_of,
     flatten as flatten,

@@ -1,0 +1,239 @@
+"""Rules over columns: whom they match, where not all values are known.
+
+A filter that asks for a field is evaluated once for each value that a column holds, by `model.evaluation` itself; how
+filters make a rule is worked out over whole columns. Shares of a rollout are hashed for a column at once.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from typing import Final
+
+import numpy as np
+
+from bucket_loader.model import ASKS_FOR_ABSENCE, Edition, FieldValue, Filter, evaluate, field_of, inner_filters
+from bucket_loader.runs.impact.definitions import Feature
+from bucket_loader.runs.impact.outcomes import FAILED, FALSE, TRUE, Outcomes, joined, matching, negated
+
+Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
+Truths = np.ndarray[tuple[int], np.dtype[np.bool_]]
+KNOWN_TYPES: Final = frozenset({"constant", "context", "group", "negation", "rolloutPercentage"})
+NONE: Final = -1  # in the place of a rule or variant: none matches
+UNSURE: Final = -2
+_HASH_BITS: Final = 0xFFFFF
+_HASH_SCALE: Final = 100_000
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """In the place of a value that nobody here knows, and why."""
+
+    why: str
+
+
+Value = FieldValue | Unknown | None
+"""The value of a field; None where it is absent."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The values of a field, a row each.
+
+    Attributes:
+        codes: for each row the place of its value.
+        values: each that occurs.
+    """
+
+    codes: Numbers
+    values: Sequence[Value]
+
+    @classmethod
+    def of_one(cls, value: Value, rows: int) -> "Column":
+        """Return a column that has one value in all rows."""
+        return cls(np.zeros(rows, np.int64), [value])
+
+    def each(self, table: Sequence[int] | Outcomes) -> Outcomes:
+        """Return for each row what a table of the values has for it."""
+        return np.asarray(table, np.uint8)[self.codes]
+
+    @cached_property
+    def unknown(self) -> Truths | None:
+        """Which rows have a value that nobody knows; None where none has."""
+        are = np.array([isinstance(value, Unknown) for value in self.values], np.bool_)
+        return are[self.codes] if are.any() else None
+
+    def at(self, row: int) -> Value:
+        """Return the value of a row."""
+        return self.values[self.codes[row]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Contexts, a row each.
+
+    Attributes:
+        rows: how many there are.
+        columns: their fields; a type of filters that is not known here is a field whose values nobody knows.
+    """
+
+    rows: int
+    columns: Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a feature is in each of some contexts.
+
+    Attributes:
+        on: where it is on.
+        unsure: where nobody can say whether it is.
+        rules: the rule that turns it on; `NONE`, or `UNSURE`.
+        variants: the variant that it has; likewise, and `NONE` where there are none.
+        why: for what is unsure, the place in `asked` of a field that nobody knows; `NONE` elsewhere.
+        asked: the fields.
+    """
+
+    on: Truths
+    unsure: Truths
+    rules: Numbers
+    variants: Numbers
+    why: Numbers
+    asked: Sequence[str]
+
+
+def answers(feature: Feature, table: Table, now_ms: float, edition: Edition) -> Answers:
+    """Hold a feature against contexts."""
+    walk = _Walk(table, now_ms, matching(is_strict=edition == "2026"))
+    rules, variants = _Chosen.of(feature.rules, walk), _Chosen.of(feature.variants, walk)
+    is_unsure = ~rules.must & rules.may
+    has_unsure_variant = rules.must & (variants.first == UNSURE)
+    asked = list(dict.fromkeys(name for node in (*feature.rules, *feature.variants) for name in asked_by(node)))
+    why = np.full(table.rows, NONE, np.int64)
+    for chosen, rows in ((rules, is_unsure), (variants, has_unsure_variant)):
+        chosen.explain(why, rows, asked, table)
+    return Answers(rules.must, is_unsure, rules.first, variants.first, why, asked)
+
+
+def asked_by(node: Filter) -> Iterator[str]:
+    """Yield the fields that a filter and those in it ask for; a type that is not known here is one of them."""
+    if node["type"] not in KNOWN_TYPES:
+        yield str(node["type"])
+    if (name := field_of(node)) is not None:
+        yield name
+    for inner in inner_filters(node):
+        yield from asked_by(inner)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Which of several filters, the first one wins, each context fulfils.
+
+    Attributes:
+        filters: the filters.
+        first: the first that is fulfilled; `NONE`, or `UNSURE`.
+        must: where one is fulfilled for certain.
+        may: where one may be.
+        open: for each filter, where nobody knows whether it is fulfilled.
+    """
+
+    filters: Sequence[Filter]
+    first: Numbers
+    must: Truths
+    may: Truths
+    open: Sequence[Truths]
+
+    @classmethod
+    def of(cls, filters: Sequence[Filter], walk: "_Walk") -> "_Chosen":
+        """Hold filters against contexts."""
+        first = np.full(walk.table.rows, NONE, np.int64)
+        must, may, unsure = (np.zeros(walk.table.rows, np.bool_) for _ in range(3))
+        opened = []
+        for place, node in enumerate(filters):
+            outcomes = walk.outcomes(node)
+            can, cannot = outcomes & walk.matches != 0, outcomes & ~np.uint8(walk.matches) != 0
+            opened.append(can & cannot)
+            undecided = first == NONE
+            first[undecided & can & ~cannot] = place
+            first[undecided & opened[-1]] = UNSURE
+            must |= can & ~cannot
+            may |= can
+        return cls(filters, first, must, may, opened)
+
+    def explain(self, why: Numbers, rows: Truths, asked: Sequence[str], table: Table) -> None:
+        """Note for some rows a field that nobody knows, and that a filter asks for which nobody can decide."""
+        if not rows.any():
+            return
+        for node, is_open in zip(self.filters, self.open, strict=True):
+            for name in asked_by(node):
+                if (unknown := table.columns[name].unknown) is not None:
+                    why[rows & is_open & unknown & (why == NONE)] = asked.index(name)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """Works out what comes of filters in the contexts of a table."""
+
+    table: Table
+    now_ms: float
+    matches: int
+
+    def outcomes(self, node: Filter) -> Outcomes:
+        """Return what may come of a filter, for each row."""
+        match node["type"]:
+            case "group":
+                inner = map(self.outcomes, node["filters"])
+                return joined(inner, self.table.rows, every=node["operator"] == "and")
+            case "negation":
+                return negated(self.outcomes(node["filter"]))
+            case "constant":
+                return np.full(self.table.rows, TRUE if node["value"] else FALSE, np.uint8)
+            case "context" | "rolloutPercentage":
+                return self._of_field(node)
+            case _:
+                return np.full(self.table.rows, TRUE | FALSE, np.uint8)
+
+    def _of_field(self, node: Filter) -> Outcomes:
+        name = field_of(node)
+        assert name is not None  # noqa: S101  # these two types ask for one
+        column = self.table.columns[name]
+        if node["type"] == "rolloutPercentage":
+            return column.each(_rolled_out(node, column.values, self._one(node, name)))
+        return column.each(list(map(self._one(node, name), column.values)))
+
+    def _one(self, node: Filter, name: str) -> Callable[[Value], int]:
+        """Return what says what comes of a filter with one value."""
+
+        def one(value: Value) -> int:
+            if isinstance(value, Unknown):
+                return _of_unknown(node)
+            found = evaluate([node], {} if value is None else {name: value}, self.now_ms, "2025")
+            return TRUE if found.results[0] else FAILED if found.errors else FALSE
+
+        return one
+
+
+def _of_unknown(node: Filter) -> int:
+    """Return what may come of a filter whose field nobody knows: it may be absent."""
+    if node["type"] == "rolloutPercentage":
+        return FALSE | FAILED | (TRUE if float(node["partialRolloutThreshold"]) > 0 else 0)
+    return TRUE | FALSE | (0 if node["operator"] in ASKS_FOR_ABSENCE else FAILED)
+
+
+def _rolled_out(node: Filter, values: Sequence[Value], one: Callable[[Value], int]) -> Outcomes:
+    """Return what comes of a rollout with each value; texts are hashed together, as `rollout_hash` does it."""
+    texts = [place for place, value in enumerate(values) if isinstance(value, str)]
+    found = np.zeros(len(values), np.uint8)
+    start = sha256(f"{node['key']}.".encode())
+    digests = []
+    for place in texts:
+        hashed = start.copy()
+        hashed.update(values[place].encode())  # type: ignore[union-attr]  # it is a text
+        digests.append(hashed.digest()[:4])
+    shares = np.frombuffer(b"".join(digests), "<u4") & _HASH_BITS
+    are_in = np.floor(shares / _HASH_BITS * _HASH_SCALE) < float(node["partialRolloutThreshold"])
+    found[texts] = np.where(are_in, TRUE, FALSE)
+    for place, value in enumerate(values):
+        if not isinstance(value, str):
+            found[place] = one(value)
+    return found
