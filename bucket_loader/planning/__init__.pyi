@@ -29,6 +29,7 @@ from .mapping.nested.lists import (
 )
 from .names import (
     Names as Names,
+    names_of as names_of,
     pruned as pruned,
     values_in as values_in,
     way_of as way_of,

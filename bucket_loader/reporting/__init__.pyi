@@ -55,6 +55,23 @@ from .events import (
     WindowEnded as WindowEnded,
     WindowsEnded as WindowsEnded,
 )
+from .impact.markdown import (
+    impact_markdown as impact_markdown,
+)
+from .impact.members import (
+    impact_csv as impact_csv,
+    impact_json as impact_json,
+)
+from .impact.page import (
+    impact_page as impact_page,
+)
+from .impact.text import (
+    print_impact as print_impact,
+)
+from .impact.value import (
+    Becomes as Becomes,
+    Impact as Impact,
+)
 from .life.page import (
     page_of as page_of,
 )

@@ -62,6 +62,9 @@ from .history.tables import (
 from .history.telling import (
     Format as Format,
     tell_history as tell_history,
+from .impact.command import (
+    ImpactAsked as ImpactAsked,
+    impact_job as impact_job,
 )
 from .init.first import (
     first_pipeline as first_pipeline,

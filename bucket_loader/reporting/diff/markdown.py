@@ -32,29 +32,29 @@ def markdown(diff: Diff, filled: Callable[[str], str]) -> str:
 
 
 def _pieces(diff: Diff, filled: Callable[[str], str]) -> Iterator[Piece]:
-    yield f"### What a run of {_code(_VALUE.text(diff.pipeline))} would change\n", 0
+    yield f"### What a run of {code(_VALUE.text(diff.pipeline))} would change\n", 0
     if diff.stopped is not None:
-        yield f"\n{_code(_WHOLE.text(diff.on_stop))}\n", 0
-    yield _header("stream", *NUMBERS, numbers=True), 0
+        yield f"\n{code(_WHOLE.text(diff.on_stop))}\n", 0
+    yield header("stream", *NUMBERS, numbers=True), 0
     for stream in diff.streams:
-        yield _row(_code(stream.name), *(f"{getattr(stream, word):,}" for word in NUMBERS)), 0
+        yield row(code(stream.name), *(f"{getattr(stream, word):,}" for word in NUMBERS)), 0
     for stream in diff.streams:
         if stream.sent:
             yield from _stream(stream, filled)
 
 
 def _stream(stream: StreamDiff, filled: Callable[[str], str]) -> Iterator[Piece]:
-    yield f"\n#### {_code(stream.name)}\n", 0
+    yield f"\n#### {code(stream.name)}\n", 0
     if stream.on_unknown:
         yield f"\n{filled(stream.on_unknown)}\n", 0
     if stream.fields:
-        yield _header("field", f"changed {stream.plural}", numbers=True), 0
+        yield header("field", f"changed {stream.plural}", numbers=True), 0
     for path, count in islice(stream.fields.items(), _FIELDS_SHOWN):
-        yield _row(_code(_VALUE.text(path)), f"{count:,}"), 0
+        yield row(code(_VALUE.text(path)), f"{count:,}"), 0
     if (more := len(stream.fields) - _FIELDS_SHOWN) > 0:
         yield f"\n... and {counted(more, 'more field')}\n", 0
     if stream.shown:
-        yield _header(stream.kind, "change", "field", "old", "new"), 0
+        yield header(stream.kind, "change", "field", "old", "new"), 0
     for record in stream.records:
         yield _record(record), 1
     if stream.more:
@@ -63,9 +63,9 @@ def _stream(stream: StreamDiff, filled: Callable[[str], str]) -> Iterator[Piece]
 
 def _record(record: RecordDiff) -> str:
     """Return the rows of a record: one for each field that changes, and one for all of a new record."""
-    first = (" / ".join(_code(_VALUE.text(str(one))) for one in record.ids.values()), record.change)
+    first = (" / ".join(code(_VALUE.text(str(one))) for one in record.ids.values()), record.change)
     rows = list(_says(record)) or [("", "", "")]
-    return "".join(_row(*(first if row is rows[0] else ("", "")), *row) for row in rows)
+    return "".join(row(*(first if one is rows[0] else ("", "")), *one) for one in rows)
 
 
 def _says(record: RecordDiff) -> Iterator[tuple[str, str, str]]:
@@ -73,28 +73,29 @@ def _says(record: RecordDiff) -> Iterator[tuple[str, str, str]]:
         yield "", "not remembered", ""
     elif record.change == "created":
         said = ", ".join(f"{_name(path)}: {_VALUE.value(field['new'])}" for path, field in record.fields.items())
-        yield "", "", _code(_WHOLE.text(said))
+        yield "", "", code(_WHOLE.text(said))
     else:
         for path, field in record.fields.items():
             old, new = _VALUE.pair(field)
-            yield _code(_name(path)), _code(old) if old else "(none)", _code(new) if new else "(no longer sent)"
+            yield code(_name(path)), code(old) if old else "(none)", code(new) if new else "(no longer sent)"
 
 
 def _name(path: str) -> str:
     return _VALUE.text(short_name(path))
 
 
-def _header(*names: str, numbers: bool = False) -> str:
+def header(*names: str, numbers: bool = False) -> str:
     """Return the head of a table; all columns after the first may hold numbers."""
     lines = ("---", *(("---:" if numbers else "---") for _ in names[1:]))
-    return "\n" + _row(*names) + _row(*lines)
+    return "\n" + row(*names) + row(*lines)
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """Return a row of a table."""
     return f"| {' | '.join(cells)} |\n"
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Return a text as code, in which nothing is a link, a mention or HTML; nor the end of a table's cell."""
     fence = "`" * (max(map(len, _TICKS.findall(text)), default=0) + 1)
     blank = " " if text[:1] in {"`", " ", ""} or text[-1:] in {"`", " "} else ""

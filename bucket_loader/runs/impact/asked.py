@@ -50,11 +50,7 @@ class Asked:
         """
         names, spread = names_of(stream), None if columns is None else _names_in(columns)
         removed = set() if stream.on_removed is None else set(stream.on_removed.attributes)
-        return {
-            name
-            for name in self.attributes
-            if name in removed or _may_send(f"attributes.{name}", names, spread)
-        }
+        return {name for name in self.attributes if name in removed or _may_send(f"attributes.{name}", names, spread)}
 
 
 def _may_send(path: str, names: dict[str, str], spread: set[str] | None) -> bool:
@@ -107,5 +103,3 @@ def why_outside(name: str) -> str | None:
 def delivered(pipeline: Pipeline) -> list[tuple[int, Stream]]:
     """Return the streams of companies and users, each with its place in the order of delivery."""
     return [(place, stream) for place, stream in enumerate(pipeline.ordered_streams()) if stream.ordered]
-
-

@@ -1,7 +1,7 @@
 """Contexts before and after a plan: what was said of each subject, merged as the API merges it.
 
-An attribute is what was last said of it: by what is remembered, in the order in which streams are delivered, and then by
-the plan. What a record does not name stays.
+An attribute is what was last said of it: by what is remembered, in the order in which streams are delivered, and then
+by the plan. What a record does not name stays.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bucket_loader.model import Edition, as_numpy, flatten
+from bucket_loader.model import Edition, as_numpy, flatten, int64_array
 from bucket_loader.runs.impact.asked import Asked, holders, why_outside
 from bucket_loader.runs.impact.engine import Column, Numbers, Table, Truths, Unknown, Value
 from bucket_loader.runs.impact.gathered import BEFORE, NOT_REMEMBERED, Gathered
@@ -72,17 +72,17 @@ class ContextsOf:
         """Yield users with each company that they are known with; companies and users without any stand alone."""
         database = self.found.database
         database.execute(
-            "CREATE OR REPLACE TABLE both AS SELECT company, member FROM pairs "
+            "CREATE OR REPLACE TABLE contexts AS SELECT company, member FROM pairs "
             "UNION ALL SELECT id, NULL FROM touched_company WHERE id NOT IN (SELECT company FROM pairs) "
             "UNION ALL SELECT NULL, id FROM touched_user WHERE id NOT IN (SELECT member FROM pairs)"
         )
-        for part in _parts(self.found.count("both"), "coalesce(company, member)"):
-            database.execute(f"CREATE OR REPLACE TABLE some AS SELECT * FROM both WHERE {part}")
-            pairs = database.execute("SELECT company, member FROM some ORDER BY ALL").to_arrow_table()
+        for part in _parts(self.found.count("contexts"), "coalesce(company, member)"):
+            database.execute(f"CREATE OR REPLACE TABLE block AS SELECT * FROM contexts WHERE {part}")
+            pairs = database.sql("SELECT company, member FROM block ORDER BY ALL").to_arrow_table()
             names, members = pairs["company"].to_pylist(), pairs["member"].to_pylist()
             columns = dict[str, Column]()
             for whose, column, ids in (("company", "company", names), ("user", "member", members)):
-                rows = _Rows.of(_said(self.found, whose, f"SELECT {column} FROM some"), ids)
+                rows = _Rows.of(_said(self.found, whose, f"SELECT {column} FROM block"), ids)
                 columns |= rows.columns(self.edition, self.found.sent[whose])
             yield self._with_outside(columns, names, members)
 
@@ -127,16 +127,18 @@ def _said(found: Gathered, whose: str, ids: str) -> _Said:
     asked = found.asked[whose]
     values = "".join(f", v{number}" for number in range(len(asked.attributes)))
     nothing = ", NULL" * len(asked.attributes)
-    table = found.database.execute(
+    table = found.database.sql(
         f"SELECT id, side, place{values} FROM ("
         f"SELECT id, side, place, number{values} FROM said_{whose} WHERE id IN ({ids}) "
         f"UNION ALL SELECT DISTINCT *, {BEFORE}, -1, -1{nothing} FROM ({ids}) AS ids (id) WHERE id IS NOT NULL"
         ") ORDER BY id, side, place, number"
     ).to_arrow_table()
+    if not table.num_rows:
+        return _Said(asked, [], [], [], [])
     groups = _Groups.of(table)
     merged = [groups.merged(table[f"v{number}"]) for number in range(len(asked.attributes))]
-    before, after, texts = ([one[place] for one in merged] for place in range(3))
-    return _Said(asked, table["id"].take(pa.array(groups.first)).to_pylist(), before, after, texts)
+    ids = table["id"].take(int64_array(groups.first)).to_pylist()
+    return _Said(asked, ids, [one[0] for one in merged], [one[1] for one in merged], [one[2] for one in merged])
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,13 @@ class _Groups:
 
     @classmethod
     def of(cls, table: pa.Table) -> "_Groups":
-        """Find them in rows that are in order; the first of each is remembered."""
+        """Find them in rows that are in order: at least one, and the first of each is remembered."""
         ids, sides, places = table["id"].combine_chunks(), _numbers(table["side"]), _numbers(table["place"])
-        is_same = np.append(False, as_numpy_truths(pc.equal(ids[1:], ids[:-1]))) if len(ids) else np.zeros(0, np.bool_)
+        is_same = np.append(False, _truths(pc.equal(ids[1:], ids[:-1])))
         first = np.flatnonzero(~is_same)
         last = np.append(first[1:], len(ids)) - 1
-        after = np.add.reduceat(sides, first) if len(first) else first
-        is_of_stream = np.append(False, places[1:] == places[:-1]) if len(ids) else is_same
+        after = np.add.reduceat(sides, first)
+        is_of_stream = np.append(False, places[1:] == places[:-1])
         return cls(first, last, last - after, is_same & is_of_stream & (sides == BEFORE))
 
     def merged(self, column: pa.ChunkedArray) -> tuple[Numbers, Numbers, list[str]]:
@@ -198,9 +200,10 @@ def _numbers(column: pa.Array | pa.ChunkedArray) -> Numbers:
     return as_numpy(whole.cast(pa.int64()))
 
 
-def as_numpy_truths(column: pa.BooleanArray) -> Truths:
+def _truths(column: pa.BooleanArray) -> Truths:
     """Return truths, none of them null, as numpy has them."""
-    return as_numpy(column.cast(pa.uint8()).cast(pa.int64())) == 1
+    found: Truths = as_numpy(column.cast(pa.int64())) == 1
+    return found
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -233,14 +236,12 @@ class _Rows:
         """Yield the fields, of all rows before and then of all rows after."""
         whose, rows = self.said.asked.whose, len(self.places)
         out_of_sight = f"no {whose} is in sight"
-        ids = [*self.said.ids, Unknown(f"{whose}.id: {out_of_sight}")]
+        ids: list[Value] = [*self.said.ids, Unknown(f"{whose}.id: {out_of_sight}")]
         yield f"{whose}.id", Column(np.tile(self.places % len(ids), 2), ids)
         for field in self.said.asked.fields:
-            if sent.isdisjoint(holders(field)):
-                yield field, Column.of_one(Unknown(f"{field}: no stream of this pipeline sends it"), 2 * rows)
-                continue
-            column = self._column(field, edition)
-            values = [*column.values, Unknown(f"{field}: {out_of_sight}")]
+            is_sent = not sent.isdisjoint(holders(field))
+            column = self._column(field, edition) if is_sent else Column.of_one(_never_sent(field), 2 * rows)
+            values: list[Value] = [*column.values, Unknown(f"{field}: {out_of_sight}")]
             is_nobody = np.tile(self.places < 0, 2)
             yield field, Column(np.where(is_nobody, len(column.values), column.codes), values)
 
@@ -262,8 +263,12 @@ class _Rows:
         return Column(places.reshape(-1), [_value(field, names, one, edition) for one in found])
 
 
+def _never_sent(field: str) -> Unknown:
+    return Unknown(f"{field}: no stream of this pipeline sends it")
+
+
 def _value(field: str, names: Sequence[str], texts: Sequence[str | None], edition: Edition) -> Value:
-    """Return the value of a field: what the attribute with its whole name holds, else what is inside of a shorter one."""
+    """Return the value of a field: of the attribute with its whole name, else of what is inside of a shorter one."""
     whose, _, path = field.partition(".")
     for name, text in zip(names, texts, strict=True):
         if text is None:

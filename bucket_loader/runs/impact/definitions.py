@@ -122,7 +122,9 @@ def _document(file: Path) -> Any:  # noqa: ANN401  # JSON of any shape
     try:
         return json.loads(file.read_bytes())
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}", hint="give a file that `GET /features` made") from None
+        raise UsageError(
+            f"cannot read {file}: {error.strerror}", hint="give a file that `GET /features` made"
+        ) from None
     except (ValueError, RecursionError):
         raise UsageError(f"{file} is not JSON", hint="write the features as GET /features gives them") from None
 
@@ -166,9 +168,9 @@ def _checked(node: dict[str, Any], feature: str, depth: int = 1) -> Filter:
     """Return a filter that can be evaluated: each rollout has the key that its hash is made of."""
     if depth > _DEPTH_MAX:
         raise msgspec.ValidationError(f"filters nested more than {_DEPTH_MAX} deep, in {feature}")
-    kind = node.get("type")
+    kind = str(node.get("type"))
     if kind not in _FILTERS:
-        return {"type": str(kind)}  # of a newer API, perhaps: nobody here knows whom it lets in
+        return {"type": kind}  # of a newer API, perhaps: nobody here knows whom it lets in
     msgspec.convert(node, _FILTERS[kind])
     if kind == "context" and node["operator"] in ONE_VALUE and not node.get("values"):
         raise msgspec.ValidationError(f"a filter of {feature} has no value to compare with")
@@ -193,7 +195,8 @@ def changed_since(before: Mapping[str, tuple[str, str]], now: Sequence[Feature])
         elif key not in before:
             yield f"{key} is new"
         elif before[key][1] != current[key].digest:
-            yield f"{key} had version {before[key][0] or 'unknown'}, and has version {current[key].version or 'unknown'} now"
+            was, is_ = (version or "unknown" for version in (before[key][0], current[key].version))
+            yield f"{key} had version {was}, and has version {is_} now"
 
 
 def versions_of(features: Sequence[Feature]) -> dict[str, tuple[str, str]]:

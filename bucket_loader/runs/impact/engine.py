@@ -65,7 +65,7 @@ class Column:
 
     def at(self, row: int) -> Value:
         """Return the value of a row."""
-        return self.values[self.codes[row]]
+        return self.values[int(self.codes[row])]
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class _Chosen:
     def of(cls, filters: Sequence[Filter], walk: "_Walk") -> "_Chosen":
         """Hold filters against contexts."""
         first = np.full(walk.table.rows, NONE, np.int64)
-        must, may, unsure = (np.zeros(walk.table.rows, np.bool_) for _ in range(3))
+        must, may = (np.zeros(walk.table.rows, np.bool_) for _ in range(2))
         opened = []
         for place, node in enumerate(filters):
             outcomes = walk.outcomes(node)
@@ -225,7 +225,7 @@ def _rolled_out(node: Filter, values: Sequence[Value], one: Callable[[Value], in
     texts = [place for place, value in enumerate(values) if isinstance(value, str)]
     found = np.zeros(len(values), np.uint8)
     start = sha256(f"{node['key']}.".encode())
-    digests = []
+    digests = list[bytes]()
     for place in texts:
         hashed = start.copy()
         hashed.update(values[place].encode())  # type: ignore[union-attr]  # it is a text

@@ -1,7 +1,9 @@
 """What a plan changes about a feature: in which contexts it turns on or off, gets another variant, or nobody knows."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from bucket_loader.model import Edition
 from bucket_loader.runs.impact.contexts import Contexts
 from bucket_loader.runs.impact.definitions import Feature
-from bucket_loader.runs.impact.engine import NONE, UNSURE, Answers, Numbers, Truths, Unknown, Value, answers
+from bucket_loader.runs.impact.engine import NONE, UNSURE, Answers, Column, Numbers, Truths, Unknown, Value, answers
 
 _IDS: Final = frozenset({"company.id", "user.id"})
 
@@ -55,7 +57,7 @@ class Flips:
             unknown=unsure,
         )
 
-    @property
+    @cached_property
     def flipped(self) -> Numbers:
         """The contexts in which it changes."""
         return np.flatnonzero(self.on | self.off | self.variant)
@@ -65,7 +67,7 @@ class Flips:
         half = self.contexts.count
         before, after = place, place + half
         rules, variants = self.found.rules, self.found.variants
-        changed = {
+        changed: dict[str, Any] = {
             "feature": self.feature.key,
             "companyId": self.contexts.companies[place],
             "userId": self.contexts.users[place],
@@ -93,23 +95,38 @@ class Flips:
 
     def unknowns(self) -> Iterator[tuple[int, str]]:
         """Yield the contexts in which nobody can say what it is, and why."""
-        half = self.contexts.count
-        why = np.where(self.found.why[:half] == NONE, self.found.why[half:], self.found.why[:half])
-        after = self.found.why[:half] == NONE
-        columns = [self.contexts.table.columns[name] for name in self.found.asked]
         for place in np.flatnonzero(self.unknown).tolist():
-            value = columns[why[place]].at(place + half * int(after[place]))
-            yield place, value.why if isinstance(value, Unknown) else self.found.asked[why[place]]
+            row = self._where[place]
+            value = self._column(self.found.why[row]).at(row)
+            yield place, _why(value)
+
+    def whys(self) -> Counter[str]:
+        """Return why nobody can say what it is, and how often."""
+        found = Counter[str]()
+        rows = self._where[self.unknown]
+        why = self.found.why[rows]
+        for asked in np.unique(why).tolist():
+            column = self._column(asked)
+            codes, counts = np.unique(column.codes[rows[why == asked]], return_counts=True)
+            for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+                found[_why(column.values[code])] += count
+        return found
+
+    @cached_property
+    def _where(self) -> Numbers:
+        """For each context the row that says why: before where that is not known, else after."""
+        half = self.contexts.count
+        found: Numbers = np.arange(half) + half * (self.found.why[:half] == NONE)
+        return found
+
+    def _column(self, asked: int) -> Column:
+        return self.contexts.table.columns[self.found.asked[asked]]
 
     def told_unknown(self, place: int, why: str) -> dict[str, Any]:
         """Return where nobody can say what it is, as `--json` prints it."""
         user = self.contexts.users[place]
         member = {} if user is None else {"userId": user}
         return {"feature": self.feature.key, "companyId": self.contexts.companies[place], **member, "why": why}
-
-    def companies(self, places: Numbers) -> Sequence[str | None]:
-        """Return the companies of some contexts."""
-        return [self.contexts.companies[place] for place in places.tolist()]
 
 
 def _place(rule: int) -> int | None:
@@ -118,3 +135,8 @@ def _place(rule: int) -> int | None:
 
 def _is_there(value: Value) -> bool:
     return value is not None and not isinstance(value, Unknown)
+
+
+def _why(value: Value) -> str:
+    assert isinstance(value, Unknown)  # noqa: S101  # only such a value is a reason
+    return value.why

@@ -65,7 +65,10 @@ def gathered(plan: Plan, pipeline: Pipeline, state: State, asked: dict[str, Aske
         StateError: a file of memory is not what was written.
         OSError: the disk refuses.
     """
-    with TemporaryDirectory(dir=plan.folder.parent, prefix=".impact-") as folder, own_database(Path(folder)) as database:
+    with (
+        TemporaryDirectory(dir=plan.folder.parent, prefix=".impact-") as folder,
+        own_database(Path(folder)) as database,
+    ):
         database.execute(f"ATTACH {literal(str(Path(folder, 'said')))} AS said; USE said")
         gathering = _Gathering(plan, pipeline, state, asked, database)
         gathering.take_plan()
@@ -140,7 +143,8 @@ class _Gathering:
         """Note which users the records of companies name."""
         self.database.execute(
             "INSERT INTO pairs SELECT DISTINCT company, member FROM (SELECT json_extract_string(record, '/companyId') "
-            f"AS company, json_extract_string(record, '/userId') AS member FROM records) WHERE member IS NOT NULL AND {within}"
+            "AS company, json_extract_string(record, '/userId') AS member FROM records) "
+            f"WHERE member IS NOT NULL AND {within}"
         )
 
     # --- who is evaluated with whom ---
@@ -198,7 +202,9 @@ class _Gathering:
         if not memory.rows:
             return
         key = f"unhex(md5('1:{stream.record}:' || CAST(to_json(id) AS VARCHAR)))"  # as the mapping hashes them
-        wanted = self.database.cursor().execute(f"USE said; SELECT {key} AS key, id FROM involved_{stream.record} ORDER BY 1")
+        wanted = self.database.cursor().sql(
+            f"SELECT {key} AS key, id FROM said.main.involved_{stream.record} ORDER BY 1"
+        )
         for batch in wanted.to_arrow_reader(_AT_ONCE):
             keys = snapshots.as_keys(batch["key"].cast(pa.binary(16)))
             found = memory.find(keys, _WITH_RECORDS)
@@ -224,7 +230,7 @@ class _Gathering:
     def sent(self) -> dict[str, set[str]]:
         """Return which of the asked attributes any stream can send, or has sent."""
         found = {}
-        for whose, asked in self.asked.items():
+        for whose in self.asked:
             streams = [stream for _, stream in delivered(self.pipeline) if stream.record == whose]
             found[whose] = set[str]().union(*map(self._sent_by, streams)) | self._met(whose)
         return found

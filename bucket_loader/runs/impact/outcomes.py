@@ -1,8 +1,8 @@
 """What a filter may come to where not all is known: a set of outcomes, as the bits of a number.
 
-An outcome is whether the filter holds, and whether it or one in it met an error on the way: the edition of 2026 asks for
-both. A set of one outcome is known. The walk through a group is that of `model.evaluation`: what comes after the filter
-that decides is not asked, and its errors are not met.
+An outcome is whether the filter holds, and whether it or one in it met an error on the way: the edition of 2026 asks
+for both. A set of one outcome is known. The walk through a group is that of `model.evaluation`: what comes after the
+filter that decides is not asked, and its errors are not met.
 """
 
 from collections.abc import Iterable

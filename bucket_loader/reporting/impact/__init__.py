@@ -1,0 +1,1 @@
+"""Shows the impact of a plan: which features change for whom."""

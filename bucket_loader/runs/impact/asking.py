@@ -1,0 +1,65 @@
+"""Predictions held against what the API answers: one request for each company, or user with a company."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bucket_loader.model import counted
+from bucket_loader.reporting import Note
+from bucket_loader.runs.features import evaluated_features
+from bucket_loader.runs.impact.samples import Answer, Prediction
+from bucket_loader.runs.job import Job
+
+
+def ask(job: Job, predictions: Sequence[Prediction], *, is_after: bool) -> list[str]:
+    """Ask the API for some contexts; return what came of it, in words.
+
+    Args:
+        job: which API; how fast it may be asked.
+        predictions: what it should answer.
+        is_after: whether the plan has been sent.
+
+    Raises:
+        BucketLoaderError: the API cannot be asked.
+    """
+    contexts = defaultdict[tuple[str | None, str | None], list[Prediction]](list)
+    for prediction in predictions:
+        contexts[prediction.company, prediction.user].append(prediction)
+    job.listener.tell(Note(f"asking {counted(len(contexts), 'evaluation')}; Bucket may count them as evaluations"))
+    wait_s = 1 / (job.pipeline.destination.requests_per_second or 10)
+    wrong = list[str]()
+    for (company, user), some in contexts.items():
+        pairs = (("company.id", company), ("user.id", user))
+        context = {name: id_ for name, id_ in pairs if id_ is not None}
+        answer = evaluated_features(job.pipeline.destination, context)["features"]
+        wrong += _wrong(some, answer, is_after=is_after)
+        job.stopped.wait(wait_s)
+    when = "after the run" if is_after else "before the run"
+    right = len(predictions) - len(wrong)
+    return [f"{right:,} of {counted(len(predictions), 'prediction')} are what Bucket answers {when}", *wrong]
+
+
+def _wrong(predictions: Sequence[Prediction], answer: Mapping[str, Any], *, is_after: bool) -> Iterator[str]:
+    for one in predictions:
+        expected = one.after if is_after else one.before
+        found = _answer(answer.get(one.feature))
+        if found is None or found.is_on != expected.is_on or not _is_same_variant(found, expected):
+            who = " ".join(f"{name} {id_}" for name, id_ in (("company", one.company), ("user", one.user)) if id_)
+            yield f"{one.feature}: predicted {_spelt(expected)} for {who}, and Bucket says {_spelt(found)}"
+
+
+def _answer(entry: Mapping[str, Any] | None) -> Answer | None:
+    if entry is None:
+        return None
+    config = entry.get("config") or {}
+    return Answer(bool(entry.get("isEnabled")), config.get("key") or config.get("name"))
+
+
+def _is_same_variant(found: Answer, expected: Answer) -> bool:
+    return not expected.is_on or not expected.knows_variant or found.variant == expected.variant
+
+
+def _spelt(answer: Answer | None) -> str:
+    if answer is None:
+        return "nothing"
+    return f"{'on' if answer.is_on else 'off'}{f' ({answer.variant})' if answer.variant and answer.is_on else ''}"
