@@ -103,6 +103,7 @@ from .errors import (
     UsageError as UsageError,
 )
 from .evaluation import (
+    dates as dates,
     javascript as javascript,
     rules as rules,
 )

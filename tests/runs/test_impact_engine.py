@@ -9,8 +9,9 @@ from evaluation_drawn import FIELDS, drawn_context, drawn_rules
 from hypothesis import given, strategies as st
 
 from bucket_loader.model import EDITIONS, UsageError, evaluate, flatten
+from bucket_loader.runs.impact.columns import Column, Unknown
 from bucket_loader.runs.impact.definitions import read_features
-from bucket_loader.runs.impact.engine import NONE, UNSURE, Column, Table, Unknown, answers
+from bucket_loader.runs.impact.engine import NONE, UNSURE, Table, answers
 
 ROWS = 30
 SEEDS = st.integers(0, 2**32)

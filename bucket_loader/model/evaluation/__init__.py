@@ -1,5 +1,5 @@
 """How rules are evaluated: pure, so that the emulator and the loader judge alike."""
 
-from bucket_loader.model.evaluation import javascript, rules
+from bucket_loader.model.evaluation import dates, javascript, rules
 
-__all__ = ["javascript", "rules"]
+__all__ = ["dates", "javascript", "rules"]

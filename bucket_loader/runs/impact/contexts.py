@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from bucket_loader.model import Edition, as_numpy, flatten, int64_array
 from bucket_loader.runs.impact.asked import Asked, holders, why_outside
-from bucket_loader.runs.impact.engine import Column, Numbers, Table, Truths, Unknown, Value
+from bucket_loader.runs.impact.columns import Column, Numbers, Truths, Unknown, Value
+from bucket_loader.runs.impact.engine import Table
 from bucket_loader.runs.impact.gathered import BEFORE, NOT_REMEMBERED, Gathered
 
 _AT_ONCE: Final = 1 << 15
@@ -275,7 +276,10 @@ def _value(field: str, names: Sequence[str], texts: Sequence[str | None], editio
             continue
         if text in _LOST:
             return Unknown(f"{field}: {_LOST[text]}")
-        found = flatten({whose: {name: msgspec.json.decode(text)}}, edition).get(f"{whose}.{path}")
+        value = msgspec.json.decode(text)
+        if isinstance(value, str) and name == path:  # as most are
+            return value
+        found = flatten({whose: {name: value}}, edition).get(field)
         if found is not None:
             return found
     return None

@@ -1,71 +1,25 @@
 """Rules over columns: whom they match, where not all values are known.
 
-A filter that asks for a field is evaluated once for each value that a column holds, by `model.evaluation` itself; how
-filters make a rule is worked out over whole columns. Shares of a rollout are hashed for a column at once.
+A filter that asks for a field is evaluated once for each value that a column holds; how filters make a rule is worked
+out over whole columns.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from bucket_loader.model import ASKS_FOR_ABSENCE, Edition, FieldValue, Filter, evaluate, field_of, inner_filters
+from bucket_loader.model import Edition, Filter, field_of, inner_filters
+from bucket_loader.runs.impact.columns import Column, Numbers, Truths
 from bucket_loader.runs.impact.definitions import Feature
-from bucket_loader.runs.impact.outcomes import FAILED, FALSE, TRUE, Outcomes, joined, matching, negated
+from bucket_loader.runs.impact.leaves import outcomes_of_values
+from bucket_loader.runs.impact.outcomes import FALSE, TRUE, Outcomes, joined, matching, negated
 
-Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
-Truths = np.ndarray[tuple[int], np.dtype[np.bool_]]
 KNOWN_TYPES: Final = frozenset({"constant", "context", "group", "negation", "rolloutPercentage"})
 NONE: Final = -1  # in the place of a rule or variant: none matches
 UNSURE: Final = -2
-_HASH_BITS: Final = 0xFFFFF
-_HASH_SCALE: Final = 100_000
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """In the place of a value that nobody here knows, and why."""
-
-    why: str
-
-
-Value = FieldValue | Unknown | None
-"""The value of a field; None where it is absent."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """The values of a field, a row each.
-
-    Attributes:
-        codes: for each row the place of its value.
-        values: each that occurs.
-    """
-
-    codes: Numbers
-    values: Sequence[Value]
-
-    @classmethod
-    def of_one(cls, value: Value, rows: int) -> "Column":
-        """Return a column that has one value in all rows."""
-        return cls(np.zeros(rows, np.int64), [value])
-
-    def each(self, table: Sequence[int] | Outcomes) -> Outcomes:
-        """Return for each row what a table of the values has for it."""
-        return np.asarray(table, np.uint8)[self.codes]
-
-    @cached_property
-    def unknown(self) -> Truths | None:
-        """Which rows have a value that nobody knows; None where none has."""
-        are = np.array([isinstance(value, Unknown) for value in self.values], np.bool_)
-        return are[self.codes] if are.any() else None
-
-    def at(self, row: int) -> Value:
-        """Return the value of a row."""
-        return self.values[int(self.codes[row])]
 
 
 @dataclass(frozen=True)
@@ -75,10 +29,12 @@ class Table:
     Attributes:
         rows: how many there are.
         columns: their fields; a type of filters that is not known here is a field whose values nobody knows.
+        known: what comes of filters with each value of the column that they ask for, as far as it was asked.
     """
 
     rows: int
     columns: Mapping[str, Column]
+    known: dict[str, Outcomes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,44 +152,7 @@ class _Walk:
     def _of_field(self, node: Filter) -> Outcomes:
         name = field_of(node)
         assert name is not None  # noqa: S101  # these two types ask for one
-        column = self.table.columns[name]
-        if node["type"] == "rolloutPercentage":
-            return column.each(_rolled_out(node, column.values, self._one(node, name)))
-        return column.each(list(map(self._one(node, name), column.values)))
-
-    def _one(self, node: Filter, name: str) -> Callable[[Value], int]:
-        """Return what says what comes of a filter with one value."""
-
-        def one(value: Value) -> int:
-            if isinstance(value, Unknown):
-                return _of_unknown(node)
-            found = evaluate([node], {} if value is None else {name: value}, self.now_ms, "2025")
-            return TRUE if found.results[0] else FAILED if found.errors else FALSE
-
-        return one
-
-
-def _of_unknown(node: Filter) -> int:
-    """Return what may come of a filter whose field nobody knows: it may be absent."""
-    if node["type"] == "rolloutPercentage":
-        return FALSE | FAILED | (TRUE if float(node["partialRolloutThreshold"]) > 0 else 0)
-    return TRUE | FALSE | (0 if node["operator"] in ASKS_FOR_ABSENCE else FAILED)
-
-
-def _rolled_out(node: Filter, values: Sequence[Value], one: Callable[[Value], int]) -> Outcomes:
-    """Return what comes of a rollout with each value; texts are hashed together, as `rollout_hash` does it."""
-    texts = [place for place, value in enumerate(values) if isinstance(value, str)]
-    found = np.zeros(len(values), np.uint8)
-    start = sha256(f"{node['key']}.".encode())
-    digests = list[bytes]()
-    for place in texts:
-        hashed = start.copy()
-        hashed.update(values[place].encode())  # type: ignore[union-attr]  # it is a text
-        digests.append(hashed.digest()[:4])
-    shares = np.frombuffer(b"".join(digests), "<u4") & _HASH_BITS
-    are_in = np.floor(shares / _HASH_BITS * _HASH_SCALE) < float(node["partialRolloutThreshold"])
-    found[texts] = np.where(are_in, TRUE, FALSE)
-    for place, value in enumerate(values):
-        if not isinstance(value, str):
-            found[place] = one(value)
-    return found
+        column, spelt = self.table.columns[name], json.dumps(node, sort_keys=True)
+        if spelt not in self.table.known:  # features ask the same, often
+            self.table.known[spelt] = outcomes_of_values(node, name, column, self.now_ms)
+        return column.each(self.table.known[spelt])

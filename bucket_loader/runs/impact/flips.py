@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from bucket_loader.model import Edition
+from bucket_loader.runs.impact.columns import Column, Numbers, Truths, Unknown, Value
 from bucket_loader.runs.impact.contexts import Contexts
 from bucket_loader.runs.impact.definitions import Feature
-from bucket_loader.runs.impact.engine import NONE, UNSURE, Answers, Column, Numbers, Truths, Unknown, Value, answers
+from bucket_loader.runs.impact.engine import NONE, UNSURE, Answers, answers
 
 _IDS: Final = frozenset({"company.id", "user.id"})
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from bucket_loader.runs.impact.engine import UNSURE, Numbers
+from bucket_loader.runs.impact.columns import Numbers
+from bucket_loader.runs.impact.engine import UNSURE
 from bucket_loader.runs.impact.flips import Flips
 
 _STAYING: Final = 8  # of what stays as it is, so many of each block may be chosen
