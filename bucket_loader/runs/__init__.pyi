@@ -62,6 +62,7 @@ from .history.tables import (
 from .history.telling import (
     Format as Format,
     tell_history as tell_history,
+)
 from .impact.command import (
     ImpactAsked as ImpactAsked,
     impact_job as impact_job,
