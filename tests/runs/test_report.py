@@ -83,6 +83,17 @@ def test_no_value_no_id_and_no_key_is_on_it(nightly):
     assert (nightly.folder / "rows.html").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_a_variable_keeps_secret_is_taken_out_of_every_text(nightly):
+    """Also where somebody has made it a name: a stream is called as a token is."""
+    nightly.run()
+    made = nightly.command("report", "-o", str(nightly.folder / "page.html"), MY_TOKEN="companies")
+    text = text_of((nightly.folder / "page.html").read_text("utf-8"))
+
+    assert made.exit_code == 0
+    assert "companies" not in text
+    assert "***" in text
+
+
 def test_a_run_that_a_limit_stops_says_why_and_what_to_do(nightly):
     """At once, and when it is asked for later."""
     nightly.run()
