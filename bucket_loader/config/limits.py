@@ -78,10 +78,10 @@ def limit_problems(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, .
 
 
 def _named(part: object) -> list[str]:
-    """Return the fields that a part of the file has a limit for."""
+    """Return the fields that a part of the file has a limit for; null lifts one."""
     limits = part.get("limits") if isinstance(part, dict) else None
     named = limits.get("null") if isinstance(limits, dict) else None
-    return list(named) if isinstance(named, dict) else []
+    return [name for name, share in named.items() if share is not None] if isinstance(named, dict) else []
 
 
 def may_send(fields: Names, name: str) -> bool:

@@ -24,7 +24,7 @@ from bucket_loader.model import (
     ranges,
     text_array,
 )
-from bucket_loader.planning import Plan, PlannedStream, cursor, gates
+from bucket_loader.planning import Manifest, Plan, PlannedStream, cursor, gates
 from bucket_loader.runs.receipts import digest
 from bucket_loader.runs.refusals import LATE, Judged, keep_refusals
 from bucket_loader.runs.values import Kept, kept_values, let_go_of_values
@@ -59,6 +59,7 @@ def settle_run(state: State, planned: Plan, *, stopped: bool = False, abandoned:
 def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bool) -> None:
     ledger, manifest = state.ledger, planned.manifest
     unsettled = ledger.unsettled(manifest.run)
+    reads_on = not stopped or _has_begun(ledger, manifest)
     for stream in manifest.streams:
         if stream.position not in unsettled:
             continue
@@ -79,7 +80,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             sequences = gone if late else ledger.rejected(manifest.run, stream.position)
             judged = Judged(moved == _DELIVERED, sequences, late=late)
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
-        moves = _moves(ledger, manifest.run, stream, again=again)
+        moves = reads_on and _moves(ledger, manifest.run, stream, again=again)
         ledger.settle(
             manifest.run,
             stream.position,
@@ -95,6 +96,11 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             state.forget_parts([before.file])
         if not late:
             _merge_memory(state, stream.name)
+
+
+def _has_begun(ledger: Ledger, manifest: Manifest) -> bool:
+    """Whether anything of a run was sent. After one that a gate has stopped no stream reads on, whatever it read."""
+    return any(ledger.begun(manifest.run, stream.position) for stream in manifest.streams)
 
 
 def _moves(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool) -> bool:

@@ -148,6 +148,38 @@ def test_a_cursor_without_new_rows_is_no_empty_source(workplace):
     assert (stopped_by(first), stopped_by(again), again.summary["streams"]["companies"]["read"]) == ([], [], 0)
 
 
+def test_no_cursor_moves_and_no_file_counts_as_loaded_where_a_gate_stops(workplace):
+    """Also where there was nothing to send: what was read is read once more."""
+    streams = """
+- name: companies
+  record: company
+  source: {type: query, sql: "select * from accounts where cast(changed as timestamptz) > :cursor"}
+  cursor: {column: changed, start: "2025-01-01"}
+  fields: {companyId: id}
+- name: events
+  record: event
+  source: {type: csv, path: "events*.csv", new_files: true}
+  key: [id]
+  fields: {userId: user, event: {value: seen}, timestamp: {column: at, timezone: UTC}}
+"""
+    head = "sources: {accounts: {type: csv, path: accounts.csv}}\n"
+    workplace.pipeline(streams, head=head)
+    workplace.write("accounts.csv", "id,changed\na,2026-01-01T00:00:00Z\n")
+    workplace.write("events1.csv", "id,user,at\n1,u,2026-01-01\n")
+    workplace.run()
+    workplace.write("accounts.csv", "id,changed\na,2026-01-02T00:00:00Z\n")
+    workplace.write("events2.csv", "id,user,at\n1,u,2026-01-01\n\n")
+    workplace.pipeline(streams + "  limits: {rows: {min: 5}}\n", head=head)
+    stopped = workplace.run()
+    workplace.pipeline(streams, head=head)
+    again = workplace.run()
+
+    assert stopped_by(stopped) == ["rows"]
+    for result in (stopped, again):
+        counts = result.summary["streams"].values()
+        assert [(one["read"], one["unchanged"], one["pending"]) for one in counts] == [(1, 1, 0), (1, 1, 0)]
+
+
 @pytest.mark.parametrize(
     ("column", "sound", "broken"),
     [
