@@ -7,6 +7,7 @@ import shutil
 import time
 from contextlib import closing
 
+import duckdb
 import pytest
 from workplace import Workplace
 
@@ -155,13 +156,12 @@ def test_sums_over_a_thousand_runs_are_those_of_audit_and_take_two_seconds(compa
 
     assert sums == {name: sum(stream[name] for one in told for stream in one["streams"].values()) for name in sums}
     assert rows(companies, "select count(*) as n from chunks where folded is not null")[0]["n"] > 100
-    for one in audited:
-        assert one["sound"]
-        (own,) = rows(companies, f"select sum(coalesce(folded, 1)) as n from chunks where run = '{one['run']}'")
-        (records,) = rows(
-            companies, f"select sum(records) as n from chunks where run = '{one['run']}' and state <> 'split'"
-        )
-        assert (own["n"], records["n"]) == (one["chunks"], one["records"])
+    sql = """select run, sum(coalesce(folded, 1)) as chunks, sum(records) filter (state <> 'split') as records
+             from chunks group by all"""
+    by_run = {row["run"]: row for row in rows(companies, sql)}
+    assert all(one["sound"] for one in audited)
+    assert [{name: one[name] for name in ("run", "chunks", "records")} for one in audited] == [
+        by_run[one["run"]] for one in audited]  # fmt: skip
     assert took_s < 2.0
 
 
@@ -282,6 +282,30 @@ def test_a_mistake_is_told_in_plain_words(companies, sql, words):
     assert (found.exit_code, found.exception) == (2, None)
     assert words in found.stderr
     assert "hint: " in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "words"),
+    [
+        (
+            duckdb.OutOfMemoryException("failed to offload"),
+            2,
+            "the query needs more than 1 GB of memory and 1 GB of disk",
+        ),
+        (RuntimeError("Query interrupted"), 130, ""),
+    ],
+)
+def test_what_ends_a_query_that_asks_for_too_much(companies, monkeypatch, error, exit_code, words):
+    """It gets a bounded room, so that a run beside it keeps its disk; Ctrl-C ends it as it ends any command."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("bucket_loader.sources.duck.batches", fail)
+    found = companies.command("history", "--sql", "from runs")
+
+    assert (found.exit_code, found.exception) == (exit_code, None)
+    assert words in found.stderr
 
 
 # --- how it is told -------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from bucket_loader.state import look_at_state
 Value = Any
 """What JSON can hold."""
 
+_SPILL_MAX: Final = "1 GB"  # a run beside it needs room on the same disk
 _HINT: Final = "`bucket-loader history --help` lists the tables and their columns"
 
 
@@ -55,6 +56,7 @@ def asked(job: Job, sql: str) -> Iterator[Answer]:
     duck.one_select(sql)
     with TemporaryDirectory(prefix="bucket_loader-") as spill, duck.connected(spill=spill) as connection, _worded():
         lay_out(connection)
+        connection.execute(f"SET max_temp_directory_size = '{_SPILL_MAX}'")
         duck.lock_down(connection)
         state = look_at_state(job.pipeline, job.state_place)
         if state is not None:
@@ -98,6 +100,9 @@ def _worded() -> Iterator[None]:
         raise
     except duckdb.PermissionException:
         raise UsageError("the query reads the tables of the history alone, and no file", hint=_HINT) from None
+    except duckdb.OutOfMemoryException:
+        what = f"the query needs more than 1 GB of memory and {_SPILL_MAX} of disk"
+        raise UsageError(what, hint="ask for less at once: fewer rows, or fewer columns") from None
     except duckdb.Error as error:
         raise UsageError(f"the query cannot be answered: {sql_mistake(error)}", hint=_HINT) from None
 
