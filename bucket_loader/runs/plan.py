@@ -39,7 +39,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
     if (lost := state.lost()) is not None:
         raise lost  # nothing is left behind where others would take it for a damaged state
     require_room(job, state, now)
-    with _told_when_read(job), plan_written_to(folder):
+    with told_when_read(job), plan_written_to(folder):
         planned = planner.make_plan(
             PlanRequest(
                 pipeline=job.pipeline,
@@ -79,7 +79,7 @@ def _notes(job: Job, planned: Plan, ledger: Ledger) -> Iterator[str]:
 
 
 @contextmanager
-def _told_when_read(job: Job) -> Iterator[None]:
+def told_when_read(job: Job) -> Iterator[None]:
     """Let the listener know when the reading is over, however it ends."""
     try:
         yield

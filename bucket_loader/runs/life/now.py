@@ -25,7 +25,7 @@ from bucket_loader.runs.life.picking import Picked, Picking
 from bucket_loader.runs.life.remembered import Known, known_of, with_memory
 from bucket_loader.runs.life.search import Hit
 from bucket_loader.runs.life.sought import Sought, names_users
-from bucket_loader.runs.plan import as_of
+from bucket_loader.runs.plan import as_of, told_when_read
 from bucket_loader.state import REJECTED, State, dead_letters, snapshots
 
 _FOLDER: Final = "now"
@@ -69,8 +69,9 @@ def _is_meant(stream: Stream, sought: Sought) -> bool:
 def _now(job: Job, state: State | None, finder: Finder, stream: Stream, arrived: list[Hit]) -> Now:
     with TemporaryDirectory(prefix="bucket_loader-") as folder:
         request, notes = _request(job, state, stream, Path(folder) / _FOLDER), list[str]()
-        picking = Picking(finder, stream, request.compiled)
-        planned = planner.make_plan(replace(request, sample=picking, note=notes.append))
+        picking = Picking(finder, stream, request.compiled, job.progress)
+        with told_when_read(job):
+            planned = planner.make_plan(replace(request, sample=picking, note=notes.append))
         judging = Judging(planned, state, stream, picking, arrived)
         rows = list(judging.rows())
         if not picking.rows:

@@ -19,6 +19,7 @@ from bucket_loader.runs.life.letters import Finder
 from bucket_loader.runs.life.search import among, holding
 from bucket_loader.runs.life.sought import names_users
 
+Progress = Callable[[str, int, int], None]
 Compile = Callable[[Stream, pa.Schema], RowMapping]
 
 
@@ -48,6 +49,7 @@ class Picking:
         finder: says which rows are about what is sought.
         stream: the stream.
         compiled: compiles a mapping for the source's columns.
+        progress: told how far the reading is.
         rows: what was picked, in the order of the source.
         read: how many rows the source gave.
         nameless: how many rejected rows do not say whose they are.
@@ -56,6 +58,7 @@ class Picking:
     finder: Finder
     stream: Stream
     compiled: Compile
+    progress: Progress
     rows: list[Picked] = field(default_factory=list)
     read: int = 0
     nameless: int = 0
@@ -75,6 +78,7 @@ class Picking:
 
     def _picked(self, batch: InputBatch, mapped: Mapped, decided: RowMapping) -> Iterator[InputBatch]:
         self.read += batch.count
+        self.progress(self.stream.name, self.read, 0)
         self.nameless += mapped.nameless + len(batch.unread)
         kept = as_numpy(mapped.kept)
         keys = {int(kept[place]): mapped.records["key"][place].as_py() for place in self._places(mapped.records)}
