@@ -4,7 +4,7 @@ the plan's records --by their keys--> what is remembered --> created, changed, r
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,16 +97,15 @@ def changed_fields(request: PlanRequest, stream: Stream, file: Path, compacted: 
     return dict(sorted(found.items()))
 
 
-def changes(rows: Iterable[pa.Table | pa.RecordBatch], memory: snapshots.Memory, *, is_timed: bool) -> Iterator[Change]:
+def changes(rows: pa.Table, memory: snapshots.Memory, *, is_timed: bool) -> Iterator[Change]:
     """Yield what a plan does to some of its records, in their order.
 
     Args:
-        rows: the records: `key`, `content`, `record`; so many together as may be held beside what they were.
+        rows: the records: `key`, `content`, `record`; so many as may be held beside what they were.
         memory: what their stream remembers; nothing where it does not compare.
         is_timed: whether rows may give the times.
     """
-    for some in rows:
-        yield from _Beside.of(some, memory, is_timed=is_timed).changes()
+    return _Beside.of(rows, memory, is_timed=is_timed).changes()
 
 
 def _pieces(file: Path) -> "Iterator[tuple[Numbers, pa.Table]]":

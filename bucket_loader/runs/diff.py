@@ -80,7 +80,7 @@ class _Records:
             for first in range(0, len(sequences), _AT_ONCE):
                 some = sequences[first : first + _AT_ONCE].tolist()
                 rows = self.planned.table(self.stream, some, ["key", "content", "record"])
-                for change in changes([rows], self.memory, is_timed=self.is_timed):
+                for change in changes(rows, self.memory, is_timed=self.is_timed):
                     yield _record(change, self.stream.kind)
 
 

@@ -5,6 +5,9 @@ import json
 import pytest
 from known_companies import Companies, assert_same, diff_of
 
+from bucket_loader.planning import effects
+from bucket_loader.runs import diff
+
 FEW = {"cells": 200, "of": 140, "new": 10, "gone": 4}
 
 
@@ -161,3 +164,12 @@ def test_words_that_make_no_sense_are_refused(workplace, words, message):
     Companies(workplace, 1).begin(1)
     refused = workplace.command("plan", *words)
     assert (refused.exit_code, message in refused.stderr) == (2, True)
+
+
+def test_a_large_plan_is_looked_at_in_pieces(companies, workplace, monkeypatch):
+    """Cut by ranges of keys, each beside its part of the memory: numbers, records and their order stay."""
+    monkeypatch.setattr(effects, "_SORTED_TOGETHER", 50)
+    monkeypatch.setattr(effects, "_AT_ONCE", 7)
+    monkeypatch.setattr(diff, "_AT_ONCE", 9)
+    expected = companies.change(cells=300, of=250, new=30, gone=20)
+    assert_same(diff_of(workplace), expected)
