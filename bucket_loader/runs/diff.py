@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bucket_loader.config import Stream
-from bucket_loader.model import SYNCS, LimitError
+from bucket_loader.model import SYNCS
 from bucket_loader.planning import NOTHING, Change, Effects, Plan, PlannedStream, What, changes, effects_of
 from bucket_loader.reporting import Diff, RecordDiff, StreamDiff, short_name
 from bucket_loader.runs.inspect import MadePlan, plan_in
@@ -30,8 +30,7 @@ def plan_with_diff(job: Job, rows: int | None) -> Iterator[tuple[MadePlan, Diff]
         planned = made.plan
         asked = {stream.name: stream for stream in job.pipeline.streams}
         streams = [_stream(state, planned, stream, asked[stream.name], rows) for stream in planned.manifest.streams]
-        stopped = LimitError(made.stops) if made.stops else None
-        yield made, Diff(job.pipeline.name, planned.manifest.run, tuple(streams), stopped)
+        yield made, Diff(job.pipeline.name, planned.manifest.run, tuple(streams), tuple(made.stops))
 
 
 def _stream(state: State, planned: Plan, stream: PlannedStream, asked: Stream, rows: int | None) -> StreamDiff:

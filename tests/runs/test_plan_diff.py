@@ -119,13 +119,13 @@ def test_a_plan_that_a_limit_would_stop_is_shown_and_says_so(companies, workplac
     companies.change(cells=20, of=20, new=0, gone=0)
     text, comment = (workplace.command("plan", "--diff", "--format", form, "-q") for form in ("text", "markdown"))
     found = json.loads(workplace.command("plan", "--diff", "--json", "-q").stdout)
-    assert (text.exit_code, "would be stopped: stream 'companies'" in text.stdout, "  ~ " in text.stdout) == (
+    assert (text.exit_code, "would stop: stream 'companies'" in text.stdout, "  ~ " in text.stdout) == (
         0,
         True,
         True,
     )
-    assert "would be stopped: stream 'companies'" in comment.stdout
-    assert "20 of 400 known records have changed" in found["stopped"]["message"]
+    assert "would stop: stream 'companies'" in comment.stdout
+    assert [stop["gate"] for stop in found["would_stop"]] == ["changed"]
 
 
 @pytest.mark.parametrize(("words", "unchanged"), [("key: [n]", 1), ("sync: full", 0)])

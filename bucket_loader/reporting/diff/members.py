@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from bucket_loader.reporting.diff.values import NUMBERS, Diff, RecordDiff, StreamDiff
 
@@ -12,8 +13,8 @@ def json_pieces(diff: Diff) -> Iterator[str]:
     for place, stream in enumerate(diff.streams):
         yield f"{', ' if place else ''}{json.dumps(stream.name)}: "
         yield from _stream(stream)
-    stopped = {} if diff.stopped is None else {"stopped": {"message": diff.stopped.message, "hint": diff.stopped.hint}}
-    yield "}" + "".join(f", {json.dumps(name)}: {json.dumps(said)}" for name, said in stopped.items()) + "}\n"
+    stops = f', "would_stop": {json.dumps([asdict(stop) for stop in diff.stops])}' if diff.stops else ""
+    yield f"}}{stops}}}\n"
 
 
 def _stream(stream: StreamDiff) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """What a plan changes, as a page: one file, that asks nobody for anything."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from bucket_loader.reporting import html
 from bucket_loader.reporting.diff.showing import Showing
@@ -17,14 +17,14 @@ def diff_page(diff: Diff, filled: Callable[[str], str]) -> str:
     return html.page(
         title,
         element("header", element("h1", title), html.paragraph(f"plan {diff.run}", class_="quiet")),
-        None if diff.stopped is None else _stopped(diff.on_stop, filled(diff.stopped.hint)),
+        _stopped(diff.on_stops, filled(diff.next_step)) if diff.stops else None,
         html.wide(html.table(["stream", *NUMBERS], rows, numbers=range(1, len(NUMBERS) + 1)), "streams"),
         *(_stream(stream, filled) for stream in diff.streams if stream.sent),
     )
 
 
-def _stopped(why: str, hint: str) -> Html:
-    return element("div", html.paragraph(why), element("p", html.in_code(hint)), class_="notice")
+def _stopped(lines: Sequence[str], hint: str) -> Html:
+    return element("div", *map(html.paragraph, lines), element("p", html.in_code(hint)), class_="notice")
 
 
 def _stream(stream: StreamDiff, filled: Callable[[str], str]) -> Html:

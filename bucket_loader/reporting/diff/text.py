@@ -1,11 +1,12 @@
 """What a plan changes, for a person at a terminal of any width."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.reporting.diff.showing import Showing
-from bucket_loader.reporting.diff.values import STOPS, Diff, RecordDiff, StreamDiff, more_records, short_name
+from bucket_loader.reporting.diff.values import WOULD_STOP, Diff, RecordDiff, StreamDiff, more_records, short_name
 from bucket_loader.reporting.terminal import STYLES, Page, stdout_console, wrapped
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 FIELDS_SHOWN: Final = 30
 _MOST: Final = 30  # signs of a value: an id, a name and two values stand in a line or two of 80
+_WHOLE: Final = 1_000  # of a line that is ours, but may name a column
 _SIGNS: Final = {"created": ("+", "good"), "changed": ("~", "warning"), "removed": ("-", "error")}
 _ABSENT: Final = "(none)"
 _NO_LONGER: Final = "(no longer sent)"
@@ -43,9 +45,10 @@ def _broken(line: Line, width: int) -> "list[Text]":
 
 
 def _lines(diff: Diff, showing: Showing) -> Iterator[Line]:
-    if diff.stopped is not None:
-        yield diff.on_stop, "error", len(STOPS)
-        yield f"  {diff.stopped.hint}", "hint", 0
+    for line in diff.on_stops:
+        yield replace(showing, most=_WHOLE).text(line), "error", len(WOULD_STOP)
+    if diff.stops:
+        yield f"  {diff.next_step}", "hint", 0
     for stream in diff.streams:
         yield from _stream(stream, showing)
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bucket_loader.config import Fields
-from bucket_loader.model import KINDS, BucketLoaderError, counted
+from bucket_loader.model import KINDS, LimitError, Stop, counted
 
 NUMBERS: Final = ("created", "changed", "removed", "unchanged", "rejected")
 _ATTRIBUTES: Final = "attributes."
 _KEPT: Final = (_ATTRIBUTES, "context.")
-
-
-STOPS: Final = "a run of this plan would be stopped: "
+WOULD_STOP: Final = "a run would stop:"
 
 
 @dataclass(frozen=True)
@@ -106,20 +104,23 @@ class Diff:
         pipeline: the pipeline's name.
         run: the name of the run that the plan would be.
         streams: in the order in which they are delivered.
-        stopped: what would stop the run before it sends anything.
+        stops: what would stop the run before it sends anything.
     """
 
     pipeline: str
     run: str
     streams: tuple[StreamDiff, ...]
-    stopped: BucketLoaderError | None = None
+    stops: tuple[Stop, ...] = ()
 
     @property
-    def on_stop(self) -> str:
-        """What is to be said where the run would be stopped; else nothing."""
-        if self.stopped is None:
-            return ""
-        return STOPS + self.stopped.message.replace("\n", "; ")
+    def on_stops(self) -> list[str]:
+        """What would stop the run, a line each."""
+        return [f"{WOULD_STOP} stream {one.stream!r}: {one.text}" for one in self.stops]
+
+    @property
+    def next_step(self) -> str:
+        """What to do where the run would be stopped; else nothing."""
+        return LimitError(self.stops).hint if self.stops else ""
 
 
 def short_name(path: str) -> str:
