@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+import servers
 
 pytestmark = pytest.mark.rehearsal
 KEY = "sec_canary_key_5f1d0c7e"
@@ -28,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 TOLD = "told.jsonl"
 HOOK = "hook-canary-31d7"  # the path of the webhook that is told how every run ended
 VALUE = "val-canary"  # in every cell of every row
-EVERY = re.compile(f"{KEY}|{PASSWORD}|{HOOK}|{VALUE}".encode(), re.IGNORECASE)
+OF_THE_SERVER = {servers.PASSWORD, quote(servers.PASSWORD, safe="")}  # of the state's, where that lies on one
+EVERY = re.compile("|".join([KEY, PASSWORD, HOOK, VALUE, *map(re.escape, OF_THE_SERVER)]).encode(), re.IGNORECASE)
 
 PIPELINE = """
 name: secret
@@ -342,10 +345,15 @@ REACHES = [
 """Queries that would reach more than the tables, or whose error quotes a cell."""
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
-def test_nobody_who_looks_back_sees_a_row_that_was_not_asked_for(place, form):
-    """Rows that are delivered and remembered with their values, changed, rejected here, and rejected there."""
+@pytest.mark.parametrize(
+    ("form", "where"),
+    [("text", "folder"), ("json", "folder"), pytest.param("json", "server", marks=pytest.mark.postgres)],
+)
+def test_nobody_who_looks_back_sees_a_row_that_was_not_asked_for(place, form, where):
+    """Rows that are delivered and remembered with their values, changed, rejected here and there; a state anywhere."""
     fields, environment = TYPED.replace("type: integer", "type: string"), {"BUCKET_LOADER_LOG_FORMAT": form}
+    if where == "server":
+        environment["BUCKET_LOADER_STATE"] = servers.postgres_url()
     here = place(fields=fields, stream="\n    remember: values", environment=environment)
     with serving(lambda body: status(400)(body) if b"note7" in body else (200, b'{"success": true}', {})) as url:
         for turn in range(2):
