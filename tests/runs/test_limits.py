@@ -232,7 +232,7 @@ def test_a_time_inside_of_json_and_one_that_is_not_sent(workplace):
     ("own", "said"),
     [
         ("{fresh: {column: updated, within: 1h}}", "'updated', a column that the source does not have"),
-        ("{fresh: {column: seats, within: 1h}}", "there is no time in 'seats'"),
+        ("{fresh: {column: seats, within: 1h}}", "'seats' has no time up to a day after the run's"),
         ("{fresh: {column: local, within: 1h}}", "a column of times without a zone"),
     ],
 )
@@ -455,6 +455,23 @@ def test_forgotten_streams_forget_their_last_reading(hundred):
     limited(hundred, "{rows: {drop: 1%}}")
     export(hundred, 3)
     assert stopped_by(hundred.run()) == []
+
+
+def test_a_window_is_named_in_what_to_do_next(workplace):
+    """The command that goes on is for the same interval; a backfill stops at a window that a gate refuses."""
+    streams = EVENTS.replace("events.csv", "'{interval_start:%Y-%m}.csv'")
+    limited(workplace, "", own="{rows: {min: 2}}", streams=streams)
+    workplace.write("2026-01.csv", "id,user,at\n1,u,2026-01-01\n2,u,2026-01-02\n")
+    workplace.write("2026-02.csv", "id,user,at\n3,u,2026-02-01\n")
+    window = ("--from", "2026-01-01", "--to", "2026-03-01", "--every", "month")
+    stopped = workplace.command("backfill", *window, "--json")
+    words = ["--interval-start", "2026-02-01T00:00:00.000Z", "--interval-end", "2026-03-01T00:00:00.000Z"]
+    accepted = workplace.run(*words, "--accept-changes")
+
+    assert (stopped.exit_code, [one["exit_code"] for one in stopped.summary["windows"]]) == (4, [0, 4])
+    assert f"pipeline.yaml {' '.join(words)} --accept-changes" in stopped.stderr
+    assert accepted.exit_code == 0
+    assert workplace.command("backfill", *window, "--json").summary["skipped"] == 2
 
 
 def test_several_streams_of_one_source_have_each_their_own(workplace):

@@ -30,21 +30,26 @@ def check(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str], *, a
 
 def stops(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> list[Stop]:
     """Return what is over a limit, in the order of the streams."""
-    look = "--diff` shows what would change" if _remembers_values(manifest) else "--show 5` shows what would be sent"
-    accept = (
-        f"is the export whole, and the mapping right? `bucket-loader plan PIPELINE {look}; if so, "
-        "`bucket-loader run PIPELINE --accept-changes` sends it"
-    )
     return [
-        Stop(case.stream.name, gate.name, sentence, gate.mend or accept, lifted=not gate.mend)
+        Stop(case.stream.name, gate.name, sentence, _hint(manifest, gate.mend), lifted=not gate.mend)
         for case in _cases(pipeline, manifest, known)
         for gate in GATES
         for sentence in gate.sentences(case)
     ]
 
 
-def _remembers_values(manifest: Manifest) -> bool:
-    return any(stream.remembers_values for stream in manifest.streams)
+def _hint(manifest: Manifest, mend: str) -> str:
+    """Return what to do next, with commands for the same interval; `mend` is what a gate says that is not lifted."""
+    has_values = any(stream.remembers_values for stream in manifest.streams)
+    look = "--diff` shows what would change" if has_values else "--show 5` shows what would be sent"
+    accept = (
+        f"is the export whole, and the mapping right? `bucket-loader plan PIPELINE {look}; if so, "
+        "`bucket-loader run PIPELINE --accept-changes` sends it"
+    )
+    if manifest.interval is None:
+        return mend or accept
+    start, end = manifest.interval
+    return (mend or accept).replace("PIPELINE", f"PIPELINE --interval-start {start} --interval-end {end}")
 
 
 def warnings(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str]) -> Iterator[str]:

@@ -52,7 +52,7 @@ def _fresh(case: Case) -> Iterator[str]:
         old = spoken(case.age.total_seconds())
         yield f"the latest {limit.column!r} is {old} before the run's time, more than {words}{before}"
     elif case.age is None and (case.stream.counts.read or (facts.whole and not case.has_empty_gate)):
-        yield f"there is no time in {limit.column!r}, and {words} asks for one"
+        yield f"{limit.column!r} has no time up to a day after the run's, and {words} asks for one"
 
 
 def _duration(seconds: float) -> str:
