@@ -12,7 +12,7 @@ from bucket_loader.delivery.queue import Queue, Work
 from bucket_loader.delivery.service import Service
 from bucket_loader.delivery.tally import Standing
 from bucket_loader.delivery.transport import Connection, Pool
-from bucket_loader.model import Attempt, Clock, Outcome, Policy, keep, wire_ms
+from bucket_loader.model import Attempt, Clock, Outcome, Policy, keep_attempt, wire_ms
 from bucket_loader.reporting import Tell
 
 
@@ -90,4 +90,4 @@ class Flight:
         """Keep when the attempt ended and how long it took, for the next commit."""
         clock = self._shared.clock
         took_ms = round(1_000 * (clock.now_s() - self._began_s))
-        keep(self._work.tries, Attempt(wire_ms(clock.utc()), outcome.status, took_ms))
+        keep_attempt(self._work.tries, Attempt(wire_ms(clock.utc()), outcome.status, took_ms))

@@ -15,14 +15,14 @@ from .arrays import (
     zeros as zeros,
 )
 from .attempts import (
-    FIRST as FIRST,
-    LAST as LAST,
-    LENGTH as LENGTH,
+    ATTEMPT_LETTERS as ATTEMPT_LETTERS,
+    ATTEMPTS_FIRST as ATTEMPTS_FIRST,
+    ATTEMPTS_LAST as ATTEMPTS_LAST,
     NO_ANSWER as NO_ANSWER,
     UNRECORDED as UNRECORDED,
     Attempt as Attempt,
     count_statuses as count_statuses,
-    keep as keep,
+    keep_attempt as keep_attempt,
     read_attempts as read_attempts,
     spell_attempts as spell_attempts,
 )

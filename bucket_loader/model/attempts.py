@@ -24,20 +24,20 @@ class Attempt(NamedTuple):
     ms: int
 
 
-FIRST: Final = 8  # attempts that stay of a chunk's first ones
-LAST: Final = 8  # and of its last
+ATTEMPTS_FIRST: Final = 8  # attempts that stay of a chunk's first ones
+ATTEMPTS_LAST: Final = 8  # and of its last
 _MS_MAX: Final = 9_999_999  # 2.7 hours: a machine may sleep in between
 _NONE: Final = "---"
 NO_ANSWER: Final = "none"
 UNRECORDED: Final = "unrecorded"  # made by an older version, or between the first and the last of many
-LENGTH: Final = len("1764528000123:200:0000057 ")
+ATTEMPT_LETTERS: Final = len("1764528000123:200:0000057 ")
 
 
-def keep(attempts: list[Attempt], attempt: Attempt) -> None:
+def keep_attempt(attempts: list[Attempt], attempt: Attempt) -> None:
     """Add an attempt to those of a chunk; where they are many, one between the first and the last goes."""
     attempts.append(attempt)
-    if len(attempts) > FIRST + LAST:
-        del attempts[FIRST]
+    if len(attempts) > ATTEMPTS_FIRST + ATTEMPTS_LAST:
+        del attempts[ATTEMPTS_FIRST]
 
 
 def spell_attempts(attempts: Iterable[Attempt]) -> str:

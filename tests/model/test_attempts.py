@@ -5,12 +5,12 @@ from collections import Counter
 from hypothesis import given, settings, strategies as st
 
 from bucket_loader.model.attempts import (
-    FIRST,
-    LAST,
-    LENGTH,
+    ATTEMPT_LETTERS,
+    ATTEMPTS_FIRST,
+    ATTEMPTS_LAST,
     Attempt,
     count_statuses,
-    keep,
+    keep_attempt,
     read_attempts,
     spell_attempts,
 )
@@ -27,7 +27,7 @@ def test_attempts_are_read_as_they_were_spelt(attempts):
     text = spell_attempts(attempts)
 
     assert read_attempts(text) == tuple(attempts)
-    assert len(text) == len(attempts) * LENGTH
+    assert len(text) == len(attempts) * ATTEMPT_LETTERS
 
 
 def test_one_that_took_longer_than_can_be_spelt_stays_within_its_letters():
@@ -42,9 +42,9 @@ def test_of_many_attempts_the_first_and_the_last_are_kept():
     attempts = [Attempt(number, 500, 1) for number in range(1_000)]
     kept = []
     for attempt in attempts:
-        keep(kept, attempt)
+        keep_attempt(kept, attempt)
 
-    assert kept == [*attempts[:FIRST], *attempts[-LAST:]]
+    assert kept == [*attempts[:ATTEMPTS_FIRST], *attempts[-ATTEMPTS_LAST:]]
 
 
 def test_answers_are_counted_and_those_that_are_not_known_are_too():

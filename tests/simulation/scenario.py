@@ -28,7 +28,7 @@ from virtual import Clock, ViolationError, World
 from bucket_loader.config.yaml_file import pipeline_from
 from bucket_loader.delivery import Outside, course
 from bucket_loader.delivery.http import pacing
-from bucket_loader.model.attempts import FIRST, LAST
+from bucket_loader.model.attempts import ATTEMPTS_FIRST, ATTEMPTS_LAST
 from bucket_loader.model.course import JUDGED_AFTER_S
 from bucket_loader.model.errors import BucketLoaderError, StateLockedError, StateUnavailableError, StoppedError
 from bucket_loader.model.files import DISK, Disk
@@ -467,7 +467,7 @@ class Simulation:
         """Each attempt that is counted is recorded, up to the few that stay; the last one delivered what is."""
         for position in range(len(self.plan.manifest.streams)):
             for row in ledger.chunks(run, position, *audit.LEAVES, "split"):
-                most = min(row.attempts, FIRST + LAST)
+                most = min(row.attempts, ATTEMPTS_FIRST + ATTEMPTS_LAST)
                 _require(
                     most <= len(row.tried) <= row.attempts, f"{row.members}: {row.attempts}, {len(row.tried)} told"
                 )

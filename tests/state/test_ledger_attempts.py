@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 from ledgers import RUN, begin, chunk
 
-from bucket_loader.model.attempts import FIRST, LAST, LENGTH, Attempt
+from bucket_loader.model.attempts import ATTEMPT_LETTERS, ATTEMPTS_FIRST, ATTEMPTS_LAST, Attempt
 from bucket_loader.state.ledger import SCHEMA_VERSION, Ambiguous, Concluded, Intent, SplitInto
 from bucket_loader.state.ledger.looking import look_at_file
 
@@ -56,9 +56,9 @@ def test_thousands_of_attempts_of_one_chunk_stay_a_short_text(ledger, together):
     (row,) = ledger.chunks(RUN, 0, "intent")
 
     assert row.attempts == 300
-    assert len(row.tries) <= (FIRST + LAST + together) * LENGTH
-    assert row.tried[:FIRST] == tuple(attempts[:FIRST])
-    assert row.tried[-LAST:] == tuple(attempts[-LAST:])
+    assert len(row.tries) <= (ATTEMPTS_FIRST + ATTEMPTS_LAST + together) * ATTEMPT_LETTERS
+    assert row.tried[:ATTEMPTS_FIRST] == tuple(attempts[:ATTEMPTS_FIRST])
+    assert row.tried[-ATTEMPTS_LAST:] == tuple(attempts[-ATTEMPTS_LAST:])
 
 
 def test_folding_keeps_how_many_attempts_had_which_answer(ledger):

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bucket_loader.model import (
-    FIRST,
-    LAST,
-    LENGTH,
+    ATTEMPT_LETTERS,
+    ATTEMPTS_FIRST,
+    ATTEMPTS_LAST,
     PLANNED,
     SENT,
     SYSTEM,
@@ -278,10 +278,10 @@ _WAIT: Final = """
     DO UPDATE SET state = 'queued', aside = coalesce(chunk.aside, excluded.aside)
 """
 # A row that holds the first and the last attempts loses what is between them before more are added.
+_BEGINNING, _END = ATTEMPTS_FIRST * ATTEMPT_LETTERS, ATTEMPTS_LAST * ATTEMPT_LETTERS
 _ADD_TRIES: Final = f"""
-    tries = CASE WHEN length(tries) > {(FIRST + LAST) * LENGTH}
-                 THEN substr(tries, 1, {FIRST * LENGTH}) || substr(tries, length(tries) - {LAST * LENGTH - 1})
-                 ELSE tries END || ?
+    tries = CASE WHEN length(tries) > {_BEGINNING + _END}
+                 THEN substr(tries, 1, {_BEGINNING}) || substr(tries, length(tries) - {_END - 1}) ELSE tries END || ?
 """
 _CONCLUDE: Final = f"""
     UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?,
