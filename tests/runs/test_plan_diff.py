@@ -173,3 +173,17 @@ def test_a_large_plan_is_looked_at_in_pieces(companies, workplace, monkeypatch):
     monkeypatch.setattr(diff, "_AT_ONCE", 9)
     expected = companies.change(cells=300, of=250, new=30, gone=20)
     assert_same(diff_of(workplace), expected)
+
+
+def test_values_stand_on_stdout_alone_and_only_when_they_are_asked_for(workplace):
+    """No log and no line of progress holds one, and `plan` without `--diff` prints none."""
+    companies = Companies(workplace, 5)
+    companies.begin(3)
+    workplace.run()
+    companies.rows["000001"]["name"] = "PLANTED"
+    companies.write()
+    for words in ((), ("--log-format", "json")):
+        asked = workplace.command("plan", "--diff", *words)
+        assert ("PLANTED" in asked.stdout, "PLANTED" in asked.stderr) == (True, False)
+        without = workplace.command("plan", "--json", *words)
+        assert "PLANTED" not in without.stdout + without.stderr
