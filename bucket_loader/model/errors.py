@@ -163,7 +163,7 @@ class StoppedError(BucketLoaderError):
     """The run was stopped on purpose before it could do harm.
 
     Cause: what would have been sent is outside of what the pipeline allows.
-    Mend: Look at it with `bucket-loader plan --show 5`. The next run plans anew.
+    Mend: Look at it with `bucket-loader plan --diff`. The next run plans anew.
     """
 
     exit_code = 4
@@ -188,7 +188,7 @@ class LimitError(StoppedError):
     """An export, or what it would change, is outside of what the pipeline's `limits:` allow.
 
     Cause: a mapping mistake, an export that is empty, old or cut short, or a change that was meant.
-    Mend: Look with `plan --show 5`. If the change was meant, `run --accept-changes` sends it once.
+    Mend: Look with `plan --diff`. If the change was meant, `run --accept-changes` sends it once.
     """
 
     def __init__(self, stops: Sequence[Stop]) -> None:
