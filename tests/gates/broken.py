@@ -115,6 +115,7 @@ BROKEN = [
                   gate="empty"),
     subscriptions("there are only those who pay", rows=only(lambda row: row["price"] > 0), gate="rows"),
     subscriptions("it was not synced for a week", rows=lambda _: shop.subscriptions(-5), gate="fresh"),
+    subscriptions("every time is next week's", rows=always("synced_at", "2026-03-10T00:00:00Z"), gate="fresh"),
     subscriptions("prices are texts with a currency", rows=each("price", "{} EUR".format), gate="rejected"),
     # events
     usage("it ends at noon", rows=first(0.5), gate="fresh"),

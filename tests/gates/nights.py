@@ -158,7 +158,7 @@ class Night(Workplace):
     def load(self, *words, stream=None):
         """Run the pipeline, or one stream of it."""
         if stream == "scores":
-            return self.load_scores()
+            return self.load_scores(accept_changes="--accept-changes" in words)
         chosen = ("--stream", stream) if stream else ()
         result = self.run("--as-of", shop.text(shop.as_of(self.day)), *chosen, *words)
         assert result.exception is None, result.exception
@@ -167,7 +167,7 @@ class Night(Workplace):
             result.exit_code, error.get("message", result.stderr), error.get("hint", ""), result.stderr + result.stdout
         )
 
-    def load_scores(self):
+    def load_scores(self, *, accept_changes):
         """Load the frame, as a notebook does."""
         try:
             summary = load(
@@ -176,6 +176,7 @@ class Night(Workplace):
                 destination={"base_url": self.url, "key": KEY},
                 as_of=shop.as_of(self.day),
                 state=str(self.folder / ".bucket_loader"),
+                accept_changes=accept_changes,
                 **SCORES,
             )
         except BucketLoaderError as error:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import shop
-from broken import accounts, people, subscriptions, usage
+from broken import accounts, people, scores, subscriptions, usage
 from changes import each, every, first, more, some, with_column, without
 from nights import GONE, Case
 
@@ -15,6 +15,7 @@ LIFTED = [
     ("changed", subscriptions("twice as dear", rows=each("price", lambda price: price * 2)),
      subscriptions("and once more", rows=each("price", lambda price: price * 4))),
     ("rows", people("half", rows=every(2)), people("a fifth", rows=every(5))),
+    ("rows", scores("half of a frame", rows=every(2)), scores("a fifth of it", rows=every(5))),
     ("rows", people("twice as many", rows=more(1, "person_id", NEW_PEOPLE)),
      people("five times as many", rows=more(4, "person_id", NEW_PEOPLE))),
     ("superseded", *[people("a join", rows=lambda rows: rows + rows[::10])] * 2),
@@ -137,6 +138,7 @@ MISSPELT = [
     ("{null: {emial: 5%}}", "emial"),
     ("{fresh: {column: updatd_at, within: 26h}}", "updatd_at"),
     ("{rows: {mn: 5}}", "mn"),
+    ("{rows: {drop: 150%}}", "150"),
     ("{row: {min: 5}}", "row"),
     ("{columns: stopp}", "stopp"),
     ("{fresh: {column: updated_at}}", "within"),
