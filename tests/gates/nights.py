@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import shop
@@ -30,8 +29,8 @@ SCORES = {
 FILES = {"accounts": "accounts.csv", "people": "people.parquet", "usage": "usage.jsonl"}
 READING = "reading"
 """Stands in place of a gate where the source itself is refused."""
-GONE = "known records are gone from the source"
-"""What is said where more is gone than `on_removed: {limit}` allows."""
+NAMED = {"empty": "its source is empty", "removed": "known records are gone from the source"}
+"""How a message names a gate that is no word of `limits:`."""
 
 
 def same(what):
@@ -162,10 +161,8 @@ class Night(Workplace):
         chosen = ("--stream", stream) if stream else ()
         result = self.run("--as-of", shop.text(shop.as_of(self.day)), *chosen, *words)
         assert result.exception is None, result.exception
-        error = result.summary.get("error", {}) if result.stdout else {}
-        return Ended(
-            result.exit_code, error.get("message", result.stderr), error.get("hint", ""), result.stderr + result.stdout
-        )
+        error = result.summary.get("error", {}) if result.stdout else {"message": result.stderr}
+        return Ended.of(result.exit_code, error, result.stderr + result.stdout)
 
     def load_scores(self, *, accept_changes):
         """Load the frame, as a notebook does."""
@@ -181,19 +178,29 @@ class Night(Workplace):
             )
         except BucketLoaderError as error:
             return Ended(error.exit_code, error.message, error.hint, str(error))
-        error = summary.error or SimpleNamespace(message="", hint="")
-        return Ended(summary.exit_code, error.message, error.hint, f"{error.message} {error.hint}")
+        return Ended.of(summary.exit_code, summary.as_json().get("error", {}), str(summary.as_json()))
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended, and all that it said."""
+    """How a run ended, and all that it said.
+
+    Attributes:
+        gates: the gates that stopped it, as `--json` has them.
+    """
 
     exit_code: int
     message: str
     hint: str
     said: str
+    gates: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, exit_code, error, said):
+        """Read the `error` of a summary."""
+        gates = [one["gate"] for one in error.get("gates", ())]
+        return cls(exit_code, error.get("message", ""), error.get("hint", ""), said, gates)
 
     def names(self, gate):
-        """Whether the message names the gate, or one of several."""
-        return re.search(rf"\b({gate})\b", self.message) is not None
+        """Whether the gate, or one of several, has stopped the run, and the message names it."""
+        return any(one in self.gates and NAMED.get(one, f"{one}: ") in self.message for one in gate.split("|"))
