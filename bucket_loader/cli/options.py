@@ -163,6 +163,10 @@ run_options: Final = all_of(
     click.option("--accept-changes", is_flag=True,
                  help="Continue although the source is empty or more has changed than `limits:` allow. "
                       "It lifts neither `rejected` nor `fresh`."),
+    click.option("--accept-flips", is_flag=True,
+                 help="Continue although more features change, or more answers are unknown, than `limits:` allow."),
+    click.option("--impact", is_flag=True,
+                 help="Say which features change, and hold some predictions against the API once the run is done."),
     click.option("--accept-mapping", is_flag=True,
                  help="Continue although the mapping of events has changed: without `key:` all rows are sent; with it, "
                       "rows whose key is known stay as they were sent."),

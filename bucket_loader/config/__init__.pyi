@@ -42,6 +42,7 @@ from .limits import (
     NO_LIMITS as NO_LIMITS,
     FreshLimit as FreshLimit,
     Limits as Limits,
+    TopLimits as TopLimits,
     may_send as may_send,
 )
 from .mapping import (

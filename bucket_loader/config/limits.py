@@ -60,7 +60,26 @@ class Limits(Model):
         return {name: share for name, share in (self.null or {}).items() if share is not None}
 
 
+class TopLimits(Limits):
+    """The limits at the top of the file: also of what concerns no single stream."""
+
+    flips: dict[str, ShareOf] | None = Field(
+        default=None,
+        description="for how many companies (or users) a feature may turn on, off or to another variant, by its key; "
+        '"*" is every other feature',
+    )
+    unknown: PartOf | None = Field(
+        default=None, description="of the answers that features give, how many may be unknown before the run"
+    )
+
+    def of_feature(self, key: str) -> Share | None:
+        """Return how often a feature may change."""
+        flips = self.flips or {}
+        return flips.get(key, flips.get("*"))
+
+
 NO_LIMITS: Final = Limits()
+NO_TOP_LIMITS: Final = TopLimits()
 
 
 def limit_problems(data: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:

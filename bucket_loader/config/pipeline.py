@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from bucket_loader.config.destination import Destination
-from bucket_loader.config.limits import NO_LIMITS, Limits
+from bucket_loader.config.limits import NO_LIMITS, NO_TOP_LIMITS, Limits, TopLimits
 from bucket_loader.config.notify import Webhooks
 from bucket_loader.config.scalars import HashKey, Keep, Model, Name
 from bucket_loader.config.sources import AnySource
@@ -23,7 +23,7 @@ class Pipeline(Model):
     name: Name
     version: Literal[1] = 1
     destination: Destination
-    limits: Limits = NO_LIMITS
+    limits: TopLimits = NO_TOP_LIMITS
     arrays: ArrayForm | None = Field(
         default=None,
         description="how lists are sent: whole, or each item with a dotted name (tags.0); keep for a new pipeline, "
@@ -41,6 +41,10 @@ class Pipeline(Model):
         description="how long the plans, dead letters and requests of ended runs stay, for example 30d; or forever",
     )
     notify: Webhooks = Field(default=[], description="who is told how a run ended; one webhook, or a list of them")
+    impact: Literal["on", "off"] = Field(
+        default="off",
+        description="whether each plan and run reads the definitions of features and says which of them change",
+    )
     sources: dict[Name, AnySource] = Field(default={})
     streams: list[Stream] = Field(min_length=1)
 
@@ -60,7 +64,12 @@ class Pipeline(Model):
     def without_limits(self) -> Self:
         """Return the pipeline with no limits at all."""
         streams = [stream.model_copy(update={"limits": NO_LIMITS}) for stream in self.streams]
-        return self.model_copy(update={"limits": NO_LIMITS, "streams": streams})
+        return self.model_copy(update={"limits": NO_TOP_LIMITS, "streams": streams})
+
+    @property
+    def asks_for_impact(self) -> bool:
+        """Whether each plan and run says which features change: in so many words, or by a limit on that."""
+        return self.impact == "on" or bool(self.limits.flips) or self.limits.unknown is not None
 
     def ordered_streams(self) -> list[Stream]:
         """Return the streams in the order they are delivered: by kind, then as written."""

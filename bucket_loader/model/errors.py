@@ -174,6 +174,7 @@ class Stop:
     """What a gate stops a run for: its name, the stream, what is over the limit, and what to do next.
 
     Attributes:
+        stream: empty where it is about the whole plan.
         lifted: whether `--accept-changes` lets it pass.
     """
 
@@ -182,6 +183,11 @@ class Stop:
     text: str
     hint: str
     lifted: bool
+
+    @property
+    def sentence(self) -> str:
+        """What is over the limit, with the stream, where it is of one."""
+        return f"stream {self.stream!r}: {self.text}" if self.stream else self.text
 
 
 class LimitError(StoppedError):
@@ -192,7 +198,7 @@ class LimitError(StoppedError):
     """
 
     def __init__(self, stops: Sequence[Stop]) -> None:
-        lines = [f"stream {one.stream!r}: {one.text}" for one in stops]
+        lines = [one.sentence for one in stops]
         lines[0] += "; nothing was sent"
         for_good = [one for one in stops if not one.lifted]  # where there are any, accepting the others leads nowhere
         hints = dict.fromkeys(one.hint for one in for_good or stops)

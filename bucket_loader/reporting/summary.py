@@ -103,6 +103,7 @@ class Summary:
         stuck: what this state has set aside, of whatever run, and what waits for that.
         only_waits: whether nothing is pending but what is held or set aside.
         served: how many requests the API did something with.
+        impact: which features the new run changes, in a line; empty where nobody asked.
         document: makes the report of the run, with rows or without; None where nobody can.
     """
 
@@ -124,6 +125,7 @@ class Summary:
     stuck: tuple[StuckChunk, ...] = ()
     only_waits: bool = False
     served: int = 0
+    impact: str = ""
     document: Callable[[bool], Document] | None = field(default=None, compare=False)
 
     @property
@@ -153,6 +155,8 @@ class Summary:
             found["held"] = [asdict(one) for one in self.held]
         if self.refused:
             found["refused_before"] = [asdict(one) for one in self.refused]
+        if self.impact:
+            found["impact"] = self.impact
         if self.stuck:
             found["stuck"] = [asdict(one) for one in self.stuck]
         if self.exit_code in _RUN_AGAIN or self.only_held:

@@ -196,6 +196,8 @@ class TextListener:
         header, *rows = table_of(summary)
         if rows:
             self._page.table(header, rows)
+        if summary.impact:
+            self._line(f"impact: {summary.impact}")
         for refused in summary.refused:
             self._line(refused.text)
         self._page.verdict(ending(summary), summary.exit_code)

@@ -30,7 +30,7 @@ def plan_with_diff(job: Job, rows: int | None) -> Iterator[tuple[MadePlan, Diff]
         planned = made.plan
         asked = {stream.name: stream for stream in job.pipeline.streams}
         streams = [_stream(state, planned, stream, asked[stream.name], rows) for stream in planned.manifest.streams]
-        yield made, Diff(job.pipeline.name, planned.manifest.run, tuple(streams), tuple(made.stops))
+        yield made, Diff(job.pipeline.name, planned.manifest.run, tuple(streams), tuple(made.stops), made.impact)
 
 
 def _stream(state: State, planned: Plan, stream: PlannedStream, asked: Stream, rows: int | None) -> StreamDiff:

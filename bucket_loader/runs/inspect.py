@@ -14,6 +14,7 @@ from bucket_loader.reporting import (
     StreamPlanned,
 )
 from bucket_loader.runs.end import refused_rows
+from bucket_loader.runs.impact.standing import standing_of
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.runs.restored import noticed_in
@@ -27,10 +28,12 @@ class MadePlan:
     Attributes:
         plan: the plan.
         stops: what would stop a run of it.
+        impact: which features change, in a line; empty where nobody asked.
     """
 
     plan: Plan
     stops: Sequence[Stop]
+    impact: str = ""
 
     @property
     def streams(self) -> dict[str, Counts]:
@@ -49,7 +52,9 @@ def plan_in(job: Job, state: State) -> MadePlan:
     if (noticed := noticed_in(state)) is not None:
         job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
     planned = make_plan(job, state)
-    return MadePlan(planned, gates.stops(job.pipeline, planned.manifest, state.ledger.baselines()))
+    standing = standing_of(job, state, planned)
+    stops = gates.stops(job.pipeline, planned.manifest, state.ledger.baselines())
+    return MadePlan(planned, [*stops, *standing.stops], standing.line)
 
 
 def counts_of(planned: Plan) -> dict[str, Counts]:
@@ -74,7 +79,7 @@ def tell_plan(listener: Listener, made: MadePlan, *, show: int) -> None:
 def tell_stops(listener: Listener, made: MadePlan) -> None:
     """Say what would stop a run of a plan, and what to do then."""
     for stop in made.stops:
-        listener.tell(Note(f"warning: a run would stop: stream {stop.stream!r}: {stop.text}"))
+        listener.tell(Note(f"warning: a run would stop: {stop.sentence}"))
     if made.stops:
         listener.tell(Note(f"  hint: {LimitError(made.stops).hint}"))
 
@@ -91,4 +96,6 @@ def plan_as_json(made: MadePlan) -> dict[str, Any]:
         "digest": planned.digest(),
         "streams": {name: asdict(counts) for name, counts in streams.items()},
         "would_stop": [asdict(stop) for stop in made.stops],
-    } | ({"refused_before": refused} if refused else {})
+        **({"refused_before": refused} if refused else {}),
+        **({"impact": made.impact} if made.impact else {}),
+    }

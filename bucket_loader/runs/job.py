@@ -52,6 +52,7 @@ class RunOptions:
         full: send every user and company, changed or not; never what was appended before.
         accept_changes: go on although the source is empty or more has changed than the file's `limits:` allow; lifts
             neither `rejected` nor `fresh`.
+        accept_flips: go on although more features change, or more answers are unknown, than the file's `limits:` allow.
         accept_mapping: go on although a stream that sends its rows once is mapped in a new way: all are sent without
             `key:`, and with it what is known stays as it was sent.
         accept_restored: go on from a state that is an old copy of itself, without what was delivered since.
@@ -62,6 +63,7 @@ class RunOptions:
         retry_refused: whether rows that the API has refused before, with the same bytes, are sent again: always, never,
             or, when neither is said, once a day.
         expect_state: refuse to start without the state of an earlier run.
+        impact: say which features change, and hold some predictions against the API once the run is done.
         key_rotated: accept that the key is not the one of earlier runs.
         exit_6_when_held: end with exit code 6 instead of 75 when only records that are held for a person are left.
         exit_99_when_empty: end with exit code 99 when there was nothing to do.
@@ -76,6 +78,7 @@ class RunOptions:
     limit: int | None = None
     full: bool = False
     accept_changes: bool = False
+    accept_flips: bool = False
     accept_mapping: bool = False
     accept_restored: bool = False
     allow_held: bool = False
@@ -84,6 +87,7 @@ class RunOptions:
     state: Given = field(default=None, repr=False)  # a URL in it may hold a password
     wait_for_lock: float = field(default=0.0, metadata={"read": _seconds})
     expect_state: bool = False
+    impact: bool = False
     key_rotated: bool = False
     exit_6_when_held: bool = False
     exit_99_when_empty: bool = False

@@ -15,6 +15,7 @@ from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.deliver import deliver_run
 from bucket_loader.runs.end import end_run, sum_up, was_stopping, with_waiting
+from bucket_loader.runs.impact.standing import standing_of
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.keeping import let_go_of_old
 from bucket_loader.runs.meanings import require_same_meanings
@@ -125,13 +126,17 @@ def finish_run(job: Job, state: State, row: RunRow, *, witnessed: bool = False) 
 
 def _run_new(job: Job, state: State) -> Summary:
     planned = _plan(job, state)
+    standing = standing_of(job, state, planned)
     begin_run(planned, state, job)
     try:
-        known = state.ledger.baselines()
-        gates.check(job.pipeline, planned.manifest, known, accept_changes=job.options.accept_changes)
+        stops = gates.stops(job.pipeline, planned.manifest, state.ledger.baselines())
+        gates.check([*stops, *standing.stops], accept_changes=job.options.accept_changes)
     except StoppedError as error:
-        return end_run(job, state, planned, error)
-    return deliver_run(job, state, planned)
+        summary = end_run(job, state, planned, error)
+    else:
+        summary = deliver_run(job, state, planned)
+        standing.verify(job, summary)
+    return replace(summary, impact=standing.line)
 
 
 def _plan(job: Job, state: State) -> Plan:

@@ -1,6 +1,6 @@
 """All gates against all streams of a plan."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bucket_loader.config import OnRemoved, Pipeline, Share, Stream, may_send
 from bucket_loader.model import LimitError, Stop, UsageError, nearest
@@ -11,19 +11,16 @@ from bucket_loader.planning.gates.listed import GATES, other_columns
 from bucket_loader.planning.manifest import Manifest
 
 
-def check(pipeline: Pipeline, manifest: Manifest, known: Mapping[str, str], *, accept_changes: bool) -> None:
-    """Hold a plan against the limits, each stream by itself.
+def check(found: Sequence[Stop], *, accept_changes: bool) -> None:
+    """Refuse a plan that is over a limit.
 
     Args:
-        pipeline: what its limits are.
-        manifest: the plan's.
-        known: the last whole reading of each stream, as the ledger keeps it.
+        found: what is over one.
         accept_changes: whether the gates that it lifts are passed over.
 
     Raises:
         LimitError: streams are over them; it says all of it.
     """
-    found = stops(pipeline, manifest, known)
     if kept := [one for one in found if not (accept_changes and one.lifted)]:
         raise LimitError(kept)
 

@@ -34,6 +34,8 @@ def markdown(diff: Diff, filled: Callable[[str], str]) -> str:
 def _pieces(diff: Diff, filled: Callable[[str], str]) -> Iterator[Piece]:
     yield f"### What a run of {code(_VALUE.text(diff.pipeline))} would change\n", 0
     yield from ((f"\n{code(_WHOLE.text(line))}\n", 0) for line in diff.on_stops)
+    if diff.impact:
+        yield f"\nImpact: {code(diff.impact)}\n", 0
     yield header("stream", *NUMBERS, numbers=True), 0
     for stream in diff.streams:
         yield row(code(stream.name), *(f"{getattr(stream, word):,}" for word in NUMBERS)), 0

@@ -14,7 +14,8 @@ def json_pieces(diff: Diff) -> Iterator[str]:
         yield f"{', ' if place else ''}{json.dumps(stream.name)}: "
         yield from _stream(stream)
     stops = f', "would_stop": {json.dumps([asdict(stop) for stop in diff.stops])}' if diff.stops else ""
-    yield f"}}{stops}}}\n"
+    impact = f', "impact": {json.dumps(diff.impact)}' if diff.impact else ""
+    yield f"}}{stops}{impact}}}\n"
 
 
 def _stream(stream: StreamDiff) -> Iterator[str]:

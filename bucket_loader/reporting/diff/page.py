@@ -18,6 +18,7 @@ def diff_page(diff: Diff, filled: Callable[[str], str]) -> str:
         title,
         element("header", element("h1", title), html.paragraph(f"plan {diff.run}", class_="quiet")),
         _stopped(diff.on_stops, filled(diff.next_step)) if diff.stops else None,
+        html.paragraph(f"Impact: {diff.impact}", class_="verdict") if diff.impact else None,
         html.wide(html.table(["stream", *NUMBERS], rows, numbers=range(1, len(NUMBERS) + 1)), "streams"),
         *(_stream(stream, filled) for stream in diff.streams if stream.sent),
     )

@@ -49,6 +49,8 @@ def _lines(diff: Diff, showing: Showing) -> Iterator[Line]:
         yield replace(showing, most=_WHOLE).text(line), "error", len(WOULD_STOP)
     if diff.stops:
         yield f"  {diff.next_step}", "hint", 0
+    if diff.impact:
+        yield f"impact: {diff.impact}", "head", len("impact")
     for stream in diff.streams:
         yield from _stream(stream, showing)
 

@@ -105,17 +105,19 @@ class Diff:
         run: the name of the run that the plan would be.
         streams: in the order in which they are delivered.
         stops: what would stop the run before it sends anything.
+        impact: which features change, in a line; empty where nobody asked.
     """
 
     pipeline: str
     run: str
     streams: tuple[StreamDiff, ...]
     stops: tuple[Stop, ...] = ()
+    impact: str = ""
 
     @property
     def on_stops(self) -> list[str]:
         """What would stop the run, a line each."""
-        return [f"{WOULD_STOP} stream {one.stream!r}: {one.text}" for one in self.stops]
+        return [f"{WOULD_STOP} {one.sentence}" for one in self.stops]
 
     @property
     def next_step(self) -> str:

@@ -89,6 +89,7 @@ class RunWords(PlanWords, total=False):
     """What a run may be asked: see `RunOptions`."""
 
     accept_changes: bool
+    accept_flips: bool
     accept_mapping: bool
     accept_restored: bool
     allow_held: bool

@@ -10,11 +10,11 @@ from bucket_loader.planning import Plan
 from bucket_loader.reporting import Impact
 from bucket_loader.runs.impact.asking import ask
 from bucket_loader.runs.impact.definitions import Feature, features_of
+from bucket_loader.runs.impact.gates import stops_of
 from bucket_loader.runs.impact.impact import Question, impact_of
 from bucket_loader.runs.impact.looked import changed_since_looked, note_looked
-from bucket_loader.runs.inspect import plan_in
 from bucket_loader.runs.job import Job, opened
-from bucket_loader.runs.plan import given_plan
+from bucket_loader.runs.plan import given_plan, make_plan
 from bucket_loader.state import State
 
 
@@ -46,7 +46,7 @@ def impact_job(job: Job, asked: ImpactAsked) -> Iterator[tuple[Plan, Impact]]:
     """
     features = features_of(job.pipeline.destination, asked.file, asked.chosen)
     with opened(job) as state:
-        plan = plan_in(job, state).plan if job.options.plan is None else given_plan(job, state, job.options.plan)
+        plan = make_plan(job, state) if job.options.plan is None else given_plan(job, state, job.options.plan)
         with _found(job, state, plan, features, asked) as impact:
             yield plan, impact
 
@@ -63,7 +63,8 @@ def _found(job: Job, state: State, plan: Plan, features: Sequence[Feature], aske
     notes = list(changed_since_looked(plan, features)) if not asked.chosen else []
     with impact_of(plan, job.pipeline, state, question) as found:
         if not asked.chosen:
-            note_looked(plan, features)
+            note_looked(plan, features, found.impact.line)
+        notes += (f"a run would stop: {stop.text}" for stop in stops_of(job.pipeline, plan, found.impact))
         if asked.ask:
             notes += ask(job, found.predictions, is_after=False)
         yield replace(found.impact, notes=tuple(notes))

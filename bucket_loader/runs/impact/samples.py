@@ -12,7 +12,7 @@ from bucket_loader.runs.impact.columns import Numbers
 from bucket_loader.runs.impact.engine import UNSURE
 from bucket_loader.runs.impact.flips import Flips
 
-_STAYING: Final = 8  # of what stays as it is, so many of each block may be chosen
+_STAYING: Final = 32  # of what stays as it is, so many of each block may be chosen
 
 
 @dataclass(frozen=True)

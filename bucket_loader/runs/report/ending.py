@@ -6,6 +6,7 @@ from typing import Final
 
 from bucket_loader.model import Counts, counted, read_time, spoken, spoken_time
 from bucket_loader.reporting import Ending, Mood
+from bucket_loader.runs.impact.looked import looked_at
 from bucket_loader.runs.report.known import WHY_MAX, Known, ReportAsked, cut
 from bucket_loader.runs.status import next_step, run_as_json
 from bucket_loader.runs.waiting import UNFINISHED
@@ -116,6 +117,8 @@ def _facts(known: Known) -> Iterator[tuple[str, str]]:
     yield "status", row.status + ("" if row.exit_code is None else f" (exit code {row.exit_code})")
     retried = f", {counted(row.retries, 'retry', 'retries')}" if row.retries else ""
     yield "sent in", f"{counted(row.requests, 'request')}{retried}"
+    if known.planned is not None and (looked := looked_at(known.planned)) is not None:
+        yield "impact", looked.line
     if taken_up := known.state.ledger.taken_up_by(row.run):
         yield "a replay of", ", ".join(taken_up)
     if takers := known.state.ledger.takers_of(row.run):
