@@ -96,6 +96,7 @@ class RunWords(PlanWords, total=False):
     allow_rejected: "int | str"
     exit_6_when_held: bool
     exit_99_when_empty: bool
+    impact: bool
     plan: Path
     max_age: "float | str"
     patience: "float | str"
