@@ -1,11 +1,10 @@
 """The ends of a run that a person decides: abandon what is unfinished, prune what is old."""
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import Counts, StateError, StateUnavailableError, StoppedError, UsageError, wire_now
+from bucket_loader.model import Counts, StateError, StateUnavailableError, StoppedError, UsageError, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job, opened
@@ -26,6 +25,7 @@ def abandon_run(job: Job, named: str) -> tuple[str, dict[str, Counts]]:
     Returns:
         Its name, and where its rows are.
     """
+    ended_at = wire_timestamp(job.outside.clock.utc())
     with opened(job) as state:
         row = find_run(state, named)
         run_name = row.run
@@ -34,7 +34,7 @@ def abandon_run(job: Job, named: str) -> tuple[str, dict[str, Counts]]:
         try:
             planned = plan_file.read(state.plan_folder(run_name), verify=False)
             # A death from here on must not let it be resumed over what is settled.
-            state.ledger.end_run(run_name, "running", exit_code=StoppedError.exit_code, ended_at=wire_now())
+            state.ledger.end_run(run_name, "running", exit_code=StoppedError.exit_code, ended_at=ended_at)
             settle_run(state, planned, abandoned=True)
         except StateUnavailableError:
             raise  # not lost, out of reach: closing the run now would forget what it sent
@@ -46,7 +46,7 @@ def abandon_run(job: Job, named: str) -> tuple[str, dict[str, Counts]]:
                     "and the next plan sends them again"
                 )
             )
-        state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=wire_now())
+        state.ledger.end_run(run_name, "abandoned", exit_code=75, ended_at=ended_at)
         return run_name, state.ledger.counts(run_name)
 
 
@@ -73,7 +73,7 @@ def prune_state(job: Job, older_than_s: float) -> dict[str, int]:
     with opened(job) as state:
         ledger = state.ledger
         unfinished = {row.run for row in (*ledger.runs("running", "unfinished"), *ledger.runs_that_hold())}
-        bound = time.time() - older_than_s
+        bound = job.outside.clock.utc().timestamp() - older_than_s
         layout = state.layout
         plans = _ages(state, layout.plans, (path for path in layout.plans.glob("*") if path.is_dir()))
         letters = _ages(state, layout.dead_letters, layout.all_letters())

@@ -1,14 +1,14 @@
 """What a person decides over held unknowns: the next run sends them again, or they are dropped."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from bucket_loader.delivery import rejections
-from bucket_loader.model import Reason, StateError, UsageError, read_time, wire_now
+from bucket_loader.model import Reason, StateError, UsageError, read_time, wire_timestamp
 from bucket_loader.planning import Plan, plan_file
 from bucket_loader.reporting import Note, RecordShown
 from bucket_loader.runs.job import Job, opened
@@ -51,8 +51,9 @@ def release_held(job: Job, chosen: Chosen, *, drop: bool, dry_run: bool = False)
         UsageError: the run that was named holds none.
         StateError: the plan is lost whose rows are to be dropped.
     """
+    now = job.outside.clock.utc()
     with _looked_at(job) if dry_run else opened(job) as state:
-        found = list(_held(state, chosen, needs_plan=drop))
+        found = list(_held(state, chosen, now, needs_plan=drop))
         if chosen.run is not None and not found:
             raise UsageError(
                 f"run {chosen.run} holds no unknown" + (f" {chosen.chunk}" if chosen.chunk else ""),
@@ -63,7 +64,7 @@ def release_held(job: Job, chosen: Chosen, *, drop: bool, dry_run: bool = False)
             for line in _lines([_COLUMNS, *_shown(state, one)]):
                 job.listener.tell(RecordShown(line))
         for one in [] if dry_run else found:
-            _decide(state, one, chosen.chunk, drop=drop)
+            _decide(state, one, chosen.chunk, now, drop=drop)
         held = [entry for one in found for entry in _as_json(state, one)]
     records = sum(entry["records"] for entry in held)
     return {"run": chosen.run, "records": records, "dropped": drop, "dry_run": dry_run, "held": held}
@@ -83,19 +84,19 @@ def _looked_at(job: Job) -> Iterator[State]:
         yield state
 
 
-def _held(state: State, chosen: Chosen, *, needs_plan: bool) -> Iterator[Held]:
+def _held(state: State, chosen: Chosen, now: datetime, *, needs_plan: bool) -> Iterator[Held]:
     rows = state.ledger.runs_that_hold() if chosen.run is None else [find_run(state, chosen.run)]
     for row in rows:
         positions = range(len(state.ledger.counts(row.run)))
         held = [chunk for position in positions for chunk in state.ledger.chunks(row.run, position, "held")]
         held = [chunk for chunk in held if chosen.chunk in {None, chunk.members}]
-        if held and (chosen.older_than_s is None or _age_s(row) >= chosen.older_than_s):
+        if held and (chosen.older_than_s is None or _age_s(row, now) >= chosen.older_than_s):
             yield Held(row, held, _plan_of(state, row, needed=needs_plan))
 
 
-def _age_s(row: RunRow) -> float:
+def _age_s(row: RunRow, now: datetime) -> float:
     """Return how long what a run holds has been held at the least: since the run ended last."""
-    return time.time() - read_time(row.ended_at).timestamp() if row.ended_at else 0.0
+    return (now - read_time(row.ended_at)).total_seconds() if row.ended_at else 0.0
 
 
 def _plan_of(state: State, row: RunRow, *, needed: bool) -> Plan | None:
@@ -107,16 +108,16 @@ def _plan_of(state: State, row: RunRow, *, needed: bool) -> Plan | None:
         return None
 
 
-def _decide(state: State, held: Held, members: str | None, *, drop: bool) -> None:
+def _decide(state: State, held: Held, members: str | None, now: datetime, *, drop: bool) -> None:
     """Take chunks out of being held. What is dropped goes to the dead letters first: it may have been applied."""
     run, ledger = held.row.run, state.ledger
     if drop and held.planned is not None:
         _bury(state, held.planned, held)
     ledger.release(run, members, state="dropped" if drop else "queued")
     if any(counts.pending for counts in ledger.counts(run).values()):
-        ledger.end_run(run, "unfinished", exit_code=75, ended_at=held.row.ended_at or wire_now())
+        ledger.end_run(run, "unfinished", exit_code=75, ended_at=held.row.ended_at or wire_timestamp(now))
     else:
-        ledger.end_run(run, "rejected", exit_code=3, ended_at=wire_now())
+        ledger.end_run(run, "rejected", exit_code=3, ended_at=wire_timestamp(now))
 
 
 def _bury(state: State, planned: Plan, held: Held) -> None:

@@ -6,7 +6,15 @@ from hashlib import sha256
 
 from msgspec import structs
 
-from bucket_loader.model import SYNCS, Counts, StateError, StateUnavailableError, UsageError, file_digest, wire_now
+from bucket_loader.model import (
+    SYNCS,
+    Counts,
+    StateError,
+    StateUnavailableError,
+    UsageError,
+    file_digest,
+    wire_timestamp,
+)
 from bucket_loader.planning import Plan, PlannedStream, plan_file
 from bucket_loader.reporting import Note
 from bucket_loader.runs.replay.letters import has_record, number_of
@@ -42,7 +50,7 @@ def recorded_plan(replaying: Replaying) -> tuple[Plan, list[Replay]]:
     manifest = structs.replace(
         before.manifest,
         run=replaying.name,
-        created_at=wire_now(),
+        created_at=wire_timestamp(job.outside.clock.utc()),
         after=replaying.state.ledger.last_number(),
         chunk_records=chunk.records,
         chunk_bytes=max(chunk.bytes, before.manifest.chunk_bytes),
