@@ -196,3 +196,60 @@ def test_asking_holds_predictions_against_the_api_before_the_run(place):
     said = place.command("impact", "--ask", "12").stdout
     assert "0 of 12 predictions are what Bucket answers before the run" in said
     assert "checkout: predicted on for company" in said
+
+
+MEMBERS = """
+- name: members
+  record: company
+  source: {type: csv, path: members.csv}
+  fields:
+    companyId: company
+    userId: user
+    attributes: {plan: plan, seats: {column: seats, type: integer}, tags: {column: tags, type: json}}
+  remember: values
+- name: people
+  record: user
+  source: {type: csv, path: people.csv}
+  fields: {userId: id, attributes: {role: role}}
+  remember: values
+"""
+
+
+def test_values_are_shown_as_they_are_sent(workplace, emulator):
+    """Rules see texts; a person sees the number and the list that are sent, as `plan --diff` shows them."""
+    workplace.emulator = emulator
+    compared = [{"type": "context", "field": "company.seats", "operator": "GT", "values": ["10"]}]
+    compared.append({"type": "context", "field": "company.tags", "operator": "CONTAINS", "values": ["x"]})
+    define(workplace, feature("big", *compared))
+    workplace.pipeline(MEMBERS)
+    workplace.write("people.csv", "id,role\nu1,admin\n")
+    workplace.write("members.csv", 'company,user,plan,seats,tags\nc1,u1,pro,5,"[""a""]"\n')
+    workplace.run()
+    workplace.write("members.csv", 'company,user,plan,seats,tags\nc1,u1,pro,16,"[""a"", 1]"\n')
+    (flip,) = found(workplace)["flips"]
+    assert flip["attributes"] == {"seats": {"old": 5, "new": 16}, "tags": {"old": ["a"], "new": ["a", 1]}}
+    define(workplace)
+
+
+def test_users_are_looked_at_with_each_company_and_what_differs_between_them_is_not_guessed(workplace, emulator):
+    """A user's role counts in each of its companies; of two records that differ nobody knows which came last."""
+    workplace.emulator = emulator
+    admin = {"type": "context", "field": "user.role", "operator": "IS", "values": ["admin"]}
+    both = {"type": "group", "operator": "and", "filters": [admin, PAID]}
+    define(workplace, feature("both", both), feature("checkout", PAID))
+    workplace.pipeline(MEMBERS)
+    workplace.write("people.csv", "id,role\nu1,member\nu2,member\nu3,member\n")
+    rows = ["c1,u1,pro,1,", "c2,u1,free,1,", "c3,u1,pro,1,", "c3,u2,free,1,"]
+    workplace.write("members.csv", "\n".join(["company,user,plan,seats,tags", *rows]) + "\n")
+    workplace.run()
+    workplace.write("people.csv", "id,role\nu1,admin\nu2,member\nu3,admin\n")
+    impact = found(workplace)
+    assert [(one["companyId"], one["userId"], one["after"]) for one in impact["flips"]] == [("c1", "u1", True)]
+    assert impact["flips"][0]["attributes"] == {"user.role": {"old": "member", "new": "admin"}}
+    whys = {(one["companyId"], one["userId"]): one["why"] for one in impact["unknown"]}
+    assert whys == {
+        ("c3", "u1"): "company.plan: the records of its users say different things, and which came last is not known",
+        (None, "u3"): "company.plan: no company is in sight",
+    }
+    assert impact["features"]["checkout"] == dict.fromkeys(("on", "off", "variant", "unchanged", "unknown"), 0)
+    define(workplace)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from bucket_loader.model import FieldValue, dates, javascript
@@ -32,10 +34,12 @@ class Column:
     Attributes:
         codes: for each row the place of its value.
         values: each that occurs.
+        spelt: each as it is sent, as JSON; None where it is not one attribute. Empty where none is.
     """
 
     codes: Numbers
     values: Sequence[Value]
+    spelt: Sequence[str | None] = ()
 
     @classmethod
     def of_one(cls, value: Value, rows: int) -> "Column":
@@ -77,6 +81,11 @@ class Column:
     def dates(self) -> Floats:
         """The texts as dates: milliseconds since the epoch."""
         return np.fromiter(map(dates.date_ms, self.texts[1]), np.float64, len(self.texts[1]))
+
+    def sent_at(self, row: int) -> Any:  # noqa: ANN401  # JSON of any shape
+        """Return the value of a row as it is sent: the number 5, where rules see the text "5"."""
+        spelt = self.spelt[int(self.codes[row])] if self.spelt else None
+        return self.at(row) if spelt is None else msgspec.json.decode(spelt)
 
     def at(self, row: int) -> Value:
         """Return the value of a row."""

@@ -244,7 +244,8 @@ class _Rows:
             column = self._column(field, edition) if is_sent else Column.of_one(_never_sent(field), 2 * rows)
             values: list[Value] = [*column.values, Unknown(f"{field}: {out_of_sight}")]
             is_nobody = np.tile(self.places < 0, 2)
-            yield field, Column(np.where(is_nobody, len(column.values), column.codes), values)
+            spelt = [*column.spelt, None] if column.spelt else ()
+            yield field, Column(np.where(is_nobody, len(column.values), column.codes), values, spelt)
 
     def _column(self, field: str, edition: Edition) -> Column:
         names = holders(field)
@@ -258,7 +259,7 @@ class _Rows:
         texts = [[*self.said.texts[number], None] for number in numbers]  # the last stands at `_ABSENT`
         if len(names) == 1 or all((one == _ABSENT).all() for one in codes[1:]):
             values = [_value(field, names[:1], (text,), edition) for text in texts[0]]
-            return Column(codes[0] % len(values), values)
+            return Column(codes[0] % len(values), values, texts[0])
         together, places = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
         found = [tuple(some[code] for some, code in zip(texts, one, strict=True)) for one in together.tolist()]
         return Column(places.reshape(-1), [_value(field, names, one, edition) for one in found])

@@ -88,8 +88,9 @@ class Flips:
             column = self.contexts.table.columns[name]
             old, new = column.at(before), column.at(after)
             if name not in _IDS and old != new:
-                pair = {"old": old, "new": new}
-                yield name.removeprefix("company."), {word: one for word, one in pair.items() if _is_there(one)}
+                rows = {"old": before, "new": after}
+                pair = {word: column.sent_at(row) for word, row in rows.items() if _is_there(column.at(row))}
+                yield name.removeprefix("company."), pair
 
     def _name(self, variant: int) -> str | None:
         return self.feature.names[variant] if variant >= 0 else None

@@ -66,7 +66,7 @@ def gathered(plan: Plan, pipeline: Pipeline, state: State, asked: dict[str, Aske
         OSError: the disk refuses.
     """
     with (
-        TemporaryDirectory(dir=plan.folder.parent, prefix=".impact-") as folder,
+        TemporaryDirectory(dir=plan.folder, prefix="impact-") as folder,
         own_database(Path(folder)) as database,
     ):
         database.execute(f"ATTACH {literal(str(Path(folder, 'said')))} AS said; USE said")

@@ -72,7 +72,7 @@ def impact_of(plan: Plan, pipeline: Pipeline, state: State, question: Question) 
     names = dict.fromkeys(name for feature in question.features for name in asked_of(feature))
     outside = [name for name in names if why_outside(name) is not None]
     with ExitStack() as stack:
-        lists = _Lists(*(stack.enter_context(Lines()) for _ in range(2)))
+        lists = _Lists(*(stack.enter_context(Lines(plan.folder)) for _ in range(2)))
         found = stack.enter_context(gathered(plan, pipeline, state, asked))
         tally = _Tally(question, lists, found)
         contexts = ContextsOf(found, question.edition, outside)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Self, cast
 
@@ -11,12 +12,12 @@ import msgspec
 class Lines:
     """Entries of features, in the order in which they are added; gone at the end."""
 
-    def __init__(self) -> None:
-        self._counts = Counter[str]()
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._counts = folder, Counter[str]()
 
     def __enter__(self) -> Self:
         """Make the file."""
-        self._file = cast("IO[bytes]", TemporaryFile())
+        self._file = cast("IO[bytes]", TemporaryFile(dir=self._folder))
         return self
 
     def __exit__(self, *_: object) -> None:
