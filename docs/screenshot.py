@@ -1,8 +1,8 @@
-"""Take the pictures of the emulator's page after the quickstart pipeline has been there, and of the report of its run.
+"""Take the pictures of the emulator's page after the quickstart pipeline has been there, and of other pages.
 
-`python docs/screenshot.py` makes `emulator.png` and `report.png`. `python docs/screenshot.py FOLDER` makes a picture of
-every view of the emulator's page, on a phone, a tablet and a screen, by day and by night. It needs chromium and the
-development extras.
+`python docs/screenshot.py` makes `emulator.png`, `report.png` and `impact.png`. `python docs/screenshot.py FOLDER`
+makes a picture of every view of the emulator's page, on a phone, a tablet and a screen, by day and by night. It needs
+chromium and the development extras.
 """
 
 import json
@@ -141,11 +141,53 @@ def report() -> None:
         (ROOT / "docs" / "report.png").write_bytes(page.screenshot())
 
 
+IMPACT_PIPELINE: Final = """
+name: nightly
+destination: {base_url: "${BUCKET_BASE_URL}", key: "${BUCKET_SECRET_KEY}"}
+streams:
+  - name: companies
+    record: company
+    source: {type: csv, path: accounts.csv}
+    fields: {companyId: id, attributes: {plan: plan, seats: {column: seats, type: integer}}}
+    remember: values
+"""
+PRO, LARGE = condition("company.plan", "IS", "pro"), condition("company.seats", "GT", "20")
+IMPACT_FEATURES: Final = [
+    {"key": "checkout", "targeting": {"version": 4, "rules": [{"filter": PRO}]}},
+    {"key": "bulk-export", "targeting": {"version": 2, "rules": [{"filter": LARGE}]}},
+    {"key": "audit-log", "targeting": {"version": 1, "rules": [{"filter": condition("company.region", "IS", "eu")}]}},
+    {"key": "dock-planner", "targeting": {"version": 1, "rules": [{"filter": HALF}]}},
+]
+
+
+def impact() -> None:
+    """Take the picture of the impact of a plan: a few companies change their plans and seats."""
+    before = [(f"{number:05}", ("pro", "free")[number % 2], number) for number in range(40)]
+    after = [(id_, "free" if seats == 12 else plan, seats + 10 * (seats % 9 == 0)) for id_, plan, seats in before]  # noqa: PLR2004
+    with tempfile.TemporaryDirectory() as name, running(features={"features": IMPACT_FEATURES}) as endpoint:
+        folder = Path(name)
+        (folder / "nightly.yaml").write_text(IMPACT_PIPELINE, "utf-8")
+        environment = os.environ | {"BUCKET_BASE_URL": endpoint.url, "BUCKET_SECRET_KEY": endpoint.secret_key}
+        for rows, words in ((before, ["run"]), (after, ["impact", "--format", "html"])):
+            lines = (f"{id_},{plan},{seats}" for id_, plan, seats in rows)
+            (folder / "accounts.csv").write_text("\n".join(["id,plan,seats", *lines]) + "\n", "utf-8")
+            command = [sys.executable, "-m", "bucket_loader", words[0], "nightly.yaml", *words[1:]]
+            made = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)  # noqa: S603
+        (folder / "impact.html").write_bytes(made.stdout)
+        with running_browser() as browser, browser.page() as page:
+            page.resize(860, 800)
+            page.open((folder / "impact.html").as_uri())
+            page.wait_for("document.querySelector('h1')")
+            page.resize(860, round(page.run("document.querySelector('main').getBoundingClientRect().bottom")) + 12)
+            (ROOT / "docs" / "impact.png").write_bytes(page.screenshot())
+
+
 def main() -> None:
     """Take the pictures of the docs, or all of the emulator's page."""
     if len(sys.argv) > 1:
         return every_view(Path(sys.argv[1]))
     report()
+    impact()
     with running(features=FEATURES, faults=FAULTS) as endpoint:
         load(endpoint)
         with running_browser() as browser, browser.page() as page:
