@@ -66,7 +66,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
         _take_over(state, stream.name)  # before files are named: none of an older version is, from here on
         again = stopped and _is_sent_again(stream)
         late = ledger.is_settled_with_claims(manifest.run, stream.position)
-        if stream.remembers and not (stopped or late or ledger.is_replay(manifest.run)):
+        if not (stopped or late or ledger.is_replay(manifest.run)):
             let_go_of_values(state, stream)
         if ledger.is_replay(manifest.run):
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream, again=again))

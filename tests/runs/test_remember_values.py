@@ -123,6 +123,17 @@ def test_what_is_no_longer_sent_is_no_longer_kept(workplace, attributes, remembe
     assert remembered(workplace).get("c3", {}).keys() == stays
 
 
+def test_a_stream_that_compares_no_more_loses_its_values(workplace):
+    """A stream of `sync: full` asks no memory, so no value of it may stay there."""
+    pipeline(workplace)
+    night(workplace, ROWS)
+    workplace.pipeline((STREAM % (EVERY, "hashes")).replace("remember: hashes", "sync: full"))
+    night(workplace, ROWS[:2])
+
+    assert "a@x.org" not in bytes_of_memory(workplace)
+    assert "c@x.org" not in bytes_of_memory(workplace)
+
+
 def test_a_stopped_run_lets_go_of_nothing(workplace):
     """A mapping that a limit stops may be a mistake: what was known stays to be compared with."""
     pipeline(workplace)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from bucket_loader.model import spoken
+from bucket_loader.model import counted, spoken
 from bucket_loader.planning.gates.case import Case
 
 _NAMED_MAX: Final = 5
@@ -125,7 +125,7 @@ def other_columns(case: Case) -> Iterator[str]:
     new = [name for name in now.spread if name not in known_then]
     said = [f"{how} {_listed(names)}" for how, names in (("no longer sends", gone), ("newly sends", new)) if names]
     if said:
-        yield f"`*` {', and '.join(said)} (last time {len(last.spread):,} columns, run {last.run})"
+        yield f"`*` {', and '.join(said)} (last time {counted(len(last.spread), 'column')}, run {last.run})"
 
 
 def _listed(names: Sequence[str]) -> str:
