@@ -66,6 +66,11 @@ class Pipeline(Model):
         streams = [stream.model_copy(update={"limits": NO_LIMITS}) for stream in self.streams]
         return self.model_copy(update={"limits": NO_TOP_LIMITS, "streams": streams})
 
+    def without_impact(self) -> Self:
+        """Return the pipeline as one that asks for no definitions of features."""
+        limits = self.limits.model_copy(update={"flips": None, "unknown": None})
+        return self.model_copy(update={"impact": "off", "limits": limits})
+
     @property
     def asks_for_impact(self) -> bool:
         """Whether each plan and run says which features change: in so many words, or by a limit on that."""

@@ -87,7 +87,7 @@ def rehearsed(
             if asked.assertions is not None:
                 asked.assertions.require_features(defined)
             destination = pipeline.destination.model_copy(update={"base_url": endpoint.url})
-            pipeline = pipeline.model_copy(update={"destination": destination, "notify": []})
+            pipeline = pipeline.without_impact().model_copy(update={"destination": destination, "notify": []})
             options = replace(options, state=Path(folder, "state"), as_of=_as_of(options, asked.assertions))
             job = make_job(pipeline, options, listener, file=of if isinstance(of, Path) else None)
             summary = run_job(job)

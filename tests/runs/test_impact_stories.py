@@ -155,6 +155,23 @@ def test_nobody_is_asked_for_definitions_unless_somebody_wants_to_know(place):
     assert requests(place) - sent == ran.summary["requests"]
 
 
+def test_what_a_full_stream_has_delivered_is_not_taken_for_new(place):
+    """`sync: full` keeps no memory: once it has delivered, what companies had before is unknown, and no flip."""
+    full = (STREAM % ("", "hashes")).replace("  remember: hashes\n", "  sync: full\n")
+    place.pipeline(full, name="other")
+    assert found(place)["features"]["checkout"]["on"] == PRO
+    assert place.run().exit_code == 0
+    assert found(place)["features"]["checkout"]["unknown"] == ALL
+
+
+def test_a_rehearsal_asks_for_no_features(place):
+    """The emulator of a rehearsal has none: words about features neither fail it nor stop it."""
+    pipeline(place, head="impact: on\nlimits: {flips: {'*': 0}, unknown: 0}\n")
+    rehearsed = place.command("rehearse")
+    assert rehearsed.exit_code == 0
+    assert "impact" not in rehearsed.stderr
+
+
 def test_a_host_that_cannot_be_asked_after_the_run_does_not_undo_it(place, monkeypatch):
     """All was sent; that a question afterwards finds nobody is said, and the run has succeeded."""
     with socket.create_server(("127.0.0.1", 0)) as nobody:

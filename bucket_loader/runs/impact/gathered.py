@@ -173,7 +173,7 @@ class _Gathering:
             if stream.record not in self.asked:
                 continue
             if not stream.mode.compares:
-                if self.state.ledger.last_mapping(stream.name) is not None:
+                if self.state.ledger.has_runs():
                     self._unknown(stream, place, "SELECT id FROM involved")
             elif names_users(stream):
                 self._scan(stream, place)
