@@ -70,8 +70,8 @@ class State(WithLetters):
         return folder
 
     def keep_plan(self, run: str) -> None:
-        """Make a plan outlive this disk."""
-        names = (self.layout.name(path) for path in self.layout.plan(run).iterdir())
+        """Make a plan outlive this disk; not what a look at it has left that was killed."""
+        names = (self.layout.name(path) for path in self.layout.plan(run).iterdir() if path.is_file())
         self.files.keep(*sorted(names, key=_manifest_last))
 
     def remove_plan(self, run: str) -> int:
