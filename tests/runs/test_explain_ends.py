@@ -108,6 +108,21 @@ def test_what_an_unfinished_run_has_left_is_pending(three, emulator):
     assert (pending["fate"], closed["fate"]) == ("pending", "not sent")
 
 
+def test_what_was_sent_without_an_answer_is_never_told_as_not_sent(three, emulator):
+    """It stays claimed when its run is abandoned, and the next plan is told as compared with that."""
+    emulator.faults({"kind": "status", "status": 500})
+    run = three.run("--patience", "0s").summary["run"]
+    emulator.faults()
+    three.command("abandon", run)
+
+    life = explained(three, "--company", "c1")
+
+    assert [one["state"] for one in life["remembered"]] == ["claimed"]
+    assert [(one["fate"], one["fate_text"].endswith("before the run was abandoned")) for one in rows(life)] == [
+        ("unknown", True)
+    ]
+
+
 def test_a_plan_that_was_not_run_stands_where_it_was_made_in_a_line(three):
     """It is compared with what came before it alone, and says when a run came after it."""
     three.run()
@@ -279,6 +294,20 @@ def test_a_plan_that_is_damaged_hides_nothing_else(three):
     assert [row["record"]["attributes"]["plan"] for row in rows(life)] == ["new"]
     assert [damaged in text for text in life["gone"]] == [True]
     assert life["remembered"][0]["state"] == "remembered"
+
+
+def test_a_memory_that_is_damaged_hides_nothing_else(three):
+    """What runs did with it is told, and that the memory cannot say whether it is known; whether or not it was met."""
+    run = three.run().summary["run"]
+    (memory,) = three.folder.glob(".bucket_loader/*/snapshots/*")
+    memory.write_bytes(memory.read_bytes()[:-9])
+
+    life, other = (explained(three, "--company", id_) for id_ in ("c1", "C1"))
+
+    assert [(one["run"], one["fate"]) for one in rows(life)] == [(run, "delivered")]
+    for told in (life, other):
+        assert [one["state"] for one in told["remembered"]] == ["not known"]
+    assert "is not what was written there" in life["remembered"][0]["text"]
 
 
 def test_a_dead_letter_outlives_its_plan(three, emulator):

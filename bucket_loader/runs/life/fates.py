@@ -68,6 +68,8 @@ def _never_begun(row: RunRow) -> tuple[Fate, str]:
 
 def _queued(row: RunRow, leaf: Chunk) -> tuple[Fate, str]:
     if row.status not in UNFINISHED:
+        if leaf.ambiguous:
+            return "unknown", f"unknown: it was sent, and no clear answer came before the run was {row.status}"
         return "not sent", f"not sent: the run was {row.status}, and the next plan decided again"
     if leaf.aside is not None:
         return "stuck", f"stuck: the API fails with its chunk since {leaf.aside}; it is tried again after all others"

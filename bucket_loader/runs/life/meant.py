@@ -7,7 +7,7 @@ from typing import Final
 
 from bucket_loader.planning import Plan
 from bucket_loader.runs.about import Subject
-from bucket_loader.runs.life.remembered import Asked, known_of
+from bucket_loader.runs.life.remembered import Asked, remembered
 from bucket_loader.runs.life.search import search
 from bucket_loader.runs.life.sought import Sought
 from bucket_loader.state import State
@@ -40,4 +40,5 @@ def meant(state: State, plans: Sequence[Plan], asked: Asked) -> Iterator[str]:
 
 
 def _is_known(state: State, asked: Asked) -> bool:
-    return any(known_of(state, stream, keys) for stream in state.ledger.parts() if (keys := asked.keys(stream)))
+    """Whether a stream remembers it, of those whose memory is whole."""
+    return any(one.state not in {"not remembered", "not known"} for one in remembered(state, asked))

@@ -113,7 +113,13 @@ def remembered(state: State, asked: Asked) -> Iterator[Remembered]:
         keys = asked.keys(stream)
         if not keys or (asked.streams and stream not in asked.streams):
             continue
-        known = known_of(state, stream, keys)
+        try:
+            known = known_of(state, stream, keys)
+        except StateUnavailableError:
+            raise
+        except StateError as error:
+            yield Remembered(stream, "not known", f"what is remembered cannot be told: {error.message}")
+            continue
         for key, one in known.items():
             yield _told(stream, key, one, asked.arrived)
         if not known and asked.is_sure_of(stream):
