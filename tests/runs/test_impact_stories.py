@@ -212,7 +212,26 @@ def test_asking_holds_predictions_against_the_api_before_the_run(place):
     place.emulator.load(items, place.key)
     said = place.command("impact", "--ask", "12").stdout
     assert "0 of 12 predictions are what Bucket answers before the run" in said
-    assert "checkout: predicted on for company" in said
+    assert "checkout company 00" in said
+    assert "predicted on, and Bucket says off" in said
+
+
+def test_a_run_tells_of_features_and_of_no_row(place):
+    """Ids and values are shown by `impact`, which is asked for them; never by a run, its summary or its report."""
+    pipeline(place, head="impact: on\nlimits: {flips: {checkout: 0}}\n")
+    export(place, plan="planted-value")
+    page = place.folder / "report.html"
+    stopped = place.run("--report", str(page))
+    assert stopped.exit_code == 4
+    define(place, feature("checkout", PAID), feature("other", rollout(50_000)))
+    ran = place.run("--impact", "--accept-flips")
+    assert "predictions are what Bucket answers after the run" in ran.stderr
+    beside = [path.read_text() for path in place.folder.rglob("impact.json")]
+    assert len(beside) > 1
+    for text in (stopped.stdout, stopped.stderr, ran.stdout, ran.stderr, page.read_text(), *beside):
+        assert "planted-value" not in text
+        assert "00007" not in text
+    assert "1 feature changes for 212 companies" in page.read_text()
 
 
 MEMBERS = """

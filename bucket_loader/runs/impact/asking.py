@@ -1,12 +1,12 @@
 """Predictions held against what the API answers: one request for each company, or user with a company."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bucket_loader.model import counted
 from bucket_loader.reporting import Note
-from bucket_loader.runs.features import evaluated_features
+from bucket_loader.runs.features import evaluated_features, shown
 from bucket_loader.runs.impact.samples import Answer, Prediction
 from bucket_loader.runs.job import Job
 
@@ -36,16 +36,19 @@ def ask(job: Job, predictions: Sequence[Prediction], *, is_after: bool) -> list[
         job.stopped.wait(wait_s)
     when = "after the run" if is_after else "before the run"
     right = len(predictions) - len(wrong)
-    return [f"{right:,} of {counted(len(predictions), 'prediction')} are what Bucket answers {when}", *wrong]
+    told = [text if count == 1 else f"{text} ({count:,} times)" for text, count in Counter(wrong).items()]
+    return [f"{right:,} of {counted(len(predictions), 'prediction')} are what Bucket answers {when}", *told]
 
 
 def _wrong(predictions: Sequence[Prediction], answer: Mapping[str, Any], *, is_after: bool) -> Iterator[str]:
+    """Yield what is not as predicted: for whom, where somebody asked for values, which no run does."""
     for one in predictions:
         expected = one.after if is_after else one.before
         found = _answer(answer.get(one.feature))
         if found is None or found.is_on != expected.is_on or not _is_same_variant(found, expected):
-            who = " ".join(f"{name} {id_}" for name, id_ in (("company", one.company), ("user", one.user)) if id_)
-            yield f"{one.feature}: predicted {_spelt(expected)} for {who}, and Bucket says {_spelt(found)}"
+            ids = (("company", one.company), ("user", one.user))
+            who = "" if is_after else "".join(f" {name} {id_}" for name, id_ in ids if id_ is not None)
+            yield f"{shown(f'{one.feature}{who}')}: predicted {_spelt(expected)}, and Bucket says {_spelt(found)}"
 
 
 def _answer(entry: Mapping[str, Any] | None) -> Answer | None:
@@ -62,4 +65,5 @@ def _is_same_variant(found: Answer, expected: Answer) -> bool:
 def _spelt(answer: Answer | None) -> str:
     if answer is None:
         return "nothing"
-    return f"{'on' if answer.is_on else 'off'}{f' ({answer.variant})' if answer.variant and answer.is_on else ''}"
+    variant = f" ({shown(answer.variant)})" if answer.variant and answer.is_on else ""
+    return f"{'on' if answer.is_on else 'off'}{variant}"

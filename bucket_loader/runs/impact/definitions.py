@@ -11,7 +11,7 @@ import msgspec
 
 from bucket_loader.config import Destination
 from bucket_loader.model import ONE_VALUE, Filter, UsageError, did_you_mean
-from bucket_loader.runs.features import defined_features
+from bucket_loader.runs.features import defined_features, shown
 
 _DEPTH_MAX: Final = 100  # of filters in each other: far beyond any rule that people write
 _OPT_IN: Final[Filter] = {"type": "opt-in"}
@@ -191,12 +191,12 @@ def changed_since(before: Mapping[str, tuple[str, str]], now: Sequence[Feature])
     current = {feature.key: feature for feature in now}
     for key in sorted(before.keys() | current.keys()):
         if key not in current:
-            yield f"{key} is not defined any more"
+            yield f"{shown(key)} is not defined any more"
         elif key not in before:
-            yield f"{key} is new"
+            yield f"{shown(key)} is new"
         elif before[key][1] != current[key].digest:
             was, is_ = (version or "unknown" for version in (before[key][0], current[key].version))
-            yield f"{key} had version {was}, and has version {is_} now"
+            yield f"{shown(key)} had version {was}, and has version {is_} now"
 
 
 def versions_of(features: Sequence[Feature]) -> dict[str, tuple[str, str]]:
