@@ -145,6 +145,7 @@ def sum_up(job: Job, summary: Summary, resumed: list[Summary], seconds: float) -
         summary,
         status=status,
         exit_code=exit_code,
+        error=summary.error or worst.error,
         resumed=tuple(Resumed(one.run, one.streams, one.dead_letters) for one in resumed),
         requests=summary.requests + sum(one.requests for one in resumed),
         retries=summary.retries + sum(one.retries for one in resumed),

@@ -475,7 +475,7 @@ class Nights:
 
     def _judge_stopped(self, outcome: Summary) -> None:
         """Hold a run that was stopped for a mapping mistake against that: nothing new was taken anywhere."""
-        number = self.server._names[outcome.run]
+        number = self.server._names[self._stopped(outcome)]
         self.unsettled.add(number)
         fates = self.server.ended(("delivered", "rejected"))
         places = set()
@@ -485,6 +485,12 @@ class Nights:
                 _require(state != "delivered", f"a mapping mistake, and {at, sequence} was taken")
                 places.add((at[1], sequence * 5 // planned.new))
         _require(len(places) >= 5, f"a mapping mistake, seen at {places} alone")
+
+    def _stopped(self, outcome: Summary) -> str:
+        """Return which run was stopped: the new one, or one before whose last records were judged meanwhile."""
+        with contextlib.closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
+            stopped = {run for (run,) in reader.execute("SELECT run FROM run WHERE status = 'stopped'")}
+        return next(run for run in (outcome.run, *(one.run for one in outcome.resumed)) if run in stopped)
 
     def _judge_calm(self, outcome: Summary, left: dict[Place, str]) -> None:
         """Hold a calm run against liveness: all that is good, and names nobody who waits, has come."""
