@@ -88,7 +88,7 @@ def run_as_json(state: State, row: RunRow) -> Found:
         "retries": row.retries,
         "streams": {name: asdict(found) for name, found in counts.items()},
         "unknown": unknown,
-        "stuck": [asdict(one) for one in stuck_chunks(state.ledger, row.run)],
+        "stuck": [asdict(one) for one in stuck_chunks(state.ledger, row.run)] if row.status in UNFINISHED else [],
         "dead_letters": state.letters_place(row.run),
     }
 

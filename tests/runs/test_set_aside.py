@@ -100,6 +100,10 @@ def test_alone_in_its_plan_it_is_stuck_and_what_is_new_arrives(place, emulator):
     assert [len(run["stuck"]) for run in status["runs"]] == [1, 0]
     assert "Each run tries again" in place.command("status").stderr + place.command("status").stdout
 
+    place.command("abandon", first.summary["run"])
+
+    assert "tries again" not in place.command("status", first.summary["run"]).stderr
+
 
 def test_with_witnesses_it_is_rejected_after_its_minute(place, emulator):
     """The next success is its witness: then it is a dead letter, and the run of it is over; however short patience."""
