@@ -75,15 +75,16 @@ def _rows(case: Case) -> Iterator[str]:
     if limit is None or not case.shows_source:
         return
     before = case.before(lambda last: f"{last.counts.read:,}")
+    said = "1 row was read" if read == 1 else f"{read:,} rows were read"
     if limit.min is not None and read < limit.min:
-        yield f"{read:,} rows were read, fewer than `limits: {{rows: {{min: {limit.min}}}}}`{before}"
+        yield f"{said}, fewer than `limits: {{rows: {{min: {limit.min}}}}}`{before}"
     if limit.max is not None and read > limit.max:
-        yield f"{read:,} rows were read, more than `limits: {{rows: {{max: {limit.max}}}}}`{before}"
+        yield f"{said}, more than `limits: {{rows: {{max: {limit.max}}}}}`{before}"
     was = case.last.counts.read if case.last is not None and case.facts.whole else 0
     changes = (("drop", limit.drop, was - read, "fewer"), ("growth", limit.growth, read - was, "more"))
     for word, share, more, than in changes if was else ():  # an empty source is nothing to compare with
         if share is not None and more > 0 and not share.allows(more, was):
-            beside = f"{read:,} rows were read, {more:,} {than} than the last time ({100 * more / was:.1f}%)"
+            beside = f"{said}, {more:,} {than} than the last time ({100 * more / was:.1f}%)"
             yield f"{beside}, and `limits: {{rows: {{{word}: {share}}}}}` allow no more{before}"
 
 
