@@ -23,7 +23,7 @@ from bucket_loader.state import MANIFEST, ChunkRow, Ledger, RunRow, State, look_
 
 FINDINGS_MAX: Final = 20
 _WITHOUT_PLAN: Final = (
-    "its plan is gone, by `keep:` or by `prune`: whether what was sent is what was planned can no longer be told"
+    "its plan is gone, by `keep:`, `prune` or `forget`: whether what was sent is what was planned can no longer be told"
 )
 
 _GONE: Final = "it was sent to an emulator that is gone: nothing there can be compared with what is told here"

@@ -283,7 +283,7 @@ class Gathering:
         if gone := self._without_plan:
             many = f"the plans of {len(gone):,} runs are gone (the last is {gone[-1].run})"
             those = f"the plan of run {gone[0].run} is gone" if len(gone) == 1 else many
-            yield f"{those}, by `keep:` or by `prune`: what they sent of it can no longer be told"
+            yield f"{those}, by `keep:`, `prune` or `forget`: what they sent of it can no longer be told"
         for run in self.hits.unread:
             yield f"the plan of run {run} cannot be read: what it sent of it cannot be told; `audit` says what is wrong"
 

@@ -133,8 +133,8 @@ def gone_of(known: Known) -> tuple[str, ...]:
 def _gone(known: Known) -> Iterator[str]:
     if known.planned is None:
         yield (
-            "Its plan is gone, by `keep:` or by `prune`, or cannot be read: what its records were, and in which fields "
-            "they changed, can no longer be told."
+            "Its plan is gone, by `keep:`, `prune` or `forget`, or cannot be read: what its records were, and in "
+            "which fields they changed, can no longer be told."
         )
     if known.folded:
         yield (
