@@ -17,8 +17,9 @@ FILE = {
         "patience": "1s", "timeout": 1, "requests_per_second": 1, "api": "front",
     },
     "limits": {"rejected": 1, "changed": 1, "superseded": 1, "columns": "warn", "null": {"a": 1},
-               "rows": {"min": 1, "max": 2, "drop": 1, "growth": 1}, "fresh": {"column": "a", "within": "1h"}},
-    "notify": [{"webhook": "https://h.example", "on": ["failed"]}],
+               "rows": {"min": 1, "max": 2, "drop": 1, "growth": 1}, "fresh": {"column": "a", "within": "1h"},
+               "flips": {"a": 1}, "unknown": 1},
+    "impact": "on", "notify": [{"webhook": "https://h.example", "on": ["failed"]}],
     "sources": {
         "c": {"type": "csv", "path": "a", "delimiter": ",", "quote": "'", "escape": "x", "encoding": "utf-8",
               "header": True, "names": ["a"], "null_values": ["a"], "compression": "gzip", "new_files": False},
