@@ -111,7 +111,7 @@ def test_with_witnesses_it_is_rejected_after_its_minute(place, emulator):
     emulator.faults(POISON)
     first = place.run()
     events(place, *range(20))
-    companies(place)
+    companies(place, "c9,u9,pro")
     second = place.run("--patience", "0.1s")
 
     assert (first.exit_code, second.exit_code) == (75, 3)
