@@ -12,7 +12,7 @@ import hashlib
 import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -346,9 +346,11 @@ class _Positions:
 
 
 def finish(folder: Path, manifest: Manifest) -> Plan:
-    """Write the manifest, durably and last: from here on the plan exists."""
+    """Write the manifest, durably and last: from here on the plan exists, and its files are their owner's alone."""
     for path in folder.iterdir():
         if path.is_file():
+            with suppress(PermissionError):  # a disk that knows no modes
+                path.chmod(0o600)
             sync(path)
     with written_whole(folder / MANIFEST) as file:
         file.write(encoded(manifest) + b"\n")

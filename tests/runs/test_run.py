@@ -371,12 +371,13 @@ def test_prune_removes_what_is_old_and_never_what_is_unfinished(companies, emula
 
 
 def test_the_state_is_readable_by_its_owner_only(companies):
-    """Plans, ledger and folder hold row data or hashes of ids."""
+    """Plans, ledger and folder hold row data or hashes of ids: the folder is closed, and so is each file in it."""
     companies.run()
 
-    modes = {path.name: path.stat().st_mode & 0o077 for path in companies.folder.glob(".bucket_loader/*")}
+    folders = {path.stat().st_mode & 0o077 for path in companies.folder.glob(".bucket_loader/*")}
+    files = {path.stat().st_mode & 0o077 for path in companies.folder.glob(".bucket_loader/*/plans/*/*")}
 
-    assert set(modes.values()) == {0}
+    assert (folders, files) == ({0}, {0})
 
 
 def test_a_frame_is_loaded_with_the_same_engine(tmp_path, emulator):
