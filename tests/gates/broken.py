@@ -2,7 +2,7 @@
 
 from functools import partial
 
-import shop
+import gate_shop as shop
 from changes import (
     always,
     cut,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import gate_shop as shop
 import pandas as pd
-import shop
 from workplace import KEY, Workplace
 
 from bucket_loader import BucketLoaderError, load

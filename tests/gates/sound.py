@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import gate_shop as shop
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shop
 from broken import IN_CENTS, accounts, people, scores, subscriptions, usage
 from changes import (
     all_but_every,

@@ -2,8 +2,8 @@
 
 import pytest
 from broken import BROKEN
+from gate_shop import MARK
 from nights import READING
-from shop import MARK
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case.stream}: {case.says}")

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+import gate_shop as shop
 import pytest
-import shop
 from broken import accounts, people, scores, subscriptions, usage
 from changes import each, every, first, more, some, with_column, without
 from nights import Case

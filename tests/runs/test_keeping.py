@@ -124,7 +124,7 @@ TAMPERED = {
     "UPDATE chunk SET members = '0-448' WHERE folded = 5": "not of this plan",
     "UPDATE chunk SET attempts = 1 WHERE folded = 5": "never attempted",
     "UPDATE stream SET unchanged = 7": "do not add up",
-    "INSERT INTO chunk SELECT run, stream, 1, '1-1', 1, 1, 'dropped', 1, 0, digest, 200, NULL, NULL FROM chunk":
+    "INSERT INTO chunk SELECT run, stream, 1, '1-1', 1, 1, 'dropped', 1, 0, digest, 200, NULL, NULL, '' FROM chunk":
         "accounted for twice",
 }  # fmt: skip
 

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bucket_loader.config import Pipeline, Stream
-from bucket_loader.model import KINDS, int64_array, literal, ordinals_from
+from bucket_loader.model import COMPANY, KINDS, USER, int64_array, literal, ordinals_from
 from bucket_loader.planning import Plan
-from bucket_loader.runs.impact.asked import Asked, delivered
+from bucket_loader.runs.impact.asked import WHOSE, Asked, delivered
 from bucket_loader.runs.life.sought import names_users
 from bucket_loader.state import State, own_database, snapshots
 
@@ -90,13 +90,13 @@ class _Gathering:
     @property
     def is_of_users(self) -> bool:
         """Whether anything is asked of users; else nobody looks at them."""
-        return "user" in self.asked
+        return USER.name in self.asked
 
     # --- the plan ---
 
     def take_plan(self) -> None:
         """Take what the plan sends, and whom it touches."""
-        for whose in ("company", "user"):
+        for whose in WHOSE:
             values = "".join(f", v{place} VARCHAR" for place in range(len(self._attributes(whose))))
             self.database.execute(
                 f"CREATE TABLE said_{whose} (id VARCHAR, place INTEGER, side TINYINT, number BIGINT{values})"
@@ -110,7 +110,7 @@ class _Gathering:
                     numbered = pa.table({"number": ordinals_from(first, batch.num_rows), "record": batch["record"]})
                     self._say(kind.name, places[planned.name], AFTER, numbered)
                     first += batch.num_rows
-        for whose in ("company", "user"):
+        for whose in WHOSE:
             self.database.execute(f"CREATE TABLE touched_{whose} AS SELECT DISTINCT id FROM said_{whose}")
 
     def _attributes(self, whose: str) -> Sequence[str]:
@@ -135,7 +135,7 @@ class _Gathering:
             f"INSERT INTO said_{whose} SELECT id, {place}, {side}, number{values} FROM "
             f"(SELECT json_extract_string(record, '/{whose}Id') AS id, number{extracted} FROM records) WHERE {within}"
         )
-        if whose == "company" and self.is_of_users and side == AFTER:
+        if whose == COMPANY.name and self.is_of_users and side == AFTER:
             self._pair()
         self.database.unregister("records")
 
