@@ -25,6 +25,8 @@ from bucket_loader.config.destination import Destination
 from bucket_loader.model import errors
 from bucket_loader.runs import end
 
+pytestmark = pytest.mark.breadth
+
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 IMAGE = Image(DEPLOY / "Dockerfile")

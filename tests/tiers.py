@@ -68,6 +68,7 @@ MARKERS = (
     Marker("rehearsal", "run the real program, and kill it"),
     Marker("syscalls", "harm the real program at its system calls", ("cc",)),
     Marker("smalldisk", "have a disk of their own that is small", ("unshare", "mount")),
+    Marker("breadth", "hold for many what tests of `make test` hold for a few"),
     Marker("long", "take their time: rates to be found, calls to be counted, whole courses of refused records"),
     Marker("values", "read random values of every type from every source"),
     Marker("simulation", "deliver in a world of seeds, and under planted mistakes"),

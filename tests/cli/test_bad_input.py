@@ -216,6 +216,7 @@ def test_a_full_stdout_does_not_change_how_the_run_ended(companies, emulator):
     assert emulator.state()["companies"] == 3
 
 
+@pytest.mark.long
 def test_init_does_not_wait_for_a_pipe(tmp_path):
     """A named pipe is refused at once."""
     os.mkfifo(tmp_path / "pipe.csv")

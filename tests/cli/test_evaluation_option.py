@@ -6,6 +6,8 @@ import subprocess
 import sys
 import urllib.request
 
+import pytest
+
 FEATURES = {
     "features": [{"key": "f", "targeting": {"version": 1, "rules": [{"filter": {"type": "constant", "value": True}}]}}]
 }
@@ -32,6 +34,7 @@ def test_the_emulator_evaluates_as_asked():
             process.terminate()
 
 
+@pytest.mark.long
 def test_a_rehearsal_starts_the_emulator_that_is_asked_for(companies):
     """Who looks around in it afterwards finds that of 2025."""
     words = [*COMMAND, "rehearse", "--keep", "--evaluation", "2025", "--allow-rejected", "1", "pipeline.yaml"]

@@ -30,6 +30,7 @@ def ended(words, way):
     return result.returncode, result.stderr.decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "code", "way"),
     [

@@ -14,6 +14,8 @@ import pytest
 from terminal import masked, session
 from workplace import COMPANIES, KEY
 
+pytestmark = pytest.mark.breadth
+
 PIPELINE = f"""
 name: test
 destination:

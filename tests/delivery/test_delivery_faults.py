@@ -52,7 +52,10 @@ def named(faults):
     ("faults", "concurrency"),
     [
         *((faults, "auto") for faults in (*APPLIES_NOTHING, *APPLIES, SLOW)),
-        *((faults, 1) for faults in (APPLIES_NOTHING[0], APPLIES_NOTHING[4], *APPLIES)),
+        *(
+            pytest.param(faults, 1, marks=pytest.mark.breadth)
+            for faults in (APPLIES_NOTHING[0], APPLIES_NOTHING[4], *APPLIES)
+        ),
     ],
     ids=lambda value: named(value) if isinstance(value, list) else str(value),
 )
@@ -321,6 +324,7 @@ def test_a_wrong_hint_does_not_change_the_order(bench, hint):
     assert [record["attributes"]["n"] for record in bucket.accepted] == list(range(25))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("hanging", "status", "concurrency"),
     [(0, 200, 2), (0, 400, 16), (0, 429, "auto"), (0, 500, 3),

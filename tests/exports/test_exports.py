@@ -8,6 +8,8 @@ from workplace import Workplace
 import bucket_loader
 from bucket_loader.runs.init.first import first_pipeline
 
+pytestmark = pytest.mark.breadth
+
 EXPORTS = {export.file: export for export in all_exports()}
 DESTINATION = {"base_url": "https://front.bucket.co", "key": "sec_of_nobody_0123456789"}
 WHOLE = [

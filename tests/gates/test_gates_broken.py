@@ -5,6 +5,8 @@ from broken import BROKEN
 from gate_shop import MARK
 from nights import READING
 
+pytestmark = pytest.mark.breadth
+
 
 @pytest.mark.parametrize("case", BROKEN, ids=lambda case: f"{case.stream}: {case.says}")
 def test_a_broken_export_is_refused_by_name_before_any_request(case, night, recorder):

@@ -3,6 +3,8 @@
 import pytest
 from sound import SOUND, UNCAUGHT
 
+pytestmark = pytest.mark.breadth
+
 
 def named(case):
     """Name a test by its sentence."""

@@ -18,6 +18,8 @@ from itertools import pairwise
 import pytest
 from rehearsal_helpers import ROOT, SAMPLE_DATA, promised, rehearsal, rejected, warehouse
 
+pytestmark = pytest.mark.breadth
+
 NAMES = ("quickstart", "backfill", "nightly")
 READS = {
     "quickstart": ("users.csv", "companies.parquet", "warehouse.db events", "feedback.csv"),

@@ -246,6 +246,7 @@ def test_afterwards_logging_is_what_it_was(companies):
 # --- quiet ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_quiet_run_that_succeeds_says_nothing_even_of_what_was_unknown(clicks, emulator, form):
     """A run that was killed is finished by the next; that is in the ledger and the summary, and no mail at night."""

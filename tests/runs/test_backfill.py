@@ -84,6 +84,7 @@ def test_other_windows_over_the_same_time_send_nothing_twice(history, emulator):
     assert emulator.state()["events"] == 48
 
 
+@pytest.mark.long
 def test_an_outage_stops_it_and_the_same_command_goes_on(history, emulator):
     """It ends with 75 at the window that failed; the next call finishes that one first."""
     backfill(history, "--to", "2022-04-01")

@@ -314,6 +314,7 @@ def test_ids_are_whole_and_not_beginnings(loaded):
         assert result.exit_code == 2 if given == "" else set(result.summary["found"].values()) == {0}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("answer", "ends"), [(b"y\n", b"forgotten"), (b"n\n", b"nothing was"), (b"\x03", b"nothing was")]
 )

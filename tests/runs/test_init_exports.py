@@ -12,6 +12,8 @@ from bucket_loader.runs.init.first import first_pipeline
 from bucket_loader.runs.inspect import counts_of
 from bucket_loader.runs.job import RunOptions, make_job
 
+pytestmark = pytest.mark.breadth
+
 NOWHERE = {"base_url": "https://front.bucket.co", "key": "sec_of_nobody_0123456789"}
 EXPORTS = all_made()
 

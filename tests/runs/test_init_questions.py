@@ -12,6 +12,8 @@ from terminal import session
 from bucket_loader.cli.commands import main
 from bucket_loader.runs.init.first import first_pipeline
 
+pytestmark = pytest.mark.breadth
+
 USERS = "user_id,legacy_id,email,plan\n" + "".join(f"u{n},{n + 1000},u{n}@x.org,plan{n % 3}\n" for n in range(9))
 SCORES = "user_id,nps,comment,asked,answered\n" + "".join(
     f"u{n},{n},fine{n},2024-01-0{n + 1}T00:00:00Z,0{n + 1}/02/2024\n" for n in range(9)

@@ -264,6 +264,7 @@ def test_what_is_unfinished_or_claimed_is_never_let_go_of(events, emulator, what
     assert held not in plans(events)
 
 
+@pytest.mark.long
 def test_what_is_claimed_of_an_abandoned_run_stays_in_the_ledger(events, emulator):
     """It may have been applied: its row is never folded, and nobody can take the run up, so its plan goes."""
     events.pipeline(EVENTS.replace("hold", "resend"), head="keep: 1ms\n")

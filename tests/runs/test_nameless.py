@@ -177,6 +177,7 @@ def test_a_tunnel_that_takes_the_place_of_an_emulator_under_a_run_ends_it(at_doo
     assert delivered(ended) < 30
 
 
+@pytest.mark.long
 def test_a_tunnel_that_is_down_is_waited_for(at_door, door):
     """It was there before, and it is no emulator that a person forgot to start."""
     at_door.run()

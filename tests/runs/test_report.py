@@ -109,6 +109,7 @@ def test_a_run_that_a_limit_stops_says_why_and_what_to_do(nightly):
         assert f"bucket-loader run {nightly.folder / 'pipeline.yaml'} --accept-changes" in text
 
 
+@pytest.mark.long
 def test_what_ended_a_run_early_is_forgotten_when_it_is_finished(nightly, emulator):
     """An outage that outlived patience; then the run is finished."""
     emulator.faults({"kind": "status", "status": 503, "rate": 1})

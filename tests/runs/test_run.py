@@ -351,6 +351,7 @@ def test_a_source_that_changes_while_it_is_read_refuses_the_plan(companies, emul
     assert [path for path in companies.folder.glob(".bucket_loader/*/plans/*") if path.is_dir()] == []
 
 
+@pytest.mark.long
 def test_prune_removes_what_is_old_and_never_what_is_unfinished(companies, emulator):
     """Plans and dead letters go, memory stays, and an unfinished run keeps its plan."""
     companies.run()

@@ -235,6 +235,7 @@ class _Everything(dict):
         return 403, {"Content-Length": str(len(body)), "Content-Type": "application/xml"}, body
 
 
+@pytest.mark.long
 def test_many_files_in_constant_memory(store, tmp_path):
     """A prefix of 200 files takes no more memory than one; `BUCKET_LOADER_S3_ROWS` sets the rows of each (2,000)."""
     if not Path("/proc/self/status").exists():

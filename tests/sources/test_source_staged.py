@@ -24,6 +24,7 @@ def same(one: Read, other: Read) -> bool:
     return one.schema.equals(other.schema)
 
 
+@pytest.mark.long
 def test_the_same_again(tmp_path):
     """Batches, numbers, origins and rejections come back as they were, as often as asked, each in its place."""
     text = "a,b\n" + "1,2\n3\n4,\xff\n" * 5000 + "1\n" * 20_000 + "5,6\n7\n"

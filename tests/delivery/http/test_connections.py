@@ -230,6 +230,7 @@ def test_a_proxy_that_is_away_was_sent_nothing(make_client):
     assert outcome.verdict is Verdict.NOT_SENT
 
 
+@pytest.mark.long
 def test_a_proxy_that_connects_too_late_is_sent_nothing(make_client):
     """The way through a proxy is a part of the attempt's time: over a tunnel that comes late nothing is sent."""
     after = []
@@ -424,6 +425,7 @@ def test_an_answer_after_an_odd_one_is_not_the_next_answer(make_client, status, 
     assert Verdict.DELIVERED not in verdicts
 
 
+@pytest.mark.long
 def test_a_late_answer_is_not_the_next_answer(make_client):
     """An answer that comes after the attempt's end goes to nobody."""
 

@@ -12,6 +12,8 @@ from scripted_server import KEY, OK, SUCCESS, Peer, chunked, reply, scripted, un
 from bucket_loader.delivery.http.connection import ANSWER_BYTES_MAX, Meant
 from bucket_loader.model.outcomes import Verdict
 
+pytestmark = pytest.mark.breadth
+
 DELIVERED, NOT_SENT, REJECTED = Verdict.DELIVERED, Verdict.NOT_SENT, Verdict.REJECTED
 REFUSED_KEY, TOO_BIG, THROTTLED = Verdict.REFUSED_KEY, Verdict.TOO_BIG, Verdict.THROTTLED
 SERVER_ERROR, UNKNOWN, MISROUTED = Verdict.SERVER_ERROR, Verdict.UNKNOWN, Verdict.MISROUTED

@@ -268,6 +268,7 @@ def test_an_outage_sends_one_probe_a_second(outcome, concurrency):
     assert 18 <= len(probes) <= 21
 
 
+@pytest.mark.long
 def test_an_outage_sends_one_probe_a_second_from_many_threads():
     """Sixteen threads that all fail send no more than one probe a second between them."""
     stopped = threading.Event()

@@ -94,6 +94,7 @@ def require_alike(column, values, batches=3):
     return sure
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wild", [0.0, 0.02, 0.3])
 def test_json_text_is_spelt_as_python_spells_it(wild):
     """Whatever the text: strange numbers, escapes, names twice, half characters, depth, what is no JSON."""
@@ -233,6 +234,7 @@ def test_no_value_reaches_into_the_next():
     assert require_alike(column, pa.array(texts), batches=1) == len(texts) - 3
 
 
+@pytest.mark.long
 def test_names_that_are_data_are_left_to_python():
     """A column in which each row has other names has no shape: after some batches DuckDB is not asked any more."""
     column = NestedColumn(0, "attributes.p", "c", is_text=True, send_nulls=False)

@@ -261,6 +261,7 @@ DECIMALS = st.builds(
 )
 
 
+@pytest.mark.long
 @given(st.lists(DECIMALS, min_size=1, max_size=25))
 @settings(max_examples=12, deadline=None)
 def test_one_value_has_one_form_from_every_source(values):
@@ -280,6 +281,7 @@ def test_one_value_has_one_form_from_every_source(values):
             break
 
 
+@pytest.mark.long
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30))
 @settings(max_examples=10, deadline=None)
 def test_one_integer_has_one_form_from_every_source(values):
