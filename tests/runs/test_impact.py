@@ -20,7 +20,7 @@ from bucket_loader.emulator.http.server import running
 
 SIZES = [
     pytest.param(1500, 150, id="1,500 companies"),
-    pytest.param(100_000, 5_000, id="100,000 companies", marks=pytest.mark.long),
+    pytest.param(30_000, 3_000, id="30,000 companies", marks=pytest.mark.long),
 ]
 
 
