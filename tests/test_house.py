@@ -5,6 +5,7 @@ A room is a folder of the package. Every import counts, also one inside a functi
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -222,3 +223,12 @@ def test_half_of_the_functions_are_short():
 def test_the_package_has_few_entries():
     """A reader sees all rooms at once."""
     assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= ENTRIES_MAX
+
+
+def test_no_two_modules_of_tests_have_one_name():
+    """They are found by their names alone, whatever folder they lie in: the second would never be imported."""
+    names = Counter(
+        path.stem for path in Path(__file__).parent.rglob("*.py") if path.stem not in {"conftest", "__init__"}
+    )
+
+    assert [name for name, count in names.items() if count > 1] == []

@@ -23,7 +23,7 @@ from changes import (
     with_column,
     without,
 )
-from nights import READING, Case, named, without_limits
+from gate_nights import READING, Case, named, without_limits
 
 accounts, people, subscriptions, usage, scores = (
     partial(Case, stream=stream) for stream in ("accounts", "people", "subscriptions", "usage", "scores")

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from nights import PIPELINE, Night, Recorder
+from gate_nights import PIPELINE, Night, Recorder
 from workplace import served_by
 
 

@@ -22,7 +22,7 @@ from changes import (
     with_column,
     without,
 )
-from nights import Case, named
+from gate_nights import Case, named
 
 PARTNERS = """
   - name: partners

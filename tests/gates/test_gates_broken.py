@@ -2,8 +2,8 @@
 
 import pytest
 from broken import BROKEN
+from gate_nights import READING
 from gate_shop import MARK
-from nights import READING
 
 pytestmark = pytest.mark.breadth
 

@@ -6,7 +6,7 @@ import gate_shop as shop
 import pytest
 from broken import accounts, people, scores, subscriptions, usage
 from changes import each, every, first, more, some, with_column, without
-from nights import Case
+from gate_nights import Case
 
 ACCEPT = ("--accept-changes",)
 NEW_PEOPLE = "n{:06}".format
