@@ -8,7 +8,8 @@ import click
 
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.options import all_of
-from bucket_loader.cli.words import Word
+from bucket_loader.cli.stdout import write_utf8
+from bucket_loader.cli.words import Word, chosen_form
 from bucket_loader.model import UsageError
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ def asked_diff(words: Mapping[str, object]) -> AskedDiff | None:
         if given:
             raise UsageError(f"{given[0]} is for --diff", hint="`bucket-loader plan PIPELINE --diff` prints values")
         return None
-    if words["as_json"] and form not in {None, "json"}:
-        raise UsageError(f"--json prints JSON, and --format says {form}", hint="give one of the two")
-    return AskedDiff("json" if words["as_json"] else str(form or "text"), rows if isinstance(rows, int) else None)
+    form = chosen_form(None if form is None else str(form), as_json=bool(words["as_json"]))
+    return AskedDiff(form, rows if isinstance(rows, int) else None)
 
 
 def write_diff(call: Call, job: "Job", asked: AskedDiff, *, show: int) -> "MadePlan":
@@ -85,13 +85,12 @@ def write_diff(call: Call, job: "Job", asked: AskedDiff, *, show: int) -> "MadeP
             print_diff(diff, call.output.commands.filled)
             return made
         tell_stops(call.output, made)
-        for piece in _pieces(diff, asked.form, call.output.commands.filled):
-            click.echo(piece.encode(), nl=False)
+        write_utf8(_pieces(diff, asked.form, call.output.commands.filled))
     return made
 
 
 def _pieces(diff: "Diff", form: str, filled: Callable[[str], str]) -> Iterable[str]:
-    """Return what is printed: UTF-8, whatever a terminal's encoding is."""
+    """Return what is printed."""
     from bucket_loader.reporting import diff_page, json_pieces, markdown
 
     if form == "json":

@@ -8,8 +8,8 @@ import click
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import evaluation_option, pipeline_argument, plan_options, state_options, wait_option
-from bucket_loader.cli.words import Word
-from bucket_loader.model import UsageError
+from bucket_loader.cli.stdout import write_utf8
+from bucket_loader.cli.words import Word, chosen_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,9 +53,7 @@ def impact(  # the options of the command
     from bucket_loader.reporting import print_impact
     from bucket_loader.runs import ImpactAsked, impact_job
 
-    if words["as_json"] and form not in {None, "json"}:
-        raise UsageError(f"--json prints JSON, and --format says {form}", hint="give one of the two")
-    form = "json" if words["as_json"] else form or "text"
+    form = chosen_form(form, as_json=bool(words["as_json"]))
     ask = int(words.pop("ask"))
     asked = ImpactAsked(file, chosen, words.pop("evaluation"), form in {"json", "csv"}, ask)
     job = call.job(pipeline, words, needs_key=file is None or ask > 0)
@@ -66,12 +64,11 @@ def impact(  # the options of the command
             return
         for note in found.notes:
             call.say(note)
-        for piece in _pieces(found, form):
-            click.echo(piece.encode(), nl=False)
+        write_utf8(_pieces(found, form))
 
 
 def _pieces(found: "Impact", form: str) -> "Iterable[str]":
-    """Return what is printed: UTF-8, whatever a terminal's encoding is."""
+    """Return what is printed."""
     from bucket_loader.reporting import impact_csv, impact_json, impact_markdown, impact_page
 
     if form in {"json", "csv"}:

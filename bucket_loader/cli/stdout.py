@@ -10,9 +10,11 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
+
+import click
 
 
 @contextmanager
@@ -32,6 +34,12 @@ def lenient_stdout() -> Iterator[None]:
     finally:
         stdout.flush()
         sys.stdout = before
+
+
+def write_utf8(pieces: Iterable[str]) -> None:
+    """Write texts to stdout one behind the other: as UTF-8, whatever a terminal's encoding is."""
+    for piece in pieces:
+        click.echo(piece.encode(), nl=False)
 
 
 def refusal() -> str | None:

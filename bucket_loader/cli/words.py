@@ -34,6 +34,17 @@ class Word(click.Choice[str]):
         return f"`{value}` is none of {', '.join(self.choices)}{advice}"
 
 
+def chosen_form(form: str | None, *, as_json: bool) -> str:
+    """Return how something is printed: as `--format` says, or `--json`; else as text.
+
+    Raises:
+        UsageError: the two disagree.
+    """
+    if as_json and form not in {None, "json"}:
+        raise UsageError(f"--json prints JSON, and --format says {form}", hint="give one of the two")
+    return "json" if as_json else form or "text"
+
+
 def unknown_command(ctx: click.Context, word: str, known: list[str]) -> UsageError:
     """Return what to say of a command that there is not."""
     return UsageError(

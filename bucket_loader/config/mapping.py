@@ -136,6 +136,16 @@ class _Given(Model):
         """Return the mapped fields by name."""
         return {name: spec for name in type(self).model_fields if (spec := getattr(self, name)) is not None}
 
+    def by_path(self) -> dict[str, FieldSpec]:
+        """Return what is written of each value, by its path: `companyId`, `attributes.seats`; not what `*` spreads."""
+        found: dict[str, FieldSpec] = {}
+        for name, spec in self.given().items():
+            if isinstance(spec, Values):
+                found |= {f"{name}.{key}": inner for key, inner in spec.named.items()}
+            else:
+                found[name] = spec
+        return found
+
     def names(self) -> Names:
         """Return the mapped fields by name, each with the names of its values where it has several."""
         return {name: spec.names() if isinstance(spec, Values) else None for name, spec in self.given().items()}

@@ -214,6 +214,7 @@ from .times import (
     spoken_time as spoken_time,
     wire_ms as wire_ms,
     wire_now as wire_now,
+    wire_of_ms as wire_of_ms,
     wire_timestamp as wire_timestamp,
 )
 from .waits import (

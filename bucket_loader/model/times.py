@@ -17,6 +17,11 @@ def wire_ms(moment: datetime) -> int:
     return (moment - _EPOCH) // _MS
 
 
+def wire_of_ms(ms: int) -> str:
+    """Spell the moment so many milliseconds after 1970."""
+    return wire_timestamp(_EPOCH + ms * _MS)
+
+
 def wire_now() -> str:
     """Spell this moment."""
     return wire_timestamp(datetime.now(UTC))

@@ -27,6 +27,9 @@ from .mapping.apply import (
 from .mapping.nested.lists import (
     dropped_part as dropped_part,
 )
+from .mapping.paths import (
+    beginnings as beginnings,
+)
 from .names import (
     Names as Names,
     names_of as names_of,

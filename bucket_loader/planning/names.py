@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
-from bucket_loader.config import FieldSpec, Stream
+from bucket_loader.config import FieldSpec, Stream, Values
 from bucket_loader.model import text_array
 from bucket_loader.planning.mapping.columns import excluded_names, read_columns
 from bucket_loader.planning.mapping.paths import beginnings
@@ -25,14 +25,10 @@ def names_of(stream: Stream) -> Names:
     """Return the fields that a stream can send."""
     found: Names = {}
     for field, spec in stream.fields.given().items():
-        if isinstance(spec, FieldSpec):
-            found[field] = _way(spec)
-            continue
-        if spec.star is not None:
+        if isinstance(spec, Values) and spec.star is not None:
             found[f"{field}.*"] = ""
             found |= {f"{field}.{name}": LEFT_OUT for name in (*read_columns(stream), *excluded_names(stream))}
-        found |= {f"{field}.{name}": _way(inner) for name, inner in spec.named.items()}
-    return found
+    return found | {path: _way(spec) for path, spec in stream.fields.by_path().items()}
 
 
 def _way(spec: FieldSpec) -> str:

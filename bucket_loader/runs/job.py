@@ -20,6 +20,7 @@ from bucket_loader.model import (
     StateLockedError,
     UsageError,
     Wait,
+    did_you_mean,
     require_utf8,
     shown_path,
 )
@@ -137,6 +138,18 @@ class Job:
         place = read_place(self.options.state, self.base / FOLDER)
         require_utf8(place.folder.absolute(), f"the path of the state, {shown_path(place.folder)},")
         return place
+
+    def require_streams(self) -> None:
+        """Refuse streams that are asked for and are not in the pipeline.
+
+        Raises:
+            UsageError: one is not.
+        """
+        names = [stream.name for stream in self.pipeline.streams]
+        for name in self.options.streams:
+            if name not in names:
+                hint = did_you_mean(name, names, f"the pipeline has: {', '.join(names)}")
+                raise UsageError(f"no stream is named {name!r}", hint=hint)
 
     def open_state(self) -> State:
         """Open and lock this pipeline's state.

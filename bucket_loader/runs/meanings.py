@@ -4,7 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 
-from bucket_loader.config import Pipeline, Stream, Values
+from bucket_loader.config import Pipeline, Stream
 from bucket_loader.model import StateError
 from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.state import Ledger
@@ -65,7 +65,6 @@ def _columns(dotted: list[str], there: list[str]) -> dict[str, str]:
 
 def _names(stream: Stream) -> list[str]:
     """Return the columns that the words of a stream name."""
-    given = stream.fields.given().values()
-    specs = [one for spec in given for one in (spec.named.values() if isinstance(spec, Values) else (spec,))]
+    specs = stream.fields.by_path().values()
     cursor = [stream.cursor.column] if stream.cursor is not None else []
     return [*(spec.column for spec in specs if spec.column is not None), *(stream.key or ()), *cursor]

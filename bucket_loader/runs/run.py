@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from bucket_loader.model import StateError, StoppedError, UsageError, did_you_mean
+from bucket_loader.model import StateError, StoppedError
 from bucket_loader.planning import Plan, gates, plan_file
 from bucket_loader.reporting import RunResumed, Summary
 from bucket_loader.runs.begin import begin_run
@@ -55,7 +55,7 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
 def run_untold(job: Job, told: Telling, new_run: NewRun | None = None) -> Summary:
     """Do all that `run_job` does, but leave it to the caller when to tell `notify:` of it."""
     began, began_at = time.monotonic(), job.outside.clock.utc()
-    _require_streams(job)
+    job.require_streams()
     with opened(job) as state, told.remembered(state), marked(job, state):
         resumed: dict[str, Summary] = {}
         for row in state.ledger.runs(*UNFINISHED):
@@ -147,11 +147,3 @@ def _plan(job: Job, state: State) -> Plan:
         require_same_meanings(planned, job.pipeline, state.ledger)
     (accept_mapping if job.options.accept_mapping else require_same_mapping)(planned, state.ledger)
     return planned
-
-
-def _require_streams(job: Job) -> None:
-    names = [stream.name for stream in job.pipeline.streams]
-    unknown = [name for name in job.options.streams if name not in names]
-    if unknown:
-        hint = did_you_mean(unknown[0], names, f"the pipeline has: {', '.join(names)}")
-        raise UsageError(f"no stream is named {unknown[0]!r}", hint=hint)

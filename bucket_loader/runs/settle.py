@@ -59,16 +59,17 @@ def settle_run(state: State, planned: Plan, *, stopped: bool = False, abandoned:
 def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bool) -> None:
     ledger, manifest = state.ledger, planned.manifest
     unsettled = ledger.unsettled(manifest.run)
-    reads_on = not stopped or _has_begun(ledger, manifest)
+    reads_on, is_replay = not stopped or _has_begun(ledger, manifest), ledger.is_replay(manifest.run)
     for stream in manifest.streams:
         if stream.position not in unsettled:
             continue
         _take_over(state, stream.name)  # before files are named: none of an older version is, from here on
         again = stopped and _is_sent_again(stream)
         late = ledger.is_settled_with_claims(manifest.run, stream.position)
-        if not (stopped or late or ledger.is_replay(manifest.run)):
-            let_go_of_values(state, stream)
-        if ledger.is_replay(manifest.run):
+        counts = not (stopped or abandoned or late)  # what it has read and mapped: else that may be the mistake
+        if counts and not is_replay:
+            _let_go(state, stream)
+        if is_replay:
             ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream, again=again))
         fates = _fates(ledger, manifest.run, stream, again=again)
         part, moved = None, _fates_since(state, planned, stream) if late else fates
@@ -76,9 +77,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             part = _write_part(state, planned, stream, moved, late=late)
         before, refused = ledger.refusals().get(stream.name), None
         if before is not None or stream.records:
-            gone = np.flatnonzero(moved == _GONE).tolist()
-            sequences = gone if late else ledger.rejected(manifest.run, stream.position)
-            judged = Judged(moved == _DELIVERED, sequences, late=late)
+            judged = _judged(ledger, manifest.run, stream, moved, late=late)
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
         moves = reads_on and _moves(ledger, manifest.run, stream, again=again)
         ledger.settle(
@@ -90,12 +89,18 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             loaded=stream.files if moves else (),
             sent=digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
             refused=refused,
-            baseline=None if stopped or abandoned or late else gates.baseline_of(manifest, stream),
+            baseline=gates.baseline_of(manifest, stream) if counts else None,
         )
         if before is not None and refused is not None:
             state.forget_parts([before.file])
         if not late:
             _merge_memory(state, stream.name)
+
+
+def _judged(ledger: Ledger, run_name: str, stream: PlannedStream, moved: Fates, *, late: bool) -> Judged:
+    """Return what was delivered and what was refused, since the stream was settled where that is late."""
+    gone = np.flatnonzero(moved == _GONE).tolist()
+    return Judged(moved == _DELIVERED, gone if late else ledger.rejected(run_name, stream.position), late=late)
 
 
 def _has_begun(ledger: Ledger, manifest: Manifest) -> bool:
@@ -155,6 +160,13 @@ def _with_memory(
     except StateError:
         state.doubt_memory(stream)
         return None
+
+
+def _let_go(state: State, stream: PlannedStream) -> None:
+    def work(_: snapshots.Memory) -> None:
+        let_go_of_values(state, stream)
+
+    _with_memory(state, stream.name, work, ())
 
 
 def _take_over(state: State, stream: str) -> None:

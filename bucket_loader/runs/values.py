@@ -35,7 +35,7 @@ def let_go_of_values(state: State, stream: PlannedStream) -> None:
         return
     stays = _stays(before, stream.names)
     for file in state.ledger.parts().get(stream.name, []):
-        ((part),) = state.memory_of(stream.name, {file.file}).parts
+        part = state.part_of(stream.name, file)
         if "record" not in part.index.schema.names:
             continue
         columns = {"key", "content", "ids", *(["record"] if stream.names else [])}

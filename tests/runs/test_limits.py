@@ -426,6 +426,23 @@ def test_an_abandoned_run_is_no_measure(hundred, emulator):
     assert (unfinished.exit_code, stopped_by(hundred.run())) == (75, ["rows"])
 
 
+@pytest.mark.parametrize("remap", [(), ("--remap",)])
+def test_a_replay_is_no_measure(hundred, emulator, remap):
+    """It reads dead letters and no source: the night after is compared with the night before."""
+    limited(hundred, "{rows: {growth: 50%}}")
+    emulator.faults({"kind": "poison", "match": '"c100"', "status": 400})
+    export(hundred, 101)
+    refused = hundred.run()
+    emulator.faults()
+    replayed = hundred.command_of(
+        "replay", refused.summary["dead_letters"], "--pipeline", str(hundred.folder / "pipeline.yaml"), *remap
+    )
+    export(hundred, 103)
+
+    assert (refused.exit_code, replayed.exit_code) == (3, 0), replayed.stderr
+    assert stopped_by(hundred.run()) == []
+
+
 def test_a_plan_says_what_would_stop_it_and_is_held_against_the_limits_when_it_is_run(hundred, emulator):
     """`plan` ends with 0; `run --plan` refuses the very plan, also where the file says more than it did."""
     limited(hundred, "{rows: {drop: 50%}}")

@@ -143,6 +143,41 @@ def test_a_stopped_run_lets_go_of_nothing(workplace):
     assert remembered(workplace)["c3"]["email"] == "c@x.org"
 
 
+def test_an_abandoned_run_lets_go_of_nothing(workplace, emulator):
+    """A person may have closed it since its mapping was wrong."""
+    pipeline(workplace)
+    night(workplace, ROWS)
+    pipeline(workplace, BY_NAME)
+    emulator.faults({"kind": "status", "status": 429, "rate": 1.0})
+    stopped = workplace.run("--patience", "0s")
+    assert workplace.command("abandon", stopped.summary["run"]).exit_code == 0
+    assert remembered(workplace)["c3"]["email"] == "c@x.org"
+
+
+def test_memory_that_is_damaged_while_it_is_let_go_of(workplace, monkeypatch):
+    """The run ends, for all was delivered; the next one refuses the memory before it sends."""
+    pipeline(workplace)
+    night(workplace, ROWS)
+    pipeline(workplace, BY_NAME)
+    reshaped = snapshots.reshaped
+
+    def damaged(part, *words):
+        (file,) = (folder(workplace) / "snapshots").glob("*.pages")
+        data = bytearray(file.read_bytes())
+        data[int(part.index.places[0]) + 40] ^= 1
+        file.write_bytes(data)
+        return reshaped(part, *words)
+
+    monkeypatch.setattr(snapshots, "reshaped", damaged)
+    ended = workplace.run()
+    monkeypatch.undo()
+
+    assert ended.exit_code == 0, ended.stderr
+    again = workplace.run()
+    assert again.exit_code == 2
+    assert "is not what was written there" in again.stderr
+
+
 def test_a_removed_row_loses_its_values(workplace):
     """What is told to be gone is no longer kept, and one that comes back is new."""
     pipeline(workplace, more="  on_removed: {attributes: {status: gone}, limit: 90%}\n")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.config import FieldSpec, Stream, Values
+from bucket_loader.config import FieldSpec, Stream
 
 FRESH: Final = "limits.fresh"
 
@@ -27,13 +27,8 @@ NOTHING_ASKED: Final = Asked()
 def spec_of_fresh(column: str, stream: Stream) -> FieldSpec:
     """Return how a column is read as a time: as a field reads it that says how, else as ISO 8601."""
     words = ("format", "unit", "timezone", "dst", "null_values")
-    for spec in _specs(stream):
+    for spec in stream.fields.by_path().values():
         said = {word: value for word in words if (value := getattr(spec, word)) is not None}
         if spec.column == column and said:
             return FieldSpec(column=column, **said)
     return FieldSpec(column=column)
-
-
-def _specs(stream: Stream) -> list[FieldSpec]:
-    given = stream.fields.given().values()
-    return [one for spec in given for one in (spec.named.values() if isinstance(spec, Values) else (spec,))]

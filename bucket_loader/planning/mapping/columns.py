@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bucket_loader.config import FieldSpec, Stream, Values
+from bucket_loader.config import Stream, Values
 from bucket_loader.model import UsageError, identifier, nearest
 from bucket_loader.planning.mapping.asked import NOTHING_ASKED, Asked
 from bucket_loader.planning.mapping.expressions import check_expression, mentioned
@@ -102,10 +102,7 @@ def named_columns(numbers: Mapping[str, int]) -> list[str]:
 
 
 def _named_by_fields(stream: Stream) -> list[str]:
-    specs: list[FieldSpec] = []
-    for spec in stream.fields.given().values():
-        specs += spec.named.values() if isinstance(spec, Values) else [spec]
-    return [spec.column for spec in specs if spec.column is not None]
+    return [spec.column for spec in stream.fields.by_path().values() if spec.column is not None]
 
 
 def _excluded(stream: Stream) -> list[list[str]]:
@@ -143,13 +140,7 @@ def _require_fresh(spec: MappingSpec) -> None:
 
 def _expressions(stream: Stream) -> dict[str, str]:
     """Return the expressions of a stream's fields, by the place where each stands."""
-    found: dict[str, str | None] = {}
-    for name, spec in stream.fields.given().items():
-        if isinstance(spec, Values):
-            found |= {f"fields.{name}.{key}": inner.sql for key, inner in spec.named.items()}
-        else:
-            found[f"fields.{name}"] = spec.sql
-    return {place: text for place, text in found.items() if text is not None}
+    return {f"fields.{path}": spec.sql for path, spec in stream.fields.by_path().items() if spec.sql is not None}
 
 
 def _used_by(expressions: Mapping[str, str], spec: MappingSpec, mistakes: Mistakes) -> frozenset[str]:

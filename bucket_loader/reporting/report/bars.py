@@ -44,18 +44,38 @@ def bars(title: str, found: Sequence[Bar], ends: tuple[str, str], *, height: int
     most = max((bar.total for bar in found), default=0) or 1
     foot = _TOP + height
     drawn = [_column(bar, place, foot, height / most) for place, bar in enumerate(found)]
-    plot = element("svg", *drawn, viewBox=f"0 0 {max(len(found), _LEAST)} {foot + 6}", preserveAspectRatio="none",
-                   x=0, y=0, width="100%", height=foot + 6)  # fmt: skip
+    plot = _stretched(drawn, len(found), foot + 6)
+    below = _ends(ends, foot + _FOOT, is_full=len(found) >= _LEAST)
+    return _framed(title, f"{most:,}", plot, foot, *below, height=foot + _FOOT + 6)
+
+
+def _stretched(drawn: Sequence[Html], count: int, height: int) -> Html:
+    """Return what is drawn as wide as the screen; a few leave room at the right."""
+    return element("svg", *drawn, viewBox=f"0 0 {max(count, _LEAST)} {height}", preserveAspectRatio="none",
+                   x=0, y=0, width="100%", height=height)  # fmt: skip
+
+
+def _framed(title: str, most: str, plot: Html, foot: int, *below: Html, height: int) -> Html:
+    """Return a picture: its name, the highest value, a line there and at the foot, and what stands below.
+
+    Args:
+        title: what it shows.
+        most: the highest value.
+        plot: what is drawn between the lines.
+        foot: where the lower line is.
+        below: what stands below that.
+        height: of all of it.
+    """
     return element(
         "svg",
         element("title", title),
-        element("text", f"{most:,}", x=0, y=11, class_="quiet"),
+        element("text", most, x=0, y=11, class_="quiet"),
         element("line", x1=0, y1=_TOP, x2="100%", y2=_TOP, class_="axis"),
         plot,
         element("line", x1=0, y1=foot, x2="100%", y2=foot, class_="axis"),
-        *_ends(ends, foot + _FOOT, is_full=len(found) >= _LEAST),
+        *below,
         role="img",
-        height=foot + _FOOT + 6,
+        height=height,
     )
 
 
@@ -107,18 +127,7 @@ def curves(title: str, lines: Sequence[tuple[str, Sequence[int | None]]], unit: 
         for kind, values in lines
         for points in _stretches(values, foot, height / most)
     ]
-    plot = element("svg", *drawn, viewBox=f"0 0 {max(count, _LEAST)} {foot}", preserveAspectRatio="none",
-                   x=0, y=0, width="100%", height=foot)  # fmt: skip
-    return element(
-        "svg",
-        element("title", title),
-        element("text", f"{most:,} {unit}", x=0, y=11, class_="quiet"),
-        element("line", x1=0, y1=_TOP, x2="100%", y2=_TOP, class_="axis"),
-        plot,
-        element("line", x1=0, y1=foot, x2="100%", y2=foot, class_="axis"),
-        role="img",
-        height=foot + 4,
-    )
+    return _framed(title, f"{most:,} {unit}", _stretched(drawn, count, foot), foot, height=foot + 4)
 
 
 def _stretches(values: Sequence[int | None], foot: float, scale: float) -> list[str]:

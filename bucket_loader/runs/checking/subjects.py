@@ -143,13 +143,9 @@ def subjects_of(stream: Stream, columns: pa.Schema) -> list[Subject]:
 
 
 def _fields(stream: Stream, columns: Sequence[str]) -> Iterator[tuple[str, FieldSpec]]:
-    used: set[str | None] = set()
-    for name, spec in stream.fields.given().items():
-        named = (
-            {name: spec} if isinstance(spec, FieldSpec) else {f"{name}.{key}": one for key, one in spec.named.items()}
-        )
-        used |= {one.column for one in named.values()}
-        yield from named.items()
+    named = stream.fields.by_path()
+    yield from named.items()
+    used = {one.column for one in named.values()}
     for name, spec in stream.fields.given().items():
         if isinstance(spec, Values) and spec.star is not None:
             others = {*used, *spec.star.exclude, *spec.named}

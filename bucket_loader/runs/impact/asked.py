@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from bucket_loader.config import Pipeline, Stream
 from bucket_loader.model import COMPANY, USER
-from bucket_loader.planning import names_of, way_of
+from bucket_loader.planning import beginnings, names_of, way_of
 from bucket_loader.runs.impact.definitions import Feature
 from bucket_loader.runs.impact.engine import asked_by
 
@@ -57,7 +57,7 @@ def _may_send(path: str, names: dict[str, str], spread: set[str] | None) -> bool
     if way_of(path, names) is None:
         return False
     is_named = way_of(path, {name: way for name, way in names.items() if name != _STAR}) is not None
-    return is_named or spread is None or not spread.isdisjoint(_beginnings(path.removeprefix("attributes.")))
+    return is_named or spread is None or not spread.isdisjoint(beginnings(path.removeprefix("attributes.")))
 
 
 def _names_in(columns: pa.Schema) -> set[str]:
@@ -70,14 +70,9 @@ def _names_in(columns: pa.Schema) -> set[str]:
     return found
 
 
-def _beginnings(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
-
-
 def holders(field: str) -> list[str]:
     """Return the attributes that may hold a field, the one with its whole name first."""
-    return _beginnings(field.partition(".")[2])
+    return beginnings(field.partition(".")[2])
 
 
 def asked_of(feature: Feature) -> list[str]:

@@ -1,9 +1,8 @@
 """What became of a record: the chunks that carried it, each attempt, and where that leaves it."""
 
-from datetime import UTC, datetime
 from typing import Final
 
-from bucket_loader.model import counted, ranges, wire_timestamp
+from bucket_loader.model import counted, ranges, wire_of_ms
 from bucket_loader.reporting import Attempt, Chunk, Fate
 from bucket_loader.runs.waiting import UNFINISHED
 from bucket_loader.state import ChunkRow, Ledger, RunRow
@@ -27,12 +26,8 @@ def chunks_of(ledger: Ledger, run: str, stream: int, sequence: int) -> list[Chun
 
 
 def _chunk(row: ChunkRow, number: int | None) -> Chunk:
-    tried = [Attempt(_wire(one.at_ms), one.status, one.ms / 1000) for one in row.tried]
+    tried = [Attempt(wire_of_ms(one.at_ms), one.status, one.ms / 1000) for one in row.tried]
     return Chunk(number, row.members, row.records, row.state, row.attempts, row.ambiguous, tried, row.folded, row.aside)
-
-
-def _wire(at_ms: int) -> str:
-    return wire_timestamp(datetime.fromtimestamp(at_ms / 1000, UTC))
 
 
 def fate_of(row: RunRow | None, chunks: list[Chunk], overtaken_by: str | None = None) -> tuple[Fate, str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from bucket_loader.config import Pipeline
-from bucket_loader.model import UsageError, counted, did_you_mean, row_as_json
+from bucket_loader.model import counted, row_as_json
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Appearance, Chunk, Fate, Life, RunOf
 from bucket_loader.runs.job import Job
@@ -44,7 +44,7 @@ def life_of(job: Job, sought: Sought, *, now: bool = False) -> Life:
         StateError: the state is not this pipeline's, or cannot be read.
         SourceError: the source cannot be read.
     """
-    _require_streams(job)
+    job.require_streams()
     state = look_at_state(job.pipeline, job.state_place)
     if state is None:
         looked = ["no state: nothing was run yet, so nothing is known"]
@@ -54,14 +54,6 @@ def life_of(job: Job, sought: Sought, *, now: bool = False) -> Life:
         gathering = Gathering(state, job.pipeline, sought, job.options.streams)
         fresh = now_of(job, state, sought, gathering.arrived) if now else None
         return replace(gathering.life(), now=fresh)
-
-
-def _require_streams(job: Job) -> None:
-    names = [stream.name for stream in job.pipeline.streams]
-    for name in job.options.streams:
-        if name not in names:
-            hint = did_you_mean(name, names, f"the pipeline has: {', '.join(names)}")
-            raise UsageError(f"no stream is named {name!r}", hint=hint)
 
 
 @dataclass(frozen=True)

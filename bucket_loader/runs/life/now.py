@@ -6,7 +6,6 @@ sent, and the state is only looked at.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -83,7 +82,7 @@ def _now(job: Job, state: State | None, finder: Finder, stream: Stream, arrived:
 def _request(job: Job, state: State | None, stream: Stream, folder: Path) -> PlanRequest:
     """Return the request of a plan of one stream, against what is only looked at."""
     folder.mkdir(mode=0o700)
-    options, now, name = job.options, datetime.now(UTC), stream.name
+    options, now, name = job.options, job.outside.clock.utc(), stream.name
     request = PlanRequest(
         pipeline=_without_removals(job.pipeline, stream),
         base=job.base,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bucket_loader.config import FieldSpec, Pipeline, Stream, Values, mapping_fingerprint
-from bucket_loader.planning import REMOVED, PlannedStream, values_in
+from bucket_loader.planning import REMOVED, PlannedStream, beginnings, values_in
 from bucket_loader.reporting import Field
 from bucket_loader.runs.about import at
 
@@ -32,13 +32,7 @@ class Rules:
     @cached_property
     def named(self) -> dict[str, FieldSpec]:
         """The fields that are written by name, by path."""
-        found: dict[str, FieldSpec] = {}
-        for name, spec in self.stream.fields.given().items() if self.stream is not None else ():
-            if isinstance(spec, FieldSpec):
-                found[name] = spec
-            else:
-                found |= {f"{name}.{key}": inner for key, inner in spec.named.items()}
-        return found
+        return {} if self.stream is None else self.stream.fields.by_path()
 
     @cached_property
     def _prints(self) -> set[str]:
@@ -101,9 +95,7 @@ class Rules:
 
     def _spec(self, path: str) -> FieldSpec | None:
         """Return the field of a path; of one inside of a nested value, the field of that."""
-        parts = path.split(".")
-        beginnings = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
-        return next((self.named[one] for one in beginnings if one in self.named), None)
+        return next((self.named[one] for one in beginnings(path) if one in self.named), None)
 
 
 def _removed_word(path: str) -> str:

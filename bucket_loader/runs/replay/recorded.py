@@ -92,6 +92,7 @@ def _recorded_stream(
         refused=0,
         known_refused=None,
         changed_fields={},
+        facts=None,  # no source was read: the last reading stays what the next one is compared with
         file=final.name,
         digest=file_digest(final),
     )

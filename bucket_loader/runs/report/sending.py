@@ -1,12 +1,11 @@
 """How a run was sent: its attempts over time, and the chunks that a person may have to know."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 
-from bucket_loader.model import NO_ANSWER, UNRECORDED, wire_timestamp
+from bucket_loader.model import NO_ANSWER, UNRECORDED, wire_of_ms
 from bucket_loader.reporting import CLASSES, Moment, NamedChunk, NamedChunks, Traffic
 from bucket_loader.runs.report.known import NAME_MAX, Known, cut
 from bucket_loader.runs.waiting import UNFINISHED
@@ -41,7 +40,7 @@ def traffic_of(known: Known) -> Traffic:
     seconds = (int(ended.max()) - began) / 1_000
     middle, slow = _latency(took)
     return Traffic(
-        began=_wire(began),
+        began=wire_of_ms(began),
         each_s=each / 1_000,
         moments=tuple(_moments(places, kinds, took)),
         counts=tuple(map(sum, zip(_counts(kinds), _answered(before), strict=True))),
@@ -94,10 +93,6 @@ def _latency(took: Numbers) -> tuple[int, int]:
         return 0, 0
     middle, slow = np.percentile(took, [50, 95], method="inverted_cdf")
     return int(middle), int(slow)
-
-
-def _wire(at_ms: int) -> str:
-    return wire_timestamp(datetime.fromtimestamp(at_ms / 1_000, UTC))
 
 
 # --- chunks by name --------------------------------------------------------------------------------------------------
