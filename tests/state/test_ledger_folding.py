@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 from ledgers import RUN, begin, chunk, delivered, stream
 
+from bucket_loader.model import StateError
 from bucket_loader.state.ledger import SCHEMA_VERSION, Concluded, Intent, Replay, SplitInto, folding
 from bucket_loader.state.ledger.folding import FoldDigest
 
@@ -180,3 +181,15 @@ def test_a_ledger_that_knows_no_folding_is_taken_over(place, ledger):
             found.fold(RUN, letters_stay=False)
             assert found.counts(RUN) == before
             assert rows(found) == [("0-99", "delivered", 10, 0, 10)]
+
+
+def test_what_ended_an_old_run_is_gone(ledger):
+    """A sentence for each failed run would add up over years; its exit code stays."""
+    error = StateError("it is damaged", hint="restore it")
+    ledger.settle(RUN, 0, stream="events", part=None)
+    ledger.end_run(RUN, "failed", exit_code=2, ended_at=ENDED, error=error)
+    before = ledger.why(RUN)
+    ledger.fold(RUN, letters_stay=False)
+
+    assert (before, ledger.why(RUN)) == (("it is damaged", "restore it"), None)
+    assert ledger.run(RUN).exit_code == 2

@@ -2,9 +2,9 @@
 
 All chunks of a stream that came to the same end become one row: which records they carried, how many chunks and
 attempts they were, and a digest of their names and digests. Which record came to which end stays known, and all counts;
-what is gone is how the records were cut, and when they were attempted: the stream keeps how many attempts had which
-answer, those of splits included. Nothing is folded of a run that has anything left to send or to decide, and no
-refusal that was not replayed.
+what is gone is how the records were cut, when they were attempted, and in words what ended the run early. The stream
+keeps how many attempts had which answer, those of splits included. Nothing is folded of a run that has anything left to
+send or to decide, and no refusal that was not replayed.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from bucket_loader.model import count_statuses, ranges
 from bucket_loader.state.ledger.database import Statement
-from bucket_loader.state.ledger.past import Past
+from bucket_loader.state.ledger.past import Past, note_why
 from bucket_loader.state.ledger.rows import ChunkState, RunRow
 
 AGED: Final = 1  # `run.aged`
@@ -121,7 +121,7 @@ class Folding(Past):
                     statements += _rows(run, position, found)
                     statements.append(self._answered(run, position, [*found.values()], splits))
         aged = LETTERS_STAY if letters_stay else AGED
-        self._write([*statements, ("UPDATE run SET aged = ? WHERE run = ?", (aged, run))])
+        self._write([*statements, ("UPDATE run SET aged = ? WHERE run = ?", (aged, run)), note_why(run, None)])
         return chunks
 
     def _is_over(self, run: str) -> bool:
