@@ -38,9 +38,7 @@ $(READY): pyproject.toml constraints.txt | $(RUNS)
 
 # On a terminal the emulator stays until Ctrl-C, so that one can look around in it.
 demo: $(RUNS)
-	@trap : INT; $(BIN)/bucket-loader rehearse pipelines/quickstart.yaml --allow-rejected 5% \
-		$$(test -t 0 && test -t 2 && echo --keep); code=$$?; \
-		echo "next, with an export of your own: $(BIN)/bucket-loader init FILE"; exit $$code
+	@trap : INT; $(BIN)/bucket-loader demo
 
 # The tests in tiers (tests/tiers.py): `test` leaves out what has a marker, and `test-all` runs that after it.
 TESTS := $(BIN)/python -m pytest -n auto --dist worksteal -rs
@@ -60,7 +58,7 @@ test-newest: newest
 
 newest: | $(BIN)/uv
 	@test -x .newest/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .newest
-	@$(BIN)/uv pip install --quiet --upgrade --python .newest/bin/python --editable '.[dev]'
+	@$(BIN)/uv pip install --quiet --upgrade --python .newest/bin/python --editable . --group dev
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
@@ -188,7 +186,7 @@ values: $(READY)
 # It adds and removes; `make constraints UPGRADE=1` takes the newest of everything.
 constraints: $(BIN)/uv
 	@{ echo "# Every package that the project was tested with; made by 'make constraints'."; \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra dev --no-header \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --group dev --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),,--constraint constraints.txt); \
 	} > constraints.new
 	@mv constraints.new constraints.txt

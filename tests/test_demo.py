@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from tiers import ROOT
 
 PACKAGES_MAX = 40  # with pip, setuptools and ourselves
-OF_THE_ENVIRONMENT = {"pip", "setuptools"}
+OF_THE_ENVIRONMENT = {"pip", "setuptools"}  # Python 3.11 puts both into an environment
 CPU_S_MAX = 60
 
 
@@ -112,8 +112,36 @@ now in Bucket (the emulator):
     148 companies, 10 more than were delivered: other records name them
     6,000 events, 1 of users who are in no company
     247 feedback
+to keep the exports and the pipeline file: .venv/bin/bucket-loader demo FOLDER
 next, with an export of your own: .venv/bin/bucket-loader init FILE
 """
+
+
+def test_a_group_of_dependencies_holds_those_that_it_includes(monkeypatch):
+    """As PEP 735 says; the pip that comes with Python 3.11 does not know them."""
+    monkeypatch.chdir(ROOT)
+
+    found = installer().group("dev")
+
+    assert {"mypy", "pytest"} <= {Requirement(one).name for one in found}
+
+
+def test_the_demo_lays_its_files_where_it_is_told_and_says_what_comes_next(tmp_path):
+    """The files are the checkout's; a second demo in the same folder overwrites nothing and says what to do."""
+    program = [sys.executable, "-m", "bucket_loader", "demo", "--no-keep", str(tmp_path / "boat yard")]
+
+    first, second = (subprocess.run(program, capture_output=True, text=True, check=False) for _ in range(2))
+
+    assert (first.returncode, first.stdout) == (0, "")
+    pipeline = tmp_path / "boat yard" / "pipelines" / "quickstart.yaml"
+    assert f"edit {pipeline}, then\n    bucket-loader rehearse '{pipeline}'\n" in first.stderr
+    assert pipeline.read_bytes() == (ROOT / "pipelines" / "quickstart.yaml").read_bytes()
+    assert sorted(file.name for file in (tmp_path / "boat yard" / "sample_data").iterdir()) == [
+        "companies.parquet", "feedback.csv", "users.csv", "warehouse.db",
+    ]  # fmt: skip
+    assert second.returncode == 2
+    assert "is not an empty folder" in second.stderr
+    assert f"`bucket-loader rehearse '{pipeline}'` loads them again" in second.stderr
 
 
 def made(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Make the environment that the Makefile works with, and say what is done: `python3 tools/install.py .venv [dev]`.
 
 It needs nothing but Python. Without `dev` it installs what the loader runs with; with it, what the tests need besides.
+The pip that comes with Python 3.11 knows no groups of dependencies, so they are read here.
 """
 
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 PIP = ["-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "--progress-bar", "off",
@@ -26,8 +28,16 @@ def main():
     python = Path(folder, "bin", "python")
     if not python.exists():
         step(f"making {folder}", [sys.executable, "-m", "venv", folder], "on Debian: apt-get install python3-venv")
-    what, packages = ("the tests need", ["bucket-loader[dev]"]) if for_tests else ("it runs with", ["--editable", "."])
+    what, packages = ("the tests need", group("dev")) if for_tests else ("it runs with", ["--editable", "."])
     step(f"installing what {what} into {folder}", [str(python), *PIP, *packages], "is the package index there?")
+
+
+def group(name):
+    """Return the packages of a group of pyproject.toml (PEP 735), with those of the groups that it includes."""
+    groups = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    return [
+        package for one in groups[name] for package in ([one] if isinstance(one, str) else group(one["include-group"]))
+    ]
 
 
 def step(title, command, advice):

@@ -6,6 +6,7 @@ room, and imports what is heavy only when it is called: `--help` has to be there
 
 from bucket_loader.cli import (
     completion,
+    demo,
     emulator,
     explain,
     features,
@@ -23,6 +24,7 @@ from bucket_loader.cli.group import EXIT_CODES, main
 __all__ = [
     "EXIT_CODES",
     "completion",
+    "demo",
     "emulator",
     "explain",
     "features",

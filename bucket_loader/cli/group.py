@@ -44,7 +44,7 @@ _OURS: Final = "BUCKET_LOADER_"
 
 # The families of commands, in the order of `--help`: the files of this folder that hold them.
 FAMILIES: Final = {
-    "Start": ("start", "emulator", "completion"),
+    "Start": ("demo", "start", "emulator", "completion"),
     "Run": ("run", "impact"),
     "Look back": ("look_back", "history", "explain", "reporting", "features"),
     "Repair": ("repair", "forget"),

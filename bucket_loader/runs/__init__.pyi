@@ -15,6 +15,9 @@ from .checking.check import (
 from .checking.host import (
     try_key as try_key,
 )
+from .demo import (
+    lay_out_demo as lay_out_demo,
+)
 from .diff import (
     plan_with_diff as plan_with_diff,
 )
