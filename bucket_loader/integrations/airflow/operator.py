@@ -5,8 +5,7 @@ connection, variables, interval --> Job --run, in a thread--> summary --> XCom, 
 
 import os
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,19 +17,27 @@ from bucket_loader.integrations.airflow.versions import (
     AirflowSkipException,
     BaseOperator,
 )
+from bucket_loader.integrations.tasks import (
+    STATE,
+    Ending,
+    Interval,
+    allowed_rejected,
+    ending_of,
+    options_of,
+    run_beside,
+    run_window,
+    uses_interval,
+)
 from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
-    from bucket_loader.config import Pipeline
     from bucket_loader.reporting import Summary
     from bucket_loader.runs import Job, RunOptions
 
-Interval = tuple[datetime, datetime]
 Moment = datetime | str | None
 
-_DONE, _EMPTY = 0, 99
-_NO_RETRY: Final = frozenset([2, 3, 4, 5])  # the same again would end the same (DESIGN section 5)
-_STATE: Final = "BUCKET_LOADER_STATE"
+_DONE: Final = 0
+_EMPTY: Final = 99
 
 
 class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives in environments of its own
@@ -95,43 +102,38 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
 
         try:
             job, interval = self._make_job(context)
-            summary = self._drained_on_the_way_out(job, lambda: self._load(job, interval))
+            summary = self._run(job, interval)
         except BucketLoaderError as error:
-            raise _ending(error.exit_code, "failed", error) from None
+            raise _failed(ending_of(error)) from None
         job.listener.tell(RunEnded(summary, raised=True))
         found = summary.as_json()
-        if summary.exit_code != _DONE:
-            context["ti"].xcom_push(key="return_value", value=found)
-            raise _ending(summary.exit_code, summary.status, summary.error, helps=not summary.only_held)
-        return found
+        if summary.exit_code == _DONE:
+            return found
+        context["ti"].xcom_push(key="return_value", value=found)
+        if summary.exit_code == _EMPTY:
+            raise cast("Exception", AirflowSkipException("there was nothing to do"))
+        raise _failed(ending_of(summary))
 
     def on_kill(self) -> None:
         """Drain: what is in flight is waited for and remembered, nothing else is sent."""
         if self._job is not None:
             self._job.stopped.set()
 
-    def _drained_on_the_way_out(self, job: "Job", load: "Callable[[], Summary]") -> "Summary":
-        """Run beside the main thread, which Airflow's signals and time limits interrupt wherever it is."""
+    def _run(self, job: "Job", interval: Interval | None) -> "Summary":
         self._job = job
-        with ThreadPoolExecutor(1, thread_name_prefix="bucket-loader") as pool:
-            try:
-                return pool.submit(load).result()
-            except BaseException:
-                job.stopped.set()
-                raise
-            finally:
-                self._job = None
+        try:
+            return run_beside(job, lambda: self._load(job, interval))
+        finally:
+            self._job = None
 
     def _load(self, job: "Job", interval: Interval | None) -> "Summary":
-        from bucket_loader.runs import run_job, run_windows
+        from bucket_loader.runs import run_job
 
         if not self.backfill:
             return run_job(job)
         if interval is None:
             raise _no_interval("a backfill loads one interval")
-        start, end = interval
-        window = f"{(end - start).total_seconds():f}s"
-        return run_windows(job, start, end, window, again=True).done[0][1]
+        return run_window(job, interval)
 
     def _make_job(self, context: Mapping[str, Any]) -> "tuple[Job, Interval | None]":
         from bucket_loader.config import load_pipeline
@@ -145,9 +147,9 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         streams = (self.streams,) if isinstance(self.streams, str) else tuple(self.streams or ())
         start, end = self._moments(context)
         interval = (start, end) if start is not None and end is not None and start < end else None
-        if interval is None and _uses_interval(pipeline, streams):
+        if interval is None and uses_interval(pipeline, streams):
             raise _no_interval(f"{file.name} uses the interval")
-        options = self._options(streams, interval, end, self.state or places_in(variables.get(_STATE) or ""))
+        options = self._options(streams, interval, end, self.state or places_in(variables.get(STATE) or ""))
         shown = f"{start:%Y-%m-%dT%H:%M:%SZ} to {end:%Y-%m-%dT%H:%M:%SZ}" if start and end else "none"
         self.log.info("%s to %s; interval: %s", file, pipeline.destination.base_url, shown)
         listener = in_log(lambda line: self.log.info("%s", line))
@@ -169,42 +171,20 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         end: datetime | None,
         state: str | Sequence[str] | None,
     ) -> "RunOptions":
-        from bucket_loader.runs import OPTIONS, read_options
-
         own: dict[str, Any] = {
+            "as_of": end,
             "interval": interval,
             "streams": streams,
             "state": state or None,
-            "allow_rejected": self._allowed(),
+            "allow_rejected": allowed_rejected(self.fail_on_rejected),
             "expect_state": self.expect_state,
             "exit_99_when_empty": self.skip_when_empty,
             "patience": self.patience,
         }
-        more = dict(self.run_options or {})
-        known = OPTIONS - own.keys()
-        if unknown := more.keys() - known:
-            raise UsageError(
-                f"run_options has {', '.join(sorted(unknown))}, which is no option there",
-                hint=f"it takes {', '.join(sorted(known))}; the others are parameters of the operator",
-            )
-        return read_options({"as_of": end, **more, **own}, _spelt)
-
-    def _allowed(self) -> "int | str | None":
-        """Return what `fail_on_rejected` means: no row, all of them, or so many."""
-        given = self.fail_on_rejected
-        if isinstance(given, bool):
-            return None if given else "100%"
-        return given
+        return options_of(own, self.run_options, "the operator")
 
 
 # --- from Airflow's words to ours ----------------------------------------------------------------------------------
-
-
-def _spelt(name: str, *value: object) -> str:
-    """Return an option as the operator spells it."""
-    from bucket_loader.runs import spelt_in_python
-
-    return spelt_in_python("fail_on_rejected" if name == "allow_rejected" else name, *value)
 
 
 def _moment(given: Any) -> datetime | None:  # noqa: ANN401  # a datetime, of Airflow's or ours, or a template's text
@@ -220,15 +200,6 @@ def _moment(given: Any) -> datetime | None:  # noqa: ANN401  # a datetime, of Ai
         ) from None
 
 
-def _uses_interval(pipeline: "Pipeline", streams: tuple[str, ...]) -> bool:
-    """Whether the chosen streams read by the interval; a query's named sources all count."""
-    from bucket_loader.config import QuerySource, interval_is_used
-
-    chosen = [pipeline.source_of(stream) for stream in pipeline.streams if not streams or stream.name in streams]
-    named = pipeline.sources.values() if any(isinstance(spec, QuerySource) for spec in chosen) else ()
-    return any(interval_is_used(spec) for spec in (*chosen, *named))
-
-
 def _no_interval(why: str) -> UsageError:
     return UsageError(
         f"{why}, and this DAG run has none, or an empty one",
@@ -240,13 +211,7 @@ def _no_interval(why: str) -> UsageError:
 # --- from our words to Airflow's -----------------------------------------------------------------------------------
 
 
-def _ending(exit_code: int, status: str, error: BucketLoaderError | None, *, helps: bool = True) -> Exception:
-    """Return the exception that ends a task as a run ended: skipped, failed for good, or to be tried again."""
-    if exit_code == _EMPTY:
-        return cast("Exception", AirflowSkipException("there was nothing to do"))
-    told = f"{status}: {error}" if error is not None else status
-    if not helps:
-        told = f"{told}: records are held until somebody releases or drops them"
-    if exit_code in _NO_RETRY or not helps:
-        return cast("Exception", AirflowFailException(f"bucket-loader: {told} (exit {exit_code}; not retried)"))
-    return cast("Exception", AirflowException(f"bucket-loader: {told} (exit {exit_code}; a retry continues)"))
+def _failed(ending: Ending) -> Exception:
+    """Return the exception that fails a task: for good, or to be tried again."""
+    failed = AirflowException if ending.retry else AirflowFailException
+    return cast("Exception", failed(ending.text))
