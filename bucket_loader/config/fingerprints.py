@@ -2,8 +2,20 @@
 
 import hashlib
 import json
+from typing import Any, Final
 
 from bucket_loader.config.stream import Stream
+
+# What a mapping could say when fingerprints began, in 0.1.0: these words count also where they are not written. Others
+# count only where they are, so that no fingerprint changes when a later version knows one word more.
+_FIRST: Final = frozenset(
+    """
+    record fields where nulls active timezone dst named star exclude
+    userId companyId event timestamp attributes key score comment feedbackId source question promptId promptedQuestion
+    featureId targetingVersion action evalContext evalResult evalRuleResults evalMissingFields
+    column type format unit value sql default null_values encoding hash
+""".split()  # noqa: SIM905  # forty lines otherwise
+)
 
 
 def digest(data: object) -> str:
@@ -23,7 +35,8 @@ def mapping_fingerprint(
         forms: the version of the form of its values, where one that has changed touches them.
         keeps_lists: whether it may have lists, and they stay lists.
     """
-    parts = stream.model_dump(mode="json", include={"record", "fields", "where", "nulls", "active", "timezone", "dst"})
+    words = {"record", "fields", "where", "nulls", "active", "timezone", "dst"}
+    parts: dict[str, Any] = _without_later(stream.model_dump(mode="json", include=words))
     if hash_key is not None and '"hmac"' in json.dumps(parts["fields"]):
         salt = b"bucket_loader mapping"
         parts["hash_key"] = hashlib.scrypt(hash_key, salt=salt, n=2**12, r=8, p=1, dklen=16).hex()
@@ -32,3 +45,10 @@ def mapping_fingerprint(
     if keeps_lists:
         parts["arrays"] = "keep"
     return digest(parts)
+
+
+def _without_later(words: Any) -> Any:  # noqa: ANN401  # any value of the file
+    """Return what is written, less the words of later versions that are not."""
+    if not isinstance(words, dict):
+        return words
+    return {name: _without_later(value) for name, value in words.items() if value is not None or name in _FIRST}

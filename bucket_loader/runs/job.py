@@ -24,7 +24,7 @@ from bucket_loader.model import (
     require_utf8,
     shown_path,
 )
-from bucket_loader.reporting import Listener, RowsRead, WaitEnded, Waits
+from bucket_loader.reporting import Listener, Note, RowsRead, WaitEnded, Waits
 from bucket_loader.runs.emulated import meet_emulator
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
@@ -166,11 +166,14 @@ class Job:
             waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped, self._waits),
         )
         try:
-            return open_state(self.pipeline, self.state_place, wanted)
+            state = open_state(self.pipeline, self.state_place, wanted)
         except StateLockedError:
             if self.stopped.is_set():
                 raise InterruptedRunError(self.signal_number) from None
             raise
+        if (kept := state.ledger.kept_copy) is not None:
+            self.listener.tell(Note(f"the ledger was of an older version; as it was before, it is kept as {kept}"))
+        return state
 
     def _waits(self, wait: Wait | None) -> None:
         """Report what the state waits for; None when that is over."""

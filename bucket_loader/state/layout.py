@@ -2,6 +2,7 @@
 
 <state>/<pipeline>@<environment>@<host>/
 ledger.db      lock          mark.json (where the ledger is on a server)
+ledger.schema-8.db           (as it was before a newer version of the loader brought it up to date)
 plans/<run>/   snapshots/<file>.pages   dead_letters/<run>.jsonl
 
 <state>/checked/<pipeline>@<environment>@<host>.jsonl   the rows that the last check rejected
@@ -50,6 +51,10 @@ class StateLayout:
     def ledger(self) -> Path:
         """The ledger, where it is a file."""
         return self.root / _LEDGER
+
+    def ledger_of(self, version: str) -> Path:
+        """Return the copy of the ledger as it was in an older version of its schema."""
+        return self.root / f"{self.ledger.stem}.schema-{version}{self.ledger.suffix}"
 
     @property
     def lock(self) -> Path:

@@ -64,6 +64,12 @@ class Database(Protocol):
     def columns(self, table: str) -> set[str]:
         """Return the names of a table's columns; none when there is no such table."""
 
+    def keep_copy(self, version: str) -> str:
+        """Keep a copy of all that is in it, as it is, beside it: before an older version of it is brought up to date.
+
+        Returns where the copy is, in words. One that is there already is replaced.
+        """
+
     def require_whole(self) -> None:
         """Read through all of it, where nobody else answers for what it wrote; raise when it is damaged."""
 

@@ -32,7 +32,9 @@ class Memory:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        if self.meta("schema") in OLDER:
+        self.kept_copy: str | None = None  # where the ledger is as it was, where this brought it up to date
+        if (version := self.meta("schema")) in OLDER:
+            self.kept_copy = database.keep_copy(version or "")
             self._write(layout(database.columns))
         if self.meta("schema") != SCHEMA_VERSION:
             raise StateError(

@@ -26,16 +26,9 @@ from secrets import token_hex
 from typing import Any, Final, NoReturn
 
 from bucket_loader.model import StateError, StateLockedError, StateUnavailableError, now_s
-from bucket_loader.state.ledger.connecting import (
-    FIRST_S,
-    GONE_STATES,
-    LATER_STATES,
-    LEASE_S,
-    Server,
-    Waiting,
-)
+from bucket_loader.state.ledger.connecting import FIRST_S, GONE_STATES, LATER_STATES, LEASE_S, Server, Waiting
 from bucket_loader.state.ledger.database import Row, Statement, layout
-from bucket_loader.state.ledger.postgres_sql import END_OVERDUE, MORE, spelt
+from bucket_loader.state.ledger.postgres_sql import END_OVERDUE, MORE, TABLES, copying, kept_table, spelt
 
 _LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
 _ASKS_AFTER_S: Final = 12.0  # without an answer: then it is asked before a request is sent
@@ -150,6 +143,12 @@ class PostgresDatabase:
         return {str(name) for (name,) in self.query(
             "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ?",
             self._schema, table)}  # fmt: skip
+
+    def keep_copy(self, version: str) -> str:
+        """Copy its tables within its schema: whoever may write there may do that, and make no other schema."""
+        tables = self.query(TABLES, self._schema)
+        self.write([statement for (table,) in tables for statement in copying(table, version)])
+        return f"{self.name}, tables {kept_table('*', version)}"
 
     def require_whole(self) -> None:
         """Leave it to the server, which answers for what it wrote."""

@@ -1,5 +1,6 @@
 """The ledger's statements as PostgreSQL spells them, and what it has beside them."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -26,6 +27,13 @@ _OWNER: Final = """
 """
 MORE: Final = (_CHUNK_NAME, _OWNER, "INSERT INTO owner VALUES (1, 0, 0, '') ON CONFLICT DO NOTHING")
 
+# What a ledger has, less who owns it, and less the copies of older versions.
+TABLES: Final = """
+    SELECT table_name FROM information_schema.tables
+    WHERE table_schema = ? AND table_type = 'BASE TABLE' AND table_name <> 'owner'
+      AND table_name NOT LIKE '%%\\_of\\_schema\\_%%' ORDER BY table_name
+"""
+
 # By the server's clock alone. Sessions of another user are left alone: they may not be ended.
 END_OVERDUE: Final = """
     SELECT pg_terminate_backend(a.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
@@ -43,3 +51,16 @@ def spelt(statement: str) -> str:
     for ours, theirs in _SPELT.items():
         statement = statement.replace(ours, theirs)
     return statement
+
+
+def kept_table(table: str, version: str) -> str:
+    """Name the copy of a table as it was in an older version of the ledger."""
+    return f"{table}_of_schema_{version}"
+
+
+def copying(table: str, version: str) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Yield the statements that copy a table, with its keys and checks."""
+    kept = kept_table(table, version)
+    yield f"DROP TABLE IF EXISTS {kept}", ()
+    yield f"CREATE TABLE {kept} (LIKE {table} INCLUDING ALL)", ()
+    yield f"INSERT INTO {kept} SELECT * FROM {table}", ()

@@ -3,11 +3,11 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bucket_loader.model import SYSTEM, Clock, LedgerDamagedError, StateError, StateUnavailableError
+from bucket_loader.model import SYSTEM, Clock, LedgerDamagedError, StateError, StateUnavailableError, written_whole
 from bucket_loader.state.file_system import ELSEWHERE, name_of
 from bucket_loader.state.layout import StateLayout
 from bucket_loader.state.ledger.database import Row, Statement, layout
@@ -133,6 +133,25 @@ class SqliteDatabase:
         self._soundness = Soundness(self.query)
         if (wrong := self._soundness.at_start(file)) is not None:
             raise self._damage(wrong)
+
+    def keep_copy(self, version: str) -> str:
+        """Put a copy of the file beside it, whole or not at all."""
+        kept = StateLayout.of_ledger(self._path).ledger_of(version)
+        unfinished = kept.with_name(f"{kept.name}.unfinished")
+        try:
+            with (
+                self._lock,
+                self._explained(),
+                written_whole(kept, beside=unfinished),
+                closing(sqlite3.connect(unfinished)) as copy,
+            ):
+                self._connection.backup(copy)
+        except OSError as error:
+            raise StateUnavailableError(
+                f"no copy of the ledger can be put beside it: {error.strerror}",
+                hint="make room on its disk, then run again: nothing has changed",
+            ) from None
+        return str(kept)
 
     def require_whole(self) -> None:
         """Read through all of it.
