@@ -50,6 +50,8 @@ OWNERS = {
     "msgspec": {"model", "sources", "state", "planning", "reporting", "delivery", "runs",
                 "emulator"},  # what JSON is, everywhere
     "numpy": {"model", "sources", "state", "planning", "runs"},  # what Arrow arrays are made from
+    "openlineage": {"reporting"},
+    "openlineage_sql": {"sources"},  # it parses the queries of databases
     "openpyxl": {"sources"},
     "pandas": {"sources", "reporting", "runs"},  # frames in, `to_frame()` out
     "prometheus_client": {"reporting"},

@@ -43,12 +43,13 @@ class Call:
             file: the pipeline file.
             words: the command's.
             needs_key: whether it sends, or asks the host.
-            tells: whether `notify:` is told how it ends.
+            tells: whether others are told how it ends: `notify:`, and who hears of lineage.
 
         Raises:
             BucketLoaderError: a mistake in the words or the pipeline file.
         """
         from bucket_loader.config import load_pipeline
+        from bucket_loader.reporting import lineage_listener
         from bucket_loader.runs import make_job
 
         self.obey(words)
@@ -58,7 +59,10 @@ class Call:
         # Past runs are looked at without the key; the state is found by name, host and environment.
         pipeline = load_pipeline(file, destination=None if needs_key else {"key": "pub_not-needed"}, tells=tells)
         self.output.belongs_to(pipeline)
-        return make_job(pipeline, self.options(words), self.output, file=file, has_key=needs_key)
+        job = make_job(pipeline, self.options(words), self.output, file=file, has_key=needs_key)
+        if tells:
+            job.lineage = lineage_listener(job.options.lineage, self.output)
+        return job
 
     def names(self, file: Path, words: Mapping[str, Any]) -> None:
         """Note how the command named the pipeline, and the state where it did: the commands of hints name them so."""

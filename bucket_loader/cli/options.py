@@ -112,6 +112,13 @@ metrics_option: Final = click.option(
 )  # fmt: skip
 
 
+lineage_option: Final = click.option(
+    "--lineage", metavar="URL|FILE",
+    help="Send OpenLineage events there, or add them to a file. [default: as OPENLINEAGE_URL and the other variables "
+         "of its client say]",
+)  # fmt: skip
+
+
 def allow_rejected_option(what: str = "rejected rows still count as success (exit 0)") -> Decorator[Any]:
     """Return the option `--allow-rejected`."""
     return click.option("--allow-rejected", metavar="N|%", help=f"This many {what}.")

@@ -10,6 +10,7 @@ from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
     allow_rejected_option,
+    lineage_option,
     metrics_option,
     patience_option,
     pipeline_argument,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @patience_option
 @wait_option
 @state_options
+@lineage_option
 @metrics_option
 @report_option
 @click.pass_obj

@@ -12,6 +12,7 @@ from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
     Moment,
     allow_rejected_option,
+    lineage_option,
     metrics_option,
     patience_option,
     pipeline_argument,
@@ -39,6 +40,7 @@ _CHANGES: Final = 10
 @wait_option
 @state_options
 @metrics_option
+@lineage_option
 @report_option
 @click.pass_obj
 def run(call: Call, /, pipeline: Path, **words: object) -> None:
@@ -50,6 +52,7 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
       bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
       bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z --max-age 24h
+      bucket-loader run nightly.yaml --lineage https://marquez.example:5000
     """
     from bucket_loader.runs import run_job
 
@@ -76,6 +79,7 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
 @wait_option
 @state_options
 @metrics_option
+@lineage_option
 @report_option
 @click.pass_obj
 def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, every: str, **words: object) -> None:

@@ -27,6 +27,11 @@ from .mapping.apply import (
 from .mapping.nested.lists import (
     dropped_part as dropped_part,
 )
+from .mapping.origins import (
+    Origin as Origin,
+    Origins as Origins,
+    origins_of as origins_of,
+)
 from .mapping.paths import (
     beginnings as beginnings,
 )

@@ -93,6 +93,23 @@ from .life.told import (
     Remembered as Remembered,
     RunOf as RunOf,
 )
+from .lineage.facets import (
+    inputs_of as inputs_of,
+    outputs_of as outputs_of,
+    run_facets as run_facets,
+)
+from .lineage.sender import (
+    KeptLineage as KeptLineage,
+    LineageSender as LineageSender,
+    lineage_listener as lineage_listener,
+)
+from .lineage.value import (
+    FieldLineage as FieldLineage,
+    How as How,
+    LineageListener as LineageListener,
+    Stage as Stage,
+    StreamLineage as StreamLineage,
+)
 from .notice import (
     notice_of as notice_of,
 )

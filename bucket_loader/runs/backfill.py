@@ -13,6 +13,7 @@ from bucket_loader.config import Pipeline, Stream, duration_s
 from bucket_loader.model import UsageError, counted, wire_timestamp
 from bucket_loader.reporting import Note, Summary, WindowEnded
 from bucket_loader.runs.job import Interval, Job, opened
+from bucket_loader.runs.lineage.tracing import lineage_sent
 from bucket_loader.runs.notify import Telling, telling
 from bucket_loader.runs.reach import is_cut
 from bucket_loader.runs.run import run_untold
@@ -71,7 +72,7 @@ def run_windows(job: Job, start: datetime, end: datetime, every: str, *, again: 
     streams = _streams(job.pipeline, job.options.streams)
     job = replace(job, options=replace(job.options, streams=tuple(stream.name for stream in streams)))
     found = Backfill(job, list(windows(start, end, every)), again, [])
-    with drained_on_signals(job), telling(job) as told:
+    with drained_on_signals(job), lineage_sent(job), telling(job) as told:
         _load(found, told)
     if found.skipped:
         job.listener.tell(Note(f"{counted(found.skipped, 'window')} loaded before; --again reads them once more"))

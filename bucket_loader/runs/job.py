@@ -24,7 +24,7 @@ from bucket_loader.model import (
     require_utf8,
     shown_path,
 )
-from bucket_loader.reporting import Listener, Note, RowsRead, WaitEnded, Waits
+from bucket_loader.reporting import LineageListener, Listener, Note, RowsRead, WaitEnded, Waits
 from bucket_loader.runs.emulated import meet_emulator
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
 
@@ -69,6 +69,8 @@ class RunOptions:
         exit_6_when_held: end with exit code 6 instead of 75 when only records that are held for a person are left.
         exit_99_when_empty: end with exit code 99 when there was nothing to do.
         plan: send exactly this plan: the folder that `plan` named.
+        lineage: where OpenLineage events go: an address, or a file that they are added to; by default where the
+            variables of OpenLineage's client say, or nowhere.
         max_age: how old that plan may be: seconds, or a duration such as `"24h"`; any age by default.
         patience: how long an outage is waited out: seconds, or a duration; the pipeline file's by default.
     """
@@ -92,6 +94,7 @@ class RunOptions:
     key_rotated: bool = False
     exit_6_when_held: bool = False
     exit_99_when_empty: bool = False
+    lineage: str | None = field(default=None, repr=False)  # an address may hold a password
     plan: Path | None = None
     max_age: float | None = field(default=None, metadata={"read": _seconds})
     patience: float | None = field(default=None, metadata={"read": _seconds})
@@ -116,6 +119,7 @@ class Job:
         stopped: set by a signal: drain.
         signal_number: which one.
         outside: how it sends, and what time it is.
+        lineage: hears what each stream reads and writes; None where nobody asks.
         reached: whether anything was there where it sends to.
     """
 
@@ -130,6 +134,7 @@ class Job:
     stopped: threading.Event = field(default_factory=threading.Event)
     signal_number: int = signal.SIGINT
     outside: Outside = field(default_factory=Outside)
+    lineage: LineageListener | None = None
     reached: bool = False
 
     @property

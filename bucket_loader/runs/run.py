@@ -18,6 +18,7 @@ from bucket_loader.runs.end import end_run, sum_up, was_stopping, with_waiting
 from bucket_loader.runs.impact.standing import standing_of
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.keeping import let_go_of_old
+from bucket_loader.runs.lineage.tracing import Trace, lineage_sent, traced
 from bucket_loader.runs.meanings import require_same_meanings
 from bucket_loader.runs.notify import Telling, telling
 from bucket_loader.runs.plan import (
@@ -48,27 +49,34 @@ def run_job(job: Job, new_run: NewRun | None = None) -> Summary:
         BucketLoaderError: nothing could be sent: a mistake in the pipeline file, the sources or the state. What goes
             wrong once there is a run is in the summary instead.
     """
-    with drained_on_signals(job), telling(job) as told:
+    with drained_on_signals(job), lineage_sent(job), telling(job) as told:
         return run_untold(job, told, new_run)
 
 
 def run_untold(job: Job, told: Telling, new_run: NewRun | None = None) -> Summary:
     """Do all that `run_job` does, but leave it to the caller when to tell `notify:` of it."""
-    began, began_at = time.monotonic(), job.outside.clock.utc()
     job.require_streams()
+    with traced(job, knows_streams=new_run is None) as trace:
+        return _run(job, told, trace, new_run or _run_new)
+
+
+def _run(job: Job, told: Telling, trace: Trace, new_run: NewRun) -> Summary:
+    began, began_at = time.monotonic(), job.outside.clock.utc()
     with opened(job) as state, told.remembered(state), marked(job, state):
+        trace.found(state)
         resumed: dict[str, Summary] = {}
         for row in state.ledger.runs(*UNFINISHED):
             if not only_waits(state.ledger, row):
                 resumed[row.run] = finished = finish_run(job, state, row)
                 if finished.error is not None:
-                    return told.ended(replace(finished, seconds=time.monotonic() - began))
-        summary = (new_run or _run_new)(job, state)
+                    ended = replace(finished, seconds=time.monotonic() - began)
+                    return told.ended(trace.ended(state, ended, resumed))
+        summary = new_run(job, state)
         if summary.error is None:
             summary = _try_again(job, state, summary, resumed)
         ended = with_waiting(job, state, sum_up(job, summary, list(resumed.values()), time.monotonic() - began))
         let_go_of_old(job, state, began_at)
-        return told.ended(ended)
+        return told.ended(trace.ended(state, ended, resumed))
 
 
 def _try_again(job: Job, state: State, summary: Summary, resumed: dict[str, Summary]) -> Summary:

@@ -34,6 +34,15 @@ from .files.tables import (
 from .frame import (
     frame_of as frame_of,
 )
+from .lineage.lineage import (
+    Around as Around,
+    upstream_of as upstream_of,
+)
+from .lineage.upstream import (
+    Dataset as Dataset,
+    DatasetColumn as DatasetColumn,
+    Upstream as Upstream,
+)
 from .query import (
     asked_columns as asked_columns,
     table_names as table_names,

@@ -1,6 +1,6 @@
 """The source's columns, and which of them a stream uses: those that fields name, and those that expressions do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,6 +89,13 @@ def read_columns(stream: Stream) -> list[str]:
 def excluded_names(stream: Stream) -> list[str]:
     """Return what a stream leaves out of its `*`."""
     return [name for star in _excluded(stream) for name in star]
+
+
+def spread(values: Values, used: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Return the columns that a `*` adds: those that no field uses and that it does not exclude."""
+    star = values.star
+    taken = {*used, *values.named, *([] if star is None else star.exclude)}
+    return tuple(name for name in names if star is not None and name not in taken)
 
 
 def shown(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from bucket_loader.config import FieldSpec, Values
 from bucket_loader.model import literal
 from bucket_loader.planning.mapping.asked import FRESH, spec_of_fresh
 from bucket_loader.planning.mapping.changed_forms import Formed
-from bucket_loader.planning.mapping.columns import UsedColumns
+from bucket_loader.planning.mapping.columns import UsedColumns, spread
 from bucket_loader.planning.mapping.members import Beside, ListOf, Member, NestedColumn, Value, constant_text
 from bucket_loader.planning.mapping.mistakes import Mistakes
 from bucket_loader.planning.mapping.nested import spelling
@@ -86,9 +86,7 @@ class Fields:
         """Return an object's members sorted by name; `*` adds every column that no field uses."""
         named = dict(spec.named)
         if spec.star is not None:
-            used = {*self._used.by_field, *self._used.by_expression, *spec.star.exclude, *named}
-            names = self._spec.source.names
-            self.spread = tuple(column for column in names if column not in used)
+            self.spread = spread(spec, self._used.by_field | self._used.by_expression, self._spec.source.names)
             named |= {column: FieldSpec(column=column) for column in self.spread}
             self._check_excluded(name, named, spec.star.exclude)
         if self._spec.is_whole(name):

@@ -48,19 +48,21 @@ class WindowEnded:
 
 @dataclass(frozen=True, slots=True)
 class NotTold:
-    """A webhook could not be told how a run ended, which changes nothing about the run.
+    """Somebody could not be told how a run ended, which changes nothing about the run.
 
     Attributes:
         host: its host; the rest of its address is a secret.
         why: what became of the last attempt.
         ended_well: whether it would have been told of a success.
+        whom: what it is.
     """
 
     host: str
     why: str
     ended_well: bool
+    whom: str = "the webhook"
 
     @property
     def text(self) -> str:
         """The line that a person reads."""
-        return f"the webhook at {self.host} was not told how this ended: {self.why}"
+        return f"{self.whom} at {self.host} was not told how this ended: {self.why}"

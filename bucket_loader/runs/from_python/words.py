@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypedDict, Ty
 
 from bucket_loader.config import Pipeline, lacks_key, load_pipeline, pipeline_from
 from bucket_loader.model import Edition, UsageError
-from bucket_loader.reporting import Listener, on_stderr
+from bucket_loader.reporting import Listener, lineage_listener, on_stderr
 from bucket_loader.runs.job import OPTIONS, Interval, Job, RunOptions, make_job, read_options
 from bucket_loader.sources import frame_of
 
@@ -97,6 +97,7 @@ class RunWords(PlanWords, total=False):
     exit_6_when_held: bool
     exit_99_when_empty: bool
     impact: bool
+    lineage: str
     plan: Path
     max_age: "float | str"
     patience: "float | str"
@@ -165,10 +166,11 @@ class Given:
         return pipeline_from({"name": name, "destination": _from_variables(given), "streams": [stream], **of_all})
 
     def job(self, *, has_key: bool = True, tells: bool = False) -> Job:
-        """Return the job; one without a key looks, and sends nothing; one that tells has the webhooks of `notify:`."""
+        """Return the job; one without a key looks, and sends nothing; one that tells has those who hear of it."""
         pipeline = self.pipeline(None if has_key else _keyless(self.destination), tells=tells)
         job = make_job(pipeline, self.options, self.listener, file=self.file, has_key=has_key)
-        return replace(job, in_host=True, unnamed=self.unnamed)
+        lineage = lineage_listener(self.options.lineage, self.listener) if tells else None
+        return replace(job, in_host=True, unnamed=self.unnamed, lineage=lineage)
 
 
 def given(

@@ -1,0 +1,1 @@
+"""Lineage: what a run made of which tables, as OpenLineage tells it, and who is told."""
