@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site check lint types format simulation \
+.PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site dbt check lint types format simulation \
 	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
@@ -17,7 +17,7 @@ help:
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
-	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, the published clients, Docker's checkers, the docs' builder"
+	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, the published clients, Docker's checkers, the docs' builder"
 	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
@@ -62,7 +62,7 @@ newest: | $(BIN)/uv
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
-environments: airflow clients images site
+environments: airflow clients images site dbt
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
@@ -74,6 +74,15 @@ airflow: .airflow/2/.ready .airflow/3/.ready
 	@echo "installing Airflow $(AIRFLOW_$*) into .airflow/$* ..."
 	@test -x .airflow/$*/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .airflow/$*
 	@$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python apache-airflow==$(AIRFLOW_$*) --editable .
+	@touch $@
+
+# A dbt that builds models for the tests, apart for its own dependencies.
+dbt: .dbt/.ready
+
+.dbt/.ready: Makefile | $(BIN)/uv
+	@echo "installing dbt into .dbt ..."
+	@test -x .dbt/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .dbt
+	@$(BIN)/uv pip install --quiet --python .dbt/bin/python dbt-core==1.11.16 dbt-duckdb==1.11.1 dbt-postgres==1.11.0
 	@touch $@
 
 $(BIN)/uv: | $(READY)
@@ -192,4 +201,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .newest .airflow .clients .docs .images build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .newest .airflow .clients .dbt .docs .images build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

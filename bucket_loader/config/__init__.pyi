@@ -1,4 +1,5 @@
 from . import (
+    document as document,
     yaml_file as yaml_file,
 )
 from .addresses import (
@@ -10,6 +11,11 @@ from .assert_file import (
     Assertions as Assertions,
     assert_schema as assert_schema,
     load_assertions as load_assertions,
+)
+from .databases import (
+    DbtSource as DbtSource,
+    Require as Require,
+    SqlSource as SqlSource,
 )
 from .destination import (
     Destination as Destination,
@@ -64,6 +70,9 @@ from .scalars import (
     duration_s as duration_s,
     share as share,
 )
+from .source_base import (
+    SourceSpec as SourceSpec,
+)
 from .sources import (
     SOURCE_TYPES as SOURCE_TYPES,
     AnySource as AnySource,
@@ -77,9 +86,7 @@ from .sources import (
     JsonLinesSource as JsonLinesSource,
     ParquetSource as ParquetSource,
     QuerySource as QuerySource,
-    SourceSpec as SourceSpec,
     SourceType as SourceType,
-    SqlSource as SqlSource,
     Storage as Storage,
     interval_is_used as interval_is_used,
     shown_suffixes as shown_suffixes,

@@ -116,7 +116,8 @@ def _cursor_problems(stream: Mapping[str, Any]) -> Iterator[Problem]:
     used = any("cursor" in sql_parameters(text, dialect) for text in texts for dialect in get_args(SqlDialect))
     if used and "cursor" not in stream:
         yield ("source",), "the query uses :cursor; say what it is: `cursor: {column: updated_at, start: 2024-01-01}`"
-    if not used and isinstance(stream.get("cursor"), dict):
+    is_table = "table" in source or (source.get("type") == "dbt" and "query" not in source)  # it reads on by itself
+    if not used and not is_table and isinstance(stream.get("cursor"), dict):
         yield (
             ("cursor",),
             "has no effect: the stream's own query has to read from it, as in `where updated_at >= :cursor`",

@@ -14,15 +14,15 @@ from pydantic import (
     Field,
     SecretStr,
     Tag,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
 from bucket_loader.config.addresses import PATH_PARAMETER, Endpoint, Location, scheme_of
-from bucket_loader.config.scalars import Model, PositiveDuration, Sql
-from bucket_loader.config.sql_text import SqlDialect, known_parameters, sql_dialect, sql_parameters
+from bucket_loader.config.databases import DbtSource, SqlSource
+from bucket_loader.config.scalars import Model, Sql
+from bucket_loader.config.source_base import SourceSpec
+from bucket_loader.config.sql_text import sql_parameters
 from bucket_loader.model import did_you_mean
 
 
@@ -35,10 +35,6 @@ class Storage(Model):
     region: str | None = Field(default=None, min_length=1, description="of an s3:// bucket")
     account: str | None = Field(default=None, min_length=1, description="of an az:// container")
     anonymous: bool = Field(default=False, description="read without credentials, as public data allows")
-
-
-class SourceSpec(Model):
-    """What all sources are: something that a row of the table below tells how to open."""
 
 
 class FileSource(SourceSpec):
@@ -158,40 +154,6 @@ class QuerySource(SourceSpec):
     sql: Sql
 
 
-class SqlSource(SourceSpec):
-    """A table or a query of a database."""
-
-    type: Literal["sql"]
-    url: SecretStr = Field(description="for example postgresql://host/database")
-    query: Annotated[str, Field(min_length=1)] | None = None
-    query_file: str | None = Field(default=None, min_length=1, description="a .sql file, relative to the pipeline file")
-    table: str | None = Field(default=None, min_length=1, description="a table or view: name, or schema.name")
-    user: SecretStr | None = None
-    password: SecretStr | None = Field(default=None, description="only by reference, for example ${DB_PASSWORD}")
-    statement_timeout: PositiveDuration | None = Field(
-        default=None, description="how long the query may run, for example 30m; default: as the database says"
-    )
-
-    @model_validator(mode="after")
-    def _one_query(self) -> Self:
-        if sum(given is not None for given in (self.query, self.query_file, self.table)) != 1:
-            raise ValueError("needs either `query:`, `query_file:` or `table:`")
-        return self
-
-    @field_validator("query")
-    @classmethod
-    def _bound(cls, value: str | None, info: ValidationInfo) -> str | None:
-        url = info.data.get("url")
-        if value is not None and url is not None:
-            known_parameters(value, sql_dialect(url.get_secret_value()))
-        return value
-
-    @property
-    def dialect(self) -> SqlDialect:
-        """How its SQL spells texts and comments."""
-        return sql_dialect(self.url.get_secret_value())
-
-
 class FrameSource(SourceSpec):
     """A DataFrame handed to `load()`; it cannot be written in a file."""
 
@@ -300,6 +262,7 @@ SOURCE_TYPES: Final = (
     ),
     SourceType(model=QuerySource, opens="bucket_loader.sources.query:Query"),
     SourceType(model=SqlSource, opens="bucket_loader.sources.databases.sql:Database"),
+    SourceType(model=DbtSource, opens="bucket_loader.sources.dbt.source:DbtModel"),
     SourceType(model=FrameSource, opens="bucket_loader.sources.frame:Frame", is_for_files=False),
     SourceType(model=FixtureSource, opens="bucket_loader.sources.fixture:Fixture", is_for_files=False),
 )

@@ -100,6 +100,7 @@ from .errors import (
     StoppedError as StoppedError,
     SystemicRejectionError as SystemicRejectionError,
     ThreadsError as ThreadsError,
+    UpstreamError as UpstreamError,
     UsageError as UsageError,
 )
 from .evaluation import (

@@ -11,6 +11,7 @@
     │   └── LedgerDamagedError            exit 2: the ledger's file fails its own check
     ├── StoppedError                      exit 4: the run was stopped on purpose, before it could do harm
     │   ├── LimitError                    exit 4: an export that is outside of what `limits:` allow
+    │   ├── UpstreamError                 exit 4: what a source is made from is not as the source's `require:` says
     │   └── SystemicRejectionError        exit 4: the API refuses (nearly) everything: a mapping mistake
     ├── DestinationError                  exit 5: the API will not have us; retrying cannot help
     │   ├── KeyRefusedError               exit 5: 401 or 403
@@ -204,6 +205,14 @@ class LimitError(StoppedError):
         hints = dict.fromkeys(one.hint for one in for_good or stops)
         super().__init__("\n".join(lines), hint="; ".join(hints))
         self.stops = tuple(stops)
+
+
+class UpstreamError(StoppedError):
+    """What a source is made from is not as its `require:` says; nothing was read.
+
+    Cause: dbt did not build the model, not lately enough, or a test on it did not hold.
+    Mend: Run `dbt build` for the model, and then the same command again.
+    """
 
 
 class SystemicRejectionError(StoppedError):

@@ -47,6 +47,9 @@ from .plan_file import (
     Piece as Piece,
     Plan as Plan,
 )
+from .reading import (
+    sources_under as sources_under,
+)
 from .request import (
     PlanRequest as PlanRequest,
     Sampling as Sampling,

@@ -34,9 +34,11 @@ def make_plan(request: PlanRequest) -> Plan:
 
     Raises:
         SourceError: a source is refused, cannot be reached, or changed while it was read.
+        UpstreamError: a source is made from what is not as it requires.
         UsageError: the pipeline file does not fit a source's columns.
     """
     sources = Sources(request)
+    sources.require_upstream()
     streams = [_plan_stream(request, sources, stream, position) for position, stream in enumerate(request.wanted())]
     sources.require_unchanged()
     sources.clear()

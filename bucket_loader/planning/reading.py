@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
-from bucket_loader.config import AnySource, QuerySource, Stream
+from bucket_loader.config import AnySource, DbtSource, Pipeline, QuerySource, Stream
 from bucket_loader.model import (
     ArrivingFiles,
     FindableRows,
@@ -16,6 +16,7 @@ from bucket_loader.model import (
     Source,
     SourceError,
     UsageError,
+    read_time,
 )
 from bucket_loader.planning import cursor
 from bucket_loader.planning.cursor import Mark
@@ -26,6 +27,7 @@ from bucket_loader.sources import (
     StagedSource,
     asked_columns as asked_by_query,
     open_source,
+    require_built,
     stage,
     table_names,
 )
@@ -47,6 +49,19 @@ class Sources:
         for spec in specs:
             used += table_names(spec.sql) if isinstance(spec, QuerySource) else ()
         self._shared = {name for name in used if used.count(name) > 1}
+
+    def require_upstream(self) -> None:
+        """Hold every source against what it requires of what it is made from, before any is read.
+
+        Raises:
+            UpstreamError: one is not so.
+        """
+        context, now = SourceContext(self.request.base), read_time(self.request.made_at)
+        asked = [stream for stream in self.request.wanted() if stream.name not in self.request.instead]
+        specs = {id(spec): spec for stream in asked for spec in sources_under(self.request.pipeline, stream)}
+        for spec in specs.values():
+            for note in require_built(spec, context, now) if isinstance(spec, DbtSource) else ():
+                self.request.note(note)
 
     def read(self, stream: Stream) -> tuple[Reading, Iterator[Rejection]]:
         """Open a stream's source; beside it, the rows that a query cannot see because they could not be read."""
@@ -97,7 +112,8 @@ class Sources:
         asked = _Asked(self._parameters(stream))
         self._asked[f"stream {stream.name}" if stream is not None else f"source {label}"] = asked
         is_used = self._asks(stream) if stream is not None else self._asked_of(label)
-        source = open_source(spec, SourceContext(self.request.base, asked, tables, loaded, is_used))
+        column = stream.cursor.column if stream is not None and stream.cursor is not None else None
+        source = open_source(spec, SourceContext(self.request.base, asked, tables, loaded, column, is_used))
         if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
             self._arrived[stream.name] = source.arrivals()
         self._opened.append((label, source, source.fingerprint()))
@@ -189,6 +205,14 @@ class Sources:
     def clear(self) -> None:
         """Remove what was staged: the plan holds all that matters of it."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def sources_under(pipeline: Pipeline, stream: Stream) -> Iterator[AnySource]:
+    """Yield what a stream reads, and the named sources that its query reads."""
+    spec = pipeline.source_of(stream)
+    yield spec
+    names = table_names(spec.sql) if isinstance(spec, QuerySource) else set()
+    yield from (pipeline.sources[name] for name in sorted(names & pipeline.sources.keys()))
 
 
 class _Asked(dict[str, Mark]):

@@ -1,10 +1,10 @@
 """How far a stream reads with one run: a window of its source, what is new there, or all of it."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from bucket_loader.config import (
+    DbtSource,
     FileSource,
     FrameSource,
     Pipeline,
@@ -16,7 +16,7 @@ from bucket_loader.config import (
     sql_code,
     sql_parameters,
 )
-from bucket_loader.sources import table_names
+from bucket_loader.planning import sources_under
 
 # What says that a query asks for a part that moves on: a clock, as databases call theirs.
 _CLOCK: Final = re.compile(
@@ -28,7 +28,7 @@ _CLOCK: Final = re.compile(
 
 def is_cut(pipeline: Pipeline, stream: Stream) -> bool:
     """Whether what a stream reads depends on the interval."""
-    return any(map(interval_is_used, _sources(pipeline, stream)))
+    return any(map(interval_is_used, sources_under(pipeline, stream)))
 
 
 def reads_all(pipeline: Pipeline, stream: Stream) -> bool:
@@ -38,15 +38,7 @@ def reads_all(pipeline: Pipeline, stream: Stream) -> bool:
     """
     if stream.cursor is not None or "as_of" in sql_parameters(stream.where or ""):
         return False
-    return all(map(_is_all, _sources(pipeline, stream)))
-
-
-def _sources(pipeline: Pipeline, stream: Stream) -> Iterator[SourceSpec]:
-    """Yield what a stream reads, and the named sources that its query reads."""
-    spec = pipeline.source_of(stream)
-    yield spec
-    names = table_names(spec.sql) if isinstance(spec, QuerySource) else set()
-    yield from (pipeline.sources[name] for name in names & pipeline.sources.keys())
+    return all(map(_is_all, sources_under(pipeline, stream)))
 
 
 def _is_all(spec: SourceSpec) -> bool:
@@ -54,5 +46,6 @@ def _is_all(spec: SourceSpec) -> bool:
         return False
     if isinstance(spec, FileSource):
         return not spec.new_files
-    text = spec.sql if isinstance(spec, QuerySource) else spec.query if isinstance(spec, SqlSource) else None
+    text = spec.query if isinstance(spec, (SqlSource, DbtSource)) else None
+    text = spec.sql if isinstance(spec, QuerySource) else text
     return text is None or not (sql_parameters(text) or _CLOCK.search(sql_code(text)))

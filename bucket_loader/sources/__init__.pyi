@@ -7,6 +7,18 @@ from .base import (
 from .databases.address import (
     database_scheme as database_scheme,
 )
+from .dbt.artifacts import (
+    read_manifest as read_manifest,
+)
+from .dbt.manifest import (
+    node_of as node_of,
+)
+from .dbt.requirement import (
+    require_built as require_built,
+)
+from .dbt.source import (
+    DbtFiles as DbtFiles,
+)
 from .duck import (
     keep_silent as keep_silent,
 )

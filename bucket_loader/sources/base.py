@@ -38,6 +38,7 @@ class SourceContext:
         parameters: `interval_start`, `interval_end`, `as_of`, `cursor`, as far as they are known.
         tables: the named sources that a query may use, each staged once as a Parquet file.
         loaded: the files that were loaded before, where only new ones are wanted; else None.
+        cursor_column: the column that the stream reads on from, where it has a cursor; `:cursor` is then a parameter.
         is_used: whether anybody asks for a column; a bad value in one that nobody asks for costs no row.
     """
 
@@ -45,6 +46,7 @@ class SourceContext:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     tables: Mapping[str, Path] = field(default_factory=dict)
     loaded: frozenset[LoadedFile] | None = None
+    cursor_column: str | None = None
     is_used: Callable[[str], bool] = lambda _: True
 
     def moment(self, name: str) -> datetime:

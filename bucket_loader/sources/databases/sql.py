@@ -50,13 +50,17 @@ _HINT: Final = (
 
 
 class Database:
-    """A table or a query of a database."""
+    """A table or a query of a database; `relation` is its table as the database itself spells it."""
 
-    def __init__(self, spec: SqlSource, context: SourceContext) -> None:
+    def __init__(self, spec: SqlSource, context: SourceContext, relation: str | None = None) -> None:
         self._spec = spec
         self._context = context
         self._engine = _engine(spec, context)
-        self._sql = _sql(spec, context, self._engine)
+        if spec.table is None:
+            self._sql = _query(spec, context)
+        else:
+            relation = relation or ".".join(map(self._engine.quoted, table_parts(spec.table)))
+            self._sql = _whole(relation, self._engine, context.cursor_column)
 
     def fingerprint(self) -> str:
         """Identify the database's content, the query and its parameters."""
@@ -136,9 +140,13 @@ def _file(url: str, scheme: str, context: SourceContext) -> LocalFile:
     return named(path, context)
 
 
-def _sql(spec: SqlSource, context: SourceContext, engine: Engine) -> str:
-    if spec.table is not None:
-        return f"SELECT * FROM {'.'.join(map(engine.quoted, table_parts(spec.table)))}"
+def _whole(relation: str, engine: Engine, cursor_column: str | None) -> str:
+    """Return the query of a table: all of it, or what is new where the stream has a cursor."""
+    new = f" WHERE {engine.quoted(cursor_column)} >= :cursor" if cursor_column is not None else ""
+    return f"SELECT * FROM {relation}{new}"
+
+
+def _query(spec: SqlSource, context: SourceContext) -> str:
     if spec.query_file is None:
         return spec.query or ""
     path = context.base.absolute() / Path(spec.query_file)

@@ -1,0 +1,1 @@
+"""Models of dbt: which relation each is, whether it was built, and how dbt itself connects to its database."""

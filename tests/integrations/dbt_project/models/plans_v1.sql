@@ -1,0 +1,1 @@
+select distinct plan from {{ ref('raw_accounts') }}

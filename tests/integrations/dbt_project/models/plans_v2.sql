@@ -1,0 +1,1 @@
+select plan, count(*) as accounts from {{ ref('raw_accounts') }} group by plan

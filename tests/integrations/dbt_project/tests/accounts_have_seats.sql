@@ -1,0 +1,1 @@
+select * from {{ ref('dim_accounts') }} where seats < {{ var('seats_min', 1) }}
