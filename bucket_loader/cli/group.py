@@ -24,8 +24,8 @@ EXIT_CODES: Final = {
     "0": "all delivered, or nothing to do",
     "2": "a mistake in the command, the file, the sources or the state; nothing was sent",
     "3": "finished, and some rows were rejected; or `check` finds more of them than `limits:` allow; or not all is as "
-    "`rehearse --assert` expects",
-    "4": "stopped by `limits:`, or because the API refuses everything",
+    "`rehearse --assert` expects; or the file is not as `exposures --check` expects",
+    "4": "stopped by `limits:` or a `require:`, or because the API refuses everything",
     "5": "the key was refused, or what answers is not Bucket: do not retry",
     "10": "`plan --exit-10-when-changes`: there is something to send",
     "75": "run again later: an outage lasted longer than patience, another copy is running, or the disk lacks room",
@@ -44,7 +44,7 @@ _OURS: Final = "BUCKET_LOADER_"
 
 # The families of commands, in the order of `--help`: the files of this folder that hold them.
 FAMILIES: Final = {
-    "Start": ("demo", "start", "emulator", "completion"),
+    "Start": ("demo", "start", "exposures", "emulator", "completion"),
     "Run": ("run", "impact"),
     "Look back": ("look_back", "history", "explain", "reporting", "features"),
     "Repair": ("repair", "forget"),

@@ -62,6 +62,7 @@ from .notify import (
     Occasion as Occasion,
 )
 from .pipeline import (
+    Owner as Owner,
     Pipeline as Pipeline,
 )
 from .scalars import (
@@ -110,5 +111,6 @@ from .yaml_file import (
     json_schema as json_schema,
     lacks_key as lacks_key,
     load_pipeline as load_pipeline,
+    look_at_pipeline as look_at_pipeline,
     pipeline_from as pipeline_from,
 )

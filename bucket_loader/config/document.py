@@ -35,12 +35,14 @@ class Document:
         written: the same as it stands in the file, which is what a message may show.
         places: the line and column of each node.
         mistakes: those that were met.
+        file: what to call it.
     """
 
     data: Any = None
     written: Any = None
     places: dict[Path_, tuple[int, int]] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    file: str = ""
 
     def value(self, path: Path_, *, as_written: bool = False) -> Any:  # noqa: ANN401  # data of any shape
         """Return the value at a path; None where there is none."""
@@ -97,7 +99,7 @@ def parse(text: bytes, file: str, start: str = "begin with `name:`") -> Document
         raise ConfigError(file, [Mistake("", f"is not YAML: {type(error).__name__}", "", 1, 1)]) from None
     except RecursionError:
         raise ConfigError(file, [Mistake("", "is nested too deeply", "", 1, 1)]) from None
-    document = Document()
+    document = Document(file=file)
     if node is None:
         raise ConfigError(file, [Mistake("", "is empty", start)])
     try:

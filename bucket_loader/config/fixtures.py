@@ -78,6 +78,14 @@ def stand_ins(document: Document, fixtures: Mapping[str, Path], variables: Mappi
     return found
 
 
+def nowhere(document: Document) -> Instead:
+    """Return what takes the place of the destination and of the hash key for who only looks at the file."""
+    destination = document.data.get("destination")
+    api = {"api": destination["api"]} if isinstance(destination, dict) and "api" in destination else {}
+    found: Instead = {("destination",): {"key": "pub_not-needed", **api}}
+    return found | ({("hash_key",): HASH_KEY} if "hash_key" in document.data else {})
+
+
 def take_out(document: Document, path: Path_) -> None:
     """Take a value out of a document, where it has it."""
     parent = _parent(document, path)

@@ -4,9 +4,9 @@ The models know nothing of YAML; `yaml_file` turns text into them and finds the 
 is read by a person who is looking at that file.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bucket_loader.config.destination import Destination
 from bucket_loader.config.limits import NO_LIMITS, NO_TOP_LIMITS, Limits, TopLimits
@@ -17,11 +17,29 @@ from bucket_loader.config.stream import Stream
 from bucket_loader.model import KINDS, ArrayForm
 
 
+class Owner(Model):
+    """Who answers for a pipeline."""
+
+    name: str | None = Field(default=None, min_length=1)
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = Field(
+        default=None, description="a page about the pipeline: how it is run, whom to ask"
+    )
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if self.name is None and self.email is None:
+            raise ValueError("needs `name:` or `email:`")
+        return self
+
+
 class Pipeline(Model):
     """A whole pipeline file."""
 
     name: Name
     version: Literal[1] = 1
+    description: str | None = Field(default=None, min_length=1, description="what it is for, in a sentence")
+    owner: Owner | None = Field(default=None, description="who answers for it: a name, an email address, a page")
     destination: Destination
     limits: TopLimits = NO_TOP_LIMITS
     arrays: ArrayForm | None = Field(

@@ -71,6 +71,22 @@ def pass_over_unset_webhooks(document: Document, variables: Mapping[str, str]) -
             words["webhook"] = _NOBODY
 
 
+# Words of sources that say how and where to read, which nobody does who only looks at the file.
+_REACHED: Final = (
+    "url", "user", "password", "path", "table", "query_file", "project", "manifest", "profile", "target",
+)  # fmt: skip
+
+
+def pass_over_unset_places(document: Document, variables: Mapping[str, str]) -> None:
+    """Put a word in the place of each address, path and password of a source whose variable is not set."""
+    for path, source in sources_of(document):
+        for name in _REACHED if isinstance(source, dict) else ():
+            seen = Document()
+            replaced(seen, (*path, name), source.get(name), variables)
+            if seen.mistakes:
+                source[name] = "unset"
+
+
 def _refuse_literal_passwords(document: Document) -> None:
     for path, source in sources_of(document):
         if isinstance(source, dict):

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from bucket_loader.config.checks import problems
 from bucket_loader.config.document import Document, Path_, parse, read_whole, spell
-from bucket_loader.config.fixtures import Instead, put_in, stand_ins, take_out
+from bucket_loader.config.fixtures import Instead, nowhere, put_in, stand_ins, take_out
 from bucket_loader.config.found import holds_rows, other_than
 from bucket_loader.config.mapping import NAMED_VALUES
 from bucket_loader.config.noting import ABSENT, Words, note, words_of
 from bucket_loader.config.pipeline import Pipeline
 from bucket_loader.config.references import (
     is_unset,
+    pass_over_unset_places,
     pass_over_unset_webhooks,
     refuse_literals,
     replaced,
@@ -25,6 +26,9 @@ from bucket_loader.config.references import (
 from bucket_loader.config.scalars import Model
 from bucket_loader.config.sources import SOURCE_TYPES, TAGS
 from bucket_loader.model import ConfigError, UsageError
+
+PassOver = Callable[[Document, Mapping[str, str]], None]
+"""Puts something in the place of each word of a kind whose variable is not set."""
 
 
 def load_pipeline(
@@ -53,16 +57,35 @@ def load_pipeline(
     known = os.environ if variables is None else variables
     instead: Instead = {} if fixtures is None else stand_ins(document, fixtures, known)
     instead |= {("destination", name): value for name, value in (destination or {}).items()}
+    return _completed(document, known, instead, () if tells else (pass_over_unset_webhooks,))
+
+
+def look_at_pipeline(file: Path) -> Pipeline:
+    """Read a pipeline file of which nothing is read or sent: no variable of an address or a secret needs to be set.
+
+    Raises:
+        UsageError: there is no such file.
+        ConfigError: it has mistakes; all that could be found.
+    """
+    document = _read(file)
+    passed_over = (pass_over_unset_webhooks, pass_over_unset_places)
+    return _completed(document, os.environ, nowhere(document), passed_over)
+
+
+def _completed(
+    document: Document, variables: Mapping[str, str], instead: Instead, passed_over: Sequence[PassOver]
+) -> Pipeline:
+    """Return what a file says, with variables in the place of their references, and `instead` in that of its words."""
     for path in instead:
         take_out(document, path)  # unread: its variable need not be set
     refuse_literals(document)
-    if not tells:
-        pass_over_unset_webhooks(document, known)
-    document.data = replaced(document, (), document.data, known)
+    for pass_over in passed_over:
+        pass_over(document, variables)
+    document.data = replaced(document, (), document.data, variables)
     _refuse_frames(document)
     for path, value in instead.items():
         put_in(document, path, value)
-    return _validated(document, str(file))
+    return _validated(document)
 
 
 def lacks_key(file: Path) -> bool:
@@ -81,7 +104,7 @@ def pipeline_from(data: Mapping[str, Any]) -> Pipeline:
     Raises:
         ConfigError: it has mistakes; all that could be found.
     """
-    return _validated(Document(dict(data), dict(data)), "the pipeline")
+    return _validated(Document(dict(data), dict(data), file="the pipeline"))
 
 
 def _read(file: Path) -> Document:
@@ -107,7 +130,7 @@ def _refuse_frames(document: Document) -> None:
             )
 
 
-def _validated(document: Document, file: str) -> Pipeline:
+def _validated(document: Document) -> Pipeline:
     pipeline: Pipeline | None = None
     known = {mistake.path for mistake in document.mistakes}  # a variable that is not set says nothing of its value
     for path, message in problems(document.data):
@@ -122,7 +145,7 @@ def _validated(document: Document, file: str) -> Pipeline:
             if spell(path) not in known:
                 note(document, found, path, Words(words_of(Model), "`bucket-loader schema` lists what is"))
     if document.mistakes or pipeline is None:
-        raise ConfigError(file, document.mistakes)
+        raise ConfigError(document.file, document.mistakes)
     return pipeline
 
 

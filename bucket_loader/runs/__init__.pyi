@@ -28,6 +28,11 @@ from .explaining import (
     explained_features as explained_features,
     tell_explained as tell_explained,
 )
+from .exposures import (
+    exposures_of as exposures_of,
+    is_written as is_written,
+    write_exposures as write_exposures,
+)
 from .features import (
     defined_features as defined_features,
     evaluated_features as evaluated_features,
