@@ -1,9 +1,10 @@
 """Commands for a first evening: `init`, `check`, `rehearse`, `schema`."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,7 @@ from bucket_loader.cli.asking import ask, can_ask
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
+    all_of,
     evaluation_option,
     pipeline_argument,
     plan_options,
@@ -20,7 +22,18 @@ from bucket_loader.cli.options import (
 )
 from bucket_loader.cli.reporting import Reported, report_option
 from bucket_loader.cli.words import Word
-from bucket_loader.model import KINDS
+from bucket_loader.model import KINDS, UsageError
+
+if TYPE_CHECKING:
+    from bucket_loader.runs import DbtName
+
+
+dbt_options = all_of(
+    click.option("--project", metavar="FOLDER", help="The project of dbt that the model is of. [default: this folder]"),
+    click.option("--manifest", metavar="FILE", help="Its manifest. [default: target/manifest.json of the project]"),
+    click.option("--profile", metavar="NAME", help="How to connect, in dbt's profiles.yml. [default: the project's]"),
+    click.option("--target", metavar="NAME", help="The target of the profile. [default: the profile's]"),
+)
 
 
 @main.command()
@@ -41,11 +54,12 @@ from bucket_loader.model import KINDS
 )
 @click.option("--force", is_flag=True, help="Replace FILE where there is one.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: every guess is taken.")
-def init(source: str, record: str | None, name: str | None, file: Path | None, *, force: bool, yes: bool) -> None:  # noqa: PLR0913  # options
-    """Guess a first pipeline file for SOURCE: a file of any kind, a folder of exports, or a database.
+@dbt_options
+def init(source: str, file: Path | None, *, force: bool, yes: bool, **words: Any) -> None:  # noqa: ANN401  # options
+    """Guess a first pipeline file for SOURCE: a file of any kind, a folder of exports, a database, or a model of dbt.
 
     A database is a file or a URL, with #table for one table of it. Of a folder each export, of a database each table,
-    and of a workbook each sheet is looked at; what is no record of Bucket is named in a comment.
+    and of a workbook each sheet is looked at; what is no record of Bucket is named in a comment. A model is dbt:NAME.
 
     It looks at the first rows: what a row is, where ids, times and scores are, and what is about persons, which is left
     out. Each guess is marked, with its reason. Where something stands in the way, the file is printed all the same,
@@ -60,11 +74,13 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
       bucket-loader init exports/ -o pipeline.yaml
       bucket-loader init postgresql://localhost/app -o app.yaml
       bucket-loader init 'app.db#events' --record event > events.yaml
+      bucket-loader init dbt:dim_accounts --project ../dbt -o accounts.yaml
     """
     from bucket_loader.runs import first_pipeline, write_first
 
-    is_asking = not yes and can_ask()
-    first = first_pipeline(source, record=record, name=name, file=file, ask=ask if is_asking else None)
+    is_asking, record, name = not yes and can_ask(), words.pop("record"), words.pop("name")
+    place = _place(source, {word: value for word, value in words.items() if value is not None})
+    first = first_pipeline(place, record=record, name=name, file=file, ask=ask if is_asking else None)
     if file is None:
         click.echo(first.text, nl=False)
     if first.problem is not None:
@@ -75,6 +91,22 @@ def init(source: str, record: str | None, name: str | None, file: Path | None, *
         click.echo(f"wrote {file}: look at each guess{then}", err=True)
         if is_asking:
             _try_out(file)
+
+
+def _place(source: str, words: Mapping[str, str]) -> "str | DbtName":
+    """Return what a person has named: a path or URL, or a model of dbt with the options that go with it.
+
+    Raises:
+        UsageError: the options are given without a model.
+    """
+    from bucket_loader.runs import DbtName
+
+    kind, colon, name = source.partition(":")
+    if kind == "dbt" and colon:
+        return DbtName(name, words)
+    if words:
+        raise UsageError(f"--{next(iter(words))} is for a model of dbt", hint="name it: dbt:dim_accounts")
+    return source
 
 
 def _try_out(file: Path) -> None:

@@ -75,6 +75,9 @@ from .impact.command import (
     ImpactAsked as ImpactAsked,
     impact_job as impact_job,
 )
+from .init.dbt import (
+    DbtName as DbtName,
+)
 from .init.first import (
     first_pipeline as first_pipeline,
     write_first as write_first,

@@ -10,7 +10,8 @@ from bucket_loader.model.errors import ConfigError
 WRONG = ["", 0, -1, 1.5, "zzz", None, True, [], {}, [[]], {"a": {"b": []}}, "x" * 2_000, 10**30]
 THEIRS = ["Input", "String", "valid", "List", "Dictionary", "parse", "pydantic", "instance", "ensure", "Union"]
 FILE = {
-    "name": "n", "version": 1, "arrays": "keep", "on_truncation": "reject", "keep": "30d",
+    "name": "n", "version": 1, "description": "d", "owner": {"name": "n", "email": "e@h", "url": "https://h.example"},
+    "arrays": "keep", "on_truncation": "reject", "keep": "30d",
     "destination": {
         "base_url": "https://front.bucket.co", "key": "${KEY}", "environment": "e",
         "chunk": {"records": 1, "bytes": 1024}, "concurrency": 1,
@@ -27,6 +28,9 @@ FILE = {
         "d": {"type": "delta", "path": "a", "version": 1, "at": "2026-01-01T00:00:00Z"},
         "i": {"type": "iceberg", "table": "a.b", "catalog": {"type": "rest"}, "metadata": "m", "snapshot": 1},
         "s": {"type": "sql", "url": "postgresql://h/d", "query": "q", "user": "u", "statement_timeout": "1s"},
+        "b": {"type": "dbt", "model": "m", "package": "p", "version": 1, "project": "p", "manifest": "m",
+              "profile": "p", "target": "t", "url": "u", "query": "q",
+              "require": {"run_results": "r", "max_age": "1h"}},
         "q": {"type": "query", "sql": "select 1"},
         "j": {"type": "jsonl", "path": "a", "columns": ["a"]},
     },

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dbt_artifacts import dbt_source, manifest_of, node
 from deltalake import write_deltalake
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
@@ -130,6 +131,14 @@ def from_duckdb(base, columns):
     return sql_source(base, "duckdb:///data.duckdb", table="data")
 
 
+def from_dbt(base, columns):
+    """Read a model of dbt, by its manifest."""
+    from_duckdb(base, columns)
+    manifest = manifest_of(node("data", relation_name='"data"."main"."data"'))
+    (base / "manifest.json").write_text(json.dumps(manifest))
+    return dbt_source(base, model="data", manifest="manifest.json", url="duckdb:///data.duckdb")
+
+
 def from_postgres(base, columns):
     """Read PostgreSQL."""
     fill_postgres("conformance", pa.table(columns))
@@ -182,7 +191,7 @@ def from_staged(base, columns):
 
 SOURCES = [
     from_csv, from_parquet, from_jsonl, from_arrow, from_arrow_stream, from_excel, from_delta, from_iceberg,
-    from_sqlite, from_duckdb, from_alchemy, from_query, from_frame, from_table, from_fixture, from_staged,
+    from_sqlite, from_duckdb, from_dbt, from_alchemy, from_query, from_frame, from_table, from_fixture, from_staged,
     pytest.param(from_postgres, marks=pytest.mark.postgres), pytest.param(from_mariadb, marks=pytest.mark.mariadb),
 ]  # fmt: skip
 

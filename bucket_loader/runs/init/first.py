@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.model import KINDS, BucketLoaderError, SourceUnavailableError, UsageError, counted, written_whole
+from bucket_loader.runs.init.dbt import DbtName, dbt_places
 from bucket_loader.runs.init.evidence import SAMPLE_ROWS, Sample, sample_of
 from bucket_loader.runs.init.guess import scalar
 from bucket_loader.runs.init.guessed import GuessedStream, Limit, Said
@@ -42,7 +43,7 @@ class First:
 
 
 def first_pipeline(
-    source: str,
+    source: str | DbtName,
     *,
     record: str | None = None,
     name: str | None = None,
@@ -52,7 +53,7 @@ def first_pipeline(
     """Look at a source and return a first pipeline file.
 
     Args:
-        source: a path, or the URL of a database; each export of a folder, table and sheet is looked at.
+        source: a path, or the URL of a database; each export of a folder, table and sheet is looked at. Or a model.
         record: what a row is; guessed where it is None.
         name: of the pipeline; from the source where it is None.
         file: where it will be written, which its paths are relative to; the working directory where it is None.
@@ -62,7 +63,8 @@ def first_pipeline(
         UsageError: nothing says what kind of source it is.
         SourceError: there is no such source, or it cannot be reached.
     """
-    places = places_of(source, None if file is None else file.absolute().parent)
+    base = None if file is None else file.absolute().parent
+    places = places_of(source, base) if isinstance(source, str) else dbt_places(source, base)
     name = name or places.label
     conversation = Conversation(ask, is_short=len(places.members) > 1)
     looked = [_look(place, record, conversation) for place in named_apart(places.members)]
@@ -204,9 +206,11 @@ def _spelt(
 ) -> tuple[list[str], list[str]]:
     """Return the lines of a source, and those of its streams: the source of several streams has a name."""
     if len(streams) == 1 and not is_named:
-        return [], list(stream_lines(streams[0], line))
+        return [], list(stream_lines(streams[0], line, place.described))
     source = scalar(place.label)
-    return [f"  {source}: {line}"], [text for stream in streams for text in stream_lines(stream, source)]
+    return [f"  {source}: {line}"], [
+        text for stream in streams for text in stream_lines(stream, source, place.described)
+    ]
 
 
 def _text(

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -40,12 +40,13 @@ def body_lines(name: str, limits: Sequence[Limit], sources: Sequence[str], strea
     yield from streams
 
 
-def stream_lines(stream: GuessedStream, source: str) -> Iterator[str]:
+def stream_lines(stream: GuessedStream, source: str, described: Mapping[str, str]) -> Iterator[str]:
     """Return the lines of a stream.
 
     Args:
         stream: what was guessed.
         source: its source, as the file spells it.
+        described: what somebody has written of columns, by their names in lower case.
     """
     yield f"  - name: {scalar(stream.name)}"
     yield from comment(f"guess: {stream.reason}", "    ")
@@ -59,8 +60,8 @@ def stream_lines(stream: GuessedStream, source: str) -> Iterator[str]:
     for name in stream.missing:
         yield f"{_FIELD}# {name}: column  # missing: no column is one; write which it is"
     for field in stream.fields:
-        yield from _field(field, _FIELD)
-    yield from _attributes(stream)
+        yield from _field(field, _FIELD, described)
+    yield from _attributes(stream, described)
 
 
 def comment(text: str, indent: str = "") -> Iterator[str]:
@@ -94,7 +95,9 @@ def _key(stream: GuessedStream) -> Iterator[str]:
         yield "    # key: [column]  # what tells two rows apart; without it the whole content does"
 
 
-def _field(field: GuessedField, indent: str) -> Iterator[str]:
+def _field(field: GuessedField, indent: str, described: Mapping[str, str]) -> Iterator[str]:
+    if text := described.get(field.column.lower()):
+        yield from comment(text, indent)
     line = f"{indent}{name_of(field.name)}: {field.spelling}"
     reason = f"  # guess: {plain(field.reason)}" if field.reason else ""
     if field.reason and len(line) + len(reason) > _WIDTH:
@@ -105,19 +108,21 @@ def _field(field: GuessedField, indent: str) -> Iterator[str]:
     yield line + reason
 
 
-def _attributes(stream: GuessedStream) -> Iterator[str]:
+def _attributes(stream: GuessedStream, described: Mapping[str, str]) -> Iterator[str]:
     if stream.attributes:
         yield f"{_FIELD}attributes:  # what is not named here is not sent"
         for field in stream.attributes:
-            yield from _field(field, _ATTRIBUTE)
+            yield from _field(field, _ATTRIBUTE, described)
     elif stream.left_out:
         yield f"{_FIELD}# attributes:"
-    yield from _left_out(stream.left_out)
+    yield from _left_out(stream.left_out, described)
 
 
-def _left_out(left: Sequence[LeftOut]) -> Iterator[str]:
+def _left_out(left: Sequence[LeftOut], described: Mapping[str, str]) -> Iterator[str]:
     if left:
         yield f"{_ATTRIBUTE}# Left out; to send one, take the # away before its name:"
     for reason, members in groupby(left, key=lambda one: one.reason):
         yield f"{_ATTRIBUTE}#   {plain(reason)}:"
-        yield from (f"{_ATTRIBUTE}# {name_of(one.name)}: {one.spelling}" for one in members)
+        for one in members:
+            text = plain(described.get(one.spelling.lower(), ""))
+            yield f"{_ATTRIBUTE}# {name_of(one.name)}: {one.spelling}" + (f"  # {text}" if text else "")

@@ -44,6 +44,7 @@ class Place:
         looked_at: the words to read it by now: a path's dates stand for any.
         variables: what its words refer to.
         extent: how much is there, where somebody says.
+        described: what somebody has written of columns, by their names in lower case.
     """
 
     shown: str
@@ -54,6 +55,7 @@ class Place:
     looked_at: Mapping[str, str] | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     extent: str = ""
+    described: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model(self) -> AnySource:
