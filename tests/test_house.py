@@ -57,10 +57,12 @@ OWNERS = {
     "prometheus_client": {"reporting"},
     "psycopg": {"state"},
     "pyarrow": {"model", "sources", "state", "planning", "runs"},  # what rows travel in
+    "py4j": {"sources"},
     "pydantic": {"config"},
     "pydantic_core": {"config"},
     "pyiceberg": {"sources"},
     "pymysql": {"sources"},
+    "pyspark": {"sources"},
     "pytest": {"integrations"},
     "requests": {"delivery"},
     "rich": {"reporting"},

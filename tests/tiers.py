@@ -20,6 +20,7 @@ CLIENTS = ROOT / ".clients"
 IMAGES = ROOT / ".images"
 DOCS = ROOT / ".docs"
 DBT = ROOT / ".dbt"
+SPARK = ROOT / ".spark"
 
 # Debian keeps the programs of servers where no user's PATH leads.
 SERVERS = [*sorted(glob("/usr/lib/postgresql/*/bin")), "/usr/sbin"]  # noqa: PTH207  # a pattern from the root
@@ -64,6 +65,7 @@ MARKERS = (
            "(`make images` installs it)"),
     Marker("site", "build the docs site", (str(DOCS / "bin/zensical"),), "(`make site` installs what that needs)"),
     Marker("dbt", "build models with a real dbt", (str(DBT / "bin/dbt"),), "(`make dbt` installs it)"),
+    Marker("spark", "plan on a Spark cluster", ("java", str(SPARK / "bin/spark-submit")), "(`make spark` installs it)"),
     Marker("bare", "install into an environment of their own, as on a bare machine", ("make", "git")),
     Marker("kit", "run somebody's suite with the test kit, on two workers"),
     Marker("schemathesis", "hold the emulator against its own description"),

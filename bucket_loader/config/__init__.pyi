@@ -94,6 +94,7 @@ from .sources import (
     type_of as type_of,
     type_of_path as type_of_path,
 )
+from .spark import SparkFrameSource as SparkFrameSource, SparkSource as SparkSource
 from .sql_text import (
     SQL_PARAMETERS as SQL_PARAMETERS,
     SqlDialect as SqlDialect,

@@ -22,6 +22,7 @@ from bucket_loader.config.addresses import PATH_PARAMETER, Endpoint, Location, s
 from bucket_loader.config.databases import DbtSource, SqlSource
 from bucket_loader.config.scalars import Model, Sql
 from bucket_loader.config.source_base import SourceSpec
+from bucket_loader.config.spark import SparkFrameSource, SparkSource
 from bucket_loader.config.sql_text import sql_parameters
 from bucket_loader.model import did_you_mean
 
@@ -263,6 +264,14 @@ SOURCE_TYPES: Final = (
     SourceType(model=QuerySource, opens="bucket_loader.sources.query:Query"),
     SourceType(model=SqlSource, opens="bucket_loader.sources.databases.sql:Database"),
     SourceType(model=DbtSource, opens="bucket_loader.sources.dbt.source:DbtModel"),
+    SourceType(model=SparkSource, opens="bucket_loader.sources.spark.rows:SparkRows", library="pyspark", extra="spark"),
+    SourceType(
+        model=SparkFrameSource,
+        opens="bucket_loader.sources.spark.rows:SparkRows",
+        library="pyspark",
+        extra="spark",
+        is_for_files=False,
+    ),
     SourceType(model=FrameSource, opens="bucket_loader.sources.frame:Frame", is_for_files=False),
     SourceType(model=FixtureSource, opens="bucket_loader.sources.fixture:Fixture", is_for_files=False),
 )

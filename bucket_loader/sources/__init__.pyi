@@ -62,6 +62,9 @@ from .query import (
 from .registry import (
     open_source as open_source,
 )
+from .spark.session import (
+    is_spark_frame as is_spark_frame,
+)
 from .staged import (
     StagedSource as StagedSource,
     stage as stage,

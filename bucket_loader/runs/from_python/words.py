@@ -11,7 +11,7 @@ from bucket_loader.config import Pipeline, lacks_key, load_pipeline, pipeline_fr
 from bucket_loader.model import Edition, UsageError
 from bucket_loader.reporting import Listener, lineage_listener, on_stderr
 from bucket_loader.runs.job import OPTIONS, Interval, Job, RunOptions, make_job, read_options
-from bucket_loader.sources import frame_of
+from bucket_loader.sources import frame_of, is_spark_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _UNNAMED: Final = "dataframe"
 _OF_A_PIPELINE: Final = ("arrays", "hash_key", "keep", "limits", "notify", "on_truncation")
+_ORDER: Final = "order_by"
 _BASE_URL: Final = "BUCKET_BASE_URL"
 _KEY: Final = "BUCKET_SECRET_KEY"
 
@@ -39,7 +40,14 @@ class Interchanged(Protocol):
         """Return the DataFrame."""
 
 
-Table: TypeAlias = "pd.DataFrame | pa.Table | ArrowStream | Interchanged"
+class SparkFrame(Protocol):
+    """A DataFrame of Spark, or of Spark Connect."""
+
+    def mapInArrow(self, func: Any, schema: Any, /) -> Any:  # noqa: ANN401, N802  # as Spark names it
+        """Map its batches."""
+
+
+Table: TypeAlias = "pd.DataFrame | pa.Table | ArrowStream | Interchanged | SparkFrame"
 
 
 class StreamWords(TypedDict, total=False):
@@ -62,6 +70,7 @@ class StreamWords(TypedDict, total=False):
     limits: Mapping[str, Any]
     notify: "Mapping[str, Any] | Sequence[Mapping[str, Any]]"
     on_truncation: str
+    order_by: Sequence[str]
 
 
 class PlanWords(StreamWords, total=False):
@@ -160,10 +169,27 @@ class Given:
             return load_pipeline(self.file, destination=given, tells=tells)
         name = _UNNAMED if self.name is None else self.name
         of_all = {word: self.stream[word] for word in _OF_A_PIPELINE if word in self.stream}
-        of_stream = {word: words for word, words in self.stream.items() if word not in of_all}
-        source = {"type": "frame", "frame": frame_of(self.what)}
-        stream = {"name": name, "source": source, **of_stream}
+        of_stream = {word: words for word, words in self.stream.items() if word not in {*of_all, _ORDER}}
+        stream = {"name": name, "source": self._source(), **of_stream}
         return pipeline_from({"name": name, "destination": _from_variables(given), "streams": [stream], **of_all})
+
+    def _source(self) -> dict[str, Any]:
+        """Return what a table is read as.
+
+        Raises:
+            UsageError: it is Spark's, and its memory would be nobody's; or it is not, and an order is asked for.
+        """
+        order = self.stream.get(_ORDER, [])
+        if not is_spark_frame(self.what):
+            if order:
+                raise UsageError(f"`{_ORDER}` is for a DataFrame of Spark", hint="rows of this table are in its order")
+            return {"type": "frame", "frame": frame_of(self.what)}
+        if self.name is None:
+            raise UsageError(
+                "a DataFrame of Spark needs a name: nothing else tells it from another",
+                hint="give name='accounts', always the same one for the same data",
+            )
+        return {"type": "spark_frame", "frame": self.what, _ORDER: list(order)}
 
     def job(self, *, has_key: bool = True, tells: bool = False) -> Job:
         """Return the job; one without a key looks, and sends nothing; one that tells has those who hear of it."""

@@ -1,0 +1,1 @@
+"""Spark: rows that only it can reach. Needs the extra `spark`."""
