@@ -104,7 +104,7 @@ def remember_it(folder: Path, remember: str) -> tuple[Path, Path, str]:
         written = snapshots.write_part(state.snapshots / "part.pages", batches, schema)
         part = state.keep_part("part.pages", written)
         state.ledger.settle(planned.manifest.run, 0, stream=stream.name, part=part)
-        (made / stream.file).rename(folder / "staged.parquet")
+        (made / stream.parts[0].file).rename(folder / "staged.parquet")
         shutil.rmtree(made)
         return folder / "staged.parquet", state.snapshots / "part.pages", written.digest
 
@@ -113,10 +113,10 @@ COMPARE = """
 import sys
 from pathlib import Path
 from bucket_loader.model.syncs import CHANGES
-from bucket_loader.state import snapshots
+from bucket_loader.state import Records, snapshots
 staged, pages, selected = map(Path, sys.argv[1:4])
 memory = snapshots.Memory([snapshots.opened(pages, snapshots.Written(0, sys.argv[4]))])
-found = snapshots.compare(staged, snapshots.Known(memory), selected, mode=CHANGES, identity="key")
+found = snapshots.compare(Records.of(staged), snapshots.Known(memory), selected, mode=CHANGES, identity="key")
 assert found.counts.pending == 0, "what was remembered differs from itself"
 """
 

@@ -15,7 +15,7 @@ from typing import Final
 import duckdb
 
 from bucket_loader.model.syncs import APPEND
-from bucket_loader.state import snapshots
+from bucket_loader.state import Records, snapshots
 
 ROWS: Final = "unhex(md5({key})) AS key, unhex(md5('c' || i)) AS content FROM range({first}, {last}) r(i)"
 
@@ -36,7 +36,7 @@ def main() -> None:
         known = snapshots.Known(snapshots.Memory([snapshots.opened(pages, snapshots.take_over([memory], pages))]))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         began, cpu = time.monotonic(), time.process_time()
-        counts = snapshots.compare(staged, known, folder / "selected", mode=APPEND, identity="key").counts
+        counts = snapshots.compare(Records.of(staged), known, folder / "selected", mode=APPEND, identity="key").counts
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if counts.superseded != count // 20:

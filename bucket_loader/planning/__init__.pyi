@@ -18,6 +18,7 @@ from .effects import (
 )
 from .manifest import (
     Manifest as Manifest,
+    Part as Part,
     PlannedStream as PlannedStream,
 )
 from .mapping.apply import (

@@ -10,7 +10,7 @@ from bucket_loader.planning.manifest import RefusedBefore
 from bucket_loader.planning.refused import sort_out
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.planning.staging import Read, Staged
-from bucket_loader.state import snapshots, waiting_file
+from bucket_loader.state import Records, snapshots, waiting_file
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def compact(request: PlanRequest, stream: Stream, read: Read, staged: Staged, fi
     is_ignored = request.full and stream.ordered
     give_memory_back()
     chosen = snapshots.compare(
-        staged.path,
+        staged.records,
         snapshots.Known(snapshots.Memory() if is_ignored else request.memory_of(stream), refusals),
         staged.selected,
         mode=stream.mode,
@@ -59,7 +59,7 @@ def compact(request: PlanRequest, stream: Stream, read: Read, staged: Staged, fi
         plan_file.assemble(final, [*records.new, *records.again])
     staged.clear()
     held_back = records.held_back
-    counts = Counts(pending=plan_file.count(final), rejected=held_back, refused_before=held_back)
+    counts = Counts(pending=len(Records.of(final)), rejected=held_back, refused_before=held_back)
     return Compacted(replace(chosen, counts=replace(chosen.counts, pending=0) + counts), records.refused, known)
 
 

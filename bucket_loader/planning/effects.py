@@ -16,11 +16,10 @@ import pyarrow.compute as pc
 
 from bucket_loader.config import Stream
 from bucket_loader.model import as_numpy, bool_array, hash_array, int64_array
-from bucket_loader.planning import plan_file
 from bucket_loader.planning.change import Change, What, is_own_time, unlike
 from bucket_loader.planning.compact import Compacted
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.state import snapshots
+from bucket_loader.state import Records, snapshots
 
 if TYPE_CHECKING:
     from bucket_loader.model import Numbers
@@ -61,37 +60,37 @@ class Effects:
         return np.flatnonzero(self.whats == _WHATS.index(what))
 
 
-def effects_of(file: Path, memory: snapshots.Memory, *, is_timed: bool) -> Effects:
-    """Hold every record of a plan's file against what its stream remembers.
+def effects_of(records: Records, memory: snapshots.Memory, *, is_timed: bool) -> Effects:
+    """Hold every record of a planned stream against what that remembers.
 
     Args:
-        file: the plan's file.
+        records: the plan's.
         memory: what the stream remembers; nothing where it does not compare.
         is_timed: whether rows may give the times.
     """
-    whats, unknown, fields = np.full(plan_file.count(file), _CREATED, np.uint8), 0, Counter[str]()
-    for sequences, rows in _pieces(file) if memory.rows else ():
+    whats, unknown, fields = np.full(len(records), _CREATED, np.uint8), 0, Counter[str]()
+    for sequences, rows in _pieces(records) if memory.rows else ():
         beside = _Beside.of(rows, memory, is_timed=is_timed)
         whats[sequences] = beside.whats
         unknown += beside.count_unlike(fields)
     return Effects(whats, unknown, fields)
 
 
-def changed_fields(request: PlanRequest, stream: Stream, file: Path, compacted: Compacted) -> dict[str, int]:
-    """Count the known records of a plan's file that have changed, by field; none where nobody knows what they were.
+def changed_fields(request: PlanRequest, stream: Stream, records: Records, compacted: Compacted) -> dict[str, int]:
+    """Count the known records of a plan that have changed, by field; none where nobody knows what they were.
 
     Args:
         request: has the memory.
         stream: the plan's.
-        file: the plan's.
+        records: the plan's.
         compacted: says whether any has changed, and how many records, the last ones, were refused before: these do
             not count.
     """
     memory, found = request.memory_of(stream), Counter[str]()
     if not compacted.compared.changed or "record" not in memory.schema.names:
         return {}
-    new, is_timed = plan_file.count(file) - compacted.refused, "timestamp" in stream.fields.given()
-    for sequences, rows in _pieces(file):
+    new, is_timed = len(records) - compacted.refused, "timestamp" in stream.fields.given()
+    for sequences, rows in _pieces(records):
         some = rows.filter(bool_array(sequences < new)) if compacted.refused else rows
         _Beside.of(some, memory, is_timed=is_timed).count_unlike(found)
     return dict(sorted(found.items()))
@@ -108,12 +107,11 @@ def changes(rows: pa.Table, memory: snapshots.Memory, *, is_timed: bool) -> Iter
     return _Beside.of(rows, memory, is_timed=is_timed).changes()
 
 
-def _pieces(file: Path) -> "Iterator[tuple[Numbers, pa.Table]]":
-    """Yield the records of a plan's file, near ones by key together, and their sequences."""
-    rows = plan_file.count(file)
-    ranges = snapshots.key_ranges(rows, max(_SORTED_TOGETHER, rows // _PIECES_MOST))
-    with TemporaryDirectory(dir=file.parent) as folder:
-        for piece in snapshots.by_range(file, ranges, Path(folder), _COLUMNS):
+def _pieces(records: Records) -> "Iterator[tuple[Numbers, pa.Table]]":
+    """Yield the records of a plan, near ones by key together, and their sequences."""
+    ranges = snapshots.key_ranges(len(records), max(_SORTED_TOGETHER, len(records) // _PIECES_MOST))
+    with TemporaryDirectory(dir=records.folder) as folder:
+        for piece in snapshots.by_range(records, ranges, Path(folder), _COLUMNS):
             positions, table = piece.read(_COLUMNS)
             order = snapshots.order_of(snapshots.as_keys(table["key"]))
             for first in range(0, len(order), _AT_ONCE):

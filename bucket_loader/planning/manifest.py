@@ -7,7 +7,8 @@ import msgspec
 from bucket_loader.model import PLANNED, Api, ArrayForm, Counts, LoadedFile, RecordKind
 from bucket_loader.planning.facts import Facts
 
-VERSION: Final = 1
+VERSION: Final = 2
+_ONE_FILE: Final = 1  # the version in which a stream was one file
 
 
 class RefusedBefore(msgspec.Struct, frozen=True):
@@ -26,6 +27,27 @@ class RefusedBefore(msgspec.Struct, frozen=True):
     digest: str | None = None
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A part of a stream's records: chunking begins anew with it, and one sender at a time delivers it.
+
+    Attributes:
+        file: its Parquet file, beside the manifest.
+        first: the sequence of its first record.
+        records: how many it has.
+        digest: the file's sha256.
+    """
+
+    file: str
+    first: int
+    records: int
+    digest: str
+
+    @property
+    def sequences(self) -> range:
+        """The sequences of its records."""
+        return range(self.first, self.first + self.records)
+
+
 class PlannedStream(msgspec.Struct, frozen=True):
     """One stream of a plan.
 
@@ -33,8 +55,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
         position: its place in the order of delivery, from 0.
         counts: where its rows go; those that are `pending` are the records to be sent.
         known: keys that the stream's memory held; of those, `changed` are sent with another content.
-        file: its Parquet file, beside the manifest.
-        digest: the file's sha256.
+        parts: its records, one part behind the other; at least one.
         mapping: the mapping's fingerprint.
         shares_ids: whether two of its records can name the same user or company.
         remembers: whether its memory grows by what is delivered.
@@ -67,8 +88,7 @@ class PlannedStream(msgspec.Struct, frozen=True):
     counts: Counts
     known: int
     changed: int
-    file: str
-    digest: str
+    parts: tuple[Part, ...]
     mapping: str
     shares_ids: bool
     remembers: bool
@@ -178,7 +198,7 @@ def _members(stream: PlannedStream) -> dict[str, Any]:
 
 
 def decoded(data: bytes) -> Manifest:
-    """Read a manifest, of an older version of the program too: what it did not count is 0.
+    """Read a manifest, of an older version of the program too: what it did not count is 0, and one file is one part.
 
     Raises:
         msgspec.MsgspecError: it is none.
@@ -189,4 +209,9 @@ def decoded(data: bytes) -> Manifest:
     for stream in streams:
         counts = {"pending": stream.pop("records", None)} | {name: stream.pop(name, None) for name in _FIRST}
         stream["counts"] = counts | {name: stream.pop(name, 0) for name in _LATER}
+        if found.get("version") == _ONE_FILE:
+            whole = {"first": 0, "records": counts["pending"]}
+            stream["parts"] = [whole | {name: stream.pop(name, None) for name in ("file", "digest")}]
+    if found.get("version") == _ONE_FILE:
+        found["version"] = VERSION
     return msgspec.convert(found | {"streams": streams}, Manifest)

@@ -2,10 +2,12 @@
 
     plans/<run>/manifest.json                 counts, the as-of time, fingerprints, the digest of each file
     plans/<run>/00-companies.parquet          one row a record: ordinal, source, key, content, record, row
+    plans/<run>/00-companies.1.parquet        the next part, where a stream has several
     plans/<run>/00-companies.refused.parquet  rows that were refused before and are not sent again
     plans/<run>/rejected.jsonl                rows that planning rejected, as dead letters
 
-A record's sequence is its place in its stream's file. The manifest is written last: a plan without one does not exist.
+A record's sequence is its place in its stream, through all parts. The manifest is written last: a plan without one does
+not exist.
 """
 
 import hashlib
@@ -36,8 +38,8 @@ from bucket_loader.model import (
     zeros,
 )
 from bucket_loader.planning import chunker
-from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream, decoded, encoded
-from bucket_loader.state import MANIFEST
+from bucket_loader.planning.manifest import VERSION, Manifest, Part, PlannedStream, decoded, encoded
+from bucket_loader.state import MANIFEST, Records, opened
 
 if TYPE_CHECKING:
     from bucket_loader.model import Numbers
@@ -63,28 +65,33 @@ class Plan:
     folder: Path
     manifest: Manifest
 
-    def path(self, stream: PlannedStream) -> Path:
-        """Return the file of a stream's records."""
-        return self.folder / stream.file
+    def records(self, stream: PlannedStream) -> Records:
+        """Return a stream's records, which lie in a file for each part."""
+        files = tuple(self.folder / part.file for part in stream.parts)
+        return Records(files, tuple(part.records for part in stream.parts))
 
     def unsound(self, stream: PlannedStream) -> list[str]:
         """Return which of a stream's files are missing, or not what was planned."""
-        files = {stream.file: stream.digest}
+        files = {part.file: part.digest for part in stream.parts}
         if (known := stream.known_refused) is not None and known.file is not None:
             files[known.file] = known.digest or ""
         paths = {self.folder / file: digest for file, digest in files.items()}
         return [path.name for path, digest in paths.items() if not path.exists() or file_digest(path) != digest]
 
-    def chunks(self, stream: PlannedStream) -> Iterator[tuple[range, Sequence[bytes]]]:
-        """Yield a stream's chunks in order: their sequences and their records' bytes.
+    def chunks(self, stream: PlannedStream, part: Part | None = None) -> Iterator[tuple[range, Sequence[bytes]]]:
+        """Yield the chunks of a stream, or of one of its parts, in order: their sequences and their records' bytes.
 
-        What is new and what was refused before never share one.
+        Two parts never share one; nor do what is new and what was refused before.
         """
+        for one in stream.parts if part is None else [part]:
+            yield from self._chunks(one, stream.refused_from)
+
+    def _chunks(self, part: Part, refused_from: int) -> Iterator[tuple[range, Sequence[bytes]]]:
         records_max = 1 if self.manifest.bare else self.manifest.chunk_records
-        first, held = 0, _Held(b"", [])
-        for records in self._records(stream):
+        first, held = part.first, _Held(b"", [])
+        for records in self._records(part, refused_from):
             held = held.and_then(records)
-            more = first + len(held.ends) not in {stream.refused_from, stream.records}
+            more = first + len(held.ends) not in {refused_from, part.sequences.stop}
             taken = 0
             for places in chunker.pack(
                 held.ends, records_max=records_max, bytes_max=self.manifest.chunk_bytes, more=more
@@ -93,14 +100,13 @@ class Plan:
                 taken = places.stop
             first, held = first + taken, held.after(taken)
 
-    def _records(self, stream: PlannedStream) -> Iterator[pa.Array]:
+    def _records(self, part: Part, refused_from: int) -> Iterator[pa.Array]:
         """Yield the records in batches, none of which is new in part and refused before in part."""
-        left = stream.refused_from
-        with _opened(self.path(stream)) as file:
-            for batch in file.iter_batches(batch_size=ROW_GROUP, columns=["record"], use_threads=False):
-                pieces = (batch.column(0).slice(0, left), batch.column(0).slice(left)) if left else (batch.column(0),)
-                left = max(0, left - batch.num_rows)
-                yield from filter(len, pieces)
+        left = max(0, refused_from - part.first)
+        for batch in Records.of(self.folder / part.file).batches(["record"], ROW_GROUP):
+            pieces = (batch.column(0).slice(0, left), batch.column(0).slice(left)) if left else (batch.column(0),)
+            left = max(0, left - batch.num_rows)
+            yield from filter(len, pieces)
 
     def rows(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> list[dict[str, Any]]:
         """Return some columns of some records, by sequence; reads only the row groups they are in."""
@@ -118,7 +124,7 @@ class Plan:
 
     def table(self, stream: PlannedStream, sequences: Sequence[int], columns: list[str]) -> pa.Table:
         """Return some columns of some records, by sequence, as Arrow has them."""
-        return taken(self.path(stream), sequences, columns)
+        return self.records(stream).taken(sequences, columns)
 
     def waiting(self, stream: PlannedStream) -> pa.Table:
         """Return what was refused before and is not sent again: `ordinal`, `source`, `key`, `content`, `run`, `day`."""
@@ -129,7 +135,7 @@ class Plan:
 
     def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield every record's `key` and `content`, in order; and the `record` itself."""
-        yield from records_in(self.path(stream), ["key", "content", "record"] if records else ["key", "content"])
+        yield from self.records(stream).batches(["key", "content", "record"] if records else ["key", "content"])
 
     def digest(self) -> str:
         """Identify the plan: the sha256 of its manifest, which holds those of its files."""
@@ -170,17 +176,6 @@ class _Held:
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
-
-
-def _opened(path: Path) -> pq.ParquetFile:
-    # Pre-buffering keeps every row group that was read until the file is closed: memory would grow with the plan.
-    return pq.ParquetFile(path, pre_buffer=False)
-
-
-def records_in(path: Path, columns: Sequence[str] = ("key", "content", "record")) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a file of records, in order."""
-    with _opened(path) as file:
-        yield from file.iter_batches(batch_size=65_536, columns=list(columns), use_threads=False)
 
 
 class StreamWriter:
@@ -234,33 +229,16 @@ def _nullable(field: pa.Field) -> pa.Field:
     return pa.field(field.name, kind)
 
 
-def taken(file: Path, places: Sequence[int], columns: list[str]) -> pa.Table:
-    """Return some columns of the rows at some ascending places of a file; reads only the row groups they are in."""
-    with _opened(file) as opened:
-        starts = np.cumsum([0, *(opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups))])
-        wanted = np.asarray(places, np.int64)
-        bounds = np.searchsorted(wanted, starts)
-        tables = [
-            opened.read_row_group(group, columns=columns, use_threads=False).take(
-                int64_array(wanted[first:last] - starts[group])
-            )
-            for group, (first, last) in enumerate(pairwise(bounds.tolist()))
-            if first < last
-        ]
-        # Arrow makes no empty array of an extension type (JSON), and no table of it by `empty_table`.
-        return pa.concat_tables(tables) if tables else pa.Table.from_batches([], opened.schema_arrow).select(columns)
-
-
 @dataclass(frozen=True)
 class Piece:
-    """Some records of a staged file.
+    """Some of the records that were staged.
 
     Attributes:
-        file: what a `StreamWriter` wrote.
+        records: what `StreamWriter`s wrote.
         chosen: which: `position` (ascending) and the final `key`; a Parquet file, or a table. None is all, as they are.
     """
 
-    file: Path
+    records: Records
     chosen: Path | pa.Table | None = None
 
     @property
@@ -271,27 +249,24 @@ class Piece:
 
     def read(self, columns: list[str] | None = None) -> "Iterator[tuple[Numbers, pa.Table]]":
         """Yield their positions and the records; a row group of which nothing is chosen is not even read."""
-        with _opened(self.file) as source, _positions_of(self.chosen) as positions:
-            first = 0
-            for group in range(source.num_row_groups):
-                count = source.metadata.row_group(group).num_rows
-                wanted, keys = np.arange(first, first + count), None
+        with _positions_of(self.chosen) as positions:
+            for group in self.records.groups():
+                wanted, keys = np.arange(group.first, group.first + group.count), None
                 if positions is not None:
-                    wanted, keys = positions.below(first + count)
+                    wanted, keys = positions.below(group.first + group.count)
                 if len(wanted):
-                    rows = source.read_row_group(group, columns=columns, use_threads=False)
+                    rows = group.read(columns)
                     if keys is not None:
-                        rows = rows.take(int64_array(wanted - first))
+                        rows = rows.take(int64_array(wanted - group.first))
                         index = rows.schema.get_field_index("key")
                         rows = rows.set_column(index, rows.schema.field(index), keys) if index >= 0 else rows
                     yield wanted, rows
-                first += count
 
 
 @contextmanager
 def _positions_of(chosen: Path | pa.Table | None) -> "Iterator[_Positions | None]":
     if isinstance(chosen, Path):
-        with _opened(chosen) as file:
+        with opened(chosen) as file:
             yield _Positions(file.iter_batches(batch_size=65_536, use_threads=False))
     else:
         yield None if chosen is None else _Positions(iter(chosen.to_batches()))
@@ -299,9 +274,7 @@ def _positions_of(chosen: Path | pa.Table | None) -> "Iterator[_Positions | None
 
 def assemble(final: Path, pieces: Sequence[Piece]) -> None:
     """Write a plan's file: the records of the pieces, one piece behind the other."""
-    with _opened(pieces[0].file) as file:
-        schema = file.schema_arrow
-    with pq.ParquetWriter(final, schema, **_PARQUET) as writer:
+    with pq.ParquetWriter(final, pieces[0].records.schema, **_PARQUET) as writer:
         for piece in pieces:
             for _, rows in piece.read():
                 writer.write_table(rows, row_group_size=ROW_GROUP)
@@ -311,14 +284,18 @@ def write_waiting(path: Path, pieces: Sequence[Piece]) -> None:
     """Write which rows were refused before and are not sent again, from tables that hold `WAITING`'s words."""
     with pq.ParquetWriter(path, WAITING, compression="zstd", use_dictionary=["source", "run", "day"]) as writer:
         for piece in pieces:
-            rows = taken(piece.file, piece.table["position"].to_numpy(), ["ordinal", "source"])
+            rows = piece.records.taken(piece.table["position"].to_numpy(), ["ordinal", "source"])
             columns = {name: (rows if name in rows.column_names else piece.table)[name] for name in WAITING.names}
             writer.write_table(pa.table(columns).cast(WAITING))
 
 
-def count(records: Path) -> int:
-    """Return how many records a file has."""
-    return int(pq.read_metadata(records).num_rows)
+def parts_of(*files: Path) -> tuple[Part, ...]:
+    """Return finished files of records as parts, one behind the other."""
+    records = Records.of(*files)
+    return tuple(
+        Part(file.name, start, after - start, file_digest(file))
+        for file, (start, after) in zip(files, pairwise(records.starts), strict=True)
+    )
 
 
 class _Positions:

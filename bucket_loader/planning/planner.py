@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from bucket_loader.config import Stream, mapping_fingerprint
-from bucket_loader.model import ArrayForm, BucketLoaderError, file_digest, wire_timestamp
+from bucket_loader.model import ArrayForm, BucketLoaderError, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.compact import Compacted, compact
 from bucket_loader.planning.effects import changed_fields
@@ -26,7 +26,7 @@ from bucket_loader.planning.reading import Sources
 from bucket_loader.planning.removals import add_removals
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.planning.staging import Read, Rejected, Staged, read_stream
-from bucket_loader.state import records_file, snapshots
+from bucket_loader.state import Records, records_file, snapshots
 
 
 def make_plan(request: PlanRequest) -> Plan:
@@ -76,8 +76,7 @@ def _planned(request: PlanRequest, stream: Stream, position: int, steps: _Steps)
         counts=read.counts + removed.counts + compacted.compared.counts,
         known=compacted.compared.known,
         changed=compacted.compared.changed,
-        file=final.name,
-        digest=file_digest(final),
+        parts=plan_file.parts_of(final),
         mapping=_mapping(request, stream, read),
         shares_ids=read.schema is not None and _shares_ids(stream, removed=removed.counts.removed),
         remembers=stream.mode.remembers,
@@ -97,7 +96,7 @@ def _planned(request: PlanRequest, stream: Stream, position: int, steps: _Steps)
         unmet=read.unmet,
         otherwise=_mapping_otherwise(request, stream, read),
         names=names_of(stream) if stream.remember == "values" else {},
-        changed_fields=changed_fields(request, stream, final, compacted),
+        changed_fields=changed_fields(request, stream, Records.of(final), compacted),
         facts=read.facts,
     )
 

@@ -24,7 +24,7 @@ from bucket_loader.planning.manifest import Manifest, PlannedStream, RefusedBefo
 from bucket_loader.planning.plan_file import Piece, Plan
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.planning.staging import Staged
-from bucket_loader.state import refusals, snapshots
+from bucket_loader.state import Records, refusals, snapshots
 
 _KNOWN: Final = pa.schema([("position", pa.int64()), *list(refusals.SCHEMA)[:5]])
 _TAILS: Final = ("}", ',"context":{"active":false}}', ',"context":{"active":true}}')
@@ -74,22 +74,22 @@ def _rows(pieces: Sequence[Piece]) -> int:
 
 def sort_out(request: PlanRequest, stream: Stream, staged: Staged) -> Sorted:
     """Tell what is new from what was refused before, and what of that is sent again."""
-    whole = (Piece(staged.removals),) if staged.removals.exists() else ()
+    whole = (Piece(Records.of(staged.removals)),) if staged.removals.exists() else ()
     if stream.name not in request.refusals:
         selected = staged.selected if staged.selected.exists() else None
-        return Sorted((Piece(staged.path, selected), *whole))
+        return Sorted((Piece(staged.records, selected), *whole))
     known = pq.read_table(snapshots.refused_beside(staged.selected)).cast(_KNOWN)
     overtaken = _overtaken(stream, staged, known) if request.retry is not False else nothing_of(known)
     again = _again(request, known, overtaken)
-    new, agains, waiting = [Piece(staged.path, staged.selected)], [], []
-    agains.append(Piece(staged.path, known.filter(again)))
-    waiting.append(Piece(staged.path, known.filter(pc.invert(again))))
+    new, agains, waiting = [Piece(staged.records, staged.selected)], [], []
+    agains.append(Piece(staged.records, known.filter(again)))
+    waiting.append(Piece(staged.records, known.filter(pc.invert(again))))
     for piece in whole:
-        gone, others = _known_removals(request, stream, piece.file)
+        gone, others = _known_removals(request, stream, piece.records)
         again = _again(request, gone, nothing_of(gone))
-        new.append(Piece(piece.file, others))
-        agains.append(Piece(piece.file, gone.filter(again)))
-        waiting.append(Piece(piece.file, gone.filter(pc.invert(again))))
+        new.append(Piece(piece.records, others))
+        agains.append(Piece(piece.records, gone.filter(again)))
+        waiting.append(Piece(piece.records, gone.filter(pc.invert(again))))
     return Sorted(tuple(new), tuple(agains), tuple(waiting))
 
 
@@ -126,9 +126,9 @@ def _overtaken(stream: Stream, staged: Staged, known: pa.Table) -> pa.Array:
         found = decode(record)
         return [(name, value) for name in names if (value := getattr(found, name))]
 
-    rows = plan_file.taken(staged.path, known["position"].to_numpy(), ["record"])["record"].to_pylist()
+    rows = staged.records.taken(known["position"].to_numpy(), ["record"])["record"].to_pylist()
     last = {id_: -1 for row in rows for id_ in ids_of(row)}
-    for positions, table in Piece(staged.path, staged.selected).read(["record"]):
+    for positions, table in Piece(staged.records, staged.selected).read(["record"]):
         for position, record in zip(positions.tolist(), table["record"].to_pylist(), strict=True):
             last |= {id_: position for id_ in ids_of(record) if id_ in last}
     latest = [max(last[id_] for id_ in ids_of(row)) for row in rows]
@@ -185,7 +185,7 @@ def _identified(table: pa.Table, spelling: _Spelling) -> pa.Table:
     return pa.table([keys, contents], schema=refusals.IDENTITY)
 
 
-def _known_removals(request: PlanRequest, stream: Stream, removals: Path) -> tuple[pa.Table, pa.Table]:
+def _known_removals(request: PlanRequest, stream: Stream, removals: Records) -> tuple[pa.Table, pa.Table]:
     """Return which records of removed rows are known as refused, and the others: `position` and `key`."""
     known = refusals.read(request.refusals[stream.name])
     bare = request.pipeline.destination.api != "front"

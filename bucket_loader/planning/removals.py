@@ -25,7 +25,7 @@ def add_removals(request: PlanRequest, read: Read, rejected: Rejected, staged: S
         staged.present.unlink(missing_ok=True)
         return snapshots.Removed()
     found = snapshots.find_removed(
-        staged.path, staged.present, memory, staged.removed, subject=subject_of_ids(stream.record)
+        staged.records, staged.present, memory, staged.removed, subject=subject_of_ids(stream.record)
     )
     staged.present.unlink()
     before = rejected.count

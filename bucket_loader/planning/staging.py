@@ -22,7 +22,7 @@ from bucket_loader.planning.plan_file import StreamWriter
 from bucket_loader.planning.reading import Sources
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.sources import delimiter_hint
-from bucket_loader.state import REJECTED, DeadLetters, dead_letters, snapshots
+from bucket_loader.state import REJECTED, DeadLetters, Records, dead_letters, snapshots
 
 _REJECTIONS_AT_ONCE: Final = 1_000  # entries in one synced write
 
@@ -36,6 +36,11 @@ class Staged:
     """
 
     path: Path
+
+    @property
+    def records(self) -> Records:
+        """Those records."""
+        return Records.of(self.path)
 
     @property
     def present(self) -> Path:

@@ -36,7 +36,7 @@ def plan_with_diff(job: Job, rows: int | None) -> Iterator[tuple[MadePlan, Diff]
 def _stream(state: State, planned: Plan, stream: PlannedStream, asked: Stream, rows: int | None) -> StreamDiff:
     memory = state.memory_of(stream.name) if SYNCS[stream.mode].compares else snapshots.Memory()
     is_timed = "timestamp" in asked.fields.given()
-    effects = effects_of(planned.path(stream), memory, is_timed=is_timed)
+    effects = effects_of(planned.records(stream), memory, is_timed=is_timed)
     created, changed, removed = (effects.count(what) for what in ("created", "changed", "removed"))
     fields = sorted(effects.fields.items(), key=lambda one: (-one[1], one[0]))
     sent = created + changed + removed

@@ -2,8 +2,6 @@
 
 import json
 
-import pyarrow.parquet as pq
-
 from bucket_loader.config import Pipeline, Stream
 from bucket_loader.model import StateError
 from bucket_loader.planning import Plan, PlannedStream
@@ -46,7 +44,7 @@ def _of_plan(planned: Plan, pipeline: Pipeline) -> list[tuple[PlannedStream, dic
     found = []
     for stream in planned.manifest.streams:
         dotted = [name for name in _names(written[stream.name]) if "." in name] if stream.name in written else []
-        schema = pq.read_schema(planned.path(stream)) if dotted else None
+        schema = planned.records(stream).schema if dotted else None
         if schema is not None and "row" in schema.names:
             found.append((stream, _columns(dotted, [field.name for field in schema.field("row").type])))
     return found

@@ -136,7 +136,7 @@ def waiting_findings(state: State, planned: Plan, stream: PlannedStream) -> Iter
     places = set(_places(waiting))
     if len(places) != len(waiting):
         yield f"{said}rows that were refused before are named twice"
-    if any(place in places for _, table in Piece(planned.path(stream)).read(_PLACE) for place in _places(table)):
+    if any(place in places for _, table in Piece(planned.records(stream)).read(_PLACE) for place in _places(table)):
         yield f"{said}a row that was refused before is also sent"
     for run in waiting["run"].unique().to_pylist():
         if state.ledger.run(run) is None:

@@ -101,9 +101,9 @@ def _newest_plans(state: State) -> Iterator[str]:
 
 
 def _came_to(planned: Plan, stream: PlannedStream) -> Before:
-    counts, path = stream.counts, planned.path(stream)
-    is_many = stream.records >= FEW_RECORDS and path.exists()
-    record_bytes = path.stat().st_size / stream.records if is_many else None
+    counts, files = stream.counts, planned.records(stream).files
+    is_many = stream.records >= FEW_RECORDS and all(file.exists() for file in files)
+    record_bytes = sum(file.stat().st_size for file in files) / stream.records if is_many else None
     kept = counts.read - counts.rejected - counts.filtered
     return Before(counts.read, kept, counts.rejected, record_bytes)
 

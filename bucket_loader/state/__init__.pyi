@@ -63,6 +63,10 @@ from .opening import (
     look_at_state as look_at_state,
     open_state as open_state,
 )
+from .records import (
+    Records as Records,
+    opened as opened,
+)
 from .state import (
     State as State,
 )

@@ -45,7 +45,7 @@ def test_the_ledger_keeps_what_planning_counts(tmp_path):
 def test_the_plan_spells_what_planning_counts():
     """Each is a member of its stream."""
     counts = Counts(**{one.name: number for number, one in enumerate(PLANNED, 1)})
-    stream = PlannedStream(0, "s", "event", "append", "resend", counts, 0, 0, "f", "d", "m", *FLAGS)
+    stream = PlannedStream(0, "s", "event", "append", "resend", counts, 0, 0, (), "m", *FLAGS)
     text = encoded(Manifest(1, "r", "p", "now", "then", None, 0, 1, 1, (stream,), {}))
 
     for number, one in enumerate(PLANNED, 1):

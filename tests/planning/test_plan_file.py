@@ -1,6 +1,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,11 +12,11 @@ from msgspec import structs
 
 from bucket_loader.model.counts import Counts
 from bucket_loader.model.errors import StateError
-from bucket_loader.model.files import file_digest
 from bucket_loader.model.rows import BATCH_BYTES_MAX
 from bucket_loader.planning import plan_file as plans
 from bucket_loader.planning.manifest import Manifest, PlannedStream
 from bucket_loader.planning.plan_file import MANIFEST, StreamWriter
+from bucket_loader.state import Records
 
 ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.binary()), ("none", pa.null())])
 
@@ -50,15 +51,15 @@ def batch_of(numbers):
     return records, rows
 
 
-def write_stream(path, sizes):
-    """Write batches of so many records each."""
-    writer, first = StreamWriter(path, ROW), 0
+def write_stream(path, sizes, first=0):
+    """Write batches of so many records each; return their number."""
+    writer = StreamWriter(path, ROW)
     for number, size in enumerate(sizes):
         writer.write(*batch_of(range(first, first + size)), f"file-{number % 2}.csv")
         first += size
     writer.close()
-    assert writer.rows == first
-    return first
+    assert writer.rows == sum(sizes)
+    return writer.rows
 
 
 @dataclass
@@ -67,15 +68,16 @@ class Maker:
 
     folder: Path
 
-    def make(self, sizes, *, chunk_records=100, chunk_bytes=10_000, refused=0):
-        """Make a plan of one stream."""
+    def make(self, *parts, chunk_records=100, chunk_bytes=10_000, refused=0):
+        """Make a plan of one stream from the sizes of the batches of each part."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        records = write_stream(self.folder / "00-events.parquet", sizes)
+        files, records = [self.folder / f"00-events.{number}.parquet" for number in range(len(parts))], 0
+        for file, sizes in zip(files, parts, strict=True):
+            records += write_stream(file, sizes, records)
         stream = PlannedStream(
             position=0, name="events", kind="event", mode="append", on_unknown="resend",
-            counts=Counts(read=records, pending=records), known=0, changed=0, file="00-events.parquet",
-            digest=file_digest(self.folder / "00-events.parquet"), mapping="m", shares_ids=False, remembers=True,
-            keyed=True, refused=refused,
+            counts=Counts(read=records, pending=records), known=0, changed=0,
+            parts=plans.parts_of(*files), mapping="m", shares_ids=False, remembers=True, keyed=True, refused=refused,
         )  # fmt: skip
         manifest = Manifest(
             version=plans.VERSION, run=self.folder.name, pipeline="p", created_at="now", as_of="then", interval=None,
@@ -90,21 +92,24 @@ def maker(tmp_path):
     return Maker(tmp_path / "plans" / "run")
 
 
-SIZES = st.lists(st.integers(0, 60), max_size=8)
+PARTS = st.lists(st.lists(st.integers(0, 60), max_size=8), min_size=1, max_size=3)  # the sizes of each part's batches
 
 
 @settings(deadline=None, max_examples=25)
-@given(SIZES, st.integers(1, 30), st.integers(1024, 3000), st.integers(1, 50))
-def test_chunks_hold_every_record_once_as_its_bytes(tmp_path_factory, sizes, chunk_records, chunk_bytes, group):
+@given(PARTS, st.integers(1, 30), st.integers(1024, 3000), st.integers(1, 50))
+def test_chunks_hold_every_record_once_as_its_bytes(tmp_path_factory, parts, chunk_records, chunk_bytes, group):
     """Whatever batches a plan was written in, its chunks are its records in order, byte by byte, within the limits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "ROW_GROUP", group)
         maker = Maker(tmp_path_factory.mktemp("plan") / "run")
-        planned, stream = maker.make(sizes, chunk_records=chunk_records, chunk_bytes=chunk_bytes)
+        planned, stream = maker.make(*parts, chunk_records=chunk_records, chunk_bytes=chunk_bytes)
         chunks = list(planned.chunks(stream))
+        by_part = [list(planned.chunks(stream, part)) for part in stream.parts]
 
     sequences = [sequence for numbers, _ in chunks for sequence in numbers]
     records = [one for _, some in chunks for one in some]
+    assert [chunk for some in by_part for chunk in some] == chunks
+    assert [sum(len(numbers) for numbers, _ in some) for some in by_part] == [sum(sizes) for sizes in parts]
     assert sequences == list(range(stream.records))
     assert records == [record(number).encode() for number in range(stream.records)]
     for numbers, some in chunks:
@@ -115,27 +120,31 @@ def test_chunks_hold_every_record_once_as_its_bytes(tmp_path_factory, sizes, chu
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(1, 50), st.data())
 def test_no_chunk_mixes_what_is_new_with_what_was_refused_before(tmp_path_factory, sizes, group, data):
-    """Wherever what was refused before begins, a chunk ends there; each part is cut as if it were alone."""
-    refused = data.draw(st.integers(0, sum(sizes)))
+    """Wherever what was refused before or a part begins, a chunk ends there; each piece is cut as if it were alone."""
+    refused, parts = (
+        data.draw(st.integers(0, sum(sizes))),
+        data.draw(st.sampled_from([[sizes], [sizes[:2], sizes[2:]]])),
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "ROW_GROUP", group)
-        planned, stream = Maker(tmp_path_factory.mktemp("plan") / "run").make(sizes, chunk_records=7, refused=refused)
+        planned, stream = Maker(tmp_path_factory.mktemp("plan") / "run").make(*parts, chunk_records=7, refused=refused)
         found = [tuple(numbers) for numbers, _ in planned.chunks(stream)]
 
-    parts = (range(stream.refused_from), range(stream.refused_from, sum(sizes)))
+    edges = sorted({0, stream.refused_from, *(part.first for part in stream.parts), sum(sizes)})
+    pieces = [range(*both) for both in pairwise(edges)]
     assert stream.refused_from == sum(sizes) - refused
-    assert found == [tuple(part[first : first + 7]) for part in parts for first in range(0, len(part), 7)]
+    assert found == [tuple(piece[first : first + 7]) for piece in pieces for first in range(0, len(piece), 7)]
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 50), st.data())
 def test_any_records_are_found_by_their_sequence(tmp_path_factory, sizes, group, data):
-    """`rows` and `inputs` give the asked sequences, in order, with what they were made from, across all groups."""
+    """`rows` and `inputs` give the asked sequences, in order, with their rows, across groups and parts."""
     total = sum(sizes)
     wanted = sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1, max_size=20)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "ROW_GROUP", group)
-        planned, stream = Maker(tmp_path_factory.mktemp("plan") / "run").make(sizes)
+        planned, stream = Maker(tmp_path_factory.mktemp("plan") / "run").make(sizes[::2], sizes[1::2])
         rows = planned.rows(stream, wanted, ["record", "ordinal", "source", "key"])
         inputs = planned.inputs(stream, wanted)
 
@@ -149,7 +158,7 @@ def test_any_records_are_found_by_their_sequence(tmp_path_factory, sizes, group,
 
 def test_keys_are_in_the_order_of_sequences(maker):
     """The keys and contents that memory is made from stand in the order of the records."""
-    planned, stream = maker.make([40, 1, 300])
+    planned, stream = maker.make([40, 1], [300])
     keys = pa.Table.from_batches(planned.keys(stream))
 
     assert keys["key"].to_pylist() == [hashed(f"k{number}") for number in range(341)]
@@ -168,7 +177,7 @@ def test_selecting_keeps_the_chosen_with_their_final_keys(tmp_path_factory, size
         final_keys = [hashed(f"final{position}") for position in chosen]
         positions = pa.table({"position": pa.array(chosen, pa.int64()), "key": pa.array(final_keys, pa.binary())})
         pq.write_table(positions, folder / "selected", row_group_size=3)
-        plans.assemble(folder / "final", [plans.Piece(folder / "staged", folder / "selected")])
+        plans.assemble(folder / "final", [plans.Piece(Records.of(folder / "staged"), folder / "selected")])
     staged, final = pq.read_table(folder / "staged"), pq.read_table(folder / "final")
 
     assert final["key"].to_pylist() == final_keys
@@ -190,9 +199,9 @@ def test_a_plan_is_read_as_it_was_finished(maker):
 
 
 def test_a_flipped_byte_of_a_file_is_found(maker):
-    """One byte that is not what it was, anywhere in a stream's file, refuses the plan."""
-    maker.make([50])
-    path = maker.folder / "00-events.parquet"
+    """One byte that is not what it was, anywhere in a part's file, refuses the plan."""
+    maker.make([50], [50])
+    path = maker.folder / "00-events.1.parquet"
     data = path.read_bytes()
     for place in range(0, len(data), 97):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
@@ -232,7 +241,7 @@ def test_half_a_plan_is_no_plan(maker, harm):
         case "empty manifest":
             manifest.write_bytes(b"")
         case "no file":
-            (maker.folder / "00-events.parquet").unlink()
+            (maker.folder / "00-events.0.parquet").unlink()
         case _:
             plans.remove(maker.folder)
             if harm == "a file":
@@ -278,4 +287,4 @@ def test_no_rows_of_a_file_with_json_in_it_are_a_table_without_rows(tmp_path):
     column = pa.array(["[1]"], pa.json_())
     pq.write_table(pa.table({"key": ["k"], "a": column}), tmp_path / "x.parquet")
 
-    assert plans.taken(tmp_path / "x.parquet", [], ["key"]).num_rows == 0
+    assert Records.of(tmp_path / "x.parquet").taken([], ["key"]).num_rows == 0

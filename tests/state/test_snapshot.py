@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from bucket_loader.model.syncs import CHANGES, SYNCS
 from bucket_loader.planning.mapping import subject_of_ids
-from bucket_loader.state import snapshots as snapshot
+from bucket_loader.state import Records, snapshots as snapshot
 from bucket_loader.state.snapshots import comparing, merging, pages
 from bucket_loader.state.snapshots.parts import KeyRange
 
@@ -25,10 +25,12 @@ def numbered(key, occurrence):
 
 
 def staged_file(path, rows, row_group_size=16_384):
-    """Write staged rows: pairs of key and content."""
+    """Write staged rows, pairs of key and content, in two files, and return them as one."""
     columns = [range(1, len(rows) + 1), [key for key, _ in rows], [content for _, content in rows]]
-    pq.write_table(pa.table(columns, schema=STAGED), path, row_group_size=row_group_size)
-    return path
+    table, files, first = pa.table(columns, schema=STAGED), (path, path.with_suffix(".more")), len(rows) // 3
+    for file, some in zip(files, (table.slice(0, first), table.slice(first)), strict=True):
+        pq.write_table(some, file, row_group_size=row_group_size)
+    return Records.of(*files)
 
 
 def part_file(path, rows):
@@ -214,7 +216,7 @@ def test_equal_rows_are_counted_from_the_plans_start(tmp_path):
 
 
 def test_many_rows_in_odd_groups(tmp_path):
-    """Positions are places in the file, however it is cut into groups, and selected ones ascend."""
+    """Positions are places in all files, however they are cut into groups, and selected ones ascend."""
     rows = [(hashed(number % 20_000), hashed(number)) for number in range(50_001)]
     staged = staged_file(tmp_path / "staged.parquet", rows, row_group_size=1_237)
     result = snapshot.compare(staged, snapshot.Known(), tmp_path / "selected", mode=CHANGES, identity="key")

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bucket_loader.config import FieldSpec, Stream, Values
 from bucket_loader.model import identifier, literal
 from bucket_loader.planning import Plan, PlannedStream
+from bucket_loader.state import Records
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import duckdb
 
 About = Literal["id", "time", "score", "attribute"]
@@ -181,14 +179,14 @@ def _about(field: str, spec: FieldSpec, kind: pa.DataType | None) -> About:
 
 def columns_of(planned: Plan, stream: PlannedStream) -> pa.Schema | None:
     """Return the columns of a stream's source; None where nothing was read."""
-    schema = pq.read_schema(planned.path(stream))
+    schema = planned.records(stream).schema
     return pa.schema(list(schema.field("row").type)) if "row" in schema.names else None
 
 
 @contextmanager
 def rows_of(connection: "duckdb.DuckDBPyConnection", planned: Plan, stream: PlannedStream) -> Iterator[None]:
     """Make a stream's rows the table, as often as it is asked."""
-    connection.register(ROWS, _Rows(planned.path(stream)))
+    connection.register(ROWS, _Rows(planned.records(stream)))
     try:
         yield
     finally:
@@ -196,17 +194,16 @@ def rows_of(connection: "duckdb.DuckDBPyConnection", planned: Plan, stream: Plan
 
 
 class _Rows:
-    """A file of a plan, read anew by each query, a few rows at a time.
+    """The records of a plan, read anew by each query, a few rows at a time.
 
     Columns go by number: SQL does not tell two names apart that differ only in case.
     """
 
-    def __init__(self, path: "Path") -> None:
-        self._path = path
+    def __init__(self, records: Records) -> None:
+        self._records = records
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        with pq.ParquetFile(self._path) as file:
-            schema = file.schema_arrow
+        schema = self._records.schema
         kinds = [
             ("record", pa.string()),
             *((f"c{index}", one.type) for index, one in enumerate(schema.field("row").type)),
@@ -214,9 +211,8 @@ class _Rows:
         return pa.RecordBatchReader.from_batches(pa.schema(kinds), self._batches()).__arrow_c_stream__()
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["record", "row"], use_threads=False):
-                arrays = [batch["record"].cast(pa.string()), *batch["row"].flatten()]
-                yield pa.RecordBatch.from_arrays(
-                    arrays, [f"c{index - 1}" if index else "record" for index in range(len(arrays))]
-                )
+        for batch in self._records.batches(["record", "row"], _ROWS_AT_ONCE):
+            arrays = [batch["record"].cast(pa.string()), *batch["row"].flatten()]
+            yield pa.RecordBatch.from_arrays(
+                arrays, [f"c{index - 1}" if index else "record" for index in range(len(arrays))]
+            )

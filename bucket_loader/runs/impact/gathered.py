@@ -19,7 +19,6 @@ from typing import Final
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bucket_loader.config import Pipeline, Stream
 from bucket_loader.model import COMPANY, KINDS, USER, int64_array, literal, ordinals_from
@@ -239,7 +238,7 @@ class _Gathering:
         planned = next((one for one in self.plan.manifest.streams if one.name == stream.name), None)
         columns = None
         if planned is not None:
-            kind = pq.read_schema(self.plan.path(planned)).field("row").type
+            kind = self.plan.records(planned).schema.field("row").type
             columns = pa.schema(list(kind))
         return self.asked[stream.record].sent_by(stream, columns)
 

@@ -140,7 +140,7 @@ def _made(planned: Plan, stream: PlannedStream, found: Sequence[int], table: pa.
 def by_keys(planned: Plan, stream: PlannedStream, keys: set[bytes]) -> Iterator[int]:
     """Yield the sequences of the records that have one of some keys."""
     first = 0
-    for batch in plan_file.records_in(planned.path(stream), ["key"]):
+    for batch in planned.records(stream).batches(["key"]):
         yield from (first + place for place in among(batch["key"], keys))
         first += batch.num_rows
 
@@ -169,7 +169,7 @@ def _waiting(planned: Plan, stream: PlannedStream, keys: set[bytes]) -> Iterator
 
 def _by_records(planned: Plan, stream: PlannedStream, sought: Sought) -> Iterator[Hit]:
     needles, found, first = sought.needles(KINDS[stream.kind]), dict[int, str](), 0
-    for batch in plan_file.records_in(planned.path(stream), ["record"]) if stream.records else ():
+    for batch in planned.records(stream).batches(["record"]) if stream.records else ():
         records = batch["record"]
         texts = ((first + place, records[place].as_py()) for place in holding(records, needles))
         found |= {sequence: text for sequence, text in texts if sought.is_named_in(text)}

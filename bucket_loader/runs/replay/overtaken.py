@@ -12,7 +12,7 @@ from bucket_loader.model import KINDS, StateError, StateUnavailableError
 from bucket_loader.planning import Plan, PlannedStream, plan_file
 from bucket_loader.runs.replay.replaying import Replaying
 from bucket_loader.runs.settle import sent_sequences
-from bucket_loader.state import State
+from bucket_loader.state import Records, State
 
 _SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 
@@ -86,8 +86,8 @@ def keys_of(planned: Plan, stream: PlannedStream, sequences: Sequence[int]) -> p
     return pa.concat_arrays(taken) if taken else pa.array([], pa.binary(16))
 
 
-def select_records(source: Path, sequences: Sequence[int], keys: pa.Array, final: Path) -> None:
-    """Write the records of a plan that stand at some sequences as a plan's file of their own."""
+def select_records(source: Records, sequences: Sequence[int], keys: pa.Array, final: Path) -> None:
+    """Write the records of a plan that stand at some sequences as a part of another."""
     selected = final.with_suffix(".selected")
     pq.write_table(pa.table([pa.array(sequences, pa.int64()), keys], schema=_SELECTED), selected)
     plan_file.assemble(final, [plan_file.Piece(source, selected)])

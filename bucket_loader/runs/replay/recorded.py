@@ -12,7 +12,6 @@ from bucket_loader.model import (
     StateError,
     StateUnavailableError,
     UsageError,
-    file_digest,
     wire_timestamp,
 )
 from bucket_loader.planning import Plan, PlannedStream, plan_file
@@ -72,7 +71,7 @@ def _recorded_stream(
     known = are_known(replaying.state, old.name, keys) if SYNCS[old.mode].once else nowhere(keys)
     chosen = [n for n, late, sent in zip(sequences, overtaken, known, strict=True) if not (late or sent)]
     final = replaying.folder / records_file(position, old.name)
-    select_records(before.path(old), chosen, keys_of(before, old, chosen), final)
+    select_records(before.records(old), chosen, keys_of(before, old, chosen), final)
     delivered = sum(sent and not late for late, sent in zip(overtaken, known, strict=True))
     stream = structs.replace(
         old,
@@ -93,8 +92,7 @@ def _recorded_stream(
         known_refused=None,
         changed_fields={},
         facts=None,  # no source was read: the last reading stays what the next one is compared with
-        file=final.name,
-        digest=file_digest(final),
+        parts=plan_file.parts_of(final),
     )
     if stream.counts.filtered:
         left_out = f"{old.name}: {stream.counts.filtered:,} dead letters have no record to send again"

@@ -11,8 +11,8 @@ import pyarrow as pa
 from msgspec import structs
 
 from bucket_loader.config import JsonLinesSource
-from bucket_loader.model import Counts, InputBatch, Reading, Source, UsageError, file_digest
-from bucket_loader.planning import Plan, PlannedStream, PlanRequest, plan_file, planner
+from bucket_loader.model import Counts, InputBatch, Reading, Source, UsageError
+from bucket_loader.planning import Part, Plan, PlannedStream, PlanRequest, plan_file, planner
 from bucket_loader.runs.arrays import form_of_lists
 from bucket_loader.runs.job import Interval
 from bucket_loader.runs.replay.letters import number_of
@@ -66,11 +66,8 @@ def _without_overtaken(replaying: Replaying, made: Plan) -> tuple[Plan, list[Rep
         chosen = [sequence for sequence, late in zip(sequences, overtaken, strict=True) if not late]
         before, after = len(replaying.letters.of(stream.name)), stream
         if len(chosen) < stream.records:
-            narrowed = made.path(stream).with_suffix(".narrowed")
-            select_records(made.path(stream), chosen, keys_of(made, stream, chosen), narrowed)
-            narrowed.replace(made.path(stream))
             left_out = Counts(superseded=sum(overtaken), pending=len(chosen) - stream.records)
-            after = structs.replace(stream, counts=stream.counts + left_out, digest=file_digest(made.path(stream)))
+            after = structs.replace(stream, counts=stream.counts + left_out, parts=_narrowed(made, stream, chosen))
         # Those that were taken up before are counted, as what was known already; those without a row as filtered.
         rowless = len(replaying.fresh(stream.name)) - len(replaying.rows(stream.name))
         taken_up = before - after.counts.read - rowless
@@ -86,6 +83,16 @@ def _without_overtaken(replaying: Replaying, made: Plan) -> tuple[Plan, list[Rep
         )
     manifest = structs.replace(made.manifest, streams=tuple(streams))
     return plan_file.finish(made.folder, manifest), replays
+
+
+def _narrowed(made: Plan, stream: PlannedStream, chosen: Sequence[int]) -> tuple[Part, ...]:
+    """Let a stream have only some of its records, in one part."""
+    records = made.records(stream)
+    narrowed = records.files[0].with_suffix(".narrowed")
+    select_records(records, chosen, keys_of(made, stream, chosen), narrowed)
+    for file in records.files:
+        file.unlink()
+    return plan_file.parts_of(narrowed.rename(records.files[0]))
 
 
 def _places(made: Plan, stream: PlannedStream) -> dict[tuple[str, int], int]:

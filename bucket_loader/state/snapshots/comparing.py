@@ -12,10 +12,10 @@ from typing import Final, Literal
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bucket_loader.model import Counts, Sync
 from bucket_loader.state.duck import one_row, own_database, quoted
+from bucket_loader.state.records import Records
 from bucket_loader.state.snapshots.pages import as_keys
 from bucket_loader.state.snapshots.parts import REMOVED, KeyRange, Memory, key_ranges
 from bucket_loader.state.snapshots.staged import StagedRange, by_range
@@ -58,7 +58,7 @@ class Known:
 
 
 def compare(
-    staged: Path,
+    staged: Records,
     known: Known,
     selected: Path,
     *,
@@ -68,7 +68,7 @@ def compare(
     """Decide which staged rows are sent.
 
     Args:
-        staged: a Parquet file with `key` and `content`, N rows; a row's position is its place in the file.
+        staged: `key` and `content` of N rows; a row's position is its place in all of them.
         known: what is known of them.
         selected: where to write the rows to send: `position` and `key`; nothing where all are sent as they are.
             Beside it, at `refused_beside`, those of them that are known as refused, with what is known.
@@ -97,11 +97,10 @@ def compare(
     return Compared(counts, known.memory.known, sums["changed"], sums["renumbered"])
 
 
-def _key_ranges(staged: Path, memory: Memory) -> list[KeyRange]:
+def _key_ranges(staged: Records, memory: Memory) -> list[KeyRange]:
     """Return ranges of keys, each of which fits into memory with what has to be read of the memory."""
-    rows = int(pq.read_metadata(staged).num_rows)
-    few = min(memory.rows, rows * _FEW)
-    return key_ranges(rows + few, _ROWS_AT_ONCE)
+    few = min(memory.rows, len(staged) * _FEW)
+    return key_ranges(len(staged) + few, _ROWS_AT_ONCE)
 
 
 def refused_beside(selected: Path) -> Path:

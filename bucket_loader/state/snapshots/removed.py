@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bucket_loader.model import Counts
 from bucket_loader.state.duck import one_row, own_database, quoted
+from bucket_loader.state.records import Records
 from bucket_loader.state.snapshots.comparing import show_memory
 from bucket_loader.state.snapshots.pages import part_schema
 from bucket_loader.state.snapshots.parts import Memory, key_ranges
@@ -35,11 +35,11 @@ class Removed:
     without_ids: int = 0
 
 
-def find_removed(staged: Path, present: Path, memory: Memory, found: Path, *, subject: str) -> Removed:
+def find_removed(staged: Records, present: Path, memory: Memory, found: Path, *, subject: str) -> Removed:
     """Find the rows that were delivered and are no longer in the source.
 
     Args:
-        staged: a Parquet file with the `key` of every row that makes a record.
+        staged: the `key` of every row that makes a record.
         present: one with the `subject` of every row that is there, whatever became of it.
         memory: what the stream remembers.
         found: where to write them, by key; a Parquet file (`key`, `ids`).
@@ -47,7 +47,7 @@ def find_removed(staged: Path, present: Path, memory: Memory, found: Path, *, su
             of its rows is there, none of them counts as removed.
     """
     known_ids = without_ids = 0
-    ranges = key_ranges(int(pq.read_metadata(staged).num_rows) + memory.rows, _ROWS_AT_ONCE)
+    ranges = key_ranges(len(staged) + memory.rows, _ROWS_AT_ONCE)
     with own_database(found.parent) as connection, TemporaryDirectory(dir=found.parent) as name:
         connection.execute("CREATE TABLE candidates (key UUID, ids VARCHAR)")
         for piece in by_range(staged, ranges, Path(name)):

@@ -1,6 +1,6 @@
 """Staged rows, looked at range by range: a file for each range of keys, so that no row is read more than twice.
 
-A staged file is Parquet with `key` and `content`. A row's position is its place in the file.
+Staged rows are Parquet with `key` and `content`. A row's position is its place in all of them.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from bucket_loader.model import as_numpy, int64_array
 from bucket_loader.state.duck import quoted
+from bucket_loader.state.records import Records
 from bucket_loader.state.snapshots.pages import as_keys
 from bucket_loader.state.snapshots.parts import KeyRange
 
@@ -30,49 +31,63 @@ _SHOWN: Final = "CAST(key AS UUID) AS key, CAST(content AS UUID) AS content"
 
 @dataclass(frozen=True)
 class StagedRange:
-    """The staged rows of a range of keys: a file, and the SQL of a row's position in it."""
+    """The staged rows of a range of keys.
+
+    Attributes:
+        keys: the range.
+        rows: a file of its rows, which says where they stood; or all rows, as they are.
+        is_all: whether they are all.
+    """
 
     keys: KeyRange
-    file: Path
-    position: str = "position"
+    rows: Records
+    is_all: bool = False
 
     def show(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Show the rows as `staged`, the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer."""
-        rows = f"read_parquet({quoted(self.file)}, file_row_number = true)"
-        connection.execute(f"CREATE OR REPLACE VIEW staged AS SELECT {self.position} AS position, {_SHOWN} FROM {rows}")
+        starts = self.rows.starts if self.is_all else (None,)
+        shown = " UNION ALL ".join(map(_shown, self.rows.files, starts))
+        connection.execute(f"CREATE OR REPLACE VIEW staged AS {shown}")
 
     def read(self, columns: Sequence[str]) -> tuple["Numbers", pa.Table]:
         """Return the rows' positions, and some of their columns."""
-        names = [*columns, *(["position"] if self.position == "position" else [])]
-        with pq.ParquetFile(self.file, pre_buffer=False) as file:
-            table = file.read(names, use_threads=False)
-        if self.position == "position":
-            return as_numpy(table["position"].combine_chunks()), table.select(list(columns))
-        return np.arange(table.num_rows), table
+        names = [*columns, *([] if self.is_all else ["position"])]
+        batches = list(self.rows.batches(names))
+        table = pa.Table.from_batches(batches) if batches else self.rows.taken([], names)
+        if self.is_all:
+            return np.arange(table.num_rows), table
+        return as_numpy(table["position"].combine_chunks()), table.select(list(columns))
+
+
+def _shown(file: Path, start: int | None) -> str:
+    """Return the SELECT of a file's rows: they say where they stood, or the file's first stood at `start`."""
+    if start is None:
+        return f"SELECT position, {_SHOWN} FROM read_parquet({quoted(file)})"
+    rows = f"read_parquet({quoted(file)}, file_row_number = true)"
+    return f"SELECT file_row_number + {start} AS position, {_SHOWN} FROM {rows}"
 
 
 def by_range(
-    staged: Path, ranges: Sequence[KeyRange], folder: Path, columns: Sequence[str] = HASHES
+    staged: Records, ranges: Sequence[KeyRange], folder: Path, columns: Sequence[str] = HASHES
 ) -> list[StagedRange]:
     """Cut staged rows by ranges of keys, which cover all of them.
 
     Args:
-        staged: the file.
+        staged: the rows.
         ranges: the ranges, ascending.
         folder: where to write a file for each, if there are several.
         columns: what to write of the rows, the key first.
     """
     if len(ranges) == 1:
-        return [StagedRange(ranges[0], staged, "file_row_number")]
+        return [StagedRange(ranges[0], staged, is_all=True)]
     files = [folder / f"staged-{number}.parquet" for number in range(len(ranges))]
     bounds = np.array([keys.after for keys in ranges[:-1]])
     with ExitStack() as stack:
-        file = stack.enter_context(pq.ParquetFile(staged, pre_buffer=False))
-        fields = [file.schema_arrow.field(name) for name in columns]
+        fields = [staged.schema.field(name) for name in columns]
         schema = pa.schema([pa.field("position", pa.int64()), *fields])
         writers = [stack.enter_context(pq.ParquetWriter(path, schema, compression="none")) for path in files]
         first, at_once = 0, _ROWS_AT_ONCE if len(columns) <= len(HASHES) else _WIDE_AT_ONCE
-        for batch in file.iter_batches(at_once, columns=list(columns), use_threads=False):
+        for batch in staged.batches(columns, at_once):
             numbers = np.searchsorted(bounds, _first_bits(batch["key"]), side="right")
             order = np.argsort(numbers, kind="stable")
             edges = np.searchsorted(numbers[order], np.arange(len(ranges) + 1))
@@ -81,7 +96,7 @@ def by_range(
             for number, writer in enumerate(writers):
                 writer.write_batch(rows.slice(edges[number], edges[number + 1] - edges[number]))
             first += batch.num_rows
-    return [StagedRange(keys, path) for keys, path in zip(ranges, files, strict=True)]
+    return [StagedRange(keys, Records.of(path)) for keys, path in zip(ranges, files, strict=True)]
 
 
 def _first_bits(keys: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -1,0 +1,78 @@
+"""A plan of several parts: it is sent, remembered, explained and proved as one of a single part is."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+from parts import cut
+
+STREAMS = """
+- name: companies
+  record: company
+  source: {type: csv, path: accounts.csv}
+  on_removed: {attributes: {gone: true}}
+  fields: {companyId: id, attributes: "*"}
+- name: events
+  record: event
+  source: {type: csv, path: events.csv}
+  key: [n]
+  fields: {userId: user, event: {value: did}, attributes: {n: n}}
+"""
+
+
+@pytest.fixture
+def place(workplace):
+    """A pipeline of 60 companies and 90 events."""
+    accounts(workplace, range(60))
+    workplace.write("events.csv", "n,user\n" + "".join(f"{n},u{n % 9}\n" for n in range(90)))
+    workplace.pipeline(STREAMS)
+    return workplace
+
+
+def accounts(place, numbers):
+    """Export some companies."""
+    place.write("accounts.csv", "id,seats\n" + "".join(f"c{n},{n}\n" for n in numbers))
+
+
+def planned(place, most):
+    """Make a plan, cut it, and return its folder and what it is then."""
+    folder = json.loads(place.command("plan", "--json").stdout)["plan"]
+    return folder, cut(place.folder / folder, most)
+
+
+def test_a_plan_of_parts_is_loaded_as_one_of_a_single_part(place):
+    """All arrives, no chunk is of two parts, the second run has nothing to send, and the audit holds."""
+    folder, plan = planned(place, 25)
+    result = place.run("--plan", folder)
+    with closing(sqlite3.connect(next(place.folder.glob(".bucket_loader/*/ledger.db")))) as ledger:
+        chunks = ledger.execute("SELECT stream, first, records FROM chunk ORDER BY 1, 2").fetchall()
+
+    assert {name: one["delivered"] for name, one in result.summary["streams"].items()} == {
+        "companies": 60,
+        "events": 90,
+    }
+    assert chunks == [
+        (stream.position, part.first, part.records) for stream in plan.manifest.streams for part in stream.parts
+    ]
+    assert [records for _, _, records in chunks] == [25, 25, 10, 25, 25, 25, 15]
+    assert place.run().summary["streams"]["companies"]["unchanged"] == 60
+    assert place.command("audit", "latest").exit_code == 0
+
+
+def test_a_record_of_any_part_is_found(place):
+    """What became of it is told from its sequence in the stream, whichever part it is in."""
+    folder, _ = planned(place, 25)
+    place.run("--plan", folder)
+
+    for company in ("c3", "c26", "c59"):
+        assert "delivered" in place.command("explain", "--company", company).stderr
+
+
+def test_rows_that_are_removed_are_found_against_a_memory_of_parts(place):
+    """What was delivered of all parts is remembered with its ids."""
+    folder, _ = planned(place, 7)
+    place.run("--plan", folder)
+    accounts(place, {*range(60)} - {5, 8, 59})
+
+    assert place.run("--accept-changes").summary["streams"]["companies"]["removed"] == 3
