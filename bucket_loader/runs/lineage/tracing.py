@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bucket_loader.model import BucketLoaderError, Counts, InterruptedRunError, StateError, StoppedError
 from bucket_loader.planning import plan_file
@@ -122,7 +121,7 @@ def _columns(state: State, run: str) -> dict[str, list[str]]:
         if not (folder / MANIFEST).exists():
             return {}
         planned = plan_file.read(folder, verify=False)
-        return {one.name: _names(pq.read_schema(planned.path(one))) for one in planned.manifest.streams}
+        return {one.name: _names(planned.records(one).schema) for one in planned.manifest.streams}
     except (StateError, OSError, pa.ArrowException):
         return {}
 
