@@ -137,10 +137,13 @@ def check(call: Call, /, pipeline: Path, *, whole: bool, **words: object) -> Non
       bucket-loader check nightly.yaml
       bucket-loader check nightly.yaml --all --json
     """
-    from bucket_loader.config import lacks_key
+    from bucket_loader.config import lacks_key, taken_names
     from bucket_loader.runs import check_job
 
-    found = check_job(call.job(pipeline, words, needs_key=not lacks_key(pipeline)), whole=whole)
+    job = call.job(pipeline, words, needs_key=not lacks_key(pipeline))
+    for complaint in taken_names(type(job.pipeline.source_of(stream)) for stream in job.pipeline.streams):
+        call.say(complaint)
+    found = check_job(job, whole=whole)
     call.answer(found)
     raise click.exceptions.Exit(found["exit_code"])
 
@@ -225,6 +228,8 @@ def schema(*, of_tests: bool) -> None:
       # then, as the first line of a pipeline file:
       # yaml-language-server: $schema=pipeline.schema.json
     """
-    from bucket_loader.config import assert_schema, json_schema
+    from bucket_loader.config import assert_schema, complaints, json_schema
 
+    for complaint in () if of_tests else complaints():
+        click.echo(f"left out: {complaint}", err=True)
     click.echo(json.dumps(assert_schema() if of_tests else json_schema(), indent=2))

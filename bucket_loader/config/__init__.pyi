@@ -7,6 +7,10 @@ from .addresses import (
     REMOTE as REMOTE,
     scheme_of as scheme_of,
 )
+from .any_source import (
+    AnySource as AnySource,
+    source_from as source_from,
+)
 from .assert_file import (
     Assertions as Assertions,
     assert_schema as assert_schema,
@@ -65,6 +69,15 @@ from .pipeline import (
     Owner as Owner,
     Pipeline as Pipeline,
 )
+from .plugins import (
+    BROKEN as BROKEN,
+    PluginError as PluginError,
+    complaints as complaints,
+    package_of as package_of,
+    taken_names as taken_names,
+    type_by_end as type_by_end,
+    type_of as type_of,
+)
 from .scalars import (
     Share as Share,
     directives as directives,
@@ -76,7 +89,6 @@ from .source_base import (
 )
 from .sources import (
     SOURCE_TYPES as SOURCE_TYPES,
-    AnySource as AnySource,
     CsvSource as CsvSource,
     DeltaSource as DeltaSource,
     ExcelSource as ExcelSource,
@@ -91,7 +103,6 @@ from .sources import (
     Storage as Storage,
     interval_is_used as interval_is_used,
     shown_suffixes as shown_suffixes,
-    type_of as type_of,
     type_of_path as type_of_path,
 )
 from .spark import SparkFrameSource as SparkFrameSource, SparkSource as SparkSource

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from bucket_loader.config.addresses import scheme_of
 from bucket_loader.config.document import Document, Path_
 from bucket_loader.config.noting import in_our_words
+from bucket_loader.config.plugins import type_named
 from bucket_loader.config.references import replaced
 from bucket_loader.config.sources import (
     SOURCE_TYPES,
@@ -144,8 +145,7 @@ def _require_one_each(fixtures: Iterable[str], own: Mapping[str, Path_]) -> None
 
 def _may_stay(source: Mapping[str, Any], variables: Mapping[str, str]) -> bool:
     """Whether a source without a fixture is read as it is: a query over others, or files of this machine."""
-    names = {name: row for row in SOURCE_TYPES for name in row.names}
-    row = names.get(str(source.get("type")))
+    row = type_named(str(source.get("type")))
     if row is None or row.model is QuerySource:  # what is not known is reported as in any file
         return True
     place = _known({"place": source.get(row.place)}, variables).get("place")

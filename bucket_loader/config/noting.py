@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from bucket_loader.config.document import Document, Path_
-from bucket_loader.config.sources import SOURCE_NAMES, type_of_path
+from bucket_loader.config.plugins import source_names, type_by_end
 from bucket_loader.model import did_you_mean
 
 ABSENT: Final = ("missing", "extra_forbidden")
@@ -32,6 +32,8 @@ def note(document: Document, found: Mapping[str, Any], path: Path_, words: Words
             message, hint, path = f"`{found['loc'][-1]}` is missing", "", path[:-1]
         case "source_type":
             path, message, hint = _about_source_type(document, path)
+        case "source_plugin":
+            path, message, hint = (*path, "type"), found["ctx"]["said"], found["ctx"]["hint"]
         case "literal_error":
             message, hint = _about_choice(document, path, choices_of(found))
         case _:
@@ -111,11 +113,11 @@ def _about_source_type(document: Document, path: Path_) -> tuple[Path_, str, str
     """Return what is wrong with a source that has no type, or one that nothing is called."""
     source = document.value(path)
     if isinstance(source, dict) and source.get("type") is not None:
-        return (*path, "type"), *_about_choice(document, (*path, "type"), SOURCE_NAMES)
+        return (*path, "type"), *_about_choice(document, (*path, "type"), source_names())
     place = source.get("path") if isinstance(source, dict) else None
-    row = type_of_path(place) if isinstance(place, str) else None
+    row = type_by_end(place) if isinstance(place, str) else None
     hint = "" if row is None else f"by its name the file is `type: {row.name}`"
-    return path, f"needs `type:`, one of {', '.join(SOURCE_NAMES)}", hint
+    return path, f"needs `type:`, one of {', '.join(source_names())}", hint
 
 
 def _add(document: Document, path: Path_, message: str, hint: str) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from bucket_loader.config.any_source import AnySource
 from bucket_loader.config.destination import Destination
 from bucket_loader.config.limits import NO_LIMITS, NO_TOP_LIMITS, Limits, TopLimits
 from bucket_loader.config.notify import Webhooks
 from bucket_loader.config.scalars import HashKey, Keep, Model, Name
-from bucket_loader.config.sources import AnySource
 from bucket_loader.config.stream import Stream
 from bucket_loader.model import KINDS, ArrayForm
 

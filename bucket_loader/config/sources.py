@@ -1,22 +1,20 @@
 """Where rows come from: the models of the source types, and the table with a row for each of them.
 
-A new source type is a model and a row here, and the class that reads it.
+A new source type is a model and a row here, and the class that reads it. Other packages bring rows of their own
+(`plugins.py`).
 """
 
 from dataclasses import dataclass
 from encodings.aliases import aliases
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import (
     AwareDatetime,
     ConfigDict,
-    Discriminator,
     Field,
     SecretStr,
-    Tag,
     model_validator,
 )
-from pydantic.json_schema import SkipJsonSchema
 
 from bucket_loader.config.addresses import PATH_PARAMETER, Endpoint, Location, scheme_of
 from bucket_loader.config.databases import DbtSource, SqlSource
@@ -277,14 +275,9 @@ SOURCE_TYPES: Final = (
 )
 
 
-def type_of(model: type[SourceSpec]) -> SourceType:
-    """Return the row of a model."""
-    return next(row for row in SOURCE_TYPES if row.model is model)
-
-
-def type_of_path(path: str) -> SourceType | None:
+def type_of_path(path: str, rows: tuple[SourceType, ...] = SOURCE_TYPES) -> SourceType | None:
     """Return the source type that a path's end speaks for, the longest end first; None where none does."""
-    ends = [(end, row) for row in SOURCE_TYPES for end in row.suffixes if path.endswith(end)]
+    ends = [(end, row) for row in rows for end in row.suffixes if path.endswith(end)]
     return max(ends, key=lambda found: len(found[0]))[1] if ends else None
 
 
@@ -303,38 +296,3 @@ def interval_is_used(spec: SourceSpec) -> bool:
     if any(name.startswith("interval_") for text in texts if text for name in sql_parameters(text)):
         return True
     return PATH_PARAMETER.search(getattr(spec, "path", None) or "") is not None or bool(getattr(spec, "query_file", ""))
-
-
-# --- the union -----------------------------------------------------------------------------------------------------
-
-_MAIN_NAMES: Final = {name: row.name for row in SOURCE_TYPES for name in row.names}
-TAGS: Final = frozenset(_MAIN_NAMES.values())
-SOURCE_NAMES: Final = [name for row in SOURCE_TYPES if row.is_for_files for name in row.names]
-
-
-def _tag(value: object) -> str | None:
-    name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return _MAIN_NAMES.get(name, name) if isinstance(name, str) else None
-
-
-if TYPE_CHECKING:
-    AnySource: TypeAlias = SourceSpec
-else:
-    _unwritten = {True: (), False: (SkipJsonSchema(),)}
-    AnySource = Annotated[
-        Union[tuple(Annotated[(row.model, *_unwritten[row.is_for_files], Tag(row.name))] for row in SOURCE_TYPES)],  # noqa: UP007  # of as many as there are rows
-        Discriminator(
-            _tag,
-            custom_error_type="source_type",
-            custom_error_message=f"needs `type:`, one of {', '.join(SOURCE_NAMES)}",
-        ),
-    ]
-
-
-def _named_or_inline(value: object) -> str:
-    return "name" if isinstance(value, str) else "inline"
-
-
-SourceOrName = Annotated[
-    Annotated[str, Tag("name")] | Annotated[AnySource, Tag("inline")], Discriminator(_named_or_inline)
-]

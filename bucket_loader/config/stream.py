@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 
+from bucket_loader.config.any_source import SourceOrName
 from bucket_loader.config.limits import NO_LIMITS, Limits
 from bucket_loader.config.mapping import Fields
 from bucket_loader.config.scalars import Columns, Duration, Model, Name, Share, ShareOf, Timezone
-from bucket_loader.config.sources import SourceOrName
 from bucket_loader.model import KINDS, SYNCS, Kind, RecordKind, Sync, SyncMode
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bucket_loader.config.any_source import TAGS
 from bucket_loader.config.checks import problems
 from bucket_loader.config.document import Document, Path_, parse, read_whole, spell
 from bucket_loader.config.fixtures import Instead, nowhere, put_in, stand_ins, take_out
@@ -24,7 +25,7 @@ from bucket_loader.config.references import (
     sources_of,
 )
 from bucket_loader.config.scalars import Model
-from bucket_loader.config.sources import SOURCE_TYPES, TAGS
+from bucket_loader.config.sources import SOURCE_TYPES
 from bucket_loader.model import ConfigError, UsageError
 
 PassOver = Callable[[Document, Mapping[str, str]], None]

@@ -3,6 +3,8 @@ from . import (
 )
 from .base import (
     SourceContext as SourceContext,
+    counted as counted,
+    numbered as numbered,
 )
 from .databases.address import (
     database_scheme as database_scheme,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bucket_loader.config.sources import SOURCE_TYPES, FileSource, type_of, type_of_path
+from bucket_loader.config.plugins import type_of
+from bucket_loader.config.sources import SOURCE_TYPES, FileSource, type_of_path
 
 ROOT = Path(__file__).parents[2]
 IDS = [row.name for row in SOURCE_TYPES]

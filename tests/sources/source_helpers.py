@@ -13,35 +13,10 @@ from bucket_loader.config.sources import (
     QuerySource,
     SqlSource,
 )
-from bucket_loader.model.rows import BATCH_BYTES_MAX, ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.files.csv import CsvFiles
 from bucket_loader.sources.registry import open_source
-
-
-class Read:
-    """Everything that one pass over a source gave, checked against the promises of an `InputBatch`."""
-
-    def __init__(self, source):
-        reading = source.read()
-        self.schema = reading.schema
-        self.batches = list(reading.batches)
-        self.rows = [row for batch in self.batches for row in batch.data.to_pylist()]
-        self.ordinals = [number for batch in self.batches for number in batch.ordinals.to_pylist()]
-        self.unread = [rejection for batch in self.batches for rejection in batch.unread]
-        for batch in self.batches:
-            assert batch.data.schema == reading.schema
-            assert len(batch.ordinals) == batch.data.num_rows <= ROWS_MAX
-            assert batch.data.nbytes <= BATCH_BYTES_MAX or batch.data.num_rows == 1
-
-    @property
-    def codes(self):
-        """The rejections as (row, code, column) each."""
-        return [(one.origin.row, reason.code, reason.field) for one in self.unread for reason in one.reasons]
-
-    def column(self, name):
-        """One column's values."""
-        return [row[name] for row in self.rows]
+from bucket_loader.testing import Read
 
 
 def csv_source(base: Path, data: bytes | str, *, name="data.csv", block_bytes=None, **words):

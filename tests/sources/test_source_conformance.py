@@ -16,7 +16,6 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
 from servers import fill_mariadb, fill_postgres, mariadb_url, postgres_url
 from source_helpers import (
-    Read,
     arrow_source,
     csv_source,
     delta_source,
@@ -29,18 +28,13 @@ from source_helpers import (
 )
 
 from bucket_loader.config.sources import SOURCE_TYPES, CsvSource, FixtureSource, FrameSource
-from bucket_loader.model.rows import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address
 from bucket_loader.sources.databases.alchemy import Alchemy
 from bucket_loader.sources.registry import open_source
 from bucket_loader.sources.staged import stage
-
-
-def rows(count, first="00001"):
-    """Return rows of text whose spelling no guess would keep."""
-    ids = [first, *(f"{number:05}" for number in range(2, count + 1))]
-    return {"id": ids, "name": [None if number % 3 == 0 else f"né, {number}" for number in range(count)]}
+from bucket_loader.testing import SourceSuite
+from bucket_loader.testing.sources import columns
 
 
 def text(columns):
@@ -206,69 +200,20 @@ def test_every_source_type_is_in_the_suite(tmp_path):
     for number, make in enumerate(make for make in SOURCES if callable(make)):  # the others need a server
         folder = tmp_path / str(number)
         folder.mkdir()
-        reader = type(make(folder, rows(2)))
+        reader = type(make(folder, columns(2)))
         found.add(f"{reader.__module__}:{reader.__qualname__}")
 
     assert [row.opens for row in SOURCE_TYPES if row.opens not in found] == []
 
 
-@pytest.mark.parametrize("make", SOURCES)
-class TestEverySource:
-    """One suite over all of them; `Read` checks each batch."""
+@pytest.mark.parametrize("one", SOURCES)
+class TestEverySource(SourceSuite):
+    """One suite over all of them, the same that authors of other packages have."""
 
-    def test_rows_and_numbers(self, tmp_path, make):
-        """The same ten rows give the same columns and values, numbered from 1."""
-        columns = rows(10)
+    @pytest.fixture(autouse=True)
+    def _choose(self, one):
+        self.one, self.shows_changes = one, one not in SNAPSHOTS
 
-        read = Read(make(tmp_path, columns))
-
-        assert read.schema.names == ["id", "name"]
-        assert columns == {name: read.column(name) for name in columns}
-        assert (list(range(1, 11)), []) == (read.ordinals, read.unread)
-        assert all(batch.source for batch in read.batches)
-
-    def test_many_rows(self, tmp_path, make):
-        """More rows than a batch may have come in several, none lost, none twice, in order."""
-        columns = rows(ROWS_MAX + 7)
-
-        read = Read(make(tmp_path, columns))
-
-        assert columns["id"] == read.column("id")
-        assert list(range(1, ROWS_MAX + 8)) == read.ordinals
-        assert len(read.batches) > 1
-
-    def test_reading_twice(self, tmp_path, make):
-        """Two readings give equal batches."""
-        source = make(tmp_path, rows(3000))
-
-        one, other = Read(source), Read(source)
-
-        assert one.schema == other.schema
-        assert [batch.data for batch in one.batches] == [batch.data for batch in other.batches]
-        assert one.ordinals == other.ordinals
-
-    def test_no_rows(self, tmp_path, make):
-        """A source without rows has its columns."""
-        read = Read(make(tmp_path, {"id": pa.array([], pa.string()), "name": pa.array([], pa.string())}))
-
-        assert (read.schema.names, read.rows) == (["id", "name"], [])
-
-    def test_fingerprint(self, tmp_path, make):
-        """The fingerprint outlasts a reading, and changes with the content."""
-        source = make(tmp_path, rows(10))
-        before = source.fingerprint()
-
-        Read(source)
-
-        assert before == source.fingerprint()
-        assert make in SNAPSHOTS or before != make(tmp_path, rows(10, first="99999")).fingerprint()
-
-    def test_stopping_early(self, tmp_path, make):
-        """Whoever wants no more rows leaves nothing open."""
-        source = make(tmp_path, rows(ROWS_MAX + 7))
-
-        batches = source.read().batches
-        assert next(batches).data.num_rows > 0
-        batches.close()
-
-        assert len(Read(source).rows) == ROWS_MAX + 7
+    def make(self, folder, columns):
+        """Make one of them, with columns that have a type also where they are empty."""
+        return self.one(folder, {name: values or pa.array([], pa.string()) for name, values in columns.items()})

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         workerinput: dict[str, Any]
 
 
+pytest.register_assert_rewrite("bucket_loader.testing.read", "bucket_loader.testing.sources")
+
 _OPTIONS: Final = {
     "features": "file with the body of GET /features: what each test begins with",
     "evaluation": "evaluate rules and keep lists as the API did in 2025, or as since autumn 2026 (default)",

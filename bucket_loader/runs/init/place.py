@@ -18,8 +18,8 @@ from bucket_loader.config import (
     SqlSource,
     scheme_of,
     shown_suffixes,
+    type_by_end,
     type_of,
-    type_of_path,
 )
 from bucket_loader.model import UsageError
 from bucket_loader.runs.init.guess import name_of, scalar
@@ -97,7 +97,7 @@ def place_of(source: str, base: Path | None = None) -> Place:
         return _table(source, base)
     plain = COMPRESSED.sub("", _path_of(source).lower())
     label = label_of(plain.rstrip("/").rpartition("/")[2].split(".")[0] or "first")
-    folder = None if type_of_path(plain) is not None else table_at(source, Path.cwd())
+    folder = None if type_by_end(plain) is not None else table_at(source, Path.cwd())
     of = _type_of(plain, source, folder)
     name = "tsv" if of.model is CsvSource and plain.endswith(".tsv") else of.name
     words = {"type": name, of.place: source}
@@ -172,7 +172,7 @@ def _path_of(source: str) -> str:
 
 
 def _type_of(plain: str, source: str, table: TableFolder | None) -> SourceType:
-    if (found := type_of_path(plain)) is not None:
+    if (found := type_by_end(plain)) is not None:
         return found
     if table is not None:
         return next(row for row in SOURCE_TYPES if row.name == table.kind)
