@@ -16,7 +16,8 @@ from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticOmit
 
 from bucket_loader.config.plugins import OURS, PluginError, is_plugin, type_named, usable_plugins
-from bucket_loader.config.sources import SOURCE_TYPES, SourceSpec
+from bucket_loader.config.source_base import SourceSpec
+from bucket_loader.config.sources import SOURCE_TYPES
 
 _PLUGIN: Final = "plugin"
 TAGS: Final = frozenset({_PLUGIN, *(row.name for row in SOURCE_TYPES)})

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.config.sources import SOURCE_TYPES, SourceSpec, SourceType, type_of_path
+from bucket_loader.config.source_base import SourceSpec
+from bucket_loader.config.sources import SOURCE_TYPES, SourceType, type_of_path
 from bucket_loader.model import UsageError
 
 if TYPE_CHECKING:
