@@ -17,6 +17,8 @@ from bucket_loader.sources.dbt.connection import connection_of
 from bucket_loader.sources.dbt.manifest import node_of
 from bucket_loader.sources.dbt.profiles import target_of
 from bucket_loader.sources.files.local import LocalFile
+from bucket_loader.sources.lineage.lineage import Around, upstream_of
+from bucket_loader.sources.lineage.upstream import Dataset
 
 SECRET = "p@ss/word 1"  # noqa: S105  # of nobody
 PROFILES = """
@@ -165,6 +167,17 @@ def test_a_file_that_is_being_written_can_be_read_later(project):
     """A build that is under way is no mistake."""
     with closing(duckdb.connect(project / "warehouse.duckdb")), pytest.raises(SourceError):
         rows(project)  # in one process DuckDB says that the file is open; in two it is locked: see the real dbt
+
+
+def test_lineage_names_the_relation(project):
+    """As the warehouse's own tools call the table, for a model and for a query of it."""
+    around = Around(project.parent, {})
+    words = {"type": "dbt", "model": "dim_accounts", "project": "dbt"}
+    found = [upstream_of(DbtSource.model_validate(words | query), around).datasets for query in (
+        {}, {"query": "select id from {{ this }}"},
+    )]  # fmt: skip
+
+    assert found == [(Dataset(f"duckdb://{project / 'warehouse.duckdb'}", "warehouse.main.dim_accounts"),)] * 2
 
 
 # --- how to connect ------------------------------------------------------------------------------------------------

@@ -54,10 +54,8 @@ class DbtModel:
     """A model, seed or snapshot of dbt, read by the source of its database."""
 
     def __init__(self, spec: DbtSource, context: SourceContext) -> None:
-        files = DbtFiles(spec, context)
-        node = node_of(read_manifest(files.manifest), spec)
-        assert node.relation_name is not None  # noqa: S101  # `node_of` refuses others
-        self._database = Database(_in_sql(spec, files, node.relation_name), context, node.relation_name)
+        in_sql, relation = sql_of(spec, context)
+        self._database = Database(in_sql, context, relation)
 
     def fingerprint(self) -> str:
         """Identify the database's content, the query and its parameters."""
@@ -68,18 +66,24 @@ class DbtModel:
         return self._database.read()
 
 
-def _in_sql(spec: DbtSource, files: DbtFiles, relation: str) -> SqlSource:
-    """Return the model as the `sql` source has it."""
-    query = spec.query_of(relation)
-    connection = _connection(spec, files)
+def sql_of(spec: DbtSource, context: SourceContext) -> tuple[SqlSource, str]:
+    """Return a model as the `sql` source has it, and the relation as the database spells it.
+
+    Raises:
+        SourceError: dbt has no such model, or its profile does not say how to connect.
+    """
+    files = DbtFiles(spec, context)
+    relation = node_of(read_manifest(files.manifest), spec).relation_name or ""  # `node_of` refuses one without
+    query, connection = spec.query_of(relation), _connection(spec, files)
     words: dict[str, Any] = {"table": spec.model} if query is None else {"query": query}
     words |= {"url": connection.url, "user": connection.user, "password": connection.password}
     try:
-        return SqlSource.model_validate({"type": "sql", "statement_timeout": spec.statement_timeout, **words})
+        made = SqlSource.model_validate({"type": "sql", "statement_timeout": spec.statement_timeout, **words})
     except ValueError:
         raise SourceError(
             "the query of the model uses a parameter that is not bound", hint="look at its `:name`s"
         ) from None
+    return made, relation
 
 
 def _connection(spec: DbtSource, files: DbtFiles) -> Connection:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bucket_loader.config import (
+    DbtSource,
     DeltaSource,
     FileSource,
     IcebergSource,
@@ -14,7 +15,10 @@ from bucket_loader.config import (
     SourceSpec,
     SqlSource,
 )
+from bucket_loader.model import SourceError
+from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import database_scheme
+from bucket_loader.sources.dbt.source import sql_of
 from bucket_loader.sources.lineage.databases import naming_of, table_dataset
 from bucket_loader.sources.lineage.files import file_dataset, path_dataset
 from bucket_loader.sources.lineage.queries import Read, Table, read_by
@@ -69,6 +73,17 @@ def _(spec: SqlSource, around: Around) -> Upstream:
     if read is None:
         return Upstream((naming(()),))  # the database as a whole
     return _joined(read, lambda table: only(naming(table)))
+
+
+@upstream_of.register
+def _(spec: DbtSource, around: Around) -> Upstream:
+    try:
+        in_sql, relation = sql_of(spec, SourceContext(around.base))
+    except SourceError:  # the source itself says so
+        return NOTHING
+    if spec.query is not None:
+        return upstream_of(in_sql, around)
+    return only(table_dataset(relation.replace("`", '"'), naming_of(in_sql, around.base)))
 
 
 def _query(spec: SqlSource, base: Path) -> str:
