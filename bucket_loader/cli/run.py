@@ -19,6 +19,7 @@ from bucket_loader.cli.options import (
     plan_options,
     restored_option,
     retry_option,
+    run_argument,
     run_options,
     state_options,
     streams_option,
@@ -33,6 +34,8 @@ _CHANGES: Final = 10
 @pipeline_argument
 @click.option("--plan", type=click.Path(path_type=Path), help="Send exactly this plan: the folder that `plan` named.")
 @click.option("--max-age", metavar="DURATION", help="Refuse a --plan that is older, for example 24h.")
+@click.option("--senders", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="Send with N processes of this machine; more than one need a ledger on PostgreSQL.")  # fmt: skip
 @plan_options
 @run_options
 @restored_option
@@ -53,12 +56,44 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
       bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z --max-age 24h
       bucket-loader run nightly.yaml --lineage https://marquez.example:5000
+      bucket-loader run nightly.yaml --senders 4 --state postgresql://loader@db/bucket
     """
     from bucket_loader.runs import run_job
 
     with Reported(call, pipeline, words) as reported:
         reported.job = job = call.job(pipeline, words, tells=True)
         summary = run_job(job)
+        reported.ended(job, summary)
+    call.end_run(summary)
+
+
+@main.command()
+@pipeline_argument
+@run_argument
+@allow_rejected_option()
+@patience_option
+@wait_option
+@state_options
+@metrics_option
+@report_option
+@click.pass_obj
+def deliver(call: Call, /, pipeline: Path, run_name: str, **words: object) -> None:
+    """Send parts of RUN beside others that send it too, and end when the run has ended.
+
+    RUN is a run, or a plan that `plan` made: the first who comes begins it. Start this as often as you like, on as many
+    machines as you like. Nobody returns before the run has ended, and all exit with its exit code. Who dies is replaced
+    by the others. The ledger must be on PostgreSQL; on several machines the files of the state must be in a store.
+
+    \b
+    Examples:
+      bucket-loader plan nightly.yaml --json
+      bucket-loader deliver nightly.yaml 20260101T030000000Z --state postgresql://loader@db/bucket
+    """
+    from bucket_loader.runs import deliver_job
+
+    with Reported(call, pipeline, words) as reported:
+        reported.job = job = call.job(pipeline, words, tells=True)
+        summary = deliver_job(job, run_name)
         reported.ended(job, summary)
     call.end_run(summary)
 

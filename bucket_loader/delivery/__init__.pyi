@@ -26,10 +26,16 @@ from .outside import (
 from .place import (
     Place as Place,
 )
+from .sender import (
+    Sender as Sender,
+    error_of as error_of,
+)
 from .sending import (
     Assignment as Assignment,
     deliver as deliver,
+    deliver_parts as deliver_parts,
 )
 from .tally import (
+    StreamTally as StreamTally,
     Tally as Tally,
 )

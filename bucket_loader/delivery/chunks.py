@@ -5,27 +5,28 @@ from functools import cache
 
 import msgspec
 
-from bucket_loader.delivery.tally import SYSTEMIC_PLACES
+from bucket_loader.delivery.span import Span
+from bucket_loader.delivery.tally import SYSTEMIC_PLACES, place_of
 from bucket_loader.model import KINDS, Chunk
 from bucket_loader.planning import Plan, PlannedStream
 from bucket_loader.state import Ledger
 
 
-def unsent(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk]:
+def unsent(plan: Plan, ledger: Ledger, span: Span) -> Iterator[Chunk]:
     """Return what is still to be sent of a stream: what was begun, then what never was."""
-    run = plan.manifest.run
-    for row in ledger.queued(run, stream.position):
+    run, stream = plan.manifest.run, span.stream
+    for row in ledger.queued(run, stream.position, within=span.sequences):
         yield reopened(plan, stream, row.sequences)
-    begun = ledger.begun(run, stream.position)
-    for sequences, records in plan.chunks(stream):
+    begun = ledger.begun(run, stream.position, within=span.sequences)
+    for sequences, records in span.chunks(plan):
         if sequences.start not in begun:
             yield _chunk(plan, stream, sequences, records)
 
 
-def set_aside(plan: Plan, ledger: Ledger, stream: PlannedStream) -> Iterator[Chunk]:
+def set_aside(plan: Plan, ledger: Ledger, span: Span) -> Iterator[Chunk]:
     """Return what was set aside of a stream, and what waits for that, in their order."""
-    for row in ledger.queued(plan.manifest.run, stream.position, aside=True):
-        yield reopened(plan, stream, row.sequences)
+    for row in ledger.queued(plan.manifest.run, span.stream.position, aside=True, within=span.sequences):
+        yield reopened(plan, span.stream, row.sequences)
 
 
 def reopened(plan: Plan, stream: PlannedStream, sequences: Sequence[int]) -> Chunk:
@@ -56,28 +57,26 @@ def _reader(kind: str) -> Callable[[bytes], frozenset[str]]:
 # --- places spread over what is new ---------------------------------------------------------------------------------
 
 
-def spread_over(plan: Plan, ledger: Ledger, stream: PlannedStream, places: frozenset[int]) -> list[Chunk]:
+def spread_over(plan: Plan, ledger: Ledger, span: Span, places: frozenset[int]) -> list[Chunk]:
     """Return a chunk that was not begun for each of some fifths of what is new; the last of all for the last fifth.
 
     Where order matters it must name nobody whom a record before it names that was not sent either.
     """
-    new, last = stream.refused_from, SYSTEMIC_PLACES - 1
-    begun = ledger.begun(plan.manifest.run, stream.position)
+    run, stream, new, last = plan.manifest.run, span.stream, span.new, SYSTEMIC_PLACES - 1
+    begun = ledger.begun(run, stream.position, within=span.sequences)
     found: dict[int, range] = {}
-    for sequences, _ in plan.chunks(stream):
-        place = sequences.start * SYSTEMIC_PLACES // new
-        ends = last if sequences.start < new <= sequences.stop else place
-        for one in {place, ends} & places:
+    for sequences, _ in span.chunks(plan):
+        ends = last if sequences.start < new.stop <= sequences.stop else place_of(sequences.start, new)
+        for one in {place_of(sequences.start, new), ends} & places:
             if sequences.start not in begun and (one == last or one not in found):
                 found[one] = sequences
     chosen = [reopened(plan, stream, sequences) for sequences in {one.start: one for one in found.values()}.values()]
     if not stream.shares_ids:
         return chosen
-    left = [reopened(plan, stream, row.sequences) for row in ledger.queued(plan.manifest.run, stream.position)]
+    rows = ledger.queued(run, stream.position, within=span.sequences)
+    left = [reopened(plan, stream, row.sequences) for row in rows]
     return [
-        chunk
-        for chunk in chosen
-        if not _is_overtaking(chunk, left) and not _is_named_before(plan, stream, chunk, begun)
+        chunk for chunk in chosen if not _is_overtaking(chunk, left) and not _is_named_before(plan, span, chunk, begun)
     ]
 
 
@@ -86,10 +85,10 @@ def _is_overtaking(chunk: Chunk, left: Sequence[Chunk]) -> bool:
     return any(one.sequences[0] < chunk.sequences[0] and not one.ids.isdisjoint(chunk.ids) for one in left)
 
 
-def _is_named_before(plan: Plan, stream: PlannedStream, chunk: Chunk, begun: set[int]) -> bool:
-    for sequences, records in plan.chunks(stream):
+def _is_named_before(plan: Plan, span: Span, chunk: Chunk, begun: set[int]) -> bool:
+    for sequences, records in span.chunks(plan):
         if sequences.start >= chunk.sequences[0]:
             return False
-        if sequences.start not in begun and not chunk.ids.isdisjoint(_chunk(plan, stream, sequences, records).ids):
+        if sequences.start not in begun and not chunk.ids.isdisjoint(_chunk(plan, span.stream, sequences, records).ids):
             return True
     return False

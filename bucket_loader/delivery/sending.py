@@ -9,7 +9,8 @@ and what waits for that (`aside`), is tried again after all streams.
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final
 
@@ -23,7 +24,9 @@ from bucket_loader.delivery.http.retry import Backoff, Budget
 from bucket_loader.delivery.journal import Journal
 from bucket_loader.delivery.place import Place
 from bucket_loader.delivery.queue import Queue
+from bucket_loader.delivery.sender import Sender
 from bucket_loader.delivery.service import Service
+from bucket_loader.delivery.span import Span
 from bucket_loader.delivery.standstill import Standstill
 from bucket_loader.delivery.tally import Spread, Standing, StreamTally, Tally
 from bucket_loader.delivery.transport import Pool, Transport, connections_max
@@ -39,7 +42,7 @@ from bucket_loader.model import (
     prefetched,
     read_time,
 )
-from bucket_loader.planning import Plan, PlannedStream
+from bucket_loader.planning import Plan
 from bucket_loader.reporting import ChunksUnknown, Tell
 from bucket_loader.state import ChunkRow, Ledger
 
@@ -91,48 +94,104 @@ def deliver(assignment: Assignment) -> None:
         PatienceError: an outage outlived `patience`; what is left is pending.
         BaseException: what a worker's thread crashed with.
     """
-    run, tally = assignment.plan.manifest.run, assignment.tally
-    tally.run = run
     for stream in assignment.plan.manifest.streams:
-        _recover(assignment, stream)
-    run_wide = _RunWide.made(assignment)
-    try:
-        for passing in _passes(assignment, run_wide):
-            _deliver_stream(assignment, run_wide, passing)
-            if run_wide.standing.failure is not None:
-                raise run_wide.standing.failure
-            if assignment.stopped.is_set():
-                return
-        if run_wide.service.ending is not None:
+        _recover(assignment, Span(stream))
+    with _run_wide(assignment) as run_wide:
+        if _goes_through(assignment, run_wide, _passes(assignment, run_wide)) and run_wide.service.ending is not None:
             raise run_wide.service.ending
+
+
+def deliver_parts(assignment: Assignment, sender: Sender) -> None:
+    """Send parts of a plan, one after another, beside others that send the rest; return when no part is left.
+
+    What was set aside of a stream that shares ids, and all that a look at the whole run has to decide, is left to who
+    ends the run.
+
+    Raises:
+        BucketLoaderError: as `deliver` does; what one of the others met is raised here too.
+        StateLockedError: this sender was not heard of for too long, and others have taken over.
+    """
+    with _run_wide(assignment) as run_wide:
+        run_wide.standing.of_all = lambda: _judged_so_far(assignment)
+        with sender.working(run_wide.pacer):
+            for part in sender.parts():
+                span = Span(assignment.plan.manifest.streams[part.stream], part)
+                _recover(assignment, span)
+                mine = replace(run_wide, aside=_aside(assignment))
+                if not _goes_through(assignment, mine, _passes_through(assignment, span)):
+                    return
+
+
+def _goes_through(assignment: Assignment, run_wide: "_RunWide", passes: "Iterator[_Pass]") -> bool:
+    """Deliver one pass after another; return whether it came to the end of them, and was not stopped."""
+    for passing in passes:
+        _deliver_stream(assignment, run_wide, passing)
+        if run_wide.standing.failure is not None:
+            raise run_wide.standing.failure
+        if assignment.stopped.is_set():
+            return False
+    return True
+
+
+@contextmanager
+def _run_wide(assignment: Assignment) -> "Iterator[_RunWide]":
+    """Make what lasts from one stream to the next, and sum up at the end."""
+    tally, run = assignment.tally, assignment.plan.manifest.run
+    tally.run = run
+    run_wide = _RunWide.made(assignment)
+    requests, retries = tally.requests, tally.retries  # by other processes, which have noted theirs
+    try:
+        yield run_wide
     finally:
-        tally.served, tally.reached = run_wide.service.successes - assignment.witnessed, run_wide.service.reached
+        tally.served += run_wide.service.successes - assignment.witnessed
+        tally.reached = run_wide.service.reached
         assignment.transport.close()
-        assignment.ledger.add_traffic(run, requests=tally.requests, retries=tally.retries)
+        assignment.ledger.add_traffic(run, requests=tally.requests - requests, retries=tally.retries - retries)
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """One way through a stream: first through all but what was set aside, then through that.
+    """One way through a stream, or a part of it: first all but what was set aside, then that.
 
     Attributes:
         again: whether it goes through what was set aside.
         last: whether all other streams have been gone through.
     """
 
-    stream: PlannedStream
+    span: Span
     again: bool = False
     last: bool = False
 
 
 def _passes(assignment: Assignment, run_wide: "_RunWide") -> Iterator[_Pass]:
     """Yield the ways through the streams, in their order; each is gone before the next is asked for."""
-    streams, ledger, run = assignment.plan.manifest.streams, assignment.ledger, assignment.plan.manifest.run
-    for stream in streams:
-        yield _Pass(stream)
-        if any(row.records > 1 and row.attempts for row in ledger.queued(run, stream.position, aside=True)):
-            yield _Pass(stream, again=True)  # what can be cut is cut now, and most of it goes
+    for stream in assignment.plan.manifest.streams:
+        yield from _passes_through(assignment, Span(stream))
     yield from _last_passes(assignment, run_wide)
+
+
+def _passes_through(assignment: Assignment, span: Span) -> Iterator[_Pass]:
+    """Yield the ways through a stream, or through a part of it."""
+    ledger, run = assignment.ledger, assignment.plan.manifest.run
+    if span.part is not None or not _is_gone_through(assignment, span):
+        yield _Pass(span)
+    if span.part is not None and span.part.alone:
+        return  # others wait for what is set aside of the parts before it
+    rows = ledger.queued(run, span.stream.position, aside=True, within=span.sequences)
+    if any(row.records > 1 and row.attempts for row in rows):
+        yield _Pass(span, again=True)  # what can be cut is cut now, and most of it goes
+
+
+def _is_gone_through(assignment: Assignment, span: Span) -> bool:
+    """Whether nothing of a stream is left but what was held or set aside: then its file is not even read."""
+    ledger, run, position = assignment.ledger, assignment.plan.manifest.run, span.stream.position
+    left = ledger.counts(run)[span.stream.name].pending
+    waiting = (*ledger.chunks(run, position, "held"), *ledger.queued(run, position, aside=True))
+    if left != sum(row.records for row in waiting):
+        return False
+    _count_before(assignment, span)
+    assignment.tally.end(assignment.clock.now_s())
+    return True
 
 
 def _last_passes(assignment: Assignment, run_wide: "_RunWide") -> Iterator[_Pass]:
@@ -141,7 +200,7 @@ def _last_passes(assignment: Assignment, run_wide: "_RunWide") -> Iterator[_Pass
     manifest, rounds = assignment.plan.manifest, 0
     while left := [one for one in manifest.streams if ledger.queued(manifest.run, one.position, aside=True)]:
         judged = standing.judged
-        yield from (_Pass(stream, again=True, last=True) for stream in left)
+        yield from (_Pass(Span(stream), again=True, last=True) for stream in left)
         rounds = 0 if standing.judged > judged else rounds + 1
         if rounds:
             if not service.may_still_tell(is_new=run_wide.aside.is_new):
@@ -193,12 +252,19 @@ class _RunWide:
 def _standing(assignment: Assignment) -> Standing:
     """Return how the run stands: it goes on with the counts that it had."""
     standing = Standing(assignment.tally, assignment.stopped, assignment.clock)
-    ledger, run = assignment.ledger, assignment.plan.manifest.run
+    good, bad = _judged_so_far(assignment)
+    standing.resume(good=good, bad=bad)
+    return standing
+
+
+def _judged_so_far(assignment: Assignment) -> tuple[int, int]:
+    """Return how many new records of the run were taken, and how many refused, by whoever sent them."""
+    ledger, run, good, bad = assignment.ledger, assignment.plan.manifest.run, 0, 0
     counts = ledger.counts(run)
     for stream in assignment.plan.manifest.streams:
-        refused = sum(sequence < stream.refused_from for sequence in ledger.rejected(run, stream.position))
-        standing.resume(good=counts[stream.name].delivered, bad=refused)
-    return standing
+        bad += sum(sequence < stream.refused_from for sequence in ledger.rejected(run, stream.position))
+        good += counts[stream.name].delivered
+    return good, bad
 
 
 def _aside(assignment: Assignment) -> Aside:
@@ -221,14 +287,15 @@ def _known_of(row: ChunkRow, clock: Clock) -> ChunkHistory:
 
 
 def _deliver_stream(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> None:
-    stream = passing.stream
-    _count_before(assignment, stream)
+    span = passing.span
+    _count_before(assignment, span)
     shared = _shared(assignment, run_wide, passing)
+    run, position = assignment.plan.manifest.run, span.stream.position
     run_wide.standing.begin_stream(
-        _spread(assignment, shared, stream), assignment.ledger.rejected(assignment.plan.manifest.run, stream.position)
+        _spread(assignment, shared, span), assignment.ledger.rejected(run, position, within=span.sequences)
     )
     workers = [
-        Worker(shared, f"worker-{number}") for number in range(min(run_wide.pacer.workers, max(1, stream.records)))
+        Worker(shared, f"worker-{number}") for number in range(min(run_wide.pacer.workers, max(1, len(span.sequences))))
     ]
     try:
         _work(workers)
@@ -240,14 +307,14 @@ def _deliver_stream(assignment: Assignment, run_wide: _RunWide, passing: _Pass) 
             raise worker.crash
 
 
-def _spread(assignment: Assignment, shared: Shared, stream: PlannedStream) -> Spread:
+def _spread(assignment: Assignment, shared: Shared, span: Span) -> Spread:
     """Return what tells whether a stream is refused as a whole: then others of its chunks are sent first."""
     plan, ledger = assignment.plan, assignment.ledger
 
     def look(places: frozenset[int]) -> None:
-        shared.queue.take_first(spread_over(plan, ledger, stream, places))
+        shared.queue.take_first(spread_over(plan, ledger, span, places))
 
-    return Spread(stream.name, stream.refused_from, look)
+    return Spread(span.stream.name, span.new, look)
 
 
 def _work(workers: Sequence[Worker]) -> None:
@@ -265,25 +332,27 @@ def _work(workers: Sequence[Worker]) -> None:
             worker.join()
 
 
-def _recover(assignment: Assignment, stream: PlannedStream) -> None:
+def _recover(assignment: Assignment, span: Span) -> None:
     """Name what a crash left in flight; it is sent again, or held."""
-    run, hold = assignment.plan.manifest.run, stream.on_unknown == "hold"
-    if lost := assignment.ledger.recover(run, stream.position, hold=hold):
+    run, stream, hold = assignment.plan.manifest.run, span.stream, span.stream.on_unknown == "hold"
+    if lost := assignment.ledger.recover(run, stream.position, hold=hold, within=span.sequences):
         members, records = tuple(row.members for row in lost), sum(row.records for row in lost)
         assignment.tell(ChunksUnknown(run, stream.name, members, records, held=hold))
 
 
-def _count_before(assignment: Assignment, stream: PlannedStream) -> None:
-    """Begin the tally with what earlier calls have done."""
+def _count_before(assignment: Assignment, span: Span) -> None:
+    """Begin the tally with what earlier calls have done; a sender counts what it does itself."""
+    stream, now_s = span.stream, assignment.clock.now_s()
     counts = assignment.ledger.counts(assignment.plan.manifest.run)[stream.name]
-    rejected = counts.rejected - stream.counts.rejected
-    assignment.tally.begin(
-        StreamTally(stream.name, stream.records, counts.delivered, rejected, assignment.clock.now_s())
-    )
+    delivered, rejected = counts.delivered, counts.rejected - stream.counts.rejected
+    if span.part is not None:
+        before = assignment.tally.streams.get(stream.name, StreamTally())
+        delivered, rejected = before.delivered, before.rejected
+    assignment.tally.begin(StreamTally(stream.name, stream.records, delivered, rejected, now_s))
 
 
 def _shared(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> Shared:
-    destination, clock, pacer, stream = assignment.destination, assignment.clock, run_wide.pacer, passing.stream
+    destination, clock, pacer, stream = assignment.destination, assignment.clock, run_wide.pacer, passing.span.stream
     endpoint = "/bulk" if destination.api == "front" else KINDS[stream.kind].path
     pool = Pool(assignment.transport, endpoint, clock, assignment.stopped, connections_max())
     if passing.again:
@@ -291,7 +360,7 @@ def _shared(assignment: Assignment, run_wide: _RunWide, passing: _Pass) -> Share
     find = set_aside if passing.again else unsent
     # One thread reads: Arrow keeps a heap for each, and sixteen workers in turn left 120 MB more.
     groups = prefetched(
-        _groups(find(assignment.plan, assignment.ledger, stream)), assignment.stopped, READ_AHEAD, clock
+        _groups(find(assignment.plan, assignment.ledger, passing.span)), assignment.stopped, READ_AHEAD, clock
     )
     return Shared(
         run=assignment.plan.manifest.run,

@@ -73,27 +73,32 @@ class Tally:
         self.now.took_s = now_s - self.now.began_s
 
 
+def place_of(sequence: int, new: range) -> int:
+    """Return in which fifth of what is new a record stands."""
+    return (sequence - new.start) * SYSTEMIC_PLACES // len(new) if new else SYSTEMIC_PLACES
+
+
 @dataclass
 class Spread:
     """Where in a stream records were refused.
 
     Attributes:
         stream: its name.
-        new: how many of its records are new: those from there on were refused before.
+        new: the sequences of its records that are new; those behind them were refused before.
         look: called once, with the places that were not tried yet, when the first records were all refused.
         refused: the fifths of what is new in which a record was refused.
         looks: whether `look` was called.
     """
 
     stream: str = ""
-    new: int = 0
+    new: range = range(0)
     look: Callable[[frozenset[int]], None] = lambda _places: None
     refused: set[int] = field(default_factory=set)
     looks: bool = False
 
     def place(self, sequence: int) -> int:
         """Return in which fifth of what is new a record stands."""
-        return sequence * SYSTEMIC_PLACES // self.new
+        return place_of(sequence, self.new)
 
     @property
     def missing(self) -> frozenset[int]:
@@ -110,6 +115,8 @@ class Standing:
         stopped: set to drain: no new chunk is begun, what is in flight is finished.
         failure: the first error that ends the run; None as long as there is none.
         spread: where in the stream in hand records were refused.
+        of_all: returns how many new records were taken and refused by all who send the run; None for one who sends it
+            alone.
     """
 
     tally: Tally
@@ -117,6 +124,7 @@ class Standing:
     clock: Clock = SYSTEM
     failure: BucketLoaderError | None = None
     spread: Spread = field(default_factory=Spread)
+    of_all: Callable[[], tuple[int, int]] | None = None
     _good: int = field(default=0, init=False)
     _bad: int = field(default=0, init=False)
 
@@ -147,7 +155,7 @@ class Standing:
 
     def begin_stream(self, spread: Spread, refused: Iterable[int]) -> None:
         """Judge another stream, of which some records, by their sequences, were refused in earlier calls."""
-        spread.refused.update(spread.place(sequence) for sequence in refused if sequence < spread.new)
+        spread.refused.update(spread.place(sequence) for sequence in refused if sequence < spread.new.stop)
         self.spread = spread
 
     def accepted(self, chunk: Chunk) -> None:
@@ -155,14 +163,14 @@ class Standing:
         count = len(chunk.sequences)
         with self._lock:
             self.tally.now.delivered += count
-            self._good += count if chunk.sequences[0] < self.spread.new else 0
+            self._good += count if chunk.sequences[0] < self.spread.new.stop else 0
 
     def refused(self, chunk: Chunk) -> None:
         """Count a record as rejected; stop when it is the mapping that is wrong."""
         sequence, spread = chunk.sequences[0], self.spread
         with self._lock:
             self.tally.now.rejected += 1
-            if sequence >= spread.new:
+            if sequence >= spread.new.stop:
                 return
             self._bad += 1
             spread.refused.add(spread.place(sequence))
@@ -171,9 +179,20 @@ class Standing:
             looks = none_taken and not spread.looks
             spread.looks = spread.looks or looks
         if nearly_none or (none_taken and not spread.missing):
-            self.fail(self._systemic())
+            if self._is_so_for_all():
+                self.fail(self._systemic())
         elif looks:
             spread.look(spread.missing)
+
+    def _is_so_for_all(self) -> bool:
+        """Whether (nearly) nothing was taken of what others send either; their counts are gone on with."""
+        if self.of_all is None:
+            return True
+        good, bad = self.of_all()
+        with self._lock:
+            is_so = bad >= self._bad and (bad >= SYSTEMIC_SHARE * (good + bad) if self._good else good == 0)
+            self._good, self._bad = good, bad
+        return is_so
 
     def _systemic(self) -> SystemicRejectionError:
         where = (

@@ -149,6 +149,9 @@ from .report.pages import (
 from .run import (
     run_job as run_job,
 )
+from .senders.joining import (
+    deliver_job as deliver_job,
+)
 from .status import (
     last_runs as last_runs,
     past_runs as past_runs,

@@ -2,25 +2,28 @@
 
 from dataclasses import replace
 
-from bucket_loader.delivery import Assignment, LedgerJournal, Tally, deliver
+from bucket_loader.delivery import deliver
 from bucket_loader.model import BucketLoaderError, InterruptedRunError, StateError, give_memory_back
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
-from bucket_loader.runs.emulated import has_delivered, memory_of
+from bucket_loader.runs.assigning import assignment_of
 from bucket_loader.runs.end import end_run
 from bucket_loader.runs.job import Job
-from bucket_loader.runs.waiting import set_aside_before
-from bucket_loader.state import MANIFEST, DeadLetters, State
+from bucket_loader.runs.senders.processes import send_by_processes
+from bucket_loader.state import MANIFEST, State
 
 
 def deliver_run(job: Job, state: State, planned: Plan, *, witnessed: bool = False) -> Summary:
     """Send what a begun run still has to send, and say how it ended."""
-    assignment = _assignment(job, state, planned, witnessed=witnessed)
+    assignment = assignment_of(job, state, planned, witnessed=witnessed)
     error: BucketLoaderError | None = None
     give_memory_back()
     try:
         with watched(job.listener, assignment.tally):
-            deliver(assignment)
+            if job.options.senders > 1:
+                send_by_processes(job, state, assignment)
+                state.fetch_letters(planned.manifest.run)
+            deliver(replace(assignment, witnessed=witnessed or assignment.tally.served > 0))
     except BucketLoaderError as failure:
         error = failure
     except OSError:
@@ -42,24 +45,4 @@ def _removed(planned: Plan) -> StateError | None:
     return StateError(
         f"the plan at {planned.folder} was removed while the run was using it",
         hint="run the same command again: from a store the plan is fetched; without one, it says how to close the run",
-    )
-
-
-def _assignment(job: Job, state: State, planned: Plan, *, witnessed: bool) -> Assignment:
-    run, destination, clock = planned.manifest.run, job.pipeline.destination, job.outside.clock
-    letters = DeadLetters(state.dead_letters(run), state.letters_kept(run), clock, state.disk)
-    return Assignment(
-        plan=planned,
-        ledger=state.ledger,
-        journal=LedgerJournal(planned, state.ledger, letters),
-        transport=job.outside.transport(destination),
-        destination=destination,
-        stopped=job.stopped,
-        tally=Tally(run, {stream.name: stream.records for stream in planned.manifest.streams}),
-        tell=job.listener.tell,
-        clock=clock,
-        waits_for=set_aside_before(state, run),
-        witnessed=witnessed,
-        emulator=memory_of(destination, state),
-        reached=job.reached or has_delivered(destination, state),
     )

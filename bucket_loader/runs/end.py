@@ -24,6 +24,7 @@ from bucket_loader.state import RunRow, RunStatus, State
 
 EMPTY_EXIT_CODE: Final = 99
 HELD_EXIT_CODE: Final = 6
+SIGNALLED: Final = 128  # and above: a signal
 _WORST_FIRST: Final = (1, 2, 5, 4, 130, 143, 129, 75, 3, 0)
 
 
@@ -103,6 +104,32 @@ def _summary(job: Job, state: State, planned: Plan, ending: _Ending) -> Summary:
         refused=refused_rows(planned, ending.streams),
         **ending._asdict(),
     )
+
+
+_ENDED_WITH: Final[dict[int, type[BucketLoaderError]]] = {2: StateError, 4: StoppedError, 5: DestinationError}
+
+
+def ended_before(job: Job, state: State, row: RunRow) -> Summary:
+    """Return how a run ended that another process has ended, as the ledger knows it."""
+    run, exit_code, streams = row.run, row.exit_code or 0, state.ledger.counts(row.run)
+    error: BucketLoaderError | None = None
+    if (why := state.ledger.why(run)) is not None:
+        message, hint = why
+        error = _ENDED_WITH.get(exit_code, PatienceError)(message, hint=hint)
+    status = (
+        "interrupted" if exit_code > SIGNALLED else "failed" if exit_code == DestinationError.exit_code else row.status
+    )
+    summary = Summary(
+        run=run,
+        pipeline=job.pipeline.name,
+        status=status,
+        exit_code=exit_code,
+        as_of=row.as_of,
+        streams=streams,
+        dead_letters=state.letters_place(run),
+        error=error,
+    )
+    return replace(summary, requests=row.requests, retries=row.retries)
 
 
 def refused_rows(planned: Plan, streams: dict[str, Counts]) -> tuple[RefusedRows, ...]:

@@ -26,7 +26,7 @@ from bucket_loader.model import (
 )
 from bucket_loader.reporting import LineageListener, Listener, Note, RowsRead, WaitEnded, Waits
 from bucket_loader.runs.emulated import meet_emulator
-from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_state, read_place
+from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_beside, open_state, read_place
 
 Interval = tuple[datetime, datetime]
 Spelling = Callable[..., str]
@@ -61,6 +61,7 @@ class RunOptions:
         allow_rejected: how many rejected rows, or which share of them (`"1%"`), still count as success.
         state: where the memory of runs lies: a folder, or URLs; `.bucket_loader` beside the pipeline file by default.
         wait_for_lock: how long to wait for another copy to end: seconds, or a duration such as `"10m"`.
+        senders: how many processes of this machine send the run; more than one need a ledger on PostgreSQL.
         retry_refused: whether rows that the API has refused before, with the same bytes, are sent again: always, never,
             or, when neither is said, once a day.
         expect_state: refuse to start without the state of an earlier run.
@@ -86,6 +87,7 @@ class RunOptions:
     accept_restored: bool = False
     allow_held: bool = False
     allow_rejected: Share | None = field(default=None, metadata={"read": _share})
+    senders: int = 1
     retry_refused: bool | None = None
     state: Given = field(default=None, repr=False)  # a URL in it may hold a password
     wait_for_lock: float = field(default=0.0, metadata={"read": _seconds})
@@ -116,7 +118,8 @@ class Job:
         has_key: whether the pipeline's key is real; looking at past runs needs none.
         unnamed: whether the pipeline is a DataFrame that was given no name.
         in_host: whether the process is another program's: what a second signal does is for that one to say.
-        stopped: set by a signal: drain.
+        stopped: set by a signal, and by what ends the sending: drain.
+        signalled: whether a signal came.
         signal_number: which one.
         outside: how it sends, and what time it is.
         lineage: hears what each stream reads and writes; None where nobody asks.
@@ -132,6 +135,7 @@ class Job:
     unnamed: bool = False
     in_host: bool = False
     stopped: threading.Event = field(default_factory=threading.Event)
+    signalled: bool = False
     signal_number: int = signal.SIGINT
     outside: Outside = field(default_factory=Outside)
     lineage: LineageListener | None = None
@@ -163,22 +167,40 @@ class Job:
             StateError: the state is not this pipeline's, is damaged, or is in use.
             InterruptedRunError: a signal came while another copy was waited for.
         """
-        wanted = Wanted(
+        with self._interrupted():
+            state = open_state(self.pipeline, self.state_place, self._wanted())
+        if (kept := state.ledger.kept_copy) is not None:
+            self.listener.tell(Note(f"the ledger was of an older version; as it was before, it is kept as {kept}"))
+        return state
+
+    def open_beside(self, run: str) -> tuple[State, str]:
+        """Open this pipeline's state beside others, as one of the senders of a run; return it, and the sender's name.
+
+        Raises:
+            StateError: as `open_state`.
+            UsageError: the state's ledger is for one process at a time.
+        """
+        with self._interrupted():
+            return open_beside(self.pipeline, self.state_place, run, self._wanted())
+
+    def _wanted(self) -> Wanted:
+        return Wanted(
             expect=self.options.expect_state,
             key_rotated=self.options.key_rotated,
             check_key=self.has_key,
             first=lambda state: meet_emulator(self.pipeline.destination, state, self.listener.tell),
             waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped, self._waits),
         )
+
+    @contextmanager
+    def _interrupted(self) -> Iterator[None]:
+        """Word what a signal ends: another copy was waited for."""
         try:
-            state = open_state(self.pipeline, self.state_place, wanted)
+            yield
         except StateLockedError:
             if self.stopped.is_set():
                 raise InterruptedRunError(self.signal_number) from None
             raise
-        if (kept := state.ledger.kept_copy) is not None:
-            self.listener.tell(Note(f"the ledger was of an older version; as it was before, it is kept as {kept}"))
-        return state
 
     def _waits(self, wait: Wait | None) -> None:
         """Report what the state waits for; None when that is over."""

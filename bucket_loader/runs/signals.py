@@ -28,8 +28,8 @@ def drained_on_signals(job: Job) -> Iterator[None]:
     kept = {number: _Kept.now(number) for number in _DRAIN if signal.getsignal(number) not in {None, signal.SIG_IGN}}
 
     def drain(number: int, _frame: FrameType | None) -> None:
-        if not job.stopped.is_set():
-            job.signal_number = number
+        if not job.signalled:
+            job.signalled, job.signal_number = True, number
             job.stopped.set()
             return
         if job.in_host:

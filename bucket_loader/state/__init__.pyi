@@ -30,17 +30,21 @@ from .ledger import (
     ChunkRow as ChunkRow,
     ChunkState as ChunkState,
     Concluded as Concluded,
+    Flag as Flag,
     Intent as Intent,
     Ledger as Ledger,
     Meets as Meets,
+    NewPart as NewPart,
     NewStream as NewStream,
     Replay as Replay,
     RunRow as RunRow,
     RunStatus as RunStatus,
+    SenderRow as SenderRow,
     SnapshotFile as SnapshotFile,
     SplitInto as SplitInto,
 )
 from .ledger.connecting import (
+    LEASE_S as LEASE_S,
     Waiting as Waiting,
 )
 from .ledger.folding import (
@@ -61,6 +65,8 @@ from .opening import (
     FOLDER as FOLDER,
     Wanted as Wanted,
     look_at_state as look_at_state,
+    one_process_alone as one_process_alone,
+    open_beside as open_beside,
     open_state as open_state,
 )
 from .records import (

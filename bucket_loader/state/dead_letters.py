@@ -4,8 +4,10 @@ They hold row data, so the file is for its owner alone (0600) and no link is fol
 around a crash; its id is the same, and `read` drops the second.
 """
 
+import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -87,6 +89,8 @@ class DeadLetters:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
         try:
+            with suppress(OSError):  # a file system without locks; then one process has the state
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # other senders write here; closing it lets them go on
             if not self._ends_with_line():
                 data = b"\n" + data  # a crash left half a line: it stays apart from what follows
             while data:

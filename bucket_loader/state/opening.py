@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.config import Pipeline
-from bucket_loader.model import KeyRefusedError, StateError, make_folder, sync
+from bucket_loader.model import KeyRefusedError, StateError, UsageError, make_folder, sync
 from bucket_loader.state.file_system import require_local
 from bucket_loader.state.identity import NOTES, Identity, Notes, notes_of
 from bucket_loader.state.layout import StateLayout
@@ -18,6 +18,7 @@ from bucket_loader.state.ledger import Ledger
 from bucket_loader.state.ledger.connecting import Server, Waiting, schema_of
 from bucket_loader.state.ledger.looking import look_at_file, to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look
+from bucket_loader.state.ledger.seats import SenderSeat
 from bucket_loader.state.location import StatePlace
 from bucket_loader.state.lock import Lock
 from bucket_loader.state.state import State
@@ -105,6 +106,40 @@ def open_state(pipeline: Pipeline, place: StatePlace, wanted: Wanted | None = No
             _begin(state, pipeline, wanted)
         undo.pop_all()
     return state
+
+
+def open_beside(pipeline: Pipeline, place: StatePlace, run: str, wanted: Wanted) -> tuple[State, str]:
+    """Open a state beside others, as one of the senders of a run that it has; return it, and the sender's name.
+
+    Raises:
+        StateError: it is another pipeline's or key's, or its ledger is damaged.
+        StateLockedError: somebody has it alone.
+        UsageError: its ledger lies where one process has it at a time.
+    """
+    if place.ledger is None:
+        raise one_process_alone()
+    identity = Identity.of(pipeline)
+    layout = layout_of(identity, place)
+    with contextlib.ExitStack() as undo:
+        seat = SenderSeat(run)
+        database = PostgresDatabase(Server(place.ledger), schema_of(layout.root.name), wanted.waiting, seat)
+        undo.callback(database.close)
+        ledger = Ledger(database)
+        identity.require_mine(notes_of(ledger), database.name)
+        make_folder(layout.root)
+        state = State(layout, ledger, io.BytesIO(), _files(place, layout.root))
+        _require_same_store(state, place)
+        _check_key(ledger, pipeline, key_rotated=wanted.key_rotated)
+        undo.pop_all()
+    return state, seat.sender
+
+
+def one_process_alone() -> UsageError:
+    """Return what to raise where several processes are to share a ledger that one has alone."""
+    return UsageError(
+        "several senders share a run by its ledger, and this one lies in a file, which one process has at a time",
+        hint="give a ledger on PostgreSQL: --state postgresql://...; or leave it to one sender",
+    )
 
 
 def _begin(state: State, pipeline: Pipeline, wanted: Wanted) -> None:

@@ -176,7 +176,7 @@ def intents_forgotten_after_a_crash() -> Any:
 def intents_taken_for_delivered() -> Any:
     """What a crash left in flight is taken for delivered."""
 
-    def recover(self: Ledger, run_name: str, stream: int, *, hold: bool) -> Any:
+    def recover(self: Ledger, run_name: str, stream: int, **_: Any) -> Any:
         where = "run = ? AND stream = ? AND state = 'intent'"
         self._write([(f"UPDATE chunk SET state = 'delivered', attempts = 1 WHERE {where}", (run_name, stream))])
         return []
@@ -188,7 +188,7 @@ def intents_taken_for_delivered() -> Any:
 def intents_sent_again_unnamed() -> Any:
     """What a crash left in flight is sent again without a word."""
 
-    def recover(self: Ledger, run_name: str, stream: int, *, hold: bool) -> Any:
+    def recover(self: Ledger, run_name: str, stream: int, **_: Any) -> Any:
         self._write([("UPDATE chunk SET state = 'queued' WHERE run = ? AND stream = ? AND state = 'intent'",
                       (run_name, stream))])  # fmt: skip
         return []
@@ -206,7 +206,8 @@ def repeats_not_named() -> Any:
 def held_sent_again_after_a_crash() -> Any:
     """`on_unknown: hold` is forgotten when a crash left the unknown."""
     real = Ledger.recover
-    return [(Ledger, "recover", lambda self, run_name, stream, **_: real(self, run_name, stream, hold=False))]
+    return [(Ledger, "recover", lambda self, run_name, stream, **more: real(self, run_name, stream,
+                                                                            **more | {"hold": False}))]  # fmt: skip
 
 
 @mistake
@@ -387,12 +388,12 @@ def chunks_cut_anew_after_a_resume() -> Any:
     """The chunks of a resumed run are other chunks."""
     real = sending.unsent
 
-    def chunks(whole: Any, ledger: Any, stream: Any) -> Any:
+    def chunks(whole: Any, ledger: Any, span: Any) -> Any:
         manifest = whole.manifest
-        if ledger.begun(manifest.run, stream.position):
+        if ledger.begun(manifest.run, span.stream.position):
             other = plan.msgspec.structs.replace(manifest, chunk_records=manifest.chunk_records + 1)
             whole = plan.Plan(whole.folder, other)
-        return real(whole, ledger, stream)
+        return real(whole, ledger, span)
 
     return [(sending, "unsent", chunks)]
 
@@ -400,7 +401,7 @@ def chunks_cut_anew_after_a_resume() -> Any:
 @mistake
 def begun_forgotten() -> Any:
     """A resumed run sends again what it had begun."""
-    return [(Ledger, "begun", lambda *_: set())]
+    return [(Ledger, "begun", lambda *_, **__: set())]
 
 
 @mistake
@@ -528,7 +529,7 @@ def unfinished_before_anything_new() -> Any:
 @of_nights
 def stuck_for_ever() -> Any:
     """What is set aside without a witness is never tried again."""
-    return [(run, "_try_again", lambda _job, _state, summary, _resumed: summary)]
+    return [(run, "try_again", lambda _job, _state, summary, _resumed: summary)]
 
 
 @of_nights

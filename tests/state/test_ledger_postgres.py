@@ -15,7 +15,7 @@ import servers
 from ledgers import NO_WAITING, RUN, OnServer, Proxy, begin, chunk, delivered, seen
 
 from bucket_loader.model.errors import StateError, StateLockedError, StateUnavailableError, UsageError
-from bucket_loader.state.ledger import Ambiguous, Intent, Ledger, postgres
+from bucket_loader.state.ledger import Ambiguous, Intent, Ledger, postgres, session_lock
 from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting, schema_of
 from bucket_loader.state.ledger.looking import to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look
@@ -190,7 +190,7 @@ def test_a_second_copy_can_wait(place, ledger):
 
 def test_an_owner_that_the_server_has_not_heard_of_for_long_is_taken_over(place, monkeypatch):
     """By the server's clock alone: its machine sleeps, or was cut off where something keeps its connection open."""
-    monkeypatch.setattr(postgres, "LEASE_S", 0.6)
+    monkeypatch.setattr(session_lock, "LEASE_S", 0.6)
     monkeypatch.setattr(postgres, "_LOOKS_EVERY_S", 0.1)
     with closing(place.open()) as awake:
         time.sleep(1.0)

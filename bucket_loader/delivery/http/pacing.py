@@ -68,6 +68,7 @@ class Pacer:
         self._latency_s = math.inf  # of what was served lately
         self._watched_until = math.inf  # when the first of the waiters looks again
         self._in_flight = 0
+        self._sent_at = -math.inf
         self._next_at = -math.inf
         self._paused_until = -math.inf
         self._hinted_until = -math.inf  # the same, when it was the least that can be asked for
@@ -99,6 +100,18 @@ class Pacer:
         """
         quick = self._latency_s < QUICK_S and self._rate.per_s == math.inf and not self._interval_s
         return self._concurrency.slots if quick and not self._failures else 1
+
+    def pace(self, requests_per_second: float) -> None:
+        """Make at most so many requests a second from here on, counted from the last; 0 for none."""
+        with self._lock:
+            self._interval_s = 1 / requests_per_second if requests_per_second > 0 else math.inf
+            if self._interval_s == math.inf:
+                self._next_at = math.inf
+            else:
+                probes_s = PROBE_PERIOD_S if self._outage() else 0.0
+                self._next_at = self._sent_at + max(self._rate.period_s, self._interval_s, probes_s)
+            self._watched_until = math.inf
+            self._tell_next()
 
     def acquire(self, *, wait: bool = True) -> Slot | None:
         """Return a slot; None when the run is stopped while waiting for one, or there is none and no `wait`."""
@@ -153,6 +166,7 @@ class Pacer:
 
     def _take(self, now: float, *, watched: bool) -> Slot:
         slot = Slot(now, self._rate.per_s)
+        self._sent_at = now
         self._in_flight += 1
         self._concurrency.used |= self._in_flight >= self._concurrency.slots
         if self._outage():

@@ -23,6 +23,7 @@ from bucket_loader.state.ledger.rows import (
     SnapshotFile,
     SplitInto,
 )
+from bucket_loader.state.ledger.sharing import Flag, NewPart, SenderRow
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 __all__ = [
@@ -35,13 +36,16 @@ __all__ = [
     "Concluded",
     "Database",
     "Entry",
+    "Flag",
     "Intent",
     "Ledger",
     "Meets",
+    "NewPart",
     "NewStream",
     "Replay",
     "RunRow",
     "RunStatus",
+    "SenderRow",
     "SnapshotFile",
     "SplitInto",
     "SqliteDatabase",

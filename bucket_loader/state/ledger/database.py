@@ -12,8 +12,8 @@ Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
 # Version 6 had six counts of planning, an owner in a file, and chunks that are set aside; each new count is a version,
-# and so is any other change: chunks that are folded, attempts that are recorded.
-_VERSION: Final = 6 + len(PLANNED) - 6 + 2
+# and so is any other change: chunks that are folded, attempts that are recorded, parts of several senders.
+_VERSION: Final = 6 + len(PLANNED) - 6 + 3
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
 NOTE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -78,6 +78,12 @@ class Database(Protocol):
 
     def wait_until_held(self) -> None:
         """Return at once while nobody else can write here; else wait until that is so again, or raise."""
+
+    def shared(self) -> AbstractContextManager[None]:
+        """While it lasts, senders are let in beside this owner; at its end this waits until they are gone."""
+
+    def end_overdue(self) -> None:
+        """End what others that share it left open, and were not heard of since: it may be in the way of a commit."""
 
     def close(self) -> None:
         """Let go of it, and let the next run in."""

@@ -42,10 +42,14 @@ from bucket_loader.state.ledger.rows import (
     RunStatus,
     SplitInto,
 )
+from bucket_loader.state.ledger.sharing import END_SHARING, Sharing
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
+ALL: Final = range(2**62)  # of a stream's sequences
+_WITHIN: Final = "first >= ? AND first < ?"
 
-class Ledger(Folding, Forgetting):
+
+class Ledger(Folding, Forgetting, Sharing):
     """One state's ledger; open it under the state's lock."""
 
     def __init__(self, where: Path | Database, clock: Clock = SYSTEM) -> None:
@@ -72,9 +76,10 @@ class Ledger(Folding, Forgetting):
     def end_run(
         self, run: str, status: RunStatus, *, exit_code: int, ended_at: str, error: BucketLoaderError | None = None
     ) -> None:
-        """Say how a run ended, for now or for good, and what ended it early."""
+        """Say how a run ended, for now or for good, and what ended it early; nobody has parts of it from then on."""
         statement = "UPDATE run SET status = ?, exit_code = ?, ended_at = ?, aged = 0 WHERE run = ?"
-        self._write([(statement, (status, exit_code, ended_at, run)), note_why(run, error)])
+        parts = ((one, (run,)) for one in END_SHARING)
+        self._write([(statement, (status, exit_code, ended_at, run)), note_why(run, error), *parts])
 
     def add_traffic(self, run: str, *, requests: int, retries: int) -> None:
         """Add to a run's count of requests, and of those that were retries."""
@@ -83,24 +88,33 @@ class Ledger(Folding, Forgetting):
 
     # --- chunks ------------------------------------------------------------------------------------------------
 
-    def recover(self, run: str, stream: int, *, hold: bool) -> list[ChunkRow]:
-        """Name the intents that a crash left: each counts one ambiguous attempt, and is queued again or held."""
-        left = self.chunks(run, stream, "intent")
+    def recover(self, run: str, stream: int, *, hold: bool, within: range = ALL) -> list[ChunkRow]:
+        """Name the intents that a crash left: each counts one ambiguous attempt, and is queued again or held.
+
+        Args:
+            run: of which run.
+            stream: of which of its streams.
+            hold: whether they are held.
+            within: of which sequences; what lies beside them may be in another sender's hands.
+        """
+        left = self.chunks(run, stream, "intent", within=within)
         if left:
             statement = (
                 "UPDATE chunk SET ambiguous = ambiguous + 1, status = NULL, state = ? "
-                "WHERE run = ? AND stream = ? AND state = 'intent'"
+                f"WHERE run = ? AND stream = ? AND {_WITHIN} AND state = 'intent'"
             )
-            self._write([(statement, ("held" if hold else "queued", run, stream))])
+            self._write([(statement, ("held" if hold else "queued", run, stream, within.start, within.stop))])
         return left
 
-    def queued(self, run: str, stream: int, *, aside: bool = False) -> list[ChunkRow]:
+    def queued(self, run: str, stream: int, *, aside: bool = False, within: range = ALL) -> list[ChunkRow]:
         """Return the chunks that were begun and still have to be sent; or those that come after all others."""
-        return [row for row in self.chunks(run, stream, "queued") if (row.aside is not None) == aside]
+        rows = self.chunks(run, stream, "queued", within=within)
+        return [row for row in rows if (row.aside is not None) == aside]
 
-    def rejected(self, run: str, stream: int) -> list[int]:
+    def rejected(self, run: str, stream: int, *, within: range = ALL) -> list[int]:
         """Return the sequences that the API refused, each judged by itself, ascending."""
-        return sorted(sequence for row in self.chunks(run, stream, "rejected") for sequence in row.sequences)
+        rows = self.chunks(run, stream, "rejected", within=within)
+        return sorted(sequence for row in rows for sequence in row.sequences)
 
     def has_refused(self, run: str) -> bool:
         """Whether the API refused anything of a run."""
@@ -116,12 +130,12 @@ class Ledger(Folding, Forgetting):
         """Whether anything of a run comes after all others."""
         return bool(self._query(f"SELECT 1 FROM chunk WHERE run = ? AND {ASIDE} LIMIT 1", run))
 
-    def chunks(self, run: str, stream: int, *states: ChunkState) -> list[ChunkRow]:
-        """Return a stream's chunks in some states, in order."""
+    def chunks(self, run: str, stream: int, *states: ChunkState, within: range = ALL) -> list[ChunkRow]:
+        """Return a stream's chunks in some states, in order; those that begin within some sequences."""
         marks = ", ".join("?" * len(states))
         rows = self._query(
-            f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND state IN ({marks}) ORDER BY first, members",
-            run, stream, *states,
+            f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND {_WITHIN} AND state IN ({marks}) "
+            "ORDER BY first, members", run, stream, within.start, within.stop, *states,
         )  # fmt: skip
         return [ChunkRow(*row) for row in rows]
 
@@ -141,9 +155,12 @@ class Ledger(Folding, Forgetting):
         ((count,),) = self._query(statement, run, stream, first)
         return int(count)
 
-    def begun(self, run: str, stream: int) -> set[int]:
+    def begun(self, run: str, stream: int, *, within: range = ALL) -> set[int]:
         """Return the first sequences of the plan's chunks that were ever intended."""
-        rows = self._query("SELECT first FROM chunk WHERE run = ? AND stream = ? AND part = 0", run, stream)
+        rows = self._query(
+            f"SELECT first FROM chunk WHERE run = ? AND stream = ? AND {_WITHIN} AND part = 0",
+            run, stream, within.start, within.stop,
+        )  # fmt: skip
         return {int(first) for (first,) in rows}
 
     def commit(self, run: str, entries: Sequence[Entry]) -> None:

@@ -112,3 +112,39 @@ CREATE TABLE IF NOT EXISTS loaded_file (
     run     TEXT NOT NULL,
     PRIMARY KEY (stream, name, bytes, digest)
 ) WITHOUT ROWID;
+
+-- Who sends a run that several processes send (`sharing.py`). These three are empty where none is sent so: what ends a
+-- run removes them. Times are milliseconds of the server's clock alone.
+CREATE TABLE IF NOT EXISTS part (
+    run      TEXT NOT NULL REFERENCES run,
+    stream   INTEGER NOT NULL,
+    number   INTEGER NOT NULL,                       -- its place in the stream, from 0
+    first    INTEGER NOT NULL,                       -- the least sequence
+    records  INTEGER NOT NULL,
+    alone    INTEGER NOT NULL,                       -- 1: after all parts before it, since they may share ids
+    sender   TEXT,                                   -- who took it last
+    taken    INTEGER,
+    ended    INTEGER,                                -- nothing of it is to be sent but what is held or set aside
+    PRIMARY KEY (run, stream, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sender (
+    sender   TEXT PRIMARY KEY,
+    run      TEXT NOT NULL,
+    host     TEXT NOT NULL,                          -- these two are for people
+    pid      INTEGER NOT NULL,
+    epoch    INTEGER NOT NULL,                       -- of the state's owner when it came
+    backend  INTEGER NOT NULL,                       -- the server's process that serves it
+    token    TEXT NOT NULL,                          -- of its last transaction
+    joined   INTEGER NOT NULL,
+    heard    INTEGER NOT NULL,                       -- its last transaction
+    share    DOUBLE PRECISION NOT NULL DEFAULT 0,    -- requests a second that it may make, where they are limited
+    ended    INTEGER                                 -- it commits nothing more: it went, or was given up
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS flag (
+    run      TEXT NOT NULL REFERENCES run,
+    kind     TEXT NOT NULL,                          -- of what ends the run for all who send
+    sender   TEXT NOT NULL,                          -- who met it
+    message  TEXT NOT NULL,
+    hint     TEXT NOT NULL,
+    PRIMARY KEY (run, kind)
+) WITHOUT ROWID;

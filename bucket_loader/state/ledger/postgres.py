@@ -7,13 +7,13 @@ reconnects takes it again, and goes on only where nobody else was here meanwhile
   both, so that a connection that no longer owns the state cannot commit, whatever it believes.
 - `owner.token` is written anew by every transaction. After a break it tells whether the last one was applied: it is
   neither done twice nor lost.
+- Senders of one run share the lock, and each has such a row of its own (`seats`).
 
 Who owns the state asks the server every few seconds. Where the server, by its own clock, has not been asked for
 `LEASE_S`, whoever waits for the lock ends that session: a machine that sleeps, or is cut off behind something that
 keeps its connection, owns nothing. When it wakes, it asks before it sends.
 """
 
-import hashlib
 import os
 import select
 import threading
@@ -26,27 +26,27 @@ from secrets import token_hex
 from typing import Any, Final, NoReturn
 
 from bucket_loader.model import StateError, StateLockedError, StateUnavailableError, now_s
-from bucket_loader.state.ledger.connecting import FIRST_S, GONE_STATES, LATER_STATES, LEASE_S, Server, Waiting
+from bucket_loader.state.ledger.connecting import FIRST_S, GONE_STATES, LATER_STATES, Server, Waiting
 from bucket_loader.state.ledger.database import Row, Statement, layout
-from bucket_loader.state.ledger.postgres_sql import END_OVERDUE, MORE, TABLES, copying, kept_table, spelt
+from bucket_loader.state.ledger.postgres_sql import MORE, TABLES, copying, kept_table, spelt
+from bucket_loader.state.ledger.seats import OwnerSeat, Seat
+from bucket_loader.state.ledger.session_lock import TRIES_EVERY_S, SessionLock
 
 _LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
 _ASKS_AFTER_S: Final = 12.0  # without an answer: then it is asked before a request is sent
-_TRIES_EVERY_S: Final = 0.25
-_DYING_S: Final = 1.0  # what the server may take to notice that a process has ended
 _GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
-# A null token is refused by its column, and with it the transaction.
-_FENCE: Final = """
-    UPDATE owner SET token = CASE WHEN epoch = %s AND backend = pg_backend_pid() THEN %s END
-"""
 _open: "Final[weakref.WeakSet[PostgresDatabase]]" = weakref.WeakSet()
 
 
 class PostgresDatabase:
     """A schema of a server; owned, unless it is only looked at."""
 
-    def __init__(self, server: Server, schema: str, waiting: Waiting, *, looks_only: bool = False) -> None:
+    def __init__(
+        self, server: Server, schema: str, waiting: Waiting, seat: Seat | None = None, *, looks_only: bool = False
+    ) -> None:
         self._server, self._schema, self._waiting = server, schema, waiting
+        self._seat: Seat = seat or OwnerSeat()
+        self._session_lock = SessionLock(schema, waiting, is_shared=self._seat.shares)
         self._lock = threading.RLock()
         self._lost: StateError | None = None
         self._process = os.getpid()
@@ -124,14 +124,17 @@ class PostgresDatabase:
 
     def _commit(self, token: str, statements: Sequence[Statement]) -> None:
         """Send a transaction whole, and read its answers: one journey."""
-        connection = self._connection
+        connection, seat = self._connection, self._seat
         try:
-            with connection.pipeline(), connection.cursor() as cursor:
-                cursor.execute("BEGIN")
-                cursor.execute(_FENCE, (self._epoch, token))
-                for statement, parameters in statements:
-                    cursor.execute(spelt(statement), parameters)
-                cursor.execute("COMMIT")
+            with connection.cursor() as fence:
+                with connection.pipeline(), connection.cursor() as cursor:
+                    cursor.execute("BEGIN")
+                    fence.execute(spelt(seat.fence), seat.fenced(self._epoch, token))
+                    for statement, parameters in statements:
+                        cursor.execute(spelt(statement), parameters)
+                    cursor.execute("COMMIT")
+                if fence.description is not None and seat.heard(fence.fetchone()):
+                    self._waiting.stop()
         except BaseException:
             if not connection.closed:
                 with suppress(self._server.errors.Error):
@@ -165,7 +168,10 @@ class PostgresDatabase:
         if self._lost is not None:
             raise self._lost
         if self._is_gone() or now_s() - self._heard_s > _ASKS_AFTER_S:
-            self.query("SELECT 1")
+            self._ask()
+
+    def _ask(self) -> None:
+        self.query(self._seat.ask, *self._seat.asks(self._epoch))
 
     def close(self) -> None:
         """Close the connection: the lock goes with it."""
@@ -196,34 +202,12 @@ class PostgresDatabase:
 
     def _take(self) -> None:
         """Lock the state, lay it out when it is new, and become its owner."""
-        began = now_s()
-        waits_until = began + max(self._waiting.lock_s, _DYING_S)
-        while not self._locked():
-            if now_s() >= waits_until or self._waiting.is_stopped():
-                raise StateLockedError(
-                    f"another copy is running on {self.name}",
-                    hint="wait for it and run again, or use --wait-for-lock; the lock goes with its connection",
-                )
-            self._connection.execute(END_OVERDUE, (self._lock_key, LEASE_S))
-            self._waiting.for_lock(self.name, began, waits_until, _TRIES_EVERY_S)
-        self._waiting.tell(None)
+        self._session_lock.wait(self._connection, self.name)
         if not self.columns("owner"):
             self._lay_out()
-        ((epoch,),) = self._connection.execute("SELECT epoch + 1 FROM owner").fetchall()
         self._token = token_hex(8)
-        self._connection.execute(
-            "UPDATE owner SET epoch = %s, backend = pg_backend_pid(), token = %s", (epoch, self._token)
-        )
-        self._epoch, self._owns = epoch, True
+        self._epoch, self._owns = self._seat.take(self._connection, self._token), True
         self._know_backend()
-
-    @property
-    def _lock_key(self) -> int:
-        return int.from_bytes(hashlib.sha256(self._schema.encode()).digest()[:8], "big", signed=True)
-
-    def _locked(self) -> bool:
-        ((locked,),) = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (self._lock_key,)).fetchall()
-        return bool(locked)
 
     def _lay_out(self) -> None:
         self._server.make_schema(self._connection, self._schema)
@@ -262,6 +246,31 @@ class PostgresDatabase:
         self._waiting.stop()
         raise error
 
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Let senders in beside this owner for as long as the `with` lasts; nobody can become its owner meanwhile.
+
+        At its end this waits for those that are still there.
+        """
+        with self._lock, self._explained():
+            self._session_lock.share(self._connection)
+        try:
+            yield
+        finally:
+            while not self._is_alone_again():
+                time.sleep(TRIES_EVERY_S)
+
+    def _is_alone_again(self) -> bool:
+        with self._lock, self._explained():
+            self._ask()  # after a break it reconnects
+            return self._session_lock.is_alone_again(self._connection)
+
+    def end_overdue(self) -> None:
+        """End the sessions beside this one that were not heard of for long."""
+        with self._lock, self._explained():
+            self._ask()
+            self._session_lock.end_overdue(self._connection)
+
     # --- breaks --------------------------------------------------------------------------------------------------
 
     def _is_gone(self) -> bool:
@@ -279,7 +288,7 @@ class PostgresDatabase:
             with suppress(StateError), self._lock:
                 if self._lost is not None or self._closed.is_set():
                     return
-                self.query("SELECT 1")
+                self._ask()
 
     def _survive(self, error: Exception) -> None:
         """Make a new connection and take the lock again; raises what is no break.
@@ -314,7 +323,7 @@ class PostgresDatabase:
                     hint="nothing was sent that is not recorded: run the same command again when the server is back",
                 ))  # fmt: skip
             self._waiting.for_server(f"the ledger ({self.name}) is out of reach: {why}", began)
-            time.sleep(_TRIES_EVERY_S)
+            time.sleep(TRIES_EVERY_S)
 
     def _is_mine_again(self) -> bool:
         """Take the lock again, and see what the last transaction came to; False while the old session lives.
@@ -329,13 +338,10 @@ class PostgresDatabase:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s", (pid, began)
         )
-        locked = self._locked()  # from here on what the old session did is done, or undone
-        ((epoch, token),) = connection.execute("SELECT epoch, token FROM owner").fetchall()
+        locked = self._session_lock.taken(connection)  # from here on what the old session did is done, or undone
+        epoch, token = self._seat.standing(connection)
         if epoch != self._epoch:
-            raise StateLockedError(
-                f"another copy has taken over {self.name} while the connection was broken",
-                hint="nothing more is sent from here; the other copy goes on with the same run",
-            )
+            raise self._seat.lost(self.name)
         if not locked:
             return False
         if token not in {self._token, self._pending}:
@@ -345,7 +351,7 @@ class PostgresDatabase:
                 hint="nothing more is sent; before going on compare the last run with Bucket: "
                 "`bucket-loader audit PIPELINE latest`",
             )
-        connection.execute("UPDATE owner SET backend = pg_backend_pid() WHERE epoch = %s", (epoch,))
+        self._seat.take_again(connection, epoch)
         self._token = token
         self._know_backend()
         return True
@@ -359,10 +365,9 @@ class PostgresDatabase:
         except errors.NotNullViolation as error:
             if error.diag.table_name != "owner":
                 raise
-            self._lose(StateLockedError(
-                f"another copy has taken over {self.name}",
-                hint="nothing more is sent from here; the other copy goes on",
-            ))  # fmt: skip
+            self._lose(self._seat.lost(self.name))
+        except errors.DivisionByZero:
+            self._lose(self._seat.lost(self.name))
         except errors.Error as error:
             state = error.sqlstate or ""
             if state in GONE_STATES and self._owns:

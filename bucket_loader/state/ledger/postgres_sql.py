@@ -12,6 +12,11 @@ _SPELT: Final = {
     "BLOB": "BYTEA",
     "PRIMARY KEY (run, stream, first, members),": "",
     "ON CONFLICT (run, stream, first, members)": "ON CONFLICT (run, stream, first, sha256(members::bytea))",
+    "now_ms()": "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+    # While the server was away nobody was heard of.
+    "heard_ms(s.heard)": "greatest(s.heard, (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint)",
+    "backend_now()": "pg_backend_pid()",
+    "/* not who writes just now */": "FOR UPDATE SKIP LOCKED",
 }
 _CHUNK_NAME: Final = (
     "CREATE UNIQUE INDEX IF NOT EXISTS chunk_name ON chunk (run, stream, first, sha256(members::bytea))"

@@ -229,6 +229,14 @@ class SqliteDatabase:
             finally:
                 self._lock.release()
 
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Let nobody in."""
+        yield
+
+    def end_overdue(self) -> None:
+        """Do nothing: one process has it."""
+
     def close(self) -> None:
         """Close the file; a worker that was left behind by a host's Ctrl-C may still be committing."""
         if self._is_closed or (self._owner is not None and self._owner.is_forked):

@@ -1,0 +1,132 @@
+"""One of several processes that send a run: the parts that it takes, its share of the rate, and what all of them hear.
+
+A sender says every second that it lives. At the same time it hears how many others there are, and what one of them has
+met that ends the run for all. It has no other way to them than the ledger.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from bucket_loader.delivery.http.pacing import Pacer
+from bucket_loader.model import (
+    SYSTEM,
+    BucketLoaderError,
+    Clock,
+    EmulatorGoneError,
+    KeyRefusedError,
+    MisroutedError,
+    OtherPlaceError,
+    StateError,
+    SystemicRejectionError,
+)
+from bucket_loader.state import Flag, Ledger, NewPart
+
+BEATS_EVERY_S: Final = 1.0
+# What is true for all senders as soon as one has met it. An outage is not: another may reach the API.
+_FOR_ALL: Final[dict[str, type[BucketLoaderError]]] = {
+    one.__name__: one
+    for one in (KeyRefusedError, MisroutedError, SystemicRejectionError, OtherPlaceError, EmulatorGoneError)
+}
+
+
+@dataclass
+class Sender:
+    """A sender of a run.
+
+    Attributes:
+        ledger: where the senders of the run meet.
+        run: which run.
+        name: this sender's.
+        silent_s: who was not heard of for longer is given up: an attempt, and a lease.
+        requests_per_second: how many requests all senders may make together; None where nothing limits them.
+        stopped: set to drain.
+        clock: time and threads.
+    """
+
+    ledger: Ledger
+    run: str
+    name: str
+    silent_s: float
+    requests_per_second: float | None
+    stopped: threading.Event
+    clock: Clock = SYSTEM
+    _share: float = field(default=-1.0, init=False)  # none is known
+
+    def parts(self) -> Iterator[NewPart]:
+        """Take one part after another, for as long as any is left; each is over before the next is asked for.
+
+        While others have all that is left, this waits: a sender that dies leaves its part.
+        """
+        while (part := self._next()) is not None:
+            yield part
+            if not self.ledger.end_part(self.run, self.name, part):
+                raise AssertionError(f"part {part.number} of stream {part.stream} was gone through, and is not over")
+
+    def _next(self) -> NewPart | None:
+        while not self.stopped.is_set():
+            if (part := self.ledger.take_part(self.run, self.name, self._silent_ms)) is not None:
+                return part
+            if not self.ledger.parts_left(self.run):
+                return None
+            self.ledger.database.end_overdue()
+            self.stopped.wait(BEATS_EVERY_S)
+        return None
+
+    @property
+    def _silent_ms(self) -> int:
+        return round(self.silent_s * 1_000)
+
+    @contextmanager
+    def working(self, pacer: Pacer) -> Iterator[None]:
+        """Beat for as long as the `with` lasts; what ends it that is true for all senders is said to them.
+
+        Raises:
+            BucketLoaderError: another sender has met what ends the run for all.
+        """
+        ended = self.clock.threading.Event()
+        self.beat(pacer)
+        thread = self.clock.threading.Thread(target=lambda: self._beat(pacer, ended), name="sender", daemon=True)
+        thread.start()
+        try:
+            yield
+        except tuple(_FOR_ALL.values()) as error:
+            self.ledger.raise_flag(self.run, self.name, Flag(type(error).__name__, error.message, error.hint))
+            raise
+        finally:
+            ended.set()
+            thread.join()
+        if (flag := self.ledger.flag(self.run)) is not None:
+            raise error_of(flag)
+
+    def _beat(self, pacer: Pacer, ended: threading.Event) -> None:
+        with suppress(StateError):  # a worker meets the same, and says so
+            while not ended.wait(BEATS_EVERY_S):
+                self.beat(pacer)
+
+    def beat(self, pacer: Pacer) -> None:
+        """Say that this sender lives, keep its share of the rate, and hear what the others have met.
+
+        A smaller share is kept before the others hear of it, and a larger one after they have let go of it: so all
+        together never make more requests than they may.
+        """
+        rate = self.requests_per_second or 0.0
+        fair = rate / max(1, self.ledger.live_senders(self.run))
+        if rate and fair < self._share:
+            self._pace(pacer, fair)
+        found = self.ledger.beat(self.run, self.name, share=fair, of=rate, silent_ms=self._silent_ms)
+        if rate and found != self._share:
+            self._pace(pacer, found)
+        if self.ledger.flag(self.run) is not None:
+            self.stopped.set()
+
+    def _pace(self, pacer: Pacer, share: float) -> None:
+        self._share = share
+        pacer.pace(share)
+
+
+def error_of(flag: Flag) -> BucketLoaderError:
+    """Return what a sender has met that ends the run for all."""
+    return _FOR_ALL[flag.kind](flag.message, hint=flag.hint)

@@ -1,0 +1,36 @@
+"""What one pass of a delivery goes through: a stream, or a part of it where several processes send a run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bucket_loader.planning import Plan, PlannedStream
+from bucket_loader.state import NewPart
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some of a stream's records.
+
+    Attributes:
+        stream: which stream.
+        part: the part that they are; None for all of the stream.
+    """
+
+    stream: PlannedStream
+    part: NewPart | None = None
+
+    @property
+    def sequences(self) -> range:
+        """The sequences of the records."""
+        return range(self.stream.records) if self.part is None else self.part.sequences
+
+    @property
+    def new(self) -> range:
+        """Those of records that were not refused before."""
+        return range(self.sequences.start, min(self.sequences.stop, self.stream.refused_from))
+
+    def chunks(self, plan: Plan) -> Iterator[tuple[range, Sequence[bytes]]]:
+        """Yield the plan's chunks of them, in order."""
+        if self.part is None:
+            return plan.chunks(self.stream)
+        return plan.chunks(self.stream, self.stream.parts[self.part.number])

@@ -1,0 +1,163 @@
+"""`run --senders M`: M processes of this machine send a run, and end with the process that started them.
+
+The process that started them lets them in beside itself, and when they have ended it goes on as ever: what they have
+left it sends, and it alone ends the run.
+"""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from bucket_loader.delivery import Assignment, StreamTally, Tally, error_of
+from bucket_loader.model import BucketLoaderError, InterruptedRunError, PatienceError, UsageError
+from bucket_loader.runs.job import Job
+from bucket_loader.runs.senders.child import Counted, Ended, Work
+from bucket_loader.runs.senders.sending import parts_of
+from bucket_loader.state import State, one_process_alone
+
+_MAIN = "from bucket_loader.runs.senders.child import main; main({})"
+
+
+def require_shareable(job: Job) -> None:
+    """Refuse several senders where the state's ledger is for one process at a time.
+
+    Raises:
+        UsageError: it is.
+    """
+    if job.options.senders < 1:
+        raise UsageError("--senders is a number of processes", hint="1 is one, as without the option")
+    if job.options.senders > 1 and job.state_place.ledger is None:
+        raise one_process_alone()
+
+
+def send_by_processes(job: Job, state: State, assignment: Assignment) -> None:
+    """Let several processes send what there is to send of a run; what they leave is the caller's.
+
+    Raises:
+        BucketLoaderError: what one of them met that ends the run.
+        InterruptedRunError: a signal came.
+    """
+    planned, ledger = assignment.plan, state.ledger
+    run, parts = planned.manifest.run, parts_of(planned)
+    if len(parts) < 2:  # noqa: PLR2004  # one part has one sender
+        return
+    ledger.share_out(run, parts)
+    children = [_Child(number) for number in range(min(job.options.senders, len(parts)))]
+    with ledger.database.shared(), _started(children, job, run):
+        _attend(children, job, state, assignment.tally)
+    if (flag := ledger.flag(run)) is not None:
+        raise error_of(flag)
+    if job.stopped.is_set():
+        raise InterruptedRunError(job.signal_number)
+    out_of_patience = [one.error for one in children if isinstance(one.error, PatienceError)]
+    if out_of_patience and ledger.parts_left(run):
+        raise out_of_patience[0]
+
+
+@dataclass
+class _Child:
+    """A process that was started.
+
+    Attributes:
+        counted: what it has said of itself last.
+        error: what ended it early.
+    """
+
+    number: int
+    counted: Counted = field(default_factory=Counted)
+    error: BucketLoaderError | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    connection: "Connection | None" = None
+
+    def start(self, work: Work) -> None:
+        """Start it."""
+        self.connection, theirs = Pipe()
+        descriptor = theirs.fileno()
+        self.process = subprocess.Popen(  # noqa: S603  # this very program
+            [sys.executable, "-c", _MAIN.format(descriptor)], stdin=subprocess.DEVNULL, pass_fds=(descriptor,)
+        )
+        theirs.close()
+        self.connection.send(work)
+
+    def drain(self) -> None:
+        """Let it finish what is in flight, and end.
+
+        A signal would end it at once where a terminal has sent it one before.
+        """
+        with suppress(OSError):
+            self.connection.send(None)  # type: ignore[union-attr]
+
+    def listen(self, job: Job) -> None:
+        """Hear what it tells until it ends."""
+        assert self.connection is not None  # noqa: S101  # narrows the type
+        try:
+            while True:
+                message = self.connection.recv()
+                if isinstance(message, Counted):
+                    self.counted = message
+                elif isinstance(message, Ended):
+                    self.error = message.error
+                else:
+                    job.listener.tell(message)
+        except (EOFError, OSError):
+            return
+
+
+@contextmanager
+def _started(children: list[_Child], job: Job, run: str) -> Iterator[None]:
+    """Start processes, and see them end."""
+    pipeline = job.pipeline.model_copy(update={"streams": [], "sources": {}, "notify": []})
+    work = Work(pipeline, job.base, job.options, job.file, run)
+    try:
+        for child in children:
+            child.start(work)
+        yield
+    finally:
+        for child in children:
+            if child.connection is not None:
+                child.connection.close()
+            if child.process is not None:
+                child.process.wait()
+
+
+def _attend(children: list[_Child], job: Job, state: State, tally: Tally) -> None:
+    """Listen to processes until all have ended: count what they do, and free the part of one that dies."""
+    run = tally.run
+    threads = [threading.Thread(target=one.listen, args=(job,), daemon=True) for one in children]
+    for thread in threads:
+        thread.start()
+    drains = False
+    here, left = socket.gethostname(), dict(zip(threads, children, strict=True))
+    while left:
+        for thread, child in list(left.items()):
+            thread.join(timeout=0.25 / len(left))
+            if not thread.is_alive():
+                assert child.process is not None  # noqa: S101  # narrows the type
+                child.process.wait()
+                state.ledger.leave_for(run, here, child.process.pid)
+                del left[thread]
+        _add_up(children, tally)
+        if job.stopped.is_set() and not drains:
+            drains = True
+            for child in left.values():
+                child.drain()
+
+
+def _add_up(children: list[_Child], tally: Tally) -> None:
+    """Let a tally say what all processes have done."""
+    counted = [child.counted for child in children]
+    for name in {name for one in counted for name in one.streams}:
+        mine = [one.streams[name] for one in counted if name in one.streams]
+        delivered, rejected = sum(one.delivered for one in mine), sum(one.rejected for one in mine)
+        tally.streams[name] = StreamTally(name, mine[0].records, delivered, rejected, min(o.began_s for o in mine))
+    now = [tally.streams[one.now] for one in counted if one.now]
+    tally.now = now[0] if now else tally.now
+    tally.requests, tally.retries = sum(one.requests for one in counted), sum(one.retries for one in counted)
+    tally.served = sum(one.served for one in counted)
+    tally.reached = any(one.reached for one in counted)
