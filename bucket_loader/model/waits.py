@@ -17,7 +17,7 @@ class Wait:
         tries: how often it was tried since then, without success; 0 where each look is a try.
         waited_s: for how many seconds it has been so.
         next_s: seconds until the next try; None while one is under way.
-        left_s: seconds until it is waited for no longer.
+        left_s: seconds until it is waited for no longer; infinite where it is waited for as long as it takes.
     """
 
     cause: Cause

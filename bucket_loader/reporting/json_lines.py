@@ -7,6 +7,7 @@ since that may be a row; known secrets are taken out of those as well.
 
 import json
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -210,9 +211,10 @@ class JsonListener:
             self._waits = True
             wait = event.wait
             next_s = None if wait.next_s is None else round(wait.next_s, 1)
+            left_s = None if math.isinf(wait.left_s) else round(wait.left_s, 1)
             self._write(
                 "waiting", event.text, level=logging.WARNING, run=event.run, stream=event.stream, cause=wait.cause,
-                tries=wait.tries, waited_s=round(wait.waited_s, 1), next_in_s=next_s, left_s=round(wait.left_s, 1),
+                tries=wait.tries, waited_s=round(wait.waited_s, 1), next_in_s=next_s, left_s=left_s,
                 hint=wait.hint,
             )  # fmt: skip
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 from typing import Any, Final
 
 from bucket_loader.config import load_pipeline, pipeline_files
-from bucket_loader.model import COUNTS, BucketLoaderError, Counts, UsageError, counted, read_time
+from bucket_loader.model import COUNTS, BucketLoaderError, Counts, UsageError, counted, read_time, wire_timestamp
 from bucket_loader.planning import cursor
 from bucket_loader.reporting import (
     COLUMNS,
@@ -88,9 +89,34 @@ def run_as_json(state: State, row: RunRow) -> Found:
         "retries": row.retries,
         "streams": {name: asdict(found) for name, found in counts.items()},
         "unknown": unknown,
+        "senders": _senders(state, row, list(counts)),
         "stuck": [asdict(one) for one in stuck_chunks(state.ledger, row.run)] if row.status in UNFINISHED else [],
         "dead_letters": state.letters_place(row.run),
     }
+
+
+def _senders(state: State, row: RunRow, names: list[str]) -> list[Found]:
+    """Return who sends a run that several processes send, and what each has in hand."""
+    if row.status not in UNFINISHED:
+        return []
+    return [
+        {
+            "sender": one.sender,
+            "host": one.host,
+            "pid": one.pid,
+            "stream": None if one.stream is None else names[one.stream],
+            "part": one.part,
+            "since": _wire(one.taken),
+            "heard_at": _wire(one.heard),
+            "requests_per_second": one.share or None,
+        }
+        for one in state.ledger.senders(row.run)
+        if one.ended is None
+    ]
+
+
+def _wire(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else wire_timestamp(datetime.fromtimestamp(milliseconds / 1_000, UTC))
 
 
 # --- for a person --------------------------------------------------------------------------------------------------
@@ -169,10 +195,18 @@ def _facts(run: Found) -> Iterator[tuple[str, str]]:
         yield "unknown", f"{one['stream']} {one['chunk']}: {counted(one['records'], 'record')} got no answer"
     if more := run["unknown"][_NAMED:]:
         yield "unknown", f"and {counted(len(more), 'more chunk')}: `--json` names them"
+    for one in run["senders"]:
+        yield "sender", _sender(one)
     if run["stuck"]:
         yield "stuck", _stuck(run)
     if run["dead_letters"]:
         yield "rejected", str(run["dead_letters"])
+
+
+def _sender(one: Found) -> str:
+    has = "waits" if one["part"] is None else f"has part {one['part']} of {one['stream']} since {one['since']}"
+    share = "" if one["requests_per_second"] is None else f", {one['requests_per_second']:g} requests a second"
+    return f"{one['host']}, process {one['pid']}, {has}; heard of at {one['heard_at']}{share}"
 
 
 def _stuck(run: Found) -> str:

@@ -1,5 +1,6 @@
 """What is told while a command waits: for an outage to end, for a rate limit, for a lock."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,11 +24,18 @@ class Waits:
     def text(self) -> str:
         """The line that a person reads."""
         wait = self.wait
-        until = datetime.now().astimezone() + timedelta(seconds=wait.left_s)
         return (
-            f"waiting for {spoken(wait.waited_s)}: {wait.why}. {self._next}Given up at {until:%H:%M:%S}, in "
-            f"{spoken(wait.left_s)}, with exit code 75. {wait.hint} Ctrl-C ends it now; nothing is lost."
+            f"waiting for {spoken(wait.waited_s)}: {wait.why}. {self._next}{self._given_up}{wait.hint} "
+            "Ctrl-C ends it now; nothing is lost."
         )
+
+    @property
+    def _given_up(self) -> str:
+        left_s = self.wait.left_s
+        if math.isinf(left_s):
+            return ""
+        until = datetime.now().astimezone() + timedelta(seconds=left_s)
+        return f"Given up at {until:%H:%M:%S}, in {spoken(left_s)}, with exit code 75. "
 
     @property
     def _next(self) -> str:

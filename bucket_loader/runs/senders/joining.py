@@ -157,10 +157,11 @@ class _Joining:
         with _lock_waited_for(self.job, math.inf), self._alone() as state:
             row = state.ledger.run(self.run)
             assert row is not None  # noqa: S101  # it was begun
-            if not state.ledger.is_shared(self.run) and row.status != "running":
-                return self._ended_before(state, row)
-            state.fetch_letters(self.run)
-            return self._summed(state, self._finish(state, row, failure))
+            if state.ledger.is_shared(self.run):
+                return self._summed(state, self._finish(state, row, failure))
+            if row.status == "running":  # who was about to end it died
+                return self._summed(state, finish_run(self.job, state, row))
+            return self._ended_before(state, row)
 
     def _finish(self, state: State, row: RunRow, failure: BucketLoaderError | None) -> Summary:
         """Do what is left of the run: set aside, left by the dead, or nothing; not where somebody met its end."""
@@ -169,9 +170,11 @@ class _Joining:
             failure = error_of(flag)
         elif isinstance(failure, StateLockedError) or not state.ledger.parts_left(self.run):
             failure = None  # others have sent what was left here
+        planned = begun_plan(self.job, state, row)
+        state.fetch_letters(self.run)
         if failure is None:
-            return finish_run(self.job, state, row, witnessed=row.requests > 0)
-        return end_run(self.job, state, begun_plan(self.job, state, row), failure)
+            return deliver_run(self.job, state, planned, witnessed=state.ledger.ever_delivered())
+        return end_run(self.job, state, planned, failure)
 
     def _summed(self, state: State, summary: Summary) -> Summary:
         job = self.job
