@@ -30,7 +30,7 @@ def at_every_moment(load: Load) -> Standing:
     has been answered. So nothing was sent without an intent, and nothing was sent again unnamed. What the ledger calls
     rejected has its dead letter of that very run.
     """
-    chunks, accepted = load.chunks(), load.bucket.accepted()
+    accepted, chunks = load.bucket.accepted(), load.chunks()  # in this order: others may be sending
     allowed, named = Counter[str](), Counter[str]()
     for chunk in chunks:
         if chunk.state == "split":
