@@ -1,6 +1,7 @@
 """Files that survive a power cut: syncs, folders, files that are written whole; a digest to know a file again by."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,17 @@ class Disk:
     def sync(self, descriptor: int) -> None:
         """Make what was written to an open file, or a folder's list of names, survive a power cut."""
         os.fsync(descriptor)
+
+    @contextmanager
+    def alone(self, descriptor: int) -> Iterator[None]:
+        """Keep other processes that ask the same from an open file, where its file system can; they wait."""
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def free_bytes(self, path: Path) -> int | None:
         """Return how much a program may still write where a path lies, or will lie; None where nobody says."""

@@ -4,10 +4,8 @@ They hold row data, so the file is for its owner alone (0600) and no link is fol
 around a crash; its id is the same, and `read` drops the second.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -89,13 +87,12 @@ class DeadLetters:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o600)
         try:
-            with suppress(OSError):  # a file system without locks; then one process has the state
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # other senders write here; closing it lets them go on
-            if not self._ends_with_line():
-                data = b"\n" + data  # a crash left half a line: it stays apart from what follows
-            while data:
-                data = data[self._disk.write(descriptor, data) :]
-            self._disk.sync(descriptor)
+            with self._disk.alone(descriptor):  # other senders of the run write here
+                if not self._ends_with_line():
+                    data = b"\n" + data  # a crash left half a line: it stays apart from what follows
+                while data:
+                    data = data[self._disk.write(descriptor, data) :]
+                self._disk.sync(descriptor)
             if is_new:
                 sync(self.path.parent, self._disk)
         finally:

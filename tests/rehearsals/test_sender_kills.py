@@ -112,7 +112,7 @@ class Crowd:
         codes = {one.wait() for one in self.alive}
         assert codes <= GOOD, f"{codes}: {self.load.stderr()[-3000:]}"
         last = self._one().wait()  # one who comes late hears how it ended
-        assert codes <= {last}, f"{codes}, and then {last}"
+        assert codes <= {last}, f"{codes}, and then {last}: {self.load.stderr()[-3000:]}"
         return last
 
 

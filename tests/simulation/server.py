@@ -97,6 +97,8 @@ class Server:
 
     def __post_init__(self) -> None:
         self.in_flight: dict[int, list[Known]] = {}
+        self.sent_by: dict[int, object] = {}
+        self.orphans: set[int] = set()  # whose sender has died: they are in doubt, whatever is answered
         self._settled: set[int] = set()
         self._reader: sqlite3.Connection | None = None
 
@@ -116,6 +118,14 @@ class Server:
         if self._reader is not None:
             self._reader.close()
 
+    def lose(self, process: object) -> None:
+        """See one of several processes die: what it had in flight goes on, and nobody hears the answer."""
+        for number, records in self.in_flight.items():
+            if self.sent_by[number] is process:
+                self.orphans.add(number)
+                for record in records:
+                    self.doubtful[record.stream, record.sequence] += 1
+
     def post(self, body: bytes) -> Outcome:
         """Take a request on its way there, do it or not, and answer, or not."""
         world, rng = self.world, self.rng
@@ -124,6 +134,7 @@ class Server:
         self._check(body, records)
         number = self.requests = self.requests + 1
         self.in_flight[number] = records
+        self.sent_by[number] = world.current().sent_by
         world.sleep(rng.uniform(0, self.weather.latency_s))
         world.point()
         outcome = self._serve(records)
@@ -136,7 +147,7 @@ class Server:
         if outcome.verdict in {Verdict.SERVER_ERROR, Verdict.BLOCKED}:
             for record in records:
                 self.failing_since.setdefault((record.stream, record.sequence), world.now)
-        if outcome.ambiguous:
+        if outcome.ambiguous and number not in self.orphans:
             for record in records:
                 self.doubtful[record.stream, record.sequence] += 1
         world.point()

@@ -26,10 +26,18 @@ class ViolationError(AssertionError):
 
 
 class Task:
-    """A thread of the world."""
+    """A thread of the world.
 
-    def __init__(self, world: "World", target: Callable[[], object]) -> None:
+    Attributes:
+        process: whose thread it is, where several processes play; one of the network's is nobody's.
+        commits, sends: whether it is where a process is not frozen: that would be another world than the real one.
+    """
+
+    def __init__(self, world: "World", target: Callable[[], object], process: object) -> None:
         self.world = world
+        self.process = process
+        self.commits = self.sends = False
+        self.sent_by = process
         self.glet = greenlet(self._run)
         self.target = target
         self.waits = 0  # how often it has begun to wait; a timer of an earlier wait is void
@@ -66,6 +74,7 @@ class World:
         self._current: Task | None = None
         self._steps = 0
         self._torn_down = False
+        self.still: set[object] = set()  # processes that are frozen, or dead
 
     # --- what runs it --------------------------------------------------------------------------------------------
 
@@ -96,7 +105,7 @@ class World:
         task.glet.switch()
 
     def _next(self) -> Task:
-        while not self._ready:
+        while not self._can_go():
             if not self._timers:
                 raise ViolationError("every thread waits for another")
             when, _, waits, task = heapq.heappop(self._timers)
@@ -105,8 +114,19 @@ class World:
                 task.waiting, task.woken = False, False
                 self._ready.append(task)
         chosen = self.rng.randrange(len(self._ready))
+        while self._ready[chosen].process in self.still:
+            chosen = self.rng.randrange(len(self._ready))
         self._ready[chosen], self._ready[-1] = self._ready[-1], self._ready[chosen]
         return self._ready.pop()
+
+    def _can_go(self) -> bool:
+        if not self.still:
+            return bool(self._ready)
+        return any(task.process not in self.still for task in self._ready)
+
+    def tasks_of(self, process: object) -> list[Task]:
+        """Return a process's threads that have not ended."""
+        return [task for task in self._tasks if task.process is process and not task.ended]
 
     def _tear_down(self) -> None:
         """End what is left of a dead world: nothing that it still does counts."""
@@ -120,9 +140,10 @@ class World:
 
     # --- what tasks call -----------------------------------------------------------------------------------------
 
-    def spawn(self, target: Callable[[], object]) -> Task:
-        """Begin a task."""
-        task = Task(self, target)
+    def spawn(self, target: Callable[[], object], process: object = "mine") -> Task:
+        """Begin a task, of this process or of another."""
+        mine = self._current.process if self._current is not None else None
+        task = Task(self, target, mine if process == "mine" else process)
         task.glet.parent = getcurrent() if not self._tasks else self._tasks[0].glet.parent
         self._tasks.append(task)
         self._ready.append(task)
