@@ -1,6 +1,7 @@
 """A PostgreSQL server, as a ledger wants it: how long is waited for it, and that it syncs what it commits."""
 
 import hashlib
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ _STOPPED_S: Final = 10.0  # for one that is away while the run drains
 # A dead network is noticed after so many seconds: by us, who then stop sending, before the server gives the lock away.
 _NOTICED_S: Final = 15
 LEASE_S: Final = 30  # a worker that vanished with its machine holds its lock so long, and not longer
+_GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _CLIENT: Final = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2}
 _SESSION: Final = {
     "tcp_keepalives_idle": str(LEASE_S // 3),
@@ -239,6 +241,21 @@ class Server:
             hint=f'GRANT CREATE ON DATABASE to our user, or make the schema for it: CREATE SCHEMA "{schema}" '
             "AUTHORIZATION the_user",
         )
+
+
+def is_broken(connection: "Connection[Any]", errors: type[Exception]) -> bool:
+    """Whether a connection is known to be broken; asks the system alone, so any thread may at any time.
+
+    Args:
+        connection: the connection.
+        errors: what the driver raises of one that is closed.
+    """
+    try:
+        poll = select.poll()
+        poll.register(connection.fileno(), _GONE)
+        return any(event & _GONE for _, event in poll.poll(0))
+    except (errors, OSError, ValueError):
+        return True
 
 
 def _set(connection: "Connection[Any]", settings: dict[str, str]) -> None:

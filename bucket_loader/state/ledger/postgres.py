@@ -15,7 +15,6 @@ keeps its connection, owns nothing. When it wakes, it asks before it sends.
 """
 
 import os
-import select
 import threading
 import time
 import weakref
@@ -26,7 +25,7 @@ from secrets import token_hex
 from typing import Any, Final, NoReturn
 
 from bucket_loader.model import StateError, StateLockedError, StateUnavailableError, now_s
-from bucket_loader.state.ledger.connecting import FIRST_S, GONE_STATES, LATER_STATES, Server, Waiting
+from bucket_loader.state.ledger.connecting import FIRST_S, GONE_STATES, LATER_STATES, Server, Waiting, is_broken
 from bucket_loader.state.ledger.database import Row, Statement, layout
 from bucket_loader.state.ledger.postgres_sql import MORE, TABLES, copying, kept_table, spelt
 from bucket_loader.state.ledger.seats import OwnerSeat, Seat
@@ -34,7 +33,6 @@ from bucket_loader.state.ledger.session_lock import TRIES_EVERY_S, SessionLock
 
 _LOOKS_EVERY_S: Final = 5.0  # how long a break can stay unnoticed while nothing is committed
 _ASKS_AFTER_S: Final = 12.0  # without an answer: then it is asked before a request is sent
-_GONE: Final = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)
 _open: "Final[weakref.WeakSet[PostgresDatabase]]" = weakref.WeakSet()
 
 
@@ -274,13 +272,7 @@ class PostgresDatabase:
     # --- breaks --------------------------------------------------------------------------------------------------
 
     def _is_gone(self) -> bool:
-        """Whether the connection is known to be broken; asks the system alone, so any thread may at any time."""
-        try:
-            poll = select.poll()
-            poll.register(self._connection.fileno(), _GONE)
-            return any(event & _GONE for _, event in poll.poll(0))
-        except (self._server.errors.Error, OSError, ValueError):
-            return True
+        return is_broken(self._connection, self._server.errors.Error)
 
     def _look(self) -> None:
         """Look at the connection now and then, so that a break is known where nothing is committed for long."""
