@@ -7,7 +7,7 @@ RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
 .PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt check lint types format simulation \
-	rehearsals kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
+	rehearsals kills cursorkills pgkills senderkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
 help:
@@ -24,7 +24,7 @@ help:
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
 	@echo "make values       random tables of every type through every source (SEEDS=500)"
 	@echo "make kills        kill -9 a thousand times (KILLS=1000); docs/rehearsals.md has the others:"
-	@echo "                  cursorkills, pgkills, week, copies, syscalls, ...; 'make rehearsals' does them all"
+	@echo "                  cursorkills, pgkills, senderkills, week, copies, syscalls, ...; 'make rehearsals' does them all"
 	@echo "make bench        the loader beside its peers, as ratios in one run (BENCH='--rounds 1' for options)"
 
 # Two stamps: what the loader runs with, and on top of it what the tests need.
@@ -157,7 +157,7 @@ COUNT ?= 100
 KEYS ?= 100000
 REHEARSE := $(BIN)/python -m pytest -s -n 0
 
-rehearsals: kills cursorkills pgkills week copies syscalls loststates diskfaults powerloss sigterms order
+rehearsals: kills cursorkills pgkills senderkills week copies syscalls loststates diskfaults powerloss sigterms order
 
 kills: $(READY)
 	@BUCKET_LOADER_KILLS=$(KILLS) $(REHEARSE) tests/rehearsals/test_kills.py
@@ -167,6 +167,9 @@ cursorkills: $(READY)
 
 pgkills: $(READY)
 	@BUCKET_LOADER_POSTGRES_KILLS=$(or $(PGKILLS),200) $(REHEARSE) tests/rehearsals/test_postgres_kills.py
+
+senderkills: $(READY)
+	@BUCKET_LOADER_SENDER_KILLS=$(KILLS) $(REHEARSE) tests/rehearsals/test_sender_kills.py
 
 week: $(READY)
 	@BUCKET_LOADER_WEEK_HOURS=$(or $(HOURS),168) $(REHEARSE) tests/rehearsals/test_week.py

@@ -85,8 +85,7 @@ def deliver(call: Call, /, pipeline: Path, run_name: str, **words: object) -> No
     by the others. The ledger must be on PostgreSQL; on several machines the files of the state must be in a store.
 
     \b
-    Examples:
-      bucket-loader plan nightly.yaml --json
+    Example:
       bucket-loader deliver nightly.yaml 20260101T030000000Z --state postgresql://loader@db/bucket
     """
     from bucket_loader.runs import deliver_job
