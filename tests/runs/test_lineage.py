@@ -193,12 +193,12 @@ def test_a_replay_tells_of_the_streams_whose_rows_it_takes_up(place, receiver):
     assert rows(receiver.told[1])[1] == [1]
 
 
-def test_load_tells_lineage_too_and_a_frame_has_no_name(receiver, emulator):
+def test_load_tells_lineage_too_and_a_frame_has_no_name(receiver, emulator, tmp_path):
     """A DataFrame is no dataset: what is written is told all the same."""
     frame = pd.DataFrame({"id": ["1"], "name": ["Acme"]})
     words = {"record": "company", "fields": {"companyId": "id", "attributes": "*"}, "sync": "full", "name": "frames"}
 
-    summary = load(frame, destination={"base_url": emulator.url, "key": KEY}, lineage=receiver.url, state="x", **words)
+    summary = load(frame, destination={"base_url": emulator.url, "key": KEY}, lineage=receiver.url, state=tmp_path, **words)
 
     assert summary.exit_code == 0
     assert stages(receiver.told) == [("frames.frames", "START"), ("frames.frames", "COMPLETE")]
