@@ -67,13 +67,15 @@ environments: airflow clients images site spark dbt
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
 AIRFLOW_3 := 3.3.2
+AIRFLOW_OPENLINEAGE := 2.20.3
 
 airflow: .airflow/2/.ready .airflow/3/.ready
 
-.airflow/%/.ready: pyproject.toml | $(BIN)/uv
+.airflow/%/.ready: pyproject.toml Makefile | $(BIN)/uv
 	@echo "installing Airflow $(AIRFLOW_$*) into .airflow/$* ..."
 	@test -x .airflow/$*/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .airflow/$*
-	@$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python apache-airflow==$(AIRFLOW_$*) --editable .
+	@$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python apache-airflow==$(AIRFLOW_$*) \
+		apache-airflow-providers-openlineage==$(AIRFLOW_OPENLINEAGE) --editable .
 	@touch $@
 
 # A dbt that builds models for the tests, apart for its own dependencies.

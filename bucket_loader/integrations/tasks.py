@@ -5,8 +5,11 @@ job --run, in a thread--> summary --> how the task ends
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.model import BucketLoaderError, UsageError
@@ -75,7 +78,14 @@ def uses_interval(pipeline: "Pipeline", streams: tuple[str, ...]) -> bool:
 
 
 def run_beside(job: "Job", load: "Callable[[], Summary]") -> "Summary":
-    """Run beside the main thread, which an orchestrator interrupts wherever it is; then the run drains."""
+    """Run beside the main thread, which an orchestrator interrupts wherever it is; then the run drains.
+
+    Its lineage goes where the job, or else OpenLineage's own variables say, unless the orchestrator tells it.
+    """
+    from bucket_loader.reporting import lineage_listener
+
+    if job.lineage is None:
+        job.lineage = lineage_listener(job.options.lineage, job.listener)
     with ThreadPoolExecutor(1, thread_name_prefix="bucket-loader") as pool:
         try:
             return pool.submit(load).result()
@@ -90,6 +100,39 @@ def run_window(job: "Job", interval: Interval) -> "Summary":
 
     start, end = interval
     return run_windows(job, start, end, f"{(end - start).total_seconds():f}s", again=True).done[0][1]
+
+
+def require_report(file: Path) -> None:
+    """Make the folder of a report, and refuse a file that none can be written to, before anything is sent.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from bucket_loader.runs import require_report_file
+
+    with suppress(OSError):  # the folder that is not there is named then
+        file.parent.mkdir(parents=True, exist_ok=True)
+    require_report_file(file)
+
+
+def write_report(job: "Job", file: Path, ended: "Summary | BucketLoaderError") -> bool:
+    """Write the report of a task's run, or of what kept it from being one; say so when that cannot be done."""
+    from bucket_loader.reporting import Complaint, Note
+    from bucket_loader.runs import ReportAsked, report_of
+
+    named = "PIPELINE" if job.file is None else quote(str(job.file))
+    if isinstance(ended, BucketLoaderError):
+        asked = ReportAsked(None, is_after=True, error=ended, named=named)
+    else:
+        asked = ReportAsked(ended.run, is_after=True, error=ended.error, named=named)
+    try:
+        report_of(job, asked).save(file)
+    except (OSError, BucketLoaderError) as refused:
+        why = getattr(refused, "strerror", None) or str(refused)
+        job.listener.tell(Complaint(f"the report cannot be written to {file}: {why}"))
+        return False
+    job.listener.tell(Note(f"the report: {file}"))
+    return True
 
 
 # --- how the task ends ---------------------------------------------------------------------------------------------

@@ -79,7 +79,16 @@ def run_operator(case, operator):
         found["returned"] = operator.execute(context)
     except (Exception, Overtime) as error:  # noqa: BLE001  # a case is how it ends
         found |= {"raised": type(error).__name__, "message": str(error), "cause": repr(error.__context__)}
-    return found | {"pushed": instance.pushed}
+    return found | {"pushed": instance.pushed, "lineage": lineage_of(operator)}
+
+
+def lineage_of(operator):
+    """Return what Airflow's provider of OpenLineage is told of a task."""
+    from openlineage.client.serde import Serde
+
+    found = operator.get_openlineage_facets_on_complete(None)
+    return None if found is None else {"inputs": [*map(Serde.to_dict, found.inputs)],
+                                       "outputs": [*map(Serde.to_dict, found.outputs)]}  # fmt: skip
 
 
 def run_case(case):

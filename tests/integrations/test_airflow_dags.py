@@ -1,7 +1,8 @@
 """A real Airflow, with its scheduler, runs the DAGs of `pipelines/dags` against an emulator.
 
-One Airflow a version, and one story: both DAGs; a task cleared; a task killed in the middle; a key that is wrong. It
-takes about a minute of CPU a version. It is one test, so that no two workers tell the same story.
+One Airflow a version, and one story: both DAGs; a task cleared; a task cleared while it runs; a task killed in the
+middle; a key that is wrong; and what Airflow's provider of OpenLineage tells of all that. It takes about a minute of
+CPU a version. It is one test, so that no two workers tell the same story.
 """
 
 import json
@@ -14,13 +15,28 @@ from dataclasses import dataclass
 
 import pytest
 from airflow_box import ROOT, VERSIONS, Box, connection
-from workplace import KEY, Emulator
+from lineage_rules import Receiver, require_event, rows
+from workplace import KEY, Emulator, served_by
 
 from bucket_loader.emulator.http.server import running
 
 WRONG_KEY = "sec_wrong_0123456789abcdef0123"
 MIDDLE = 5  # requests after which the task is killed, of 61
-WRONG = """
+SLOW_ROWS = 300
+SLOW = """
+name: slow
+destination:
+  base_url: ${BUCKET_BASE_URL}
+  key: ${BUCKET_SECRET_KEY}
+  concurrency: 1
+  chunk: {records: 1}
+streams:
+- name: users
+  record: user
+  source: {type: csv, path: slow.csv}
+  fields: {userId: id}
+"""
+OWN = """
 from datetime import UTC, datetime
 try:
     from airflow.sdk import DAG
@@ -31,6 +47,12 @@ from bucket_loader.integrations.airflow import BucketLoadOperator
 with DAG(dag_id="wrong_key", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC), default_args={"retries": 3}):
     BucketLoadOperator(
         task_id="load", pipeline="NIGHTLY", bucket_conn_id="bucket_wrong", variables={"BUCKET_ENVIRONMENT": "other"},
+    )
+
+with DAG(dag_id="asked", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC), default_args={"retries": 3}):
+    BucketLoadOperator(
+        task_id="load", pipeline="HOME/slow.yaml",
+        report="HOME/reports/{{ run_id }}.html", report_url="https://reports.example/{{ run_id }}.html",
     )
 """
 
@@ -43,35 +65,41 @@ class Story:
 
     nightly: dict
     cleared: dict
+    asked: dict
     killed: dict
     wrong: dict
     log: str
+    lineage: Receiver
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_airflow_runs_clears_retries_and_gives_up_as_the_run_says(version, tmp_path):
     """Both DAGs load; what is cleared sends nothing; what is killed is retried, each row once; a wrong key ends it."""
-    box = Box(version, tmp_path)
+    box, receiver = Box(version, tmp_path), Receiver()
 
-    with airflow(box) as (command, emulator):
-        story = tell(box, command, emulator)
+    with served_by(receiver.handler()) as url, airflow(box, url) as (command, emulator):
+        story = tell(box, command, emulator, receiver)
 
     the_nightly_dag_loaded_the_samples(story)
     the_cleared_task_sent_nothing(story)
     the_backfill_did_a_window_a_task(story)
+    the_task_that_was_asked_to_end_drained_and_its_next_try_sent_the_rest(story)
+    the_report_has_a_link(story)
+    the_lineage_is_told_by_airflow(story)
     the_killed_task_was_retried_and_each_row_arrived_once(story)
     the_wrong_key_failed_at_once(story)
     the_logs_hold_the_run_and_no_key(story)
 
 
 @contextmanager
-def airflow(box):
+def airflow(box, lineage):
     """Run an Airflow and an emulator that its workers know."""
     with running(secret_key=KEY, publishable_key="pub_test_0123456789") as endpoint:
         emulator = Emulator(endpoint.url)
         box.variables |= {
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags(box.home)),
             "AIRFLOW_CONN_BUCKET_WRONG": connection(endpoint.url, WRONG_KEY),
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "http", "url": lineage}),
             "BUCKET_LOADER_STATE": str(box.home / "state"),
         } | where_to(box.version, endpoint.url)
         with box.commands() as command:
@@ -88,22 +116,25 @@ def where_to(version, url):
 
 
 def dags(home):
-    """Make a folder of the project's DAGs, and of one whose key is wrong."""
+    """Make a folder of the project's DAGs, and of two of our own."""
     folder = home / "dags"
     folder.mkdir()
     for file in (ROOT / "pipelines" / "dags").glob("*.py"):
         (folder / file.name).symlink_to(file)
-    (folder / "wrong_key.py").write_text(WRONG.replace("NIGHTLY", str(ROOT / "pipelines" / "nightly.yaml")), "utf-8")
+    text = OWN.replace("NIGHTLY", str(ROOT / "pipelines" / "nightly.yaml")).replace("HOME", str(home))
+    (folder / "own.py").write_text(text, "utf-8")
+    (home / "slow.yaml").write_text(SLOW, "utf-8")
+    (home / "slow.csv").write_text("id\n" + "".join(f"slow{n}\n" for n in range(SLOW_ROWS)), "utf-8")
     return folder
 
 
-def tell(box, command, emulator):
-    """Run, be refused, clear, kill."""
+def tell(box, command, emulator, receiver):
+    """Run, be refused, clear, ask to end, kill."""
 
     def trigger(dag_id, run_id, *words):
         command("dags", "trigger", dag_id, "--run-id", run_id, *words)
 
-    box.wait("reading the DAGs", lambda: len(box.rows("select dag_id from dag")) == 3)
+    box.wait("reading the DAGs", lambda: len(box.rows("select dag_id from dag")) == 4)
     trigger(
         "nightly_sync", "night", "--exec-date" if box.version == "2" else "--logical-date", "2026-01-02T04:00:00+00:00"
     )
@@ -114,9 +145,11 @@ def tell(box, command, emulator):
     command("tasks", "clear", "nightly_sync", "--task-regex", "load", "--yes")
     box.wait("the cleared task", lambda: night(box, emulator)["attempts"] > nightly["attempts"])
     cleared = {"state": box.ended("nightly_sync", "night")} | night(box, emulator)
+    trigger("asked", "to-end")
+    asked = clear_while_it_runs(box, command, emulator)
     trigger("backfill", "history", "--conf", '{"every": "183d"}')
     killed = kill(box, emulator)
-    return Story(nightly, cleared, killed, wrong, box.task_logs())
+    return Story(nightly, cleared, asked, killed, wrong, box.task_logs(), receiver)
 
 
 def night(box, emulator):
@@ -127,6 +160,24 @@ def night(box, emulator):
         "attempts": task[1] if ended else 0,
         "told": box.told("nightly_sync", "night", "load"),
         "emulator": emulator.state(),
+    }
+
+
+def clear_while_it_runs(box, command, emulator):
+    """Clear a task while its requests are under way: Airflow asks it to end, and starts it anew."""
+    before = emulator.state()["requests"]
+    emulator.faults({"kind": "latency", "seconds": 0.3})
+    box.wait("the first requests", lambda: emulator.state()["requests"] >= before + MIDDLE)
+    command("tasks", "clear", "asked", "--task-regex", "load", "--yes")
+    box.wait("the end of the first try", lambda: box.tasks("asked", "to-end")["load", -1][0] != "running")
+    emulator.faults()
+    state = box.ended("asked", "to-end")
+    return {
+        "state": state,
+        "told": box.told("asked", "to-end", "load"),
+        "arrived": sum(item["item"].get("userId", "").startswith("slow") for item in emulator.journal()),
+        "report": (box.home / "reports" / "to-end.html").exists(),
+        "link": box.link("asked", "to-end", "load", "Bucket report"),
     }
 
 
@@ -174,6 +225,41 @@ def the_backfill_did_a_window_a_task(story):
     assert {number for name, number in story.killed["tasks"] if name == "events"} == {0, 1}
     assert len({told["run"] for told in story.killed["told"]}) == 2
     assert story.killed["feedback"][0]["streams"]["feedback"]["delivered"] > 200
+
+
+def the_task_that_was_asked_to_end_drained_and_its_next_try_sent_the_rest(story):
+    """What was in flight was waited for: the next try finishes that run, and nothing may be there twice."""
+    (told,) = story.asked["told"]
+    (resumed,) = told["resumed"]
+
+    assert story.asked["state"] == "success"
+    assert sum(counts["possibly_duplicated"] for counts in resumed["streams"].values()) == 0
+    assert resumed["streams"]["users"]["delivered"] == SLOW_ROWS == story.asked["arrived"]
+
+
+def the_report_has_a_link(story):
+    """The page is there, and Airflow shows where it is served."""
+    assert (story.asked["report"], story.asked["link"]) == (True, "https://reports.example/to-end.html")
+
+
+def the_lineage_is_told_by_airflow(story):
+    """The task's own event says what was read and written, also when it has failed; it holds no value and no key."""
+    events = story.lineage.of("nightly_sync.load")
+    ends = [event for event in events if event["eventType"] == "COMPLETE"]
+    failed = [event for event in story.lineage.of("wrong_key.load") if event["eventType"] == "FAIL"]
+
+    for event in (*ends, *failed):
+        require_event(event)
+    assert {one["name"] for one in ends[0]["outputs"]} == {"user", "company"}
+    assert {one["name"].rpartition("/")[2] for one in ends[0]["inputs"]} == {"accounts.csv", "users.csv"}
+    assert rows(ends[0])[1] != [0, 0] == rows(ends[1])[1]  # the night, and the night again
+    assert "columnLineage" in ends[0]["outputs"][0]["facets"]
+    assert rows(failed[0])[1] == [0, 0]
+    tries = [event for event in story.lineage.of("asked.load") if event["eventType"] != "START"]
+    assert sum(count for event in tries for count in rows(event)[1]) == SLOW_ROWS  # each try tells its own
+    assert [
+        one for one in (KEY, WRONG_KEY, "@") if one in json.dumps([one["outputs"] for one in (*ends, *failed)])
+    ] == []
 
 
 def the_killed_task_was_retried_and_each_row_arrived_once(story):

@@ -105,6 +105,12 @@ def cases(folder, url):
         | case("variables first", "users", environment=both | wrong, variables={"BUCKET_SECRET_KEY": KEY})
         | case("no connection", "users", bucket_conn_id="bucket_other", environment=both)
         | case("option", "users", run_options={"limit": 3})
+        | case("report", "bad", report=str(folder / "reports" / "bad.html"), report_url="https://reports.example/bad")
+        | case(
+            "report of a mistake", "gone", report=str(folder / "reports" / "gone.html"), report_url="https://r.example"
+        )
+        | case("link alone", "users", report_url="https://reports.example")
+        | case("lineage", "users", run_options={"lineage": str(folder / "lineage.jsonl")})
         | case("unknown option", "users", run_options={"state": "x"})
         | look("right", "bucket_default", url, KEY)
         | look("refused", "bucket_staging", url, WRONG_KEY)
@@ -280,6 +286,27 @@ def test_more_options_of_a_run_can_be_given(found):
     """As `load()` takes them; what the operator has a parameter for is refused there."""
     assert found["option"]["state"]["users"] == 3
     assert found["unknown option"]["raised"] == "AirflowFailException"
+
+
+def test_a_report_is_written_also_when_the_task_fails_and_its_address_is_told(found):
+    """Airflow's link leads to it; a link without a report is a mistake in the DAG."""
+    case = found["report"]
+
+    assert (case["raised"], case["pushed"]["bucket_report"]) == ("AirflowFailException", "https://reports.example/bad")
+    assert any("reports/bad.html" in line for line in case["log"])
+    assert found["report of a mistake"]["pushed"] == {}  # no pipeline, no page
+    assert (found["link alone"]["raised"], found["link alone"]["state"]["requests"]) == ("AirflowFailException", 0)
+
+
+def test_airflow_tells_the_lineage_of_a_task_unless_it_goes_elsewhere(found):
+    """The provider asks for what was read and written, also when the task has failed."""
+    asked = found["rejected"]["lineage"]
+
+    assert [one["name"].rpartition("/")[2] for one in asked["inputs"]] == ["bad.csv"]
+    assert [(one["name"], one["outputFacets"]["outputStatistics"]["rowCount"]) for one in asked["outputs"]] == [
+        ("user", 18)
+    ]
+    assert found["lineage"]["lineage"] is None
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,9 @@ def test_load_tells_lineage_too_and_a_frame_has_no_name(receiver, emulator, tmp_
     frame = pd.DataFrame({"id": ["1"], "name": ["Acme"]})
     words = {"record": "company", "fields": {"companyId": "id", "attributes": "*"}, "sync": "full", "name": "frames"}
 
-    summary = load(frame, destination={"base_url": emulator.url, "key": KEY}, lineage=receiver.url, state=tmp_path, **words)
+    words |= {"destination": {"base_url": emulator.url, "key": KEY}, "state": tmp_path}
+
+    summary = load(frame, lineage=receiver.url, **words)
 
     assert summary.exit_code == 0
     assert stages(receiver.told) == [("frames.frames", "START"), ("frames.frames", "COMPLETE")]

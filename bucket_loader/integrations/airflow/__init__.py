@@ -18,6 +18,8 @@ __all__ = ["BucketHook", "BucketLoadOperator", "provider_info"]
 
 _HOMES: Final = {"BucketHook": f"{__name__}.hook", "BucketLoadOperator": f"{__name__}.operator"}
 
+_LINK: Final = f"{__name__}.links.ReportLink"
+
 # The connection's form: said once, for Airflow from 3.2 on (`provider_info`) and for those before (the hook).
 ENVIRONMENT_FIELD: Final = "environment"
 ENVIRONMENT_LABEL: Final = "Environment"
@@ -36,6 +38,7 @@ def provider_info() -> dict[str, Any]:
         "versions": [__version__],
         "integrations": [{"integration-name": "Bucket", "external-doc-url": "https://bucket.co", "tags": ["service"]}],
         "hooks": [{"integration-name": "Bucket", "python-modules": [_HOMES["BucketHook"]]}],
+        "extra-links": [_LINK],
         "operators": [{"integration-name": "Bucket", "python-modules": [_HOMES["BucketLoadOperator"]]}],
         "connection-types": [
             {

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from bucket_loader.integrations.airflow.hook import BucketHook
+from bucket_loader.integrations.airflow.lineage import lineage_of_task
+from bucket_loader.integrations.airflow.links import REPORT, ReportLink
 from bucket_loader.integrations.airflow.versions import (
     AirflowException,
     AirflowFailException,
     AirflowSkipException,
     BaseOperator,
+    has_lineage,
 )
 from bucket_loader.integrations.tasks import (
     STATE,
@@ -24,14 +27,18 @@ from bucket_loader.integrations.tasks import (
     allowed_rejected,
     ending_of,
     options_of,
+    require_report,
     run_beside,
     run_window,
     uses_interval,
+    write_report,
 )
 from bucket_loader.model import BucketLoaderError, UsageError
 
 if TYPE_CHECKING:
-    from bucket_loader.reporting import Summary
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from bucket_loader.reporting import StreamLineage, Summary
     from bucket_loader.runs import Job, RunOptions
 
 Moment = datetime | str | None
@@ -56,10 +63,15 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         expect_state: refuse to start without the state of an earlier run.
         backfill: the interval is a window of history: only events and feedback, and only streams that use it.
         patience: how long an outage is waited out in the task, before Airflow's own retry.
+        report: where the report of the run is written: a file that ends with .html. Its folder is made.
+        report_url: the address under which people open that file: the link "Bucket report" beside the task.
         run_options: more of a run's options, as `load()` takes them: `accept_changes`, `full`, `key_rotated` ...
     """
 
-    template_fields: Sequence[str] = ("pipeline", "streams", "interval_start", "interval_end", "variables", "state")
+    template_fields: Sequence[str] = (
+        "pipeline", "streams", "interval_start", "interval_end", "variables", "state", "report", "report_url",
+    )  # fmt: skip
+    operator_extra_links = (ReportLink(),)
     ui_color = "#e4f0e8"
 
     def __init__(  # noqa: PLR0913  # an operator's parameters are its face
@@ -77,6 +89,8 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         expect_state: bool = False,
         backfill: bool = False,
         patience: str | None = None,
+        report: str | Path | None = None,
+        report_url: str | None = None,
         run_options: Mapping[str, Any] | None = None,
         **kwargs: Any,  # noqa: ANN401  # Airflow's own
     ) -> None:
@@ -93,8 +107,11 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         self.expect_state = expect_state
         self.backfill = backfill
         self.patience = patience
+        self.report = report
+        self.report_url = report_url
         self.run_options = run_options
         self._job: Job | None = None
+        self._lineage: Sequence[StreamLineage] = ()
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Do the run, and end the task as the run ended; return its counts and paths."""
@@ -102,7 +119,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
 
         try:
             job, interval = self._make_job(context)
-            summary = self._run(job, interval)
+            summary = self._reported(context, job, interval)
         except BucketLoaderError as error:
             raise _failed(ending_of(error)) from None
         job.listener.tell(RunEnded(summary, raised=True))
@@ -119,12 +136,38 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         if self._job is not None:
             self._job.stopped.set()
 
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> "OperatorLineage | None":  # noqa: ANN401  # Airflow's
+        """Return what the run read and wrote; Airflow's provider of OpenLineage asks, also when the task has failed."""
+        return lineage_of_task(self._lineage) if self._lineage else None
+
+    def _reported(self, context: Mapping[str, Any], job: "Job", interval: Interval | None) -> "Summary":
+        """Do the run, and write its report where one is asked for."""
+        if self.report is None:
+            return self._run(job, interval)
+        file = Path(self.report)
+        require_report(file)
+        ended: Summary | BucketLoaderError | None = None
+        try:
+            ended = self._run(job, interval)
+        except BucketLoaderError as error:
+            ended = error
+            raise
+        finally:
+            if ended is not None and write_report(job, file, ended) and self.report_url:
+                context["ti"].xcom_push(key=REPORT, value=self.report_url)
+        return ended
+
     def _run(self, job: "Job", interval: Interval | None) -> "Summary":
+        from bucket_loader.reporting import KeptLineage, LineageSender
+
+        kept = KeptLineage()
+        if job.options.lineage is None and has_lineage():
+            job.lineage = LineageSender(lambda: kept, "Airflow", job.listener)
         self._job = job
         try:
             return run_beside(job, lambda: self._load(job, interval))
         finally:
-            self._job = None
+            self._job, self._lineage = None, kept.ended
 
     def _load(self, job: "Job", interval: Interval | None) -> "Summary":
         from bucket_loader.runs import run_job
@@ -142,6 +185,8 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
 
         given = {name: str(value) for name, value in (self.variables or {}).items()}
         variables = ChainMap(given, BucketHook(self.bucket_conn_id).variables(), cast("dict[str, str]", os.environ))
+        if self.report_url and self.report is None:
+            raise UsageError("report_url is the address of a report, and none is written", hint="give report too")
         file = Path(self.pipeline)
         pipeline = load_pipeline(file, variables=variables)
         streams = (self.streams,) if isinstance(self.streams, str) else tuple(self.streams or ())
