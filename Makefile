@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt check lint types format simulation \
+.PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect check lint types format simulation \
 	rehearsals kills cursorkills pgkills senderkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
@@ -17,7 +17,7 @@ help:
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
-	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, the published clients, Docker's checkers, the docs' builder, Spark"
+	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, Prefect, the published clients, Docker's checkers, the docs' builder, Spark"
 	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
@@ -62,7 +62,7 @@ newest: | $(BIN)/uv
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
-environments: airflow clients images site spark dbt
+environments: airflow clients images site spark dbt prefect
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
@@ -120,6 +120,15 @@ site: .docs/.ready
 	@echo "installing what builds the docs into .docs ..."
 	@test -x .docs/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .docs
 	@$(BIN)/uv pip install --quiet --python .docs/bin/python zensical==0.0.73
+	@touch $@
+
+# A Prefect with a server of its own for the tests, apart for its own dependencies.
+prefect: .prefect/.ready
+
+.prefect/.ready: Makefile pyproject.toml | $(BIN)/uv
+	@echo "installing Prefect into .prefect ..."
+	@test -x .prefect/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .prefect
+	@$(BIN)/uv pip install --quiet --python .prefect/bin/python prefect==3.9.1 --editable .
 	@touch $@
 
 # Spark brings its own jars; it needs Java 17 or later.
@@ -216,4 +225,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .newest .airflow .clients .dbt .docs .images .spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .newest .airflow .clients .dbt .docs .images .prefect .spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
