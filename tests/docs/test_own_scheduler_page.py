@@ -1,4 +1,4 @@
-"""The function of docs/how-to/python.md, as a scheduler calls it."""
+"""The function of docs/how-to/own-scheduler.md, as a scheduler calls it."""
 
 import runpy
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from docs_programs import program_of
 from workplace import KEY
 
-PAGE = "how-to/python.md"
+PAGE = "how-to/own-scheduler.md"
 
 
 @pytest.fixture
