@@ -133,9 +133,12 @@ class Plan:
             return pa.Table.from_batches([], WAITING)  # `empty_table` would load pandas
         return pq.read_table(self.folder / known.file, schema=WAITING, use_threads=False, pre_buffer=False)
 
-    def keys(self, stream: PlannedStream, *, records: bool = False) -> Iterator[pa.RecordBatch]:
-        """Yield every record's `key` and `content`, in order; and the `record` itself."""
-        yield from self.records(stream).batches(["key", "content", "record"] if records else ["key", "content"])
+    def keys(
+        self, stream: PlannedStream, part: Part | None = None, *, records: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield `key` and `content` of every record of a stream, or of a part, in order; and the `record` itself."""
+        some = self.records(stream) if part is None else Records.of(self.folder / part.file)
+        yield from some.batches(["key", "content", "record"] if records else ["key", "content"])
 
     def digest(self) -> str:
         """Identify the plan: the sha256 of its manifest, which holds those of its files."""

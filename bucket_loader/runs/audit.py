@@ -82,12 +82,12 @@ def audit_run(job: Job, run_name: str) -> Audit:
         planned = _plan_of(state, row)
         findings = list(_findings(state, planned, row))
         streams = list(enumerate(state.ledger.counts(run_name)))
-        rows = [(name, _rows(state.ledger, run_name, position)) for position, name in streams]
+        folded = [(name, state.ledger.folded(run_name, position)) for position, name in streams]
+        chunks = state.ledger.chunk_count(run_name)
         records = sum(int(state.ledger.planned(run_name, position)["records"]) for position, _ in streams)
         left_out = [_GONE] if state.ledger.is_gone(row.number) else []
         left_out += [_WITHOUT_PLAN] if planned is None else []
-        left_out += [text for name, some in rows for text in not_proved(name, some)]
-    chunks = sum(row.folded or 1 for _, some in rows for row in some)
+        left_out += [text for name, some in folded for text in not_proved(name, some)]
     return Audit(run_name, records, chunks, tuple(findings[:FINDINGS_MAX]), tuple(left_out))
 
 
@@ -144,7 +144,7 @@ def _findings(state: State, planned: Plan | None, row: RunRow) -> Iterator[str]:
             yield f"stream {stream.name!r}: its rows do not add up: {counts[stream.name]}"
         yield from _same_counts(state.ledger, row.run, stream)
         yield from waiting_findings(state, planned, stream)
-        yield from chunk_findings(planned, stream, _rows(state.ledger, row.run, stream.position))
+        yield from chunk_findings(planned, stream, state.ledger)
 
 
 def _same_counts(ledger: Ledger, run_name: str, stream: PlannedStream) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _findings_without_plan(ledger: Ledger, row: RunRow) -> Iterator[str]:
         if not counts.conserved():
             yield f"stream {name!r}: its rows do not add up: {counts}"
         records = int(ledger.planned(row.run, position)["records"])
-        covered = yield from cover(name, records, _rows(ledger, row.run, position))
+        covered = yield from cover(name, range(records), _rows(ledger, row.run, position))
         if covered is not None and covered.max(initial=0) > 1:
             yield f"stream {name!r}: a record is accounted for twice (first: {covered.argmax()})"
 

@@ -1,32 +1,42 @@
 """The proof of a stream's chunks: each is what it says, and together they are every record of the plan once.
 
-A row that stands for several chunks is proved with the digest of all of them, where none of them had been cut.
+It goes part by part, so nothing that is held grows with all records. A row that stands for several chunks is proved
+with the digest of all of them, where none of them had been cut.
 """
 
-from collections.abc import Generator, Iterator
-from typing import Final
+from bisect import bisect_left
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from bucket_loader.model import Chunk, ranges
-from bucket_loader.planning import Plan, PlannedStream
-from bucket_loader.state import ChunkRow, FoldDigest
+from bucket_loader.planning import Part, Plan, PlannedStream
+from bucket_loader.state import ChunkRow, FoldDigest, Ledger
 
 LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped", "superseded")
 Covered = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
 
-def cover(stream: str, records: int, rows: list[ChunkRow]) -> Generator[str, None, Covered | None]:
-    """Yield which chunks are not what they say; return how often each record is in one, or None where one is not."""
-    covered = np.zeros(records, np.uint8)
+def cover(stream: str, within: range, rows: Iterable[ChunkRow]) -> Generator[str, None, Covered | None]:
+    """Yield which chunks are not what they say; return how often each record is in one, or None where one is not.
+
+    Args:
+        stream: the stream's name.
+        within: the sequences that are looked at; all chunks but folded ones are of these alone.
+        rows: the chunks.
+    """
+    covered = np.zeros(len(within), np.uint8)
     for row in rows:
         spans = ranges(row.members)
-        if spans[-1][1] >= records or sum(last - first + 1 for first, last in spans) != row.records:
+        is_beside = row.folded is None and (spans[0][0] < within.start or spans[-1][1] >= within.stop)
+        if is_beside or sum(last - first + 1 for first, last in spans) != row.records:
             yield f"stream {stream!r}: chunk {row.members} is not of this plan"
             return None
         if row.state in LEAVES:
             for first, last in spans:
-                covered[first : last + 1] += 1
+                covered[max(0, first - within.start) : max(0, last + 1 - within.start)] += 1
         if row.state in {"delivered", "rejected"} and row.attempts < (row.folded or 1):
             yield f"stream {stream!r}: chunk {row.members} is {row.state} but was never attempted"
     return covered
@@ -36,37 +46,75 @@ def not_proved(stream: str, rows: list[ChunkRow]) -> Iterator[str]:
     """Yield what of a stream's chunks can no longer be told."""
     if folded := sum(row.folded or 0 for row in rows):
         yield (
-            f"stream {stream!r}: {folded:,} chunks are older than `keep:` and folded: how often each of them was "
-            "attempted, and how it was cut, can no longer be told"
+            f"stream {stream!r}: {folded:,} chunks are folded (of a large run, or older than `keep:`): how often each "
+            "was attempted, and how it was cut, can no longer be told"
         )
 
 
-def chunk_findings(planned: Plan, stream: PlannedStream, rows: list[ChunkRow]) -> Iterator[str]:
+def chunk_findings(planned: Plan, stream: PlannedStream, ledger: Ledger) -> Iterator[str]:
     """Hold a stream's chunks against its plan."""
-    said = f"stream {stream.name!r}: "
-    covered = yield from cover(stream.name, stream.records, rows)
-    if covered is None:
+    run, said, off = planned.manifest.run, f"stream {stream.name!r}: ", _Off()
+    folds = _Folds(ledger.folded(run, stream.position))
+    if (beyond := folds.beyond(stream.records)) is not None:
+        yield f"{said}chunk {beyond.members} is not of this plan"
         return
-    folds = _Folds(stream, [row for row in rows if row.folded is not None])
-    parts = {row.members: row for row in rows if row.folded is None}
-    for sequences, records in planned.chunks(stream):
+    for part in (*stream.parts, None):  # what lies behind the last part is of no plan
+        within = part.sequences if part is not None else range(stream.records, 2**62)
+        rows = [row for row in ledger.chunks(run, stream.position, *LEAVES, "split", within=within) if not row.folded]
+        if part is None:
+            yield from (f"{said}chunk {row.members} is not of this plan" for row in rows)
+        elif not (yield from _part_findings(planned, stream, part, _Chunks(rows, folds, off))):
+            return
+    yield from (f"{said}chunks of {members} were not sent as planned" for members in folds.unproved())
+    if off.count:
+        yield f"{said}{off.count:,} records are not accounted for exactly once (first: {off.first})"
+
+
+@dataclass
+class _Off:
+    """The records that are not accounted for exactly once: how many, and the first."""
+
+    count: int = 0
+    first: int = -1
+
+    def add(self, part: Part, covered: Covered) -> None:
+        if (off := np.flatnonzero(covered != 1)).size:
+            self.first = self.first if self.count else part.first + int(off[0])
+            self.count += off.size
+
+
+class _Chunks(NamedTuple):
+    """What the ledger has of a part, and what is found out about the whole stream on the way."""
+
+    rows: list[ChunkRow]
+    folds: "_Folds"
+    off: _Off
+
+
+def _part_findings(planned: Plan, stream: PlannedStream, part: Part, chunks: _Chunks) -> Generator[str, None, bool]:
+    """Hold the chunks of a part against the plan; return whether they are of this plan at all."""
+    said, (rows, folds, off) = f"stream {stream.name!r}: ", chunks
+    covered = yield from cover(stream.name, part.sequences, [*rows, *folds.within(part.sequences)])
+    if covered is None:
+        return False
+    found = {row.members: row for row in rows}
+    for sequences, records in planned.chunks(stream, part):
         chunk = Chunk(stream.position, sequences, records, bare=planned.manifest.bare)
-        if chunk.members in parts:
-            yield from _digest_findings(said, parts.pop(chunk.members), chunk)
+        here = slice(sequences.start - part.first, sequences.stop - part.first)
+        if chunk.members in found:
+            yield from _digest_findings(said, found.pop(chunk.members), chunk)
         elif folds.take(chunk, sequences):
             continue
-        elif covered[sequences.start : sequences.stop].any():
+        elif covered[here].any():
             yield f"{said}chunk {chunk.members} is missing, although parts of it were sent"
         else:
-            covered[sequences.start : sequences.stop] = 1  # never begun: pending
-    for row in parts.values():
-        found = planned.rows(stream, row.sequences, ["record"])
-        records = tuple(one["record"].encode() for one in found)
+            covered[here] = 1  # never begun: pending
+    for row in found.values():
+        records = tuple(one["record"].encode() for one in planned.rows(stream, row.sequences, ["record"]))
         chunk = Chunk(stream.position, row.sequences, records, bare=planned.manifest.bare)
         yield from _digest_findings(said, row, chunk)
-    yield from (f"{said}chunks of {members} were not sent as planned" for members in folds.unproved())
-    if (off := np.flatnonzero(covered != 1)).size:
-        yield f"{said}{off.size:,} records are not accounted for exactly once (first: {off[0]})"
+    off.add(part, covered)
+    return True
 
 
 def _digest_findings(said: str, row: ChunkRow, chunk: Chunk) -> Iterator[str]:
@@ -77,27 +125,44 @@ def _digest_findings(said: str, row: ChunkRow, chunk: Chunk) -> Iterator[str]:
 class _Folds:
     """The rows that stand for several chunks, and what of the plan belongs to each."""
 
-    def __init__(self, stream: PlannedStream, rows: list[ChunkRow]) -> None:
+    def __init__(self, rows: list[ChunkRow]) -> None:
         self._rows = rows
         self._digests = [FoldDigest() for _ in rows]
         self._cut: set[int] = set()
-        self._row_of = np.full(stream.records, -1, np.int64)
-        for number, row in enumerate(rows):
-            for first, last in ranges(row.members):
-                self._row_of[first : last + 1] = number
+        spans = sorted((first, last, number) for number, row in enumerate(rows) for first, last in ranges(row.members))
+        self._lasts = [last for _, last, _ in spans]  # ascending too: no record is in two
+        self._spans = spans
+
+    def beyond(self, records: int) -> ChunkRow | None:
+        """Return a row that carries what the plan has not, if there is one."""
+        return next((row for row in self._rows if ranges(row.members)[-1][1] >= records), None)
+
+    def within(self, sequences: range) -> list[ChunkRow]:
+        """Return the rows that carry some of these."""
+        return [self._rows[number] for number in sorted(self._numbers(sequences))]
+
+    def _numbers(self, sequences: range) -> set[int]:
+        found = set()
+        for place in range(bisect_left(self._lasts, sequences.start), len(self._spans)):
+            first, _, number = self._spans[place]
+            if first >= sequences.stop:
+                break
+            found.add(number)
+        return found
 
     def take(self, chunk: Chunk, sequences: range) -> bool:
         """Take a chunk of the plan; returns whether it is, or a part of it, in such a row."""
-        if not self._rows:
-            return False
-        numbers = set(np.unique(self._row_of[sequences.start : sequences.stop]).tolist())
-        if numbers == {-1}:
-            return False
-        if len(numbers) == 1:
-            self._digests[numbers.pop()].add(chunk.members, chunk.digest)
+        numbers = self._numbers(sequences) if self._rows else set()
+        if len(numbers) == 1 and self._are_all_of_one(sequences):
+            (number,) = numbers
+            self._digests[number].add(chunk.members, chunk.digest)
         else:
             self._cut |= numbers
-        return True
+        return bool(numbers)
+
+    def _are_all_of_one(self, sequences: range) -> bool:
+        first, last, _ = self._spans[bisect_left(self._lasts, sequences.start)]
+        return first <= sequences.start and sequences.stop - 1 <= last
 
     def unproved(self) -> Iterator[str]:
         """Yield the rows whose chunks are not what the plan makes; those of which some had been cut cannot be."""

@@ -25,6 +25,7 @@ from bucket_loader.state import RunRow, RunStatus, State
 EMPTY_EXIT_CODE: Final = 99
 HELD_EXIT_CODE: Final = 6
 SIGNALLED: Final = 128  # and above: a signal
+_PARTS_UNFOLDED: Final = 16  # of a stream; 1,600,000 records: up to here the ledger has each chunk, until `keep:`
 _WORST_FIRST: Final = (1, 2, 5, 4, 130, 143, 129, 75, 3, 0)
 
 
@@ -56,7 +57,16 @@ def _ended(job: Job, state: State, planned: Plan, error: BucketLoaderError | Non
     status, exit_code = _verdict(job, streams, error, left)
     kept: RunStatus = {"interrupted": "unfinished", "failed": "unfinished"}.get(status, status)  # type: ignore[assignment]
     ledger.end_run(run_name, kept, exit_code=exit_code, ended_at=ended_at, error=error)
+    _fold_large(state, planned)
     return _summary(job, state, planned, _Ending(status, exit_code, streams, error))
+
+
+def _fold_large(state: State, planned: Plan) -> None:
+    """Fold what a large run has delivered as it was planned; does nothing while anything of the run is left."""
+    for stream in planned.manifest.streams:
+        if len(stream.parts) > _PARTS_UNFOLDED:
+            parts = [part.sequences for part in stream.parts]
+            state.ledger.fold_parts(planned.manifest.run, stream.position, parts)
 
 
 def _named(streams: dict[str, Counts], planned: Plan) -> dict[str, Counts]:

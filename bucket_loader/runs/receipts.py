@@ -22,29 +22,30 @@ _ODD: Final = np.array(
 _SHIFT: Final = np.uint64(29)
 
 
-def digest(batches: Iterable[pa.RecordBatch], chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str | None:
+Chosen = tuple[pa.RecordBatch, np.ndarray[tuple[int], np.dtype[np.bool_]]]
+"""`key` and `content` of some records, and which of them are chosen."""
+
+
+def digest(batches: Iterable[Chosen]) -> str | None:
     """Return the digest of some records of a plan: the same for the same records, in whatever order they come.
 
     It is a sum over the records, so it needs no memory; what is summed are hashes of keys and contents, in which the
     time of the run has no part.
 
     Args:
-        batches: the plan's `key` and `content`, in order, N rows.
-        chosen: which of them, N.
+        batches: the records, a batch at a time.
 
     Returns:
         64 hexadecimal digits; None when none is chosen.
     """
-    total, first = np.zeros(_LANES, np.uint64), 0
-    for batch in batches:
-        here = chosen[first : first + batch.num_rows]
-        first += batch.num_rows
+    total, count = np.zeros(_LANES, np.uint64), 0
+    for batch, here in batches:
+        count += int(np.count_nonzero(here))
         words = np.hstack([_words(batch["key"])[here], _words(batch["content"])[here]])
         for odd in _ODD:  # each round lets every word reach every lane
             words = (words ^ (words >> _SHIFT)) * odd
             words = words + np.roll(words, 1, axis=1)
         total += words.sum(axis=0, dtype=np.uint64)
-    count = int(np.count_nonzero(chosen))
     return hashlib.sha256(total.tobytes() + count.to_bytes(8, "little")).hexdigest() if count else None
 
 

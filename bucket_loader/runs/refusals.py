@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 
 from bucket_loader.model import StateError, StateUnavailableError, file_digest, make_folder
 from bucket_loader.planning import Piece, Plan, PlannedStream, plan_file, refused
+from bucket_loader.runs.fates import DELIVERED, Fates
 from bucket_loader.state import SnapshotFile, State, refusals, refusals_file, snapshots
 
 LATE: Final = "-late"  # in the name of a file that is written when a stream is settled once more
 _KEYS_AT_ONCE: Final = 1_000_000  # looked up together: each look-up makes a table of what is known
 _IDENTITY: Final = refusals.IDENTITY.names
-Chosen = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Judged:
     """What became of a stream's records.
 
     Attributes:
-        delivered: which of them were.
+        fates: which of them were delivered.
         refused: the sequences of those that the API refused.
         late: whether the rest of the stream was settled before, and later runs may have met it since.
     """
 
-    delivered: Chosen
+    fates: Fates
     refused: Sequence[int]
     late: bool = False
 
@@ -70,7 +70,7 @@ def keep_refusals(
         day=manifest.day,
         refused=_new_of(found, known) if judged.late else found,
         waiting=refusals.IDENTITY.empty_table() if judged.late else planned.waiting(stream).select(_IDENTITY),
-        delivered=_delivered_keys(planned, stream, judged.delivered, known["key"]),
+        delivered=_delivered_keys(planned, stream, judged.fates, known["key"]),
         is_try=not stopped,
     )
     name = refusals_file(stream.position, stream.name, manifest.run + LATE * judged.late, state.owner)
@@ -94,21 +94,19 @@ def _written(state: State, name: str, known: pa.Table, met: refusals.Met) -> Sna
     return state.keep_part(name, snapshots.Written(len(after), file_digest(state.snapshots / name)))
 
 
-def _delivered_keys(planned: Plan, stream: PlannedStream, delivered: Chosen, known: pa.ChunkedArray) -> pa.Array:
+def _delivered_keys(planned: Plan, stream: PlannedStream, fates: Fates, known: pa.ChunkedArray) -> pa.Array:
     """Return which known keys were delivered."""
-    groups = _grouped(_keys(planned, stream, delivered)) if len(known) else ()
+    groups = _grouped(_keys(planned, stream, fates)) if len(known) else ()
     found = [keys.filter(pc.is_in(keys, value_set=known)) for keys in groups]
     return pa.concat_arrays([pa.array([], pa.binary(16)), *found]).unique()
 
 
-def _keys(planned: Plan, stream: PlannedStream, delivered: Chosen) -> Iterator[pa.Array]:
-    first = 0
-    for batch in planned.keys(stream):
-        here = np.flatnonzero(delivered[first : first + batch.num_rows])
+def _keys(planned: Plan, stream: PlannedStream, fates: Fates) -> Iterator[pa.Array]:
+    for first, batch, fate in fates.beside(planned):
+        here = np.flatnonzero(fate == DELIVERED)
         keys = batch["key"].take(pa.array(here))
         if keys.null_count:  # nothing was refused yet when this was planned
             keys = refused.identities(planned, stream, (here + first).tolist())["key"].combine_chunks()
-        first += batch.num_rows
         yield keys.cast(pa.binary(16))
 
 

@@ -21,18 +21,16 @@ from bucket_loader.model import (
     bool_array,
     int64_array,
     make_folder,
-    ranges,
     text_array,
 )
-from bucket_loader.planning import Manifest, Plan, PlannedStream, cursor, gates
-from bucket_loader.runs.receipts import digest
+from bucket_loader.planning import Manifest, Part, Plan, PlannedStream, cursor, gates
+from bucket_loader.runs.fates import CLAIMED, DELIVERED, GONE, Fate, Fates, fates_of, mark, unsent
+from bucket_loader.runs.receipts import Chosen, digest
 from bucket_loader.runs.refusals import LATE, Judged, keep_refusals
 from bucket_loader.runs.values import Kept, kept_values, let_go_of_values
-from bucket_loader.state import ChunkRow, Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
+from bucket_loader.state import Ledger, SnapshotFile, State, merged_file, snapshot_file, snapshots
 
 _Made = TypeVar("_Made")
-Fates = np.ndarray[tuple[int], np.dtype[np.uint8]]
-_DELIVERED, _CLAIMED, _GONE = 1, 2, 3
 
 
 def settle_run(state: State, planned: Plan, *, stopped: bool = False, abandoned: bool = False) -> None:
@@ -69,9 +67,10 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
         counts = not (stopped or abandoned or late)  # what it has read and mapped: else that may be the mistake
         if counts and not is_replay:
             _let_go(state, stream)
+        fates = fates_of(ledger, manifest.run, stream, again=again)
         if is_replay:
-            ledger.give_back(manifest.run, stream.name, _unsent(ledger, manifest.run, stream, again=again))
-        fates = _fates(ledger, manifest.run, stream, again=again)
+            left = unsent(ledger, manifest.run, stream, fates, again=again)
+            ledger.give_back(manifest.run, stream.name, list(left))
         part, moved = None, _fates_since(state, planned, stream) if late else fates
         if stream.remembers and stream.records:
             part = _write_part(state, planned, stream, moved, late=late)
@@ -79,7 +78,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
         if before is not None or stream.records:
             judged = _judged(ledger, manifest.run, stream, moved, late=late)
             refused = keep_refusals(state, planned, stream, judged, stopped=stopped)
-        moves = reads_on and _moves(ledger, manifest.run, stream, again=again)
+        moves = reads_on and _moves(ledger, manifest.run, stream, fates, again=again)
         ledger.settle(
             manifest.run,
             stream.position,
@@ -87,7 +86,7 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
             part=part,
             mark=_mark(ledger, stream) if moves else None,
             loaded=stream.files if moves else (),
-            sent=digest(planned.keys(stream), fates == _DELIVERED) if _is_hashed(stream) else None,
+            sent=digest(_delivered(planned, fates)) if _is_hashed(stream) else None,
             refused=refused,
             baseline=gates.baseline_of(manifest, stream) if counts else None,
         )
@@ -99,8 +98,8 @@ def _settle_streams(state: State, planned: Plan, *, stopped: bool, abandoned: bo
 
 def _judged(ledger: Ledger, run_name: str, stream: PlannedStream, moved: Fates, *, late: bool) -> Judged:
     """Return what was delivered and what was refused, since the stream was settled where that is late."""
-    gone = np.flatnonzero(moved == _GONE).tolist()
-    return Judged(moved == _DELIVERED, gone if late else ledger.rejected(run_name, stream.position), late=late)
+    refused = list(moved.sequences(GONE)) if late else ledger.rejected(run_name, stream.position)
+    return Judged(moved, refused, late=late)
 
 
 def _has_begun(ledger: Ledger, manifest: Manifest) -> bool:
@@ -108,11 +107,12 @@ def _has_begun(ledger: Ledger, manifest: Manifest) -> bool:
     return any(ledger.begun(manifest.run, stream.position) for stream in manifest.streams)
 
 
-def _moves(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool) -> bool:
+def _moves(ledger: Ledger, run_name: str, stream: PlannedStream, fates: Fates, *, again: bool) -> bool:
     """Whether the next plan reads on from where this one ended: nothing of it has to be read again."""
     if stream.cursor is None and not stream.files:
         return False
-    return not _unsent(ledger, run_name, stream, again=again) and not _returns(ledger, run_name, stream)
+    is_left = any(True for _ in unsent(ledger, run_name, stream, fates, again=again))
+    return not is_left and not _returns(ledger, run_name, stream)
 
 
 def _is_sent_again(stream: PlannedStream) -> bool:
@@ -129,7 +129,7 @@ def _is_hashed(stream: PlannedStream) -> bool:
 
 
 def _write_part(state: State, planned: Plan, stream: PlannedStream, fates: Fates, *, late: bool) -> SnapshotFile | None:
-    if not fates.any():
+    if not fates.has_any():
         return None
     run = planned.manifest.run + LATE * late
     file = snapshot_file(stream.position, stream.name, run, state.owner)
@@ -182,21 +182,6 @@ def _mark(ledger: Ledger, stream: PlannedStream) -> str | None:
     return stream.cursor if known is None else cursor.spelt(cursor.greater(cursor.read(known), reached))
 
 
-def sent_sequences(ledger: Ledger, run_name: str, stream: PlannedStream) -> list[int]:
-    """Return the sequences that were delivered, or may have been, ascending."""
-    return [int(sequence) for sequence in np.flatnonzero(_fates(ledger, run_name, stream))]
-
-
-def _unsent(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool) -> list[int]:
-    """Return the sequences that nothing became of, and that their run does not keep: neither sent nor judged."""
-    fates = _fates(ledger, run_name, stream, again=again)
-    ended = ledger.chunks(run_name, stream.position, "rejected", "dropped", "superseded")
-    kept = () if again else ledger.queued(run_name, stream.position, aside=True)
-    for row in (*ended, *kept):
-        _mark_all(fates, row, _DELIVERED)
-    return [int(sequence) for sequence in np.flatnonzero(fates == 0)]
-
-
 def _returns(ledger: Ledger, run_name: str, stream: PlannedStream) -> bool:
     """Whether the next plan has to read what is set aside, so that its newer rows take the place of these.
 
@@ -206,73 +191,57 @@ def _returns(ledger: Ledger, run_name: str, stream: PlannedStream) -> bool:
     return any(not row.ambiguous for row in aside) and (stream.remembers or KINDS[stream.kind].ordered)
 
 
-def _fates(ledger: Ledger, run_name: str, stream: PlannedStream, *, again: bool = False) -> Fates:
-    """Return for each sequence whether it was delivered, or sent without an answer; 0 for neither.
-
-    Args:
-        ledger: what knows the chunks.
-        run_name: the run.
-        stream: the stream of its plan.
-        again: whether what was sent without an answer is sent again by a later plan, and so counts as neither.
-    """
-    fates = np.zeros(stream.records, np.uint8)
-    for row in ledger.chunks(run_name, stream.position, "delivered", "held", "intent", "queued"):
-        if row.state == "delivered":
-            _mark_all(fates, row, _DELIVERED)
-        elif not again and (row.state in {"held", "intent"} or row.ambiguous):
-            _mark_all(fates, row, _CLAIMED)
-    return fates
-
-
 def _fates_since(state: State, planned: Plan, stream: PlannedStream) -> Fates:
     """Return what became, since the stream was settled, of the records that were set aside then.
 
     What a later run has remembered is known as it is.
     """
-    fates = np.zeros(stream.records, np.uint8)
-    for row in state.ledger.chunks(planned.manifest.run, stream.position, "delivered", "rejected"):
+    return Fates(stream, lambda part: _since(state, planned, stream, part))
+
+
+def _since(state: State, planned: Plan, stream: PlannedStream, part: Part) -> Fate:
+    run, fate = planned.manifest.run, np.zeros(part.records, np.uint8)
+    for row in state.ledger.chunks(run, stream.position, "delivered", "rejected", within=part.sequences):
         if row.aside is not None:
-            _mark_all(fates, row, _DELIVERED if row.state == "delivered" else _GONE)
-    places = np.flatnonzero(fates)
+            mark(fate, part, row, DELIVERED if row.state == "delivered" else GONE)
+    places = np.flatnonzero(fate)
     if not stream.remembers or not places.size:
-        return fates
-    keys = pa.array([one["key"] for one in planned.rows(stream, places.tolist(), ["key"])], pa.binary(16))
-    later = state.ledger.parts_after(planned.manifest.run, stream.name)
+        return fate
+    rows = planned.rows(stream, (places + part.first).tolist(), ["key"])
+    keys = pa.array([one["key"] for one in rows], pa.binary(16))
+    later = state.ledger.parts_after(run, stream.name)
     known = _with_memory(state, stream.name, lambda memory: memory.names(keys), later)
     if known is not None:
-        fates[places[known.to_pylist()]] = 0
-    return fates
-
-
-def _mark_all(fates: Fates, row: ChunkRow, fate: int) -> None:
-    for first, last in ranges(row.members):
-        fates[first : last + 1] = fate
+        fate[places[known.to_pylist()]] = 0
+    return fate
 
 
 def _remembered(planned: Plan, stream: PlannedStream, fates: Fates, values: Kept | None) -> Iterator[pa.RecordBatch]:
     """Yield what is remembered of each record that was delivered, or may have been, or is gone."""
-    first = 0
-    for batch in planned.keys(stream, records=stream.remembers_ids or values is not None):
-        fate = fates[first : first + batch.num_rows]
-        first += batch.num_rows
+    for _, batch, fate in fates.beside(planned, records=stream.remembers_ids or values is not None):
         kept = int64_array(np.flatnonzero(fate))
         # A claim has no content, so that it always compares as changed.
         nothing = pa.nulls(batch.num_rows, pa.binary(16))
-        content = pc.if_else(bool_array(fate == _CLAIMED), nothing, batch["content"])
-        content = pc.if_else(bool_array(fate == _GONE), snapshots.removed_scalar(), content).take(kept)
+        content = pc.if_else(bool_array(fate == CLAIMED), nothing, batch["content"])
+        content = pc.if_else(bool_array(fate == GONE), snapshots.removed_scalar(), content).take(kept)
         columns = {"key": batch["key"].take(kept), "content": content}
         if stream.remembers_ids:
             records = batch["record"].take(kept).to_pylist()
             columns["ids"] = text_array([_ids(stream.kind, record).encode() for record in records])
         if values is not None:
-            columns["record"] = values(_delivered(batch["record"].take(kept), content))
+            columns["record"] = values(_certain(batch["record"].take(kept), content))
         yield pa.RecordBatch.from_pydict(columns, schema=snapshots.schema_of(columns))
 
 
-def _delivered(records: pa.Array, contents: pa.Array) -> pa.Array:
+def _certain(records: pa.Array, contents: pa.Array) -> pa.Array:
     """Return the records that were delivered, and null for those that only may have been, and for removed ones."""
     is_there = pc.fill_null(pc.not_equal(contents, snapshots.removed_scalar()), fill_value=False)
     return pc.if_else(is_there, records, pa.scalar(None, records.type))
+
+
+def _delivered(planned: Plan, fates: Fates) -> Iterator[Chosen]:
+    """Yield `key` and `content` of a plan's records, and which of them were delivered."""
+    return ((batch, fate == DELIVERED) for _, batch, fate in fates.beside(planned))
 
 
 @functools.cache

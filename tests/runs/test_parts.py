@@ -7,6 +7,8 @@ from contextlib import closing
 import pytest
 from parts import cut
 
+from bucket_loader.runs import end
+
 STREAMS = """
 - name: companies
   record: company
@@ -22,8 +24,9 @@ STREAMS = """
 
 
 @pytest.fixture
-def place(workplace):
+def place(workplace, emulator):
     """A pipeline of 60 companies and 90 events."""
+    workplace.emulator = emulator
     accounts(workplace, range(60))
     workplace.write("events.csv", "n,user\n" + "".join(f"{n},u{n % 9}\n" for n in range(90)))
     workplace.pipeline(STREAMS)
@@ -35,10 +38,10 @@ def accounts(place, numbers):
     place.write("accounts.csv", "id,seats\n" + "".join(f"c{n},{n}\n" for n in numbers))
 
 
-def planned(place, most):
+def planned(place, *most):
     """Make a plan, cut it, and return its folder and what it is then."""
     folder = json.loads(place.command("plan", "--json").stdout)["plan"]
-    return folder, cut(place.folder / folder, most)
+    return folder, cut(place.folder / folder, *most)
 
 
 def test_a_plan_of_parts_is_loaded_as_one_of_a_single_part(place):
@@ -76,3 +79,24 @@ def test_rows_that_are_removed_are_found_against_a_memory_of_parts(place):
     accounts(place, {*range(60)} - {5, 8, 59})
 
     assert place.run("--accept-changes").summary["streams"]["companies"]["removed"] == 3
+
+
+def test_a_large_run_leaves_a_row_for_each_part_and_is_proved_by_them(place, monkeypatch):
+    """A part of which a record was refused keeps its chunks; of each other one the digest of all chunks stays."""
+    monkeypatch.setattr(end, "_PARTS_UNFOLDED", 1)
+    place.emulator.faults({"kind": "poison", "match": "c33", "status": 400})
+    folder, _ = planned(place, 25, 5)
+    place.run("--plan", folder)
+    with closing(sqlite3.connect(next(place.folder.glob(".bucket_loader/*/ledger.db")))) as ledger:
+        chunks = ledger.execute("SELECT stream, first, records, folded FROM chunk WHERE folded > 0 ORDER BY 1, 2")
+        found = chunks.fetchall()
+
+        assert found == [(0, 0, 25, 5), (0, 50, 10, 2), (1, 0, 25, 5), (1, 25, 25, 5), (1, 50, 25, 5), (1, 75, 15, 3)]
+        assert place.command("audit", "latest").exit_code == 0
+        ledger.execute("UPDATE chunk SET digest = x'00' WHERE stream = 1 AND first = 25")
+        ledger.commit()
+
+    damaged = place.command("audit", "latest")
+    assert damaged.exit_code != 0
+    assert "chunks of 25-49 were not sent as planned" in damaged.stderr
+    assert place.run("--accept-changes").exit_code in {0, 3}

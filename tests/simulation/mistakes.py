@@ -19,6 +19,7 @@ from bucket_loader.model.errors import PatienceError
 from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.planning import plan_file as plan, refused
 from bucket_loader.runs import begin, deliver as delivering, end, run, settle
+from bucket_loader.runs.fates import CLAIMED, DELIVERED, Fates, mark
 from bucket_loader.state import dead_letters
 from bucket_loader.state.ledger import Ledger, ledger, owning
 
@@ -127,31 +128,42 @@ def acknowledged_before_sending() -> Any:
     return [(flight.Flight, "begin", begin)]
 
 
+def _with_fates(change: Any) -> Any:
+    """Change what settling believes to have become of the records of each part."""
+    real = settle.fates_of
+
+    def fates_of(ledger: Any, run_name: Any, stream: Any, **words: Any) -> Any:
+        find = real(ledger, run_name, stream, **words)._find
+
+        def changed(part: Any) -> Any:
+            found = find(part)
+            change(found, part, ledger, run_name, stream)
+            return found
+
+        return Fates(stream, changed)
+
+    return [(settle, "fates_of", fates_of)]
+
+
 @mistake
 def memory_up_to_the_last_delivered() -> Any:
     """The memory moves like a cursor: over everything before the last record that was delivered."""
-    real = settle._fates
 
-    def fates(*arguments: Any, **words: Any) -> Any:
-        found = real(*arguments, **words)
-        if (delivered := np.flatnonzero(found == settle._DELIVERED)).size:
-            found[: delivered[-1] + 1] = settle._DELIVERED
-        return found
+    def change(found: Any, *_: Any) -> None:
+        if (delivered := np.flatnonzero(found == DELIVERED)).size:
+            found[: delivered[-1] + 1] = DELIVERED
 
-    return [(settle, "_fates", fates)]
+    return _with_fates(change)
 
 
 @mistake
 def memory_without_claims() -> Any:
     """What may have arrived is not claimed when a run is closed."""
-    real = settle._fates
 
-    def fates(*arguments: Any, **words: Any) -> Any:
-        found = real(*arguments, **words)
-        found[found == settle._CLAIMED] = 0
-        return found
+    def change(found: Any, *_: Any) -> None:
+        found[found == CLAIMED] = 0
 
-    return [(settle, "_fates", fates)]
+    return _with_fates(change)
 
 
 @mistake
@@ -439,15 +451,12 @@ def blamed_within_seconds() -> Any:
 @mistake
 def set_aside_unclaimed() -> Any:
     """What is set aside is not claimed when its stream settles: the next plan has it again."""
-    real = settle._fates
 
-    def fates(ledger: Any, run: Any, stream: Any, **words: Any) -> Any:
-        found = real(ledger, run, stream, **words)
-        for row in ledger.queued(run, stream.position, aside=True):
-            settle._mark_all(found, row, 0)  # also those that may have arrived
-        return found
+    def change(found: Any, part: Any, ledger: Any, run_name: Any, stream: Any) -> None:
+        for row in ledger.queued(run_name, stream.position, aside=True):
+            mark(found, part, row, 0)  # also those that may have arrived
 
-    return [(settle, "_fates", fates)]
+    return _with_fates(change)
 
 
 @mistake

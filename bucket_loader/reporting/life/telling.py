@@ -164,7 +164,7 @@ def changed(one: Difference) -> str:
 def chunk_text(chunk: Chunk) -> str:
     """Say what a chunk is and what became of it."""
     if chunk.folded is not None:
-        return f"one of {chunk.folded:,} that are older than `keep:` and folded: {chunk.state}"
+        return f"one of {chunk.folded:,} that are folded (of a large run, or older than `keep:`): {chunk.state}"
     name = f"number {chunk.number:,}, " if chunk.number is not None else ""
     since = f", set aside since {spoken_time(chunk.aside)}" if chunk.aside is not None else ""
     ends = "cut into parts" if chunk.state == "split" else chunk.state

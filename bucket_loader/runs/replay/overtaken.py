@@ -1,6 +1,6 @@
 """What came later: which keys of a stream a later run has sent, and which its memory holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bucket_loader.model import KINDS, StateError, StateUnavailableError
+from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array
 from bucket_loader.planning import Plan, PlannedStream, plan_file
+from bucket_loader.runs.fates import fates_of
 from bucket_loader.runs.replay.replaying import Replaying
-from bucket_loader.runs.settle import sent_sequences
-from bucket_loader.state import Records, State
+from bucket_loader.state import Ledger, Records, State
 
 _SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 
@@ -44,9 +44,15 @@ def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -
             continue
         for other in later.manifest.streams:
             if other.name == stream.name:
-                sent = keys_of(later, other, sent_sequences(state.ledger, row.run, other))
-                found = [a or b for a, b in zip(found, _is_in(keys, sent), strict=True)]
+                for sent in _sent_keys(state.ledger, later, other):
+                    found = [a or b for a, b in zip(found, _is_in(keys, sent), strict=True)]
     return found
+
+
+def _sent_keys(ledger: Ledger, planned: Plan, stream: PlannedStream) -> Iterator[pa.Array]:
+    """Yield the keys of the records that were delivered, or may have been, some at a time."""
+    for _, batch, fate in fates_of(ledger, planned.manifest.run, stream).beside(planned):
+        yield batch["key"].filter(bool_array(fate != 0))
 
 
 def _are_known_since(replaying: Replaying, stream: str, keys: pa.Array) -> list[bool]:

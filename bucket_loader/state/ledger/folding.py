@@ -1,6 +1,7 @@
 """Folding: what an old run leaves of its chunks, so that a ledger does not grow for ever.
 
-All chunks of a stream that came to the same end become one row: which records they carried, how many chunks and
+All chunks of a stream that came to the same end become one row; of a large run, those of a part that was delivered
+without a doubt do so as soon as it has ended. Such a row says: which records they carried, how many chunks and
 attempts they were, and a digest of their names and digests. Which record came to which end stays known, and all counts;
 what is gone is how the records were cut, when they were attempted, and in words what ended the run early. The stream
 keeps how many attempts had which answer, those of splits included. Nothing is folded of a run that has anything left to
@@ -11,14 +12,14 @@ import hashlib
 import json
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bucket_loader.model import count_statuses, ranges
 from bucket_loader.state.ledger.database import Statement
 from bucket_loader.state.ledger.past import Past, note_why
-from bucket_loader.state.ledger.rows import ChunkState, RunRow
+from bucket_loader.state.ledger.rows import SELECT_CHUNK, ChunkRow, ChunkState, RunRow
 
 AGED: Final = 1  # `run.aged`
 LETTERS_STAY: Final = 2
@@ -31,6 +32,12 @@ _STAYS: Final = """state = 'rejected' AND NOT (records = 1 AND EXISTS (
 _FOLDABLE: Final = f"run = ? AND stream = ? AND folded IS NULL AND NOT {_OPEN} AND NOT ({_STAYS}) AND state <> 'split'"
 _SPLITS: Final = "run = ? AND stream = ? AND state = 'split'"
 _KEEP_ANSWERS: Final = "UPDATE stream SET answers = ? WHERE run = ? AND position = ?"
+_WITHIN: Final = "run = ? AND stream = ? AND first >= ? AND first < ?"
+_DELETE_WITHIN: Final = f"DELETE FROM chunk WHERE {_WITHIN}"
+_SELECT_WITHIN: Final = (
+    f"SELECT members, records, state, attempts, ambiguous, digest, tries, folded FROM chunk WHERE {_WITHIN} "
+    "ORDER BY first, members"
+)
 _INSERT: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, attempts, ambiguous, digest, folded)
     VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
@@ -96,6 +103,44 @@ class Folding(Past):
             "WHERE aged = 0 AND status NOT IN ('running', 'unfinished') AND ended_at < ? ORDER BY number LIMIT ?",
             before, count,
         )  # fmt: skip
+
+    def fold_parts(self, run: str, position: int, parts: Sequence[range]) -> int:
+        """Fold the chunks of each part that was delivered as it was planned, at once; return how many those were.
+
+        Args:
+            run: a run of which nothing is left to send or to settle.
+            position: of which of its streams.
+            parts: the sequences of each part.
+        """
+        chunks = 0
+        for part in parts if self._is_over(run) else ():
+            fold = self._delivered(run, position, part)
+            if fold is not None:
+                chunks += fold.digest.chunks
+                statements: list[Statement] = [(_DELETE_WITHIN, (run, position, part.start, part.stop))]
+                statements += _rows(run, position, {("delivered", 0): fold})
+                self._write([*statements, self._answered(run, position, [fold], [])])
+        return chunks
+
+    def _delivered(self, run: str, position: int, part: range) -> _Fold | None:
+        """Return what becomes of a part's chunks; None where they are not all delivered, whole and without a doubt."""
+        fold = _Fold()
+        rows = self._query(_SELECT_WITHIN, run, position, part.start, part.stop)
+        for members, records, state, attempts, ambiguous, digest, tries, folded in rows:
+            if state != "delivered" or ambiguous or folded is not None:
+                return None
+            fold.add(members, records, attempts, digest, tries)
+        return fold if fold.records == len(part) and len(rows) > 1 else None
+
+    def chunk_count(self, run: str) -> int:
+        """Return how many chunks of a run were begun, those that are folded counted one by one."""
+        ((count,),) = self._query("SELECT coalesce(sum(coalesce(folded, 1)), 0) FROM chunk WHERE run = ?", run)
+        return int(count)
+
+    def folded(self, run: str, position: int) -> list[ChunkRow]:
+        """Return the rows of a stream that stand for several chunks each."""
+        rows = self._query(f"{SELECT_CHUNK} WHERE run = ? AND stream = ? AND folded IS NOT NULL", run, position)
+        return [ChunkRow(*row) for row in rows]
 
     def holds(self, run: str) -> bool:
         """Whether a run has anything for a person to release or to drop; also one that was abandoned may."""

@@ -29,6 +29,7 @@ from bucket_loader.state.ledger.forgetting import EMULATOR, Forgetting
 from bucket_loader.state.ledger.memory import ASIDE, CLAIMING
 from bucket_loader.state.ledger.past import note_why
 from bucket_loader.state.ledger.rows import (
+    SELECT_CHUNK,
     Ambiguous,
     Behind,
     ChunkRow,
@@ -134,7 +135,7 @@ class Ledger(Folding, Forgetting, Sharing):
         """Return a stream's chunks in some states, in order; those that begin within some sequences."""
         marks = ", ".join("?" * len(states))
         rows = self._query(
-            f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND {_WITHIN} AND state IN ({marks}) "
+            f"{SELECT_CHUNK} WHERE run = ? AND stream = ? AND {_WITHIN} AND state IN ({marks}) "
             "ORDER BY first, members", run, stream, within.start, within.stop, *states,
         )  # fmt: skip
         return [ChunkRow(*row) for row in rows]
@@ -143,7 +144,7 @@ class Ledger(Folding, Forgetting, Sharing):
         """Return the chunks that carry a record, or did before they were cut: the plan's own first."""
         own = "SELECT max(first) FROM chunk WHERE run = ? AND stream = ? AND part = 0 AND first <= ?"
         rows = self._query(
-            f"{_SELECT_CHUNK} WHERE run = ? AND stream = ? AND first <= ? AND (part = 1 OR first = ({own})) "
+            f"{SELECT_CHUNK} WHERE run = ? AND stream = ? AND first <= ? AND (part = 1 OR first = ({own})) "
             "ORDER BY part, records DESC, first",
             run, stream, sequence, run, stream, sequence,
         )  # fmt: skip
@@ -215,7 +216,7 @@ class Ledger(Folding, Forgetting, Sharing):
     def release(self, run: str, members: str | None, *, state: ChunkState) -> list[ChunkRow]:
         """Take held chunks of a run (one, or all) out of being held; return what they were."""
         chosen = "WHERE run = ? AND state = 'held' AND members = coalesce(?, members)"
-        rows = self._query(f"{_SELECT_CHUNK} {chosen} ORDER BY stream, first", run, members)
+        rows = self._query(f"{SELECT_CHUNK} {chosen} ORDER BY stream, first", run, members)
         self._write([(f"UPDATE chunk SET state = ? {chosen}", (state, run, members))])
         return [ChunkRow(*row) for row in rows]
 
@@ -309,9 +310,6 @@ _COUNT_AMBIGUOUS: Final = f"""
     UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1, {_ADD_TRIES}
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-_SELECT_CHUNK: Final = (
-    "SELECT stream, members, records, state, attempts, ambiguous, digest, aside, folded, tries FROM chunk"
-)
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
     ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from bucket_loader.model import Attempt, Chunk, Counts, ranges, read_attempts, read_ranges
 
@@ -53,6 +53,11 @@ class Replay:
     stream: str
     number: str
     sequence: int | None
+
+
+SELECT_CHUNK: Final = (
+    "SELECT stream, members, records, state, attempts, ambiguous, digest, aside, folded, tries FROM chunk"
+)
 
 
 @dataclass(frozen=True)
