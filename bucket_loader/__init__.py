@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bucket_loader.reporting import Summary
     from bucket_loader.runs import RunOptions, check, load, plan, rehearse, status
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "BucketLoaderError", "Pipeline", "RunOptions", "Summary", "check", "load", "plan", "rehearse", "status",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ PREFECT = ROOT / ".prefect"
 CLIENTS = ROOT / ".clients"
 IMAGES = ROOT / ".images"
 DOCS = ROOT / ".docs"
+RELEASE = ROOT / ".release"
 DBT = ROOT / ".dbt"
 SPARK = ROOT / ".spark"
 
@@ -69,6 +70,8 @@ MARKERS = (
     Marker("site", "build the docs site", (str(DOCS / "bin/zensical"),), "(`make site` installs what that needs)"),
     Marker("dbt", "build models with a real dbt", (str(DBT / "bin/dbt"),), "(`make dbt` installs it)"),
     Marker("spark", "plan on a Spark cluster", ("java", str(SPARK / "bin/spark-submit")), "(`make spark` installs it)"),
+    Marker("release", "build what is released, twice, and look into it", (str(RELEASE / "bin/twine"), "git"),
+           "(`make release-tools` installs it)"),
     Marker("bare", "install into an environment of their own, as on a bare machine", ("make", "git")),
     Marker("kit", "run somebody's suite with the test kit, on two workers"),
     Marker("schemathesis", "hold the emulator against its own description"),
