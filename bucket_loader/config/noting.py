@@ -79,7 +79,6 @@ _WORDS: Final = {
         ["datetime_type", "datetime_parsing", "datetime_from_date_parsing", "datetime_object_invalid"],
         "must be a time, for example 2026-01-31T08:00:00Z",
     ),
-    "string_pattern_mismatch": "is not of the form that it must have",
     "timezone_aware": "must be a time with its zone, for example 2026-01-31T08:00:00Z",
 }
 

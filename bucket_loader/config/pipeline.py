@@ -4,9 +4,10 @@ The models know nothing of YAML; `yaml_file` turns text into them and finds the 
 is read by a person who is looking at that file.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bucket_loader.config.any_source import AnySource
 from bucket_loader.config.destination import Destination
@@ -17,12 +18,24 @@ from bucket_loader.config.stream import Stream
 from bucket_loader.model import KINDS, ArrayForm
 
 
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise ValueError("is no address; write for example growth@example.com")
+    return value
+
+
+def _page(value: str) -> str:
+    if not re.fullmatch(r"https?://\S+", value):
+        raise ValueError("is no URL; write for example https://wiki.example.com/nightly")
+    return value
+
+
 class Owner(Model):
     """Who answers for a pipeline."""
 
     name: str | None = Field(default=None, min_length=1)
-    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
-    url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = Field(
+    email: Annotated[str, AfterValidator(_email)] | None = None
+    url: Annotated[str, AfterValidator(_page)] | None = Field(
         default=None, description="a page about the pipeline: how it is run, whom to ask"
     )
 

@@ -229,7 +229,7 @@ def test_a_private_key_becomes_what_the_driver_takes(project):
 
 def test_variables_of_the_environment_are_read(project):
     """With a default, in the middle of a text, and through the filters of numbers."""
-    words = ("{type: postgres, host: \"{{ env_var('H') }}.example\", port: \"{{ env_var('P', '5433') | as_number }}\","
+    words = ("{type: postgres, host: \"{{ env_var('H') }}.example\", port: \"{{ env_var('P', 5433) | as_number }}\","
              " user: \"{{env_var(\\\"U\\\")}}\", pass: \"{{ env_var('S') }}\", dbname: d}")  # fmt: skip
 
     assert connection(project, words, H="db", U="me", S=SECRET) == ("postgresql://db.example:5433/d", "me", SECRET)
@@ -269,6 +269,13 @@ def test_only_the_chosen_target_has_to_be_readable(project):
     )
 
     assert len(rows(project)) == 2
+
+
+def test_a_word_that_stands_twice_is_refused(project):
+    """Of two, dbt takes the last one; which was meant nobody knows."""
+    (project / "profiles.yml").write_text(f"{PROFILES}    dev: {{type: duckdb, path: other.duckdb}}\n")
+
+    assert "`dev` is written twice" in refused(project)
 
 
 def test_profiles_are_where_dbt_finds_them(project, monkeypatch):

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from bucket_loader.config import document
-from bucket_loader.model import SourceError, did_you_mean
+from bucket_loader.model import ConfigError, SourceError, did_you_mean
 from bucket_loader.sources.dbt.jinja import rendered
 
 PROJECT_FILE: Final = "dbt_project.yml"
@@ -29,7 +29,7 @@ class Target:
     file: Path
     name: str
     project: Path
-    words: Mapping[str, Any]
+    words: Mapping[str, Any] = field(repr=False)
     lines: Mapping[str, int]
 
     def text(self, *names: str) -> str | None:
@@ -116,6 +116,8 @@ def _read(file: Path) -> document.Document:
         read = document.parse(document.read_whole(file), str(file))
     except OSError as error:
         raise SourceError(f"{file} cannot be read: {error.strerror}", hint="let this user read it") from None
+    if read.mistakes:  # of a word that stands twice dbt takes the last one, and nobody the one that was meant
+        raise ConfigError(str(file), read.mistakes)
     read.data = _merged(read.data)
     return read
 
