@@ -6,6 +6,7 @@ import click
 
 from bucket_loader.cli.call import Call
 from bucket_loader.cli.group import main
+from bucket_loader.cli.options import output_option
 from bucket_loader.cli.pipelines import PipelineFile
 from bucket_loader.model import UsageError
 
@@ -14,14 +15,7 @@ _DIFFERS = 3
 
 @main.command()
 @click.argument("pipelines", metavar="PIPELINE...", nargs=-1, required=True, type=PipelineFile())
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write FILE, in a folder of dbt's models, instead of printing.",
-)
+@output_option("Write FILE, in a folder of dbt's models, instead of printing.")
 @click.option(
     "--check", "checks", is_flag=True, help="Write nothing; end with 3 when FILE is not what would be written."
 )

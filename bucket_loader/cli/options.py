@@ -119,6 +119,12 @@ lineage_option: Final = click.option(
 )  # fmt: skip
 
 
+def output_option(does: str) -> Decorator[Any]:
+    """Return the option `-o`, for a command that prints a file where it is not given."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option("-o", "--output", "file", type=path, metavar="FILE", help=does)
+
+
 def allow_rejected_option(what: str = "rejected rows still count as success (exit 0)") -> Decorator[Any]:
     """Return the option `--allow-rejected`."""
     return click.option("--allow-rejected", metavar="N|%", help=f"This many {what}.")

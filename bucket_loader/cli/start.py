@@ -14,6 +14,7 @@ from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
     all_of,
     evaluation_option,
+    output_option,
     pipeline_argument,
     plan_options,
     read_document,
@@ -44,14 +45,7 @@ dbt_options = all_of(
     help="What a row is. [default: guessed]",
 )
 @click.option("--name", help="The pipeline's name. [default: from the source]")
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write FILE instead of printing, when nothing stands in the way. Its paths are relative to it.",
-)
+@output_option("Write FILE instead of printing, when nothing stands in the way. Its paths are relative to it.")
 @click.option("--force", is_flag=True, help="Replace FILE where there is one.")
 @click.option("-y", "--yes", is_flag=True, help="Ask nothing: every guess is taken.")
 @dbt_options

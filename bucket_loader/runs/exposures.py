@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.config import DbtSource, Owner, Pipeline, Stream, look_at_pipeline
-from bucket_loader.model import UsageError, written_whole
+from bucket_loader.model import UsageError
 from bucket_loader.planning import sources_under
 
 _HEAD: Final = "# Made by `bucket-loader exposures`: change the pipeline files, and run it again.\nexposures:"
@@ -89,14 +89,13 @@ def is_written(exposures: Exposures, file: Path) -> bool:
 
 
 def write_exposures(exposures: Exposures, file: Path) -> None:
-    """Write the exposures, whole or not at all.
+    """Write the exposures. Anybody may read the file who may read others of dbt's project.
 
     Raises:
         UsageError: the file cannot be written.
     """
     try:
-        with written_whole(file) as opened:
-            opened.write(exposures.text.encode())
+        file.write_bytes(exposures.text.encode())
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}", hint="is its folder there?") from None
 

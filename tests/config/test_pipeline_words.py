@@ -31,6 +31,7 @@ FILE = {
         "b": {"type": "dbt", "model": "m", "package": "p", "version": 1, "project": "p", "manifest": "m",
               "profile": "p", "target": "t", "url": "u", "query": "q",
               "require": {"run_results": "r", "max_age": "1h"}},
+        "p": {"type": "spark", "table": "t", "query": "q", "order_by": ["a"]},
         "q": {"type": "query", "sql": "select 1"},
         "j": {"type": "jsonl", "path": "a", "columns": ["a"]},
     },
