@@ -238,7 +238,12 @@ def test_the_clients_own_variables_say_where_and_whose_part_a_run_is(place, rece
 
 
 @pytest.mark.parametrize(
-    ("how", "said"), [("down", "no event could be sent"), ("slow", "it takes too long"), ("refusing", "status 500")]
+    ("how", "said"),
+    [
+        ("slow", "it takes too long"),
+        pytest.param("down", "no event could be sent", marks=pytest.mark.breadth),
+        pytest.param("refusing", "status 500", marks=pytest.mark.breadth),
+    ],
 )
 def test_a_server_of_lineage_never_harms_a_run(place, receiver, monkeypatch, how, said):
     """It is warned of once, without its address's secrets, and nobody waits for it for long."""

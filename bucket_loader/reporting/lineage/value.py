@@ -1,4 +1,4 @@
-"""What is told of one stream's part in a call: what it read, what it wrote, and which column is made of which.
+"""What is told of one stream in a call: what it read, what it wrote, and which column is made of which.
 
 It holds names and counts. No value of a row is in it, and no text of a query, which may hold some.
 """
@@ -31,7 +31,7 @@ class FieldLineage:
 
 @dataclass(frozen=True)
 class StreamLineage:
-    """One stream's part in a call, at its start or its end.
+    """One stream in a call, at its start or its end.
 
     Attributes:
         job: its name, `pipeline.stream`: the same at every call.

@@ -15,8 +15,8 @@ from bucket_loader.sources import Around, Dataset, DatasetColumn, Upstream, upst
 
 
 @dataclass(frozen=True)
-class Part:
-    """One stream's part in a call: what stays the same from its start to its end."""
+class StreamCall:
+    """One stream in a call: what stays the same from its start to its end."""
 
     job: Job
     stream: Stream
@@ -24,8 +24,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class PartEnded:
-    """How a stream's part ended.
+class StreamEnd:
+    """How a stream ended.
 
     Attributes:
         columns: the columns that its source had; none where no plan was made.
@@ -38,16 +38,16 @@ class PartEnded:
     delivered: int | None = None
 
 
-NOT_ENDED: Final = PartEnded()
+NOT_ENDED: Final = StreamEnd()
 
 
-def lineage_of(part: Part, stage: Stage, at: datetime, ended: PartEnded, error: str) -> StreamLineage:
+def lineage_of(one: StreamCall, stage: Stage, at: datetime, ended: StreamEnd, error: str) -> StreamLineage:
     """Return what is told of a stream: at its start, or at its end."""
-    job, stream = part.job, part.stream
+    job, stream = one.job, one.stream
     upstream = _upstream(job, stream)
     found = StreamLineage(
         job=f"{job.pipeline.name}.{stream.name}",
-        run_id=part.run_id,
+        run_id=one.run_id,
         stage=stage,
         at=at,
         interval=job.options.interval,
@@ -102,10 +102,10 @@ def _upstream(job: Job, stream: Stream) -> Upstream:
     return replace(found, datasets=tuple(map(plain, found.datasets)), columns=columns)
 
 
-def parts_of(job: Job) -> list[Part]:
-    """Return the parts of the streams that a job is for, in the order they are delivered."""
+def calls_of(job: Job) -> list[StreamCall]:
+    """Return the streams that a job is for, in the order they are delivered."""
     named = job.options.streams
-    return [Part(job, one) for one in job.pipeline.ordered_streams() if not named or one.name in named]
+    return [StreamCall(job, one) for one in job.pipeline.ordered_streams() if not named or one.name in named]
 
 
 def together(runs: Iterable[Mapping[str, Counts]], stream: str) -> Counts | None:

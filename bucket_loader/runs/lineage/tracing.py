@@ -16,7 +16,7 @@ from bucket_loader.model import BucketLoaderError, Counts, InterruptedRunError, 
 from bucket_loader.planning import plan_file
 from bucket_loader.reporting import Stage, Summary
 from bucket_loader.runs.job import Job
-from bucket_loader.runs.lineage.gathering import NOT_ENDED, Part, PartEnded, lineage_of, parts_of, together
+from bucket_loader.runs.lineage.gathering import NOT_ENDED, StreamCall, StreamEnd, calls_of, lineage_of, together
 from bucket_loader.runs.waiting import UNFINISHED
 from bucket_loader.state import MANIFEST, State
 
@@ -57,7 +57,7 @@ class Trace:
     def __init__(self, job: Job, *, knows_streams: bool) -> None:
         self._job = job
         self._began_at = job.outside.clock.utc()
-        self._parts = {} if job.lineage is None else {part.stream.name: part for part in parts_of(job)}
+        self._streams = {} if job.lineage is None else {one.stream.name: one for one in calls_of(job)}
         self._knows_streams = knows_streams
         self._before: dict[str, dict[str, Counts]] = {}  # what unfinished runs had come to
         self._ending: Summary | None = None
@@ -67,17 +67,17 @@ class Trace:
     def begin(self) -> None:
         """Tell that each stream starts."""
         if self._knows_streams:
-            for part in self._parts.values():
-                self._tell(part, "START")
+            for one in self._streams.values():
+                self._tell(one, "START")
 
     def found(self, state: State) -> None:
         """Note what unfinished runs have come to before."""
-        if self._parts:
+        if self._streams:
             self._before = {row.run: state.ledger.counts(row.run) for row in state.ledger.runs(*UNFINISHED)}
 
     def ended(self, state: State, summary: Summary, resumed: Mapping[str, Summary]) -> Summary:
         """Take a run's end, and return it; beside it those of the runs that were finished first."""
-        if self._parts:
+        if self._streams:
             self._ending, self._columns = summary, _columns(state, summary.run)
             self._runs = {one.run: one.streams for one in (*resumed.values(), summary)}
         return summary
@@ -87,31 +87,31 @@ class Trace:
         summary = self._ending
         if summary is None:
             return
-        for name, part in self._parts.items():
+        for name, one in self._streams.items():
             if not self._knows_streams:
                 if name not in summary.streams:
                     continue
-                self._tell(part, "START")
+                self._tell(one, "START")
             stage = _stage_of(summary, together(self._runs.values(), name))
-            self._tell(part, stage, self._part_ended(name), "" if stage == "COMPLETE" else _why(summary))
+            self._tell(one, stage, self._end_of(name), "" if stage == "COMPLETE" else _why(summary))
 
     def fail(self, error: BaseException) -> None:
         """Tell what ended every stream before it had a run; the text of a bug may hold a row."""
         stage: Stage = "ABORT" if isinstance(error, InterruptedRunError) else "FAIL"
         why = error.message if isinstance(error, BucketLoaderError) else f"{_BUG} ({type(error).__name__})"
-        for part in self._parts.values() if self._knows_streams else ():
-            self._tell(part, stage, error=why)
+        for one in self._streams.values() if self._knows_streams else ():
+            self._tell(one, stage, error=why)
 
-    def _part_ended(self, name: str) -> PartEnded:
+    def _end_of(self, name: str) -> StreamEnd:
         read = [run[name].read for key, run in self._runs.items() if name in run and key not in self._before]
         after = together(self._runs.values(), name) or Counts()
         before = together((self._before.get(run, {}) for run in self._runs), name) or Counts()
-        return PartEnded(self._columns.get(name, []), sum(read) if read else None, after.delivered - before.delivered)
+        return StreamEnd(self._columns.get(name, []), sum(read) if read else None, after.delivered - before.delivered)
 
-    def _tell(self, part: Part, stage: Stage, ended: PartEnded = NOT_ENDED, error: str = "") -> None:
+    def _tell(self, one: StreamCall, stage: Stage, ended: StreamEnd = NOT_ENDED, error: str = "") -> None:
         if self._job.lineage is not None:
             at = self._began_at if stage == "START" else self._job.outside.clock.utc()
-            self._job.lineage.tell(partial(lineage_of, part, stage, at, ended, error))
+            self._job.lineage.tell(partial(lineage_of, one, stage, at, ended, error))
 
 
 def _columns(state: State, run: str) -> dict[str, list[str]]:

@@ -26,13 +26,14 @@ def path_dataset(path: str, base: Path, account: str | None = None) -> Dataset:
         base: the folder that a local one starts from.
         account: of an Azure container.
     """
-    path = _folder_of_pattern(path)
     scheme = scheme_of(path)
+    is_web = scheme in {"http", "https"}
+    path = _folder_of_pattern(path.partition("?")[0] if is_web else path)  # what follows may be a key
     if scheme is None:
         return Dataset("file", os.path.normpath(base.absolute() / path))
-    parts = urlsplit(path)  # what follows `?` may be a key, and is left out
+    parts = urlsplit(path)
     name = parts.path.strip("/") or "/"
-    if scheme in {"http", "https"}:
+    if is_web:
         return Dataset(f"{scheme}://{parts.netloc.rpartition('@')[2]}", parts.path or "/")
     if scheme in {"az", "abfs", "abfss"}:
         container, _, host = parts.netloc.partition("@")
