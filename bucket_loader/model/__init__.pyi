@@ -102,6 +102,7 @@ from .errors import (
     ThreadsError as ThreadsError,
     UpstreamError as UpstreamError,
     UsageError as UsageError,
+    WorkerLostError as WorkerLostError,
 )
 from .evaluation import (
     dates as dates,
@@ -184,6 +185,7 @@ from .reasons import REASONS as REASONS, Code as Code, Meaning as Meaning
 from .rows import (
     BATCH_BYTES_MAX as BATCH_BYTES_MAX,
     ROWS_MAX as ROWS_MAX,
+    SLICE_ROWS as SLICE_ROWS,
     ArrivingFiles as ArrivingFiles,
     FindableRows as FindableRows,
     InputBatch as InputBatch,
@@ -193,6 +195,7 @@ from .rows import (
     Reading as Reading,
     Reason as Reason,
     Rejection as Rejection,
+    SlicedRows as SlicedRows,
     Source as Source,
     Stage as Stage,
     row_as_json as row_as_json,

@@ -21,6 +21,7 @@
     ├── PatienceError                     exit 75: the outage outlived `patience`; run again to continue
     ├── EmulatorGoneError                 exit 75: the emulator was restarted or reset; run again to begin anew
     ├── ThreadsError                      exit 75: the system grants no thread where one is needed
+    ├── WorkerLostError                   exit 75: a worker process of `--processes` was killed
     └── InterruptedRunError               exit 130, 143 or 129: SIGINT, SIGTERM or SIGHUP, drained
 
 Errors stop a run; a bad row never raises, it is a `Rejection` (see `rows`). Every error carries a hint:
@@ -302,6 +303,16 @@ class ThreadsError(BucketLoaderError):
             "the system grants no further thread",
             hint="raise the limit of processes and threads (`ulimit -u`, `pids_limit`, `TasksMax`), and run again",
         )
+
+
+class WorkerLostError(BucketLoaderError):
+    """A worker process of `--processes` ended before its work was done.
+
+    Cause: most often the system killed it, since the machine or the container had no memory left.
+    Mend: Run again with `--processes 1`, which takes least memory, or give the run more. Nothing was sent.
+    """
+
+    exit_code = 75
 
 
 class InterruptedRunError(BucketLoaderError):

@@ -6,7 +6,7 @@ the future: one row dated 2099 would hide every row that comes before.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -84,12 +84,17 @@ class HighWater:
             value = min(value if value.tzinfo else value.replace(tzinfo=UTC), self.as_of)
         elif isinstance(value, date):
             value = min(value, self.as_of.date())
-        self.mark = value if self.mark is None else greater(self.mark, value)
+        self.mark = highest((self.mark, value))
 
 
 def _has_order(kind: pa.DataType) -> bool:
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_integer(kind) or is_text)
+
+
+def highest(marks: Iterable[Mark | None]) -> Mark | None:
+    """Return the highest mark of one reading, whose pieces may come in any order; of two kinds always the same one."""
+    return max((one for one in marks if one is not None), key=lambda one: (type(one).__name__, one), default=None)
 
 
 def greater(one: Mark, other: Mark) -> Mark:

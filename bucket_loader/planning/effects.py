@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from bucket_loader.config import Stream
 from bucket_loader.model import as_numpy, bool_array, hash_array, int64_array
+from bucket_loader.planning import plan_file
 from bucket_loader.planning.change import Change, What, is_own_time, unlike
 from bucket_loader.planning.compact import Compacted
 from bucket_loader.planning.request import PlanRequest
@@ -76,19 +77,19 @@ def effects_of(records: Records, memory: snapshots.Memory, *, is_timed: bool) ->
     return Effects(whats, unknown, fields)
 
 
-def changed_fields(request: PlanRequest, stream: Stream, records: Records, compacted: Compacted) -> dict[str, int]:
+def changed_fields(request: PlanRequest, stream: Stream, compacted: Compacted) -> dict[str, int]:
     """Count the known records of a plan that have changed, by field; none where nobody knows what they were.
 
     Args:
-        request: has the memory.
+        request: has the memory, and the folder of the plan.
         stream: the plan's.
-        records: the plan's.
         compacted: says whether any has changed, and how many records, the last ones, were refused before: these do
             not count.
     """
     memory, found = request.memory_of(stream), Counter[str]()
     if not compacted.compared.changed or "record" not in memory.schema.names:
         return {}
+    records = plan_file.records_of(request.folder, compacted.parts)
     new, is_timed = len(records) - compacted.refused, "timestamp" in stream.fields.given()
     for sequences, rows in _pieces(records):
         some = rows.filter(bool_array(sequences < new)) if compacted.refused else rows

@@ -67,8 +67,7 @@ class Plan:
 
     def records(self, stream: PlannedStream) -> Records:
         """Return a stream's records, which lie in a file for each part."""
-        files = tuple(self.folder / part.file for part in stream.parts)
-        return Records(files, tuple(part.records for part in stream.parts))
+        return records_of(self.folder, stream.parts)
 
     def unsound(self, stream: PlannedStream) -> list[str]:
         """Return which of a stream's files are missing, or not what was planned."""
@@ -250,6 +249,11 @@ class Piece:
         assert isinstance(self.chosen, pa.Table)  # noqa: S101  # narrows the type
         return self.chosen
 
+    def __len__(self) -> int:
+        if isinstance(self.chosen, Path):
+            return len(Records.of(self.chosen))
+        return len(self.records) if self.chosen is None else self.chosen.num_rows
+
     def read(self, columns: list[str] | None = None) -> "Iterator[tuple[Numbers, pa.Table]]":
         """Yield their positions and the records; a row group of which nothing is chosen is not even read."""
         with _positions_of(self.chosen) as positions:
@@ -290,6 +294,11 @@ def write_waiting(path: Path, pieces: Sequence[Piece]) -> None:
             rows = piece.records.taken(piece.table["position"].to_numpy(), ["ordinal", "source"])
             columns = {name: (rows if name in rows.column_names else piece.table)[name] for name in WAITING.names}
             writer.write_table(pa.table(columns).cast(WAITING))
+
+
+def records_of(folder: Path, parts: Sequence[Part]) -> Records:
+    """Return the records of parts."""
+    return Records(tuple(folder / part.file for part in parts), tuple(part.records for part in parts))
 
 
 def parts_of(*files: Path) -> tuple[Part, ...]:

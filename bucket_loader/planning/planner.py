@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow as pa
 
 from bucket_loader.config import Stream, mapping_fingerprint
 from bucket_loader.model import ArrayForm, BucketLoaderError, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.compact import Compacted, compact
 from bucket_loader.planning.effects import changed_fields
+from bucket_loader.planning.fact_finding import facts_of
+from bucket_loader.planning.facts import Facts
 from bucket_loader.planning.manifest import VERSION, Manifest, PlannedStream
 from bucket_loader.planning.names import names_of
-from bucket_loader.planning.plan_file import Plan, StreamWriter
+from bucket_loader.planning.plan_file import Plan
 from bucket_loader.planning.reading import Sources
 from bucket_loader.planning.removals import add_removals
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.planning.staging import Read, Rejected, Staged, read_stream
-from bucket_loader.state import Records, records_file, snapshots
+from bucket_loader.planning.staging import Read, Rejected, read_stream
+from bucket_loader.planning.stream_files import StreamFiles
+from bucket_loader.state import snapshots
 
 
 def make_plan(request: PlanRequest) -> Plan:
@@ -47,26 +47,27 @@ def make_plan(request: PlanRequest) -> Plan:
 
 def _plan_stream(request: PlanRequest, sources: Sources, stream: Stream, position: int) -> PlannedStream:
     """Take a stream through every step; each step hands on a finished value."""
-    staged = Staged(request.folder / f"{position:02d}.staged")
-    final = request.folder / records_file(position, stream.name)
+    files = StreamFiles(request.folder, position, stream.name)
     rejected = Rejected(request, stream, partial(sources.locator, stream))
-    read = _read(request, sources, rejected, staged)
-    removed = add_removals(request, read, rejected, staged)
-    compacted = compact(request, stream, read, staged, final)
-    return _planned(request, stream, position, _Steps(read, removed, compacted, final))
+    with _named(stream):
+        read = read_stream(request, sources, rejected, files.base)
+    removed = add_removals(request, read, rejected, files)
+    compacted = compact(request, stream, read, files)
+    facts = facts_of(sources, stream, read)
+    return _planned(request, stream, position, _Steps(read, removed, compacted, facts))
 
 
 class _Steps(NamedTuple):
-    """What each step came to, and the plan's file."""
+    """What each step came to."""
 
     read: Read
     removed: snapshots.Removed
     compacted: Compacted
-    final: Path
+    facts: Facts | None
 
 
 def _planned(request: PlanRequest, stream: Stream, position: int, steps: _Steps) -> PlannedStream:
-    read, removed, compacted, final = steps
+    read, removed, compacted, facts = steps
     return PlannedStream(
         position=position,
         name=stream.name,
@@ -76,7 +77,7 @@ def _planned(request: PlanRequest, stream: Stream, position: int, steps: _Steps)
         counts=read.counts + removed.counts + compacted.compared.counts,
         known=compacted.compared.known,
         changed=compacted.compared.changed,
-        parts=plan_file.parts_of(final),
+        parts=compacted.parts,
         mapping=_mapping(request, stream, read),
         shares_ids=read.schema is not None and _shares_ids(stream, removed=removed.counts.removed),
         remembers=stream.mode.remembers,
@@ -96,17 +97,9 @@ def _planned(request: PlanRequest, stream: Stream, position: int, steps: _Steps)
         unmet=read.unmet,
         otherwise=_mapping_otherwise(request, stream, read),
         names=names_of(stream) if stream.remember == "values" else {},
-        changed_fields=changed_fields(request, stream, Records.of(final), compacted),
-        facts=read.facts,
+        changed_fields=changed_fields(request, stream, compacted),
+        facts=facts,
     )
-
-
-def _read(request: PlanRequest, sources: Sources, rejected: Rejected, staged: Staged) -> Read:
-    with _named(rejected.stream):
-        read = read_stream(request, sources, rejected, staged)
-    if read.schema is None:
-        StreamWriter(staged.path, pa.schema([("file", pa.string())])).close()
-    return read
 
 
 def _has_times(stream: Stream) -> bool:

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bucket_loader.config import Stream
-from bucket_loader.model import KINDS, bool_array, file_digest, wire_timestamp
+from bucket_loader.model import KINDS, Counts, bool_array, file_digest, wire_timestamp
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.manifest import Manifest, PlannedStream, RefusedBefore
 from bucket_loader.planning.plan_file import Piece, Plan
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.planning.staging import Staged
+from bucket_loader.planning.stream_files import StreamFiles
 from bucket_loader.state import Records, refusals, snapshots
 
 _KNOWN: Final = pa.schema([("position", pa.int64()), *list(refusals.SCHEMA)[:5]])
@@ -32,15 +32,15 @@ _TAILS: Final = ("}", ',"context":{"active":false}}', ',"context":{"active":true
 
 @dataclass(frozen=True)
 class Sorted:
-    """The records of a stream by what is known of them, each piece in the order of the source.
+    """The records of a stream that do not go where they stood, each piece in the order of the source.
 
     Attributes:
-        new: what was never refused.
+        removed: those of removed rows that were never refused; they go after all others that are new.
         again: what was refused before and is sent again, after all that is new.
         waiting: what was refused before and is not.
     """
 
-    new: tuple[Piece, ...]
+    removed: tuple[Piece, ...] = ()
     again: tuple[Piece, ...] = ()
     waiting: tuple[Piece, ...] = ()
 
@@ -53,6 +53,11 @@ class Sorted:
     def held_back(self) -> int:
         """How many are not."""
         return _rows(self.waiting)
+
+    @property
+    def counts(self) -> Counts:
+        """Where the rows of those that are not sent went."""
+        return Counts(rejected=self.held_back, refused_before=self.held_back)
 
     def keep(self, path: Path) -> RefusedBefore | None:
         """Write which rows are not sent again; return what is known of them and of the others."""
@@ -69,28 +74,26 @@ class Sorted:
 
 
 def _rows(pieces: Sequence[Piece]) -> int:
-    return sum(piece.table.num_rows for piece in pieces)
+    return sum(map(len, pieces))
 
 
-def sort_out(request: PlanRequest, stream: Stream, staged: Staged) -> Sorted:
+def sort_out(request: PlanRequest, stream: Stream, staged: Records, files: StreamFiles) -> Sorted:
     """Tell what is new from what was refused before, and what of that is sent again."""
-    whole = (Piece(Records.of(staged.removals)),) if staged.removals.exists() else ()
+    removed = (Records.of(files.removals),) if files.removals.exists() else ()
     if stream.name not in request.refusals:
-        selected = staged.selected if staged.selected.exists() else None
-        return Sorted((Piece(staged.records, selected), *whole))
-    known = pq.read_table(snapshots.refused_beside(staged.selected)).cast(_KNOWN)
-    overtaken = _overtaken(stream, staged, known) if request.retry is not False else nothing_of(known)
+        return Sorted(tuple(map(Piece, removed)))
+    known = pq.read_table(snapshots.refused_beside(files.selected)).cast(_KNOWN)
+    new = Piece(staged, files.selected)
+    overtaken = _overtaken(stream, new, known) if request.retry is not False else nothing_of(known)
     again = _again(request, known, overtaken)
-    new, agains, waiting = [Piece(staged.records, staged.selected)], [], []
-    agains.append(Piece(staged.records, known.filter(again)))
-    waiting.append(Piece(staged.records, known.filter(pc.invert(again))))
-    for piece in whole:
-        gone, others = _known_removals(request, stream, piece.records)
+    news, agains, waiting = [], [Piece(staged, known.filter(again))], [Piece(staged, known.filter(pc.invert(again)))]
+    for records in removed:
+        gone, others = _known_removals(request, stream, records)
         again = _again(request, gone, nothing_of(gone))
-        new.append(Piece(piece.records, others))
-        agains.append(Piece(piece.records, gone.filter(again)))
-        waiting.append(Piece(piece.records, gone.filter(pc.invert(again))))
-    return Sorted(tuple(new), tuple(agains), tuple(waiting))
+        news.append(Piece(records, others))
+        agains.append(Piece(records, gone.filter(again)))
+        waiting.append(Piece(records, gone.filter(pc.invert(again))))
+    return Sorted(tuple(news), tuple(agains), tuple(waiting))
 
 
 def nothing_of(known: pa.Table) -> pa.Array:
@@ -115,7 +118,7 @@ def _decoder(kind: str) -> msgspec.json.Decoder[msgspec.Struct]:
     return msgspec.json.Decoder(msgspec.defstruct("Ids", [(name, str | None, None) for name in KINDS[kind].ids]))
 
 
-def _overtaken(stream: Stream, staged: Staged, known: pa.Table) -> pa.Array:
+def _overtaken(stream: Stream, new: Piece, known: pa.Table) -> pa.Array:
     """Return which records name a user or company that a later, new row names: sent last, they would undo it."""
     names = stream.kind.ids
     if not len(known) or not any(name in stream.fields.given() for name in names[1:]):
@@ -126,9 +129,9 @@ def _overtaken(stream: Stream, staged: Staged, known: pa.Table) -> pa.Array:
         found = decode(record)
         return [(name, value) for name in names if (value := getattr(found, name))]
 
-    rows = staged.records.taken(known["position"].to_numpy(), ["record"])["record"].to_pylist()
+    rows = new.records.taken(known["position"].to_numpy(), ["record"])["record"].to_pylist()
     last = {id_: -1 for row in rows for id_ in ids_of(row)}
-    for positions, table in Piece(staged.records, staged.selected).read(["record"]):
+    for positions, table in new.read(["record"]):
         for position, record in zip(positions.tolist(), table["record"].to_pylist(), strict=True):
             last |= {id_: position for id_ in ids_of(record) if id_ in last}
     latest = [max(last[id_] for id_ in ids_of(row)) for row in rows]

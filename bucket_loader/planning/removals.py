@@ -13,25 +13,26 @@ from bucket_loader.model import Counts, InputBatch
 from bucket_loader.planning.mapping import subject_of_ids
 from bucket_loader.planning.plan_file import REMOVED, ROW_GROUP, StreamWriter
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.planning.staging import Read, Rejected, Staged
+from bucket_loader.planning.staging import Read, Rejected
+from bucket_loader.planning.stream_files import StreamFiles
 from bucket_loader.state import snapshots
 
 
-def add_removals(request: PlanRequest, read: Read, rejected: Rejected, staged: Staged) -> snapshots.Removed:
+def add_removals(request: PlanRequest, read: Read, rejected: Rejected, files: StreamFiles) -> snapshots.Removed:
     """Make a record for each row that was delivered and is removed from the source, as far as the reading can tell."""
     stream = rejected.stream
     memory = request.memory_of(stream)
     if read.schema is None or not memory.rows or read.nameless or not request.is_whole(stream):
-        staged.present.unlink(missing_ok=True)
+        read.forget_present()
         return snapshots.Removed()
     found = snapshots.find_removed(
-        staged.records, staged.present, memory, staged.removed, subject=subject_of_ids(stream.record)
+        read.records, read.present, memory, files.removed, subject=subject_of_ids(stream.record)
     )
-    staged.present.unlink()
+    read.forget_present()
     before = rejected.count
     if found.counts.removed:
-        _write_removals(request, staged.removed, StreamWriter(staged.removals, read.schema), rejected)
-    staged.removed.unlink()
+        _write_removals(request, files.removed, StreamWriter(files.removals, read.schema), rejected)
+    files.removed.unlink()
     return replace(found, counts=found.counts + Counts(rejected=rejected.count - before))
 
 

@@ -115,9 +115,9 @@ class StateLayout:
         return f"{self.stored_letters(run)}/{time.time_ns():020d}-{secrets.token_hex(4)}{_LETTERS}"
 
 
-def records_file(position: int, stream: str) -> str:
-    """Name the file of a stream's records in a plan: its position, and enough of its name to recognise."""
-    return f"{_stem(position, stream)}{_RECORDS}"
+def records_file(position: int, stream: str, part: int = 0) -> str:
+    """Name the file of a part of a stream in a plan: its position, and enough of its name to recognise."""
+    return f"{_stem(position, stream)}{f'.{part}' if part else ''}{_RECORDS}"
 
 
 def waiting_file(records: str) -> str:

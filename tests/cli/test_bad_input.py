@@ -193,7 +193,7 @@ def test_a_full_disk_while_planning_is_run_again_later(companies, emulator, monk
     def full(*_arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bucket_loader.planning.staging._stage", full)
+    monkeypatch.setattr("bucket_loader.planning.staging._staged", full)
     result = companies.run()
 
     assert (result.exit_code, result.exception) == (75, None)

@@ -334,7 +334,7 @@ def test_a_source_that_changes_while_it_is_read_refuses_the_plan(companies, emul
     """The fingerprint is taken again at the end: exit 2, nothing sent, no plan left behind."""
     from bucket_loader.planning import staging
 
-    original = staging._stage
+    original = staging._staged
 
     def appended(*arguments):
         found = original(*arguments)
@@ -342,7 +342,7 @@ def test_a_source_that_changes_while_it_is_read_refuses_the_plan(companies, emul
             file.write("new,New,1\n")
         return found
 
-    monkeypatch.setattr(staging, "_stage", appended)
+    monkeypatch.setattr(staging, "_staged", appended)
     result = companies.run()
 
     assert result.exit_code == 2

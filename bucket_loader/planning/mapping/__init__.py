@@ -8,8 +8,8 @@ from bucket_loader.planning.mapping.apply import Mapped, Mapping
 from bucket_loader.planning.mapping.asked import NOTHING_ASKED, Asked
 from bucket_loader.planning.mapping.columns import asked_columns, excluded_names
 from bucket_loader.planning.mapping.compiler import compile_mapping
-from bucket_loader.planning.mapping.gathered import Gathered
 from bucket_loader.planning.mapping.nested.lists import Arrays
+from bucket_loader.planning.mapping.noticed import Noticed
 from bucket_loader.planning.mapping.paths import path_of
 from bucket_loader.planning.mapping.select import subject_of_ids
 
@@ -17,9 +17,9 @@ __all__ = [
     "NOTHING_ASKED",
     "Arrays",
     "Asked",
-    "Gathered",
     "Mapped",
     "Mapping",
+    "Noticed",
     "asked_columns",
     "compile_mapping",
     "excluded_names",

@@ -16,6 +16,7 @@ from bucket_loader.planning.mapping.gathered import Gathered
 from bucket_loader.planning.mapping.members import NestedColumn
 from bucket_loader.planning.mapping.nested.bulk import Bulk
 from bucket_loader.planning.mapping.nested.spelling import NoFormError
+from bucket_loader.planning.mapping.noticed import Noticed
 from bucket_loader.planning.mapping.paths import Path
 from bucket_loader.planning.mapping.query import BatchQuery, Failures, Prepared
 
@@ -86,18 +87,10 @@ class Mapping:
         """The columns that are flattened before the SELECT."""
         return [bulk.column for bulk in self.bulk]
 
-    def lists(self) -> dict[str, int]:
-        """Return the attributes in which lists were seen so far, each with the length of its longest."""
-        found: dict[str, int] = {}
-        for column in self.nested:
-            found |= column.seen.lists
-        return found
-
-    def told(self) -> Iterator[str]:
-        """Say what the user should know of the rows that were mapped so far."""
-        yield from self.notes
-        for column in self.nested:
-            yield from (f"column {column.column!r}: {sentence}" for sentence in column.seen.sentences())
+    @property
+    def noticed(self) -> Noticed:
+        """What it has noticed so far of the rows beside their records."""
+        return Noticed(tuple((one.column, one.seen) for one in self.nested), self.excluded, self.gathered)
 
     def over(self, batches: Iterable[InputBatch]) -> Iterator[tuple[InputBatch, Mapped]]:
         """Map batches, in order; they are read a few ahead, one at a time, in whatever thread.
@@ -128,7 +121,7 @@ class Mapping:
             return Prepared(batch, batch, None, *self._input(batch), refused=[])
         # DuckDB takes text for UTF-8 unread: bytes that are not would break the record, or the database.
         places = pa.array([row for row in range(batch.data.num_rows) if row not in unsound], pa.int64())
-        rest = InputBatch(batch.data.take(places), batch.ordinals.take(places), batch.source)
+        rest = batch.take(places)
         refused = [self._refused_text(batch, row, column) for row, column in unsound.items()]
         return Prepared(batch, rest, places, *self._input(rest), refused=refused)
 
@@ -169,7 +162,7 @@ class Mapping:
         for bulk in self.bulk:
             column = bulk.column
             texts, failed = bulk.spelt(data.column(column.column))
-            column.seen.end_batch(batch.ordinals)
+            column.seen.end_batch(batch.ordinals, batch.slice)
             failures |= {(column.number, row): error for row, error in failed.items()}
             mask = np.zeros(len(texts), np.bool_)
             mask[list(failed)] = True

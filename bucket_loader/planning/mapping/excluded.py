@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from copy import copy
 from typing import Final
 
 import pyarrow as pa
@@ -16,25 +17,42 @@ _NAMES_MAX: Final = 1_000
 
 
 class Excluded:
-    """What `exclude:` leaves out of columns whose members only the rows have, as far as no row had it yet."""
+    """What `exclude:` leaves out of columns whose members only the rows have, as far as no row had it yet.
+
+    Attributes:
+        left: the names that no row had.
+        rows: how many rows were looked at.
+        there: names that rows have, by the column that they are in.
+    """
 
     def __init__(self, stream: str, names: Iterable[str], schema: pa.Schema) -> None:
         self._stream = stream
         self._named = tuple(names)
         members = frozenset(names_inside(schema))
-        self._unmet = [
+        self.left = [
             path for path in paths_of(self._named, schema) if path.name not in members and not self._is_moot(path.name)
         ]
-        self._rows = 0
-        self._there: set[str] = set()
+        self.rows = 0
+        self.there: dict[str, set[str]] = {}
+
+    def __add__(self, other: "Excluded") -> "Excluded":
+        """Return what is left after two pieces of the rows, whichever of them came first."""
+        found = copy(self)
+        found.left = [path for path in self.left if path in other.left]
+        found.rows += other.rows
+        found.there = {
+            path.column: set(sorted(self.names_in(path.column) | other.names_in(path.column))[:_NAMES_MAX])
+            for path in found.left
+        }
+        return found
 
     def look(self, data: pa.RecordBatch) -> None:
         """Take note of the rows of a batch."""
-        if not self._unmet:
+        if not self.left:
             return
-        self._rows += data.num_rows
-        self._unmet = [path for path in self._unmet if not path.is_met(data)]
-        for column in {path.column for path in self._unmet}:
+        self.rows += data.num_rows
+        self.left = [path for path in self.left if not path.is_met(data)]
+        for column in {path.column for path in self.left}:
             self._list(column, data.column(column).slice(0, _ROWS_LISTED))
 
     def unmet(self) -> list[str]:
@@ -43,7 +61,7 @@ class Excluded:
         Raises:
             UsageError: such a name is there with other capitals.
         """
-        unmet = [path.name for path in self._unmet] if self._rows else []
+        unmet = [path.name for path in self.left] if self.rows else []
         met = {name.lower() for name in self._named if name not in unmet}  # in one of the spellings that are excluded
         names = [name for name in unmet if name.lower() not in met]
         folded = {name.lower(): name for name in sorted(self._sent())}
@@ -74,12 +92,20 @@ class Excluded:
                     self._add(name, below=column)
 
     def _add(self, name: str, *, below: str) -> None:
-        """Keep a name, and those of the objects that it is in."""
-        while len(name) > len(below) and name not in self._there and len(self._there) < _NAMES_MAX:
-            self._there.add(name)
+        """Keep a name, and those of the objects that it is in. Of too many the first stay, as the alphabet has them."""
+        there = self.there.setdefault(below, set())
+        while len(name) > len(below) and name not in there:
+            there.add(name)
+            if len(there) > _NAMES_MAX:
+                there.discard(max(there))
             name = name.rpartition(".")[0]
 
+    def names_in(self, column: str) -> set[str]:
+        """Return names that rows have inside of a column."""
+        return self.there.get(column, set())
+
     def _sent(self) -> set[str]:
-        """Return the names that are there and in nothing that is excluded."""
+        """Return the names that are there and in nothing that is excluded, where a name was not met."""
         out = tuple(f"{name}." for name in self._named)
-        return {name for name in self._there if not f"{name}.".startswith(out)}
+        columns = {path.column for path in self.left}
+        return {name for column in columns for name in self.names_in(column) if not f"{name}.".startswith(out)}

@@ -1,7 +1,7 @@
 """What `limits:` ask of the rows, gathered while they are mapped: how many lack a field, and the latest time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,6 +36,12 @@ class Gathered:
     lacking: tuple[str, ...] = ()
     absent: dict[str, int] = field(default_factory=dict)
     latest: datetime | None = None
+
+    def __add__(self, other: "Gathered") -> "Gathered":
+        """Return what two pieces of the rows came to, whichever of them came first."""
+        absent = {name: count + other.absent.get(name, 0) for name, count in self.absent.items()}
+        latest = max((one for one in (self.latest, other.latest) if one is not None), default=None)
+        return replace(self, absent=other.absent | absent, latest=latest)
 
     def look(self, rows: pa.Table, kept: pa.Table) -> None:
         """Take note of what the SELECT says of the rows of a batch, and of those of them that make a record.

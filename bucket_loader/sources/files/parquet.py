@@ -1,13 +1,16 @@
 """Parquet files: one, all that a glob matches, or a partitioned directory. Types are kept as they are."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import (
     BATCH_BYTES_MAX,
     ROWS_MAX,
+    SLICE_ROWS,
     InputBatch,
     Reading,
     SourceError,
@@ -50,17 +53,25 @@ class ParquetFiles(Files):
 
     def read(self) -> Reading:
         """Check every file's columns, then return the rows of one file after the other."""
-        found = self.found()
-        schemas, far = {}, dict[str, str]()
-        for file in found:
-            schemas[file], int96 = _schema(file)
-            far |= {name: coarser(unit, far.get(name, unit)) for name, unit in _far(file, int96).items()}
-        schema = common_schema({file: _with_units(one, far) for file, one in schemas.items()})
-        return Reading(schema, (batch for file in found for batch in _rows(file, schema, far)))
+        footers = {file: _footer(file) for file in self.found()}
+        far = dict[str, str]()
+        for file, footer in footers.items():
+            far |= {name: coarser(unit, far.get(name, unit)) for name, unit in _far(file, footer.int96).items()}
+        schema = common_schema({file: _with_units(footer.schema, far) for file, footer in footers.items()})
+        rows = ParquetRows(schema, far, _slices({file: footer.counts for file, footer in footers.items()}))
+        return Reading(schema, rows.read(rows.slices), sliced=rows)
 
 
-def _schema(file: InputFile) -> "tuple[pa.Schema, list[str]]":
-    """Return the columns of a file, and which of them hold INT96."""
+@dataclass(frozen=True)
+class _Footer:
+    """What the end of a file says: its columns, which of them hold INT96, and how many rows each row group has."""
+
+    schema: "pa.Schema"
+    int96: list[str]
+    counts: list[int]
+
+
+def _footer(file: InputFile) -> _Footer:
     import pyarrow as pa
 
     with _opened(file) as parquet:
@@ -68,9 +79,10 @@ def _schema(file: InputFile) -> "tuple[pa.Schema, list[str]]":
         for name in _intervals(parquet):
             schema = schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
         int96 = int96_columns(parquet)
+        counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
     if not schema.names:
         raise SourceError(f"{file.name} has no columns", hint="look at what writes it")
-    return with_added_names(schema, file), int96
+    return _Footer(with_added_names(schema, file), int96, counts)
 
 
 def _far(file: InputFile, int96: list[str]) -> dict[str, str]:
@@ -103,23 +115,90 @@ def _intervals(parquet: "pq.ParquetFile") -> list[str]:
     return found
 
 
-def _rows(file: InputFile, schema: "pa.Schema", far: Mapping[str, str]) -> Iterator[InputBatch]:
-    with _opened(file, at_once=True) as parquet, ExitStack() as stack:
-        intervals = _intervals(parquet)
-        int96 = [name for name in int96_columns(parquet) if name in far]
-        beside = [Moments(stack.enter_context(_opened(file, int96=far[name])), name) for name in int96]
-        found = (_with_moments(batch, beside) for batch in _batches(parquet))
-        spelt = (_with_texts(batch, intervals) for batch in found)
-        yield from counted((to_schema(with_added(batch, file), schema, file.name) for batch in spelt), file.name)
+# --- slices --------------------------------------------------------------------------------------------------------
 
 
-def _batches(parquet: "pq.ParquetFile") -> "Iterator[pa.RecordBatch]":
-    """Read a file; where values hold dictionaries, group by group of its rows: each has dictionaries of its own."""
+@dataclass(frozen=True)
+class RowGroups:
+    """Row groups of a file, one behind the other.
+
+    Attributes:
+        file: the file.
+        numbers: the row groups.
+        first: the number of their first row.
+    """
+
+    file: InputFile
+    numbers: range
+    first: int
+
+
+@dataclass(frozen=True)
+class ParquetSlice:
+    """Row groups that are read together: as many as are enough, of as many files as that takes."""
+
+    number: int
+    pieces: tuple[RowGroups, ...]
+
+
+@dataclass(frozen=True)
+class ParquetRows:
+    """The rows of some files, slice by slice.
+
+    Attributes:
+        schema: the columns of all files.
+        far: the units of the columns of INT96 that nanoseconds do not hold.
+        slices: the slices, in the order of their rows.
+    """
+
+    schema: "pa.Schema"
+    far: Mapping[str, str]
+    slices: Sequence[ParquetSlice]
+
+    def read(self, slices: Iterable[ParquetSlice]) -> Iterator[InputBatch]:
+        """Return the rows of some slices, one slice behind the other; a file that goes on is not opened again."""
+        pieces = ((one.number, piece) for one in slices for piece in one.pieces)
+        for file, of_file in groupby(pieces, lambda pair: pair[1].file):
+            yield from self._rows(file, of_file)
+
+    def _rows(self, file: InputFile, pieces: Iterable[tuple[int, RowGroups]]) -> Iterator[InputBatch]:
+        with _opened(file, at_once=True) as parquet, ExitStack() as stack:
+            intervals = _intervals(parquet)
+            int96 = [name for name in int96_columns(parquet) if name in self.far]
+            beside = {name: stack.enter_context(_opened(file, int96=self.far[name])) for name in int96}
+            for number, piece in pieces:
+                moments = [Moments(one, name, piece.numbers) for name, one in beside.items()]
+                found = (_with_moments(batch, moments) for batch in _batches(parquet, piece.numbers))
+                spelt = (_with_texts(batch, intervals) for batch in found)
+                plain = (to_schema(with_added(batch, file), self.schema, file.name) for batch in spelt)
+                yield from (replace(batch, slice=number) for batch in counted(plain, file.name, piece.first))
+
+
+def _slices(counts: Mapping[InputFile, Sequence[int]]) -> list[ParquetSlice]:
+    """Cut files at row groups, in order, each slice as soon as it has enough rows."""
+    found: list[ParquetSlice] = []
+    pieces: list[RowGroups] = []
+    rows = 0
+    for file, groups in counts.items():
+        begins, first, row = 0, 1, 1
+        for group, count in enumerate(groups, start=1):
+            rows, row = rows + count, row + count
+            if group == len(groups) or rows >= SLICE_ROWS:
+                pieces.append(RowGroups(file, range(begins, group), first))
+                begins, first = group, row
+            if rows >= SLICE_ROWS:
+                found.append(ParquetSlice(len(found), tuple(pieces)))
+                pieces, rows = [], 0
+    return [*found, ParquetSlice(len(found), tuple(pieces))] if pieces else found
+
+
+def _batches(parquet: "pq.ParquetFile", groups: range) -> "Iterator[pa.RecordBatch]":
+    """Read row groups; where values hold dictionaries, one by one: each has dictionaries of its own."""
     size = _rows_at_once(parquet)
     if not any(_holds_dictionaries(field.type) for field in parquet.schema_arrow):
-        yield from parquet.iter_batches(batch_size=size)
+        yield from parquet.iter_batches(batch_size=size, row_groups=[*groups])
         return
-    for group in range(parquet.num_row_groups):
+    for group in groups:
         yield from parquet.iter_batches(batch_size=size, row_groups=[group])
 
 

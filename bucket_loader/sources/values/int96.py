@@ -3,6 +3,7 @@
 As nanoseconds, which is how Arrow reads them, what lies before 1677 or after 2262 would become another moment.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ class Moments:
     Args:
         parquet: the file, opened with INT96 in the unit that the column has.
         name: the column.
+        groups: the row groups.
     """
 
-    def __init__(self, parquet: "pq.ParquetFile", name: str) -> None:
+    def __init__(self, parquet: "pq.ParquetFile", name: str, groups: Sequence[int]) -> None:
         import pyarrow as pa
 
         self.name = name
-        self._batches = parquet.iter_batches(columns=[name])
+        self._batches = parquet.iter_batches(columns=[name], row_groups=list(groups))
         self._left: pa.Array = pa.nulls(0, parquet.schema_arrow.field(name).type)
 
     def take(self, count: int) -> "pa.Array":

@@ -1,5 +1,6 @@
 """Finding what was delivered and is no longer in the source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from bucket_loader.state.snapshots.parts import Memory, key_ranges
 from bucket_loader.state.snapshots.staged import by_range
 
 PRESENT_SCHEMA: Final = pa.schema([("subject", pa.binary(16))])
+_NOBODY: Final = "SELECT CAST(NULL AS UUID) AS subject WHERE false"
 _ROWS_AT_ONCE: Final = 1_000_000  # of the plan and the memory together; the memory's have ids
 
 
@@ -35,12 +37,12 @@ class Removed:
     without_ids: int = 0
 
 
-def find_removed(staged: Records, present: Path, memory: Memory, found: Path, *, subject: str) -> Removed:
+def find_removed(staged: Records, present: Sequence[Path], memory: Memory, found: Path, *, subject: str) -> Removed:
     """Find the rows that were delivered and are no longer in the source.
 
     Args:
         staged: the `key` of every row that makes a record.
-        present: one with the `subject` of every row that is there, whatever became of it.
+        present: files with the `subject` of every row that is there, whatever became of it.
         memory: what the stream remembers.
         found: where to write them, by key; a Parquet file (`key`, `ids`).
         subject: SQL that gives a subject from `ids`. A company may have many keys, one with each user; as long as one
@@ -58,8 +60,8 @@ def find_removed(staged: Records, present: Path, memory: Memory, found: Path, *,
             )
             known, with_ids = one_row(connection, "SELECT count(*), count(ids) FROM living")
             known_ids, without_ids = known_ids + with_ids, without_ids + known - with_ids
-        connection.execute(f"CREATE VIEW present AS SELECT CAST(subject AS UUID) AS subject "
-                           f"FROM read_parquet({quoted(present)})")  # fmt: skip
+        shown = [f"SELECT CAST(subject AS UUID) AS subject FROM read_parquet({quoted(path)})" for path in present]
+        connection.execute(f"CREATE VIEW present AS {' UNION ALL '.join(shown or [_NOBODY])}")
         (rows,) = one_row(
             connection,
             f"COPY (SELECT CAST(key AS BLOB) AS key, ids FROM candidates c ANTI JOIN present p "

@@ -109,7 +109,7 @@ def test_a_field_that_bucket_drops_is_a_mistake_or_is_told():
 
     with pytest.raises(UsageError, match="drops every attribute with the name 'constructor'"):
         compiled(schema, fields, arrays=KEEP)
-    assert ["drops every attribute" in note for note in compiled(schema, fields, arrays=SENDS).told()] == [True]
+    assert ["drops every attribute" in note for note in compiled(schema, fields, arrays=SENDS).notes] == [True]
 
 
 def test_what_is_not_stored_is_told_by_column_and_row():
@@ -121,13 +121,13 @@ def test_what_is_not_stored_is_told_by_column_and_row():
     found = mapping.apply(InputBatch(batch, pa.array([11, 12, 13, 14, 15], pa.int64()), "f"))
 
     assert not found.rejections
-    assert sorted(mapping.told()) == [
+    assert sorted(mapping.noticed.told()) == [
         "column 'a': 1 rows hold a list of more than 1,000 items, which Bucket stores as `[TRUNCATED]` (row 12)",
         "column 'a': 1 rows hold a list of more than 2,000 characters, which Bucket stores as `[TRUNCATED]` (row 15)",
         "column 'a': 1 rows hold a value with the name '__proto__', which Bucket drops (row 14)",
         "column 'a': 1 rows hold objects or lists inside a list, which Bucket stores as JSON text (row 13)",
     ]
-    assert mapping.lists() == {"a": 1_001, "a.__proto__": 0}
+    assert mapping.noticed.lists() == {"a": 1_001, "a.__proto__": 0}
 
 
 def evaluation(arrays, **context):

@@ -1,9 +1,11 @@
 """Lists as values of their own, and what Bucket stores of them and of names (its API since autumn 2026)."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import ClassVar, Final
 
 import pyarrow as pa
@@ -56,19 +58,32 @@ class Seen:
     Attributes:
         lists: the longest length of each list, by its dotted name.
         rows: how many rows are told of, by what is told.
-        first: the first of them.
+        first: the first of them, each with its slice.
     """
 
     lists: dict[str, int] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-    first: dict[str, list[int]] = field(default_factory=dict)
+    rows: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     _row: set[str] = field(default_factory=set)
     _ended: list[tuple[int, str]] = field(default_factory=list)
 
+    def __add__(self, other: "Seen") -> "Seen":
+        """Return what was seen in two pieces of a column, whichever of them came first."""
+        found = Seen(dict(self.lists), self.rows + other.rows)
+        for name, length in other.lists.items():
+            found.list_of(name, length)
+        for what in found.rows:
+            rows = [*self.first.get(what, ()), *other.first.get(what, ())]
+            found.first[what] = sorted(rows, key=itemgetter(0))[:_ROWS_MAX]
+        return found
+
     def list_of(self, name: str, length: int) -> None:
-        """Keep how long a list is."""
-        if length > self.lists.get(name, -1) and (name in self.lists or len(self.lists) < _NAMES_MAX):
-            self.lists[name] = length
+        """Keep how long a list is. Of too many names the first ones stay, in the order of the alphabet."""
+        if length <= self.lists.get(name, -1):
+            return
+        self.lists[name] = length
+        if len(self.lists) > _NAMES_MAX:
+            del self.lists[max(self.lists)]
 
     def tell(self, what: str) -> None:
         """Keep what is to be told of the row that is being spelt."""
@@ -80,18 +95,18 @@ class Seen:
             self._ended += ((index, what) for what in sorted(self._row))
         self._row.clear()
 
-    def end_batch(self, ordinals: pa.Int64Array) -> None:
+    def end_batch(self, ordinals: pa.Int64Array, of_slice: int = 0) -> None:
         """Name the rows of a batch by their numbers."""
         for index, what in self._ended:
-            self.rows[what] = self.rows.get(what, 0) + 1
+            self.rows[what] += 1
             if len(known := self.first.setdefault(what, [])) < _ROWS_MAX:
-                known.append(ordinals[index].as_py())
+                known.append((of_slice, ordinals[index].as_py()))
         self._ended.clear()
 
     def sentences(self) -> Iterator[str]:
         """Say what was seen, and in which rows."""
         for what, count in sorted(self.rows.items()):
-            rows = ", ".join(f"{row:,}" for row in self.first[what])
+            rows = ", ".join(f"{row:,}" for _, row in self.first[what])
             yield f"{count:,} rows {what} (row {rows}{' ...' if count > len(self.first[what]) else ''})"
 
 
