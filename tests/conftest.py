@@ -6,17 +6,8 @@ from workplace import COMPANIES, KEY, Emulator, Workplace
 from bucket_loader.delivery import sending
 from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.emulator.http.server import running
-from bucket_loader.planning.mapping import database
 
-pytest_plugins = ["tiers", "pytester"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _shared_database():
-    """Let all mappings have one DuckDB: what a mapping makes in it is its connection's own, and goes with it."""
-    with database.new_database() as shared, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "new_database", shared.cursor)
-        yield
+pytest_plugins = ["tiers", "shared", "pytester"]
 
 
 @pytest.fixture(scope="session")

@@ -21,15 +21,7 @@ def own_database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         OSError: the disk refuses.
     """
-    connection = duckdb.connect(
-        config={
-            "memory_limit": _MEMORY,
-            "threads": _THREADS,
-            "temp_directory": str(temporary / "spill"),
-            "preserve_insertion_order": "false",
-        }
-    )
-    with connection:
+    with new_database(str(temporary / "spill")) as connection:
         # The right side of a join goes into the hash table, as it is written: the left one may hold ids.
         connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
         keep_silent(connection)
@@ -37,6 +29,18 @@ def own_database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
         except duckdb.IOException as error:
             raise OSError(str(error).splitlines()[0]) from None
+
+
+def new_database(spill: str) -> duckdb.DuckDBPyConnection:
+    """Make a database: 12 ms of CPU, so the tests of a session share one, in which each has a catalog of its own."""
+    return duckdb.connect(
+        config={
+            "memory_limit": _MEMORY,
+            "threads": _THREADS,
+            "temp_directory": spill,
+            "preserve_insertion_order": "false",
+        }
+    )
 
 
 def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
