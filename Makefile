@@ -16,7 +16,7 @@ help:
 	@echo "make test         lint, types, and every quick test that needs nothing but Python; it says what it leaves out"
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
-	@echo "make test-newest  make test's tests, with the newest release of every dependency that pyproject.toml allows"
+	@echo "make test-newest  those of make test's tests that meet a library, with the newest releases that pyproject.toml allows"
 	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, Prefect, the published clients, Docker's checkers, the docs' builder, Spark"
 	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
 	@echo "make release-check  is the last commit ready to be released? builds, contents, installations (docs/releasing.md)"
@@ -44,7 +44,12 @@ demo: $(RUNS)
 # The tests in tiers (tests/tiers.py): `test` leaves out what has a marker, and `test-all` runs that after it.
 TESTS := $(BIN)/python -m pytest -n auto --dist worksteal -rs
 
-test: $(READY) check
+# Types take a core of their own for a while, so they are looked at beside the tests.
+test: $(READY) lint
+	@$(MAKE) --no-print-directory -j2 types tests
+
+.PHONY: tests
+tests: $(READY)
 	@$(TESTS) --tier test
 
 test-all: export BUCKET_LOADER_CI := 1# a skipped test is a failure
@@ -53,9 +58,14 @@ test-all: $(READY)
 	@$(TESTS) --tier rest
 	@$(MAKE) --no-print-directory test-newest
 
-# What `pip install .` brings today, beside what constraints.txt pins: the same tests, in an environment of its own.
+# What `pip install .` brings today, beside what constraints.txt pins, in an environment of its own: the tests of the rooms
+# that own a library, and of `runs` those of the whole way and of what asks a library itself.
+OWNERS := cli config delivery emulator golden integrations model planning reporting sources state
+ASKING := check explain frames history impact notebook python_doors report run
+LIBRARIES := $(OWNERS:%=tests/%) $(foreach one,$(ASKING),$(wildcard tests/runs/test_$(one).py tests/runs/test_$(one)_*.py))
+
 test-newest: newest
-	@$(TESTS:$(BIN)/%=.newest/bin/%) --tier test $(NEWEST)
+	@$(TESTS:$(BIN)/%=.newest/bin/%) --tier test $(LIBRARIES) $(NEWEST)
 
 newest: | $(BIN)/uv
 	@test -x .newest/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .newest

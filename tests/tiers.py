@@ -4,6 +4,7 @@
 these. A test is skipped, with the reason, on a machine that lacks what it needs; in CI a skip is a failure.
 """
 
+import atexit
 import gc
 import os
 import shutil
@@ -124,6 +125,12 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{marker.name}: tests that {marker.does}")
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Take one worker more than there are cores: a quarter of the time a test waits, for a disk or a server."""
+    return (yield) + 1
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """Collect without looking for garbage, and never look at what was collected again: it is half of the time."""
@@ -133,6 +140,7 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+        atexit.register(gc.unfreeze)  # libraries look at the end for what is left
 
 
 def pytest_collection_modifyitems(config, items):
