@@ -1,4 +1,4 @@
-"""A Spark cluster for tests: a master, two workers with one core each, and a server of Spark Connect on it.
+"""A Spark cluster for tests: a master, two workers, and a server of Spark Connect on it that has a core of each.
 
 It lies in an environment of its own (`make spark`). The workers are on 127.0.0.1 and 127.0.0.2: Spark starts a copy
 of a slow task on another machine only.
@@ -18,12 +18,18 @@ from tiers import SPARK
 PYTHON = SPARK / "bin/python"
 UP_S = 60
 _CONF = """
-spark.ui.enabled                    false
-spark.ui.showConsoleProgress        false
-spark.driver.memory                 700m
-spark.executor.memory               600m
-spark.sql.shuffle.partitions        4
-spark.python.worker.faulthandler.enabled  false
+spark.ui.enabled                  false
+spark.driver.memory               700m
+spark.executor.memory             600m
+spark.cores.max                   2
+spark.sql.shuffle.partitions      4
+spark.speculation                 true
+spark.speculation.interval        200ms
+spark.speculation.quantile        0.5
+spark.speculation.minTaskRuntime  3s
+spark.eventLog.enabled            true
+spark.eventLog.compress           false
+spark.eventLog.dir                {events}
 """
 
 
@@ -108,10 +114,11 @@ def _parent(pid):
 
 
 @contextmanager
-def cluster(home, *, connect=True):
+def cluster(home):
     """Start a cluster, and a Connect server that plans on it."""
     (home / "conf").mkdir()
-    (home / "conf/spark-defaults.conf").write_text(_CONF)
+    (home / "events").mkdir()
+    (home / "conf/spark-defaults.conf").write_text(_CONF.format(events=(home / "events").as_uri()))
     found = Cluster(home)
     try:
         found.start("master", "spark-class", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1",
@@ -120,19 +127,18 @@ def cluster(home, *, connect=True):
         for number in (1, 2):
             host = f"127.0.0.{number}"
             found.start(f"worker{number}", "spark-class", "org.apache.spark.deploy.worker.Worker", "--host", host,
-                        "--cores", "1", "--memory", "800m", "--webui-port", "0", "--work-dir", str(home / host),
+                        "--cores", "2", "--memory", "1400m", "--webui-port", "0", "--work-dir", str(home / host),
                         found.master, SPARK_LOCAL_IP=host)  # fmt: skip
         for number in (1, 2):
             found.said(f"worker{number}", "Successfully registered")
-        if connect:
-            _serve(found)
+        _serve(found)
         yield found
     finally:
         found.stop()
 
 
 def _serve(found):
-    """Start a Connect server; it takes the cluster's cores while it is there."""
+    """Start a Connect server."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     found.start("connect", "spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer",

@@ -130,11 +130,21 @@ def allow_rejected_option(what: str = "rejected rows still count as success (exi
     return click.option("--allow-rejected", metavar="N|%", help=f"This many {what}.")
 
 
+engine_option: Final = click.option(
+    "--engine", type=Word(["local", "spark"]),
+    help="What makes the plan: this machine, or the tasks of a Spark session (the one that SPARK_REMOTE names, or that "
+    "spark-submit started, or a local one). [default: local]",
+)  # fmt: skip
 retry_option: Final = click.option(
     "--retry-refused/--no-retry-refused", default=None,
     help="Whether to send rows again that were refused before and have not changed. [default: once a day]",
 )  # fmt: skip
 
+
+processes_option: Final = click.option(
+    "--processes", type=click.IntRange(min=1), metavar="N",
+    help="Plan in so many processes of this machine. They take as many times the memory of one. [default: what helps]",
+)  # fmt: skip
 
 # Every command has these that works on a state; it begins with the libraries that all of them use.
 state_options: Final = all_of(

@@ -12,11 +12,13 @@ from bucket_loader.cli.group import main
 from bucket_loader.cli.options import (
     Moment,
     allow_rejected_option,
+    engine_option,
     lineage_option,
     metrics_option,
     patience_option,
     pipeline_argument,
     plan_options,
+    processes_option,
     restored_option,
     retry_option,
     run_argument,
@@ -37,7 +39,9 @@ _CHANGES: Final = 10
 @click.option("--senders", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="Send with N processes of this machine; more than one need a ledger on PostgreSQL.")  # fmt: skip
 @plan_options
+@processes_option
 @run_options
+@engine_option
 @restored_option
 @retry_option
 @wait_option
@@ -53,6 +57,8 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
     Examples:
       bucket-loader run nightly.yaml
       bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
+      bucket-loader run history.yaml --processes 4
+      bucket-loader run nightly.yaml --engine spark --state /mnt/shared/bucket-loader
       bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z --max-age 24h
       bucket-loader run nightly.yaml --lineage https://marquez.example:5000
@@ -107,6 +113,8 @@ def deliver(call: Call, /, pipeline: Path, run_name: str, **words: object) -> No
     "--again", is_flag=True, help="Read windows again that were loaded before. What was sent is not sent again."
 )
 @streams_option
+@processes_option
+@engine_option
 @allow_rejected_option("rejected rows of a window still count as success")
 @restored_option
 @patience_option
@@ -148,6 +156,8 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
 )
 @click.option("--exit-10-when-changes", is_flag=True, help="Exit 10 when there is something to send or to remove.")
 @plan_options
+@processes_option
+@engine_option
 @retry_option
 @wait_option
 @diff_options

@@ -5,8 +5,8 @@ rejected.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from bucket_loader.model.reasons import Code
@@ -75,12 +75,14 @@ class InputBatch:
         ordinals: N int64, the rows' numbers in `source`, from 1, ascending.
         source: the origin's name: a file's path as written, a table, `query`.
         unread: rejections of the read stage, met since the batch before.
+        slice: the number of the slice that it belongs to.
     """
 
     data: "pa.RecordBatch"
     ordinals: "pa.Int64Array"
     source: str
     unread: Sequence[Rejection] = ()
+    slice: int = 0
 
     @property
     def count(self) -> int:
@@ -95,7 +97,11 @@ class InputBatch:
         last = ordinals[-1] if ordinals else 0
         unread = [rejection for rejection in self.unread if rejection.origin.row <= last]
         rows = len(ordinals) - len(unread)
-        return InputBatch(self.data.slice(0, rows), self.ordinals.slice(0, rows), self.source, unread)
+        return replace(self, data=self.data.slice(0, rows), ordinals=self.ordinals.slice(0, rows), unread=unread)
+
+    def take(self, places: "pa.Int64Array") -> "InputBatch":
+        """Return some of its rows, without what could not be read."""
+        return replace(self, data=self.data.take(places), ordinals=self.ordinals.take(places), unread=())
 
     def spread(self, count: int) -> "InputBatch":
         """Return so many of its rows at the most, each as far from the next."""
@@ -103,7 +109,23 @@ class InputBatch:
         if step <= 1:
             return self
         places = [*range(0, len(self.ordinals), step)]
-        return InputBatch(self.data.take(places), self.ordinals.take(places), self.source, self.unread[::step])
+        return replace(self.take(places), unread=self.unread[::step])
+
+
+class SlicedRows(Protocol):
+    """Rows that can be read slice by slice, in whatever process: it pickles, and so do its slices.
+
+    The slices follow from the source's bytes alone. In their order, their rows are the source's.
+    """
+
+    @property
+    def slices(self) -> Sequence[Any]:
+        """The slices, in order."""
+        ...
+
+    def read(self, slices: Iterable[Any]) -> Iterator[InputBatch]:
+        """Return the rows of some slices, one slice behind the other; each batch says which it belongs to."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -114,11 +136,15 @@ class Reading:
         schema: the input columns. Every batch has exactly these.
         batches: the rows, once, in the source's order; asked for by one thread at a time, not always the same.
         notes: what the user should know of how it is read, a sentence each.
+        sliced: the same rows, for who reads them slice by slice; None where they can be read in one go only.
+        has_order: whether a row that comes later is a later one; else nobody knows which of two holds.
     """
 
     schema: "pa.Schema"
     batches: Iterator[InputBatch]
     notes: tuple[str, ...] = ()
+    sliced: SlicedRows | None = None
+    has_order: bool = True
 
 
 @dataclass(frozen=True)
@@ -173,6 +199,8 @@ class Source(Protocol):
         ...
 
 
+# Rows from which on a slice is large enough: so many fill a staged file, and a part of a plan.
+SLICE_ROWS = 100_000
 # Rows in one input batch. Measured: as fast as four times as many, and 60 MB less at the peak.
 ROWS_MAX = 16_384
 # Bytes in one input batch, so that a wide table does not multiply memory. Measured: as fast as four times as many, and

@@ -16,6 +16,12 @@ from .effects import (
     changes as changes,
     effects_of as effects_of,
 )
+from .engine.on_spark import (
+    OnSpark as OnSpark,
+)
+from .engine.processes import (
+    Processes as Processes,
+)
 from .manifest import (
     Manifest as Manifest,
     Part as Part,

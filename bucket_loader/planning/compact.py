@@ -1,16 +1,21 @@
-"""Compacting and comparing: of each key the last row stays, and what the memory already holds is left out."""
+"""Compacting and comparing: of each key the last row stays, what is known is left out, and the rest becomes parts."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import accumulate
+
+from msgspec.structs import replace as replace_member
 
 from bucket_loader.config import Stream
-from bucket_loader.model import Counts, give_memory_back
-from bucket_loader.planning import plan_file
-from bucket_loader.planning.manifest import RefusedBefore
-from bucket_loader.planning.refused import sort_out
+from bucket_loader.model import Counts, UsageError, counted, give_memory_back
+from bucket_loader.planning.engine.select import Select, selections
+from bucket_loader.planning.manifest import Part, RefusedBefore
+from bucket_loader.planning.plan_file import assemble, parts_of
+from bucket_loader.planning.refused import Sorted, sort_out
 from bucket_loader.planning.request import PlanRequest
-from bucket_loader.planning.staging import Read, Staged
-from bucket_loader.state import Records, snapshots, waiting_file
+from bucket_loader.planning.staging import Read
+from bucket_loader.planning.stream_files import StreamFiles
+from bucket_loader.state import snapshots
 
 
 @dataclass(frozen=True)
@@ -19,51 +24,92 @@ class Compacted:
 
     Attributes:
         compared: its counts are those of the finished plan.
-        refused: how many of its records were refused before; they are the last ones.
-        known: what is known of them, and of those that are not sent again.
+        parts: the plan's records.
+        refused: how many of them were refused before; they are the last ones.
+        known: what is known of these, and of those that are not sent again.
     """
 
     compared: snapshots.Compared
+    parts: tuple[Part, ...]
     refused: int = 0
     known: RefusedBefore | None = None
 
 
-def compact(request: PlanRequest, stream: Stream, read: Read, staged: Staged, final: Path) -> Compacted:
-    """Keep the last row of each key, leave out what is known, put last what was refused, and write the plan's file.
+def compact(request: PlanRequest, stream: Stream, read: Read, files: StreamFiles) -> Compacted:
+    """Keep the last row of each key, leave out what is known, put last what was refused, and write the plan's parts.
 
     Args:
         request: its memory is compared with.
         stream: says what identifies a record, and whether a known one is sent again.
         read: what was staged.
-        staged: the records, and those of removed rows.
-        final: the plan's file.
+        files: where the parts go, and where the records of removed rows are.
     """
     refusals = request.refusals.get(stream.name)
     if read.schema is None or not (stream.mode.remembers or stream.ordered or refusals is not None):
-        staged.path.rename(final)
-        return Compacted(snapshots.Compared(Counts(pending=read.records)))
+        parts = _behind_each_other(_selected(request, read, files))
+        return Compacted(snapshots.Compared(Counts(pending=len(read.records))), parts)
     is_ignored = request.full and stream.ordered
     give_memory_back()
-    chosen = snapshots.compare(
-        staged.records,
+    compared = snapshots.compare(
+        read.records,
         snapshots.Known(snapshots.Memory() if is_ignored else request.memory_of(stream), refusals),
-        staged.selected,
+        files.selected,
         mode=stream.mode,
         identity=_identity(stream),
     )
-    records = sort_out(request, stream, staged)
-    known = records.keep(final.with_name(waiting_file(final.name)))
-    if chosen.counts.pending == read.records and not chosen.renumbered and not staged.removals.exists() and not known:
-        staged.path.rename(final)
-    else:
-        plan_file.assemble(final, [*records.new, *records.again])
-    staged.clear()
-    held_back = records.held_back
-    counts = Counts(pending=len(Records.of(final)), rejected=held_back, refused_before=held_back)
-    return Compacted(replace(chosen, counts=replace(chosen.counts, pending=0) + counts), records.refused, known)
+    _require_order(stream, read, compared, files)
+    found = sort_out(request, stream, read.records, files)
+    known = found.keep(files.waiting)
+    selected = _selected(request, read, files, are_keys_new=compared.renumbered > 0)
+    parts = _behind_each_other([*selected, *_last(found, files, len(selected))])
+    read.clear()
+    files.clear()
+    counts = replace(compared.counts, pending=sum(part.records for part in parts)) + found.counts
+    return Compacted(replace(compared, counts=counts), parts, found.refused, known)
+
+
+def _require_order(stream: Stream, read: Read, compared: snapshots.Compared, files: StreamFiles) -> None:
+    """Refuse rows without an order, where it matters which of two is the later one.
+
+    Raises:
+        UsageError: keys repeat with different contents.
+    """
+    if read.has_order or not compared.counts.superseded:
+        return
+    if count := snapshots.conflicting(read.records, files.folder):
+        raise UsageError(
+            f"stream {stream.name!r}: {counted(count, 'key')} repeat with different contents, and these rows have no "
+            "order that says which one holds",
+            hint="name the columns that say it: `order_by: [updated_at]` on the source",
+        )
 
 
 def _identity(stream: Stream) -> snapshots.Identity:
     if not (stream.mode.remembers or stream.ordered):
         return "row"
     return "key" if stream.ordered or stream.key else "content"
+
+
+def _selected(request: PlanRequest, read: Read, files: StreamFiles, *, are_keys_new: bool = False) -> list[Part]:
+    """Make parts of the staged records that are sent; a staged file of which all are sent is a part as it is."""
+    chosen = files.selected if files.selected.exists() else None
+    found = selections(read.records, chosen, files.part)
+    as_staged = [one for one in found if one.is_as_staged and not are_keys_new]
+    written = request.engine.run(Select(chosen), [one for one in found if one not in as_staged])
+    return sorted([*written, *(one.renamed() for one in as_staged)], key=lambda part: part.first)
+
+
+def _last(found: Sorted, files: StreamFiles, number: int) -> Iterator[Part]:
+    """Make parts of what goes last: the records of removed rows, then what was refused before."""
+    for pieces in (found.removed, found.again):
+        if any(len(piece) for piece in pieces):
+            assemble(path := files.part(number), pieces)
+            yield from parts_of(path)
+            number += 1
+
+
+def _behind_each_other(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Return parts with their places in the stream; an empty one only where there is no other."""
+    filled = [part for part in parts if part.records] or parts[:1]
+    firsts = accumulate((part.records for part in filled), initial=0)
+    return tuple(replace_member(part, first=first) for part, first in zip(filled, firsts, strict=False))

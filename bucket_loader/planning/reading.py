@@ -113,7 +113,9 @@ class Sources:
         self._asked[f"stream {stream.name}" if stream is not None else f"source {label}"] = asked
         is_used = self._asks(stream) if stream is not None else self._asked_of(label)
         column = stream.cursor.column if stream is not None and stream.cursor is not None else None
-        source = open_source(spec, SourceContext(self.request.base, asked, tables, loaded, column, is_used))
+        source = open_source(
+            spec, SourceContext(self.request.base, asked, tables, loaded, column, is_used, self.request.tasks)
+        )
         if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
             self._arrived[stream.name] = source.arrivals()
         self._opened.append((label, source, source.fingerprint()))
@@ -205,6 +207,8 @@ class Sources:
     def clear(self) -> None:
         """Remove what was staged: the plan holds all that matters of it."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self.request.tasks is not None:
+            self.request.tasks.clear()
 
 
 def sources_under(pipeline: Pipeline, stream: Stream) -> Iterator[AnySource]:

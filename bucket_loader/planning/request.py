@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,10 @@ import pyarrow as pa
 from bucket_loader.config import Pipeline, Stream, may_send
 from bucket_loader.model import ArrayForm, InputBatch, LoadedFile, Source, wire_now
 from bucket_loader.planning.chunker import BRACKETS_BYTES
+from bucket_loader.planning.engine.engine import Engine, OneProcess
+from bucket_loader.planning.engine.on_spark import OnSpark
 from bucket_loader.planning.mapping import NOTHING_ASKED, Arrays, Asked, Mapping as RowMapping, compile_mapping
+from bucket_loader.sources import SparkTasks
 from bucket_loader.state import snapshots
 
 Progress = Callable[[str, int, int], None]
@@ -54,6 +58,7 @@ class PlanRequest:
         instead: sources that stand in for streams' own.
         progress: told how far the reading is.
         note: told what the user should know of how a source is read.
+        engine: runs what can be cut over several processes.
     """
 
     pipeline: Pipeline
@@ -77,6 +82,12 @@ class PlanRequest:
     instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
     note: Callable[[str], None] = _untold
+    engine: Engine = field(default_factory=OneProcess)
+
+    @property
+    def tasks(self) -> SparkTasks | None:
+        """Spark's tasks, where they make the plan."""
+        return self.engine.tasks if isinstance(self.engine, OnSpark) else None
 
     def wanted(self) -> list[Stream]:
         """Return the streams to plan, in the order of delivery."""
@@ -101,14 +112,18 @@ class PlanRequest:
         Raises:
             UsageError: the pipeline file does not fit them.
         """
+        return self.compiling(stream, schema, asked)(hash_key=self.pipeline.hmac_key)
+
+    def compiling(self, stream: Stream, schema: pa.Schema, asked: Asked) -> Callable[..., RowMapping]:
+        """Return what compiles that mapping, given the key of hashes. It pickles, and holds no key."""
         destination = self.pipeline.destination
-        return compile_mapping(
+        return partial(
+            compile_mapping,
             stream,
             schema,
             as_of=self.as_of,
             record_bytes_max=destination.chunk.bytes - BRACKETS_BYTES,
             api=destination.api,
-            hash_key=self.pipeline.hmac_key,
             hashed=stream.name in self.refusals,
             arrays=self._arrays(),
             asked=asked,

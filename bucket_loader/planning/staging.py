@@ -1,71 +1,27 @@
-"""Reading and mapping a stream: every row becomes a staged record, or a rejection, or is filtered out."""
+"""Reading a stream: its source is opened, and every row becomes a staged record, or a rejection, or is filtered out."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from bucket_loader.config import Stream
-from bucket_loader.model import Counts, InputBatch, LoadedFile, Locate, Reading, Rejection, UsageError
+from bucket_loader.model import Counts, InputBatch, LoadedFile, Locate, Reading, Rejection, SlicedRows, UsageError
 from bucket_loader.planning import cursor
-from bucket_loader.planning.cursor import HighWater
-from bucket_loader.planning.fact_finding import facts_of
-from bucket_loader.planning.facts import Facts
-from bucket_loader.planning.mapping import Mapping as RowMapping
+from bucket_loader.planning.engine.spool import rejections_in
+from bucket_loader.planning.engine.stage import Ended, Stage, Staged, StagedPart, Step, sliced
+from bucket_loader.planning.mapping import Mapping as RowMapping, Noticed
 from bucket_loader.planning.plan_file import StreamWriter
 from bucket_loader.planning.reading import Sources
 from bucket_loader.planning.request import PlanRequest
 from bucket_loader.sources import delimiter_hint
-from bucket_loader.state import REJECTED, DeadLetters, Records, dead_letters, snapshots
+from bucket_loader.state import REJECTED, DeadLetters, Records, dead_letters
 
 _REJECTIONS_AT_ONCE: Final = 1_000  # entries in one synced write
-
-
-@dataclass(frozen=True)
-class Staged:
-    """The files of one stream while it is planned; none of them is left in a finished plan.
-
-    Attributes:
-        path: its records, as they were mapped.
-    """
-
-    path: Path
-
-    @property
-    def records(self) -> Records:
-        """Those records."""
-        return Records.of(self.path)
-
-    @property
-    def present(self) -> Path:
-        """The subjects of all rows that are there; written where the memory is asked what was removed."""
-        return self.path.with_suffix(".present")
-
-    @property
-    def removals(self) -> Path:
-        """The records of rows that were removed; only there when there are any."""
-        return self.path.with_suffix(".removals")
-
-    @property
-    def removed(self) -> Path:
-        """The keys and ids of rows that were removed."""
-        return self.path.with_suffix(".removed")
-
-    @property
-    def selected(self) -> Path:
-        """Which of the records are sent."""
-        return self.path.with_suffix(".selected")
-
-    def clear(self) -> None:
-        """Remove all of them."""
-        for path in (self.path, self.selected, snapshots.refused_beside(self.selected), self.removals):
-            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -74,31 +30,58 @@ class Read:
 
     Attributes:
         schema: the source's columns; None when no new file has arrived, so that there is nothing to map.
+        parts: the staged records.
         counts: its rows, as far as reading tells: those that make a record are not in it yet.
-        records: rows that make a record; they are staged.
         nameless: rejected rows that do not say whose they are; 0 where nobody asks what was removed.
         mark: the high-water mark, spelt; None where it has none, or does not move.
         files: the files that are not to be loaded again.
         changed_forms: the forms of its values that have changed: in which version of forms, and what.
         is_rekeyed: whether a changed form touches its `key:`.
         has_lists: whether lists may stand in what it maps.
-        lists: the attributes in which lists were seen, each with the length of its longest.
+        spread: the columns that a `*` sends; None where there is none.
         unmet: what is to be said of names that `exclude:` leaves out and that no row has.
-        facts: what is known of the reading; None when nothing was read.
+        noticed: what was noticed of the rows; None when nothing was read.
+        has_order: whether a row that comes later is a later one.
     """
 
     schema: pa.Schema | None = None
+    parts: tuple[StagedPart, ...] = ()
     counts: Counts = field(default_factory=Counts)
-    records: int = 0
     nameless: int = 0
     mark: str | None = None
     files: tuple[LoadedFile, ...] = ()
     changed_forms: tuple[tuple[int, str], ...] = ()
     is_rekeyed: bool = False
     has_lists: bool = False
-    lists: dict[str, int] = field(default_factory=dict)
+    spread: tuple[str, ...] | None = None
     unmet: tuple[str, ...] = ()
-    facts: Facts | None = None
+    noticed: Noticed | None = None
+    has_order: bool = True
+
+    @property
+    def records(self) -> Records:
+        """The staged records, one part behind the other."""
+        return Records(tuple(part.path for part in self.parts), tuple(part.records for part in self.parts))
+
+    @property
+    def lists(self) -> dict[str, int]:
+        """The attributes in which lists were seen, each with the length of its longest."""
+        return {} if self.noticed is None else self.noticed.lists()
+
+    @property
+    def present(self) -> list[Path]:
+        """The files of the subjects of all rows that are there."""
+        return [part.present for part in self.parts if part.present is not None]
+
+    def forget_present(self) -> None:
+        """Remove these files."""
+        for path in self.present:
+            path.unlink()
+
+    def clear(self) -> None:
+        """Remove the staged records that did not become a part as they are."""
+        for path in self.records.files:
+            path.unlink(missing_ok=True)
 
 
 class Rejected:
@@ -131,8 +114,14 @@ class Rejected:
         return rejection if locate is None else replace(rejection, origin=locate(rejection.origin))
 
 
-def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, staged: Staged) -> Read:
+def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, base: Path) -> Read:
     """Read, map and stage a stream.
+
+    Args:
+        request: the plan's.
+        sources: has the stream's.
+        rejected: the stream's.
+        base: what the names of the staged files begin with.
 
     Raises:
         SourceError: its source is refused, or cannot be reached.
@@ -142,33 +131,28 @@ def read_stream(request: PlanRequest, sources: Sources, rejected: Rejected, stag
     reading, lost = sources.read(stream)
     arrived = sources.arrived(stream)
     if not reading.schema.names and arrived == ():
-        return Read()
+        return Read(parts=(_nothing(base, pa.schema([("file", pa.string())])),))
     mapping = _mapping(request, stream, reading.schema)
     rejected.write(lost)
-    water = HighWater(stream.cursor.column, request.as_of) if stream.cursor is not None else None
-    batches = water.watch(reading.batches) if water is not None else reading.batches
-    found = _stage(request, mapping, Reading(reading.schema, batches), rejected, staged)
-    for sentence in mapping.told():
-        request.note(f"{stream.name}: {sentence}")
-    unmet = tuple(mapping.excluded.unmet())
-    if request.sample is None:  # a check doubts it
-        for sentence in unmet:
-            request.note(f"warning: {stream.name}: {sentence}")
+    before = rejected.count  # of what a query did not even see
+    staged = _staged(request, mapping, reading, rejected, base)
+    unmet = _tell(request, stream, mapping, staged)
     sources.require_whole(stream)
     moves = request.limit is None
     return Read(
         schema=reading.schema,
-        counts=found.counts,
-        records=found.records,
-        nameless=found.nameless if request.is_whole(stream) else 0,
-        mark=cursor.spelt(water.mark) if water is not None and moves else None,
+        parts=staged.parts or (_nothing(base, reading.schema),),
+        counts=staged.counts + Counts(read=before, rejected=before),
+        nameless=staged.nameless + before if request.is_whole(stream) else 0,
+        mark=cursor.spelt(staged.mark) if moves else None,
         files=(arrived or ()) if moves else (),
         changed_forms=mapping.changed_forms,
         is_rekeyed=mapping.is_rekeyed,
         has_lists=mapping.has_lists,
-        lists=mapping.lists(),
+        spread=mapping.spread,
         unmet=unmet,
-        facts=facts_of(sources, stream, mapping, reading.schema, found.counts + Counts(pending=found.records)),
+        noticed=staged.noticed,
+        has_order=reading.has_order,
     )
 
 
@@ -181,49 +165,59 @@ def _mapping(request: PlanRequest, stream: Stream, schema: pa.Schema) -> RowMapp
         raise
 
 
-@dataclass(frozen=True)
-class _Mapped:
-    counts: Counts
-    records: int
-    nameless: int
+def _nothing(base: Path, schema: pa.Schema) -> StagedPart:
+    """Write a file of no records."""
+    path = base.with_name(f"{base.name}.staged")
+    StreamWriter(path, schema).close()
+    return StagedPart(0, path, 0, Counts(), 0)
 
 
-def _stage(request: PlanRequest, mapping: RowMapping, reading: Reading, rejected: Rejected, staged: Staged) -> _Mapped:
-    """Map every batch to a staged file, and every row that makes no record to the rejected file."""
-    stream = rejected.stream
-    read, filtered, nameless = rejected.count, 0, rejected.count
-    writer = StreamWriter(staged.path, reading.schema)
-    with closing(mapping), closing(writer), _ended(reading.batches), _subjects(staged, stream) as present:
-        for batch, mapped in mapping.over(_limited(request.taken(stream, reading.batches), request.limit)):
-            writer.write(mapped.records, _taken(batch, mapped.kept), batch.source)
-            rejected.write(sorted([*batch.unread, *mapped.rejections], key=lambda rejection: rejection.origin.row))
-            filtered += mapped.filtered
-            nameless += mapped.nameless + len(batch.unread)
-            if present is not None:
-                present.write_table(pa.table([mapped.present], schema=snapshots.PRESENT_SCHEMA))
-            read += batch.count
-            request.progress(stream.name, read, rejected.count)
-    return _Mapped(Counts(read=read, rejected=rejected.count, filtered=filtered), writer.rows, nameless)
+def _tell(request: PlanRequest, stream: Stream, mapping: RowMapping, staged: Staged) -> tuple[str, ...]:
+    """Tell the user what there is to know of the rows; return what is to be said of names that no row has."""
+    unmet = tuple(staged.noticed.excluded.unmet())
+    doubts = [f"warning: {stream.name}: {sentence}" for sentence in unmet]
+    for sentence in chain(mapping.notes, staged.noticed.told()):
+        request.note(f"{stream.name}: {sentence}")
+    for sentence in doubts if request.sample is None else ():  # a check doubts it
+        request.note(sentence)
+    return unmet
 
 
-def _subjects(staged: Staged, stream: Stream) -> "pq.ParquetWriter | nullcontext[None]":
-    if stream.on_removed is None:
-        return nullcontext()
-    return pq.ParquetWriter(staged.present, snapshots.PRESENT_SCHEMA, compression="none", use_dictionary=False)
+def _staged(request: PlanRequest, mapping: RowMapping, reading: Reading, rejected: Rejected, base: Path) -> Staged:
+    """Stage all rows, wherever the engine does that."""
+    stream, made = rejected.stream, list[StagedPart | Ended]()
+    rows, items = _items(request, stream, reading)
+    if rows is None and request.tasks is not None:
+        request.note(
+            f"{stream.name}: its rows are read and mapped here: Spark's tasks read Parquet files and Spark's rows"
+        )
+    bare = stream.model_copy(update={"source": ""})  # what goes elsewhere holds no password of a source, and no frame
+    compiled = request.compiling(bare, reading.schema, request.asked(stream))
+    key = request.pipeline.hmac_key
+    stage = Stage(bare, reading.schema, request.as_of, base, compiled, rows, key=key, mapping=mapping)
+    read = in_spools = rejected.count
+    for one in request.engine.run(stage, items):
+        if not isinstance(one, Step):
+            made.append(one)
+            continue
+        rejected.write(one.rejections)
+        read, in_spools = read + one.rows, in_spools + one.rejected
+        request.progress(stream.name, read, in_spools)
+    staged = Staged.of(made)
+    for part in staged.parts:
+        if part.rejected is not None:
+            rejected.write(rejections_in(part.rejected))
+            part.rejected.unlink()
+    return staged
 
 
-@contextmanager
-def _ended(batches: Iterator[InputBatch]) -> Iterator[None]:
-    """End a reading that was not read to its end: a limit, or an error, leaves a connection open otherwise."""
-    try:
-        yield
-    finally:
-        if isinstance(batches, Generator):
-            batches.close()
-
-
-def _taken(batch: InputBatch, kept: pa.Int64Array) -> pa.RecordBatch:
-    return batch.data if len(kept) == batch.data.num_rows else batch.data.take(kept)
+def _items(request: PlanRequest, stream: Stream, reading: Reading) -> tuple[SlicedRows | None, Iterable[Any]]:
+    """Return the slices, and what reads them; or the batches themselves, where not all of them are wanted."""
+    is_whole = request.limit is None and request.sample is None
+    if reading.sliced is not None and is_whole:
+        return reading.sliced, reading.sliced.slices
+    batches = sliced(reading.batches) if reading.sliced is None else reading.batches
+    return None, _limited(request.taken(stream, batches), request.limit)
 
 
 def _limited(batches: Iterator[InputBatch], limit: int | None) -> Iterator[InputBatch]:

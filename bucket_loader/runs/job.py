@@ -29,6 +29,7 @@ from bucket_loader.runs.emulated import meet_emulator
 from bucket_loader.state import FOLDER, Given, State, StatePlace, Waiting, Wanted, open_beside, open_state, read_place
 
 Interval = tuple[datetime, datetime]
+ENGINES: Final = ("local", "spark")
 Spelling = Callable[..., str]
 """Spells an option, alone or with its value, as the caller wrote it."""
 
@@ -39,6 +40,12 @@ def _seconds(value: object) -> float:
 
 def _share(value: object) -> Share:
     return value if isinstance(value, Share) else share(value)
+
+
+def _engine(value: object) -> str:
+    if value not in ENGINES:
+        raise ValueError(f"is none of {', '.join(ENGINES)}")
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,8 @@ class RunOptions:
             variables of OpenLineage's client say, or nowhere.
         max_age: how old that plan may be: seconds, or a duration such as `"24h"`; any age by default.
         patience: how long an outage is waited out: seconds, or a duration; the pipeline file's by default.
+        processes: how many processes of this machine plan; as many as help by default.
+        engine: what makes the plan: this machine (`"local"`), or the tasks of a Spark session (`"spark"`).
     """
 
     as_of: datetime | None = None
@@ -100,6 +109,8 @@ class RunOptions:
     plan: Path | None = None
     max_age: float | None = field(default=None, metadata={"read": _seconds})
     patience: float | None = field(default=None, metadata={"read": _seconds})
+    processes: int | None = None
+    engine: str = field(default="local", metadata={"read": _engine})
 
 
 OPTIONS: Final = frozenset(one.name for one in fields(RunOptions))
@@ -213,6 +224,14 @@ class Job:
             InterruptedRunError: a signal came.
         """
         self.listener.tell(RowsRead(stream, read, rejected))
+        self.require_not_stopped()
+
+    def require_not_stopped(self) -> None:
+        """End what can be ended, where a signal asked for that.
+
+        Raises:
+            InterruptedRunError: a signal came.
+        """
         if self.stopped.is_set():
             raise InterruptedRunError(self.signal_number)
 

@@ -19,13 +19,26 @@ from bucket_loader.model import (
     spoken,
     wire_timestamp,
 )
-from bucket_loader.planning import Manifest, Plan, PlannedStream, PlanRequest, Sampling, gates, plan_file, planner
+from bucket_loader.planning import (
+    Manifest,
+    OnSpark,
+    Plan,
+    PlannedStream,
+    PlanRequest,
+    Processes,
+    Sampling,
+    gates,
+    plan_file,
+    planner,
+)
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.room import require_room
-from bucket_loader.state import Ledger, State
+from bucket_loader.sources import SparkTasks
+from bucket_loader.state import MANIFEST, Ledger, State
 
+_ATTEMPTS: Final = "attempts"  # what tasks of Spark write, in the folder of a plan that is being made
 FRAME: Final = "frame"  # what the ledger notes of the DataFrame without a name that it remembers
 
 
@@ -39,7 +52,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
     if (lost := state.lost()) is not None:
         raise lost  # nothing is left behind where others would take it for a damaged state
     require_room(job, state, now)
-    with told_when_read(job), plan_written_to(folder):
+    with told_when_read(job), plan_written_to(folder), _engine(job, folder) as engine:
         planned = planner.make_plan(
             PlanRequest(
                 pipeline=job.pipeline,
@@ -62,12 +75,33 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
                 progress=job.progress,
                 note=read.append,
                 sample=sample,
+                engine=engine,
             )
         )
         gates.require_fields(job.pipeline, planned.manifest, state.ledger.baselines())
     for note in chain(read, _notes(job, planned, state.ledger)):
         job.listener.tell(Note(note))
     return planned
+
+
+def _engine(job: Job, folder: Path) -> Processes | OnSpark:
+    """Return what makes the plan.
+
+    Raises:
+        UsageError: processes of this machine are asked for, and Spark.
+    """
+    if job.options.engine != "spark":
+        return Processes(job.options.processes)
+    if job.options.processes is not None:
+        raise UsageError("`processes` are this machine's, and the plan is made on Spark", hint="give one of the two")
+    _clear_attempts(folder.parent)
+    return OnSpark(SparkTasks(folder.absolute() / _ATTEMPTS, job.require_not_stopped))
+
+
+def _clear_attempts(plans: Path) -> None:
+    """Remove what plans that were not finished have left: their process was killed, and tasks may have run on."""
+    for left in plans.glob(f"*/{_ATTEMPTS}"):
+        shutil.rmtree(left if (left.parent / MANIFEST).exists() else left.parent, ignore_errors=True)
 
 
 def _notes(job: Job, planned: Plan, ledger: Ledger) -> Iterator[str]:

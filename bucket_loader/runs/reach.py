@@ -10,6 +10,8 @@ from bucket_loader.config import (
     Pipeline,
     QuerySource,
     SourceSpec,
+    SparkFrameSource,
+    SparkSource,
     SqlSource,
     Stream,
     interval_is_used,
@@ -42,10 +44,10 @@ def reads_all(pipeline: Pipeline, stream: Stream) -> bool:
 
 
 def _is_all(spec: SourceSpec) -> bool:
-    if isinstance(spec, FrameSource) or interval_is_used(spec):
+    if isinstance(spec, (FrameSource, SparkFrameSource)) or interval_is_used(spec):
         return False
     if isinstance(spec, FileSource):
         return not spec.new_files
-    text = spec.query if isinstance(spec, (SqlSource, DbtSource)) else None
+    text = spec.query if isinstance(spec, (SqlSource, DbtSource, SparkSource)) else None
     text = spec.sql if isinstance(spec, QuerySource) else text
     return text is None or not (sql_parameters(text) or _CLOCK.search(sql_code(text)))

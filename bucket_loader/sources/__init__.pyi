@@ -67,6 +67,9 @@ from .registry import (
 from .spark.session import (
     is_spark_frame as is_spark_frame,
 )
+from .spark.tasks import (
+    SparkTasks as SparkTasks,
+)
 from .staged import (
     StagedSource as StagedSource,
     stage as stage,

@@ -21,6 +21,8 @@ from bucket_loader.model import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bucket_loader.sources.spark.tasks import SparkTasks
+
 
 # Rejections in one batch, so that a file of nothing but bad lines takes little more memory than another.
 UNREAD_MAX: Final = 8192
@@ -40,6 +42,7 @@ class SourceContext:
         loaded: the files that were loaded before, where only new ones are wanted; else None.
         cursor_column: the column that the stream reads on from, where it has a cursor; `:cursor` is then a parameter.
         is_used: whether anybody asks for a column; a bad value in one that nobody asks for costs no row.
+        tasks: what runs functions as tasks of Spark, where the plan is made there.
     """
 
     base: Path
@@ -48,6 +51,7 @@ class SourceContext:
     loaded: frozenset[LoadedFile] | None = None
     cursor_column: str | None = None
     is_used: Callable[[str], bool] = lambda _: True
+    tasks: "SparkTasks | None" = None
 
     def moment(self, name: str) -> datetime:
         """Return a parameter that is a moment, as UTC."""
@@ -115,9 +119,8 @@ def numbered(
         yield without_rows(batch.schema, name, waiting)
 
 
-def counted(batches: "Iterable[pa.RecordBatch]", name: str) -> Iterator[InputBatch]:
-    """Cut batches to size, and number their rows from 1."""
-    first = 1
+def counted(batches: "Iterable[pa.RecordBatch]", name: str, first: int = 1) -> Iterator[InputBatch]:
+    """Cut batches to size, and number their rows."""
     for batch in batches:
         for start, piece in slices(batch):
             yield InputBatch(piece, ordinals_from(first + start, piece.num_rows), name)

@@ -82,10 +82,12 @@ class PlanWords(StreamWords, total=False):
     limit: int
     full: bool
     retry_refused: bool
+    processes: int
     state: "str | Path | Sequence[str]"
     wait_for_lock: "float | str"
     expect_state: bool
     key_rotated: bool
+    engine: str
 
 
 class CheckWords(PlanWords, total=False):

@@ -12,6 +12,7 @@ from bucket_loader.config import SparkFrameSource, SparkSource, sql_parameters
 from bucket_loader.model import InputBatch, Reading, SourceError
 from bucket_loader.sources.base import SourceContext, counted, repeated
 from bucket_loader.sources.spark.session import spark_errors, spark_session
+from bucket_loader.sources.spark.written import written
 from bucket_loader.sources.values.types import plain_schema, to_schema
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ class SparkRows:
         return hashlib.sha256(repr((asked, bound, self._spec.order_by, columns)).encode()).hexdigest()
 
     def read(self) -> Reading:
-        """Return the columns, and the rows through this process, one partition after the other."""
-        return Reading(self.schema, self._batches())
+        """Return the columns and the rows: what its tasks write, where they make the plan; else all through here."""
+        if (tasks := self._context.tasks) is None:
+            return Reading(self.schema, self._batches(), has_order=bool(self._spec.order_by))
+        rows = written(self.frame, self.schema, self.name, tasks)
+        return Reading(self.schema, rows.read(rows.slices), sliced=rows, has_order=bool(self._spec.order_by))
 
     @cached_property
     def schema(self) -> "pa.Schema":
@@ -63,8 +67,16 @@ class SparkRows:
             return frame
         session = spark_session()
         if self._spec.table is not None:
-            return session.table(self._spec.table)
+            return self._new(session.table(self._spec.table))
         return session.sql(self._spec.query or "", args=self._bound())
+
+    def _new(self, table: "DataFrame") -> "DataFrame":
+        """Return the rows of a table from the cursor on, where the stream has one."""
+        from pyspark.sql import functions
+
+        if (column := self._context.cursor_column) is None:
+            return table
+        return table.where(functions.col(_quoted(column)) >= functions.lit(self._context.parameter("cursor")))
 
     def _bound(self) -> dict[str, object]:
         query = getattr(self._spec, "query", None)
@@ -86,9 +98,13 @@ def _order(frame: "DataFrame", names: Sequence[str]) -> "list[Column]":
     """Return what rows are sorted by: some columns, and where these are equal all that they hold."""
     from pyspark.sql import functions
 
-    every = functions.struct(*(functions.col(f"`{name.replace('`', '``')}`") for name in frame.columns))
+    every = functions.struct(*(functions.col(_quoted(name)) for name in frame.columns))
     content = functions.xxhash64(functions.to_json(every, {"timeZone": "UTC"}))
     return [*map(functions.col, names), content]
+
+
+def _quoted(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
 
 
 def as_bytes(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":

@@ -1,6 +1,7 @@
 """The Spark session that is worked with, and what Spark says when something goes wrong. Needs the extra `spark`."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -42,16 +43,16 @@ def spark_session() -> "SparkSession":
     from pyspark.sql import SparkSession
 
     with _own_interrupts(), spark_errors("Spark cannot be reached, or does not start"):
-        return SparkSession.builder.appName("bucket-loader").getOrCreate()
+        return SparkSession.getActiveSession() or SparkSession.builder.appName("bucket-loader").getOrCreate()
 
 
 @contextmanager
 def _own_interrupts() -> Iterator[None]:
     """Keep what a Ctrl-C does here: a new session would take it."""
-    if threading.current_thread() is not threading.main_thread():
+    kept = signal.getsignal(signal.SIGINT)
+    if kept is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
@@ -99,11 +100,14 @@ def _silent_loggers() -> Iterator[None]:
 
 _REFUSED: Final = ("22", "42")  # SQL's own classes: wrong data, wrong words
 _LACKING: Final = "No module named 'bucket_loader'"
+_TASK: Final = re.compile(r"TaskFailedError: (\w+ in [^\n]+?, line \d+)")
 _LOOK: Final = "Spark's log says more; nothing was sent, and running again plans anew"
 
 
 def _shown(error: "PySparkException") -> str:
-    """Return the kind of an error, and the names in it."""
+    """Return the kind of an error, and the names in it; of a task that failed what it said itself."""
+    if (found := _TASK.search(str(error))) is not None:
+        return f"{found[1]} in a task"
     given = error.getMessageParameters() or {}
     names = "; ".join(given[name] for name in _NAMES if given.get(name))
     return f"{error.getCondition() or type(error).__name__}{f' ({names})' if names else ''}"

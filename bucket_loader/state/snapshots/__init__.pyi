@@ -3,6 +3,7 @@ from .comparing import (
     Identity as Identity,
     Known as Known,
     compare as compare,
+    conflicting as conflicting,
     refused_beside as refused_beside,
 )
 from .merging import (

@@ -97,6 +97,22 @@ def compare(
     return Compared(counts, known.memory.known, sums["changed"], sums["renumbered"])
 
 
+def conflicting(staged: Records, scratch: Path) -> int:
+    """Return of how many keys staged rows have several contents.
+
+    Args:
+        staged: the rows.
+        scratch: a folder to work in.
+    """
+    found = "SELECT key FROM staged GROUP BY key HAVING count(*) > 1 AND count(DISTINCT content) <> 1"
+    count = 0
+    with own_database(scratch) as connection, TemporaryDirectory(dir=scratch) as name:
+        for piece in by_range(staged, key_ranges(len(staged), _ROWS_AT_ONCE), Path(name)):
+            piece.show(connection)
+            count += one_row(connection, f"SELECT count(*) FROM ({found})")[0]
+    return count
+
+
 def _key_ranges(staged: Records, memory: Memory) -> list[KeyRange]:
     """Return ranges of keys, each of which fits into memory with what has to be read of the memory."""
     few = min(memory.rows, len(staged) * _FEW)

@@ -1,0 +1,111 @@
+"""What a row costs on Spark beside one process of this machine, and the memory of the process that plans.
+
+    .spark/bin/python -m benchmarks.on_spark --rows 1000000 4000000
+    .spark/bin/python -m benchmarks.on_spark --rows 20000000 --spark-only
+
+CPU seconds of all processes, the JVM's too; what both sizes have in common (starting a JVM) is taken out.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+SUBMIT = Path(__file__).parents[1] / "bucket_loader/integrations/spark/submit.py"
+PIPELINE = """
+name: usage
+destination: {base_url: "http://127.0.0.1:9", key: "${BUCKET_SECRET_KEY}"}
+streams:
+  - name: usage
+    record: event
+    source: {type: parquet, path: usage.parquet}
+    key: [number]
+    fields: {userId: user, event: {value: used}, timestamp: at, attributes: {amount: amount, feature: feature}}
+"""
+
+
+def main() -> None:
+    """Measure, and print."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 4_000_000])
+    options.add_argument("--spark-only", action="store_true")
+    asked = options.parse_args()
+    kinds = ["spark"] if asked.spark_only else ["alone", "spark"]
+    found: dict[tuple[str, int], tuple[float, int, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="on-spark-") as name:
+        for rows in asked.rows:
+            folder = Path(name, str(rows))
+            write_export(folder, rows)
+            for kind in kinds:
+                found[kind, rows] = cpu_s, memory_mb, wall_s = measured(folder, kind)
+                print(f"{kind:6} {rows:>11,} rows: {cpu_s:7.1f} s of CPU, {wall_s:6.1f} s, planner {memory_mb:,} MB")
+    if len(asked.rows) > 1 and len(kinds) > 1:
+        few, many = min(asked.rows), max(asked.rows)
+        each = {kind: (found[kind, many][0] - found[kind, few][0]) / (many - few) * 1e6 for kind in kinds}
+        print(f"a row: alone {each['alone']:.1f} us, spark {each['spark']:.1f} us: {each['spark'] / each['alone']:.2f}")
+
+
+def write_export(folder: Path, rows: int) -> None:
+    """Write a file of rows, with row groups of 100,000."""
+    folder.mkdir()
+    (folder / "usage.yaml").write_text(PIPELINE)
+    with pq.ParquetWriter(folder / "usage.parquet", table_of(range(1)).schema) as writer:
+        for first in range(0, rows, 100_000):
+            writer.write_table(table_of(range(first, min(first + 100_000, rows))))
+
+
+def table_of(some: range) -> pa.Table:
+    """Return some rows."""
+    numbers = np.arange(some.start, some.stop)
+    users = pa.array([f"u{one % 100_000}" for one in some])
+    moments = pa.array(1_760_000_000_000_000 + numbers * 1_000_000, pa.timestamp("us", "UTC"))
+    features = pa.array([f"feature {one % 30}" for one in some])
+    return pa.table({"number": numbers, "user": users, "at": moments, "amount": numbers % 97, "feature": features})
+
+
+def measured(folder: Path, kind: str) -> tuple[float, int, float]:
+    """Plan, and return the CPU seconds of all processes, the most megabytes of the planning one, and the seconds."""
+    words = ["plan", str(folder / "usage.yaml"), "--state", str(folder / kind)]
+    alone = [sys.executable, "-m", "bucket_loader", *words, "--processes", "1"]
+    spark = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", str(SUBMIT), *words,
+             "--engine", "spark"]  # fmt: skip
+    environment = os.environ | {"BUCKET_SECRET_KEY": "sec_test_0123456789abcdef0123", "PYSPARK_PYTHON": sys.executable}
+    began = time.monotonic()
+    process = subprocess.Popen(  # noqa: S603  # our own words
+        alone if kind == "alone" else spark, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    most, watched = [0], threading.Event()
+    watcher = threading.Thread(target=watch, args=(str(folder / "usage.yaml"), most, watched))
+    watcher.start()
+    _, status, used = os.wait4(process.pid, 0)
+    watched.set()
+    watcher.join()
+    if status:
+        raise SystemExit(f"{kind}: the plan was not made")
+    return used.ru_utime + used.ru_stime, most[0] // 1024, time.monotonic() - began
+
+
+def watch(word: str, most: list[int], ended: threading.Event) -> None:
+    """Keep the most kilobytes that a Python process with this word in its command had."""
+    while not ended.wait(0.2):
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_text("utf-8")
+                lines = (folder / "status").read_text("utf-8").splitlines()
+            except OSError:
+                continue
+            if word in command and "python" in command.partition("\0")[0]:
+                high = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+                most[0] = max([*most, *high])
+
+
+if __name__ == "__main__":
+    main()
