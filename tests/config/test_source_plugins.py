@@ -8,7 +8,7 @@ import sys
 import tomllib
 
 import pytest
-from tiers import ROOT
+from tiers import RELEASE, ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "source-plugin.md").read_text("utf-8")
 PROGRAM = [sys.executable, "-m", "bucket_loader"]
@@ -107,6 +107,36 @@ def test_a_pipeline_loads_from_it(site, boats):
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["streams"]["boats"]["delivered"] == 2
+
+
+@pytest.mark.release
+def test_the_package_of_the_page_is_built_and_installed(boats, tmp_path):
+    """Its own build makes the wheel, and what an installer puts down is found."""
+    source, site = tmp_path / "package", tmp_path / "installed"
+    source.mkdir()
+    for name, text in files().items():
+        (source / name).write_text(text)
+    tools = RELEASE / "bin"
+    build = [tools / "python", "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path / "dist", source]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "dist").iterdir()
+    install = [
+        tools / "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        sys.executable,
+        "--target",
+        site,
+        wheel,
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+
+    done = called(site, boats, "rehearse", "boats.yaml", "--json")
+
+    assert json.loads(done.stdout.splitlines()[-1])["streams"]["boats"]["delivered"] == 2, done.stderr
 
 
 def test_a_fixture_stands_for_it(site, boats):
