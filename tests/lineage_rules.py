@@ -126,7 +126,8 @@ def _facet_classes():
     found, waiting = {}, [base.BaseFacet]
     while waiting:
         kind = waiting.pop()
-        found[kind._get_schema()] = kind
+        if "__attrs_attrs__" in vars(kind):  # the class that attrs has made a slotted one of stays for a while
+            found[kind._get_schema()] = kind
         waiting += kind.__subclasses__()
     return found
 

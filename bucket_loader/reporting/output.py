@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from bucket_loader.reporting import events
 from bucket_loader.reporting.commands import Commands
+from bucket_loader.reporting.lineage.value import LINEAGE_THREAD
 from bucket_loader.reporting.terminal import give_up_stderr
 
 # Which of the listeners a command needs is known when it runs: each is imported when it is made.
@@ -47,6 +48,7 @@ class Output:
         self._metrics: Textfile | None = None
         self._handler = _Handler(self._lines)
         self._handler.setLevel(logging.WARNING)
+        self._handler.addFilter(lambda record: record.threadName != LINEAGE_THREAD)  # one warning of ours says it
         text = logging.Formatter("%(levelname)s %(message)s")
         self._handler.setFormatter(text if self._objects is None else self._objects.formatter())
 

@@ -55,6 +55,8 @@ def receiver(monkeypatch):
     with served_by(found.handler()) as url:
         found.url = url
         yield found
+    for name in [name for name in os.environ if name.startswith("OPENLINEAGE__")]:
+        del os.environ[name]  # the client's own: it spells its variables in two ways
 
 
 @pytest.fixture
@@ -220,7 +222,6 @@ def test_the_clients_own_variables_say_where_and_whose_part_a_run_is(place, rece
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    before = dict(os.environ)
 
     assert place.run().exit_code == 0
 
@@ -231,8 +232,6 @@ def test_the_clients_own_variables_say_where_and_whose_part_a_run_is(place, rece
     assert parent["job"] == {"facets": {}, "name": "nightly.load", "namespace": "https://airflow/prod"}
     assert told[0]["job"]["namespace"] == "warehouse"
     require_event(told[0])
-    for name in os.environ.keys() - before.keys():  # the client's own; it spells its variables in two ways
-        monkeypatch.delenv(name)
     assert place.run(OPENLINEAGE_DISABLED="true").exit_code == 0
     assert len(receiver.told) == len(told)
 
@@ -241,6 +240,7 @@ def test_the_clients_own_variables_say_where_and_whose_part_a_run_is(place, rece
     ("how", "said"),
     [
         ("slow", "it takes too long"),
+        ("retried", "127.0.0.1"),
         pytest.param("down", "no event could be sent", marks=pytest.mark.breadth),
         pytest.param("refusing", "status 500", marks=pytest.mark.breadth),
     ],
@@ -256,12 +256,12 @@ def test_a_server_of_lineage_never_harms_a_run(place, receiver, monkeypatch, how
     )
     url = "http://ann:hunter2-hidden@127.0.0.1:1" if how == "down" else receiver.url
 
-    result = place.run("--lineage", url)
+    result = place.run(OPENLINEAGE_URL="http://127.0.0.1:1") if how == "retried" else place.run("--lineage", url)
     over.set()
 
     assert (result.exit_code, result.summary["streams"]["companies"]["delivered"]) == (0, 2)
     assert (result.stderr.count("receiver of lineage"), said in result.stderr) == (1, True), result.stderr
-    assert HIDDEN not in result.stderr
+    assert (HIDDEN in result.stderr, "WARNING" in result.stderr) == (False, False)  # nor what the client logs
 
 
 @pytest.mark.parametrize("place_given", ["ftp://lineage.example", "http://", "no/such/folder/events.jsonl"])

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from bucket_loader.model import UsageError
 from bucket_loader.reporting.events import Listener, NotTold
 from bucket_loader.reporting.lineage.facets import event_of
-from bucket_loader.reporting.lineage.value import LineageListener, StreamLineage
+from bucket_loader.reporting.lineage.value import LINEAGE_THREAD, LineageListener, StreamLineage
 
 if TYPE_CHECKING:
     from openlineage.client import OpenLineageClient
@@ -84,7 +84,7 @@ class LineageSender:
         self._connected, self._place, self._listener = connected, place, listener
         self._waiting: queue.SimpleQueue[Callable[[], StreamLineage] | None] = queue.SimpleQueue()
         self._why: str | None = None
-        self._thread = threading.Thread(target=self._send_all, name="bucket-loader-lineage", daemon=True)
+        self._thread = threading.Thread(target=self._send_all, name=LINEAGE_THREAD, daemon=True)
 
     def tell(self, gathered: Callable[[], StreamLineage]) -> None:
         """Take what is to be sent; it is gathered in the thread."""

@@ -6,11 +6,14 @@ It holds names and counts. No value of a row is in it, and no text of a query, w
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from bucket_loader.sources import Dataset, DatasetColumn
 
 How = Literal["IDENTITY", "TRANSFORMATION"]
+LINEAGE_THREAD: Final = "bucket-loader-lineage"
+"""The name of the thread that sends."""
+
 Stage = Literal["START", "COMPLETE", "FAIL", "ABORT"]
 
 
