@@ -251,7 +251,8 @@ def the_lineage_is_told_by_airflow(story):
     for event in (*ends, *failed):
         require_event(event)
     assert {one["name"] for one in ends[0]["outputs"]} == {"user", "company"}
-    assert {one["name"].rpartition("/")[2] for one in ends[0]["inputs"]} == {"accounts.csv", "users.csv"}
+    inputs = {one["name"].rpartition("/")[2] for one in ends[0]["inputs"]}
+    assert inputs == {"users.csv", "companies.parquet", "memberships"}
     assert rows(ends[0])[1] != [0, 0] == rows(ends[1])[1]  # the night, and the night again
     assert "columnLineage" in ends[0]["outputs"][0]["facets"]
     assert rows(failed[0])[1] == [0, 0]
