@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo release-check release-tools docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect check lint types format simulation \
+.PHONY: help demo release-check release-tools docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect dagster check lint types format simulation \
 	rehearsals kills cursorkills pgkills senderkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 
@@ -17,7 +17,7 @@ help:
 	@echo "make test-all     the same, and then the rest: databases, Airflow, a browser, the published clients,"
 	@echo "                  rehearsals, simulation; what CI runs. A machine that lacks something fails here"
 	@echo "make test-newest  those of make test's tests that meet a library, with the newest releases that pyproject.toml allows"
-	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, Prefect, the published clients, Docker's checkers, the docs' builder, Spark"
+	@echo "make environments what test-all needs beside system packages: Airflow 2 and 3, dbt, Dagster, Prefect, the published clients, Docker's checkers, the docs' builder, Spark"
 	@echo "make fidelity     run the newest published clients, and write what they do into docs/fidelity.md"
 	@echo "make release-check  is the last commit ready to be released? builds, contents, installations (docs/releasing.md)"
 	@echo "make check        lint and types alone"
@@ -73,7 +73,7 @@ newest: | $(BIN)/uv
 	@echo "newer than constraints.txt:" $$($(BIN)/uv pip freeze --python .newest/bin/python --exclude-editable | \
 		grep -vFf constraints.txt)
 
-environments: airflow clients images site spark dbt prefect release-tools
+environments: airflow clients images site spark dbt prefect dagster release-tools
 
 # Airflow's own dependencies are many, so each version lives in an environment of its own, with this project in it.
 AIRFLOW_2 := 2.11.2
@@ -87,6 +87,18 @@ airflow: .airflow/2/.ready .airflow/3/.ready
 	@test -x .airflow/$*/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .airflow/$*
 	@$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python apache-airflow==$(AIRFLOW_$*) \
 		apache-airflow-providers-openlineage==$(AIRFLOW_OPENLINEAGE) --editable .
+	@touch $@
+
+# Dagster, for the same reason.
+DAGSTER := 1.13.27
+
+dagster: .dagster/.ready
+
+.dagster/.ready: Makefile pyproject.toml | $(BIN)/uv
+	@echo "installing Dagster $(DAGSTER) into .dagster ..."
+	@test -x .dagster/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .dagster
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python .dagster/bin/python --editable . \
+		dagster==$(DAGSTER) dagster-webserver==$(DAGSTER) dagster-dg-cli==$(DAGSTER)
 	@touch $@
 
 # A dbt that builds models for the tests, apart for its own dependencies.
@@ -248,4 +260,4 @@ constraints: $(BIN)/uv
 	@mv constraints.new constraints.txt
 
 clean:
-	@rm -rf $(VENV) .release .newest .airflow .clients .dbt .docs .images .prefect .spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .release .newest .airflow .clients .dagster .dbt .docs .images .prefect .spark build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

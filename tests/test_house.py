@@ -42,6 +42,7 @@ OWNERS = {
     "adbc_driver_snowflake": {"sources"},
     "airflow": {"integrations"},
     "click": {"cli"},
+    "dagster": {"integrations"},
     "deltalake": {"sources"},
     "duckdb": {"sources", "state", "planning", "runs"},  # each asks its own questions, of Arrow batches that it holds
     "flask_appbuilder": {"integrations"},
@@ -60,7 +61,7 @@ OWNERS = {
     "psycopg": {"state"},
     "pyarrow": {"model", "sources", "state", "planning", "runs", "testing"},  # what rows travel in
     "py4j": {"sources"},
-    "pydantic": {"config"},
+    "pydantic": {"config", "integrations"},  # Dagster's resources and components are models of it
     "pydantic_core": {"config"},
     "pyiceberg": {"sources"},
     "pymysql": {"sources"},

@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 IN_CI = bool(os.environ.get("BUCKET_LOADER_CI"))
 AIRFLOWS = Path(os.environ.get("BUCKET_LOADER_AIRFLOW", ROOT / ".airflow"))
+DAGSTER = ROOT / ".dagster"
 PREFECT = ROOT / ".prefect"
 CLIENTS = ROOT / ".clients"
 IMAGES = ROOT / ".images"
@@ -62,6 +63,7 @@ MARKERS = (
     Marker("mariadb", "start MariaDB", ("mariadbd", "mariadb-install-db")),
     Marker("airflow", "run in Airflow 2 and 3", tuple(str(AIRFLOWS / version / "bin/python") for version in "23"),
            "(`make airflow` installs it)"),
+    Marker("dagster", "run in a Dagster", (str(DAGSTER / "bin/dagster"),), "(`make dagster` installs it)"),
     Marker("prefect", "run in Prefect", (str(PREFECT / "bin/python"),), "(`make prefect` installs it)"),
     Marker("browser", "open pages in a browser", ("chromium",)),
     Marker("clients", "call the emulator with the published clients", ("node", str(CLIENTS / "node_modules")),

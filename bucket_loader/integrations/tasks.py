@@ -28,27 +28,33 @@ _NO_RETRY: Final = frozenset([2, 3, 4, 5])  # the same again would end the same 
 # --- from an orchestrator's words to ours --------------------------------------------------------------------------
 
 
-def options_of(own: Mapping[str, Any], more: Mapping[str, Any] | None, owner: str) -> "RunOptions":
+def options_of(
+    own: Mapping[str, Any],
+    run_options: Mapping[str, Any] | None,
+    owner: str,
+    **otherwise: Any,  # noqa: ANN401  # any option
+) -> "RunOptions":
     """Return the options of a task's run.
 
     Args:
-        own: those that the task has parameters for, and `as_of`, which `run_options` may say in its place.
-        more: the task's `run_options`.
-        owner: what has these parameters, for messages.
+        own: those that the task has parameters for.
+        run_options: more of them.
+        owner: what has the parameters, for messages.
+        otherwise: what holds where `run_options` do not say it.
 
     Raises:
-        UsageError: `more` has an option that is none, or that is a parameter.
+        UsageError: `run_options` has an option that is none, or that is a parameter.
     """
     from bucket_loader.runs import OPTIONS, read_options
 
-    given = dict(more or {})
-    known = OPTIONS - (own.keys() - {"as_of"})
-    if unknown := given.keys() - known:
+    more = dict(run_options or {})
+    known = OPTIONS - own.keys()
+    if unknown := more.keys() - known:
         raise UsageError(
             f"run_options has {', '.join(sorted(unknown))}, which is no option there",
             hint=f"it takes {', '.join(sorted(known))}; the others are parameters of {owner}",
         )
-    return read_options({**own, **given}, _spelt)
+    return read_options({**otherwise, **more, **own}, _spelt)
 
 
 def _spelt(name: str, *value: object) -> str:

@@ -217,7 +217,6 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
         state: str | Sequence[str] | None,
     ) -> "RunOptions":
         own: dict[str, Any] = {
-            "as_of": end,
             "interval": interval,
             "streams": streams,
             "state": state or None,
@@ -226,7 +225,7 @@ class BucketLoadOperator(BaseOperator):  # type: ignore[misc]  # Airflow lives i
             "exit_99_when_empty": self.skip_when_empty,
             "patience": self.patience,
         }
-        return options_of(own, self.run_options, "the operator")
+        return options_of(own, self.run_options, "the operator", as_of=end)
 
 
 # --- from Airflow's words to ours ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True):
     """What is configured of a node."""
 
     materialized: str | None = None
+    schema: str | None = None
+    meta: dict[str, Any] = {}
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ class Node(msgspec.Struct, frozen=True):
     name: str
     resource_type: str
     package_name: str = ""
+    alias: str | None = None
     relation_name: str | None = None
     config: Settings = Settings()
     version: str | float | None = None
