@@ -7,7 +7,7 @@ from bucket_loader.delivery import sending
 from bucket_loader.delivery.http import pacing, retry
 from bucket_loader.emulator.http.server import running
 
-pytest_plugins = ["tiers", "shared", "pytester"]
+pytest_plugins = ["tiers", "of_session", "pytester"]
 
 
 @pytest.fixture(scope="session")
