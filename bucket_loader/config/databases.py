@@ -9,6 +9,7 @@ from bucket_loader.config.scalars import Model, PositiveDuration, Sql
 from bucket_loader.config.source_base import SourceSpec
 from bucket_loader.config.sql_text import SqlDialect, known_parameters, sql_dialect
 
+_VERSIONED: Final = re.compile(r"(?P<name>.+)\.v(?P<version>\w+)")
 THIS: Final = re.compile(r"\{\{\s*this\s*\}\}")
 
 
@@ -101,6 +102,14 @@ class DbtSource(DatabaseSource):
         if value is not None and (not THIS.search(value) or re.search(r"\{[{%]", THIS.sub("", value))):
             raise ValueError("must call the model {{ this }}, and holds no other Jinja")
         return value
+
+    @property
+    def ref(self) -> tuple[str, str | None]:
+        """Its name and its version, as dbt's `ref` takes them: `plans.v2` is version 2 of `plans`."""
+        match = _VERSIONED.fullmatch(self.model)
+        if self.version is None and match is not None:
+            return match["name"], match["version"]
+        return self.model, None if self.version is None else str(self.version)
 
     def query_of(self, relation: str) -> str | None:
         """Return its query, with the relation in the place of `{{ this }}`; None where all of it is read."""

@@ -11,7 +11,6 @@ from bucket_loader.model import UsageError
 from bucket_loader.planning import sources_under
 
 _HEAD: Final = "# Made by `bucket-loader exposures`: change the pipeline files, and run it again.\nexposures:"
-_VERSIONED: Final = re.compile(r"(?P<name>.+)\.v(?P<version>\w+)")
 
 
 @dataclass(frozen=True)
@@ -107,12 +106,10 @@ def _refs(pipeline: Pipeline, stream: Stream) -> list[str]:
 
 
 def _ref(spec: DbtSource) -> str:
-    name, version = spec.model, spec.version
-    if version is None and (match := _VERSIONED.fullmatch(name)):
-        name, version = match["name"], match["version"]
+    name, version = spec.ref
     parts = [f"'{part}'" for part in (spec.package, name) if part is not None]
     if version is not None:
-        parts.append(f"v={version}" if str(version).isdigit() else f"v='{version}'")
+        parts.append(f"v={version}" if version.isdigit() else f"v='{version}'")
     return f"ref({', '.join(parts)})"
 
 

@@ -9,12 +9,6 @@ from .base import (
 from .databases.address import (
     database_scheme as database_scheme,
 )
-from .dbt.artifacts import (
-    read_manifest as read_manifest,
-)
-from .dbt.manifest import (
-    node_of as node_of,
-)
 from .dbt.requirement import (
     require_built as require_built,
 )

@@ -12,7 +12,7 @@ from source_helpers import Read
 
 from bucket_loader.config import DbtSource
 from bucket_loader.model.errors import BucketLoaderError, SourceError, SourceUnavailableError
-from bucket_loader.sources.dbt.artifacts import Manifest, read_manifest
+from bucket_loader.sources.dbt.artifacts import Manifest, read_artifact
 from bucket_loader.sources.dbt.connection import connection_of
 from bucket_loader.sources.dbt.manifest import node_of
 from bucket_loader.sources.dbt.profiles import target_of
@@ -139,7 +139,7 @@ def test_what_dbt_does_not_build_is_refused_by_name():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (json.dumps(manifest_of(version=11)), "schema v11, of dbt 1.7.0; v12 and newer"),
+        (json.dumps(manifest_of(version=11) | {"nodes": ["another form"]}), "schema v11, of dbt 1.7.0; v12 and newer"),
         ('{"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json"}}', "no manifest"),
         ('{"nodes": {', "is not what dbt writes"),
         ("{}", "no manifest"),
@@ -152,7 +152,7 @@ def test_a_manifest_that_cannot_be_used_is_refused(tmp_path, text, said):
     if text is not None:
         path.write_text(text)
     with pytest.raises(SourceError, match=said):
-        read_manifest(LocalFile(path, "manifest.json"))
+        read_artifact(LocalFile(path, "manifest.json"), Manifest)
 
 
 def test_newer_manifests_are_read(tmp_path):
@@ -160,7 +160,7 @@ def test_newer_manifests_are_read(tmp_path):
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(manifest_of(node("dim", new={"a": 1}), version=13, functions={})))
 
-    assert list(read_manifest(LocalFile(path, "")).nodes) == ["model.shop.dim"]
+    assert list(read_artifact(LocalFile(path, ""), Manifest).nodes) == ["model.shop.dim"]
 
 
 def test_a_file_that_is_being_written_can_be_read_later(project):

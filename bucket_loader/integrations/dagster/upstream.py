@@ -27,9 +27,9 @@ def _key(spec: "DbtSource", base: Path) -> Any:  # noqa: ANN401  # an AssetKey
 
     Source: `default_asset_key_fn` of dagster-dbt 0.29.
     """
-    from bucket_loader.sources import DbtFiles, SourceContext, node_of, read_manifest
+    from bucket_loader.sources import DbtFiles, SourceContext
 
-    node = node_of(read_manifest(DbtFiles(spec, SourceContext(base)).manifest), spec)
+    node = DbtFiles(spec, SourceContext(base)).node()
     if said := node.config.meta.get("dagster", {}).get("asset_key"):
         return dg.AssetKey(said)
     if node.version is not None:

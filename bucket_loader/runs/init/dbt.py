@@ -11,7 +11,7 @@ from bucket_loader.config import DbtSource, type_of
 from bucket_loader.model import UsageError
 from bucket_loader.runs.init.place import Place, label_of
 from bucket_loader.runs.init.places import Places
-from bucket_loader.sources import DbtFiles, SourceContext, node_of, read_manifest
+from bucket_loader.sources import DbtFiles, SourceContext
 
 _MODEL: Final = re.compile(r"\w+(\.v\d+)?")
 _PATHS: Final = ("project", "manifest")
@@ -51,7 +51,7 @@ def dbt_places(named: DbtName, base: Path | None) -> Places:
         spec = DbtSource.model_validate(words)
     except ValueError:  # the one thing that can lack
         raise UsageError("a manifest alone does not say how to connect", hint="give --project, or --profile") from None
-    node = node_of(read_manifest(DbtFiles(spec, SourceContext(Path.cwd())).manifest), spec)
+    node = DbtFiles(spec, SourceContext(Path.cwd())).node()
     written = {name: _from(base, value) if name in _PATHS else value for name, value in words.items()}
     described = {one.name.lower(): one.description for one in node.columns.values() if one.description}
     place = Place(

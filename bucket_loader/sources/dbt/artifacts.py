@@ -21,6 +21,12 @@ class Metadata(msgspec.Struct, frozen=True):
     generated_at: str = ""
 
 
+class _Head(msgspec.Struct, frozen=True):
+    """The part that all artifacts of all versions share."""
+
+    metadata: Metadata = Metadata()
+
+
 class Settings(msgspec.Struct, frozen=True):
     """What is configured of a node."""
 
@@ -124,38 +130,33 @@ def read_artifact(file: LocalFile, kind: type[Artifact]) -> Artifact:
     """Read a file that dbt writes into its `target` folder.
 
     Raises:
-        SourceError: there is none, or it is another file.
+        SourceError: there is none, it is another file, or of a dbt that is too old.
     """
     if not file.path.is_file():
         raise SourceError(f"there is no {file.name}", hint="`dbt build` writes it, into its folder `target`")
     try:
         with open_file(file) as stream:
-            found = msgspec.json.decode(stream.read(), type=kind)
+            text = stream.read()
+        _require_known(file, msgspec.json.decode(text, type=_Head).metadata, kind)
+        return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise SourceError(
             f"{file.name} is not what dbt writes", hint="is dbt writing it just now? then run again"
         ) from None
+
+
+def _require_known(file: LocalFile, metadata: Metadata, kind: type[Artifact]) -> None:
+    """Refuse another file, and a manifest of a dbt that is too old: what it looks like inside is not known."""
     what = "manifest" if kind is Manifest else "run-results"
-    if not re.search(rf"/{what}/v\d+", found.metadata.dbt_schema_version):
+    match = re.search(rf"/{what}/v(\d+)", metadata.dbt_schema_version)
+    if match is None:
         raise SourceError(f"{file.name} is no {what} of dbt", hint="`metadata.dbt_schema_version` says what a file is")
-    return found
-
-
-def read_manifest(file: LocalFile) -> Manifest:
-    """Read a manifest.
-
-    Raises:
-        SourceError: there is none, it is another file, or of a dbt that is too old.
-    """
-    found = read_artifact(file, Manifest)
-    version = int(re.findall(r"/v(\d+)", found.metadata.dbt_schema_version)[0])
-    if version < VERSION_MIN:
-        by = f", of dbt {found.metadata.dbt_version}" if found.metadata.dbt_version else ""
+    if kind is Manifest and int(match[1]) < VERSION_MIN:
+        by = f", of dbt {metadata.dbt_version}" if metadata.dbt_version else ""
         raise SourceError(
-            f"{file.name} has schema v{version}{by}; v{VERSION_MIN} and newer are read",
+            f"{file.name} has schema v{match[1]}{by}; v{VERSION_MIN} and newer are read",
             hint="dbt 1.8 and newer write it: upgrade dbt, and run `dbt parse` again",
         )
-    return found
 
 
 def plain(version: str | float | None) -> str:

@@ -1,6 +1,5 @@
 """dbt's manifest.json: which model, seed or snapshot a source names."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,7 +8,6 @@ from bucket_loader.model import SourceError, did_you_mean
 from bucket_loader.sources.dbt.artifacts import Manifest, Node, plain
 
 _READ: Final = ("model", "seed", "snapshot")
-_VERSIONED: Final = re.compile(r"(?P<name>.+)\.v(?P<version>\w+)")
 
 
 def node_of(manifest: Manifest, spec: DbtSource) -> Node:
@@ -18,16 +16,13 @@ def node_of(manifest: Manifest, spec: DbtSource) -> Node:
     Raises:
         SourceError: there is none, or several, or it has no relation.
     """
-    name, version = spec.model, None if spec.version is None else str(spec.version)
+    name, version = spec.ref
     nodes = [one for one in manifest.nodes.values() if one.resource_type in _READ]
     found = [one for one in nodes if one.name == name]
-    if not found and version is None and (match := _VERSIONED.fullmatch(name)):
-        name, version = match["name"], match["version"]
-        found = [one for one in nodes if one.name == name]
     if spec.package is not None:
         found = _of_package(found, spec.package, name)
     if not found:
-        raise _unknown(manifest, nodes, spec.model)
+        raise _unknown(manifest, nodes, name)
     packages = sorted({one.package_name for one in found})
     if len(packages) > 1:
         raise SourceError(
@@ -67,7 +62,7 @@ def _with_relation(node: Node) -> Node:
 
 def _unknown(manifest: Manifest, nodes: Sequence[Node], name: str) -> SourceError:
     of_sources = [one for one in manifest.sources.values() if name in {one.name, f"{one.source_name}.{one.name}"}]
-    if of_sources and of_sources[0].relation_name:
+    if of_sources:
         return SourceError(
             f"{name!r} is a source of dbt, which dbt does not build",
             hint="read it with `type: sql` and its `table:`, or name a model that selects from it",

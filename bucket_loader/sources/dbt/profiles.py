@@ -81,7 +81,8 @@ def target_of(profile: str | None, target: str | None, project: Path) -> Target:
     words = _member(
         outputs if isinstance(outputs, dict) else {}, target, f"{file}: profile {profile!r} has no target {target!r}"
     )
-    lines = {name: read.places.get((profile, "outputs", target, name), (1, 1))[0] for name in words}
+    place = (profile, "outputs", target)  # of a word that an anchor brings, the line of the target is told
+    lines = {name: read.places.get((*place, name), read.places[place])[0] for name in words}
     return Target(file, f"{profile}.outputs.{target}", project, words, lines)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from bucket_loader.config import DbtSource
 from bucket_loader.model import SourceError, UpstreamError, counted, read_time, spoken
 from bucket_loader.sources.base import SourceContext
-from bucket_loader.sources.dbt.artifacts import Manifest, Node, Result, Results, read_artifact, read_manifest
+from bucket_loader.sources.dbt.artifacts import Manifest, Node, Result, Results, read_artifact
 from bucket_loader.sources.dbt.manifest import node_of
 from bucket_loader.sources.dbt.source import DbtFiles
 
@@ -29,7 +29,7 @@ def require_built(spec: DbtSource, context: SourceContext, now: datetime) -> lis
     if spec.require is None:
         return []
     files = DbtFiles(spec, context)
-    manifest, file = read_manifest(files.manifest), files.run_results(spec.require)
+    manifest, file = read_artifact(files.manifest, Manifest), files.run_results(spec.require)
     node = node_of(manifest, spec)
     case = _Case(node, file.name, read_artifact(file, Results))
     case.require_built()

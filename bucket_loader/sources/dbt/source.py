@@ -8,7 +8,7 @@ from bucket_loader.config import DbtSource, Require, SqlSource
 from bucket_loader.model import Reading, SourceError
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.sql import Database
-from bucket_loader.sources.dbt.artifacts import read_manifest
+from bucket_loader.sources.dbt.artifacts import Manifest, Node, read_artifact
 from bucket_loader.sources.dbt.connection import Connection, connection_of
 from bucket_loader.sources.dbt.manifest import node_of
 from bucket_loader.sources.dbt.profiles import target_of
@@ -36,6 +36,14 @@ class DbtFiles:
     def manifest(self) -> LocalFile:
         """Its manifest.json."""
         return self._file(self.spec.manifest, self.project / _TARGET / "manifest.json")
+
+    def node(self) -> Node:
+        """Return what the manifest says of the model.
+
+        Raises:
+            SourceError: there is no such manifest, or no such model.
+        """
+        return node_of(read_artifact(self.manifest, Manifest), self.spec)
 
     def run_results(self, require: Require) -> LocalFile:
         """Return what came of dbt's last call: the file that `require:` names, else the one beside the manifest."""
@@ -73,7 +81,7 @@ def sql_of(spec: DbtSource, context: SourceContext) -> tuple[SqlSource, str]:
         SourceError: dbt has no such model, or its profile does not say how to connect.
     """
     files = DbtFiles(spec, context)
-    relation = node_of(read_manifest(files.manifest), spec).relation_name or ""  # `node_of` refuses one without
+    relation = files.node().relation_name or ""  # `node_of` refuses one without
     query, connection = spec.query_of(relation), _connection(spec, files)
     words: dict[str, Any] = {"table": spec.model} if query is None else {"query": query}
     words |= {"url": connection.url, "user": connection.user, "password": connection.password}
