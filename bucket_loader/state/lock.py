@@ -35,12 +35,15 @@ class Lock:
         _open.add(self)
 
     def take(self, waiting: Waiting) -> None:
-        """Lock it.
+        """Lock it; where something else keeps others out, only if it is free: who is frozen would never let go of it.
 
         Raises:
             StateLockedError: another copy has it, for longer than is waited.
             StateError: it cannot be locked here.
         """
+        if not self._is_needed:
+            self._is_taken()
+            return
         began = now_s()
         ends = began + waiting.lock_s
         while not self._is_taken():

@@ -37,7 +37,7 @@ class Shared(Load):
         super().__post_init__()
         self._name = f"s{time.time_ns()}"
         text = (self.folder / "pipeline.yaml").read_text("utf-8").replace("name: rehearsed", f"name: {self._name}", 1)
-        self.write("pipeline.yaml", text.replace("timeout: 5s", "timeout: 1s") + self.pipeline)
+        self.write("pipeline.yaml", text.replace("timeout: 5s", "timeout: 3s") + self.pipeline)
         self.environment = {**self.environment, "BUCKET_LOADER_STATE": postgres_url()}
 
     def plan(self) -> str:

@@ -75,9 +75,10 @@ class _Joining:
             try:
                 with _lock_waited_for(self.job, _LOOKS_EVERY_S), self._alone() as state:
                     return self._begin(state)
-            except StateLockedError:  # by who begins it, most of the time: then it is looked at again
-                if now_s() >= waits_until:
+            except (StateLockedError, InterruptedRunError):  # by who begins it, most of the time: look again
+                if self.job.signalled or now_s() >= waits_until:
                     raise
+                self._go_on()
 
     def _look(self) -> Summary | bool | None:
         """Return how the run ended; True where it is being sent; None where it waits for somebody who begins it."""
@@ -132,19 +133,21 @@ class _Joining:
 
     def send(self) -> BucketLoaderError | None:
         """Send parts until none is left; return what ended that early here."""
-        job = self.job
+        job, failure = self.job, None
         try:
             with beside(job, self.run, verify=True) as at:
                 assignment = assignment_of(job, at.state, at.planned)
                 with watched(job.listener, assignment.tally):
                     send_parts(job, at, assignment)
-        except InterruptedRunError:
-            return None
         except BucketLoaderError as error:
-            if not job.signalled:
-                job.stopped.clear()  # what ended the sending here does not keep it from waiting for the others
-            return error
-        return None
+            failure = error
+        self._go_on()
+        return failure
+
+    def _go_on(self) -> None:
+        """Let what ended the sending here, or the state, not keep this process from waiting for the others."""
+        if not self.job.signalled:
+            self.job.stopped.clear()
 
     # --- it ends ---
 
@@ -154,6 +157,18 @@ class _Joining:
         Raises:
             InterruptedRunError: a signal came, and others still send.
         """
+        while True:
+            try:
+                ended = self._end(failure)
+            except (StateLockedError, InterruptedRunError):
+                if self.job.signalled:
+                    raise
+                ended = None  # it was frozen when it had the state alone, and another has it now
+            if ended is not None and (self.job.signalled or not isinstance(ended.error, StateLockedError)):
+                return ended
+            self._go_on()
+
+    def _end(self, failure: BucketLoaderError | None) -> Summary:
         with _lock_waited_for(self.job, math.inf), self._alone() as state:
             row = state.ledger.run(self.run)
             assert row is not None  # noqa: S101  # it was begun
@@ -168,7 +183,7 @@ class _Joining:
         flag = state.ledger.flag(self.run)
         if flag is not None:
             failure = error_of(flag)
-        elif isinstance(failure, StateLockedError) or not state.ledger.parts_left(self.run):
+        elif isinstance(failure, StateLockedError | InterruptedRunError) or not state.ledger.parts_left(self.run):
             failure = None  # others have sent what was left here
         planned = begun_plan(self.job, state, row)
         state.fetch_letters(self.run)
@@ -182,7 +197,7 @@ class _Joining:
             summary = try_again(job, state, summary, {})
         ended = with_waiting(job, state, sum_up(job, self._of_all(state, summary), [], self._seconds))
         let_go_of_old(job, state, job.outside.clock.utc())
-        return self.told.ended(ended)
+        return ended if isinstance(ended.error, StateLockedError) else self.told.ended(ended)
 
     def _ended_before(self, state: State, row: RunRow) -> Summary:
         """Return how the run ended that another process has ended; who is to be told of it was told by that one."""
