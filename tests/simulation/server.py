@@ -111,8 +111,8 @@ class Server:
 
     def end(self) -> None:
         """See a process die: what it had in flight is done or not, and its answer is lost."""
-        for records in self.in_flight.values():
-            for record in records:
+        for number, records in self.in_flight.items():
+            for record in records if number not in self.orphans else ():
                 self.doubtful[record.stream, record.sequence] += 1
         self.in_flight.clear()
         if self._reader is not None:

@@ -310,9 +310,11 @@ _COUNT_AMBIGUOUS: Final = f"""
     UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1, {_ADD_TRIES}
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
+# What has waited for another, and is attempted now, fails from now on, and not since it began to wait.
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
-    ON CONFLICT (run, stream, first, members) DO UPDATE SET state = 'intent'
+    ON CONFLICT (run, stream, first, members)
+    DO UPDATE SET state = 'intent', aside = CASE WHEN chunk.attempts > 0 THEN chunk.aside END
 """
 _COUNTS: Final = f"""
     SELECT s.run, s.name, s.records, {", ".join(f"s.{name}" for name in _PLANNED)},
