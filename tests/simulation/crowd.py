@@ -6,6 +6,7 @@ of them does, and its fence says what the server's says (`seats.SenderSeat`).
 """
 
 import io
+import math
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from virtual import Clock, Lock, World
 from bucket_loader.delivery import Outside
 from bucket_loader.model.errors import BucketLoaderError, StateLockedError
 from bucket_loader.model.files import Disk
+from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.reporting.summary import Summary
 from bucket_loader.runs.begin import begin_run
 from bucket_loader.runs.job import Job, RunOptions
@@ -39,6 +41,8 @@ from bucket_loader.state.state import State
 PART = 6  # records
 SENDERS = (2, 3, 4)
 LEASE_S = 12.0  # longer than a request is under way
+WRONG_KEY = 0.07  # the share of senders that were given another key
+FLAG_S = 3.0  # within which all have heard of what ends the run for all
 LOST = 4.0  # seconds between what is done to the senders, at the most
 _TEMPLATES: dict[str, Template] = {}
 
@@ -72,6 +76,7 @@ class CrowdLock(Lock):
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self.holder: Any = None
+        self.flagged_at = math.inf
 
     def acquire(self, *, blocking: bool = True) -> bool:
         """Take it."""
@@ -104,6 +109,8 @@ class Process:
 
     def __init__(self, number: int) -> None:
         self.number = number
+        self.has_wrong_key = False
+        self.woke_at = -math.inf
         self.database: SharedFile | None = None
         self.outcome: object = "lives"
         self.waited: list[Any] = []
@@ -158,7 +165,12 @@ class SharedFile(SqliteDatabase):
                 raise
             world.point()
             if self._connection.execute("SELECT 1 FROM flag").fetchall():
-                self._stopped.set()
+                self._lock.flagged_at = min(self._lock.flagged_at, world.now)
+                self.hear_flag()
+
+    def hear_flag(self) -> None:
+        """Drain: another sender has met what ends the run for all."""
+        self._stopped.set()
 
     def _fence(self) -> None:
         found = self._connection.execute(
@@ -178,7 +190,11 @@ class SharedFile(SqliteDatabase):
         with self._lock:
             if not self._connection.execute(alive, (self.sender,)).fetchall():
                 self._lose()
-            self._world.current().sends = True
+            self.sends_at_once()
+
+    def sends_at_once(self) -> None:
+        """Note that this thread is where its request is about to leave."""
+        self._world.current().sends = True
 
 
 class CrowdDisk(Disk):
@@ -202,7 +218,18 @@ class CrowdSent(SentBy):
         self.outcome = None
         mine = self._world.current()
         mine.sends = False
+        process, flagged_at = mine.process, mine.process.database._lock.flagged_at
+        since = max(flagged_at, process.woke_at) + FLAG_S
+        self._world.require(self._world.now < since, "sent although another has met what ends the run for all")
         self._world.spawn(lambda: self._post(body), process=None).sent_by = mine.process
+
+    def _post(self, body: bytes) -> None:
+        if not self._world.current().sent_by.has_wrong_key:
+            super()._post(body)
+            return
+        self.outcome = Outcome(Verdict.REFUSED_KEY, 401)
+        for task in self.waiting:
+            self._world.wake(task)
 
 
 class CrowdTransport(Transport):
@@ -268,6 +295,7 @@ class Crowd(Simulation):
 
     def _begin(self, world: World, locks: Locks, number: int) -> Process:
         process = Process(number)
+        process.has_wrong_key = self.rng.random() < WRONG_KEY
         world.spawn(lambda: self._be(world, locks, process), process=process)
         return process
 
@@ -322,6 +350,7 @@ class Crowd(Simulation):
     def _thaw(self, world: World, process: Process) -> None:
         self.story.append(f"  {world.now:.1f}: {process.number} wakes")
         world.still.discard(process)
+        process.woke_at = world.now
         for task in process.waited:
             world.wake(task)
 

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import crowd
 import numpy as np
 
-from bucket_loader.delivery import aside, course, finishing, flight, queue, sending, tally
+from bucket_loader.delivery import aside, course, finishing, flight, queue, sender, sending, tally
 from bucket_loader.delivery.journal import Ambiguous, Concluded, DeadLetter, Intent, LedgerJournal, SplitInto
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import PatienceError
@@ -20,11 +21,13 @@ from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.planning import plan_file as plan, refused
 from bucket_loader.runs import begin, deliver as delivering, end, run, settle
 from bucket_loader.runs.fates import CLAIMED, DELIVERED, Fates, mark
+from bucket_loader.runs.senders import sending as sender_sending
 from bucket_loader.state import dead_letters
-from bucket_loader.state.ledger import Ledger, ledger, owning
+from bucket_loader.state.ledger import Ledger, ledger, owning, sharing
 
 MISTAKES: dict[str, Callable[[], "list[tuple[Any, str, Any]]"]] = {}
 NIGHTS: set[str] = set()  # those that take several runs to show
+CROWDS: set[str] = set()  # those that take several senders
 
 
 def mistake(make: Callable[[], "list[tuple[Any, str, Any]]"]) -> Callable[[], "list[tuple[Any, str, Any]]"]:
@@ -36,6 +39,12 @@ def mistake(make: Callable[[], "list[tuple[Any, str, Any]]"]) -> Callable[[], "l
 def of_nights(make: Callable[[], "list[tuple[Any, str, Any]]"]) -> Callable[[], "list[tuple[Any, str, Any]]"]:
     """Note a mistake that one plan does not show."""
     NIGHTS.add(make.__name__)
+    return mistake(make)
+
+
+def of_crowds(make: Callable[[], "list[tuple[Any, str, Any]]"]) -> Callable[[], "list[tuple[Any, str, Any]]"]:
+    """Note a mistake that one sender does not show."""
+    CROWDS.add(make.__name__)
     return mistake(make)
 
 
@@ -620,3 +629,93 @@ def given_up_with_patience() -> Any:
 def owner_not_compared() -> Any:
     """A commit does not ask whether another copy has taken the state."""
     return [(owning.FileOwner, "require_epoch", lambda *_: None)]
+
+
+# --- several senders -----------------------------------------------------------------------------------------------
+
+
+@of_crowds
+def taken_before_earlier_streams_are_over() -> Any:
+    """A part is taken although parts of earlier streams are not over."""
+    return [(sharing, "_TAKE", sharing._TAKE.replace(sharing._BEFORE, "(1 = 0)"))]
+
+
+@of_crowds
+def shared_ids_sent_by_several() -> Any:
+    """Parts whose records share ids are sent side by side."""
+    real = sender_sending.parts_of
+    return [(crowd, "parts_of", lambda planned: [part._replace(alone=0) for part in real(planned)])]
+
+
+@of_crowds
+def taken_while_its_sender_lives() -> Any:
+    """A part is taken that another has."""
+    return [(sharing, "_TAKE", sharing._TAKE.replace(sharing._LIVES, "(1 = 0)"))]
+
+
+@of_crowds
+def given_up_too_early() -> Any:
+    """Who was not heard of for a moment is given up, and goes on."""
+    return [(sender.Sender, "_silent_ms", property(lambda _: 1)), (crowd.SharedFile, "_fence", lambda _: None),
+            (crowd.SharedFile, "wait_until_held", crowd.SharedFile.sends_at_once)]  # fmt: skip
+
+
+@of_crowds
+def committed_without_the_fence() -> Any:
+    """Who was given up commits all the same."""
+    return [(crowd.SharedFile, "_fence", lambda _: None)]
+
+
+@of_crowds
+def not_asked_when_awake() -> Any:
+    """Who was frozen sends what it had in mind, without a look at whether it was given up."""
+    return [(crowd.SharedFile, "wait_until_held", crowd.SharedFile.sends_at_once)]
+
+
+@of_crowds
+def recovered_as_a_whole() -> Any:
+    """Who takes a part names all of the stream as in doubt, also what others have in flight."""
+    real = Ledger.recover
+    return [(Ledger, "recover", lambda self, run_name, stream, **more: real(self, run_name, stream,
+                                                                            hold=more["hold"]))]  # fmt: skip
+
+
+@of_crowds
+def not_recovered_when_taken_over() -> Any:
+    """What a dead sender had in flight stays as it was when its part is taken."""
+    return [(Ledger, "recover", lambda *_, **__: [])]
+
+
+@of_crowds
+def queued_of_others_too() -> Any:
+    """Who takes a part sends what is queued of the whole stream."""
+    real = Ledger.queued
+    return [(Ledger, "queued", lambda self, run_name, stream, *, aside=False, **_: real(self, run_name, stream,
+                                                                                        aside=aside))]  # fmt: skip
+
+
+@of_crowds
+def others_aside_forgotten() -> Any:
+    """What other senders have set aside holds up nobody here."""
+    return [(sending, "_aside", lambda assignment: aside.Aside(assignment.waits_for, assignment.clock))]
+
+
+@of_crowds
+def flags_unread() -> Any:
+    """What another sender has met that ends the run for all is not read."""
+    return [(Ledger, "flag", lambda *_: None), (crowd.SharedFile, "hear_flag", lambda _: None)]
+
+
+@of_crowds
+def over_before_it_is() -> Any:
+    """A part counts as over as soon as it was taken."""
+    real = Ledger.take_part
+
+    def take_part(self: Any, run_name: str, name: str, silent_ms: int) -> Any:
+        part = real(self, run_name, name, silent_ms)
+        if part is not None:
+            where = "run = ? AND stream = ? AND number = ?"
+            self._write([(f"UPDATE part SET ended = 1 WHERE {where}", (run_name, part.stream, part.number))])
+        return part
+
+    return [(Ledger, "take_part", take_part)]

@@ -1,6 +1,6 @@
 """Play many seeds on all cores: `python tests/simulation/simulate.py --seeds 50000`, or `--mistakes` for the planted.
 
-`--nights --seeds 500` plays many runs over a source that grows.
+`--nights --seeds 500` plays many runs over a source that grows, `--crowds` several senders of one run.
 
 A seed that breaks the promise is printed with its story; `--first SEED --seeds 1` plays it again.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
+import crowd
 import mistakes
 import nights
 import scenario
@@ -35,7 +36,7 @@ def block(first: int, count: int, play: Play = scenario.play) -> list[tuple[int,
 
 def find(name: str, first: int, most: int) -> tuple[int, str] | None:
     """Plant a mistake and play seeds until one shows it; gives the seed and what it broke."""
-    play = nights.play if name in mistakes.NIGHTS else scenario.play
+    play = nights.play if name in mistakes.NIGHTS else crowd.play if name in mistakes.CROWDS else scenario.play
     try:
         with mistakes.planted(name):
             for seed in range(first, first + most):
@@ -54,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50_000)
     parser.add_argument("--nights", action="store_true", help="many runs over a growing source, instead of one plan")
+    parser.add_argument("--crowds", action="store_true", help="several senders of one plan")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--mistakes", action="store_true", help="how soon each planted mistake is found")
     options = parser.parse_args()
@@ -69,6 +71,7 @@ def main() -> int:
             return failed
         last = options.first + options.seeds
         play, size = (nights.play, BLOCK_OF_NIGHTS) if options.nights else (scenario.play, BLOCK)
+        play = crowd.play if options.crowds else play
         starts = range(options.first, last, size)
         counts = [min(size, last - start) for start in starts]
         for found in pool.map(block, starts, counts, [play] * len(counts)):

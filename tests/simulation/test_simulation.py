@@ -2,6 +2,7 @@
 
 import os
 
+import crowd
 import mistakes
 import nights
 import pytest
@@ -13,6 +14,7 @@ from virtual import ViolationError, World
 SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000"))
 BLOCKS = 8
 NIGHTS = int(os.environ.get("BUCKET_LOADER_NIGHTS", "4"))
+CROWDS = int(os.environ.get("BUCKET_LOADER_CROWDS", "240"))
 STOPPED = (73, 128)  # a run is stopped as a whole while an event is in doubt
 
 pytestmark = pytest.mark.simulation
@@ -39,6 +41,16 @@ def test_no_seed_breaks_the_promise(number):
 def test_what_is_good_gets_through_night_after_night(number):
     """Rows that are refused, poisonous, blocked or held hold up no other row beyond the first calm run."""
     assert nights.play(number) is None
+
+
+@pytest.mark.parametrize("number", range(BLOCKS))
+@pytest.mark.timeout(1200)
+def test_several_senders_break_no_promise(number):
+    """Senders that die, are frozen and wake: nothing lost, nothing unnamed, no part sent by two at once."""
+    count = -(-CROWDS // BLOCKS)
+    broken = [(seed, what) for seed in range(number * count, (number + 1) * count) if (what := crowd.play(seed))]
+
+    assert broken == []
 
 
 @pytest.mark.parametrize("name", mistakes.MISTAKES)
