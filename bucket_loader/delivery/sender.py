@@ -25,6 +25,7 @@ from bucket_loader.model import (
 from bucket_loader.state import Flag, Ledger, NewPart
 
 BEATS_EVERY_S: Final = 1.0
+SOON_S: Final = 0.2  # while others still have the share of one who has a part
 # What is true for all senders as soon as one has met it. An outage is not: another may reach the API.
 _FOR_ALL: Final[dict[str, type[BucketLoaderError]]] = {
     one.__name__: one
@@ -54,23 +55,26 @@ class Sender:
     stopped: threading.Event
     clock: Clock = SYSTEM
     _share: float = field(default=-1.0, init=False)  # none is known
+    _has_part: bool = field(default=False, init=False)
 
-    def parts(self) -> Iterator[NewPart]:
+    def parts(self, pacer: Pacer) -> Iterator[NewPart]:
         """Take one part after another, for as long as any is left; each is over before the next is asked for.
 
         While others have all that is left, this waits: a sender that dies leaves its part.
         """
-        while (part := self._next()) is not None:
+        while (part := self._next(pacer)) is not None:
             yield part
             if not self.ledger.end_part(self.run, self.name, part):
                 raise AssertionError(f"part {part.number} of stream {part.stream} was gone through, and is not over")
 
-    def _next(self) -> NewPart | None:
+    def _next(self, pacer: Pacer) -> NewPart | None:
         while not self.stopped.is_set():
-            if (part := self.ledger.take_part(self.run, self.name, self._silent_ms)) is not None:
+            part = self.ledger.take_part(self.run, self.name, self._silent_ms)
+            if self._has_part != (part is not None):
+                self._has_part = part is not None
+                self.beat(pacer)
+            if part is not None or not self.ledger.parts_left(self.run):
                 return part
-            if not self.ledger.parts_left(self.run):
-                return None
             self.ledger.database.end_overdue()
             self.stopped.wait(BEATS_EVERY_S)
         return None
@@ -103,17 +107,18 @@ class Sender:
 
     def _beat(self, pacer: Pacer, ended: threading.Event) -> None:
         with suppress(StateError):  # a worker meets the same, and says so
-            while not ended.wait(BEATS_EVERY_S):
+            while not ended.wait(BEATS_EVERY_S if self._share or not self._has_part else SOON_S):
                 self.beat(pacer)
 
     def beat(self, pacer: Pacer) -> None:
         """Say that this sender lives, keep its share of the rate, and hear what the others have met.
 
         A smaller share is kept before the others hear of it, and a larger one after they have let go of it: so all
-        together never make more requests than they may.
+        together never make more requests than they may. Who has no part has no share.
         """
         rate = self.requests_per_second or 0.0
-        fair = rate / max(1, self.ledger.live_senders(self.run))
+        others = self.ledger.others_with_parts(self.run, self.name)
+        fair = rate / (1 + others) if self._has_part else 0.0
         if rate and fair < self._share:
             self._pace(pacer, fair)
         found = self.ledger.beat(self.run, self.name, share=fair, of=rate, silent_ms=self._silent_ms)

@@ -114,7 +114,7 @@ def deliver_parts(assignment: Assignment, sender: Sender) -> None:
     with _run_wide(assignment) as run_wide:
         run_wide.standing.of_all = lambda: _judged_so_far(assignment)
         with sender.working(run_wide.pacer):
-            for part in sender.parts():
+            for part in sender.parts(run_wide.pacer):
                 span = Span(assignment.plan.manifest.streams[part.stream], part)
                 _recover(assignment, span)
                 mine = replace(run_wide, aside=_aside(assignment))

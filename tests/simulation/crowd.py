@@ -17,7 +17,20 @@ from secrets import token_hex
 from typing import Any
 
 import parts
-from scenario import _ROOTS, AS_OF, QUIET, SHAPES, MoodyDisk, Simulated, Simulation, Template, _ids_of, _memory, played
+from scenario import (
+    _ROOTS,
+    AS_OF,
+    QUIET,
+    SHAPES,
+    MoodyDisk,
+    Simulated,
+    Simulation,
+    Template,
+    _events,
+    _ids_of,
+    _memory,
+    played,
+)
 from server import Known, SentBy, Transport
 from virtual import Clock, Lock, World
 
@@ -57,17 +70,18 @@ def template(shape: str) -> Template:
 def _planned(shape: str) -> Template:
     root = Path(tempfile.mkdtemp(prefix="simulation-", dir=_memory()))
     _ROOTS.append(root)
-    job = Job(Template(SHAPES[shape], root, "", {}).pipeline(4), root, RunOptions(state=root, as_of=AS_OF), QUIET)
+    streams = SHAPES[shape] if shape in SHAPES else (_events(1_500),)
+    job = Job(Template(streams, root, "", {}).pipeline(4), root, RunOptions(state=root, as_of=AS_OF), QUIET)
     known: dict[bytes, Known] = {}
     with closing(job.open_state()) as state:
-        planned = parts.cut(make_plan(job, state).folder, PART)
+        planned = parts.cut(make_plan(job, state).folder, PART if shape in SHAPES else 20 * PART)
         begin_run(planned, state, job)
         state.ledger.share_out(planned.manifest.run, parts_of(planned))
         for stream in planned.manifest.streams:
             for sequences, records in planned.chunks(stream):
                 for sequence, record in zip(sequences, records, strict=True):
                     known[record] = Known(stream.position, sequence, _ids_of(stream.kind, record))
-    return Template(SHAPES[shape], state.root, planned.manifest.run, known)
+    return Template(streams, state.root, planned.manifest.run, known)
 
 
 class CrowdLock(Lock):
@@ -218,6 +232,7 @@ class CrowdSent(SentBy):
         self.outcome = None
         mine = self._world.current()
         mine.sends = False
+        self._server.sent_at.append((self._world.now, mine.process.number))
         process, flagged_at = mine.process, mine.process.database._lock.flagged_at
         since = max(flagged_at, process.woke_at) + FLAG_S
         self._world.require(self._world.now < since, "sent although another has met what ends the run for all")
@@ -247,9 +262,8 @@ class Crowd(Simulation):
         self.senders = Random(seed).choice(SENDERS)  # noqa: S311
         super().__init__(seed)
 
-    def _prepare(self) -> None:
-        self.template = template(self.shape)
-        super()._prepare()
+    def _template(self) -> Template:
+        return template(self.shape)
 
     def _live(self, world: World, signal_at: float | None) -> Summary | BucketLoaderError:
         """Send with several, and then end the run as whoever has the state alone does."""

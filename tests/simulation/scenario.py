@@ -167,14 +167,20 @@ class Simulation:
 
     def __init__(self, seed: int) -> None:
         self.rng = rng = Random(seed)  # noqa: S311  # repeatable, not secret
-        self.shape = rng.choice(list(SHAPES))
-        self.template = template(self.shape)
+        self.shape = self._choose_shape()
+        self.template = self._template()
         self.concurrency = rng.choice([1, 2, 4, "auto"])
         self.abandons = rng.random() < 0.1
         self.folder = Path(tempfile.mkdtemp(prefix="seed-", dir=_memory()))
         self.now = 0.0
         self.story: list[str] = []
         self._prepare()
+
+    def _template(self) -> Template:
+        return template(self.shape)
+
+    def _choose_shape(self) -> str:
+        return self.rng.choice(list(SHAPES))
 
     def _prepare(self) -> None:
         rng, made = self.rng, self.template

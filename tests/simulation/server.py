@@ -98,6 +98,7 @@ class Server:
     def __post_init__(self) -> None:
         self.in_flight: dict[int, list[Known]] = {}
         self.sent_by: dict[int, object] = {}
+        self.sent_at: list[tuple[float, int]] = []  # when each request of several senders left, and whose it was
         self.orphans: set[int] = set()  # whose sender has died: they are in doubt, whatever is answered
         self._settled: set[int] = set()
         self._reader: sqlite3.Connection | None = None

@@ -165,9 +165,10 @@ class Sharing(Memory):
         ((found,),) = self._query("SELECT share FROM sender WHERE sender = ?", sender)
         return float(found)
 
-    def live_senders(self, run: str) -> int:
-        """Return how many senders a run has."""
-        ((count,),) = self._query("SELECT count(*) FROM sender WHERE run = ? AND ended IS NULL", run)
+    def others_with_parts(self, run: str, sender: str) -> int:
+        """Return how many other senders have a part of a run."""
+        statement = f"SELECT count(*) FROM part p WHERE p.run = ? AND p.ended IS NULL AND p.sender <> ? AND {_LIVES}"
+        ((count,),) = self._query(statement, run, sender)
         return int(count)
 
     def senders(self, run: str) -> list[SenderRow]:
