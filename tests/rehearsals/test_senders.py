@@ -1,0 +1,120 @@
+"""Several processes of this machine send one run: `run --senders`, and `deliver` in shells of their own."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import servers
+from driver import FAULTS, REFUSING, Load, bucket
+from invariants import finished
+from shared import Shared
+
+SIZE = {"users": 100, "companies": 40, "events": 500}
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.postgres]
+
+
+@pytest.fixture
+def load(tmp_path, forks, endpoints):
+    """A load with its ledger on PostgreSQL, and an emulator that is a little slow."""
+    servers.postgres()
+    with bucket(endpoints[0].url) as it:
+        yield Shared(tmp_path / "load", it, forks, **SIZE)
+
+
+def children_of(pid):
+    """Return the processes that a process has started and that have not ended."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
+
+
+def alive(pid):
+    """Whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(holds, seconds=60.0):
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def test_a_run_with_several_senders_is_a_run(load):
+    """Its summary, dead letters, audit and exit code are those of one sender; each of several has sent some of it."""
+    load.bucket.faults(*FAULTS)
+    load.plan()
+    child = load.start("run", "--plan", str(load.folder_of_plan), "--senders", "3")
+    wait_until(lambda: len(load.senders()) == 3 or child.ended())
+    shown = load.asked("SELECT count(DISTINCT host || pid) FROM sender")
+    code = child.wait()
+    told = load.told()
+
+    assert code == 3, load.stderr()[-3000:]
+    assert shown == [(3,)]
+    assert told["requests"] == load.bucket.requests()
+    finished(load, code)
+    load.sent_by_one_at_a_time()
+    assert len({backend for (backend,) in load.asked("SELECT DISTINCT backend FROM seen")}) >= 3
+    assert load.asked("SELECT count(*) FROM part") == load.asked("SELECT count(*) FROM sender") == [(0,)]
+
+
+def test_a_sender_that_is_killed_is_replaced_at_once_by_those_beside_it(load):
+    """The command that started it sees it die: nobody waits for a lease, and the run ends well."""
+    load.bucket.faults({"kind": "latency", "seconds": 0.2}, REFUSING)
+    load.plan()
+    child = load.start("run", "--plan", str(load.folder_of_plan), "--senders", "2")
+    wait_until(lambda: sum(has for *_, has in load.senders()) == 2)
+    killed = time.monotonic()
+    os.kill(load.senders()[0][1], 9)
+    wait_until(lambda: load.asked("SELECT 1 FROM sender WHERE ended IS NOT NULL") != [] or child.ended())
+    took_s = time.monotonic() - killed
+
+    assert took_s < 10
+    finished(load, child.wait())
+
+
+def test_senders_end_with_the_process_that_started_them(load):
+    """Killed, it leaves nobody behind; the next run sends the rest, and names what was in flight."""
+    load.bucket.faults({"kind": "latency", "seconds": 0.2}, REFUSING)
+    load.plan()
+    child = load.start("run", "--plan", str(load.folder_of_plan), "--senders", "2")
+    wait_until(lambda: sum(has for *_, has in load.senders()) == 2)
+    started = children_of(child.pid)
+    child.kill()
+    wait_until(lambda: not any(map(alive, started)))
+
+    assert len(started) == 2
+    finished(load, load.run())
+
+
+def test_status_names_who_sends(load):
+    """Host, process, part, since when, and when it was heard of: as JSON, and in a line."""
+    load.bucket.faults({"kind": "latency", "seconds": 0.3})
+    run = load.plan()
+    child = load.start("deliver", run)
+    wait_until(lambda: any(has for *_, has in load.senders()))
+    assert load.run("status", run) == 0
+    ((one,),) = [shown["senders"] for shown in load.told()["runs"]]
+    child.wait()
+
+    assert one["pid"] == child.pid
+    assert one["stream"] in {"users", "companies", "events"}
+    assert one["since"] <= one["heard_at"]
+    assert f"process {child.pid}, has part {one['part']} of {one['stream']} since" in load.stderr()
+
+
+@pytest.mark.parametrize("words", [("deliver", "20260101T000000000Z"), ("run", "--senders", "2")])
+def test_a_ledger_in_a_file_is_for_one_sender(tmp_path, forks, endpoints, words):
+    """Exit 2 says why, and what to do; nothing is read or sent."""
+    with bucket(endpoints[0].url) as it:
+        load = Load(tmp_path / "load", it, forks, users=1, companies=1, events=1)
+        code = load.run(*words)
+
+        assert (code, it.requests()) == (2, 0)
+        assert "postgresql://" in load.told()["error"]["hint"]
+        assert load.state is None
