@@ -10,6 +10,8 @@ from driver import FAULTS, REFUSING, Load, bucket
 from invariants import finished
 from shared import Shared
 
+from bucket_loader.runs import status
+
 SIZE = {"users": 100, "companies": 40, "events": 500}
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.postgres]
@@ -105,7 +107,7 @@ def test_status_names_who_sends(load):
     assert one["pid"] == child.pid
     assert one["stream"] in {"users", "companies", "events"}
     assert one["since"] <= one["heard_at"]
-    assert f"process {child.pid}, has part {one['part']} of {one['stream']} since" in load.stderr()
+    assert f"process {child.pid}, has part {one['part']} of {one['stream']} since" in status._sender(one)
 
 
 @pytest.mark.parametrize("words", [("deliver", "20260101T000000000Z"), ("run", "--senders", "2")])
