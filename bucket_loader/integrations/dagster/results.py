@@ -1,5 +1,6 @@
 """What Dagster shows of a load: the materialization of each stream with its counts, its checks, or why it failed."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -90,7 +91,9 @@ def _rejected(key: Any, stream: str, loaded: Loaded) -> Any:  # noqa: ANN401  # 
         counts += sum(_resumed(summary, stream).values(), summary.streams.get(stream, Counts()))
     too_many = any(summary.exit_code == RejectedRowsError.exit_code for summary in loaded.summaries)
     letters = [str(file) for summary in loaded.summaries for file in summary.letters]
-    reasons = [group for summary in loaded.summaries for group in summary.reasons() if group.stream == stream]
+    reasons: Counter[str] = Counter()
+    for group in (group for summary in loaded.summaries for group in summary.reasons() if group.stream == stream):
+        reasons[group.message] += group.count
     found: dict[str, Any] = {
         ROWS_REJECTED: counts.rejected,
         "bucket/read": counts.read,
@@ -98,9 +101,7 @@ def _rejected(key: Any, stream: str, loaded: Loaded) -> Any:  # noqa: ANN401  # 
     }
     if counts.rejected and letters:
         found["bucket/dead_letters"] = dg.MetadataValue.path(letters[0])
-        found["bucket/reasons"] = dg.MetadataValue.json(
-            {group.message: group.count for group in reasons[:_REASONS_SHOWN]}
-        )
+        found["bucket/reasons"] = dg.MetadataValue.json(dict(reasons.most_common(_REASONS_SHOWN)))
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=REJECTED,
