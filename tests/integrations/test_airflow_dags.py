@@ -7,6 +7,7 @@ CPU a version. It is one test, so that no two workers tell the same story.
 
 import json
 import os
+import re
 import signal
 import sqlite3
 from collections import Counter
@@ -42,6 +43,10 @@ try:
     from airflow.sdk import DAG
 except ImportError:
     from airflow import DAG
+try:
+    from airflow.providers.standard.operators.bash import BashOperator
+except ImportError:
+    from airflow.operators.bash import BashOperator
 from bucket_loader.integrations.airflow import BucketLoadOperator
 
 with DAG(dag_id="wrong_key", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC), default_args={"retries": 3}):
@@ -54,6 +59,9 @@ with DAG(dag_id="asked", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=U
         task_id="load", pipeline="HOME/slow.yaml",
         report="HOME/reports/{{ run_id }}.html", report_url="https://reports.example/{{ run_id }}.html",
     )
+
+with DAG(dag_id="outside", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC)):
+    LINEAGE_PAGE
 """
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.airflow]
@@ -66,6 +74,7 @@ class Story:
     nightly: dict
     cleared: dict
     asked: dict
+    outside: str
     killed: dict
     wrong: dict
     log: str
@@ -86,6 +95,7 @@ def test_airflow_runs_clears_retries_and_gives_up_as_the_run_says(version, tmp_p
     the_task_that_was_asked_to_end_drained_and_its_next_try_sent_the_rest(story)
     the_report_has_a_link(story)
     the_lineage_is_told_by_airflow(story)
+    a_run_outside_of_the_operator_is_a_part_of_its_task(story)
     the_killed_task_was_retried_and_each_row_arrived_once(story)
     the_wrong_key_failed_at_once(story)
     the_logs_hold_the_run_and_no_key(story)
@@ -97,9 +107,10 @@ def airflow(box, lineage):
     with running(secret_key=KEY, publishable_key="pub_test_0123456789") as endpoint:
         emulator = Emulator(endpoint.url)
         box.variables |= {
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags(box.home)),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags(box.home, endpoint.url)),
             "AIRFLOW_CONN_BUCKET_WRONG": connection(endpoint.url, WRONG_KEY),
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "http", "url": lineage}),
+            "OPENLINEAGE_URL": lineage,  # for the loader outside of the operator
             "BUCKET_LOADER_STATE": str(box.home / "state"),
         } | where_to(box.version, endpoint.url)
         with box.commands() as command:
@@ -115,17 +126,26 @@ def where_to(version, url):
     return {"BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY}
 
 
-def dags(home):
+def dags(home, url):
     """Make a folder of the project's DAGs, and of two of our own."""
     folder = home / "dags"
     folder.mkdir()
     for file in (ROOT / "pipelines" / "dags").glob("*.py"):
         (folder / file.name).symlink_to(file)
     text = OWN.replace("NIGHTLY", str(ROOT / "pipelines" / "nightly.yaml")).replace("HOME", str(home))
-    (folder / "own.py").write_text(text, "utf-8")
+    (folder / "own.py").write_text(text.replace("LINEAGE_PAGE", example(home, url)), "utf-8")
     (home / "slow.yaml").write_text(SLOW, "utf-8")
     (home / "slow.csv").write_text("id\n" + "".join(f"slow{n}\n" for n in range(SLOW_ROWS)), "utf-8")
     return folder
+
+
+def example(home, url):
+    """Return the example of docs/lineage.md, for a pipeline that is there, and a key for it."""
+    (text,) = re.findall(
+        r"```python\n(BashOperator.*?)```", (ROOT / "docs" / "lineage.md").read_text("utf-8"), re.DOTALL
+    )
+    text = text.replace("env={", f'env={{"BUCKET_BASE_URL": "{url}", "BUCKET_SECRET_KEY": "{KEY}",')
+    return text.replace("/opt/pipelines/nightly.yaml", str(home / "slow.yaml")).replace("\n", "\n    ")
 
 
 def tell(box, command, emulator, receiver):
@@ -134,7 +154,7 @@ def tell(box, command, emulator, receiver):
     def trigger(dag_id, run_id, *words):
         command("dags", "trigger", dag_id, "--run-id", run_id, *words)
 
-    box.wait("reading the DAGs", lambda: len(box.rows("select dag_id from dag")) == 4)
+    box.wait("reading the DAGs", lambda: len(box.rows("select dag_id from dag")) == 5)
     trigger(
         "nightly_sync", "night", "--exec-date" if box.version == "2" else "--logical-date", "2026-01-02T04:00:00+00:00"
     )
@@ -147,9 +167,11 @@ def tell(box, command, emulator, receiver):
     cleared = {"state": box.ended("nightly_sync", "night")} | night(box, emulator)
     trigger("asked", "to-end")
     asked = clear_while_it_runs(box, command, emulator)
+    trigger("outside", "by-bash")
+    outside = box.ended("outside", "by-bash")
     trigger("backfill", "history", "--conf", '{"every": "183d"}')
     killed = kill(box, emulator)
-    return Story(nightly, cleared, asked, killed, wrong, box.task_logs(), receiver)
+    return Story(nightly, cleared, asked, outside, killed, wrong, box.task_logs(), receiver)
 
 
 def night(box, emulator):
@@ -261,6 +283,18 @@ def the_lineage_is_told_by_airflow(story):
     assert [
         one for one in (KEY, WRONG_KEY, "@") if one in json.dumps([one["outputs"] for one in (*ends, *failed)])
     ] == []
+
+
+def a_run_outside_of_the_operator_is_a_part_of_its_task(story):
+    """The loader's own events name the run of the task that started it, as Airflow tells it."""
+    task = story.lineage.of("outside.load")[0]
+    own = story.lineage.of("slow.users")
+    parent = own[0]["run"]["facets"]["parent"]
+
+    assert story.outside == "success"
+    assert [event["eventType"] for event in own] == ["START", "COMPLETE"]
+    assert (parent["job"]["name"], parent["run"]["runId"]) == ("outside.load", task["run"]["runId"])
+    assert parent["root"]["job"]["name"] == "outside"
 
 
 def the_killed_task_was_retried_and_each_row_arrived_once(story):
