@@ -96,7 +96,6 @@ from .life.told import (
 from .lineage.facets import (
     inputs_of as inputs_of,
     outputs_of as outputs_of,
-    run_facets as run_facets,
 )
 from .lineage.sender import (
     KeptLineage as KeptLineage,

@@ -34,24 +34,23 @@ def event_of(one: StreamLineage, variables: Mapping[str, str] = os.environ) -> "
         eventType=openlineage.RunState(one.stage),
         eventTime=one.at.isoformat(),
         producer=PRODUCER,
-        run=openlineage.Run(one.run_id, facets={**run_facets([one]), **_parents(variables)}),
+        run=openlineage.Run(one.run_id, facets={**_run_facets(one), **_parents(variables)}),
         job=openlineage.Job(variables.get(NAMESPACE) or DEFAULT_NAMESPACE, one.job, facets={"jobType": kind}),
         inputs=inputs_of([one]),
         outputs=outputs_of([one]),
     )
 
 
-def run_facets(streams: Iterable[StreamLineage]) -> "dict[str, RunFacet]":
+def _run_facets(one: StreamLineage) -> "dict[str, RunFacet]":
     """Return what is told of a run beside its datasets: its interval, and what went wrong."""
     from openlineage.client.facet_v2 import error_message_run, nominal_time_run
 
     found: dict[str, RunFacet] = {}
-    for one in streams:
-        if one.interval is not None:
-            start, end = (moment.isoformat() for moment in one.interval)
-            found["nominalTime"] = nominal_time_run.NominalTimeRunFacet(start, end, producer=PRODUCER)
-        if one.error:
-            found["errorMessage"] = error_message_run.ErrorMessageRunFacet(one.error, "PYTHON", producer=PRODUCER)
+    if one.interval is not None:
+        start, end = (moment.isoformat() for moment in one.interval)
+        found["nominalTime"] = nominal_time_run.NominalTimeRunFacet(start, end, producer=PRODUCER)
+    if one.error:
+        found["errorMessage"] = error_message_run.ErrorMessageRunFacet(one.error, "PYTHON", producer=PRODUCER)
     return found
 
 

@@ -43,8 +43,9 @@ NOT_ENDED: Final = StreamEnd()
 
 def lineage_of(one: StreamCall, stage: Stage, at: datetime, ended: StreamEnd, error: str) -> StreamLineage:
     """Return what is told of a stream: at its start, or at its end."""
-    job, stream = one.job, one.stream
-    upstream = _upstream(job, stream)
+    job, stream, secrets = one.job, one.stream, Secrets()
+    secrets.add(job.pipeline)
+    upstream = _upstream(job, stream, secrets)
     found = StreamLineage(
         job=f"{job.pipeline.name}.{stream.name}",
         run_id=one.run_id,
@@ -55,7 +56,7 @@ def lineage_of(one: StreamCall, stage: Stage, at: datetime, ended: StreamEnd, er
         output=Dataset(f"bucket://{job.pipeline.destination.host}", stream.record),
         rows_read=ended.read if upstream.is_every_row else None,
         records_delivered=ended.delivered,
-        error=error,
+        error=secrets.scrubbed(error),
     )
     return _with_fields(found, stream, upstream, ended.columns)
 
@@ -85,12 +86,10 @@ def _all_of(upstream: Upstream, columns: Sequence[str]) -> tuple[DatasetColumn, 
     return tuple(dict.fromkeys(one for column in columns for one in upstream.columns_of(column)))
 
 
-def _upstream(job: Job, stream: Stream) -> Upstream:
+def _upstream(job: Job, stream: Stream, secrets: Secrets) -> Upstream:
     """Return what a stream reads, with no secret of the pipeline in a name: a path may hold one."""
     pipeline = job.pipeline
     found = upstream_of(pipeline.source_of(stream), Around(job.base, pipeline.sources))
-    secrets = Secrets()
-    secrets.add(pipeline)
 
     def plain(dataset: Dataset) -> Dataset:
         return Dataset(secrets.scrubbed(dataset.namespace), secrets.scrubbed(dataset.name))
