@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bucket_loader.delivery.course import next_step
@@ -125,19 +126,27 @@ class Message:
 
 def raised() -> Iterator[Message]:
     """Return every message that the package raises, in the order of its files."""
-    kinds = {kind.__name__: kind.__name__ for kind in tree()}
-    kinds |= {"Mistake": "ConfigError", "NothingFoundError": "SourceError"}
+    kinds = _kinds()
     for place, name, call in _calls():
         known = {**kinds, "ValueError": "ConfigError"} if place.startswith("config/") else kinds  # pydantic tells them
         if name in known:
             yield _message(call, name, known[name], place)
 
 
-def _calls() -> Iterator[tuple[str, str, ast.Call]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                yield f"{file.relative_to(PACKAGE).as_posix()}:{node.lineno}", node.func.id, node
+@cache  # the tests ask several times, and reading the whole package takes seconds
+def _calls() -> tuple[tuple[str, str, ast.Call], ...]:
+    asked = {*_kinds(), "ValueError", *_CODE_IS}
+    return tuple(
+        (f"{file.relative_to(PACKAGE).as_posix()}:{node.lineno}", node.func.id, node)
+        for file in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in asked
+    )
+
+
+def _kinds() -> dict[str, str]:
+    kinds = {kind.__name__: kind.__name__ for kind in tree()}
+    return kinds | {"Mistake": "ConfigError", "NothingFoundError": "SourceError"}
 
 
 def refused() -> Iterator[Message]:

@@ -36,9 +36,9 @@ def texts(node):
 def named():
     """Return every command that the package's texts name, with the file."""
     found = set()
-    for file in PACKAGE.rglob("*.py"):
-        tree = ast.parse(file.read_text("utf-8"))
-        for text in texts(tree):
+    files = ((file, file.read_text("utf-8")) for file in PACKAGE.rglob("*.py"))
+    for file, source in files:
+        for text in texts(ast.parse(source)) if "`bucket-loader " in source else ():
             found |= {(file.name, command) for command in COMMAND.findall(text.replace("\n", " "))}
     return sorted(found)
 

@@ -10,12 +10,18 @@ import scenario
 import simulate
 from virtual import ViolationError, World
 
-# More by hand: `make simulation` plays 50,000.
-SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "4000"))
+# Enough for every planted mistake (the rarest shows at 2,016). More by hand: `make simulation` plays 50,000.
+SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "2400"))
 BLOCKS = 8
 NIGHTS = int(os.environ.get("BUCKET_LOADER_NIGHTS", "4"))
 CROWDS = int(os.environ.get("BUCKET_LOADER_CROWDS", "240"))
 STOPPED = (73, 128)  # a run is stopped as a whole while an event is in doubt
+# Seeds that show rare mistakes today. They are played first; where one no longer does, all are played from 0 on.
+SHOWING = {
+    "next_chunk_before_the_outcome_is_committed": 2016,
+    "outage_dead_lettered": 268,
+    "parts_lost_in_a_crash": 119,
+}
 
 pytestmark = pytest.mark.simulation
 
@@ -57,7 +63,9 @@ def test_several_senders_break_no_promise(number):
 @pytest.mark.timeout(1200)
 def test_a_planted_mistake_is_found(name):
     """Each mistake is found within 5,000 seeds; most within the first hundred."""
-    assert simulate.find(name, 0, simulate.SEEDS_A_MISTAKE) is not None
+    at_once = name in SHOWING and simulate.find(name, SHOWING[name], 1)
+
+    assert at_once or simulate.find(name, 0, simulate.SEEDS_A_MISTAKE) is not None
 
 
 def test_a_seed_tells_the_same_story_again():

@@ -5,6 +5,7 @@ import gzip
 import os
 import struct
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +21,13 @@ ROWS = "id,x\n" + "".join(f"{number},{number * 7919 % 1000003}\n" for number in 
 ROWS_BYTES = ROWS.encode()
 
 
-def compressed(codec, data=ROWS_BYTES):
+@cache
+def compressed_rows(codec):
+    """Compress all rows; gzip takes most of a second for it."""
+    return compressed(codec, ROWS_BYTES)
+
+
+def compressed(codec, data):
     """Compress with Arrow, which writes zstd in one frame of many blocks."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, codec) as stream:
@@ -51,7 +58,7 @@ class TestCompression:
         """A compressed file gives the rows of the plain one, also in several members."""
         half = len(ROWS) // 2
 
-        one = read_csv(tmp_path, compressed(codec), name=f"a.csv{suffix}")
+        one = read_csv(tmp_path, compressed_rows(codec), name=f"a.csv{suffix}")
         two = compressed(codec, ROWS[:half].encode()) + compressed(codec, ROWS[half:].encode())
 
         assert len(one.rows) == 300_000
@@ -61,12 +68,12 @@ class TestCompression:
     def test_truncated(self, tmp_path, codec, suffix, kept):
         """A truncated file is refused, though its beginning could be read."""
         with pytest.raises(SourceError, match="damaged or cut short"):
-            read_csv(tmp_path, compressed(codec)[:kept], name=f"a.csv{suffix}")
+            read_csv(tmp_path, compressed_rows(codec)[:kept], name=f"a.csv{suffix}")
 
     def test_trailing_garbage(self, tmp_path, codec, suffix):
         """What follows the last member must be another member."""
         with pytest.raises(SourceError, match="damaged or cut short"):
-            read_csv(tmp_path, compressed(codec) + b"garbage", name=f"a.csv{suffix}")
+            read_csv(tmp_path, compressed_rows(codec) + b"garbage", name=f"a.csv{suffix}")
 
     def test_name_and_bytes_disagree(self, tmp_path, codec, suffix):
         """A plain file with a compressed name and the reverse are refused, unless declared."""
@@ -74,9 +81,9 @@ class TestCompression:
             read_csv(tmp_path, "a\n1\n", name=f"a.csv{suffix}")
         assert "compression: none" in refused.value.hint
         with pytest.raises(SourceError, match=f"but its bytes are {codec}") as refused:
-            read_csv(tmp_path, compressed(codec), name="a.csv")
+            read_csv(tmp_path, compressed_rows(codec), name="a.csv")
         assert f"compression: {codec}" in refused.value.hint
-        assert len(read_csv(tmp_path, compressed(codec), name="a.csv", compression=codec).rows) == 300_000
+        assert len(read_csv(tmp_path, compressed_rows(codec), name="a.csv", compression=codec).rows) == 300_000
         assert len(read_csv(tmp_path, "a\n1\n", name=f"a.csv{suffix}", compression="none").rows) == 1
         with pytest.raises(SourceError, match="is declared"):
             read_csv(tmp_path, "a\n1\n", name="a.csv", compression=codec)
@@ -89,7 +96,7 @@ class TestCompression:
 
 def test_zstd_truncated_at_a_block(tmp_path):
     """A zstd file cut exactly where a block ends is refused, where other readers end quietly."""
-    data = compressed("zstd")
+    data = compressed_rows("zstd")
     ends = zstd_block_ends(data)
 
     assert len(ends) > 2
