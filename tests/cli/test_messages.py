@@ -18,7 +18,7 @@ def at(place, message, hint=""):
     return f"error: pipeline.yaml: 1 mistake\n  pipeline.yaml:{place}: {message}{told}\n"
 
 
-TYPES = "csv, tsv, parquet, jsonl, arrow, excel, delta, iceberg, query or sql"
+TYPES = "csv, tsv, parquet, jsonl, arrow, excel, delta, iceberg, query, sql, dbt or spark"
 RECORDS = "user, company, event, feedback or feature_event"
 VALUES = "string, integer, number, boolean, timestamp, date or json"
 FIELD = "streams[0].fields.attributes.a"

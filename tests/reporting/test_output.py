@@ -141,8 +141,8 @@ def test_a_backfill_tells_each_window_and_their_sum_last(workplace):
     first = workplace.command("backfill", *window)
     again = workplace.command("backfill", *window)
 
-    *windows, last = objects(first.stderr)
-    assert [one["event"] for one in windows] == ["window"] * 3
+    windows = [one for one in objects(first.stderr) if one["event"] == "window"]
+    last = objects(first.stderr)[-1]  # a slow machine may tell of planning in between
     assert [one["streams"]["clicks"]["delivered"] for one in windows] == [1, 1, 1]
     assert (last["event"], last["windows"], last["skipped"], last["exit_code"]) == ("summary", 3, 0, 0)
     assert objects(again.stderr)[-1]["skipped"] == 3

@@ -115,26 +115,35 @@ def test_an_expression_sees_columns_and_nothing_of_ours(name):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_column_name_is_a_name(name):
-    """A column's name is quoted wherever it goes, and comes out as the attribute's name."""
-    columns = {"id": ["u"], name: ["A"]}
-
-    assert records(columns, {"userId": "id", "attributes": "*"})[0]["attributes"] == {name: "A"}
-    assert records(columns, {"userId": name})[0]["userId"] == "A"
-    assert records(columns, {"userId": "id", "attributes": {"x": name}})[0]["attributes"] == {"x": "A"}
+def test_a_hostile_column_name_is_a_name_for_an_id(name):
+    """A column's name is quoted, whatever it holds."""
+    assert records({"id": ["u"], name: ["A"]}, {"userId": name})[0]["userId"] == "A"
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if "\0" not in name])
-def test_a_hostile_column_name_in_an_expression(name):
+def test_hostile_column_names_are_names():
+    """They are quoted wherever they go, beside each other, and come out as the attributes' names."""
+    columns = {"id": ["u"]} | {name: [f"A{number}"] for number, name in enumerate(HOSTILE)}
+    named = {f"x{number}": name for number, name in enumerate(HOSTILE)}
+
+    assert records(columns, {"userId": "id", "attributes": "*"})[0]["attributes"] == {
+        name: f"A{number}" for number, name in enumerate(HOSTILE)
+    }
+    assert records(columns, {"userId": "id", "attributes": named})[0]["attributes"] == {
+        f"x{number}": f"A{number}" for number in range(len(HOSTILE))
+    }
+
+
+def test_hostile_column_names_in_expressions():
     """A quoted name is a name in an expression, whatever it holds."""
-    quoted = '"' + name.replace('"', '""') + '"'
+    names = [name for name in HOSTILE if "\0" not in name]
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
     found = records(
-        {"id": ["u"], name: ["A"]},
-        {"userId": "id", "attributes": {"x": {"sql": f"lower({quoted})"}}},
-        where=f"{quoted} = 'A'",
+        {"id": ["u"]} | {name: [f"A{number}"] for number, name in enumerate(names)},
+        {"userId": "id", "attributes": {f"x{n}": {"sql": f"lower({name})"} for n, name in enumerate(quoted)}},
+        where=" AND ".join(f"{name} = 'A{number}'" for number, name in enumerate(quoted)),
     )
 
-    assert found[0]["attributes"] == {"x": "a"}
+    assert found[0]["attributes"] == {f"x{number}": f"a{number}" for number in range(len(names))}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
