@@ -126,7 +126,7 @@ class Message:
 
 def raised() -> Iterator[Message]:
     """Return every message that the package raises, in the order of its files."""
-    kinds = _kinds()
+    kinds = _names()
     for place, name, call in _calls():
         known = {**kinds, "ValueError": "ConfigError"} if place.startswith("config/") else kinds  # pydantic tells them
         if name in known:
@@ -135,7 +135,7 @@ def raised() -> Iterator[Message]:
 
 @cache  # the tests ask several times, and reading the whole package takes seconds
 def _calls() -> tuple[tuple[str, str, ast.Call], ...]:
-    asked = {*_kinds(), "ValueError", *_CODE_IS}
+    asked = {*_names(), "ValueError", *_CODE_IS}
     return tuple(
         (f"{file.relative_to(PACKAGE).as_posix()}:{node.lineno}", node.func.id, node)
         for file in sorted(PACKAGE.rglob("*.py"))
@@ -144,7 +144,7 @@ def _calls() -> tuple[tuple[str, str, ast.Call], ...]:
     )
 
 
-def _kinds() -> dict[str, str]:
+def _names() -> dict[str, str]:
     kinds = {kind.__name__: kind.__name__ for kind in tree()}
     return kinds | {"Mistake": "ConfigError", "NothingFoundError": "SourceError"}
 
