@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -78,33 +77,41 @@ def measured(folder: Path, kind: str) -> tuple[float, int, float]:
     spark = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", str(SUBMIT), *words,
              "--engine", "spark"]  # fmt: skip
     environment = os.environ | {"BUCKET_SECRET_KEY": "sec_test_0123456789abcdef0123", "PYSPARK_PYTHON": sys.executable}
-    began = time.monotonic()
+    began, watched = time.monotonic(), Watched(str(folder / "usage.yaml"))
     process = subprocess.Popen(  # noqa: S603  # our own words
-        alone if kind == "alone" else spark, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    most, watched = [0], threading.Event()
-    watcher = threading.Thread(target=watch, args=(str(folder / "usage.yaml"), most, watched))
-    watcher.start()
-    _, status, used = os.wait4(process.pid, 0)
-    watched.set()
-    watcher.join()
-    if status:
+        alone if kind == "alone" else spark, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    while process.poll() is None:
+        watched.look(process.pid)
+        time.sleep(0.1)
+    if process.returncode:
         raise SystemExit(f"{kind}: the plan was not made")
-    return used.ru_utime + used.ru_stime, most[0] // 1024, time.monotonic() - began
+    return sum(watched.ticks.values()) / os.sysconf("SC_CLK_TCK"), watched.most_kb // 1024, time.monotonic() - began
 
 
-def watch(word: str, most: list[int], ended: threading.Event) -> None:
-    """Keep the most kilobytes that a Python process with this word in its command had."""
-    while not ended.wait(0.2):
+class Watched:
+    """What the processes of a session have used, each as of when it was last seen; nobody waits for some of them."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.ticks: dict[str, int] = {}
+        self.most_kb = 0
+
+    def look(self, session: int) -> None:
+        """Look at each of them."""
         for folder in Path("/proc").glob("[0-9]*"):
             try:
+                stat = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()
+                if int(stat[3]) != session:
+                    continue
+                self.ticks[folder.name] = int(stat[11]) + int(stat[12])
                 command = (folder / "cmdline").read_text("utf-8")
-                lines = (folder / "status").read_text("utf-8").splitlines()
+                status = (folder / "status").read_text("utf-8")
             except OSError:
                 continue
-            if word in command and "python" in command.partition("\0")[0]:
-                high = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-                most[0] = max([*most, *high])
+            if self.word in command and "python" in command.partition("\0")[0]:
+                self.most_kb = max(self.most_kb, int(status.partition("VmHWM:")[2].split()[0]))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from bucket_loader.emulator.http.server import running
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600), pytest.mark.xdist_group("spark")]
 HERE = Path(__file__).parent
 SUBMIT = ROOT / "bucket_loader/integrations/spark/submit.py"
-WAIT_S = 120
+WAIT_S = 240  # of a busy machine
 
 
 @pytest.fixture(scope="module")
