@@ -181,6 +181,19 @@ def test_a_driver_that_is_killed_has_sent_nothing_and_the_next_run_sends_all(spa
     finished(start(spark, sys.executable, "-m", "bucket_loader", *words, url=bucket.url))
 
     assert bucket.state()["companies"] == 114_000
+    the_next_plan_is_the_same_with_what_is_remembered(spark, bucket, tmp_path)
+
+
+def the_next_plan_is_the_same_with_what_is_remembered(spark, bucket, state):
+    """Rows that have changed, rows that are gone, events that were sent: told by the memory, as without Spark."""
+    write_export(folder := state / "next", accounts=110_000, seats=1)
+    finished(loader(spark, *plan_words(folder, state), url=bucket.url))
+    finished(start(spark, sys.executable, "-m", "bucket_loader", *plan_words(folder, state), url=bucket.url))
+    plans = sorted(path.parent for path in state.glob("*/plans/*/manifest.json"))[-2:]
+
+    assert digest_of(plans[0]) == digest_of(plans[1])
+    streams = json.loads((plans[0] / "manifest.json").read_text("utf-8"))["streams"]
+    assert [(one["removed"], one["records"]) for one in streams] == [(9_500, 114_000), (0, 0)]
 
 
 # --- rows of Spark ----------------------------------------------------------------------------------------------------
