@@ -161,13 +161,23 @@ def standing_still(processes):
             os.kill(number, signal.SIGCONT)
 
 
+def test_ctrl_c_ends_the_planning_in_order(spark, export, tmp_path):
+    """The tasks are given up, nothing is left of the plan, and the exit code says what happened."""
+    process = loader(spark, *plan_words(export, tmp_path))
+    seen(tmp_path, "attempts/*.staged")
+    process.send_signal(signal.SIGINT)
+
+    assert "interrupted" in finished(process, 130)
+    assert not list(tmp_path.glob("*/plans/*"))
+
+
 def test_a_driver_that_is_killed_has_sent_nothing_and_the_next_run_sends_all(spark, export, bucket, tmp_path):
     """Killed while it plans: no plan is there, no request was made. Killed while it sends: nothing is lost."""
     words = ["run", export / "pipeline.yaml", "--state", tmp_path, "--as-of", AS_OF, "--allow-rejected", "1%"]
     process = loader(spark, *words, url=bucket.url)
     seen(tmp_path, "attempts/*.staged")
     process.kill()
-    process.wait()
+    process.communicate()
     assert not list(tmp_path.glob("*/plans/*/manifest.json"))
     assert bucket.state()["requests"] == 0
 
@@ -177,7 +187,7 @@ def test_a_driver_that_is_killed_has_sent_nothing_and_the_next_run_sends_all(spa
     while not bucket.state()["requests"]:
         time.sleep(0.02)
     process.kill()
-    process.wait()
+    process.communicate()
     finished(start(spark, sys.executable, "-m", "bucket_loader", *words, url=bucket.url))
 
     assert bucket.state()["companies"] == 114_000
