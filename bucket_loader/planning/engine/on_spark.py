@@ -52,8 +52,7 @@ def _require_no_key(stage: Stage) -> None:
     Raises:
         UsageError: some are.
     """
-    keyed = [path for path, spec in stage.stream.fields.by_path().items() if spec.hash == "hmac"]
-    if keyed:
+    if keyed := stage.keyed:
         raise UsageError(
             f"`hash: hmac` ({', '.join(keyed)}) needs `hash_key:`, a secret that does not travel to Spark",
             hint="plan without --engine spark",

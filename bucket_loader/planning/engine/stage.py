@@ -126,7 +126,6 @@ class Stage:
         compiled: compiles the mapping, given the key; once in each process.
         rows: reads slices; None where the items are batches.
         attempt: what tells its files from those of another attempt at the same slices.
-        is_keyed: whether values are hashed with the key.
         key: what `hash: hmac` is keyed with.
         mapping: the mapping, where it is compiled already.
     """
@@ -138,7 +137,6 @@ class Stage:
     compiled: Callable[..., Mapping]
     rows: SlicedRows | None = None
     attempt: str = ""
-    is_keyed: bool = False
     key: bytes | None = field(default=None, repr=False)
     mapping: Mapping | None = field(default=None, repr=False)
 
@@ -146,6 +144,11 @@ class Stage:
     def travels(self) -> bool:
         """Whether its items can be handed to another process."""
         return self.rows is not None
+
+    @property
+    def keyed(self) -> list[str]:
+        """The fields whose values are hashed with the key, by their paths."""
+        return [path for path, spec in self.stream.fields.by_path().items() if spec.hash == "hmac"]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
@@ -156,7 +159,7 @@ class Stage:
         Yields:
             A step for each batch, a part for each slice, and at last what was noticed.
         """
-        assert self.key is not None or not self.is_keyed  # noqa: S101  # without it every hash would be null
+        assert self.key is not None or not self.keyed  # noqa: S101  # without it every hash would be null
         batches = self.rows.read(items) if self.rows is not None else iter(items)
         cursor = self.stream.cursor
         water = None if cursor is None else HighWater(cursor.column, self.as_of)
