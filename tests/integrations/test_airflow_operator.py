@@ -304,7 +304,7 @@ def test_airflow_tells_the_lineage_of_a_task_unless_it_goes_elsewhere(found):
 
     assert [one["name"].rpartition("/")[2] for one in asked["inputs"]] == ["bad.csv"]
     assert [(one["name"], one["outputFacets"]["outputStatistics"]["rowCount"]) for one in asked["outputs"]] == [
-        ("user", 18)
+        ("user", 9)
     ]
     assert found["lineage"]["lineage"] is None
 
