@@ -238,6 +238,38 @@ def test_the_cronjobs_container_needs_no_rights():
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
 
+def senders_job():
+    """Read the indexed Job: what it says, and of its pods."""
+    found = YAML(typ="safe").load((DEPLOY / "senders-job.yaml").read_text("utf-8"))["spec"]
+    return found, found["template"]["spec"]
+
+
+def test_the_pods_of_an_indexed_job_each_join_the_senders_of_a_run():
+    """Each starts `deliver` of one run; one that ends with 75 is started again."""
+    job, pod = senders_job()
+    (container,) = pod["containers"]
+    run = next(one["value"] for one in container["env"] if one["name"] == "RUN")
+    parsed = understood([run if word == "$(RUN)" else word for word in container["args"]])
+
+    assert parsed.params["run_name"] == run
+    assert any(str(place).startswith("postgresql://") for place in parsed.params["state"])
+    assert any(str(place).startswith("s3://") for place in parsed.params["state"])
+    assert (job["completionMode"], job["completions"]) == ("Indexed", job["parallelism"])
+    assert set(job["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]) == LOOK_FIRST
+    assert job["backoffLimitPerIndex"] > 0
+    assert pod["restartPolicy"] == "Never"
+
+
+def test_the_pods_of_an_indexed_job_are_those_of_the_cronjob():
+    """The same image, rights, volumes and secrets."""
+    (mine,), (theirs,) = (pod["containers"] for pod in (senders_job()[1], cronjob()[2]))
+    differ = {"args", "env"}
+
+    assert {name: one for name, one in mine.items() if name not in differ} == {
+        name: one for name, one in theirs.items() if name not in differ}  # fmt: skip
+    assert [one for one in mine["env"] if one["name"] != "RUN"] == theirs["env"]
+
+
 # --- Docker --------------------------------------------------------------------------------------------------------
 
 

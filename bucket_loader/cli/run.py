@@ -28,6 +28,7 @@ from bucket_loader.cli.options import (
     wait_option,
 )
 from bucket_loader.cli.reporting import Reported, report_option
+from bucket_loader.model import UsageError
 
 _CHANGES: Final = 10
 
@@ -155,6 +156,8 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
     "--show", type=click.IntRange(min=0), default=0, help="Print this many records of each stream, on stderr."
 )
 @click.option("--exit-10-when-changes", is_flag=True, help="Exit 10 when there is something to send or to remove.")
+@click.option("--keep-in-store", is_flag=True,
+              help="Keep the plan in the state's store too, where `deliver` finds it on other machines.")  # fmt: skip
 @plan_options
 @processes_option
 @engine_option
@@ -163,7 +166,9 @@ def backfill(call: Call, /, pipeline: Path, start: datetime, end: datetime, ever
 @diff_options
 @state_options
 @click.pass_obj
-def plan(call: Call, /, pipeline: Path, show: int, *, exit_10_when_changes: bool, **words: object) -> None:
+def plan(
+    call: Call, /, pipeline: Path, show: int, *, exit_10_when_changes: bool, keep_in_store: bool, **words: object
+) -> None:
     """Plan a run, and say what it would send. Sends nothing.
 
     --diff prints what would change, on stdout: how many records are created, changed or removed, in which fields, and
@@ -176,15 +181,18 @@ def plan(call: Call, /, pipeline: Path, show: int, *, exit_10_when_changes: bool
       bucket-loader plan nightly.yaml --diff --format markdown --rows 50 > comment.md
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z
       bucket-loader plan nightly.yaml --exit-10-when-changes --json
+      bucket-loader plan nightly.yaml --keep-in-store --json
     """
     from bucket_loader.runs import plan_as_json, plan_job, tell_plan, tell_stops
 
     asked = asked_diff(words)
+    if asked is not None and keep_in_store:
+        raise UsageError("--diff does not go with --keep-in-store", hint="`plan --diff` is for looking only")
     job = call.job(pipeline, words)
     if asked is not None:
         made = write_diff(call, job, asked, show=show)
     else:
-        made = plan_job(job)
+        made = plan_job(job, keep_in_store=keep_in_store)
         tell_plan(call.output, made, show=show)
         tell_stops(call.output, made)
         call.say(f"the plan: {made.plan.folder}")

@@ -41,10 +41,13 @@ class MadePlan:
         return counts_of(self.plan)
 
 
-def plan_job(job: Job) -> MadePlan:
-    """Make a plan and keep it for `run --plan`."""
+def plan_job(job: Job, *, keep_in_store: bool = False) -> MadePlan:
+    """Make a plan and keep it for `run --plan`; in the state's store too, where others can send it."""
     with opened(job) as state:
-        return plan_in(job, state)
+        made = plan_in(job, state)
+        if keep_in_store:
+            state.keep_plan(made.plan.manifest.run)
+        return made
 
 
 def plan_in(job: Job, state: State) -> MadePlan:

@@ -1,12 +1,16 @@
 """Several processes of this machine send one run: `run --senders`, and `deliver` in shells of their own."""
 
 import os
+import re
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import servers
-from driver import FAULTS, REFUSING, Load, bucket
+from driver import FAULTS, KEY, REFUSING, Load, Processes, bucket
 from invariants import finished
 from shared import Shared
 
@@ -120,3 +124,23 @@ def test_a_ledger_in_a_file_is_for_one_sender(tmp_path, forks, endpoints, words)
         assert (code, it.requests()) == (2, 0)
         assert "postgresql://" in load.told()["error"]["hint"]
         assert load.state is None
+
+
+def test_the_recipe_of_two_shells_is_one(tmp_path, endpoints):
+    """The commands of the page, word for word but for the address of the ledger."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "many-senders.md").read_text("utf-8")
+    (commands,) = re.findall(r"```console\n(export .+?)```", page, re.DOTALL)
+    servers.postgres()
+    with bucket(endpoints[0].url) as it:
+        load = Load(tmp_path / "load", it, Processes(), users=5, companies=5, events=30, refused=0)
+        text = (load.folder / "pipeline.yaml").read_text("utf-8")
+        load.write("nightly.yaml", text.replace("name: rehearsed", f"name: r{time.time_ns()}"))
+        words = commands.replace("postgresql://loader@db/bucket_loader", shlex.quote(servers.postgres_url()))
+        environment = {**os.environ, "BUCKET_BASE_URL": it.url, "BUCKET_SECRET_KEY": KEY,
+                       "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+        done = subprocess.run(["bash", "-ec", words + "wait $!"], cwd=load.folder, env=environment, check=False,
+                              capture_output=True, text=True, timeout=120)  # fmt: skip
+
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("succeeded in") == 2
+        assert it.accepted().keys() == load.everything()[0]
