@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 import servers
 from driver import FAULTS, KEY, REFUSING, Load, Processes, bucket
 from invariants import finished
+from remote import Remote
 from shared import Shared
 
 from bucket_loader.runs import status
@@ -144,3 +146,30 @@ def test_the_recipe_of_two_shells_is_one(tmp_path, endpoints):
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("succeeded in") == 2
         assert it.accepted().keys() == load.everything()[0]
+
+
+def test_senders_on_machines_of_their_own_fetch_the_plan(tmp_path, forks, endpoints, store):
+    """Each has a disk of its own; the plan is in the store, and so are the dead letters of all of them at the end."""
+    servers.postgres()
+    with bucket(endpoints[0].url) as it:
+        it.faults(REFUSING)
+        first = Remote(tmp_path / "first", it, forks, store=store, **SIZE)
+        assert first.run("plan", "--keep-in-store") == 0, first.stderr()
+        run = first.told()["run"]
+        others = [first.another(tmp_path / name) for name in ("second", "third")]
+        codes = [child.wait() for child in [one.start("deliver", run) for one in others]]
+
+        assert codes == [3, 3], [one.stderr()[-1500:] for one in others]
+        finished(others[0], 3)
+
+
+def test_a_plan_that_is_not_here_is_said(tmp_path, forks, endpoints):
+    """On a machine that has not the plan, and no store: exit 2 names what is missing."""
+    servers.postgres()
+    with bucket(endpoints[0].url) as it:
+        load = Shared(tmp_path / "load", it, forks, users=5, companies=5, events=5)
+        run = load.plan()
+        shutil.rmtree(load.folder / ".bucket_loader")
+
+        assert load.run("deliver", run) == 2
+        assert "store" in load.told()["error"]["hint"], load.told()

@@ -27,7 +27,7 @@ from bucket_loader.runs.keeping import let_go_of_old
 from bucket_loader.runs.notify import Telling, telling
 from bucket_loader.runs.restored import marked
 from bucket_loader.runs.run import begin_new, begun_plan, finish_earlier, finish_run, try_again
-from bucket_loader.runs.senders.sending import beside, parts_of, send_parts
+from bucket_loader.runs.senders.sending import beside, parts_of, plan_here, send_parts
 from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.runs.waiting import UNFINISHED
 from bucket_loader.state import LEASE_S, RunRow, State, look_at_state, one_process_alone
@@ -119,8 +119,7 @@ class _Joining:
         return self._share_out(state, planned)
 
     def _with_plan(self, state: State) -> Job:
-        folder = state.plan_folder(self.run)
-        return replace(self.job, options=replace(self.job.options, plan=folder))
+        return replace(self.job, options=replace(self.job.options, plan=plan_here(state, self.run)))
 
     def _share_out(self, state: State, planned: Plan) -> Summary | None:
         """Let others in; where there is nothing to be sent, end the run at once."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bucket_loader.delivery import Assignment, Sender, deliver_parts
 from bucket_loader.model import InterruptedRunError, StateError, UsageError, give_memory_back
@@ -59,14 +60,23 @@ def beside(job: Job, run: str, *, verify: bool) -> Iterator[Beside]:
 
 
 def _plan_of(state: State, run: str, *, verify: bool) -> Plan:
+    return plan_file.read(plan_here(state, run), verify=verify)
+
+
+def plan_here(state: State, run: str) -> Path:
+    """Return the folder of a run's plan, fetched where this disk lacks it.
+
+    Raises:
+        UsageError: it is not to be had here.
+    """
     folder = state.plan_folder(run)
     if not (folder / MANIFEST).exists():
         raise UsageError(
             f"the plan of run {run} is not on this machine: {folder}",
-            hint="senders on several machines need a state whose files lie in a store: `--state s3://...` beside "
-            "`--state postgresql://...`, from the first run on; or send from the machine that has the plan",
+            hint="is the name right? Senders on several machines need a state whose files lie in a store (`--state "
+            "s3://...` beside `--state postgresql://...`), and a plan that was made with --keep-in-store",
         )
-    return plan_file.read(folder, verify=verify)
+    return folder
 
 
 def send_parts(job: Job, at: Beside, assignment: Assignment | None = None) -> None:
