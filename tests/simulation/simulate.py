@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
-import crowd
-import mistakes
-import nights
-import scenario
+sys.path.append(str(Path(__file__).parents[1]))  # what all tests share, which pytest finds by itself
+
+import crowd  # noqa: E402
+import mistakes  # noqa: E402
+import nights  # noqa: E402
+import scenario  # noqa: E402
 
 Play = Callable[[int], str | None]
 BLOCK = 250  # seeds that one task plays
