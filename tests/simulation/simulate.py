@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # what all tests share, which pytest finds by itself
 
-import crowd  # noqa: E402
-import mistakes  # noqa: E402
-import nights  # noqa: E402
-import scenario  # noqa: E402
+import crowd
+import mistakes
+import nights
+import scenario
 
 Play = Callable[[int], str | None]
 BLOCK = 250  # seeds that one task plays
