@@ -86,8 +86,9 @@ class PlanRequest:
 
     @property
     def tasks(self) -> SparkTasks | None:
-        """Spark's tasks, where they make the plan."""
-        return self.engine.tasks if isinstance(self.engine, OnSpark) else None
+        """Spark's tasks, where they make the plan; a few rows are read here."""
+        is_whole = self.limit is None and self.sample is None
+        return self.engine.tasks if is_whole and isinstance(self.engine, OnSpark) else None
 
     def wanted(self) -> list[Stream]:
         """Return the streams to plan, in the order of delivery."""

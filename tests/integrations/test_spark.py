@@ -163,7 +163,7 @@ def standing_still(processes):
 
 def test_ctrl_c_ends_the_planning_in_order(spark, export, tmp_path):
     """The tasks are given up, nothing is left of the plan, and the exit code says what happened."""
-    process = loader(spark, *plan_words(export, tmp_path))
+    process = loader(spark, "run", export / "pipeline.yaml", "--state", tmp_path)
     seen(tmp_path, "attempts/*.staged")
     process.send_signal(signal.SIGINT)
 

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import socket
 from itertools import pairwise
 
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 from pydantic import SecretStr
 from workplace import Workplace
 
+from bucket_loader.model.errors import SourceUnavailableError
 from bucket_loader.sources.spark import written
+from bucket_loader.sources.spark.session import _require_server
 from bucket_loader.sources.spark.tasks import TaskFailedError, _Pickler, pickled_outcome
 from bucket_loader.sources.spark.written import RowFile, WrittenRows, slices_of
 
@@ -114,3 +117,15 @@ def test_a_value_that_is_hashed_with_a_key_is_refused_by_name(place):
 
     assert result.exit_code == 2
     assert "`hash: hmac` (attributes.name)" in result.stderr
+
+
+@pytest.mark.parametrize("remote", ["sc://127.0.0.1:{port}", "sc://127.0.0.1:{port}/;token=secret"])
+def test_a_server_of_spark_connect_that_is_away_is_told_at_once(remote):
+    """Its client would ask for ten minutes. The message has the address, and no token."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+    with pytest.raises(SourceUnavailableError, match=rf"answers at 127\.0\.0\.1:{port}: Connection refused") as caught:
+        _require_server(remote.format(port=port))
+
+    assert "secret" not in str(caught.value)

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from bucket_loader.model import SourceError, SourceUnavailableError, UsageError
 
@@ -43,7 +45,29 @@ def spark_session() -> "SparkSession":
     from pyspark.sql import SparkSession
 
     with _own_interrupts(), spark_errors("Spark cannot be reached, or does not start"):
-        return SparkSession.getActiveSession() or SparkSession.builder.appName("bucket-loader").getOrCreate()
+        if (active := SparkSession.getActiveSession()) is not None:
+            return active
+        _require_server(os.environ.get("SPARK_REMOTE", ""))
+        return SparkSession.builder.appName("bucket-loader").getOrCreate()
+
+
+def _require_server(remote: str) -> None:
+    """Look whether a server of Spark Connect is there: its client would ask for ten minutes, and say nothing.
+
+    Raises:
+        SourceUnavailableError: nothing answers at its address.
+    """
+    address = urlsplit(remote)
+    if address.scheme != "sc" or not address.hostname or any(os.environ.get(name) for name in _PROXIES):
+        return
+    host, port = address.hostname, address.port or _PORT
+    try:
+        socket.create_connection((host, port), _ANSWER_S).close()
+    except OSError as error:
+        raise SourceUnavailableError(
+            f"no server of Spark Connect answers at {host}:{port}: {error.strerror or error}",
+            hint="look at SPARK_REMOTE, and whether the server is up; nothing was sent",
+        ) from None
 
 
 @contextmanager
@@ -100,6 +124,9 @@ def _silent_loggers() -> Iterator[None]:
 
 _REFUSED: Final = ("22", "42")  # SQL's own classes: wrong data, wrong words
 _LACKING: Final = "No module named 'bucket_loader'"
+_PORT: Final = 15002  # of Spark Connect
+_ANSWER_S: Final = 10.0
+_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")  # by which gRPC would go
 _TASK: Final = re.compile(r"TaskFailedError: (\w+ in [^\n]+?, line \d+)")
 _LOOK: Final = "Spark's log says more; nothing was sent, and running again plans anew"
 
