@@ -228,6 +228,15 @@ def test_no_key_is_in_what_travels(usage):
         next(pickle.loads(seen[0])([]))  # noqa: S301  # made above
 
 
+@pytest.mark.parametrize(("cores", "slices", "count"), [(2, 400, 1), (8, 400, 4), (8, 12, 2), (64, 4, 0)])
+def test_as_many_processes_as_help(monkeypatch, cores, slices, count):
+    """One for every two cores, each with some slices: what takes a second to start has to be worth it."""
+    monkeypatch.setattr(processes, "cores", lambda: cores)
+
+    assert Processes()._wanted(slices) == count
+    assert Processes(3)._wanted(slices) == 3
+
+
 @pytest.mark.long
 def test_the_plan_of_a_real_export_is_the_same(workplace, monkeypatch):
     """More than 300,000 rows, cut as everybody's are; and a file of text beside them."""

@@ -22,6 +22,7 @@ Made = TypeVar("Made")
 _COMMAND: Final = ("-m", "bucket_loader.planning.engine.worker")
 _POCKET: Final = 2  # items that a worker has at the most: one that it works on, and the next
 _ITEMS_EACH: Final = 5  # a worker takes a second to start: as long as this process takes for three slices
+_CORES_EACH: Final = 2  # one process keeps so many busy: two threads map, while one reads and one writes
 _LOST: Final = object()
 _END_S: Final = 5.0  # until a worker that is to end is ended
 
@@ -65,7 +66,7 @@ class Processes:
     def _wanted(self, items: int) -> int:
         if self._count is not None:
             return min(self._count, items)
-        return min(cores(), items // _ITEMS_EACH)
+        return min(cores() // _CORES_EACH, items // _ITEMS_EACH)
 
     def _shared(self, function: object, items: Sequence[Any], count: int) -> Iterator[Any]:
         """Hand out the items in their order, each to the worker that wants one; yield what comes back."""
