@@ -59,7 +59,7 @@ def run(call: Call, /, pipeline: Path, **words: object) -> None:
       bucket-loader run nightly.yaml
       bucket-loader run usage.yaml --interval-start 2026-01-01 --interval-end 2026-01-02
       bucket-loader run history.yaml --processes 4
-      bucket-loader run nightly.yaml --engine spark --state /mnt/shared/bucket-loader
+      bucket-loader run nightly.yaml --engine spark
       bucket-loader run nightly.yaml --allow-rejected 1% --patience 10s --json
       bucket-loader run nightly.yaml --plan .bucket_loader/.../plans/20260101T030000000Z --max-age 24h
       bucket-loader run nightly.yaml --lineage https://marquez.example:5000

@@ -174,7 +174,8 @@ class Place:
         if not self.mark.exists():
             raise SourceError(
                 f"{host} does not see {self.mark.parent}, where the plan is written",
-                hint="give a --state that every machine of Spark sees under the same path",
+                hint="give --state a folder that every machine of Spark sees under the same path, and postgresql://... "
+                "for its ledger",
             )
         return self.mark.parent
 
