@@ -9,7 +9,6 @@ from bucket_loader.reporting import Summary, watched
 from bucket_loader.runs.assigning import assignment_of
 from bucket_loader.runs.end import end_run
 from bucket_loader.runs.job import Job
-from bucket_loader.runs.senders.processes import send_by_processes
 from bucket_loader.state import MANIFEST, State
 
 
@@ -21,6 +20,8 @@ def deliver_run(job: Job, state: State, planned: Plan, *, witnessed: bool = Fals
     try:
         with watched(job.listener, assignment.tally):
             if job.options.senders > 1:
+                from bucket_loader.runs.senders.processes import send_by_processes  # it is seldom asked for
+
                 send_by_processes(job, state, assignment)
                 state.fetch_letters(planned.manifest.run)
             deliver(replace(assignment, witnessed=witnessed or assignment.tally.served > 0))

@@ -31,7 +31,7 @@ from bucket_loader.runs.plan import (
     require_same_mapping,
 )
 from bucket_loader.runs.restored import marked
-from bucket_loader.runs.senders.processes import require_shareable
+from bucket_loader.runs.senders.sending import require_shareable
 from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.runs.waiting import UNFINISHED, is_done, only_waits, waiting_records
 from bucket_loader.state import RunRow, State

@@ -15,25 +15,13 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from bucket_loader.delivery import Assignment, StreamTally, Tally, error_of
-from bucket_loader.model import BucketLoaderError, InterruptedRunError, PatienceError, UsageError
+from bucket_loader.model import BucketLoaderError, InterruptedRunError, PatienceError
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.senders.child import Counted, Ended, Work
 from bucket_loader.runs.senders.sending import parts_of
-from bucket_loader.state import State, one_process_alone
+from bucket_loader.state import State
 
 _MAIN = "from bucket_loader.runs.senders.child import main; main({})"
-
-
-def require_shareable(job: Job) -> None:
-    """Refuse several senders where the state's ledger is for one process at a time.
-
-    Raises:
-        UsageError: it is.
-    """
-    if job.options.senders < 1:
-        raise UsageError("--senders is a number of processes", hint="1 is one, as without the option")
-    if job.options.senders > 1 and job.state_place.ledger is None:
-        raise one_process_alone()
 
 
 def send_by_processes(job: Job, state: State, assignment: Assignment) -> None:

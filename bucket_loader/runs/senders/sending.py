@@ -10,7 +10,19 @@ from bucket_loader.model import InterruptedRunError, StateError, UsageError, giv
 from bucket_loader.planning import Plan, plan_file
 from bucket_loader.runs.assigning import assignment_of
 from bucket_loader.runs.job import Job
-from bucket_loader.state import LEASE_S, MANIFEST, NewPart, State
+from bucket_loader.state import LEASE_S, MANIFEST, NewPart, State, one_process_alone
+
+
+def require_shareable(job: Job) -> None:
+    """Refuse several senders where the state's ledger is for one process at a time.
+
+    Raises:
+        UsageError: it is.
+    """
+    if job.options.senders < 1:
+        raise UsageError("--senders is a number of processes", hint="1 is one, as without the option")
+    if job.options.senders > 1 and job.state_place.ledger is None:
+        raise one_process_alone()
 
 
 def parts_of(planned: Plan) -> list[NewPart]:
