@@ -298,15 +298,35 @@ def run(
 ) -> Run:
     """Load a server for so many virtual seconds."""
     world = World()
+    found = _loading(world, server, concurrency, requests_per_second, patience_s)
+    _go(world, seconds, found)
+    return found
+
+
+def run_several(server: Server, seconds: float, senders: int) -> list[Run]:
+    """Load a server for so many virtual seconds by several senders, none of which knows of another."""
+    world = World()
+    found = [_loading(world, server, None, None, 1800.0) for _ in range(senders)]
+    _go(world, seconds, *found)
+    return found
+
+
+def _loading(
+    world: World, server: Server, concurrency: int | None, requests_per_second: float | None, patience_s: float
+) -> Run:
     stopped: Any = Event(world)
     pacer = pacing.Pacer(concurrency=concurrency, requests_per_second=requests_per_second, stopped=stopped, clock=world)
     found = Run(world, server, pacer, Service(patience_s, world, stopped), Budget(patience_s, world), stopped)
     for _ in range(pacer.workers):
         world.start(found.work)
-    world.run(seconds)
-    stopped.set()
-    world.run(seconds + 600)
     return found
+
+
+def _go(world: World, seconds: float, *runs: Run) -> None:
+    world.run(seconds)
+    for one in runs:
+        one.stopped.set()
+    world.run(seconds + 600)
 
 
 def lognormal(median_s: float, sigma: float) -> Callable[[], float]:
