@@ -48,13 +48,12 @@ TESTS := $(BIN)/python -m pytest -n auto --dist worksteal -rs
 test: $(READY) lint
 	@$(MAKE) --no-print-directory -j2 types tests
 
-.PHONY: tests
 tests: $(READY)
 	@$(TESTS) --tier test
 
 test-all: export BUCKET_LOADER_CI := 1# a skipped test is a failure
 test-all: $(READY)
-	@$(MAKE) --no-print-directory -j4 test environments
+	@$(MAKE) --no-print-directory -j4 lint types tests environments
 	@$(TESTS) --tier rest
 	@$(MAKE) --no-print-directory test-newest
 
