@@ -290,7 +290,7 @@ def dead_letter_not_synced() -> Any:
 
     def append(self: Any, entries: Any) -> int:
         safe = self._disk
-        self._disk = SimpleNamespace(write=safe.write, sync=lambda _: None)
+        self._disk = SimpleNamespace(write=safe.write, sync=lambda _: None, alone=safe.alone)
         try:
             return real(self, entries)
         finally:
