@@ -19,7 +19,7 @@ from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import PatienceError
 from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.planning import plan_file as plan, refused
-from bucket_loader.runs import begin, deliver as delivering, end, run, settle
+from bucket_loader.runs import assigning, begin, deliver as delivering, end, run, settle
 from bucket_loader.runs.fates import CLAIMED, DELIVERED, Fates, mark
 from bucket_loader.runs.senders import sending as sender_sending
 from bucket_loader.state import dead_letters
@@ -578,7 +578,7 @@ def a_newer_row_does_not_replace_the_stuck() -> Any:
 @of_nights
 def what_waits_is_overtaken_by_later_plans() -> Any:
     """What an earlier run has set aside holds up nobody in a later one."""
-    return [(delivering, "set_aside_before", lambda *_: frozenset())]
+    return [(assigning, "set_aside_before", lambda *_: frozenset())]
 
 
 @of_nights
