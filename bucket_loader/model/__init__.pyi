@@ -1,6 +1,10 @@
 from . import (
     contract as contract,
 )
+from .another_python import (
+    PYTHON as PYTHON,
+    as_imported_here as as_imported_here,
+)
 from .arrays import (
     Numbers as Numbers,
     as_numpy as as_numpy,

@@ -29,7 +29,7 @@ what the person should do next. No message holds a key, a password or a value fr
 The docstring of each says its cause and what mends it; the page of errors in the docs is made from them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -48,8 +48,21 @@ class BucketLoaderError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> "tuple[Callable[..., BucketLoaderError], tuple[object, ...]]":
+        # Python would call the class with the message, which not every one takes.
+        return _remade, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+def _remade(
+    kind: type[BucketLoaderError], arguments: tuple[object, ...], attributes: dict[str, object]
+) -> BucketLoaderError:
+    """Return an error that comes from another process."""
+    error = kind.__new__(kind, *arguments)
+    vars(error).update(attributes)
+    return error
 
 
 class UsageError(BucketLoaderError):

@@ -173,3 +173,15 @@ def test_a_plan_that_is_not_here_is_said(tmp_path, forks, endpoints):
 
         assert load.run("deliver", run) == 2
         assert "store" in load.told()["error"]["hint"], load.told()
+
+
+def test_a_file_that_is_called_like_a_module_of_python_stops_no_sender(load):
+    """The senders find the modules that the command finds: not what lies in the folder in which it runs."""
+    (load.folder / "queue.py").write_text("raise SystemExit('not mine')\n", "utf-8")
+    load.bucket.faults({"kind": "latency", "seconds": 0.2})
+    load.plan()
+    child = load.start("run", "--plan", str(load.folder_of_plan), "--senders", "2")
+    child.wait()
+
+    assert "not mine" not in load.stderr()
+    assert load.asked("SELECT count(DISTINCT backend) FROM seen") >= [(2,)]

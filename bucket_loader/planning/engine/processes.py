@@ -7,7 +7,6 @@ and ends when that is closed: also when this process is killed.
 import os
 import pickle
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,11 +14,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Final, Self, TypeVar, cast
 
-from bucket_loader.model import WorkerLostError
+from bucket_loader.model import PYTHON, WorkerLostError, as_imported_here
 from bucket_loader.planning.engine.messages import End, Failed, Job, Wants
 
 Made = TypeVar("Made")
-_COMMAND: Final = ("-m", "bucket_loader.planning.engine.worker")
+_MODULE: Final = "bucket_loader.planning.engine.worker"
 _POCKET: Final = 2  # items that a worker has at the most: one that it works on, and the next
 _ITEMS_EACH: Final = 5  # a worker takes a second to start: as long as this process takes for three slices
 _CORES_EACH: Final = 2  # one process keeps so many busy: two threads map, while one reads and one writes
@@ -101,11 +100,11 @@ class _Worker:
 
     def __init__(self, heard: "SimpleQueue[tuple[_Worker, Any]]") -> None:
         self._process = subprocess.Popen(  # noqa: S603  # this very package
-            [sys.executable, *_COMMAND],
+            [*PYTHON, "-m", _MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=as_imported_here(),
             start_new_session=True,  # a Ctrl-C is for this process, which lets the workers end
         )
         threading.Thread(target=self._listen, args=(heard,), name="worker", daemon=True).start()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
+from bucket_loader.model import BucketLoaderError
 from bucket_loader.planning.engine.messages import End, Failed, Job, Wants
 from bucket_loader.planning.engine.spool import spooled
 from bucket_loader.planning.engine.stage import Stage
@@ -31,9 +32,20 @@ def main() -> None:
                 say(made)
         except BaseException as error:  # noqa: BLE001  # raised again by the parent
             error.add_note("".join(traceback.format_exception(error)))
-            say(Failed(error))
+            say(Failed(_carried(error)))
         else:
             say(End())
+
+
+def _carried(error: BaseException) -> BaseException:
+    """Return an error, or what stands for one that no other process can read: that one would wait for ever."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # this process has made it
+    except Exception:  # noqa: BLE001  # an error may do anything when it is pickled
+        found = BucketLoaderError(f"{type(error).__name__}: {error}")
+        found.add_note("".join(traceback.format_exception(error)))
+        return found
+    return error
 
 
 def _made(job: Job, items: Iterator[Any]) -> Iterator[Any]:

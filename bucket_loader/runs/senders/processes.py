@@ -6,7 +6,6 @@ left it sends, and it alone ends the run.
 
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,13 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
 from bucket_loader.delivery import Assignment, StreamTally, Tally, error_of
-from bucket_loader.model import BucketLoaderError, InterruptedRunError, PatienceError
+from bucket_loader.model import (
+    PYTHON,
+    BucketLoaderError,
+    InterruptedRunError,
+    PatienceError,
+    as_imported_here,
+)
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.senders.child import Counted, Ended, Work
 from bucket_loader.runs.senders.sending import parts_of
@@ -68,7 +73,10 @@ class _Child:
         self.connection, theirs = Pipe()
         descriptor = theirs.fileno()
         self.process = subprocess.Popen(  # noqa: S603  # this very program
-            [sys.executable, "-c", _MAIN.format(descriptor)], stdin=subprocess.DEVNULL, pass_fds=(descriptor,)
+            [*PYTHON, "-c", _MAIN.format(descriptor)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=(descriptor,),
+            env=as_imported_here(),
         )
         theirs.close()
         self.connection.send(work)
