@@ -7,6 +7,7 @@ from ledgers import begin
 
 from bucket_loader.delivery.chunks import spread_over, unsent
 from bucket_loader.delivery.queue import Queue
+from bucket_loader.delivery.span import Span
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.planning import plan_file
 from bucket_loader.state.ledger import Intent, Ledger
@@ -39,13 +40,13 @@ def test_a_sample_overtakes_nothing_that_a_death_has_left(workplace, tmp_path):
     workplace.pipeline(COMPANIES)
     workplace.command("plan")
     planned = plan_file.read(next(workplace.folder.glob(".bucket_loader/*/plans/*")), verify=False)
-    (stream,) = planned.manifest.streams
+    (span,) = map(Span, planned.manifest.streams)
     with closing(Ledger(tmp_path / "ledger.db")) as ledger:
         begin(ledger, planned.manifest.run)
-        first = next(unsent(planned, ledger, stream))
+        first = next(unsent(planned, ledger, span))
         ledger.commit(planned.manifest.run, [Intent(first)])
         ledger.recover(planned.manifest.run, 0, hold=False)
-        found = spread_over(planned, ledger, stream, frozenset({1, 2, 3}))
+        found = spread_over(planned, ledger, span, frozenset({1, 2, 3}))
 
     assert first.sequences == range(100)
     assert [chunk.sequences[0] for chunk in found] == [200, 400]  # not the one at 600, which names c0 too

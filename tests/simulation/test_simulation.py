@@ -10,7 +10,7 @@ import scenario
 import simulate
 from virtual import ViolationError, World
 
-# Enough for every planted mistake (the rarest shows at 2,016). More by hand: `make simulation` plays 50,000.
+# Enough for every planted mistake (the rarest shows by 1,456). More by hand: `make simulation` plays 50,000.
 SEEDS = int(os.environ.get("BUCKET_LOADER_SEEDS", "2400"))
 BLOCKS = 8
 NIGHTS = int(os.environ.get("BUCKET_LOADER_NIGHTS", "4"))
