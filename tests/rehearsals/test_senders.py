@@ -185,3 +185,16 @@ def test_a_file_that_is_called_like_a_module_of_python_stops_no_sender(load):
 
     assert "not mine" not in load.stderr()
     assert load.asked("SELECT count(DISTINCT backend) FROM seen") >= [(2,)]
+
+
+def test_a_name_that_no_run_has_sends_nothing_of_another(load):
+    """A misspelt name ends with 2 before the run that is unfinished is looked at."""
+    load.bucket.faults({"kind": "latency", "seconds": 0.2})
+    load.plan()
+    child = load.start("run", "--plan", str(load.folder_of_plan))
+    load.wait_for_requests(2, child)
+    assert child.kill()
+    before = load.bucket.requests()
+
+    assert load.run("deliver", "misspelt") == 2
+    assert load.bucket.requests() == before

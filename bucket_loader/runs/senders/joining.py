@@ -101,6 +101,8 @@ class _Joining:
             yield state
 
     def _begin(self, state: State) -> Summary | None:
+        if state.ledger.run(self.run) is None:
+            plan_here(state, self.run)  # a name that is misspelt sends nothing, also not of other runs
         for finished in finish_earlier(self.job, state, before=self.run).values():
             if finished.error is not None:
                 return self.told.ended(finished)
