@@ -18,8 +18,8 @@ CROWDS = int(os.environ.get("BUCKET_LOADER_CROWDS", "240"))
 STOPPED = (73, 128)  # a run is stopped as a whole while an event is in doubt
 # Seeds that show rare mistakes today. They are played first; where one no longer does, all are played from 0 on.
 SHOWING = {
-    "next_chunk_before_the_outcome_is_committed": 2016,
-    "outage_dead_lettered": 268,
+    "next_chunk_before_the_outcome_is_committed": 1456,
+    "outage_dead_lettered": 265,
     "parts_lost_in_a_crash": 119,
 }
 
