@@ -8,8 +8,8 @@ from bucket_loader.planning.manifest import encoded
 from bucket_loader.state import MANIFEST
 
 
-def cut(folder, most, chunk_records=100):
-    """Cut every stream of a finished plan into parts, and these into chunks, of at most so many records."""
+def cut(folder, most, chunk_records=None):
+    """Cut every stream of a finished plan into parts, and these into chunks where that is asked for, of at most so many records."""
     plan = plan_file.read(folder, verify=True)
     streams = []
     for stream in plan.manifest.streams:
@@ -20,6 +20,7 @@ def cut(folder, most, chunk_records=100):
             pq.write_table(table.slice(first, most), files[-1])
         whole.unlink()
         streams.append(structs.replace(stream, parts=plan_file.parts_of(*files)))
+    chunk_records = chunk_records or plan.manifest.chunk_records
     manifest = structs.replace(plan.manifest, streams=tuple(streams), chunk_records=chunk_records)
     (folder / MANIFEST).write_bytes(encoded(manifest) + b"\n")
     return plan_file.read(folder, verify=True)

@@ -94,14 +94,14 @@ def _engine(job: Job, folder: Path) -> Processes | OnSpark:
         return Processes(job.options.processes)
     if job.options.processes is not None:
         raise UsageError("`processes` are this machine's, and the plan is made on Spark", hint="give one of the two")
-    _clear_attempts(folder.parent)
     return OnSpark(SparkTasks(folder.absolute() / _ATTEMPTS, job.require_not_stopped))
 
 
-def _clear_attempts(plans: Path) -> None:
+def _clear_unfinished(plans: Path) -> None:
     """Remove what plans that were not finished have left: their process was killed, and tasks may have run on."""
-    for left in plans.glob(f"*/{_ATTEMPTS}"):
-        shutil.rmtree(left if (left.parent / MANIFEST).exists() else left.parent, ignore_errors=True)
+    for folder in plans.glob("*/"):
+        left = folder / _ATTEMPTS if (folder / MANIFEST).exists() else folder
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _notes(job: Job, planned: Plan, ledger: Ledger) -> Iterator[str]:

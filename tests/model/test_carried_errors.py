@@ -20,6 +20,7 @@ def made(kind):
         {"file": "f", "mistakes": []},
         {"stops": [stop]},
         {"signal_number": 15},
+        {"name": "n", "known": []},
     ):
         try:
             return kind(**words)

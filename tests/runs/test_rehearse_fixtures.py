@@ -70,7 +70,7 @@ def planned(folder, text, fixtures, **options):
     options = RunOptions(state=folder / "state", **options)
     job = make_job(pipeline, options, on_stderr(quiet=True), file=folder / "pipeline.yaml")
     plan = plan_job(job).plan
-    return {one.name: [json.loads(row["record"]) for row in pq.read_table(plan.folder / one.file).to_pylist()]
+    return {one.name: [json.loads(row["record"]) for row in pq.read_table(plan.records(one).files[0]).to_pylist()]
             for one in plan.manifest.streams}  # fmt: skip
 
 

@@ -18,7 +18,7 @@ LIBC = ctypes.CDLL(None)
 
 def a_job(*, in_host=False):
     """Return what the handlers touch of a job."""
-    return SimpleNamespace(stopped=threading.Event(), signal_number=0, in_host=in_host)
+    return SimpleNamespace(stopped=threading.Event(), signal_number=0, in_host=in_host, signalled=False)
 
 
 @pytest.fixture(autouse=True)

@@ -269,7 +269,7 @@ def test_what_vanished_is_what_plain_python_would_find(tmp_path_factory, present
         [pa.array([company(*row)[2] for row in present], pa.binary(16))], schema=snapshot.PRESENT_SCHEMA
     )
     pq.write_table(subjects, folder / "present.parquet")
-    gone = snapshot.find_removed(staged, folder / "present.parquet", snapshot.Memory(parts), folder / "gone.parquet",
+    gone = snapshot.find_removed(staged, [folder / "present.parquet"], snapshot.Memory(parts), folder / "gone.parquet",
                              subject=subject_of_ids("company"))  # fmt: skip
     there = {number for number, _ in present}
     living = {row: has for row, (content, has) in known.items() if content != snapshot.REMOVED}

@@ -164,7 +164,9 @@ class Stage:
         cursor = self.stream.cursor
         water = None if cursor is None else HighWater(cursor.column, self.as_of)
         with closing(self.mapping or self.compiled(hash_key=self.key)) as mapping, _ended(batches):
-            yield from self._parts(mapping.over(batches if water is None else water.watch(batches)))
+            mapped = mapping.over(batches if water is None else water.watch(batches))
+            with _ended(mapped):  # before the connection that it asks
+                yield from self._parts(mapped)
             yield Ended(mapping.noticed, None if water is None else water.mark)
 
     def _parts(self, mapped: Iterator[tuple[InputBatch, Mapped]]) -> Iterator[Step | StagedPart]:
@@ -234,7 +236,7 @@ def _taken(batch: InputBatch, kept: pa.Int64Array) -> pa.RecordBatch:
 
 
 @contextmanager
-def _ended(batches: Iterator[InputBatch]) -> Iterator[None]:
+def _ended(batches: Iterator[Any]) -> Iterator[None]:
     """End a reading that was not read to its end: a limit, or an error, leaves a connection open otherwise."""
     try:
         yield

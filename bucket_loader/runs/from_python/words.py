@@ -109,6 +109,7 @@ class RunWords(PlanWords, total=False):
     exit_99_when_empty: bool
     impact: bool
     lineage: str
+    senders: int
     plan: Path
     max_age: "float | str"
     patience: "float | str"

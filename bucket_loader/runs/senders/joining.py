@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.delivery import error_of
-from bucket_loader.model import BucketLoaderError, InterruptedRunError, StateLockedError, UsageError, now_s
+from bucket_loader.model import BucketLoaderError, InterruptedRunError, StateError, StateLockedError, UsageError, now_s
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
 from bucket_loader.runs.assigning import assignment_of
@@ -201,7 +201,16 @@ class _Joining:
         return ended if isinstance(ended.error, StateLockedError) else self.told.ended(ended)
 
     def _ended_before(self, state: State, row: RunRow) -> Summary:
-        """Return how the run ended that another process has ended; who is to be told of it was told by that one."""
+        """Return how the run ended that another process has ended; who is to be told of it was told by that one.
+
+        Raises:
+            StateError: a person has closed it: no sender will ever finish it.
+        """
+        if row.status == "abandoned":
+            raise StateError(
+                f"run {row.run} was abandoned",
+                hint="what it has not sent returns to the next plan: `bucket-loader plan PIPELINE` makes it",
+            )
         return with_waiting(self.job, state, replace(ended_before(self.job, state, row), seconds=self._seconds))
 
     def _of_all(self, state: State, summary: Summary) -> Summary:

@@ -301,20 +301,20 @@ _ADD_TRIES: Final = f"""
     tries = CASE WHEN length(tries) > {_BEGINNING + _END}
                  THEN substr(tries, 1, {_BEGINNING}) || substr(tries, length(tries) - {_END - 1}) ELSE tries END || ?
 """
+# What has waited for another fails from its own first failure on, and not since it began to wait.
 _CONCLUDE: Final = f"""
     UPDATE chunk SET state = ?, attempts = attempts + ?, ambiguous = ambiguous + ?, status = ?,
-                     aside = coalesce(aside, ?), {_ADD_TRIES}
+                     aside = CASE WHEN attempts = 0 THEN coalesce(?, aside) ELSE coalesce(aside, ?) END, {_ADD_TRIES}
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
 _COUNT_AMBIGUOUS: Final = f"""
     UPDATE chunk SET attempts = attempts + ?, ambiguous = ambiguous + 1, {_ADD_TRIES}
     WHERE run = ? AND stream = ? AND first = ? AND members = ?
 """
-# What has waited for another, and is attempted now, fails from now on, and not since it began to wait.
 _INTEND: Final = """
     INSERT INTO chunk (run, stream, first, members, records, part, state, digest) VALUES (?, ?, ?, ?, ?, 0, 'intent', ?)
     ON CONFLICT (run, stream, first, members)
-    DO UPDATE SET state = 'intent', aside = CASE WHEN chunk.attempts > 0 THEN chunk.aside END
+    DO UPDATE SET state = 'intent'
 """
 _COUNTS: Final = f"""
     SELECT s.run, s.name, s.records, {", ".join(f"s.{name}" for name in _PLANNED)},
@@ -357,7 +357,7 @@ def _statements(run: str, entry: Entry) -> Iterator[Statement]:
 
 
 def _conclude(run: str, was: Concluded) -> Statement:
-    values = (was.state, was.attempts, was.ambiguous, was.status, was.aside, spell_attempts(was.tries))
+    values = (was.state, was.attempts, was.ambiguous, was.status, was.aside, was.aside, spell_attempts(was.tries))
     return _CONCLUDE, (*values, run, *_name(was.chunk))
 
 

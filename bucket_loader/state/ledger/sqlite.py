@@ -16,6 +16,7 @@ from bucket_loader.state.ledger.soundness import Soundness
 
 LOCKED_S_MAX: Final = 10.0  # for another program that has the file open: a backup, a person with `sqlite3`
 _SYNCHRONOUS_FULL: Final = 2
+_DAMAGE_SAYS: Final = ("decode", "unsupported file format")  # of errors that SQLite calls operational
 _FREE_PAGES_MAX: Final = 1_000  # 4 MiB
 Connect = Callable[..., sqlite3.Connection]
 
@@ -72,7 +73,7 @@ class SqliteDatabase:
         except UnicodeDecodeError:
             raise self._damage("a text in it is none") from None
         except sqlite3.DatabaseError as error:
-            if type(error) is sqlite3.DatabaseError or "decode" in str(error):
+            if type(error) is sqlite3.DatabaseError or any(said in str(error) for said in _DAMAGE_SAYS):
                 raise self._damage(str(error)) from None
             if isinstance(error, sqlite3.OperationalError):
                 raise self._refused(error) from None
