@@ -9,7 +9,7 @@ from bucket_loader.state import MANIFEST
 
 
 def cut(folder, most, chunk_records=None):
-    """Cut every stream of a finished plan into parts, and these into chunks where that is asked for, of at most so many records."""
+    """Cut every stream of a finished plan into parts of at most so many records, and these into chunks of so many."""
     plan = plan_file.read(folder, verify=True)
     streams = []
     for stream in plan.manifest.streams:

@@ -16,7 +16,7 @@ from invariants import finished
 from remote import Remote
 from shared import Shared
 
-from bucket_loader.runs import status
+from bucket_loader.runs.status import _sender
 
 SIZE = {"users": 100, "companies": 40, "events": 500}
 
@@ -113,7 +113,7 @@ def test_status_names_who_sends(load):
     assert one["pid"] == child.pid
     assert one["stream"] in {"users", "companies", "events"}
     assert one["since"] <= one["heard_at"]
-    assert f"process {child.pid}, has part {one['part']} of {one['stream']} since" in status._sender(one)
+    assert f"process {child.pid}, has part {one['part']} of {one['stream']} since" in _sender(one)
 
 
 @pytest.mark.parametrize("words", [("deliver", "20260101T000000000Z"), ("run", "--senders", "2")])
