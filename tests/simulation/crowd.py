@@ -260,7 +260,16 @@ class Crowd(Simulation):
 
     def __init__(self, seed: int) -> None:
         self.senders = Random(seed).choice(SENDERS)  # noqa: S311
+        self.databases: list[SharedFile] = []
         super().__init__(seed)
+
+    def play(self) -> None:
+        """Play, and leave no file open: SQLite closes none of a ledger's while one is in use."""
+        try:
+            super().play()
+        finally:
+            for database in self.databases:
+                database.close()
 
     def _template(self) -> Template:
         return template(self.shape)
@@ -320,6 +329,7 @@ class Crowd(Simulation):
             process.outcome = "found the state locked"
             return
         database = SharedFile(world, self.folder / "ledger.db", self.template.run, ledgers, job.stopped)
+        self.databases.append(database)
         ledger = Ledger(database, job.outside.clock)
         state = State(StateLayout(self.folder), ledger, io.BytesIO(), disk=CrowdDisk(self.disk, letters))
         try:
