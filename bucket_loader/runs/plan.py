@@ -51,6 +51,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
     read: list[str] = []  # told once the bars of progress are gone
     if (lost := state.lost()) is not None:
         raise lost  # nothing is left behind where others would take it for a damaged state
+    _clear_unfinished(state.plans)
     require_room(job, state, now)
     with told_when_read(job), plan_written_to(folder), _engine(job, folder) as engine:
         planned = planner.make_plan(

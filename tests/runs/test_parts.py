@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from parts import cut
@@ -100,3 +101,15 @@ def test_a_large_run_leaves_a_row_for_each_part_and_is_proved_by_them(place, mon
     assert damaged.exit_code != 0
     assert "chunks of 25-49 were not sent as planned" in damaged.stderr
     assert place.run("--accept-changes").exit_code in {0, 3}
+
+
+def test_what_a_killed_plan_has_left_goes_with_the_next_one(place):
+    """Rows do not stay on the disk of a plan that nobody can run; a plan that is whole stays."""
+    folder, _ = planned(place, 25)
+    left = (place.folder / folder).with_name("20200101T000000000Z")
+    left.mkdir()
+    (left / "00.00000.staged").write_text("rows")
+    whole, _ = planned(place, 25)
+
+    assert not left.exists()
+    assert sorted(one.name for one in left.parent.iterdir()) == sorted(Path(one).name for one in (folder, whole))
