@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 READY := $(VENV)/.ready
 
-.PHONY: help demo release-check release-tools docs test test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect dagster check lint types format simulation \
+.PHONY: help demo release-check release-tools docs test tests test-all test-newest newest environments airflow clients fidelity images site spark dbt prefect dagster check lint types format simulation \
 	rehearsals kills cursorkills pgkills senderkills week copies syscalls loststates diskfaults powerloss sigterms order bench \
 	values constraints clean
 

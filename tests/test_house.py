@@ -4,6 +4,7 @@ A room is a folder of the package. Every import counts, also one inside a functi
 """
 
 import ast
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -239,3 +240,11 @@ def test_no_two_modules_of_tests_have_one_name():
     )
 
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_folder_stands_in_for_a_target():
+    """`make tests` beside a folder `tests` would find that all is done, and test nothing."""
+    text = (Path(__file__).parents[1] / "Makefile").read_text("utf-8").replace("\\\n", " ")
+    phony = set(re.search(r"^\.PHONY:(.*)$", text, re.MULTILINE)[1].split())
+
+    assert set(re.findall(r"^([a-z][\w-]*):(?!=)", text, re.MULTILINE)) == phony
