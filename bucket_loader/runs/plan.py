@@ -1,6 +1,7 @@
 """The plan of a run: made now from the sources, or made before and given; and what refuses a plan."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.room import require_room
 from bucket_loader.sources import SparkTasks
-from bucket_loader.state import MANIFEST, Ledger, State
+from bucket_loader.state import MANIFEST, REJECTED, Ledger, State
 
 _ATTEMPTS: Final = "attempts"  # what tasks of Spark write, in the folder of a plan that is being made
 FRAME: Final = "frame"  # what the ledger notes of the DataFrame without a name that it remembers
@@ -51,7 +52,6 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
     read: list[str] = []  # told once the bars of progress are gone
     if (lost := state.lost()) is not None:
         raise lost  # nothing is left behind where others would take it for a damaged state
-    _clear_unfinished(state.plans)
     require_room(job, state, now)
     with told_when_read(job), plan_written_to(folder), _engine(job, folder) as engine:
         planned = planner.make_plan(
@@ -98,11 +98,17 @@ def _engine(job: Job, folder: Path) -> Processes | OnSpark:
     return OnSpark(SparkTasks(folder.absolute() / _ATTEMPTS, job.require_not_stopped))
 
 
-def _clear_unfinished(plans: Path) -> None:
-    """Remove what plans that were not finished have left: their process was killed, and tasks may have run on."""
-    for folder in plans.glob("*/"):
-        left = folder / _ATTEMPTS if (folder / MANIFEST).exists() else folder
-        shutil.rmtree(left, ignore_errors=True)
+# What planning writes: a folder with anything else in it is somebody's own.
+_OF_PLANNING: Final = re.compile(rf"\d\d[-.]|tmp|(sources|{_ATTEMPTS}|{re.escape(REJECTED)})$")
+
+
+def _clear_unfinished(new: Path) -> None:
+    """Remove what plans beside a new one have left: their process was killed, and tasks of it may have run on."""
+    for folder in new.parent.glob("*/"):
+        if (folder / MANIFEST).exists():
+            shutil.rmtree(folder / _ATTEMPTS, ignore_errors=True)
+        elif folder != new and all(_OF_PLANNING.match(one.name) for one in folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _notes(job: Job, planned: Plan, ledger: Ledger) -> Iterator[str]:
@@ -130,6 +136,7 @@ def plan_written_to(folder: Path) -> Iterator[None]:
         StateUnavailableError: the disk refuses, or there is such a folder: then that one stays as it is.
     """
     with _explained(folder):
+        _clear_unfinished(folder)
         make_folder(folder.parent)
         folder.mkdir(mode=0o700)
         try:
