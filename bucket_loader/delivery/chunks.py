@@ -17,10 +17,11 @@ def unsent(plan: Plan, ledger: Ledger, span: Span) -> Iterator[Chunk]:
     run, stream = plan.manifest.run, span.stream
     for row in ledger.queued(run, stream.position, within=span.sequences):
         yield reopened(plan, stream, row.sequences)
-    begun = ledger.begun(run, stream.position, within=span.sequences)
-    for sequences, records in span.chunks(plan):
-        if sequences.start not in begun:
-            yield _chunk(plan, stream, sequences, records)
+    for part in span.parts:  # what a large stream has begun is many numbers
+        begun = ledger.begun(run, stream.position, within=part.sequences)
+        for sequences, records in plan.chunks(stream, part):
+            if sequences.start not in begun:
+                yield _chunk(plan, stream, sequences, records)
 
 
 def set_aside(plan: Plan, ledger: Ledger, span: Span) -> Iterator[Chunk]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bucket_loader.planning import Plan, PlannedStream
+from bucket_loader.planning import Part, Plan, PlannedStream
 from bucket_loader.state import NewPart
 
 
@@ -29,8 +29,12 @@ class Span:
         """Those of records that were not refused before."""
         return range(self.sequences.start, min(self.sequences.stop, self.stream.refused_from))
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of the plan that they are."""
+        return self.stream.parts if self.part is None else (self.stream.parts[self.part.number],)
+
     def chunks(self, plan: Plan) -> Iterator[tuple[range, Sequence[bytes]]]:
         """Yield the plan's chunks of them, in order."""
-        if self.part is None:
-            return plan.chunks(self.stream)
-        return plan.chunks(self.stream, self.stream.parts[self.part.number])
+        for part in self.parts:
+            yield from plan.chunks(self.stream, part)

@@ -8,7 +8,7 @@ from msgspec.structs import replace as replace_member
 
 from bucket_loader.config import Stream
 from bucket_loader.model import Counts, UsageError, counted, give_memory_back
-from bucket_loader.planning.engine.select import Select, selections
+from bucket_loader.planning.engine.select import Select, Selection, selections
 from bucket_loader.planning.manifest import Part, RefusedBefore
 from bucket_loader.planning.plan_file import assemble, parts_of
 from bucket_loader.planning.refused import Sorted, sort_out
@@ -94,8 +94,10 @@ def _selected(request: PlanRequest, read: Read, files: StreamFiles, *, are_keys_
     """Make parts of the staged records that are sent; a staged file of which all are sent is a part as it is."""
     chosen = files.selected if files.selected.exists() else None
     found = selections(read.records, chosen, files.part)
-    as_staged = [one for one in found if one.is_as_staged and not are_keys_new]
-    written = request.engine.run(Select(chosen), [one for one in found if one not in as_staged])
+    as_staged, others = list[Selection](), list[Selection]()
+    for one in found:
+        (as_staged if one.is_as_staged and not are_keys_new else others).append(one)
+    written = request.engine.run(Select(chosen), others)
     return sorted([*written, *(one.renamed() for one in as_staged)], key=lambda part: part.first)
 
 

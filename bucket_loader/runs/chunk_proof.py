@@ -4,7 +4,6 @@ It goes part by part, so nothing that is held grows with all records. A row that
 with the digest of all of them, where none of them had been cut.
 """
 
-from bisect import bisect_left
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 
 from bucket_loader.model import Chunk, ranges
 from bucket_loader.planning import Part, Plan, PlannedStream
+from bucket_loader.runs.fates import Folded
 from bucket_loader.state import ChunkRow, FoldDigest, Ledger
 
 LEAVES: Final = ("queued", "intent", "delivered", "rejected", "held", "dropped", "superseded")
@@ -126,46 +126,30 @@ class _Folds:
     """The rows that stand for several chunks, and what of the plan belongs to each."""
 
     def __init__(self, rows: list[ChunkRow]) -> None:
-        self._rows = rows
+        self._folded = Folded(rows)
         self._digests = [FoldDigest() for _ in rows]
         self._cut: set[int] = set()
-        spans = sorted((first, last, number) for number, row in enumerate(rows) for first, last in ranges(row.members))
-        self._lasts = [last for _, last, _ in spans]  # ascending too: no record is in two
-        self._spans = spans
 
     def beyond(self, records: int) -> ChunkRow | None:
         """Return a row that carries what the plan has not, if there is one."""
-        return next((row for row in self._rows if ranges(row.members)[-1][1] >= records), None)
+        return next((row for row in self._folded.rows if ranges(row.members)[-1][1] >= records), None)
 
     def within(self, sequences: range) -> list[ChunkRow]:
         """Return the rows that carry some of these."""
-        return [self._rows[number] for number in sorted(self._numbers(sequences))]
-
-    def _numbers(self, sequences: range) -> set[int]:
-        found = set()
-        for place in range(bisect_left(self._lasts, sequences.start), len(self._spans)):
-            first, _, number = self._spans[place]
-            if first >= sequences.stop:
-                break
-            found.add(number)
-        return found
+        return self._folded.within(sequences)
 
     def take(self, chunk: Chunk, sequences: range) -> bool:
         """Take a chunk of the plan; returns whether it is, or a part of it, in such a row."""
-        numbers = self._numbers(sequences) if self._rows else set()
-        if len(numbers) == 1 and self._are_all_of_one(sequences):
-            (number,) = numbers
-            self._digests[number].add(chunk.members, chunk.digest)
-        else:
-            self._cut |= numbers
-        return bool(numbers)
-
-    def _are_all_of_one(self, sequences: range) -> bool:
-        first, last, _ = self._spans[bisect_left(self._lasts, sequences.start)]
-        return first <= sequences.start and sequences.stop - 1 <= last
+        match list(self._folded.spans(sequences)):
+            case [(first, last, number)] if first <= sequences.start and sequences.stop - 1 <= last:
+                self._digests[number].add(chunk.members, chunk.digest)
+                return True
+            case found:
+                self._cut |= {number for *_, number in found}
+                return bool(found)
 
     def unproved(self) -> Iterator[str]:
         """Yield the rows whose chunks are not what the plan makes; those of which some had been cut cannot be."""
-        for number, (row, digest) in enumerate(zip(self._rows, self._digests, strict=True)):
+        for number, (row, digest) in enumerate(zip(self._folded.rows, self._digests, strict=True)):
             if number not in self._cut and digest.chunks == row.folded and digest.value() != row.digest:
                 yield row.members

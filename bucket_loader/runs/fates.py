@@ -1,6 +1,8 @@
 """What became of a stream's records, part by part: nothing that is held here grows with all of them."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -68,6 +70,29 @@ class Fates:
                 first += batch.num_rows
 
 
+class Folded:
+    """Rows that stand for several chunks each, found by what they carry: such a row may be of many parts."""
+
+    def __init__(self, rows: Sequence[ChunkRow]) -> None:
+        self.rows = rows
+        self._spans = sorted((*both, number) for number, row in enumerate(rows) for both in ranges(row.members))
+        # Ascending also where a ledger is damaged, and a record is in two.
+        self._lasts = list(accumulate((last for _, last, _ in self._spans), max))
+
+    def spans(self, sequences: range) -> Iterator[tuple[int, int, int]]:
+        """Yield first and last of what touches some sequences, and the number of its row."""
+        for place in range(bisect_left(self._lasts, sequences.start), len(self._spans)):
+            first, last, number = self._spans[place]
+            if first >= sequences.stop:
+                return
+            if last >= sequences.start:
+                yield first, last, number
+
+    def within(self, sequences: range) -> list[ChunkRow]:
+        """Return the rows that carry some of these."""
+        return [self.rows[number] for number in sorted({number for *_, number in self.spans(sequences)})]
+
+
 def fates_of(ledger: Ledger, run: str, stream: PlannedStream, *, again: bool = False) -> Fates:
     """Return whether each record was delivered, or sent without an answer; 0 for neither.
 
@@ -77,11 +102,12 @@ def fates_of(ledger: Ledger, run: str, stream: PlannedStream, *, again: bool = F
         stream: the stream of its plan.
         again: whether what was sent without an answer is sent again by a later plan, and so counts as neither.
     """
-    folded = [row for row in ledger.folded(run, stream.position) if row.state in _SENT]
+    folded = Folded([row for row in ledger.folded(run, stream.position) if row.state in _SENT])
 
     def find(part: Part) -> Fate:
         fate = np.zeros(part.records, np.uint8)
-        for row in (*folded, *ledger.chunks(run, stream.position, *_SENT, within=part.sequences)):
+        rows = ledger.chunks(run, stream.position, *_SENT, within=part.sequences)
+        for row in (*folded.within(part.sequences), *rows):
             if row.state == "delivered":
                 mark(fate, part, row, DELIVERED)
             elif not again and (row.state in {"held", "intent"} or row.ambiguous):

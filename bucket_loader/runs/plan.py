@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,7 @@ from bucket_loader.planning import (
 from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
-from bucket_loader.runs.room import require_room
+from bucket_loader.runs.room import newest_folders, require_room
 from bucket_loader.sources import SparkTasks
 from bucket_loader.state import MANIFEST, REJECTED, Ledger, State
 
@@ -98,16 +98,17 @@ def _engine(job: Job, folder: Path) -> Processes | OnSpark:
     return OnSpark(SparkTasks(folder.absolute() / _ATTEMPTS, job.require_not_stopped))
 
 
+_LOOKED_AT: Final = 100  # folders of plans: there may be thousands
 # What planning writes: a folder with anything else in it is somebody's own.
 _OF_PLANNING: Final = re.compile(rf"\d\d[-.]|tmp|(sources|{_ATTEMPTS}|{re.escape(REJECTED)})$")
 
 
 def _clear_unfinished(new: Path) -> None:
-    """Remove what plans beside a new one have left: their process was killed, and tasks of it may have run on."""
-    for folder in new.parent.glob("*/"):
+    """Remove what plans before a new one have left: their process was killed, and tasks of it may have run on."""
+    for folder in islice(newest_folders(new.parent), _LOOKED_AT):  # each plan does it: what is older was looked at
         if (folder / MANIFEST).exists():
             shutil.rmtree(folder / _ATTEMPTS, ignore_errors=True)
-        elif folder != new and all(_OF_PLANNING.match(one.name) for one in folder.iterdir()):
+        elif folder != new and folder.is_dir() and all(_OF_PLANNING.match(one.name) for one in folder.iterdir()):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from bucket_loader.model import DISK, StateError, StateUnavailableError
@@ -80,9 +81,10 @@ def _asked(job: Job, state: State | None, now: datetime) -> PlanRequest:
 def _before(state: State) -> dict[str, Before]:
     """Return what the newest plan of each stream came to, of those that lie on this disk."""
     found: dict[str, Before] = {}
-    for name in _newest_plans(state):
+    whole = (folder for folder in newest_folders(state.plans) if (folder / MANIFEST).exists())
+    for folder in islice(whole, PLANS_LOOKED_AT):
         try:
-            planned = plan_file.read(state.plans / name, verify=False)
+            planned = plan_file.read(folder, verify=False)
         except StateError:
             continue
         for stream in planned.manifest.streams:
@@ -91,13 +93,13 @@ def _before(state: State) -> dict[str, Before]:
     return found
 
 
-def _newest_plans(state: State) -> Iterator[str]:
-    """Yield the names of the newest plans that lie on this disk; names sort as runs do."""
+def newest_folders(plans: Path) -> Iterator[Path]:
+    """Yield the folders of plans that lie on this disk, the newest first; names sort as runs do."""
     try:
-        names = sorted(os.listdir(state.plans), reverse=True)  # noqa: PTH208  # names alone, where there are thousands
+        names = sorted(os.listdir(plans), reverse=True)  # noqa: PTH208  # names alone, where there are thousands
     except FileNotFoundError:
         return
-    yield from islice((name for name in names if (state.plans / name / MANIFEST).exists()), PLANS_LOOKED_AT)
+    yield from (plans / name for name in names)
 
 
 def _came_to(planned: Plan, stream: PlannedStream) -> Before:

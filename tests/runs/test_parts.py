@@ -113,3 +113,20 @@ def test_what_a_killed_plan_has_left_goes_with_the_next_one(place):
 
     assert not left.exists()
     assert sorted(one.name for one in left.parent.iterdir()) == sorted(Path(one).name for one in (folder, whole))
+
+
+def test_a_record_that_two_folded_rows_carry_is_found(place, monkeypatch):
+    """The proof does not take for granted that no record is in two rows: that is what it proves."""
+    monkeypatch.setattr(end, "_PARTS_UNFOLDED", 1)
+    folder, _ = planned(place, 25, 5)
+    place.run("--plan", folder)
+    with closing(sqlite3.connect(next(place.folder.glob(".bucket_loader/*/ledger.db")))) as ledger:
+        run, digest = ledger.execute("SELECT run, digest FROM chunk WHERE stream = 1 AND first = 0").fetchone()
+        ledger.execute(
+            "INSERT INTO chunk (run, stream, first, members, records, part, state, attempts, digest, folded) "
+            "VALUES (?, 1, 3, '3-5,80-84', 8, 1, 'delivered', 2, ?, 2)",
+            (run, digest),
+        )
+        ledger.commit()
+
+    assert "8 records are not accounted for exactly once (first: 3)" in place.command("audit", "latest").stderr
