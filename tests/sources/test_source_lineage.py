@@ -75,7 +75,10 @@ def columns(found):
 
 
 def test_a_query_is_read_by_its_parse(tmp_path):
-    """Through joins, subqueries and functions, with parameters in it; what it counts comes from no column."""
+    """Through joins, subqueries and functions, with parameters in it; what it counts comes from no column.
+
+    So it is when the query stands in a file.
+    """
     sql = """
         with paying as (select account_id, lower(plan) as plan from app.accounts where plan <> 'free')
         select u.id, p.plan, u.seats + u.spare as room, count(*) as n
@@ -88,6 +91,8 @@ def test_a_query_is_read_by_its_parse(tmp_path):
     assert {one.name for one in found.datasets} == {"shop.public.users", "shop.app.accounts"}
     assert columns(found) == {"id": ["users.id"], "plan": ["accounts.plan"], "room": ["users.seats", "users.spare"]}
     assert (found.is_whole, found.is_every_row) == (False, False)
+    (tmp_path / "paying.sql").write_text(sql, "utf-8-sig")
+    assert upstream(tmp_path, type="sql", url="postgresql://db.example/shop", query_file="paying.sql") == found
 
 
 def test_all_columns_of_one_table_keep_their_names(tmp_path):
@@ -102,9 +107,12 @@ def test_all_columns_of_one_table_keep_their_names(tmp_path):
     assert two.columns_of("name") == ()
 
 
-def test_a_query_that_cannot_be_read_is_its_database_as_a_whole(tmp_path):
+@pytest.mark.parametrize(
+    "words", [{"query": f"selec '{SECRET}' ?? from"}, {"query": "-- no"}, {"query_file": "gone.sql"}]
+)
+def test_a_query_that_cannot_be_read_is_its_database_as_a_whole(tmp_path, words):
     """Less, and not wrong; its text is not told."""
-    found = upstream(tmp_path, type="sql", url="postgresql://db.example/shop", query=f"selec '{SECRET}' ?? from")
+    found = upstream(tmp_path, type="sql", url="postgresql://db.example/shop", **words)
 
     assert (found.datasets, found.columns_of("id")) == ((Dataset("postgres://db.example:5432", "shop"),), ())
 

@@ -57,7 +57,7 @@ class Database:
         self._context = context
         self._engine = _engine(spec, context)
         if spec.table is None:
-            self._sql = _query(spec, context)
+            self._sql = query_of(spec, context)
         else:
             relation = relation or ".".join(map(self._engine.quoted, table_parts(spec.table)))
             self._sql = _whole(relation, self._engine, context.cursor_column)
@@ -146,7 +146,12 @@ def _whole(relation: str, engine: Engine, cursor_column: str | None) -> str:
     return f"SELECT * FROM {relation}{new}"
 
 
-def _query(spec: SqlSource, context: SourceContext) -> str:
+def query_of(spec: SqlSource, context: SourceContext) -> str:
+    """Return the query of a source, from its file where it has one; empty where it has a table.
+
+    Raises:
+        SourceError: the file cannot be read, or uses a parameter that is not bound.
+    """
     if spec.query_file is None:
         return spec.query or ""
     path = context.base.absolute() / Path(spec.query_file)

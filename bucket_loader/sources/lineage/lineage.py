@@ -18,6 +18,7 @@ from bucket_loader.config import (
 from bucket_loader.model import SourceError
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import database_scheme
+from bucket_loader.sources.databases.sql import query_of
 from bucket_loader.sources.dbt.source import sql_of
 from bucket_loader.sources.lineage.databases import naming_of, table_dataset
 from bucket_loader.sources.lineage.files import file_dataset, path_dataset
@@ -45,12 +46,7 @@ def upstream_of(_spec: SourceSpec, _around: Around) -> Upstream:
 
 
 @upstream_of.register
-def _(spec: FileSource, around: Around) -> Upstream:
-    return only(file_dataset(spec, around.base))
-
-
-@upstream_of.register
-def _(spec: DeltaSource, around: Around) -> Upstream:
+def _(spec: FileSource | DeltaSource, around: Around) -> Upstream:
     return only(file_dataset(spec, around.base))
 
 
@@ -69,7 +65,11 @@ def _(spec: SqlSource, around: Around) -> Upstream:
     naming = naming_of(spec, around.base)
     if spec.table is not None:
         return only(table_dataset(spec.table, naming))
-    read = read_by(_query(spec, around.base), database_scheme(spec.url.get_secret_value()))
+    try:
+        query = query_of(spec, SourceContext(around.base))
+    except SourceError:  # the source itself says so
+        query = ""
+    read = read_by(query, database_scheme(spec.url.get_secret_value()))
     if read is None:
         return Upstream((naming(()),))  # the database as a whole
     return _joined(read, lambda table: only(naming(table)))
@@ -84,15 +84,6 @@ def _(spec: DbtSource, around: Around) -> Upstream:
     if spec.query is not None:
         return upstream_of(in_sql, around)
     return only(table_dataset(relation.replace("`", '"'), naming_of(in_sql, around.base)))
-
-
-def _query(spec: SqlSource, base: Path) -> str:
-    if spec.query_file is None:
-        return spec.query or ""
-    try:
-        return (base / spec.query_file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError):  # the source itself says so
-        return ""
 
 
 @upstream_of.register

@@ -45,7 +45,10 @@ def read_by(query: str, scheme: str) -> Read | None:
         from openlineage_sql import parse
     except ImportError:
         return None
-    found = parse([query], dialect=_DIALECTS.get(scheme, scheme))
+    try:
+        found = parse([query], dialect=_DIALECTS.get(scheme, scheme))
+    except RuntimeError:  # there is no statement in it
+        return None
     if found is None or found.errors or not found.in_tables:
         return None
     tables = tuple(dict.fromkeys(map(_parts, found.in_tables)))
