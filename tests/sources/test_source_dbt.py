@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 from contextlib import closing
 
 import duckdb
@@ -164,9 +166,13 @@ def test_newer_manifests_are_read(tmp_path):
 
 
 def test_a_file_that_is_being_written_can_be_read_later(project):
-    """A build that is under way is no mistake."""
-    with closing(duckdb.connect(project / "warehouse.duckdb")), pytest.raises(SourceError):
-        rows(project)  # in one process DuckDB says that the file is open; in two it is locked: see the real dbt
+    """A build that is under way, in a process of its own, is no mistake."""
+    holds = f"import duckdb; held = duckdb.connect({str(project / 'warehouse.duckdb')!r}); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", holds], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with pytest.raises(SourceUnavailableError, match="open in another program"):
+            rows(project)
+        holder.kill()
 
 
 def test_lineage_names_the_relation(project):
