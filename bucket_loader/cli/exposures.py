@@ -1,5 +1,6 @@
 """The command that tells dbt of pipelines: `exposures`."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -43,6 +44,6 @@ def exposures(call: Call, /, pipelines: tuple[Path, ...], file: Path | None, *, 
     elif not checks:
         write_exposures(found, file)
     elif not is_written(found, file):
-        words = " ".join(["bucket-loader exposures", *map(str, pipelines), "-o", str(file)])
+        words = shlex.join(["bucket-loader", "exposures", *map(str, pipelines), "-o", str(file)])
         call.say(f"{file} is not what the pipelines say; `{words}` writes it")
         raise click.exceptions.Exit(_DIFFERS)

@@ -9,6 +9,7 @@ from typing import Final
 from bucket_loader.config import DbtSource, Owner, Pipeline, Stream, look_at_pipeline
 from bucket_loader.model import UsageError
 from bucket_loader.planning import sources_under
+from bucket_loader.runs.init.guess import in_quotes
 
 _HEAD: Final = "# Made by `bucket-loader exposures`: change the pipeline files, and run it again.\nexposures:"
 
@@ -145,12 +146,4 @@ def _lines(one: Exposure) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Return a text in double quotes, in which dbt sees no Jinja."""
-    plain = re.sub(r"\{(?=[{%#])", "{ ", " ".join(text.split()))
-    escaped = "".join(_escaped(sign) for sign in plain)
-    return f'"{escaped}"'
-
-
-def _escaped(sign: str) -> str:
-    if sign in '"\\':
-        return f"\\{sign}"
-    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
+    return in_quotes(re.sub(r"\{(?=[{%#])", "{ ", " ".join(text.split())))

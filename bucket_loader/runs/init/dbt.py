@@ -1,6 +1,5 @@
 """A model of dbt as a place: what dbt says of it goes into the first pipeline file."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import Final
 
 from bucket_loader.config import DbtSource, type_of
 from bucket_loader.model import UsageError
-from bucket_loader.runs.init.place import Place, label_of
+from bucket_loader.runs.init.place import Place, label_of, path_from
 from bucket_loader.runs.init.places import Places
 from bucket_loader.sources import DbtFiles, SourceContext
 
@@ -52,7 +51,7 @@ def dbt_places(named: DbtName, base: Path | None) -> Places:
     except ValueError:  # the one thing that can lack
         raise UsageError("a manifest alone does not say how to connect", hint="give --project, or --profile") from None
     node = DbtFiles(spec, SourceContext(Path.cwd())).node()
-    written = {name: _from(base, value) if name in _PATHS else value for name, value in words.items()}
+    written = {name: path_from(base, value) if name in _PATHS else value for name, value in words.items()}
     described = {one.name.lower(): one.description for one in node.columns.values() if one.description}
     place = Place(
         f"the {node.shown} of dbt", label_of(node.name), written, row, looked_at=words, described=described,
@@ -63,12 +62,6 @@ def dbt_places(named: DbtName, base: Path | None) -> Places:
 def _model_of(name: str) -> dict[str, str]:
     package, dot, model = name.partition(".")
     return {"model": name} if not dot or _MODEL.fullmatch(name) else {"model": model, "package": package}
-
-
-def _from(base: Path | None, path: str) -> str:
-    return (
-        path if base is None or Path(path).is_absolute() else Path(os.path.relpath(Path.cwd() / path, base)).as_posix()
-    )
 
 
 def _notes(description: str) -> Iterator[str]:

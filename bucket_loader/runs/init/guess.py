@@ -45,14 +45,15 @@ def name_of(text: str) -> str:
     """Spell a name for YAML, or a reference: what stands before a colon is taken as it is."""
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", text) and text.lower() not in _WORDS:
         return text
-    return _quoted(text)
+    return in_quotes(text)
 
 
 def quoted(text: str) -> str:
     """Spell a value for YAML between quotes; in it `${` refers to no variable."""
-    return _quoted(text.replace("${", "$${"))
+    return in_quotes(text.replace("${", "$${"))
 
 
-def _quoted(text: str) -> str:
+def in_quotes(text: str) -> str:
+    """Spell a text for YAML between quotes, as it is."""
     spelt = json.dumps(text, ensure_ascii=False)
     return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in spelt)

@@ -106,12 +106,12 @@ def place_of(source: str, base: Path | None = None) -> Place:
         words[of.place] = f"{source.rstrip('/')}/{folder.metadata}"
         note = "the table as it is now; `table:` and `catalog:` instead read what is written to it later"
     looked_at, variable = _any_time(words, of.place), variable_of(source)
-    path = _from(base, words[of.place]) if variable is None else f"${{{variable}}}"
+    path = path_from(base, words[of.place]) if variable is None else f"${{{variable}}}"
     variables = {} if variable is None else {variable: source}
     return Place(shown(source), label, {**words, of.place: path}, of, note, looked_at, variables)
 
 
-def _from(base: Path | None, path: str) -> str:
+def path_from(base: Path | None, path: str) -> str:
     """Return a path of this machine as it is written in a file of another folder."""
     if base is None or scheme_of(path) is not None or Path(path).is_absolute():
         return path
@@ -123,7 +123,7 @@ def _url_from(base: Path | None, url: str) -> str:
     """Return the URL of a database in a file, as it is written in a file of another folder."""
     scheme, slashes, path = url.partition(":///")
     is_relative = slashes and scheme in {"sqlite", "duckdb"} and not path.startswith("/") and not path.startswith(":")
-    return f"{scheme}:///{_from(base, path)}" if is_relative else url
+    return f"{scheme}:///{path_from(base, path)}" if is_relative else url
 
 
 def _table(source: str, base: Path | None) -> Place:
