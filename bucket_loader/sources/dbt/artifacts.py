@@ -95,7 +95,6 @@ class Manifest(msgspec.Struct, frozen=True):
 class Span(msgspec.Struct, frozen=True):
     """A part of the time that a node took."""
 
-    name: str = ""
     completed_at: str | None = None
 
 

@@ -38,9 +38,7 @@ def connection_of(target: Target) -> Connection:
 
 
 def _postgres(target: Target, scheme: str = "postgresql", port: str = "5432") -> Connection:
-    options = _options(target, {
-        "sslmode": "sslmode", "sslcert": "sslcert", "sslkey": "sslkey", "sslrootcert": "sslrootcert",
-    })  # fmt: skip
+    options = _options(target, "sslmode", "sslcert", "sslkey", "sslrootcert")
     if role := target.text("role"):
         options["options"] = "-c role=" + re.sub(r"([\\ ])", r"\\\1", role)
     host = target.needed("host")
@@ -61,7 +59,7 @@ def _redshift(target: Target) -> Connection:
 
 
 def _snowflake(target: Target) -> Connection:
-    options = _options(target, {"warehouse": "warehouse", "role": "role", "authenticator": "authenticator"})
+    options = _options(target, "warehouse", "role", "authenticator")
     if token := target.text("token"):
         options["token"] = token
     if (key := _private_key(target)) is not None:
@@ -97,7 +95,7 @@ def _bigquery(target: Target) -> Connection:
         raise target.refused("method", f"`oauth` and `service-account` are read, and no `method: {method}`")
     if target.text("impersonate_service_account"):
         raise target.refused("impersonate_service_account", "nobody is impersonated here")
-    options = _options(target, {"location": "location"})
+    options = _options(target, "location")
     if method == "service-account":
         options["credentials"] = str(target.project / Path(target.needed("keyfile")).expanduser())
     project = target.text("execution_project") or target.needed("project", "database")
@@ -113,9 +111,9 @@ def _duckdb(target: Target) -> Connection:
     return Connection(f"duckdb:///{(target.project / Path(path).expanduser()).absolute()}")
 
 
-def _options(target: Target, names: Mapping[str, str]) -> dict[str, str]:
-    """Return the options of a URL, by the words that they have in a profile."""
-    return {option: text for word, option in names.items() if (text := target.text(word))}
+def _options(target: Target, *names: str) -> dict[str, str]:
+    """Return the options of a URL that have the same name in a profile."""
+    return {name: text for name in names if (text := target.text(name))}
 
 
 def _url(scheme: str, place: str, path: str, options: Mapping[str, str]) -> str:
