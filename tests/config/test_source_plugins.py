@@ -60,20 +60,17 @@ def called(site, folder, *words, program=PROGRAM, **more):
     return subprocess.run([*program, *words], cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
+def passed(site, folder):
+    """Run the tests in a folder, as the author of the package does."""
+    words = ("-q", "-p", "no:cacheprovider", "-p", "no:schemathesis")
+    return called(site, folder, *words, program=[sys.executable, "-m", "pytest"])
+
+
 def test_the_tests_of_the_page_pass(site, tmp_path):
     """The conformance suite runs in the author's own pytest."""
     (tmp_path / "test_fixed_width.py").write_text(files()["test_fixed_width.py"])
 
-    done = called(
-        site,
-        tmp_path,
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:schemathesis",
-        program=[sys.executable, "-m", "pytest"],
-    )
+    done = passed(site, tmp_path)
 
     assert "7 passed" in done.stdout, done.stdout
 
@@ -86,16 +83,7 @@ def test_a_source_that_breaks_a_promise_fails_the_suite(site, tmp_path):
         )
     )
 
-    done = called(
-        site,
-        tmp_path,
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:schemathesis",
-        program=[sys.executable, "-m", "pytest"],
-    )
+    done = passed(site, tmp_path)
 
     assert "FAILED test_fixed_width.py::TestFixedWidth::test_rows_and_numbers" in done.stdout
     assert "At index 0 diff" in done.stdout or "Differing items" in done.stdout
