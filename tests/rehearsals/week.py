@@ -20,6 +20,7 @@ ENDS_S_MAX = 30.0  # of a run that an outage meets, on a busy machine
 TRIES = 2  # how often the scheduler starts a task until it leaves it to people
 RELOADED = 0.15  # of hours: somebody finds rows of an hour that is more than a day old, and clears its task
 AGAIN = 0.25  # of hours: somebody runs an earlier one again
+STOPPED_MOST = 50  # runs at the end, where chance has stopped none in its middle before
 HARMED = 0.35  # of starts
 DISKS_LOST = 0.5
 
@@ -100,6 +101,10 @@ class Scheduler:
             self.turn()
         self.load.come_late(self.hours + self.day)
         self.due((max(0, self.hours - 2 * self.day), self.hours))
+        for _ in range(STOPPED_MOST):
+            if self.resumed:
+                break
+            self.reload(self.dice.randrange(self.hours))
         for _ in range(20):
             self.clear_what_failed()
         assert not self.backlog, f"tasks that never succeeded: {self.backlog}"
@@ -119,10 +124,13 @@ class Scheduler:
             again = self.dice.randrange(hour)
             self.due((again, again + 1), is_harmed=False)
         if hour > self.day and self.dice.random() < RELOADED:
-            old = self.dice.randrange(hour - self.day)
-            self.load.add(*(self.load.row(old, self.dice.randrange(3_600)) for _ in range(3)))
-            self.load.late += 3
-            self.due((old, old + 1))
+            self.reload(self.dice.randrange(hour - self.day), rows=3)
+
+    def reload(self, hour: int, *, rows: int = 50) -> None:
+        """Run an earlier hour again, with rows that were found for it."""
+        self.load.add(*(self.load.row(hour, self.dice.randrange(3_600)) for _ in range(rows)))
+        self.load.late += rows
+        self.due((hour, hour + 1))
 
     def due(self, interval: Interval, *, is_harmed: bool = True) -> None:
         """Run an interval's task; when it succeeds, those that have failed are cleared, in any order."""
