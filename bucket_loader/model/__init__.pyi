@@ -4,6 +4,7 @@ from . import (
 from .another_python import (
     PYTHON as PYTHON,
     as_imported_here as as_imported_here,
+    how_it_ended as how_it_ended,
 )
 from .arrays import (
     Numbers as Numbers,

@@ -68,6 +68,7 @@ from .opening import (
     one_process_alone as one_process_alone,
     open_beside as open_beside,
     open_state as open_state,
+    require_key as require_key,
 )
 from .records import (
     Records as Records,

@@ -249,20 +249,33 @@ def look_at_state(pipeline: Pipeline, place: StatePlace) -> State | None:
 
 
 def _check_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:
+    """Refuse another key than the state's; remember one that it does not know yet."""
+    if not _knows_key(ledger, pipeline):
+        require_key(ledger, pipeline, key_rotated=key_rotated)
+        salt = ledger.meta("key_salt") or secrets.token_hex(16)
+        fingerprint = fingerprint_of(pipeline.destination.key.get_secret_value(), salt)
+        ledger.note(key_salt=salt, key_fingerprint=fingerprint, pipeline=pipeline.name)
+
+
+def require_key(ledger: Ledger, pipeline: Pipeline, *, key_rotated: bool) -> None:
     """Refuse another key than the state's: another key is another Bucket environment, most of the time.
 
     A key that never delivered anything may have been a mistake, so it binds nothing.
+
+    Raises:
+        StateError: it is another one.
     """
-    salt = ledger.meta("key_salt") or secrets.token_hex(16)
-    fingerprint = fingerprint_of(pipeline.destination.key.get_secret_value(), salt)
-    known = ledger.meta("key_fingerprint")
-    if known not in {None, fingerprint} and not key_rotated and ledger.ever_delivered():
+    has_key = ledger.meta("key_fingerprint") is not None
+    if has_key and not key_rotated and not _knows_key(ledger, pipeline) and ledger.ever_delivered():
         raise StateError(
             "this state belongs to another key",
             hint="is this the right environment? If the key of the same one was renewed, run once with --key-rotated",
         )
-    if known != fingerprint:
-        ledger.note(key_salt=salt, key_fingerprint=fingerprint, pipeline=pipeline.name)
+
+
+def _knows_key(ledger: Ledger, pipeline: Pipeline) -> bool:
+    salt = ledger.meta("key_salt") or ""
+    return fingerprint_of(pipeline.destination.key.get_secret_value(), salt) == ledger.meta("key_fingerprint")
 
 
 def fingerprint_of(key: str, salt: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Final, Self, TypeVar, cast
 
-from bucket_loader.model import PYTHON, WorkerLostError, as_imported_here
+from bucket_loader.model import PYTHON, WorkerLostError, as_imported_here, how_it_ended
 from bucket_loader.planning.engine.messages import End, Failed, Job, Wants
 
 Made = TypeVar("Made")
@@ -144,8 +144,7 @@ class _Worker:
 
 
 def _lost(worker: _Worker) -> WorkerLostError:
-    code = worker.ended()
-    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    how, _ = how_it_ended(worker.ended())
     return WorkerLostError(
         f"a worker process {how} while planning; nothing was sent",
         hint="the system kills what takes too much memory: `--processes 1` takes least",

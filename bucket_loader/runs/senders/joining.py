@@ -27,10 +27,10 @@ from bucket_loader.runs.keeping import let_go_of_old
 from bucket_loader.runs.notify import Telling, telling
 from bucket_loader.runs.restored import marked
 from bucket_loader.runs.run import begin_new, begun_plan, finish_earlier, finish_run, try_again
-from bucket_loader.runs.senders.sending import beside, parts_of, plan_here, send_parts
+from bucket_loader.runs.senders.sending import Beside, beside, parts_of, plan_here, send_parts
 from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.runs.waiting import UNFINISHED
-from bucket_loader.state import LEASE_S, RunRow, State, look_at_state, one_process_alone
+from bucket_loader.state import LEASE_S, RunRow, State, look_at_state, one_process_alone, require_key
 
 _BEGINS_S: Final = 2 * LEASE_S  # for another who begins the run just now
 _LOOKS_EVERY_S: Final = 1.0
@@ -89,11 +89,20 @@ class _Joining:
             )
         with closing(state):
             row = state.ledger.run(self.run)
-            if row is None:
-                return None
-            if row.status not in UNFINISHED:
+            if row is not None and row.status not in UNFINISHED:
                 return self._ended_before(state, row)
-            return True if state.ledger.is_shared(self.run) else None
+            self._require_of_use(state)
+            return True if row is not None and state.ledger.is_shared(self.run) else None
+
+    def _require_of_use(self, state: State) -> None:
+        """Refuse at once what no waiting mends: a name that is misspelt, a plan that is elsewhere, another key.
+
+        Raises:
+            StateError: the key is another one.
+            UsageError: the plan is not to be had here.
+        """
+        plan_here(state, self.run)
+        require_key(state.ledger, self.job.pipeline, key_rotated=self.job.options.key_rotated)
 
     @contextmanager
     def _alone(self) -> Iterator[State]:
@@ -101,8 +110,6 @@ class _Joining:
             yield state
 
     def _begin(self, state: State) -> Summary | None:
-        if state.ledger.run(self.run) is None:
-            plan_here(state, self.run)  # a name that is misspelt sends nothing, also not of other runs
         for finished in finish_earlier(self.job, state, before=self.run).values():
             if finished.error is not None:
                 return self.told.ended(finished)
@@ -133,14 +140,21 @@ class _Joining:
     # --- it is sent ---
 
     def send(self) -> BucketLoaderError | None:
-        """Send parts until none is left; return what ended that early here."""
+        """Send parts until none is left; return what ended that early here.
+
+        Raises:
+            BucketLoaderError: this process cannot be one of the senders, whatever the others do.
+        """
         job, failure = self.job, None
+        at: Beside | None = None
         try:
             with beside(job, self.run, verify=True) as at:
                 assignment = assignment_of(job, at.state, at.planned)
                 with watched(job.listener, assignment.tally):
                     send_parts(job, at, assignment)
         except BucketLoaderError as error:
+            if at is None and not isinstance(error, StateLockedError | InterruptedRunError):
+                raise
             failure = error
         self._go_on()
         return failure

@@ -20,7 +20,9 @@ from bucket_loader.model import (
     InterruptedRunError,
     PatienceError,
     as_imported_here,
+    how_it_ended,
 )
+from bucket_loader.reporting import Note
 from bucket_loader.runs.job import Job
 from bucket_loader.runs.senders.child import Counted, Ended, Work
 from bucket_loader.runs.senders.sending import parts_of
@@ -41,7 +43,7 @@ def send_by_processes(job: Job, state: State, assignment: Assignment) -> None:
     if len(parts) < 2:  # noqa: PLR2004  # one part has one sender
         return
     ledger.share_out(run, parts)
-    children = [_Child(number) for number in range(min(job.options.senders, len(parts)))]
+    children = [_Child() for _ in range(min(job.options.senders, len(parts)))]
     with ledger.database.shared(), _started(children, job, run):
         _attend(children, job, state, assignment.tally)
     if (flag := ledger.flag(run)) is not None:
@@ -53,18 +55,19 @@ def send_by_processes(job: Job, state: State, assignment: Assignment) -> None:
         raise out_of_patience[0]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Child:
     """A process that was started.
 
     Attributes:
         counted: what it has said of itself last.
-        error: what ended it early.
+        error: what ended it early, as it has said itself.
+        refused: why the system did not start it.
     """
 
-    number: int
     counted: Counted = field(default_factory=Counted)
     error: BucketLoaderError | None = None
+    refused: str = ""
     process: "subprocess.Popen[bytes] | None" = None
     connection: "Connection | None" = None
 
@@ -72,14 +75,33 @@ class _Child:
         """Start it."""
         self.connection, theirs = Pipe()
         descriptor = theirs.fileno()
-        self.process = subprocess.Popen(  # noqa: S603  # this very program
-            [*PYTHON, "-c", _MAIN.format(descriptor)],
-            stdin=subprocess.DEVNULL,
-            pass_fds=(descriptor,),
-            env=as_imported_here(),
-        )
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  # this very program
+                [*PYTHON, "-c", _MAIN.format(descriptor)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(descriptor,),
+                env=as_imported_here(),
+            )
+        except OSError as error:
+            self.refused = f"{error.strerror}: {PYTHON[0]}"
         theirs.close()
-        self.connection.send(work)
+        with suppress(OSError):  # it has died already, as its end will tell
+            self.connection.send(work)
+
+    def end(self) -> int | None:
+        """Wait until it has ended; return its process, None where there never was one."""
+        if self.process is None:
+            return None
+        self.process.wait()
+        return self.process.pid
+
+    def why_lost(self) -> tuple[str, str] | None:
+        """Return why it did not send to the end, and what can be done about it; None where it did."""
+        if self.error is not None:
+            return f"has ended: {self.error.message}", self.error.hint
+        if self.process is None:
+            return f"could not be started: {self.refused}", "fewer processes take less memory"
+        return how_it_ended(self.process.returncode) if self.process.returncode else None
 
     def drain(self) -> None:
         """Let it finish what is in flight, and end.
@@ -118,31 +140,47 @@ def _started(children: list[_Child], job: Job, run: str) -> Iterator[None]:
         for child in children:
             if child.connection is not None:
                 child.connection.close()
-            if child.process is not None:
-                child.process.wait()
+            child.end()
 
 
 def _attend(children: list[_Child], job: Job, state: State, tally: Tally) -> None:
     """Listen to processes until all have ended: count what they do, and free the part of one that dies."""
-    run = tally.run
-    threads = [threading.Thread(target=one.listen, args=(job,), daemon=True) for one in children]
-    for thread in threads:
+    here, drains, losses = socket.gethostname(), False, _Losses(job, state, tally.run)
+    threads = {one: threading.Thread(target=one.listen, args=(job,), daemon=True) for one in children}
+    for thread in threads.values():
         thread.start()
-    drains = False
-    here, left = socket.gethostname(), dict(zip(threads, children, strict=True))
-    while left:
-        for thread, child in list(left.items()):
-            thread.join(timeout=0.25 / len(left))
-            if not thread.is_alive():
-                assert child.process is not None  # noqa: S101  # narrows the type
-                child.process.wait()
-                state.ledger.leave_for(run, here, child.process.pid)
-                del left[thread]
+    while threads:
+        for thread in threads.values():
+            thread.join(timeout=0.25 / len(threads))
+        ended = [child for child, thread in threads.items() if not thread.is_alive()]
+        for child in ended:
+            del threads[child]
+            if (pid := child.end()) is not None:
+                state.ledger.leave_for(tally.run, here, pid)
+        losses.tell(ended, left=len(threads))
         _add_up(children, tally)
         if job.stopped.is_set() and not drains:
             drains = True
-            for child in left.values():
+            for child in threads:
                 child.drain()
+
+
+class _Losses:
+    """Tells of processes that did not send to the end: of the first, and when none of all is left."""
+
+    def __init__(self, job: Job, state: State, run: str) -> None:
+        self._job, self._state, self._run = job, state, run
+        self._is_told = False
+
+    def tell(self, ended: list[_Child], *, left: int) -> None:
+        """Tell of processes that have just ended, where that is of note; so many others go on."""
+        lost, ledger = next(filter(None, (child.why_lost() for child in ended)), None), self._state.ledger
+        if lost is None or (left and self._is_told) or self._job.stopped.is_set() or ledger.flag(self._run) is not None:
+            return
+        self._is_told, (why, hint) = True, lost
+        goes_on = "the others send its part" if left else "none of them is left, and this process sends the rest alone"
+        if ledger.parts_left(self._run):
+            self._job.listener.tell(Note(f"a process of --senders {why} ({hint}); {goes_on}"))
 
 
 def _add_up(children: list[_Child], tally: Tally) -> None:
