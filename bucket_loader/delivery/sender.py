@@ -22,7 +22,8 @@ from bucket_loader.model import (
     StateError,
     SystemicRejectionError,
 )
-from bucket_loader.state import Flag, Ledger, NewPart
+from bucket_loader.reporting import Note, Tell
+from bucket_loader.state import Flag, Ledger, NewPart, Want
 
 BEATS_EVERY_S: Final = 1.0
 SOON_S: Final = 0.2  # while others still have the share of one who has a part
@@ -42,8 +43,10 @@ class Sender:
         run: which run.
         name: this sender's.
         silent_s: who was not heard of for longer is given up: an attempt, and a lease.
-        requests_per_second: how many requests all senders may make together; None where nothing limits them.
+        requests_per_second: how many requests all senders may make together, as this one was told; None where nothing
+            limits them.
         stopped: set to drain.
+        tell: told what a person may want to know.
         clock: time and threads.
     """
 
@@ -53,9 +56,11 @@ class Sender:
     silent_s: float
     requests_per_second: float | None
     stopped: threading.Event
+    tell: Tell
     clock: Clock = SYSTEM
     _share: float = field(default=-1.0, init=False)  # none is known
     _has_part: bool = field(default=False, init=False)
+    _least: float | None = field(default=None, init=False)
 
     def parts(self, pacer: Pacer) -> Iterator[NewPart]:
         """Take one part after another, for as long as any is left; each is over before the next is asked for.
@@ -116,16 +121,27 @@ class Sender:
         A smaller share is kept before the others hear of it, and a larger one after they have let go of it: so all
         together never make more requests than they may. Who has no part has no share.
         """
-        rate = self.requests_per_second or 0.0
+        rate = self._rate_of_all()
         others = self.ledger.others_with_parts(self.run, self.name)
         fair = rate / (1 + others) if self._has_part else 0.0
         if rate and fair < self._share:
             self._pace(pacer, fair)
-        found = self.ledger.beat(self.run, self.name, share=fair, of=rate, silent_ms=self._silent_ms)
+        found = self.ledger.beat(self.run, self.name, Want(fair, rate, self.requests_per_second), self._silent_ms)
         if rate and found != self._share:
             self._pace(pacer, found)
         if self.ledger.flag(self.run) is not None:
             self.stopped.set()
+
+    def _rate_of_all(self) -> float:
+        """Return how many requests a second all may make together, 0 for any: the least that one was told."""
+        mine, least = self.requests_per_second, self.ledger.least_rate(self.run)
+        rate = min(filter(None, (mine, least)), default=None)
+        if rate != (self._least or mine):
+            here = "is not set here" if mine is None else f"is {mine:g} here"
+            others = f"{rate:g} at another sender of the run"
+            self.tell(Note(f"requests_per_second {here}, and {others}: all together keep to the least"))
+        self._least = rate
+        return rate or 0.0
 
     def _pace(self, pacer: Pacer, share: float) -> None:
         self._share = share

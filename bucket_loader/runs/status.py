@@ -109,6 +109,7 @@ def _senders(state: State, row: RunRow, names: list[str]) -> list[Found]:
             "since": _wire(one.taken),
             "heard_at": _wire(one.heard),
             "requests_per_second": one.share or None,
+            "told_requests_per_second": one.rate,
         }
         for one in state.ledger.senders(row.run)
         if one.ended is None
@@ -197,6 +198,8 @@ def _facts(run: Found) -> Iterator[tuple[str, str]]:
         yield "unknown", f"and {counted(len(more), 'more chunk')}: `--json` names them"
     for one in run["senders"]:
         yield "sender", _sender(one)
+    if len(told := {one["told_requests_per_second"] for one in run["senders"]}) > 1:
+        yield "rate", _rate(told)
     if run["stuck"]:
         yield "stuck", _stuck(run)
     if run["dead_letters"]:
@@ -207,6 +210,14 @@ def _sender(one: Found) -> str:
     has = "waits" if one["part"] is None else f"has part {one['part']} of {one['stream']} since {one['since']}"
     share = "" if one["requests_per_second"] is None else f", {one['requests_per_second']:g} requests a second"
     return f"{one['host']}, process {one['pid']}, {has}; heard of at {one['heard_at']}{share}"
+
+
+def _rate(told: set[float | None]) -> str:
+    rates = sorted(one for one in told if one is not None)
+    were_told = ", ".join([*(f"{one:g}" for one in rates), *(["none"] if None in told else [])])
+    return (
+        f"senders were told different requests_per_second ({were_told}); all together keep to the least, {rates[0]:g}"
+    )
 
 
 def _stuck(run: Found) -> str:

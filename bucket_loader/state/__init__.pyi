@@ -42,6 +42,7 @@ from .ledger import (
     SenderRow as SenderRow,
     SnapshotFile as SnapshotFile,
     SplitInto as SplitInto,
+    Want as Want,
 )
 from .ledger.connecting import (
     LEASE_S as LEASE_S,

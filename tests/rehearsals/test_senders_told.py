@@ -11,6 +11,8 @@ from driver import KEY, REFUSING, bucket
 from shared import Shared
 from test_senders import wait_until
 
+from bucket_loader.runs import status
+
 SIZE = {"users": 60, "companies": 40, "events": 900}
 SLOW = {"kind": "latency", "seconds": 0.4}
 
@@ -49,6 +51,28 @@ def test_what_no_waiting_mends_is_said_while_others_send(load):
     assert "plan" in damaged[1]
     assert others_send
     assert child.wait() == 3, load.stderr()[-3000:]
+
+
+def test_senders_with_different_rates_keep_to_the_least_and_say_so(load):
+    """The one with the larger rate says what holds, once; `status` says it too."""
+    text = (load.folder / "pipeline.yaml").read_text("utf-8")
+    run = load.plan()
+    load.write("pipeline.yaml", text.replace("timeout: 3s", "timeout: 3s, requests_per_second: 40"))
+    first = load.start("deliver", run)
+    wait_until(lambda: load.senders() != [])
+    load.write("pipeline.yaml", text.replace("timeout: 3s", "timeout: 3s, requests_per_second: 8"))
+    second = load.start("deliver", run)
+    wait_until(lambda: load.asked("SELECT count(rate) FROM sender") == [(2,)])
+    wait_until(lambda: load.asked("SELECT 1 FROM sender HAVING sum(share) BETWEEN 0.1 AND 8") != [])
+    assert load.run("status", run) == 0
+    shown = {one["told_requests_per_second"] for one in load.told()["runs"][0]["senders"]}
+    load.bucket.faults(REFUSING)
+
+    assert (first.wait(), second.wait()) == (3, 3), load.stderr()[-3000:]
+    assert shown == {8.0, 40.0}
+    said = "requests_per_second is 40 here, and 8 at another sender of the run: all together keep to the least"
+    assert " ".join(load.stderr().split()).count(said) == 1
+    assert "keep to the least, 8" in " ".join(status._rate(shown).split())
 
 
 def run_aloud(load, *, executable=sys.executable):

@@ -1,6 +1,7 @@
 """How several senders share `requests_per_second`, over minutes of the simulation's clock."""
 
 from bisect import bisect_left
+from itertools import cycle
 
 import crowd
 import pytest
@@ -9,6 +10,7 @@ from server import Weather
 
 RATE = 8.0  # requests a second
 WINDOW_S = 1.0
+COME_S = 3.0  # between one sender and the next, at the most
 
 pytestmark = pytest.mark.simulation
 
@@ -22,8 +24,9 @@ def _forget():
 class Paced(crowd.Crowd):
     """A crowd that may make so many requests a second, on a fair day."""
 
-    def __init__(self, seed, senders, deaths=0):
+    def __init__(self, seed, senders, deaths=0, rates=(RATE,)):
         super().__init__(seed)
+        self.rates = cycle(rates)
         self.senders, self.concurrency, self.deaths = senders, 4, deaths
         self.server.bad, self.server.poison, self.server.records_max = set(), set(), 1_000
 
@@ -36,7 +39,7 @@ class Paced(crowd.Crowd):
 
     def _sender_job(self, world):
         job = super()._sender_job(world)
-        destination = job.pipeline.destination.model_copy(update={"requests_per_second": RATE})
+        destination = job.pipeline.destination.model_copy(update={"requests_per_second": next(self.rates)})
         job.pipeline = job.pipeline.model_copy(update={"destination": destination})
         return job
 
@@ -46,7 +49,7 @@ class Paced(crowd.Crowd):
         for number in range(self.senders):
             everyone.append(self._begin(world, locks, number))
             everyone[-1].has_wrong_key = False
-            world.sleep(self.rng.uniform(0, 3))
+            world.sleep(self.rng.uniform(0, COME_S))
         for _ in range(self.deaths):
             world.sleep(3)
             self._kill(world, locks, next(one for one in everyone if one.outcome == "lives"))
@@ -54,9 +57,9 @@ class Paced(crowd.Crowd):
             world.sleep(1.0)
 
 
-def sent(seed, senders, deaths=0):
+def sent(seed, senders, deaths=0, rates=(RATE,)):
     """Return when requests left."""
-    paced = Paced(seed, senders, deaths)
+    paced = Paced(seed, senders, deaths, rates)
     paced.process(calm=True)
     return [at for at, _ in paced.server.sent_at], paced
 
@@ -69,6 +72,19 @@ def test_all_together_never_exceed_the_rate(senders, deaths):
 
     assert most <= RATE + senders
     assert not any(state == "never begun" for state, _ in paced._everyone().values())
+
+
+@pytest.mark.parametrize("rates", [(RATE, 5 * RATE), (5 * RATE, None, RATE)])
+@pytest.mark.parametrize("deaths", [0, 1])
+def test_of_different_rates_the_least_holds(rates, deaths):
+    """A second after the one with the least has come all keep to it, also when it has died; else it is used."""
+    senders = len(rates)
+    times, _ = sent(1, senders, deaths, rates)
+    later = [at for at in times if at > COME_S * (senders - 1) + 2]
+    most = max(bisect_left(later, at + WINDOW_S) - place for place, at in enumerate(later))
+
+    assert most <= RATE + senders
+    assert deaths or (len(later) - 1) / (later[-1] - later[0]) >= 0.9 * RATE
 
 
 @pytest.mark.parametrize("senders", [1, 2, 4])

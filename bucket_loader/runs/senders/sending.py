@@ -108,6 +108,7 @@ def send_parts(job: Job, at: Beside, assignment: Assignment | None = None) -> No
         silent_s=destination.timeout + LEASE_S,
         requests_per_second=destination.requests_per_second,
         stopped=job.stopped,
+        tell=assignment.tell,
         clock=job.outside.clock,
     )
     try:

@@ -23,7 +23,7 @@ from bucket_loader.state.ledger.rows import (
     SnapshotFile,
     SplitInto,
 )
-from bucket_loader.state.ledger.sharing import Flag, NewPart, SenderRow
+from bucket_loader.state.ledger.sharing import Flag, NewPart, SenderRow, Want
 from bucket_loader.state.ledger.sqlite import SqliteDatabase
 
 __all__ = [
@@ -49,4 +49,5 @@ __all__ = [
     "SnapshotFile",
     "SplitInto",
     "SqliteDatabase",
+    "Want",
 ]

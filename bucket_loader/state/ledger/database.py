@@ -12,8 +12,8 @@ Statement = tuple[str, tuple[object, ...]]
 Row = tuple[Any, ...]
 
 # Version 6 had six counts of planning, an owner in a file, and chunks that are set aside; each new count is a version,
-# and so is any other change: chunks that are folded, attempts that are recorded, parts of several senders.
-_VERSION: Final = 6 + len(PLANNED) - 6 + 3
+# and so is any other change: chunks that are folded, attempts that are recorded, parts of several senders, their rates.
+_VERSION: Final = 6 + len(PLANNED) - 6 + 4
 SCHEMA_VERSION: Final = str(_VERSION)
 OLDER: Final = tuple(map(str, range(1, _VERSION)))
 NOTE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -24,6 +24,7 @@ ADDED: Final = {
     "stream": {**_LATER, "sent": "TEXT", "answers": "TEXT"},
     "memory": {"digest": "TEXT"},
     "run": {"aged": "INTEGER NOT NULL DEFAULT 0"},
+    "sender": {"rate": "DOUBLE PRECISION"},
     "chunk": {"folded": "INTEGER", "tries": "TEXT NOT NULL DEFAULT ''"},
 }
 # Its states are a list in the table itself, and older ledgers lack one: the table is made anew, and its rows go there.

@@ -138,7 +138,8 @@ CREATE TABLE IF NOT EXISTS sender (
     joined   INTEGER NOT NULL,
     heard    INTEGER NOT NULL,                       -- its last transaction
     share    DOUBLE PRECISION NOT NULL DEFAULT 0,    -- requests a second that it may make, where they are limited
-    ended    INTEGER                                 -- it commits nothing more: it went, or was given up
+    ended    INTEGER,                                -- it commits nothing more: it went, or was given up
+    rate     DOUBLE PRECISION                        -- requests a second for all together, as it was told
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS flag (
     run      TEXT NOT NULL REFERENCES run,

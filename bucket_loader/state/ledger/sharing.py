@@ -8,7 +8,8 @@ the database's). So who has a part is looked at only where one is taken.
   not over, and nobody who lives may have it. Where records of a stream share ids, all parts before it must be over.
 - A part is over when each of its chunks was begun, and none is to be sent but what is held or set aside.
 - Who was not heard of for longer than an attempt and a lease can last is given up: its part may be taken.
-- Requests a second are shared: nobody takes more than the others have left, so all together never make more.
+- Requests a second are shared: nobody takes more than the others have left, so all together never make more. Where
+  senders were told different rates, the least holds, also when the one that was told it has gone.
 """
 
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ _OTHERS: Final = (
     "(SELECT coalesce(sum(o.share), 0) FROM sender o WHERE o.run = ? AND o.ended IS NULL AND o.sender <> ?)"
 )
 _SHARE: Final = f"""
-    UPDATE sender SET share = CASE WHEN ? < ? - {_OTHERS} THEN ? WHEN ? - {_OTHERS} > 0 THEN ? - {_OTHERS} ELSE 0 END
+    UPDATE sender SET rate = ?, share =
+        CASE WHEN ? < ? - {_OTHERS} THEN ? WHEN ? - {_OTHERS} > 0 THEN ? - {_OTHERS} ELSE 0 END
     WHERE sender = ?
 """
 
@@ -78,7 +80,12 @@ class NewPart(NamedTuple):
 
 
 class SenderRow(NamedTuple):
-    """A sender, and the part that it has; times are milliseconds of the server's clock."""
+    """A sender, and the part that it has; times are milliseconds of the server's clock.
+
+    Attributes:
+        share: how many requests a second it may make; 0 where nothing limits them, or while it has no part.
+        rate: how many it was told that all senders may make together.
+    """
 
     sender: str
     host: str
@@ -87,9 +94,24 @@ class SenderRow(NamedTuple):
     heard: int
     ended: int | None
     share: float
+    rate: float | None
     stream: int | None
     part: int | None
     taken: int | None
+
+
+class Want(NamedTuple):
+    """The requests a second that a sender wants.
+
+    Attributes:
+        share: for itself; where it has more, it must make no more than this already.
+        of: how many all of them may make.
+        told: what it was told of that itself; None where it was told nothing.
+    """
+
+    share: float
+    of: float
+    told: float | None
 
 
 class Flag(NamedTuple):
@@ -149,18 +171,22 @@ class Sharing(Memory):
         statement = "UPDATE sender SET ended = now_ms() WHERE run = ? AND host = ? AND pid = ? AND ended IS NULL"
         self._write([(statement, (run, host, pid))])
 
-    def beat(self, run: str, sender: str, *, share: float, of: float, silent_ms: int) -> float:
+    def least_rate(self, run: str) -> float | None:
+        """Return the least of the rates that a run's senders were told; None where none was told any."""
+        ((rate,),) = self._query("SELECT min(rate) FROM sender WHERE run = ?", run)
+        return None if rate is None else float(rate)
+
+    def beat(self, run: str, sender: str, want: Want, silent_ms: int) -> float:
         """Say that a sender lives, and that it wants some requests a second; return how many it may make.
 
         Args:
             run: which run it sends.
             sender: who it is.
-            share: what it wants; where it has more, it must make no more than this already.
-            of: how many all of them may make.
+            want: what it wants.
             silent_ms: who was not heard of for longer is given up.
         """
-        others = (run, sender)
-        values = (share, of, *others, share, of, *others, of, *others, sender)
+        others, (share, of, told) = (run, sender), want
+        values = (told, share, of, *others, share, of, *others, of, *others, sender)
         self._write([(_IN_TURN, (run,)), (_GIVE_UP, (run, silent_ms)), (_SHARE, values)])
         ((found,),) = self._query("SELECT share FROM sender WHERE sender = ?", sender)
         return float(found)
@@ -174,7 +200,7 @@ class Sharing(Memory):
     def senders(self, run: str) -> list[SenderRow]:
         """Return the senders of a run, oldest first, with the part that each has in hand."""
         rows = self._query(
-            "SELECT s.sender, s.host, s.pid, s.joined, s.heard, s.ended, s.share, p.stream, p.number, p.taken "
+            "SELECT s.sender, s.host, s.pid, s.joined, s.heard, s.ended, s.share, s.rate, p.stream, p.number, p.taken "
             "FROM sender s LEFT JOIN part p ON p.run = s.run AND p.sender = s.sender AND p.ended IS NULL "
             "WHERE s.run = ? ORDER BY s.joined, s.sender", run,
         )  # fmt: skip
