@@ -198,12 +198,15 @@ from .rows import (
     Locate as Locate,
     Origin as Origin,
     Reading as Reading,
+    ReadItems as ReadItems,
     Reason as Reason,
     Rejection as Rejection,
+    Slice as Slice,
     SlicedRows as SlicedRows,
     Source as Source,
     Stage as Stage,
     row_as_json as row_as_json,
+    sliced as sliced,
 )
 from .sql_text import (
     identifier as identifier,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Stage = Literal["read", "map", "validate", "deliver"]
+Slice = tuple[int, int]
+"""A slice's place in its source: the item that it is of, and which of that item's it is. Slices sort by it."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,14 @@ class InputBatch:
         ordinals: N int64, the rows' numbers in `source`, from 1, ascending.
         source: the origin's name: a file's path as written, a table, `query`.
         unread: rejections of the read stage, met since the batch before.
-        slice: the number of the slice that it belongs to.
+        slice: the slice that it belongs to.
     """
 
     data: "pa.RecordBatch"
     ordinals: "pa.Int64Array"
     source: str
     unread: Sequence[Rejection] = ()
-    slice: int = 0
+    slice: Slice = (0, 0)
 
     @property
     def count(self) -> int:
@@ -112,20 +114,33 @@ class InputBatch:
         return replace(self.take(places), unread=self.unread[::step])
 
 
-class SlicedRows(Protocol):
-    """Rows that can be read slice by slice, in whatever process: it pickles, and so do its slices.
+ReadItems = Callable[[Iterable[Any]], Iterator[InputBatch]]
+"""Returns the rows of some items, one item behind the other; each batch says which slice it belongs to."""
 
-    The slices follow from the source's bytes alone. In their order, their rows are the source's.
+
+@dataclass(frozen=True)
+class SlicedRows:
+    """Rows that can be read item by item, in whatever process: both attributes pickle.
+
+    Items follow from the source's bytes alone, and so do their slices. In their order, their rows are the source's.
+
+    Attributes:
+        items: what can be read by itself: one slice, or files whose slices are known once they are read.
+        read: reads some of them.
     """
 
-    @property
-    def slices(self) -> Sequence[Any]:
-        """The slices, in order."""
-        ...
+    items: Sequence[Any]
+    read: ReadItems
 
-    def read(self, slices: Iterable[Any]) -> Iterator[InputBatch]:
-        """Return the rows of some slices, one slice behind the other; each batch says which it belongs to."""
-        ...
+
+def sliced(batches: Iterable[InputBatch], item: int = 0) -> Iterator[InputBatch]:
+    """Cut the rows of an item to slices; a slice ends with the batch that makes it large enough."""
+    number = rows = 0
+    for batch in batches:
+        yield replace(batch, slice=(item, number))
+        rows += batch.count
+        if rows >= SLICE_ROWS:
+            number, rows = number + 1, 0
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,7 @@ class Reading:
         schema: the input columns. Every batch has exactly these.
         batches: the rows, once, in the source's order; asked for by one thread at a time, not always the same.
         notes: what the user should know of how it is read, a sentence each.
-        sliced: the same rows, for who reads them slice by slice; None where they can be read in one go only.
+        sliced: the same rows, for who reads them item by item; None where they can be read in one go only.
         has_order: whether a row that comes later is a later one; else nobody knows which of two holds.
     """
 

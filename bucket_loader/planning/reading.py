@@ -113,8 +113,12 @@ class Sources:
         self._asked[f"stream {stream.name}" if stream is not None else f"source {label}"] = asked
         is_used = self._asks(stream) if stream is not None else self._asked_of(label)
         column = stream.cursor.column if stream is not None and stream.cursor is not None else None
+        request = self.request
         source = open_source(
-            spec, SourceContext(self.request.base, asked, tables, loaded, column, is_used, self.request.tasks)
+            spec,
+            SourceContext(
+                request.base, asked, tables, loaded, column, is_used, tasks=request.tasks, run=request.engine.run
+            ),
         )
         if stream is not None and loaded is not None and isinstance(source, ArrivingFiles):
             self._arrived[stream.name] = source.arrivals()

@@ -10,10 +10,20 @@ from typing import Any, Final
 import pyarrow as pa
 
 from bucket_loader.config import Stream
-from bucket_loader.model import Counts, InputBatch, LoadedFile, Locate, Reading, Rejection, SlicedRows, UsageError
+from bucket_loader.model import (
+    Counts,
+    InputBatch,
+    LoadedFile,
+    Locate,
+    Reading,
+    ReadItems,
+    Rejection,
+    UsageError,
+    sliced,
+)
 from bucket_loader.planning import cursor
 from bucket_loader.planning.engine.spool import rejections_in
-from bucket_loader.planning.engine.stage import Ended, Stage, Staged, StagedPart, Step, sliced
+from bucket_loader.planning.engine.stage import Ended, Stage, Staged, StagedPart, Step
 from bucket_loader.planning.mapping import Mapping as RowMapping, Noticed
 from bucket_loader.planning.plan_file import StreamWriter
 from bucket_loader.planning.reading import Sources
@@ -169,7 +179,7 @@ def _nothing(base: Path, schema: pa.Schema) -> StagedPart:
     """Write a file of no records."""
     path = base.with_name(f"{base.name}.staged")
     StreamWriter(path, schema).close()
-    return StagedPart(0, path, 0, Counts(), 0)
+    return StagedPart((0, 0), path, 0, Counts(), 0)
 
 
 def _tell(request: PlanRequest, stream: Stream, mapping: RowMapping, staged: Staged) -> tuple[str, ...]:
@@ -186,15 +196,13 @@ def _tell(request: PlanRequest, stream: Stream, mapping: RowMapping, staged: Sta
 def _staged(request: PlanRequest, mapping: RowMapping, reading: Reading, rejected: Rejected, base: Path) -> Staged:
     """Stage all rows, wherever the engine does that."""
     stream, made = rejected.stream, list[StagedPart | Ended]()
-    rows, items = _items(request, stream, reading)
-    if rows is None and request.tasks is not None:
-        request.note(
-            f"{stream.name}: its rows are read and mapped here: Spark's tasks read Parquet files and Spark's rows"
-        )
+    read_items, items = _items(request, stream, reading)
+    if read_items is None and request.tasks is not None:
+        request.note(f"{stream.name}: its rows are read and mapped here: Spark's tasks read files and Spark's rows")
     bare = stream.model_copy(update={"source": ""})  # what goes elsewhere holds no password of a source, and no frame
     compiled = request.compiling(bare, reading.schema, request.asked(stream))
     key = request.pipeline.hmac_key
-    stage = Stage(bare, reading.schema, request.as_of, base, compiled, rows, key=key, mapping=mapping)
+    stage = Stage(bare, reading.schema, request.as_of, base, compiled, read_items, key=key, mapping=mapping)
     read = in_spools = rejected.count
     for one in request.engine.run(stage, items):
         if not isinstance(one, Step):
@@ -211,11 +219,11 @@ def _staged(request: PlanRequest, mapping: RowMapping, reading: Reading, rejecte
     return staged
 
 
-def _items(request: PlanRequest, stream: Stream, reading: Reading) -> tuple[SlicedRows | None, Iterable[Any]]:
-    """Return the slices, and what reads them; or the batches themselves, where not all of them are wanted."""
+def _items(request: PlanRequest, stream: Stream, reading: Reading) -> tuple[ReadItems | None, Iterable[Any]]:
+    """Return the items, and what reads them; or the batches themselves, where not all of them are wanted."""
     is_whole = request.limit is None and request.sample is None
     if reading.sliced is not None and is_whole:
-        return reading.sliced, reading.sliced.slices
+        return reading.sliced.read, reading.sliced.items
     batches = sliced(reading.batches) if reading.sliced is None else reading.batches
     return None, _limited(request.taken(stream, batches), request.limit)
 

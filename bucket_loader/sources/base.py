@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.config import SourceSpec, type_of
 from bucket_loader.model import (
@@ -30,6 +30,14 @@ UNREAD_MAX: Final = 8192
 Parameter = datetime | date | int | str
 """What is bound in a query: a moment (aware, UTC); for `:cursor` also a date, a whole number or a text."""
 
+Run = Callable[[Callable[[Iterable[Any]], Iterator[Any]], Sequence[Any]], Iterator[Any]]
+"""Runs a function over items, and yields what is made of them in any order; it may call the function several times."""
+
+
+def run_here(function: Callable[[Iterable[Any]], Iterator[Any]], items: Sequence[Any]) -> Iterator[Any]:
+    """Run a function over items with one call, in this process."""
+    return function(items)
+
 
 @dataclass(frozen=True)
 class SourceContext:
@@ -43,6 +51,7 @@ class SourceContext:
         cursor_column: the column that the stream reads on from, where it has a cursor; `:cursor` is then a parameter.
         is_used: whether anybody asks for a column; a bad value in one that nobody asks for costs no row.
         tasks: what runs functions as tasks of Spark, where the plan is made there.
+        run: runs a function, wherever the plan is made, where rows have to be looked at before they are read.
     """
 
     base: Path
@@ -52,6 +61,7 @@ class SourceContext:
     cursor_column: str | None = None
     is_used: Callable[[str], bool] = lambda _: True
     tasks: "SparkTasks | None" = None
+    run: Run = run_here
 
     def moment(self, name: str) -> datetime:
         """Return a parameter that is a moment, as UTC."""

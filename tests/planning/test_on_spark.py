@@ -62,15 +62,15 @@ def test_slices_do_not_depend_on_how_spark_cut_the_rows(tmp_path, monkeypatch):
     found = []
     for cuts in ([], [40], [1, 19, 20, 21, 60], list(range(1, ROWS))):
         slices = slices_of(files_of(tmp_path, cuts))
-        rows = WrittenRows(pa.schema([("n", pa.int64())]), "spark", slices)
+        rows = WrittenRows(pa.schema([("n", pa.int64())]), "spark")
         found.append([rows_of(rows, one) for one in slices])
 
     assert [(number, len(ordinals)) for number, ordinals, _ in found[0]] == [
-        (0, 20),
-        (1, 20),
-        (2, 20),
-        (3, 20),
-        (4, 15),
+        ((0, 0), 20),
+        ((1, 0), 20),
+        ((2, 0), 20),
+        ((3, 0), 20),
+        ((4, 0), 15),
     ]
     assert all(ordinals == values for _, ordinals, values in found[0])
     assert found[1:] == found[:1] * 3

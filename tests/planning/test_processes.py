@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from workplace import COMPANIES
 
+from bucket_loader.model import rows
 from bucket_loader.planning import plan_file
 from bucket_loader.planning.engine import processes, select, stage
 from bucket_loader.planning.engine.processes import Processes
@@ -55,11 +56,11 @@ def export(folder, rows, group=GROUP):
             connection.execute(EXPORT.format(first=first, rows=count, path=path, group=group))
 
 
-def small_slices(monkeypatch, rows=GROUP):
+def small_slices(monkeypatch, count=GROUP):
     """Let slices be small; who cuts them is this process."""
-    for module in (parquet, stage, select):
-        monkeypatch.setattr(module, "SLICE_ROWS", rows)
-    monkeypatch.setattr(select, "_ENOUGH", rows // 4)
+    for module in (parquet, rows, select):
+        monkeypatch.setattr(module, "SLICE_ROWS", count)
+    monkeypatch.setattr(select, "_ENOUGH", count // 4)
 
 
 def told(folder):

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from bucket_loader.model import Rejection
+from bucket_loader.model import Rejection, Slice
 from bucket_loader.planning.engine.stage import Ended, Stage, StagedPart, Step
 
 
 def spooled(stage: Stage, made: Iterable[Step | StagedPart | Ended]) -> Iterator[Step | StagedPart | Ended]:
     """Pass on what was staged, with the rejections in files of their own."""
-    spools: dict[int, BinaryIO] = {}
+    spools: dict[Slice, BinaryIO] = {}
     with ExitStack() as stack:
         for one in made:
             if isinstance(one, Step):
@@ -29,8 +29,8 @@ def spooled(stage: Stage, made: Iterable[Step | StagedPart | Ended]) -> Iterator
                 yield one
 
 
-def _path(stage: Stage, number: int) -> Path:
-    return stage.path(number).with_suffix(".rejected")
+def _path(stage: Stage, place: Slice) -> Path:
+    return stage.path(place).with_suffix(".rejected")
 
 
 def rejections_in(path: Path) -> Iterator[Rejection]:

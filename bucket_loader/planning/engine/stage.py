@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 from operator import add
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bucket_loader.config import Stream
-from bucket_loader.model import SLICE_ROWS, Counts, InputBatch, Rejection, SlicedRows
+from bucket_loader.model import Counts, InputBatch, ReadItems, Rejection, Slice
 from bucket_loader.planning.cursor import HighWater, Mark, highest
 from bucket_loader.planning.mapping import Mapped, Mapping, Noticed
 from bucket_loader.planning.plan_file import StreamWriter
@@ -33,7 +33,7 @@ class Step:
         rejections: these, as long as they are not written.
     """
 
-    slice: int
+    slice: Slice
     rows: int
     rejected: int
     rejections: Sequence[Rejection] = ()
@@ -44,7 +44,7 @@ class StagedPart:
     """The records of a slice.
 
     Attributes:
-        slice: its number.
+        slice: its place.
         path: their file.
         records: how many there are.
         counts: the slice's rows: those that make a record are not in it yet.
@@ -53,7 +53,7 @@ class StagedPart:
         rejected: the file of the rejections, where they were written on the way.
     """
 
-    slice: int
+    slice: Slice
     path: Path
     records: int
     counts: Counts
@@ -104,16 +104,6 @@ class Staged:
         return sum(part.nameless for part in self.parts)
 
 
-def sliced(batches: Iterable[InputBatch]) -> Iterator[InputBatch]:
-    """Number the slices of what can be read in one go only; a slice ends with the batch that makes it large enough."""
-    number = rows = 0
-    for batch in batches:
-        yield replace(batch, slice=number)
-        rows += batch.count
-        if rows >= SLICE_ROWS:
-            number, rows = number + 1, 0
-
-
 @dataclass(frozen=True)
 class Stage:
     """The first of the three functions. It pickles without its key, which has to be given again.
@@ -124,7 +114,7 @@ class Stage:
         as_of: the run's time.
         base: what the names of its files begin with.
         compiled: compiles the mapping, given the key; once in each process.
-        rows: reads slices; None where the items are batches.
+        read: reads items; None where the items are batches.
         attempt: what tells its files from those of another attempt at the same slices.
         key: what `hash: hmac` is keyed with.
         mapping: the mapping, where it is compiled already.
@@ -135,7 +125,7 @@ class Stage:
     as_of: datetime
     base: Path
     compiled: Callable[..., Mapping]
-    rows: SlicedRows | None = None
+    read: ReadItems | None = None
     attempt: str = ""
     key: bytes | None = field(default=None, repr=False)
     mapping: Mapping | None = field(default=None, repr=False)
@@ -143,7 +133,7 @@ class Stage:
     @property
     def travels(self) -> bool:
         """Whether its items can be handed to another process."""
-        return self.rows is not None
+        return self.read is not None
 
     @property
     def keyed(self) -> list[str]:
@@ -154,13 +144,13 @@ class Stage:
         return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
 
     def __call__(self, items: Iterable[Any]) -> Iterator[Step | StagedPart | Ended]:
-        """Stage slices; they are numbered in ascending order.
+        """Stage the slices of items, which come in ascending order.
 
         Yields:
             A step for each batch, a part for each slice, and at last what was noticed.
         """
         assert self.key is not None or not self.keyed  # noqa: S101  # without it every hash would be null
-        batches = self.rows.read(items) if self.rows is not None else iter(items)
+        batches = self.read(items) if self.read is not None else iter(items)
         cursor = self.stream.cursor
         water = None if cursor is None else HighWater(cursor.column, self.as_of)
         with closing(self.mapping or self.compiled(hash_key=self.key)) as mapping, _ended(batches):
@@ -183,17 +173,18 @@ class Stage:
         if part is not None:
             yield part.staged()
 
-    def path(self, number: int) -> Path:
+    def path(self, place: Slice) -> Path:
         """Return the file of a slice's records."""
-        return self.base.with_name(f"{self.base.name}.{number:05d}{self.attempt}.staged")
+        item, number = place
+        return self.base.with_name(f"{self.base.name}.{item:05d}-{number:05d}{self.attempt}.staged")
 
 
 class _Part:
     """The files of a slice that is being staged."""
 
-    def __init__(self, stage: Stage, number: int) -> None:
-        self.slice = number
-        self._path = stage.path(number)
+    def __init__(self, stage: Stage, place: Slice) -> None:
+        self.slice = place
+        self._path = stage.path(place)
         self._writer = StreamWriter(self._path, stage.schema)
         self._present: pq.ParquetWriter | None = None
         self._read = self._rejected = self._filtered = self._nameless = 0

@@ -3,12 +3,14 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from bucket_loader.model import InputBatch, Reading, SourceError
+from bucket_loader.model import InputBatch, Reading, SlicedRows, SourceError
 from bucket_loader.sources.base import counted
 from bucket_loader.sources.files.columns import common_schema, with_added, with_added_names
 from bucket_loader.sources.files.input_file import InputFile
+from bucket_loader.sources.files.items import FileRows, items_of, reading
 from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.values import times_of_day
 from bucket_loader.sources.values.types import plain_schema, to_schema
@@ -31,7 +33,7 @@ class ArrowFiles(Files):
         """Check every file's columns, then return the rows of one file after the other."""
         found = self.found()
         schema = common_schema({file: _schema(file) for file in found})
-        return Reading(schema, (batch for file in found for batch in _rows(file, schema)))
+        return reading(schema, found, SlicedRows(items_of(found), FileRows(partial(_rows, schema=schema)).read))
 
 
 def _schema(file: InputFile) -> "pa.Schema":

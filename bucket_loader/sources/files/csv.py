@@ -5,20 +5,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bucket_loader.config import CsvSource
-from bucket_loader.model import InputBatch, Locate, Origin, Reading, SourceError, repeated_text
+from bucket_loader.model import Locate, Origin, Reading, SlicedRows, SourceError
 from bucket_loader.sources.base import SourceContext, repeated
 from bucket_loader.sources.files.columns import added_columns, check_same_names
 from bucket_loader.sources.files.csv_parser import BLOCK_BYTES, COLUMNS_MAX, Parser, Parsing
-from bucket_loader.sources.files.csv_rows import Numbering
+from bucket_loader.sources.files.csv_rows import CsvFile, CsvRows
 from bucket_loader.sources.files.input_file import InputFile
+from bucket_loader.sources.files.items import FileRows, items_of, reading
 from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.files.separator import DELIMITERS, delimiter_words, note_on
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 # Bytes that are parsed to see a header, where that is enough.
 _HEADER_BYTES: Final = 64 * 1024
@@ -46,14 +44,15 @@ class CsvFiles(Files):
         import pyarrow as pa
 
         found = self.found()
-        headers = {file: self._header(file) for file in found}
-        columns = {file: [*headers[file], *added_columns(file, headers[file])] for file in found}
+        seen = {file: self._seen(file) for file in found}
+        columns = {file: [*seen[file].names, *added_columns(file, seen[file].names)] for file in found}
         first = columns[found[0]] if found else []
         for file in found:
             check_same_names(found[0], first, file, columns[file])
         schema = pa.schema([(name, pa.string()) for name in first])
-        batches = (batch for file in found for batch in self._rows(file, headers[file], schema))
-        return Reading(schema, batches, tuple(note_on(self._separators)))
+        items = [item.of(seen.__getitem__) for item in items_of(found)]
+        rows = SlicedRows(items, FileRows(CsvRows(self._parser, schema)).read)
+        return reading(schema, found, rows, [*note_on(self._separators)])
 
     def locator(self, name: str) -> Locate | None:
         """Return what locates the rows of a file, which is then read a second time, as far as it is asked for."""
@@ -71,17 +70,18 @@ class CsvFiles(Files):
 
         return located
 
-    def _header(self, file: InputFile) -> list[str]:
+    def _seen(self, file: InputFile) -> CsvFile:
+        """Look at the beginning of a file."""
         small = replace(self._parser, block_bytes=min(_HEADER_BYTES, self._parser.block_bytes))
         if not self._spec.header:
             names = checked_names(file, self._spec.names or [], "names:")
             with self._opened(file, small, len(names)):  # what is unreadable or empty is refused, as with a header
-                return names
+                return CsvFile(file, names)
         try:
             row = self._first_row(file, small)
         except SourceError:  # perhaps only because a header, or a row beside it, is longer than that
             row = self._first_row(file, self._parser)
-        return self._names(file, row)
+        return CsvFile(file, self._names(file, row), row)
 
     def _first_row(self, file: InputFile, parser: Parser) -> list[str | None]:
         with self._opened(file, parser) as parsing:
@@ -104,29 +104,6 @@ class CsvFiles(Files):
                 hint="name every column, in order",
             )
         return checked_names(file, names, "names:")
-
-    def _rows(self, file: InputFile, header: list[str], schema: "pa.Schema") -> Iterator[InputBatch]:
-        import pyarrow as pa
-
-        places = {name: place for place, name in enumerate(header)}
-        added = dict(file.partitions)
-        with self._parser.opened(file, len(header)) as parsing:
-            rows = Numbering(file, schema, parsing)
-            for index, parsed in enumerate(parsing.batches):
-                if index == 0:
-                    self._check_unchanged(file, header, parsed)
-                body = parsed.slice(1) if index == 0 else parsed
-                arrays = [
-                    body.column(places[name]) if name in places else repeated_text(added[name], body.num_rows)
-                    for name in schema.names
-                ]
-                yield from rows.numbered(pa.RecordBatch.from_arrays(arrays, schema=schema))
-            yield from rows.left()
-
-    def _check_unchanged(self, file: InputFile, header: list[str], parsed: "pa.RecordBatch") -> None:
-        row = [column[0].as_py() for column in parsed.columns]
-        if self._spec.header and self._names(file, row) != header:
-            raise SourceError(f"{file.name} changed while it was read", hint="run again when nothing writes it")
 
 
 def checked_names(file: InputFile, names: Sequence[str], where: str) -> list[str]:

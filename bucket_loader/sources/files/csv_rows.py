@@ -1,13 +1,14 @@
-"""Number the rows of a CSV file, and turn those that are no good into rejections."""
+"""The rows of a CSV file: each has its number, and those that are no good become rejections."""
 
 import itertools
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.model import InputBatch, Origin, Reason, Rejection, int64_array
+from bucket_loader.model import InputBatch, Origin, Reason, Rejection, SourceError, int64_array, repeated_text
 from bucket_loader.sources.base import slices, without_rows
 from bucket_loader.sources.files.bytestream import is_marked, unmarked
-from bucket_loader.sources.files.csv_parser import SHOWN_MAX, Parsing, Ragged
+from bucket_loader.sources.files.csv_parser import SHOWN_MAX, Parser, Parsing, Ragged
 from bucket_loader.sources.files.input_file import InputFile
 
 if TYPE_CHECKING:
@@ -17,6 +18,59 @@ if TYPE_CHECKING:
 
 # Rejections in one batch, so that a file of nothing but bad rows takes little more memory than another.
 _UNREAD_MAX: Final = 8192
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A file, and what was seen at its beginning.
+
+    Attributes:
+        file: the file.
+        names: of its columns.
+        first: its first row; None where that is no header.
+    """
+
+    file: InputFile
+    names: list[str]
+    first: list[str | None] | None = None
+
+
+@dataclass(frozen=True)
+class CsvRows:
+    """Returns the rows of a file. It pickles.
+
+    Attributes:
+        parser: of all files.
+        schema: the columns of all files.
+    """
+
+    parser: Parser
+    schema: "pa.Schema"
+
+    def __call__(self, seen: CsvFile) -> Iterator[InputBatch]:
+        """Return the rows."""
+        import pyarrow as pa
+
+        places = {name: place for place, name in enumerate(seen.names)}
+        added = dict(seen.file.partitions)
+        with self.parser.opened(seen.file, len(seen.names)) as parsing:
+            rows = Numbering(seen.file, self.schema, parsing)
+            for index, parsed in enumerate(parsing.batches):
+                if index == 0:
+                    _require_unchanged(seen, parsed)
+                body = parsed.slice(1) if index == 0 else parsed
+                arrays = [
+                    body.column(places[name]) if name in places else repeated_text(added[name], body.num_rows)
+                    for name in self.schema.names
+                ]
+                yield from rows.numbered(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
+            yield from rows.left()
+
+
+def _require_unchanged(seen: CsvFile, parsed: "pa.RecordBatch") -> None:
+    row = [column[0].as_py() for column in parsed.columns]
+    if seen.first is not None and seen.first != row:
+        raise SourceError(f"{seen.file.name} changed while it was read", hint="run again when nothing writes it")
 
 
 class Numbering:

@@ -24,6 +24,7 @@ class InputFile(Protocol):
     Attributes:
         name: as the user would recognise it; never holds a credential.
         partitions: the `key=value` folders that the path did not spell out.
+        travels: whether other processes can open it, being told no secret: it pickles then.
     """
 
     @property
@@ -31,6 +32,9 @@ class InputFile(Protocol):
 
     @property
     def partitions(self) -> Partitions: ...  # noqa: D102
+
+    @property
+    def travels(self) -> bool: ...  # noqa: D102
 
     def open(self, *, at_once: bool = False) -> BinaryIO:
         """Open it for reading; it can be sought in. `at_once`: all of it is wanted, and in no certain order."""

@@ -149,6 +149,14 @@ class Column:
         self.before = 1  # digits of its numbers, before and after the point
         self.after = 0
 
+    def __add__(self, other: "Column") -> "Column":
+        """Return what two looks at a column come to."""
+        found = Column()
+        found.kinds = self.kinds | other.kinds
+        found.small = self.small and other.small
+        found.before, found.after = max(self.before, other.before), max(self.after, other.after)
+        return found
+
     def look(self, some: Spelt) -> None:
         """Take note of more values."""
         self.kinds |= some.kinds

@@ -1,14 +1,15 @@
 """JSON Lines files, some hundred KiB of whole lines at a time: as values by column, or line by line where it must be.
 
-Files are read twice. What was found to be sound in the first pass is known by its hash in the second, and only taken
-apart there.
+Files are read twice, perhaps by two processes. What was found to be sound in the first pass is known in the second by
+its place and its checksum, and only taken apart there.
 """
 
 import codecs
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -43,8 +44,24 @@ class Parsed:
     unread: list[Rejection] = field(default_factory=list)
 
 
+# --- the first pass ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """A file that was looked at.
+
+    Attributes:
+        file: the file.
+        sound: the marks of those of its pieces in which every line is a sound object.
+    """
+
+    file: InputFile
+    sound: frozenset[int]
+
+
 class Lines:
-    """The lines of all files of a source.
+    """The lines of some files of a source, which are looked at one after the other.
 
     Args:
         compression: of the files.
@@ -55,23 +72,20 @@ class Lines:
         self._compression = compression
         self._columns = columns
         self._shape = Shape(columns)
-        self._sound: set[int] = set()
         self._parts_help = True  # some part of the last piece that was cut could be checked at once
 
-    # --- the first pass ----------------------------------------------------------------------------------------
-
-    def look(self, file: InputFile) -> None:
+    def look(self, file: InputFile) -> LookedAt:
         """Take note of the columns of a file, and of the kinds of their values.
 
         Raises:
             SourceError: it cannot be read, is not JSON Lines at all, or has too many columns.
         """
-        begun = False
+        begun, sound = False, set[int]()
         for whole in _pieces(file, self._compression):
             for piece, values in self._tried(whole):
                 if values is not None:
                     self._note(values)
-                    self._sound.add(hash(piece.data))
+                    sound.add(_mark(piece))
                     begun = True
                     continue
                 lines = list(_lines(piece))
@@ -79,7 +93,8 @@ class Lines:
                 rows = [row for _, line in lines if not isinstance(row := members(line), Reason)]
                 self._look_at(file, rows)
                 if len(rows) == piece.lines:
-                    self._sound.add(hash(piece.data))
+                    sound.add(_mark(piece))
+        return LookedAt(file, frozenset(sound))
 
     def _tried(self, piece: Piece) -> Iterator[tuple[Piece, dict[str, Spelt] | None]]:
         """Return a piece, or the parts of one that has something new or wrong in it, with what was found at once."""
@@ -107,11 +122,7 @@ class Lines:
             found.setdefault(name, []).append(raw)
         for name in found:
             self._columns.setdefault(name, Column())
-        if len(self._columns) > COLUMNS_MAX:
-            raise SourceError(
-                f"{file.name} has more than {COLUMNS_MAX:,} names in its objects",
-                hint="are names data, such as dates or ids? put such objects one level deeper",
-            )
+        require_few(file, self._columns)
         self._note({name: Spelt(raws) for name, raws in found.items()})
         self._shape.learn(rows)
 
@@ -119,37 +130,54 @@ class Lines:
         for name, some in values.items():
             self._columns[name].look(some)
 
-    # --- the second --------------------------------------------------------------------------------------------
 
-    def parsed(self, file: InputFile) -> Iterator[Parsed]:
-        """Return the rows of a file that was looked at."""
-        names = list(self._columns)
-        decoder, begun = plain(names), False
-        for piece, is_sound in self._known(file):
-            if not is_sound:
-                lines = list(_lines(piece))
-                begun = begun or _begins(file, lines)
-                yield from _closely(file, lines)
-                continue
-            begun = True
-            if decoder is None:
-                values = _by_column(ROW.decode_lines(piece.data))
-            else:
-                columns = zip(*map(msgspec.structs.astuple, decoder.decode_lines(piece.data)), strict=True)
-                values = dict(zip(names, columns, strict=True))
-            yield Parsed(values, range(piece.first, piece.first + piece.lines))
+def require_few(file: InputFile, names: Collection[str]) -> None:
+    """Refuse more names than a source may have columns."""
+    if len(names) > COLUMNS_MAX:
+        raise SourceError(
+            f"{file.name} has more than {COLUMNS_MAX:,} names in its objects",
+            hint="are names data, such as dates or ids? put such objects one level deeper",
+        )
 
-    def _known(self, file: InputFile) -> Iterator[tuple[Piece, bool]]:
-        """Return a file's pieces as they were looked at, and whether all lines of each are sound."""
-        for piece in _pieces(file, self._compression):
-            if self._is_sound(piece):
-                yield piece, True
-                continue
-            for is_sound, run in groupby(_cut(piece.data, piece.first, PART_BYTES), self._is_sound):
-                yield from ((one, is_sound or self._is_sound(one)) for one in _joined(list(run)))
 
-    def _is_sound(self, piece: Piece) -> bool:
-        return hash(piece.data) in self._sound
+def _mark(piece: Piece) -> int:
+    """Return what a piece is known again by, in whatever process."""
+    return piece.first << 32 | crc32(piece.data)
+
+
+# --- the second ----------------------------------------------------------------------------------------------------
+
+
+def parsed(seen: LookedAt, compression: str, names: Sequence[str]) -> Iterator[Parsed]:
+    """Return the rows of a file that was looked at; `names` are those of all columns."""
+    decoder, begun = plain(names), False
+    for piece, is_sound in _known(seen, compression):
+        if not is_sound:
+            lines = list(_lines(piece))
+            begun = begun or _begins(seen.file, lines)
+            yield from _closely(seen.file, lines)
+            continue
+        begun = True
+        if decoder is None:
+            values = _by_column(ROW.decode_lines(piece.data))
+        else:
+            columns = zip(*map(msgspec.structs.astuple, decoder.decode_lines(piece.data)), strict=True)
+            values = dict(zip(names, columns, strict=True))
+        yield Parsed(values, range(piece.first, piece.first + piece.lines))
+
+
+def _known(seen: LookedAt, compression: str) -> Iterator[tuple[Piece, bool]]:
+    """Return a file's pieces as they were looked at, and whether all lines of each are sound."""
+
+    def is_sound(piece: Piece) -> bool:
+        return _mark(piece) in seen.sound
+
+    for piece in _pieces(seen.file, compression):
+        if is_sound(piece):
+            yield piece, True
+            continue
+        for sound, run in groupby(_cut(piece.data, piece.first, PART_BYTES), is_sound):
+            yield from ((one, sound or is_sound(one)) for one in _joined(list(run)))
 
 
 def _joined(parts: Sequence[Piece]) -> list[Piece]:

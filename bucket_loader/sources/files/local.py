@@ -6,7 +6,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, ClassVar, Final
 
 from bucket_loader.model import SourceError, require_utf8, shown_path
 from bucket_loader.sources.base import SourceContext
@@ -23,6 +23,7 @@ class LocalFile:
     path: Path
     name: str
     partitions: Partitions = ()
+    travels: ClassVar[bool] = True
 
     def open(self, *, at_once: bool = False) -> BinaryIO:  # noqa: ARG002  # the disk does not mind
         """Open it; see `open_file`."""

@@ -13,11 +13,13 @@ from bucket_loader.model import (
     SLICE_ROWS,
     InputBatch,
     Reading,
+    SlicedRows,
     SourceError,
 )
 from bucket_loader.sources.base import counted
 from bucket_loader.sources.files.columns import common_schema, with_added, with_added_names
 from bucket_loader.sources.files.input_file import InputFile
+from bucket_loader.sources.files.items import reading
 from bucket_loader.sources.files.listing import Files
 from bucket_loader.sources.files.tables import refuse_tables
 from bucket_loader.sources.values.durations import parquet_texts
@@ -58,8 +60,8 @@ class ParquetFiles(Files):
         for file, footer in footers.items():
             far |= {name: coarser(unit, far.get(name, unit)) for name, unit in _far(file, footer.int96).items()}
         schema = common_schema({file: _with_units(footer.schema, far) for file, footer in footers.items()})
-        rows = ParquetRows(schema, far, _slices({file: footer.counts for file, footer in footers.items()}))
-        return Reading(schema, rows.read(rows.slices), sliced=rows)
+        slices = _slices({file: footer.counts for file, footer in footers.items()})
+        return reading(schema, footers, SlicedRows(slices, ParquetRows(schema, far).read))
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,10 @@ class ParquetRows:
     Attributes:
         schema: the columns of all files.
         far: the units of the columns of INT96 that nanoseconds do not hold.
-        slices: the slices, in the order of their rows.
     """
 
     schema: "pa.Schema"
     far: Mapping[str, str]
-    slices: Sequence[ParquetSlice]
 
     def read(self, slices: Iterable[ParquetSlice]) -> Iterator[InputBatch]:
         """Return the rows of some slices, one slice behind the other; a file that goes on is not opened again."""
@@ -171,7 +171,7 @@ class ParquetRows:
                 found = (_with_moments(batch, moments) for batch in _batches(parquet, piece.numbers))
                 spelt = (_with_texts(batch, intervals) for batch in found)
                 plain = (to_schema(with_added(batch, file), self.schema, file.name) for batch in spelt)
-                yield from (replace(batch, slice=number) for batch in counted(plain, file.name, piece.first))
+                yield from (replace(batch, slice=(number, 0)) for batch in counted(plain, file.name, piece.first))
 
 
 def _slices(counts: Mapping[InputFile, Sequence[int]]) -> list[ParquetSlice]:

@@ -41,7 +41,7 @@ class SparkRows:
         if (tasks := self._context.tasks) is None:
             return Reading(self.schema, self._batches(), has_order=bool(self._spec.order_by))
         rows = written(self.frame, self.schema, self.name, tasks)
-        return Reading(self.schema, rows.read(rows.slices), sliced=rows, has_order=bool(self._spec.order_by))
+        return Reading(self.schema, rows.read(rows.items), sliced=rows, has_order=bool(self._spec.order_by))
 
     @cached_property
     def schema(self) -> "pa.Schema":

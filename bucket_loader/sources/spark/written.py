@@ -12,7 +12,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bucket_loader.model import SLICE_ROWS, InputBatch
+from bucket_loader.model import SLICE_ROWS, InputBatch, SlicedRows
 from bucket_loader.sources.base import counted
 from bucket_loader.sources.spark.tasks import Place, SparkTasks, pickled_outcome
 from bucket_loader.sources.values.types import to_schema
@@ -64,16 +64,15 @@ class WrittenRows:
 
     schema: "pa.Schema"
     name: str
-    slices: Sequence[RowSlice]
 
     def read(self, slices: Iterable[RowSlice]) -> Iterator[InputBatch]:
         """Return the rows of some slices, one slice behind the other."""
         for one in slices:
             plain = (to_schema(batch, self.schema, self.name) for piece in one.pieces for batch in _rows(piece))
-            yield from (replace(batch, slice=one.number) for batch in counted(plain, self.name, one.first))
+            yield from (replace(batch, slice=(one.number, 0)) for batch in counted(plain, self.name, one.first))
 
 
-def written(frame: "DataFrame", schema: "pa.Schema", name: str, tasks: SparkTasks) -> WrittenRows:
+def written(frame: "DataFrame", schema: "pa.Schema", name: str, tasks: SparkTasks) -> SlicedRows:
     """Let the tasks write the rows of a DataFrame, and return them.
 
     Raises:
@@ -82,7 +81,7 @@ def written(frame: "DataFrame", schema: "pa.Schema", name: str, tasks: SparkTask
     """
     with tasks.place() as place:
         files = tasks.outcomes(frame, _Writing(place))
-    return WrittenRows(schema, name, slices_of([file for file in files if file.counts]))
+    return SlicedRows(slices_of([file for file in files if file.counts]), WrittenRows(schema, name).read)
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,11 @@ class HttpFile:
     Attributes:
         name: the URL without its query, where a signed one has its secret.
         partitions: none.
+        travels: no: a signed URL is a secret, and each process would fetch it again.
     """
 
     partitions: Partitions = ()
+    travels = False
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
 from bucket_loader.config import Storage
@@ -113,6 +113,10 @@ class Place:
     storage: Storage
     _opened: "list[fs.FileSystem]" = field(default_factory=list, compare=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the opened store behind: it may hold a key. Another process opens it with what it finds itself."""
+        return {**vars(self), "_opened": []}
+
     @property
     def system(self) -> "fs.FileSystem":
         """The store, opened once."""
@@ -200,6 +204,7 @@ class RemoteFile:
     key: str
     partitions: Partitions = ()
     listed_bytes: int | None = field(default=None, compare=False)
+    travels: ClassVar[bool] = True
 
     @property
     def name(self) -> str:

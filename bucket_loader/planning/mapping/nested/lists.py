@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 import pyarrow as pa
 
-from bucket_loader.model import Code, javascript
+from bucket_loader.model import Code, Slice, javascript
 from bucket_loader.planning.mapping.nested import spelling
 from bucket_loader.planning.mapping.nested.spelling import DEPTH_MAX, Entries, Local, NoFormError
 
@@ -63,7 +63,7 @@ class Seen:
 
     lists: dict[str, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
-    first: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    first: dict[str, list[tuple[Slice, int]]] = field(default_factory=dict)
     _row: set[str] = field(default_factory=set)
     _ended: list[tuple[int, str]] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ class Seen:
             self._ended += ((index, what) for what in sorted(self._row))
         self._row.clear()
 
-    def end_batch(self, ordinals: pa.Int64Array, of_slice: int = 0) -> None:
+    def end_batch(self, ordinals: pa.Int64Array, of_slice: Slice = (0, 0)) -> None:
         """Name the rows of a batch by their numbers."""
         for index, what in self._ended:
             self.rows[what] += 1
