@@ -5,6 +5,7 @@ import datetime as dt
 import gc
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from bucket_loader.model.errors import SourceError, SourceUnavailableError
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.extent import extent_of
 from bucket_loader.sources.registry import open_source
-from bucket_loader.sources.stores.remote import place_of
+from bucket_loader.sources.stores.remote import RemoteFile, place_of
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +188,17 @@ def test_azure_needs_an_account(monkeypatch):
     assert place_of("abfss://box@mine.dfs.core.windows.net/a/b.csv", Storage()).storage.account == "mine"
 
 
+def test_no_key_of_a_store_is_in_what_travels(monkeypatch):
+    """A file that other processes are to read is told them without the opened store, which holds the account's key."""
+    monkeypatch.setenv("AZURE_STORAGE_KEY", key := "c2l4dGVlbiBieXRlcyBvZiBhIGtleQ==")
+    place = place_of("az://box/a.csv", Storage(account="acme"))
+    file = RemoteFile(place, place.key)
+    assert place.system is not None
+
+    assert key.encode() not in (pickled := pickle.dumps(file))
+    assert pickle.loads(pickled) == file  # noqa: S301  # made above
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -316,6 +328,7 @@ def test_a_page_is_read(server, kind):
     assert read.rows == [{"id": "00123"}]
     assert [f"{server.url}/x.{kind}"] == [batch.source for batch in read.batches]
     assert before == found.fingerprint()
+    assert found.read().sliced is None  # what was fetched is here, and a signed address does not travel
 
 
 def test_a_page_that_changes(server):

@@ -1,7 +1,7 @@
 """Files that are read in whatever process: some of them together are an item, and slices begin anew with each item.
 
-The rows of a text file are known once it was read. So items are cut by the bytes of whole files, and slices by rows.
-One file alone is one item, however large.
+How many rows a text file has is known once it was read. So items are cut by the bytes of whole files, and slices by
+rows. One file alone is one item, however large.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
