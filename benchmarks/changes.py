@@ -113,10 +113,12 @@ COMPARE = """
 import sys
 from pathlib import Path
 from bucket_loader.model.syncs import CHANGES
+from bucket_loader.planning.engine.compare import compare
+from bucket_loader.planning.engine.engine import OneProcess
 from bucket_loader.state import Records, snapshots
-staged, pages, selected = map(Path, sys.argv[1:4])
+staged, pages, folder = map(Path, sys.argv[1:4])
 memory = snapshots.Memory([snapshots.opened(pages, snapshots.Written(0, sys.argv[4]))])
-found = snapshots.compare(Records.of(staged), snapshots.Known(memory), selected, mode=CHANGES, identity="key")
+found = compare(OneProcess(), Records.of(staged), memory, snapshots.Comparison(CHANGES, "key"), folder)
 assert found.counts.pending == 0, "what was remembered differs from itself"
 """
 
@@ -131,7 +133,7 @@ def report(rows: int, changed: float, rounds: int, more: str) -> None:
             print(spelt(f"first plan, {remember}", rows, plan_it(folder, remember)), flush=True)
             staged, pages, digest = remember_it(folder, remember)
             print(f"{'':<24} {pages.stat().st_size / rows:,.1f} bytes a record are remembered")
-            words = (str(staged), str(pages), str(folder / "selected"), digest)
+            words = (str(staged), str(pages), str(folder / "compared"), digest)
             print(spelt("compare alone", rows, measured(folder, "-c", COMPARE, *words)), flush=True)
         if changed:
             make_export(folder, rows, f"i % {round(1 / changed)} = 0", more)

@@ -15,6 +15,8 @@ from typing import Final
 import duckdb
 
 from bucket_loader.model.syncs import APPEND
+from bucket_loader.planning.engine.compare import compare
+from bucket_loader.planning.engine.engine import OneProcess
 from bucket_loader.state import Records, snapshots
 
 ROWS: Final = "unhex(md5({key})) AS key, unhex(md5('c' || i)) AS content FROM range({first}, {last}) r(i)"
@@ -33,10 +35,13 @@ def main() -> None:
         _make(staged, "'k' || (i - i % 20 // 19)", 0, count)  # every twentieth row repeats the key before it
         _make(memory, "'k' || i", 0, count // 2)
         pages = folder / "memory.pages"
-        known = snapshots.Known(snapshots.Memory([snapshots.opened(pages, snapshots.take_over([memory], pages))]))
+        known = snapshots.Memory(
+            [snapshots.opened(pages, snapshots.take_over([memory], pages, before=snapshots.Memory()))]
+        )
+        append = snapshots.Comparison(APPEND, "key")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         began, cpu = time.monotonic(), time.process_time()
-        counts = snapshots.compare(Records.of(staged), known, folder / "selected", mode=APPEND, identity="key").counts
+        counts = compare(OneProcess(), Records.of(staged), known, append, folder / "compared").counts
         seconds, cpu = time.monotonic() - began, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if counts.superseded != count // 20:

@@ -8,6 +8,7 @@ from msgspec.structs import replace as replace_member
 
 from bucket_loader.config import Stream
 from bucket_loader.model import Counts, UsageError, counted, give_memory_back
+from bucket_loader.planning.engine.compare import Found, compare
 from bucket_loader.planning.engine.select import Select, Selection, selections
 from bucket_loader.planning.manifest import Part, RefusedBefore
 from bucket_loader.planning.plan_file import assemble, parts_of
@@ -23,16 +24,20 @@ class Compacted:
     """What compacting a stream came to.
 
     Attributes:
-        compared: its counts are those of the finished plan.
         parts: the plan's records.
-        refused: how many of them were refused before; they are the last ones.
-        known: what is known of these, and of those that are not sent again.
+        counts: where the staged rows, and those of removed ones, went.
+        known: keys that the memory held before, without those that count as removed.
+        changed: records whose key was known with another content; without those that were refused before.
+        refused: how many records were refused before; they are the last ones.
+        known_refused: what is known of these, and of those that are not sent again.
     """
 
-    compared: snapshots.Compared
     parts: tuple[Part, ...]
+    counts: Counts
+    known: int = 0
+    changed: int = 0
     refused: int = 0
-    known: RefusedBefore | None = None
+    known_refused: RefusedBefore | None = None
 
 
 def compact(request: PlanRequest, stream: Stream, read: Read, files: StreamFiles) -> Compacted:
@@ -46,35 +51,31 @@ def compact(request: PlanRequest, stream: Stream, read: Read, files: StreamFiles
     """
     refusals = request.refusals.get(stream.name)
     if read.schema is None or not (stream.mode.remembers or stream.ordered or refusals is not None):
-        parts = _behind_each_other(_selected(request, read, files))
-        return Compacted(snapshots.Compared(Counts(pending=len(read.records))), parts)
+        parts = _behind_each_other(_selected(request, read, files, None))
+        return Compacted(parts, Counts(pending=len(read.records)))
     is_ignored = request.full and stream.ordered
     give_memory_back()
-    compared = snapshots.compare(
-        read.records,
-        snapshots.Known(snapshots.Memory() if is_ignored else request.memory_of(stream), refusals),
-        files.selected,
-        mode=stream.mode,
-        identity=_identity(stream),
-    )
-    _require_order(stream, read, compared, files)
-    found = sort_out(request, stream, read.records, files)
-    known = found.keep(files.waiting)
-    selected = _selected(request, read, files, are_keys_new=compared.renumbered > 0)
-    parts = _behind_each_other([*selected, *_last(found, files, len(selected))])
+    memory = snapshots.Memory() if is_ignored else request.memory_of(stream)
+    comparison = snapshots.Comparison(stream.mode, _identity(stream), refusals)
+    found = compare(request.engine, read.records, memory, comparison, files.compared)
+    _require_order(stream, read, found, files)
+    last = sort_out(request, stream, read.records, found, files)
+    known = last.keep(files.waiting)
+    selected = _selected(request, read, files, found.chosen, are_keys_new=found.sums["renumbered"] > 0)
+    parts = _behind_each_other([*selected, *_last(last, files, len(selected))])
     read.clear()
     files.clear()
-    counts = replace(compared.counts, pending=sum(part.records for part in parts)) + found.counts
-    return Compacted(replace(compared, counts=counts), parts, found.refused, known)
+    counts = replace(found.counts, pending=sum(part.records for part in parts)) + last.counts
+    return Compacted(parts, counts, memory.known, found.sums["changed"], last.refused, known)
 
 
-def _require_order(stream: Stream, read: Read, compared: snapshots.Compared, files: StreamFiles) -> None:
+def _require_order(stream: Stream, read: Read, found: Found, files: StreamFiles) -> None:
     """Refuse rows without an order, where it matters which of two is the later one.
 
     Raises:
         UsageError: keys repeat with different contents.
     """
-    if read.has_order or not compared.counts.superseded:
+    if read.has_order or not found.counts.superseded:
         return
     if count := snapshots.conflicting(read.records, files.folder):
         raise UsageError(
@@ -90,9 +91,10 @@ def _identity(stream: Stream) -> snapshots.Identity:
     return "key" if stream.ordered or stream.key else "content"
 
 
-def _selected(request: PlanRequest, read: Read, files: StreamFiles, *, are_keys_new: bool = False) -> list[Part]:
+def _selected(
+    request: PlanRequest, read: Read, files: StreamFiles, chosen: snapshots.Chosen | None, *, are_keys_new: bool = False
+) -> list[Part]:
     """Make parts of the staged records that are sent; a staged file of which all are sent is a part as it is."""
-    chosen = files.selected if files.selected.exists() else None
     found = selections(read.records, chosen, files.part)
     as_staged, others = list[Selection](), list[Selection]()
     for one in found:
@@ -101,9 +103,9 @@ def _selected(request: PlanRequest, read: Read, files: StreamFiles, *, are_keys_
     return sorted([*written, *(one.renamed() for one in as_staged)], key=lambda part: part.first)
 
 
-def _last(found: Sorted, files: StreamFiles, number: int) -> Iterator[Part]:
+def _last(last: Sorted, files: StreamFiles, number: int) -> Iterator[Part]:
     """Make parts of what goes last: the records of removed rows, then what was refused before."""
-    for pieces in (found.removed, found.again):
+    for pieces in (last.removed, last.again):
         if any(len(piece) for piece in pieces):
             assemble(path := files.part(number), pieces)
             yield from parts_of(path)

@@ -87,7 +87,7 @@ def changed_fields(request: PlanRequest, stream: Stream, compacted: Compacted) -
             not count.
     """
     memory, found = request.memory_of(stream), Counter[str]()
-    if not compacted.compared.changed or "record" not in memory.schema.names:
+    if not compacted.changed or "record" not in memory.schema.names:
         return {}
     records = plan_file.records_of(request.folder, compacted.parts)
     new, is_timed = len(records) - compacted.refused, "timestamp" in stream.fields.given()

@@ -12,9 +12,8 @@ not exist.
 
 import hashlib
 import shutil
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -39,7 +38,7 @@ from bucket_loader.model import (
 )
 from bucket_loader.planning import chunker
 from bucket_loader.planning.manifest import VERSION, Manifest, Part, PlannedStream, decoded, encoded
-from bucket_loader.state import MANIFEST, Records, opened
+from bucket_loader.state import MANIFEST, Records, snapshots
 
 if TYPE_CHECKING:
     from bucket_loader.model import Numbers
@@ -237,11 +236,11 @@ class Piece:
 
     Attributes:
         records: what `StreamWriter`s wrote.
-        chosen: which: `position` (ascending) and the final `key`; a Parquet file, or a table. None is all, as they are.
+        chosen: which: `position` (ascending) and the final `key`. None is all, as they are.
     """
 
     records: Records
-    chosen: Path | pa.Table | None = None
+    chosen: snapshots.Chosen | pa.Table | None = None
 
     @property
     def table(self) -> pa.Table:
@@ -250,33 +249,27 @@ class Piece:
         return self.chosen
 
     def __len__(self) -> int:
-        if isinstance(self.chosen, Path):
-            return len(Records.of(self.chosen))
-        return len(self.records) if self.chosen is None else self.chosen.num_rows
+        return len(self.records if self.chosen is None else self.chosen)
 
     def read(self, columns: list[str] | None = None) -> "Iterator[tuple[Numbers, pa.Table]]":
         """Yield their positions and the records; a row group of which nothing is chosen is not even read."""
-        with _positions_of(self.chosen) as positions:
-            for group in self.records.groups():
-                wanted, keys = np.arange(group.first, group.first + group.count), None
-                if positions is not None:
-                    wanted, keys = positions.below(group.first + group.count)
-                if len(wanted):
-                    rows = group.read(columns)
-                    if keys is not None:
-                        rows = rows.take(int64_array(wanted - group.first))
-                        index = rows.schema.get_field_index("key")
-                        rows = rows.set_column(index, rows.schema.field(index), keys) if index >= 0 else rows
-                    yield wanted, rows
+        for group in self.records.groups():
+            if self.chosen is None:
+                yield np.arange(group.first, group.first + group.count), group.read(columns)
+            elif len(some := _between(self.chosen, group.first, group.first + group.count)):
+                wanted = as_numpy(some["position"].combine_chunks())
+                rows = group.read(columns).take(int64_array(wanted - group.first))
+                index = rows.schema.get_field_index("key")
+                if index >= 0:
+                    rows = rows.set_column(index, rows.schema.field(index), some["key"].cast(pa.binary(16)))
+                yield wanted, rows
 
 
-@contextmanager
-def _positions_of(chosen: Path | pa.Table | None) -> "Iterator[_Positions | None]":
-    if isinstance(chosen, Path):
-        with opened(chosen) as file:
-            yield _Positions(file.iter_batches(batch_size=65_536, use_threads=False))
-    else:
-        yield None if chosen is None else _Positions(iter(chosen.to_batches()))
+def _between(chosen: snapshots.Chosen | pa.Table, first: int, after: int) -> pa.Table:
+    if isinstance(chosen, snapshots.Chosen):
+        return chosen.between(first, after)
+    start, end = np.searchsorted(as_numpy(chosen["position"].combine_chunks()), (first, after)).tolist()
+    return chosen.slice(start, end - start)
 
 
 def assemble(final: Path, pieces: Sequence[Piece]) -> None:
@@ -308,30 +301,6 @@ def parts_of(*files: Path) -> tuple[Part, ...]:
         Part(file.name, start, after - start, file_digest(file))
         for file, (start, after) in zip(files, pairwise(records.starts), strict=True)
     )
-
-
-class _Positions:
-    """Ascending positions and their keys, taken up to a bound at a time."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._held: deque[pa.RecordBatch] = deque()
-
-    def below(self, bound: int) -> tuple["Numbers", pa.Array]:
-        """Return the positions below a bound that were not returned yet, and their keys."""
-        positions, keys = [], []
-        while (batch := self._next()) is not None:
-            here = as_numpy(batch["position"])
-            count = int(here.searchsorted(bound))
-            positions.append(here[:count])
-            keys.append(batch["key"].slice(0, count).cast(pa.binary(16)))
-            if count < len(here):
-                self._held.append(batch.slice(count))
-                break
-        return np.concatenate(positions or [np.empty(0, np.int64)]), pa.chunked_array(keys, pa.binary(16))
-
-    def _next(self) -> pa.RecordBatch | None:
-        return self._held.pop() if self._held else next(self._batches, None)
 
 
 def finish(folder: Path, manifest: Manifest) -> Plan:

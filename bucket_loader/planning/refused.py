@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from bucket_loader.config import Stream
 from bucket_loader.model import KINDS, Counts, bool_array, file_digest, wire_timestamp
 from bucket_loader.planning import plan_file
+from bucket_loader.planning.engine.compare import Found
 from bucket_loader.planning.manifest import Manifest, PlannedStream, RefusedBefore
 from bucket_loader.planning.plan_file import Piece, Plan
 from bucket_loader.planning.request import PlanRequest
@@ -77,13 +78,13 @@ def _rows(pieces: Sequence[Piece]) -> int:
     return sum(map(len, pieces))
 
 
-def sort_out(request: PlanRequest, stream: Stream, staged: Records, files: StreamFiles) -> Sorted:
+def sort_out(request: PlanRequest, stream: Stream, staged: Records, found: Found, files: StreamFiles) -> Sorted:
     """Tell what is new from what was refused before, and what of that is sent again."""
     removed = (Records.of(files.removals),) if files.removals.exists() else ()
     if stream.name not in request.refusals:
         return Sorted(tuple(map(Piece, removed)))
-    known = pq.read_table(snapshots.refused_beside(files.selected)).cast(_KNOWN)
-    new = Piece(staged, files.selected)
+    known = pa.concat_tables([pq.read_table(path).cast(_KNOWN) for path in found.refused]).sort_by("position")
+    new = Piece(staged, found.chosen)
     overtaken = _overtaken(stream, new, known) if request.retry is not False else nothing_of(known)
     again = _again(request, known, overtaken)
     news, agains, waiting = [], [Piece(staged, known.filter(again))], [Piece(staged, known.filter(pc.invert(again)))]

@@ -1,9 +1,10 @@
 """The files of one stream while it is planned; of all these, a finished plan has the parts and what waits."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bucket_loader.state import records_file, snapshots, waiting_file
+from bucket_loader.state import records_file, waiting_file
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class StreamFiles:
         return self.base.with_suffix(".removed")
 
     @property
-    def selected(self) -> Path:
-        """Which of the staged records are sent; only there when that is not all."""
-        return self.base.with_suffix(".selected")
+    def compared(self) -> Path:
+        """The folder of what comparing writes."""
+        return self.base.with_suffix(".compared")
 
     @property
     def waiting(self) -> Path:
@@ -51,5 +52,5 @@ class StreamFiles:
 
     def clear(self) -> None:
         """Remove what a finished plan has not."""
-        for path in (self.selected, snapshots.refused_beside(self.selected), self.removals):
-            path.unlink(missing_ok=True)
+        shutil.rmtree(self.compared, ignore_errors=True)
+        self.removals.unlink(missing_ok=True)

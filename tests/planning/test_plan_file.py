@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -17,6 +18,7 @@ from bucket_loader.planning import plan_file as plans
 from bucket_loader.planning.manifest import Manifest, PlannedStream
 from bucket_loader.planning.plan_file import MANIFEST, StreamWriter
 from bucket_loader.state import Records
+from bucket_loader.state.snapshots.chosen import Chosen, write_chosen
 
 ROW = pa.schema([("id", pa.string()), ("tags", pa.list_(pa.int8())), ("raw", pa.binary()), ("none", pa.null())])
 
@@ -165,19 +167,29 @@ def test_keys_are_in_the_order_of_sequences(maker):
     assert keys["content"].to_pylist() == [hashed(f"c{number}") for number in range(341)]
 
 
+def is_even(positions):
+    """Return for each position whether it is even."""
+    return pa.array([position % 2 == 0 for position in positions], pa.bool_())
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.lists(st.integers(0, 80), min_size=1, max_size=6), st.integers(1, 40), st.data())
 def test_selecting_keeps_the_chosen_with_their_final_keys(tmp_path_factory, sizes, group, data):
     """The final file has the chosen records in their order, all columns as they were but the key."""
-    folder = tmp_path_factory.mktemp("select")
+    folder, in_files = tmp_path_factory.mktemp("select"), data.draw(st.booleans())
     chosen = sorted(data.draw(st.sets(st.integers(0, max(sum(sizes) - 1, 0)), max_size=40))) if sum(sizes) else []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "ROW_GROUP", group)
         write_stream(folder / "staged", sizes)
         final_keys = [hashed(f"final{position}") for position in chosen]
-        positions = pa.table({"position": pa.array(chosen, pa.int64()), "key": pa.array(final_keys, pa.binary())})
-        pq.write_table(positions, folder / "selected", row_group_size=3)
-        plans.assemble(folder / "final", [plans.Piece(Records.of(folder / "staged"), folder / "selected")])
+        columns = {"position": pa.array(chosen, pa.int64()), "key": pa.array(final_keys, pa.binary(16))}
+        positions = pa.table(columns)
+        for number, some in enumerate(
+            (positions.filter(is_even(chosen)), positions.filter(pc.invert(is_even(chosen))))
+        ):
+            write_chosen(folder / f"chosen-{number}", some.to_batches(max_chunksize=3))
+        found = Chosen((folder / "chosen-0", folder / "chosen-1")) if in_files else positions
+        plans.assemble(folder / "final", [plans.Piece(Records.of(folder / "staged"), found)])
     staged, final = pq.read_table(folder / "staged"), pq.read_table(folder / "final")
 
     assert final["key"].to_pylist() == final_keys

@@ -4,10 +4,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from test_snapshot import AT_ONCE, CONTENTS, KEYS, MEMORY, ROWS, expected, part_file, staged_file
+from test_snapshot import (
+    AT_ONCE,
+    CONTENTS,
+    KEYS,
+    MEMORY,
+    ROWS,
+    chosen_of,
+    compared,
+    expected,
+    part_file,
+    staged_file,
+)
 
-from bucket_loader.model.syncs import SYNCS
-from bucket_loader.state import refusals, snapshots
+from bucket_loader.state import refusals
 from bucket_loader.state.snapshots import comparing
 
 IDENTITIES = st.lists(st.tuples(KEYS, CONTENTS), max_size=12)
@@ -35,14 +45,13 @@ def test_a_plan_is_told_as_plain_python_would(tmp_path_factory, mode, identity, 
     refusals.write(folder / "known.parquet", remembered(sorted(refused)))
     parts = [part_file(folder / f"part-{number}.parquet", part) for number, part in enumerate(memory)]
     staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
-    known = snapshots.Known(snapshots.Memory(parts if mode != "full" else ()), folder / "known.parquet")
+    known, parts = folder / "known.parquet", parts if mode != "full" else ()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparing, "_ROWS_AT_ONCE", at_once)
-        result = snapshots.compare(staged, known, folder / "selected", mode=SYNCS[mode], identity=identity)
-    new, again = (
-        [(row["position"], row["key"]) for row in pq.read_table(file).to_pylist()]
-        for file in (folder / "selected", snapshots.refused_beside(folder / "selected"))
-    )
+        result = compared(folder / "compared", staged, parts, (mode, identity, known))
+    new = chosen_of(result, rows)
+    found = [row for path in result.refused for row in pq.read_table(path).to_pylist()]
+    again = sorted((row["position"], row["key"]) for row in found)
 
     if identity == "row":
         sent = [(position, key) for position, (key, _) in enumerate(rows)]
@@ -50,7 +59,7 @@ def test_a_plan_is_told_as_plain_python_would(tmp_path_factory, mode, identity, 
         told = expected(rows, memory, mode, identity)
         sent = told["sent"]
         delivered = {key: content for part in memory for key, content in part.items()}
-        assert result.changed == len({key for _, key in new if key in delivered})
+        assert result.sums["changed"] == len({key for _, key in new if key in delivered})
         assert (result.counts.superseded, result.counts.unchanged) == (told["superseded"], told["unchanged"])
     assert again == [(place, key) for place, key in sent if (key, rows[place][1]) in refused]
     assert new == [one for one in sent if one not in again]

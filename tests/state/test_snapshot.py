@@ -1,11 +1,15 @@
 import hashlib
+import pickle
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bucket_loader.model.syncs import CHANGES, SYNCS
+from bucket_loader.model.syncs import SYNCS
+from bucket_loader.planning.engine import compare as engine_compare
+from bucket_loader.planning.engine.compare import compare
+from bucket_loader.planning.engine.engine import OneProcess
 from bucket_loader.planning.mapping import subject_of_ids
 from bucket_loader.state import Records, snapshots as snapshot
 from bucket_loader.state.snapshots import comparing, merging, pages
@@ -51,11 +55,28 @@ def parts_of(folder, memory):
     return parts
 
 
-def selected_of(path, rows):
+class Elsewhere:
+    """An engine that does everything elsewhere, as far as pickling goes; the items in any order."""
+
+    def run(self, function, items):
+        """Yield what is made of items."""
+        for item in pickle.loads(pickle.dumps(items[::-1]))[::-1]:  # noqa: S301  # our own
+            yield from pickle.loads(pickle.dumps(function))([item])  # noqa: S301
+
+
+def compared(folder, staged, parts, how, engine=None):
+    """Compare staged rows with parts of a memory; `how` is the mode, the identity, and the file of what was refused."""
+    comparison = snapshot.Comparison(SYNCS[how[0]], *how[1:])
+    return compare(engine or OneProcess(), staged, snapshot.Memory(parts), comparison, folder)
+
+
+def chosen_of(result, rows):
     """Return which rows are sent, and with which keys: all as they are where nothing is written."""
-    if path.exists():
-        return pq.read_table(path)
-    return pa.table({"position": range(len(rows)), "key": pa.array([key for key, _ in rows], pa.binary(16))})
+    if result.chosen is None:
+        return [(position, key) for position, (key, _) in enumerate(rows)]
+    found = pa.concat_tables([result.chosen.between(0, 7), result.chosen.between(7, len(rows))])
+    assert result.chosen.counts([0, 7, len(rows)]).sum() == len(found) == len(result.chosen)
+    return list(zip(found["position"].to_pylist(), found["key"].to_pylist(), strict=True))
 
 
 def expected(rows, memory, mode, identity):
@@ -90,22 +111,20 @@ def expected(rows, memory, mode, identity):
     }
 
 
-def found(folder, rows, memory, mode, identity):
+def found(folder, rows, memory, how, engine=None):
     """Let the loader decide the same."""
     parts = parts_of(folder, memory)
     staged = staged_file(folder / "staged.parquet", rows, row_group_size=7)
-    result = snapshot.compare(
-        staged, snapshot.Known(snapshot.Memory(parts)), folder / "selected.parquet", mode=SYNCS[mode], identity=identity
-    )
-    table = selected_of(folder / "selected.parquet", rows)
-    assert result.counts.pending == len(table)
+    result = compared(folder / "compared", staged, parts, how, engine)
+    sent = chosen_of(result, rows)
+    assert result.counts.pending == len(sent)
     return {
-        "sent": list(zip(table["position"].to_pylist(), table["key"].to_pylist(), strict=True)),
+        "sent": sent,
         "superseded": result.counts.superseded,
         "unchanged": result.counts.unchanged,
-        "known": result.known,
-        "changed": result.changed,
-        "renumbered": result.renumbered,
+        "known": snapshot.Memory(parts).known,
+        "changed": result.sums["changed"],
+        "renumbered": result.sums["renumbered"],
     }
 
 
@@ -123,23 +142,24 @@ AT_ONCE = st.sampled_from([1_000, 1_000, 11, 4])  # rows
 @pytest.mark.parametrize("mode", SYNCS)
 @pytest.mark.parametrize("identity", ["key", "content"])
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
-@given(case=st.tuples(ROWS, MEMORY, AT_ONCE), looks_up=st.booleans())
+@given(case=st.tuples(ROWS, MEMORY, AT_ONCE, st.sampled_from([None, Elsewhere()])), looks_up=st.booleans())
 def test_comparing_is_what_plain_python_would_do(tmp_path_factory, mode, identity, case, looks_up):
     """Rows, keys and counts are those of a loop over dictionaries, for any rows and any memory of several parts.
 
-    Also where they are compared range by range, since they would not fit into memory at once; and where only pages with
-    wanted keys are read.
+    Also where they are compared range by range, since they would not fit into memory at once, here and elsewhere; and
+    where only pages with wanted keys are read.
     """
     folder = tmp_path_factory.mktemp("compare")
-    rows, memory, at_once = case
+    rows, memory, at_once, engine = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparing, "_ROWS_AT_ONCE", at_once)
         patch.setattr(comparing, "_FEW", 0 if looks_up else 100)
         patch.setattr(merging, "_SORTED_BYTES", 3 * 32)
         patch.setattr(merging, "_MERGED_ROWS", 3)
         patch.setattr(pages, "PAGE_ROWS", 2)
+        patch.setattr(engine_compare, "_CUT_ROWS", 3)
 
-        assert found(folder, rows, memory, mode, identity) == expected(rows, memory, mode, identity)
+        assert found(folder, rows, memory, (mode, identity), engine) == expected(rows, memory, mode, identity)
 
 
 @settings(deadline=None, max_examples=10)
@@ -169,13 +189,11 @@ def test_merging_keeps_the_meaning(tmp_path_factory, rows, memory):
         (folder / mode).mkdir()
         staged = staged_file(folder / mode / "staged.parquet", rows)
         several, one = (
-            snapshot.compare(
-                staged, snapshot.Known(snapshot.Memory(memory)), folder / mode / name, mode=SYNCS[mode], identity="key"
-            )
+            compared(folder / mode / name, staged, memory, (mode, "key"))
             for name, memory in {"a": parts, "b": [merged]}.items()
         )
-        assert selected_of(folder / mode / "a", rows) == selected_of(folder / mode / "b", rows)
-        assert several == one
+        assert chosen_of(several, rows) == chosen_of(one, rows)
+        assert several.sums == one.sums
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -185,7 +203,7 @@ def test_a_claimed_user_is_changed_and_a_claimed_event_is_never_sent(tmp_path, p
     memory = [{key: content}, {key: None}][-parts:]
     for mode, sent in (("changes", 1), ("append", 0)):
         (tmp_path / mode).mkdir()
-        result = found(tmp_path / mode, [(key, content)], memory, mode, "key")
+        result = found(tmp_path / mode, [(key, content)], memory, (mode, "key"))
 
         assert len(result["sent"]) == sent
 
@@ -200,7 +218,7 @@ def test_the_newest_part_speaks_for_a_key(tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
 
-        assert found(folder, [(key, content)], memory, "changes", "key")["unchanged"] == unchanged
+        assert found(folder, [(key, content)], memory, ("changes", "key"))["unchanged"] == unchanged
 
 
 def test_equal_rows_are_counted_from_the_plans_start(tmp_path):
@@ -212,23 +230,23 @@ def test_equal_rows_are_counted_from_the_plans_start(tmp_path):
     for name, more, sent in (("same", [], []), ("more", [(key, key)], [(4, numbered(key, 4))])):
         (tmp_path / name).mkdir()
 
-        assert found(tmp_path / name, rows + more, memory, "append", "content")["sent"] == sent
+        assert found(tmp_path / name, rows + more, memory, ("append", "content"))["sent"] == sent
 
 
 def test_many_rows_in_odd_groups(tmp_path):
     """Positions are places in all files, however they are cut into groups, and selected ones ascend."""
     rows = [(hashed(number % 20_000), hashed(number)) for number in range(50_001)]
     staged = staged_file(tmp_path / "staged.parquet", rows, row_group_size=1_237)
-    result = snapshot.compare(staged, snapshot.Known(), tmp_path / "selected", mode=CHANGES, identity="key")
+    result = compared(tmp_path / "compared", staged, [], ("changes", "key"))
 
-    assert pq.read_table(tmp_path / "selected")["position"].to_pylist() == list(range(30_001, 50_001))
+    assert [position for position, _ in chosen_of(result, rows)] == list(range(30_001, 50_001))
     assert result.counts.superseded == 30_001
 
 
 def test_what_was_told_to_be_gone_is_not_known_and_differs_from_every_content(tmp_path):
     """Back in the source it is sent, and counts neither as known nor as changed."""
     gone, kept = (hashed("g"), hashed("c")), (hashed("k"), hashed("c"))
-    result = found(tmp_path, [gone, kept], [dict([gone, kept]), {gone[0]: snapshot.REMOVED}], "changes", "key")
+    result = found(tmp_path, [gone, kept], [dict([gone, kept]), {gone[0]: snapshot.REMOVED}], ("changes", "key"))
 
     assert [key for _, key in result["sent"]] == [gone[0]]
     assert (result["known"], result["changed"], result["unchanged"]) == (1, 0, 1)

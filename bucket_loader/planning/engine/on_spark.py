@@ -44,6 +44,9 @@ class OnSpark:
             given: list[Selection] = list(items)
             found = self.tasks.map(_Selecting(function, self.tasks.folder), given)
             yield from (_moved(part, self.tasks.folder, one.file) for one, part in zip(given, found, strict=True))
+        else:
+            for made in self.tasks.map(_Each(function), list(items)):
+                yield from made
 
 
 def _require_no_key(stage: Stage) -> None:
@@ -89,3 +92,13 @@ class _Selecting:
         own = self.folder / f"{item.file.stem}-{secrets.token_hex(8)}{item.file.suffix}"
         (part,) = self.select([replace(item, file=own)])
         return part
+
+
+@dataclass(frozen=True)
+class _Each:
+    """Calls a function that names its own files with one item."""
+
+    function: Callable[[Iterable[Any]], Iterator[Any]]
+
+    def __call__(self, item: Any) -> list[Any]:  # noqa: ANN401  # whatever the function takes
+        return list(self.function([item]))

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
-import pyarrow as pa
 
 from bucket_loader.model import SLICE_ROWS, as_numpy, file_digest, int64_array
 from bucket_loader.planning.manifest import Part
 from bucket_loader.planning.plan_file import Piece, assemble
-from bucket_loader.state import Records, opened
+from bucket_loader.state import Records, snapshots
 
 _ENOUGH: Final = SLICE_ROWS // 4  # records; a slice that has fewer left is joined with its neighbours
 
@@ -44,31 +43,20 @@ class Selection:
         self.staged[0].rename(self.file)
         return self._part(self.file)
 
-    def written(self, chosen: Path | None) -> Part:
+    def written(self, chosen: snapshots.Chosen | None) -> Part:
         """Write the part."""
         records = Records(self.staged, tuple(np.diff(self.places).tolist()))
-        table = None if chosen is None else _between(chosen, self.places[0], self.places[-1])
-        assemble(self.file, [Piece(records, table)])
+        if chosen is None:
+            piece = Piece(records)
+        else:
+            rows = chosen.between(self.places[0], self.places[-1])
+            here = int64_array(as_numpy(rows["position"].combine_chunks()) - self.places[0])
+            piece = Piece(records, rows.set_column(0, "position", here))
+        assemble(self.file, [piece])
         return self._part(self.file)
 
     def _part(self, file: Path) -> Part:
         return Part(file.name, self.first, self.count, file_digest(file))
-
-
-def _between(chosen: Path, first: int, after: int) -> pa.Table:
-    """Return the chosen rows whose places are in a range, counted from its beginning; reads no other row groups."""
-    places, keys = [np.empty(0, np.int64)], []
-    with opened(chosen) as file:
-        for group in range(file.num_row_groups):
-            ends = file.metadata.row_group(group).column(0).statistics
-            if ends.max >= first and ends.min < after:
-                table = file.read_row_group(group, ["position", "key"], use_threads=False).combine_chunks()
-                here = as_numpy(table["position"].chunk(0))
-                start, end = np.searchsorted(here, (first, after)).tolist()
-                places.append(here[start:end] - first)
-                keys.append(table["key"].chunk(0).slice(start, end - start))
-    # Comparing with a number of Python would load pandas.
-    return pa.table([int64_array(np.concatenate(places)), pa.chunked_array(keys, pa.binary())], ["position", "key"])
 
 
 @dataclass(frozen=True)
@@ -76,10 +64,10 @@ class Select:
     """The third of the three functions. It pickles.
 
     Attributes:
-        chosen: the file of the records to send, by their places, with their final keys; None when that is all.
+        chosen: the records to send, by their places, with their final keys; None when that is all.
     """
 
-    chosen: Path | None
+    chosen: snapshots.Chosen | None
     travels: ClassVar[bool] = True
 
     def __call__(self, items: Iterable[Selection]) -> Iterator[Part]:
@@ -87,7 +75,7 @@ class Select:
         return (item.written(self.chosen) for item in items)
 
 
-def selections(records: Records, chosen: Path | None, named: Callable[[int], Path]) -> list[Selection]:
+def selections(records: Records, chosen: snapshots.Chosen | None, named: Callable[[int], Path]) -> list[Selection]:
     """Return what becomes one part each, by what is chosen of each staged file.
 
     Args:
@@ -96,22 +84,13 @@ def selections(records: Records, chosen: Path | None, named: Callable[[int], Pat
         named: names a part by its number.
     """
     starts, found, first = records.starts, list[Selection](), 0
-    counts = np.diff(starts).tolist() if chosen is None else counted(chosen, starts)
+    counts = (np.diff(starts) if chosen is None else chosen.counts(starts)).tolist()
     for number, group in enumerate(grouped(counts)):
         count = sum(counts[place] for place in group)
         files, places = records.files[group.start : group.stop], starts[group.start : group.stop + 1]
         found.append(Selection(named(number), files, places, first, count))
         first += count
     return found
-
-
-def counted(chosen: Path, starts: Sequence[int]) -> list[int]:
-    """Return how many records are chosen of each file, whose first places are `starts`; the last is behind all."""
-    found = np.zeros(len(starts) - 1, np.int64)
-    for batch in Records.of(chosen).batches(["position"]):
-        places = np.searchsorted(np.array(starts), as_numpy(batch.column(0)), side="right") - 1
-        found += np.bincount(places, minlength=len(found))
-    return found.tolist()
 
 
 def grouped(counts: Sequence[int]) -> list[range]:

@@ -6,7 +6,6 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from bucket_loader.model import KINDS, StateError, StateUnavailableError, bool_array
 from bucket_loader.planning import Plan, PlannedStream, plan_file
@@ -14,7 +13,7 @@ from bucket_loader.runs.fates import fates_of
 from bucket_loader.runs.replay.replaying import Replaying
 from bucket_loader.state import Ledger, Records, State
 
-_SELECTED: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
+_CHOSEN: Final = pa.schema([("position", pa.int64()), ("key", pa.binary(16))])
 
 
 def are_overtaken(replaying: Replaying, stream: PlannedStream, keys: pa.Array) -> list[bool]:
@@ -94,7 +93,5 @@ def keys_of(planned: Plan, stream: PlannedStream, sequences: Sequence[int]) -> p
 
 def select_records(source: Records, sequences: Sequence[int], keys: pa.Array, final: Path) -> None:
     """Write the records of a plan that stand at some sequences as a part of another."""
-    selected = final.with_suffix(".selected")
-    pq.write_table(pa.table([pa.array(sequences, pa.int64()), keys], schema=_SELECTED), selected)
-    plan_file.assemble(final, [plan_file.Piece(source, selected)])
-    selected.unlink()
+    chosen = pa.table([pa.array(sequences, pa.int64()), keys], schema=_CHOSEN)
+    plan_file.assemble(final, [plan_file.Piece(source, chosen)])

@@ -1,10 +1,13 @@
+from .chosen import (
+    Chosen as Chosen,
+)
 from .comparing import (
     Compared as Compared,
+    Comparison as Comparison,
     Identity as Identity,
-    Known as Known,
     compare as compare,
     conflicting as conflicting,
-    refused_beside as refused_beside,
+    ranges_of as ranges_of,
 )
 from .merging import (
     Keeps as Keeps,
@@ -36,6 +39,7 @@ from .pages import (
 )
 from .parts import (
     REMOVED as REMOVED,
+    KeyRange as KeyRange,
     Memory as Memory,
     Part as Part,
     key_ranges as key_ranges,
@@ -48,5 +52,7 @@ from .removed import (
     find_removed as find_removed,
 )
 from .staged import (
+    StagedRange as StagedRange,
     by_range as by_range,
+    cut as cut,
 )

@@ -11,7 +11,7 @@ footer: so single pages can be read, here or from a store, and each of them is k
 import hashlib
 import struct
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -227,8 +227,8 @@ class Index:
         first: the first key of each page, ascending.
         places: where each page begins, and where the last one ends; N + 1 numbers.
         digests: the sha256 of each page's bytes.
-        rows: of the whole file.
-        known: by how many the file changes the count of known keys.
+        rows: of these pages; about as many, where they are not all.
+        known: by how many they change the count of known keys.
         schema: its columns.
         rest: the sha256 of the digests of what stands before the pages and behind them.
         begins: where the index begins.
@@ -242,6 +242,18 @@ class Index:
     schema: pa.Schema
     rest: str
     begins: int
+
+    def of_pages(self, first: int, after: int) -> "Index":
+        """Return the index of the pages from `first` to before `after`, as if there were no others."""
+        share = (after - first) / max(1, len(self.first))
+        return replace(
+            self,
+            first=self.first[first:after],
+            places=self.places[first : after + 1],
+            digests=self.digests[first:after],
+            rows=round(self.rows * share),
+            known=round(self.known * share),
+        )
 
 
 def read_index(place: Bytes, digest: str | None) -> Index | None:

@@ -5,6 +5,7 @@ A part is a file of pages (`pages.py`). A content of null means "claimed": sent,
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import md5
 from itertools import pairwise
 from pathlib import Path
@@ -90,17 +91,28 @@ class Part:
     unsound: Callable[[], StateError]
     bring: Callable[[], Bytes] | None = None
 
+    def within(self, keys: KeyRange) -> "Part":
+        """Return as much of it as a range of keys is read from: another process reads it, and it pickles.
+
+        A file that only a store has is brought here first.
+        """
+        place = self.places[0] if self.bring is None else self.bring()
+        assert isinstance(place, FileBytes)  # noqa: S101  # narrows the type
+        return Part(self.index.of_pages(*self._pages(keys)), [place], partial(_not_as_written, place.path))
+
     def of(self, keys: KeyRange, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Return the rows of a range of keys, ascending; of their columns the key and some more.
 
         Raises:
             StateError: a page is not what was written.
         """
-        first, after = keys.bounds(self.index.first)
-        numbers = np.arange(max(0, first - 1), after)  # the page before may reach into the range
-        for _, table in self._read(numbers, columns):
+        for _, table in self._read(np.arange(*self._pages(keys)), columns):
             here, end = keys.bounds(as_keys(table["key"]))
             yield table.slice(here, end - here)
+
+    def _pages(self, keys: KeyRange) -> Block:
+        first, after = keys.bounds(self.index.first)
+        return max(0, first - 1), after  # the page before may reach into the range
 
     def find(self, wanted: Keys, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Return the rows of some keys, ascending.
@@ -156,17 +168,17 @@ def opened(path: Path, written: Written) -> Part:
     Raises:
         StateError: it is not what was written.
     """
-
-    def unsound() -> StateError:
-        return StateError(
-            f"{path} is not what was written there",
-            hint="something else changed it, or the disk did; restore the whole state from a backup",
-        )
-
     index = read_index(FileBytes(path), written.digest)
     if index is None:
-        raise unsound()
-    return Part(index, [FileBytes(path)], unsound)
+        raise _not_as_written(path)
+    return Part(index, [FileBytes(path)], partial(_not_as_written, path))
+
+
+def _not_as_written(path: Path) -> StateError:
+    return StateError(
+        f"{path} is not what was written there",
+        hint="something else changed it, or the disk did; restore the whole state from a backup",
+    )
 
 
 def _blocks(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Iterator[Block]:
@@ -197,6 +209,10 @@ class Memory:
     def schema(self) -> pa.Schema:
         """The columns of all parts."""
         return schema_of({*PART_SCHEMA.names, *(name for part in self.parts for name in part.index.schema.names)})
+
+    def within(self, keys: KeyRange) -> "Memory":
+        """Return as much of it as a range of keys is read from; it pickles."""
+        return Memory([part.within(keys) for part in self.parts])
 
     def of(self, keys: KeyRange, schema: pa.Schema = PART_SCHEMA) -> pa.Table:
         """Return what the parts say together of a range of keys, ascending."""

@@ -3,7 +3,7 @@
 Staged rows are Parquet with `key` and `content`. A row's position is its place in all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class StagedRange:
 
     Attributes:
         keys: the range.
-        rows: a file of its rows, which says where they stood; or all rows, as they are.
+        rows: its rows, in files which say where they stood; or all rows, as they are.
         is_all: whether they are all.
     """
 
@@ -45,8 +45,9 @@ class StagedRange:
 
     def show(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Show the rows as `staged`, the hashes as UUIDs: 16 bytes in place, where a blob would be a pointer."""
-        starts = self.rows.starts if self.is_all else (None,)
-        shown = " UNION ALL ".join(map(_shown, self.rows.files, starts))
+        files = self.rows.files
+        starts = self.rows.starts[:-1] if self.is_all else [None] * len(files)
+        shown = " UNION ALL ".join(map(_shown, files, starts))
         connection.execute(f"CREATE OR REPLACE VIEW staged AS {shown}")
 
     def read(self, columns: Sequence[str]) -> tuple["Numbers", pa.Table]:
@@ -80,23 +81,49 @@ def by_range(
     """
     if len(ranges) == 1:
         return [StagedRange(ranges[0], staged, is_all=True)]
-    files = [folder / f"staged-{number}.parquet" for number in range(len(ranges))]
+    files = cut(staged, ranges, folder / "staged", columns=columns)
+    return [StagedRange(keys, Records.of(path)) for keys, path in zip(ranges, files, strict=True)]
+
+
+def cut(
+    rows: Records, ranges: Sequence[KeyRange], base: Path, *, first: int = 0, columns: Sequence[str] = HASHES
+) -> list[Path]:
+    """Write a file for each range of keys, with the rows that are in it and their positions.
+
+    Args:
+        rows: staged rows; or rows that were cut before, which say their positions.
+        ranges: the ranges, ascending; they cover all keys.
+        base: what the names of the files begin with.
+        first: the position of the first row.
+        columns: what to write of the rows, the key first.
+    """
+    files = [base.with_name(f"{base.name}-{number}.parquet") for number in range(len(ranges))]
     bounds = np.array([keys.after for keys in ranges[:-1]])
     with ExitStack() as stack:
-        fields = [staged.schema.field(name) for name in columns]
+        fields = [rows.schema.field(name) for name in columns]
         schema = pa.schema([pa.field("position", pa.int64()), *fields])
         writers = [stack.enter_context(pq.ParquetWriter(path, schema, compression="none")) for path in files]
-        first, at_once = 0, _ROWS_AT_ONCE if len(columns) <= len(HASHES) else _WIDE_AT_ONCE
-        for batch in staged.batches(columns, at_once):
+        for batch in _positioned(rows, first, columns):
             numbers = np.searchsorted(bounds, _first_bits(batch["key"]), side="right")
             order = np.argsort(numbers, kind="stable")
             edges = np.searchsorted(numbers[order], np.arange(len(ranges) + 1))
-            position = int64_array(np.arange(first, first + batch.num_rows))
-            rows = pa.RecordBatch.from_arrays([position, *batch.columns], schema=schema).take(int64_array(order))
+            ordered = pa.RecordBatch.from_arrays(batch.columns, schema=schema).take(int64_array(order))
             for number, writer in enumerate(writers):
-                writer.write_batch(rows.slice(edges[number], edges[number + 1] - edges[number]))
-            first += batch.num_rows
-    return [StagedRange(keys, Records.of(path)) for keys, path in zip(ranges, files, strict=True)]
+                if edges[number + 1] > edges[number]:
+                    writer.write_batch(ordered.slice(edges[number], edges[number + 1] - edges[number]))
+    return files
+
+
+def _positioned(rows: Records, first: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of rows, behind their positions."""
+    at_once = _ROWS_AT_ONCE if len(columns) <= len(HASHES) else _WIDE_AT_ONCE
+    if "position" in rows.schema.names:
+        yield from rows.batches(["position", *columns], at_once)
+        return
+    for batch in rows.batches(columns, at_once):
+        positions = int64_array(np.arange(first, first + batch.num_rows))
+        yield pa.RecordBatch.from_arrays([positions, *batch.columns], ["position", *columns])
+        first += batch.num_rows
 
 
 def _first_bits(keys: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
