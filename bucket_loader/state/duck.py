@@ -27,7 +27,7 @@ def own_database(temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         keep_silent(connection)
         try:
             yield connection
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:  # the second where its folder is full
             raise OSError(str(error).splitlines()[0]) from None
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import pickle
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ from bucket_loader.planning.engine import compare as engine_compare
 from bucket_loader.planning.engine.compare import compare
 from bucket_loader.planning.engine.engine import OneProcess
 from bucket_loader.planning.mapping import subject_of_ids
-from bucket_loader.state import Records, snapshots as snapshot
+from bucket_loader.state import Records, duck, snapshots as snapshot
 from bucket_loader.state.snapshots import comparing, merging, pages
 from bucket_loader.state.snapshots.parts import KeyRange
 
@@ -297,6 +298,20 @@ def test_what_vanished_is_what_plain_python_would_find(tmp_path_factory, present
     assert list(zip(table["key"].to_pylist(), table["ids"].to_pylist(), strict=True)) == wanted
     with_ids = sum(living.values())
     assert (gone.counts.removed, gone.known_ids, gone.without_ids) == (len(wanted), with_ids, len(living) - with_ids)
+
+
+def test_a_disk_without_room_for_what_does_not_fit_into_memory_is_the_disks_error(tmp_path, monkeypatch):
+    """Also where rows are handed on while they are sorted: whoever plans says which disk it is."""
+    small = {"memory_limit": "24MB", "temp_directory": str(tmp_path), "max_temp_directory_size": "1MB"}
+    monkeypatch.setattr(duck, "new_database", lambda _: duckdb.connect(config=small))
+
+    def sorts():
+        with duck.own_database(tmp_path) as connection:
+            many = connection.sql("SELECT range AS position FROM range(3000000) ORDER BY hash(range)")
+            return sum(batch.num_rows for batch in many.to_arrow_reader(65_536))
+
+    with pytest.raises(OSError, match="failed to offload"):
+        sorts()
 
 
 def test_an_unfinished_part_is_not_there(tmp_path):
