@@ -310,7 +310,7 @@ def test_a_disk_without_room_for_what_does_not_fit_into_memory_is_the_disks_erro
             many = connection.sql("SELECT range AS position FROM range(3000000) ORDER BY hash(range)")
             return sum(batch.num_rows for batch in many.to_arrow_reader(65_536))
 
-    with pytest.raises(OSError, match="failed to offload"):
+    with pytest.raises(OSError, match="Out of Memory Error: failed to"):
         sorts()
 
 
