@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from operator import add
 from pathlib import Path
 from typing import ClassVar, Final
@@ -135,9 +136,9 @@ def compare(
         found = list(function([Range(snapshots.StagedRange(ranges[0], staged, is_all=True), memory)]))
     else:
         by_range = _ByRange(engine, Cut(ranges, folder), function, memory)
-        found = by_range.compared(_uncut(staged))
-        again = [Uncut(Records.of(one.again)) for one in found if one.again is not None]
-        found += by_range.compared(again, are_renumbered=True)
+        found = by_range.compared(staged)
+        if again := [one.again for one in found if one.again is not None]:
+            found += by_range.compared(Records.of(*again), are_renumbered=True)
     sums = reduce(add, (one.sums for one in found))
     is_all = comparison.refused is None and sums["sent"] == sums["total"] and not sums["renumbered"]
     sent = tuple(one.sent for one in found if one.sent is not None)
@@ -154,23 +155,24 @@ class _ByRange:
     compare: Compare
     memory: snapshots.Memory
 
-    def compared(self, rows: Sequence[Uncut], *, are_renumbered: bool = False) -> list[snapshots.Compared]:
+    def compared(self, rows: Records, *, are_renumbered: bool = False) -> list[snapshots.Compared]:
         """Return what comparing came to, a value for each range."""
-        if not rows:
-            return []
-        files = zip(*self.engine.run(self.cut, rows), strict=True)
+        files = list(zip(*self.engine.run(self.cut, _uncut(rows)), strict=True))
         items = [
             Range(snapshots.StagedRange(keys, Records(some)), self.memory.within(keys), are_renumbered)
             for keys, some in zip(self.cut.ranges, files, strict=True)
         ]
-        return list(self.engine.run(self.compare, items))
+        found = list(self.engine.run(self.compare, items))
+        for path in chain.from_iterable(files):
+            path.unlink()
+        return found
 
 
-def _uncut(staged: Records) -> list[Uncut]:
+def _uncut(rows: Records) -> list[Uncut]:
     """Return what one call cuts each: neighbouring files that have rows enough together."""
-    enough, found, first = max(_CUT_ROWS, len(staged) // _CUTS_MOST), list[Uncut](), 0
-    for number, after in enumerate(staged.starts[1:], start=1):
-        if after - staged.starts[first] >= enough or number == len(staged.files):
-            found.append(Uncut(Records(staged.files[first:number]), staged.starts[first]))
+    enough, found, first = max(_CUT_ROWS, len(rows) // _CUTS_MOST), list[Uncut](), 0
+    for number, after in enumerate(rows.starts[1:], start=1):
+        if after - rows.starts[first] >= enough or number == len(rows.files):
+            found.append(Uncut(Records(rows.files[first:number]), rows.starts[first]))
             first = number
     return found
