@@ -128,7 +128,14 @@ class PlannedStream(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a plan says of itself; `api` is the one that its records are spelt for, `arrays` how their lists are."""
+    """What a plan says of itself.
+
+    Attributes:
+        after: the number of the last run when it was made.
+        api: the one that its records are spelt for.
+        arrays: how their lists are.
+        unfinished: a run that was unfinished when it was made: rows which that one was yet to send are in it too.
+    """
 
     version: int
     run: str
@@ -143,6 +150,7 @@ class Manifest(msgspec.Struct, frozen=True):
     sources: dict[str, str]
     api: Api = "front"
     arrays: ArrayForm = "flatten"
+    unfinished: str | None = None
 
     @property
     def day(self) -> str:
@@ -181,6 +189,8 @@ def encoded(manifest: Manifest) -> bytes:
     members = msgspec.structs.asdict(manifest) | {"streams": streams}
     if manifest.arrays == "flatten":
         del members["arrays"]
+    if manifest.unfinished is None:
+        del members["unfinished"]
     return msgspec.json.format(msgspec.json.encode(members), indent=1)
 
 

@@ -169,6 +169,7 @@ def _manifest(request: PlanRequest, sources: Sources, streams: list[PlannedStrea
         sources=sources.fingerprints(),
         api=request.pipeline.destination.api,
         arrays=request.arrays,
+        unfinished=request.unfinished,
     )
 
 

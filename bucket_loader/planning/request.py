@@ -55,6 +55,7 @@ class PlanRequest:
         retry: whether that is sent again: always, never, or once a day (None).
         made_at: when the plan is made, spelt.
         arrays: how lists are sent.
+        unfinished: a run that is unfinished, and may yet send rows that this plan has too.
         instead: sources that stand in for streams' own.
         progress: told how far the reading is.
         note: told what the user should know of how a source is read.
@@ -79,6 +80,7 @@ class PlanRequest:
     retry: bool | None = None
     made_at: str = field(default_factory=wire_now)
     arrays: ArrayForm = "flatten"
+    unfinished: str | None = None
     instead: Mapping[str, Source] = field(default_factory=dict)
     progress: Progress = _no_progress
     note: Callable[[str], None] = _untold

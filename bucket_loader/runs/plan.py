@@ -36,6 +36,7 @@ from bucket_loader.reporting import Note, PlanningEnded
 from bucket_loader.runs.arrays import form_of_lists, notes_on_lists
 from bucket_loader.runs.job import Job, RunOptions
 from bucket_loader.runs.room import newest_folders, require_room
+from bucket_loader.runs.waiting import unfinished_run
 from bucket_loader.sources import SparkTasks
 from bucket_loader.state import MANIFEST, REJECTED, Ledger, State
 
@@ -70,6 +71,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
                 cursors=state.ledger.cursors(),
                 loaded=state.ledger.loaded_files(),
                 arrays=form_of_lists(job.pipeline, state.ledger),
+                unfinished=unfinished_run(state.ledger),
                 made_at=wire_timestamp(now),
                 refusals=state.refusals(),
                 retry=options.retry_refused,
@@ -163,7 +165,7 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
     """Return a plan that was made before.
 
     Raises:
-        StateError: it is not of this state, was sent, is too old, or a later run has delivered since.
+        StateError: it is not of this state, was sent, is too old, or another run has delivered since.
     """
     planned = plan_file.read(folder, verify=True)
     manifest = planned.manifest
@@ -179,6 +181,8 @@ def given_plan(job: Job, state: State, folder: Path) -> Plan:
         )
     if state.ledger.last_number() > manifest.after:
         raise _overtaken(manifest, state.ledger)
+    if manifest.unfinished is not None:
+        raise _beside_another(manifest, manifest.unfinished)
     age_s = (job.outside.clock.utc() - read_time(manifest.created_at)).total_seconds()
     if job.options.max_age is not None and age_s > job.options.max_age:
         allowed = spoken(job.options.max_age)
@@ -197,6 +201,15 @@ def _overtaken(manifest: Manifest, ledger: Ledger) -> StateError:
     return StateError(
         f"the plan {manifest.run} is out of date: {what} after it was made",
         hint=f"`bucket-loader plan PIPELINE` makes another; look at it, and run that one{look}",
+    )
+
+
+def _beside_another(manifest: Manifest, unfinished: str) -> StateError:
+    """Return the error of a plan with rows that another run has sent since, or may send."""
+    return StateError(
+        f"the plan {manifest.run} is out of date: run {unfinished} was unfinished when it was made, and what that run "
+        "had yet to send is in the plan too",
+        hint="once that run is finished, `bucket-loader plan PIPELINE` makes another; look at it, and run that one",
     )
 
 

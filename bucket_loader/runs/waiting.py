@@ -45,6 +45,11 @@ def only_waits(ledger: Ledger, row: RunRow) -> bool:
     return left > 0 and left == waiting_records(ledger, row.run) and not ledger.unsettled(row.run)
 
 
+def unfinished_run(ledger: Ledger) -> str | None:
+    """Return a run that has yet to send what is new; None where there is none."""
+    return next((row.run for row in ledger.runs(*UNFINISHED) if not only_waits(ledger, row)), None)
+
+
 def is_done(ledger: Ledger, row: RunRow) -> bool:
     """Whether nothing is left of a run."""
     return not any(counts.pending for counts in ledger.counts(row.run).values())

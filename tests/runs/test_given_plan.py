@@ -92,6 +92,32 @@ def test_an_overtaken_plan_names_what_overtook_it(companies):
     assert f"is out of date: run {last_of_all} came after it" in by_both.stderr
 
 
+EVENTS = """
+- name: events
+  record: event
+  key: [id]
+  source: {type: csv, path: events.csv}
+  fields: {userId: id, event: {value: seen}, timestamp: {column: at, type: timestamp, timezone: UTC}}
+"""
+
+
+def test_a_plan_that_was_made_beside_an_unfinished_run_is_refused(workplace, emulator):
+    """That run's rows are in it too: they would arrive twice. The plan says so; once that run is finished, another does."""
+    workplace.write("events.csv", "id,at\n" + "".join(f"{n},2026-01-01 10:00:00\n" for n in range(9)))
+    workplace.pipeline(EVENTS)
+    emulator.faults({"kind": "status", "status": 503})
+    unfinished = workplace.run().summary["run"]
+    emulator.faults()
+    made = workplace.command("plan", "--json")
+    refused, again = [workplace.run("--plan", made.summary["plan"]) for _ in range(2)]
+    newer = workplace.run("--plan", planned(workplace)["plan"])
+
+    assert f"warning: run {unfinished} is unfinished" in made.stderr
+    assert [one.exit_code for one in (refused, again, newer)] == [2, 2, 0]
+    assert f"is out of date: run {unfinished} was unfinished when it was made" in again.stderr
+    assert emulator.state()["events"] == 9
+
+
 def test_a_plan_may_be_carried_to_another_machine_with_its_state(companies, emulator, tmp_path_factory):
     """CI plans in one checkout and runs in another: the folder of the state is what has to be the same."""
     plan = Path(planned(companies)["plan"])
