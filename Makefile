@@ -85,7 +85,7 @@ airflow: .airflow/2/.ready .airflow/3/.ready
 	@echo "installing Airflow $(AIRFLOW_$*) into .airflow/$* ..."
 	@test -x .airflow/$*/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .airflow/$*
 	@$(BIN)/uv pip install --quiet --python .airflow/$*/bin/python apache-airflow==$(AIRFLOW_$*) \
-		apache-airflow-providers-openlineage==$(AIRFLOW_OPENLINEAGE) --editable .
+		apache-airflow-providers-openlineage==$(AIRFLOW_OPENLINEAGE) --editable ".[postgres]"
 	@touch $@
 
 # Dagster, for the same reason.

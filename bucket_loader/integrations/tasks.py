@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bucket_loader.model import BucketLoaderError, UsageError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bucket_loader.runs import Job, RunOptions
 
 Interval = tuple[datetime, datetime]
+Done = TypeVar("Done")
 
 STATE: Final = "BUCKET_LOADER_STATE"
 _NO_RETRY: Final = frozenset([2, 3, 4, 5])  # the same again would end the same (DESIGN section 5)
@@ -83,7 +84,7 @@ def uses_interval(pipeline: "Pipeline", streams: tuple[str, ...]) -> bool:
 # --- the run -------------------------------------------------------------------------------------------------------
 
 
-def run_beside(job: "Job", load: "Callable[[], Summary]") -> "Summary":
+def run_beside(job: "Job", load: Callable[[], Done]) -> Done:
     """Run beside the main thread, which an orchestrator interrupts wherever it is; then the run drains.
 
     Its lineage goes where the job, or else OpenLineage's own variables say, unless the orchestrator tells it.
@@ -96,7 +97,7 @@ def run_beside(job: "Job", load: "Callable[[], Summary]") -> "Summary":
         try:
             return pool.submit(load).result()
         except BaseException:
-            job.stopped.set()
+            job.drain()
             raise
 
 

@@ -152,6 +152,9 @@ from .run import (
 from .senders.joining import (
     deliver_job as deliver_job,
 )
+from .senders.planned import (
+    plan_for_senders as plan_for_senders,
+)
 from .status import (
     last_runs as last_runs,
     past_runs as past_runs,

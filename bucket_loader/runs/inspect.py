@@ -55,8 +55,8 @@ def plan_in(job: Job, state: State) -> MadePlan:
     if (noticed := noticed_in(state)) is not None:
         job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
     planned = make_plan(job, state)
-    if (unfinished := planned.manifest.unfinished) is not None:
-        job.listener.tell(Note(f"warning: run {unfinished} is unfinished: `run` finishes it first, and refuses this plan"))
+    if (other := planned.manifest.unfinished) is not None:
+        job.listener.tell(Note(f"warning: run {other} is unfinished: `run` finishes it first, and refuses this plan"))
     standing = standing_of(job, state, planned)
     stops = gates.stops(job.pipeline, planned.manifest, state.ledger.baselines())
     return MadePlan(planned, [*stops, *standing.stops], standing.line)

@@ -159,6 +159,11 @@ class Job:
         require_utf8(place.folder.absolute(), f"the path of the state, {shown_path(place.folder)},")
         return place
 
+    def drain(self, number: int = signal.SIGINT) -> None:
+        """Finish what is in flight, and end, as on a signal."""
+        self.signalled, self.signal_number = True, number
+        self.stopped.set()
+
     def require_streams(self) -> None:
         """Refuse streams that are asked for and are not in the pipeline.
 

@@ -29,8 +29,7 @@ def drained_on_signals(job: Job) -> Iterator[None]:
 
     def drain(number: int, _frame: FrameType | None) -> None:
         if not job.signalled:
-            job.signalled, job.signal_number = True, number
-            job.stopped.set()
+            job.drain(number)
             return
         if job.in_host:
             kept[signal.Signals(number)].give_back()

@@ -102,7 +102,7 @@ EVENTS = """
 
 
 def test_a_plan_that_was_made_beside_an_unfinished_run_is_refused(workplace, emulator):
-    """That run's rows are in it too: they would arrive twice. The plan says so; once that run is finished, another does."""
+    """That run's rows are in it too, and would arrive twice; the next plan, once that run is finished, is sent."""
     workplace.write("events.csv", "id,at\n" + "".join(f"{n},2026-01-01 10:00:00\n" for n in range(9)))
     workplace.pipeline(EVENTS)
     emulator.faults({"kind": "status", "status": 503})

@@ -1,4 +1,4 @@
-"""The Airflow provider: `BucketHook`, `BucketLoadOperator`, and what Airflow is told of them.
+"""The Airflow provider: a hook, operators, and what Airflow is told of them.
 
     from bucket_loader.integrations.airflow import BucketLoadOperator
 
@@ -13,10 +13,16 @@ from bucket_loader import __version__
 if TYPE_CHECKING:
     from bucket_loader.integrations.airflow.hook import BucketHook
     from bucket_loader.integrations.airflow.operator import BucketLoadOperator
+    from bucket_loader.integrations.airflow.senders import BucketDeliverOperator, BucketPlanOperator
 
-__all__ = ["BucketHook", "BucketLoadOperator", "provider_info"]
+__all__ = ["BucketDeliverOperator", "BucketHook", "BucketLoadOperator", "BucketPlanOperator", "provider_info"]
 
-_HOMES: Final = {"BucketHook": f"{__name__}.hook", "BucketLoadOperator": f"{__name__}.operator"}
+_OPERATORS: Final = {
+    "BucketLoadOperator": f"{__name__}.operator",
+    "BucketPlanOperator": f"{__name__}.senders",
+    "BucketDeliverOperator": f"{__name__}.senders",
+}
+_HOMES: Final = {"BucketHook": f"{__name__}.hook", **_OPERATORS}
 
 _LINK: Final = f"{__name__}.links.ReportLink"
 
@@ -39,7 +45,7 @@ def provider_info() -> dict[str, Any]:
         "integrations": [{"integration-name": "Bucket", "external-doc-url": "https://bucket.co", "tags": ["service"]}],
         "hooks": [{"integration-name": "Bucket", "python-modules": [_HOMES["BucketHook"]]}],
         "extra-links": [_LINK],
-        "operators": [{"integration-name": "Bucket", "python-modules": [_HOMES["BucketLoadOperator"]]}],
+        "operators": [{"integration-name": "Bucket", "python-modules": sorted({*_OPERATORS.values()})}],
         "connection-types": [
             {
                 "connection-type": "bucket",

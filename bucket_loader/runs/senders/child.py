@@ -103,8 +103,7 @@ def _watch(connection: Connection, job: Job) -> None:
     """Drain as soon as the parent says so, or ends."""
     with suppress(EOFError, OSError):
         connection.recv()
-    job.signalled = True
-    job.stopped.set()
+    job.drain()
 
 
 def _send(job: Job, run: str, pipe: _Pipe) -> None:
