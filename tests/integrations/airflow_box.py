@@ -108,7 +108,7 @@ class Box:
         """Return what a task's attempts told Airflow (XCom), one for each number."""
         query = "select value from xcom where dag_id = ? and run_id = ? and task_id = ? and key = ? order by map_index"
         found = [json.loads(row[0]) for row in self.rows(query, dag_id, run_id, task_id, "return_value")]
-        return [json.loads(value) if isinstance(value, str) else value for value in found]
+        return [json.loads(value) if isinstance(value, str) and value[0] in '{"' else value for value in found]
 
     def link(self, dag_id, run_id, task_id, name):
         """Return where a link beside a task leads: kept by the worker in Airflow 3, worked out by the server in 2."""
