@@ -48,8 +48,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
     """Make a plan against a state's memory; sends nothing and remembers nothing."""
     options = job.options
     now = job.outside.clock.utc()
-    name = new_run_name(state, now)
-    folder = state.plans / name
+    folder = state.plans / new_run_name(state, now)
     read: list[str] = []  # told once the bars of progress are gone
     if (lost := state.lost()) is not None:
         raise lost  # nothing is left behind where others would take it for a damaged state
@@ -60,7 +59,7 @@ def make_plan(job: Job, state: State, sample: Sampling | None = None) -> Plan:
                 pipeline=job.pipeline,
                 base=job.base,
                 folder=folder,
-                run=name,
+                run=folder.name,
                 as_of=as_of(options, now),
                 interval=options.interval,
                 streams=options.streams,
