@@ -1,6 +1,6 @@
 """Functions as tasks of Spark: one value a task, and what comes of each comes back.
 
-    values --pickled, never a secret--> tasks, on whatever machine --what came of each--> the caller, in their order
+    values --a file, never a secret--> tasks, on whatever machine --what came of each--> the caller, in their order
 
 Spark may run a task twice: its machine was lost, or it was slow and a copy of it was started. So a function writes
 files under a name of its own, and returns it; a file that nobody was told of does not exist.
@@ -12,12 +12,13 @@ import secrets
 import shutil
 import socket
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -63,8 +64,9 @@ class SparkTasks:
         """
         if not values:
             return []
-        with self.place() as place:
-            task = _Task(place, _pickled((function, list(values))))
+        spelt = [_pickled(value) for value in values]
+        with self.place(spelt) as place:
+            task = _Task(place, _pickled(function), tuple(accumulate(map(len, spelt), initial=0)))
             return self.outcomes(spark_session().range(0, len(values), 1, len(values)), task)
 
     def outcomes(self, frame: "DataFrame", task: "Task") -> list[Any]:
@@ -91,11 +93,12 @@ class SparkTasks:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def place(self) -> Iterator["Place"]:
-        """Return what tells a task where it writes, as long as it is needed."""
+    def place(self, values: Iterable[bytes] = ()) -> Iterator["Place"]:
+        """Return what tells a task where it writes, as long as it is needed; and where it finds its value."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
         mark = self.folder / f".seen-{secrets.token_hex(8)}"
-        mark.touch()
+        with mark.open("wb") as file:
+            file.writelines(values)
         try:
             yield Place(mark, _version())
         finally:
@@ -152,7 +155,7 @@ class Place:
     """Where tasks write, and what a machine needs to be one that they can run on.
 
     Attributes:
-        mark: a file in the folder, which a machine has to see.
+        mark: a file in the folder, which a machine has to see: the values of the tasks, one behind the other.
         version: of the caller.
     """
 
@@ -182,10 +185,17 @@ class Place:
 
 @dataclass(frozen=True)
 class _Task:
-    """A function and its values, of which each partition has one."""
+    """A function, and where each partition finds its value: a machine is sent no other's.
+
+    Attributes:
+        place: has the file of the values.
+        function: the function, pickled.
+        starts: where the value of each partition begins in the file, and where the last one ends.
+    """
 
     place: Place
-    called: bytes
+    function: bytes
+    starts: Sequence[int]
 
     def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         for batch in batches:
@@ -194,8 +204,10 @@ class _Task:
 
     def _made(self, number: int) -> Any:  # noqa: ANN401  # whatever the function returns
         self.place.folder()
-        function, values = pickle.loads(self.called)  # noqa: S301  # the caller wrote it
-        return function(values[number])
+        with self.place.mark.open("rb") as file:
+            file.seek(self.starts[number])
+            value = file.read(self.starts[number + 1] - self.starts[number])
+        return pickle.loads(self.function)(pickle.loads(value))  # noqa: S301  # the caller wrote both
 
 
 class TaskFailedError(Exception):

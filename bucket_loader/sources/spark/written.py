@@ -5,6 +5,7 @@ A query may give other rows each time it is asked; what stands in files does not
 
 import os
 import secrets
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -129,13 +130,11 @@ def slices_of(files: Sequence[RowFile]) -> list[RowSlice]:
 
 
 def _pieces(files: Sequence[RowFile], starts: Sequence[int], first: int, after: int) -> Iterator[RowPiece]:
-    for file, start in zip(files, starts, strict=False):
-        begin, end = max(first - start, 0), min(after - start, sum(file.counts))
-        if begin < end:
-            ends = list(accumulate(file.counts))
-            batch = next(number for number, stop in enumerate(ends) if stop > begin)
-            last = next(number for number, stop in enumerate(ends) if stop >= end)
-            yield RowPiece(file.path, range(batch, last + 1), begin - (ends[batch - 1] if batch else 0), end - begin)
+    for number in range(bisect_right(starts, first) - 1, bisect_left(starts, after)):
+        begin, end = max(first, starts[number]) - starts[number], min(after, starts[number + 1]) - starts[number]
+        ends = list(accumulate(files[number].counts, initial=0))
+        batches = range(bisect_right(ends, begin) - 1, bisect_left(ends, end))
+        yield RowPiece(files[number].path, batches, begin - ends[batches.start], end - begin)
 
 
 def _rows(piece: RowPiece) -> "Iterator[pa.RecordBatch]":
