@@ -21,6 +21,13 @@ streams:
     key: [number]
     fields: {userId: user, event: {value: used}, attributes: {"*": {exclude: [pad]}}}
 """
+# The command line of a process that cannot read text files; those that it starts can.
+BLIND = """
+from bucket_loader.cli.commands import main
+from bucket_loader.sources.files import csv_rows, jsonl
+csv_rows.CsvRows.__call__ = jsonl.JsonLinesRows.__call__ = jsonl.Look.__call__ = None
+main()
+"""
 PAD = "x" * 1_000  # so that few rows are many bytes
 MANY = 105_000  # rows: more than a slice has
 WIDE = 17_000  # rows of a file that is large enough by itself

@@ -18,7 +18,6 @@ import pytest
 import text_export
 from spark_cluster import PYTHON, cluster
 from spark_export import AS_OF, digest_of, write_export
-from text_export import write_texts
 from tiers import ROOT, SPARK
 from workplace import KEY, Emulator
 
@@ -27,13 +26,6 @@ from bucket_loader.emulator.http.server import running
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600), pytest.mark.xdist_group("spark")]
 HERE = Path(__file__).parent
 SUBMIT = ROOT / "bucket_loader/integrations/spark/submit.py"
-# The command line of a process that cannot read text files; tasks are processes of their own.
-BLIND = """
-from bucket_loader.cli.commands import main
-from bucket_loader.sources.files import csv_rows, jsonl
-csv_rows.CsvRows.__call__ = jsonl.JsonLinesRows.__call__ = jsonl.Look.__call__ = None
-main()
-"""
 WAIT_S = 240  # of a busy machine
 
 
@@ -134,12 +126,12 @@ def test_a_plan_of_a_local_session_is_the_one_of_one_process(spark, export, alon
 
 
 def test_text_files_are_read_by_the_tasks_alone(spark, tmp_path):
-    """CSV and JSON Lines with all that may be wrong in them: the plan of three processes, by one that cannot read."""
-    write_texts(folder := tmp_path / "files")
+    """CSV and JSON Lines with all that may be wrong in them: as three processes plan, by a driver that reads none."""
+    text_export.write_texts(folder := tmp_path / "files")
     local, state = tmp_path / "local", tmp_path / "state"
     finished(start(spark, sys.executable, "-m", "bucket_loader", *plan_words(folder, local, "--processes", "3")))
     words = [*plan_words(folder, state, "--engine", "spark")]
-    finished(start(spark, PYTHON, "-c", BLIND, *words, SPARK_REMOTE=spark.remote, TZ="Asia/Kathmandu"))
+    finished(start(spark, PYTHON, "-c", text_export.BLIND, *words, SPARK_REMOTE=spark.remote, TZ="Asia/Kathmandu"))
 
     assert text_export.digest_of(planned_in(state)) == text_export.digest_of(planned_in(local))
 

@@ -1,6 +1,7 @@
 """What every source promises. A new source type is one more function in the table below."""
 
 import json
+import pickle
 import sqlite3
 from contextlib import closing
 
@@ -28,6 +29,7 @@ from source_helpers import (
 )
 
 from bucket_loader.config.sources import SOURCE_TYPES, CsvSource, FixtureSource, FrameSource
+from bucket_loader.model import ROWS_MAX
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.databases.address import Address
 from bucket_loader.sources.databases.alchemy import Alchemy
@@ -220,3 +222,12 @@ class TestEverySource(SourceSuite):
     def make(self, folder, columns):
         """Make one of them, with columns that have a type also where they are empty."""
         return self.one(folder, {name: values or pa.array([], pa.string()) for name, values in columns.items()})
+
+
+@pytest.mark.parametrize("make", [from_csv, from_parquet, from_jsonl, from_arrow, from_arrow_stream])
+def test_files_are_read_by_other_processes_as_here(tmp_path, make):
+    """What other processes are handed pickles, and the same batches come of it, in the same slices."""
+    reading = make(tmp_path, columns(ROWS_MAX + 7)).read()
+    found = pickle.loads(pickle.dumps(reading.sliced))  # noqa: S301  # made above
+
+    assert list(found.read(found.items)) == list(reading.batches)
