@@ -18,6 +18,7 @@ from bucket_loader.runs.impact.standing import standing_of
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import make_plan
 from bucket_loader.runs.restored import noticed_in
+from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.state import REJECTED, State
 
 
@@ -54,7 +55,8 @@ def plan_in(job: Job, state: State) -> MadePlan:
     """Make a plan in a state that is open; gates are held against it, and stop nothing."""
     if (noticed := noticed_in(state)) is not None:
         job.listener.tell(Note(f"warning: {noticed}; `run` refuses it"))
-    planned = make_plan(job, state)
+    with drained_on_signals(job):
+        planned = make_plan(job, state)
     if (other := planned.manifest.unfinished) is not None:
         job.listener.tell(Note(f"warning: run {other} is unfinished: `run` finishes it first, and refuses this plan"))
     standing = standing_of(job, state, planned)

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from workplace import KEY
 
+from bucket_loader.runs.job import Job
 from bucket_loader.runs.signals import drained_on_signals
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -18,7 +20,9 @@ LIBC = ctypes.CDLL(None)
 
 def a_job(*, in_host=False):
     """Return what the handlers touch of a job."""
-    return SimpleNamespace(stopped=threading.Event(), signal_number=0, in_host=in_host, signalled=False)
+    job = SimpleNamespace(stopped=threading.Event(), signal_number=0, in_host=in_host, signalled=False)
+    job.drain = partial(Job.drain, job)
+    return job
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +133,20 @@ def test_a_host_lives_through_two_ctrl_cs_and_loads_again(companies, emulator):
 
     assert (host.returncode, told.split()) == (0, ["raised", "True", "then", "0"])
     assert emulator.state()["companies"] == 3
+
+
+@pytest.mark.parametrize("command", ["plan", "impact"])
+def test_a_plan_that_is_interrupted_leaves_nothing(companies, monkeypatch, command):
+    """SIGTERM while rows are read: exit 143, a line that says so, and no half of a plan."""
+    features = companies.write("features.json", "[]")
+    progress = Job.progress
+
+    def terminated(job, *told):
+        signal.raise_signal(signal.SIGTERM)
+        progress(job, *told)
+
+    monkeypatch.setattr(Job, "progress", terminated)
+    result = companies.command(command, *(["--features", str(features)] if command == "impact" else []))
+
+    assert (result.exit_code, "interrupted" in result.stderr) == (143, True)
+    assert not list(companies.folder.glob(".bucket_loader/*/plans/*"))

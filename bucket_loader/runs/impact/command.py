@@ -15,6 +15,7 @@ from bucket_loader.runs.impact.impact import Question, impact_of
 from bucket_loader.runs.impact.looked import changed_since_looked, note_looked
 from bucket_loader.runs.job import Job, opened
 from bucket_loader.runs.plan import given_plan, make_plan
+from bucket_loader.runs.signals import drained_on_signals
 from bucket_loader.state import State
 
 
@@ -46,7 +47,11 @@ def impact_job(job: Job, asked: ImpactAsked) -> Iterator[tuple[Plan, Impact]]:
     """
     features = features_of(job.pipeline.destination, asked.file, asked.chosen)
     with opened(job) as state:
-        plan = make_plan(job, state) if job.options.plan is None else given_plan(job, state, job.options.plan)
+        if job.options.plan is None:
+            with drained_on_signals(job):
+                plan = make_plan(job, state)
+        else:
+            plan = given_plan(job, state, job.options.plan)
         with _found(job, state, plan, features, asked) as impact:
             yield plan, impact
 
