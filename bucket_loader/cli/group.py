@@ -18,7 +18,7 @@ from bucket_loader.cli.call import Call
 from bucket_loader.cli.pipelines import SUFFIXES
 from bucket_loader.cli.stdout import lenient_stdout, refusal
 from bucket_loader.cli.words import in_our_words, unknown_command
-from bucket_loader.model import BucketLoaderError, ThreadsError, nearest, require_utf8
+from bucket_loader.model import BucketLoaderError, ThreadsError, UsageError, nearest, require_utf8
 
 EXIT_CODES: Final = {
     "0": "all delivered, or nothing to do",
@@ -104,6 +104,7 @@ class Group(Family):
         with Output(_form(ctx)) as output:
             ctx.obj = call = Call(output)
             try:
+                _require_folder()
                 _warn_of_variables(call)
                 for number, word in enumerate(ctx.meta["words"], start=1):
                     require_utf8(word, f"word {number} of the command line")
@@ -123,6 +124,18 @@ class Group(Family):
             finally:
                 if (why := refusal()) is not None:
                     output.tell(Complaint(f"stdout does not take what is written to it: {why}"))
+
+
+def _require_folder() -> None:
+    """Refuse to work in a folder that was removed: no path leads anywhere from there.
+
+    Raises:
+        UsageError: it was.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder was removed", hint="`cd` into one that is there") from None
 
 
 def _refuse(call: Call, ctx: click.Context, error: click.UsageError) -> NoReturn:

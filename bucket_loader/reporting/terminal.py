@@ -153,6 +153,14 @@ class _Lines:
         """Do nothing: a line is taken when it is whole."""
 
 
+def _here() -> str:
+    """Return the current folder; something that no path is, where that was removed."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return "\0"
+
+
 # --- lines ---------------------------------------------------------------------------------------------------------
 
 
@@ -161,7 +169,7 @@ class Page:
 
     def __init__(self, console: "Console") -> None:
         self._console = console
-        self._from_here = re.compile(rf"(?<![\w/]){re.escape(str(Path.cwd()))}/")  # a path is short where it can be
+        self._from_here = re.compile(rf"(?<![\w/]){re.escape(_here())}/")  # a path is short where it can be
         self.marks = marks_of(console)
 
     def write(self, text: str, style: str = "", *, head: int | None = None) -> None:

@@ -1,7 +1,9 @@
-"""Paths whose bytes are no UTF-8: exit 2 with what to do, before anything is sent or written."""
+"""Paths whose bytes are no UTF-8, and a folder that is gone: exit 2 with what to do, before anything is sent."""
 
 import pytest
+from click.testing import CliRunner
 
+from bucket_loader.cli import main
 from bucket_loader.config import load_pipeline
 from bucket_loader.model import UsageError
 from bucket_loader.reporting import Output
@@ -48,3 +50,16 @@ def test_a_source_s_file_that_is_no_utf8_is_exit_2(companies):
 
     assert (result.exit_code, result.exception) == (2, None)
     assert "caf?.csv, is not UTF-8" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["plan", "pipeline.yaml"], ["demo"], ["init", "accounts.csv"]])
+def test_a_folder_that_was_removed_is_exit_2(companies, monkeypatch, words):
+    """A shell that stands in it still, and a job whose folder was cleared away: a sentence, and no traceback."""
+    folder = companies.folder / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    result = CliRunner().invoke(main, words)
+
+    assert (result.exit_code, type(result.exception)) == (2, SystemExit)
+    assert "the current folder was removed" in result.stderr
