@@ -86,6 +86,8 @@ def lineage_of(operator):
     """Return what Airflow's provider of OpenLineage is told of a task."""
     from openlineage.client.serde import Serde
 
+    if not hasattr(operator, "get_openlineage_facets_on_complete"):
+        return None
     found = operator.get_openlineage_facets_on_complete(None)
     return None if found is None else {"inputs": [*map(Serde.to_dict, found.inputs)],
                                        "outputs": [*map(Serde.to_dict, found.outputs)]}  # fmt: skip
@@ -93,7 +95,7 @@ def lineage_of(operator):
 
 def run_case(case):
     """Do one case."""
-    from bucket_loader.integrations.airflow import BucketHook, BucketLoadOperator
+    from bucket_loader.integrations import airflow
 
     LINES.clear()
     os.environ |= case.get("environment", {})
@@ -101,9 +103,9 @@ def run_case(case):
     call(case["url"], "PUT", "/_emulator/faults", {"seed": 1, "faults": case.get("faults", [])})
     try:
         if "test_connection" in case:
-            found = {"returned": BucketHook(case["test_connection"]).test_connection()}
+            found = {"returned": airflow.BucketHook(case["test_connection"]).test_connection()}
         else:
-            operator = BucketLoadOperator(task_id="load", **case["operator"])
+            operator = getattr(airflow, case["is"])(task_id="load", **case["operator"])
             found = run_operator(case, operator)
             if "again" in case:
                 call(case["url"], "PUT", "/_emulator/faults", {"seed": 1, "faults": []})
@@ -133,12 +135,13 @@ def provider():
 
 def main():
     """Do all the cases that stdin asks for."""
-    from bucket_loader.integrations.airflow import BucketLoadOperator
+    from bucket_loader.integrations.airflow import BucketDeliverOperator, BucketLoadOperator, BucketPlanOperator
 
     logger = logging.getLogger("cases")
     logger.setLevel(logging.INFO)
     logger.addHandler(Lines())
-    BucketLoadOperator.log = logger  # Airflow's own is another one in each version
+    for operator in (BucketLoadOperator, BucketPlanOperator, BucketDeliverOperator):
+        operator.log = logger  # Airflow's own is another one in each version
     signal.signal(signal.SIGALRM, overtime)
     given = json.loads(Path("/dev/stdin").read_text("utf-8"))
     found = {name: run_case(case) for name, case in given.items()}

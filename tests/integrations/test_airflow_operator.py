@@ -69,6 +69,7 @@ def cases(folder, url):
 
     def case(name, pipeline, *, interval=DAY, environment=None, **more):
         case_of = {key: more.pop(key) for key in ("faults", "interrupt", "again") if key in more}
+        case_of["is"] = more.pop("is_", "BucketLoadOperator")
         given = {"AIRFLOW_CONN_BUCKET_DEFAULT": connection(url, KEY)} if environment is None else environment
         operator = {"pipeline": str(folder / f"{pipeline}.yaml"), "state": str(folder / "state" / name)} | more
         return {name: {"url": url, "operator": operator, "interval": interval, "environment": given, **case_of}}
@@ -112,6 +113,12 @@ def cases(folder, url):
         | case("link alone", "users", report_url="https://reports.example")
         | case("lineage", "users", run_options={"lineage": str(folder / "lineage.jsonl")})
         | case("unknown option", "users", run_options={"state": "x"})
+        | case("plan alone", "users", is_="BucketPlanOperator")
+        | case("plan without interval", "events", is_="BucketPlanOperator", interval=NO_TIME)
+        | case("plan with an option of the other", "users", is_="BucketPlanOperator", run_options={"allow_held": True})
+        | case("no run", "users", is_="BucketDeliverOperator", run=None)
+        | case("deliver alone", "users", is_="BucketDeliverOperator", run="20260101T030000000Z")
+        | case("option of the plan", "users", is_="BucketDeliverOperator", run="r", run_options={"full": True})
         | look("right", "bucket_default", url, KEY)
         | look("refused", "bucket_staging", url, WRONG_KEY)
         | look("keyless", "bucket_keyless", url, "")
@@ -286,6 +293,25 @@ def test_more_options_of_a_run_can_be_given(found):
     """As `load()` takes them; what the operator has a parameter for is refused there."""
     assert found["option"]["state"]["users"] == 3
     assert found["unknown option"]["raised"] == "AirflowFailException"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("plan alone", "one process has at a time"),  # before it is planned in vain
+        ("plan without interval", "CronDataIntervalTimetable"),
+        ("plan with an option of the other", "run_options has allow_held, which is no option there"),
+        ("no run", "no run is named"),
+        ("deliver alone", "one process has at a time"),
+        ("option of the plan", "run_options has full, which is no option there"),
+    ],
+)
+def test_what_cannot_be_sent_by_several_tasks_fails_at_once_and_says_why(found, name, said):
+    """A mistake in the DAG, or a ledger in a file: no retry helps, nothing is sent."""
+    case = found[name]
+
+    assert (case["raised"], case["state"]["requests"]) == ("AirflowFailException", 0)
+    assert said in case["message"]
 
 
 def test_a_report_is_written_also_when_the_task_fails_and_its_address_is_told(found):

@@ -34,7 +34,7 @@ name: {name}
 destination:
   base_url: ${{BUCKET_BASE_URL}}
   key: ${{BUCKET_SECRET_KEY}}
-  timeout: 5s
+  timeout: 3s
   concurrency: 2
 streams:
 - name: events
