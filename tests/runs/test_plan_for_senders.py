@@ -5,6 +5,7 @@ import time
 
 import pytest
 import servers
+import stores
 
 from bucket_loader.config import load_pipeline
 from bucket_loader.model import InterruptedRunError, PatienceError, UsageError
@@ -63,6 +64,18 @@ def test_a_ledger_that_one_process_has_alone_is_refused_before_anything_is_read(
 
     with pytest.raises(UsageError, match="one process has at a time"):
         plan_for_senders(job_of(shared, state=str(shared.folder / "state")))
+
+
+def test_the_plan_is_in_the_store_too(shared, emulator, monkeypatch):
+    """A task on another machine has nothing on its disk, and sends it."""
+    with stores.s3(monkeypatch) as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        state = [servers.postgres_url(), store.url("states")]
+        run = plan_for_senders(job_of(shared, state=[*state, str(shared.folder / "here")])).plan.manifest.run
+        ended = deliver_job(job_of(shared, state=[*state, str(shared.folder / "there")]), run)
+
+    assert (ended.exit_code, emulator.state()["events"]) == (0, ROWS)
 
 
 def test_a_sender_that_is_drained_sends_nothing_more_and_ends(shared, emulator):

@@ -76,7 +76,9 @@ class BucketPlanOperator(PipelineOperator):
         made = run_beside(job, lambda: plan_for_senders(job))
         tell_plan(job.listener, made, show=0)
         tell_stops(job.listener, made)
-        return made.plan.manifest.run
+        run = made.plan.manifest.run
+        self.log.info("the plan is that of run %s", run)
+        return run
 
 
 class BucketDeliverOperator(PipelineOperator):
