@@ -1,6 +1,7 @@
 """A file of memory: pages that are read one by one, each known to be what was written; and how files are merged."""
 
 import hashlib
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -194,3 +195,34 @@ def test_a_life_of_small_runs_writes_in_proportion():
 
     assert len(sizes) <= 20
     assert written < 25 * sum(sizes)
+
+
+@pytest.mark.parametrize("in_store", ["alone", "beside", "only"])
+def test_another_process_reads_a_range_by_a_file_of_this_disk(file, tmp_path, in_store):
+    """What only a store has is brought first; a damaged copy goes, so that the next run fetches it; all else stays."""
+    path, written = file
+    stored = tmp_path / "stored.pages"
+    stored.write_bytes(path.read_bytes())
+    here, there = snapshots.FileBytes(path), snapshots.FileBytes(stored)
+    places = {"alone": [here], "beside": [here, there], "only": [there]}[in_store]
+    if in_store == "only":
+        path.unlink()
+
+    def bring():
+        path.write_bytes(stored.read_bytes())
+        return here
+
+    index = snapshots.read_index(there, written.digest)
+    part = snapshots.Part(index, places, lambda: StateError("here"), bring if in_store == "only" else None)
+    half = KeyRange(0, 1 << 15)
+    elsewhere = pickle.loads(pickle.dumps(snapshots.Memory([part]).within(half)))  # noqa: S301  # our own
+    keys = elsewhere.of(half)["key"].to_pylist()
+
+    assert keys == [key for key in sorted(map(hashed, range(ROWS))) if key[0] < 128]
+    assert elsewhere.parts[0].places == [here]
+    assert len(elsewhere.parts[0].index.first) < 12
+    assert ROWS / 2 - 2_000 < elsewhere.rows < ROWS / 2 + 2_000
+    path.write_bytes(bytes(len(path.read_bytes())))
+    with pytest.raises(StateError, match="was a copy, and is removed" if in_store != "alone" else "is not what was"):
+        elsewhere.of(half)
+    assert path.exists() == (in_store == "alone")

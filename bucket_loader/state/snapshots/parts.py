@@ -4,12 +4,12 @@ A part is a file of pages (`pages.py`). A content of null means "claimed": sent,
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import md5
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -91,14 +91,17 @@ class Part:
     unsound: Callable[[], StateError]
     bring: Callable[[], Bytes] | None = None
 
-    def within(self, keys: KeyRange) -> "Part":
-        """Return as much of it as a range of keys is read from: another process reads it, and it pickles.
-
-        A file that only a store has is brought here first.
-        """
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process reads it by: a file on this disk, brought here where only a store has it."""
         place = self.places[0] if self.bring is None else self.bring()
         assert isinstance(place, FileBytes)  # noqa: S101  # narrows the type
-        return Part(self.index.of_pages(*self._pages(keys)), [place], partial(_not_as_written, place.path))
+        is_copy = self.bring is not None or len(self.places) > 1
+        unsound = partial(_damaged_copy if is_copy else _not_as_written, place.path)
+        return {**vars(self), "places": [place], "unsound": unsound, "bring": None}
+
+    def within(self, keys: KeyRange) -> "Part":
+        """Return as much of it as a range of keys is read from."""
+        return replace(self, index=self.index.of_pages(*self._pages(keys)))
 
     def of(self, keys: KeyRange, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Return the rows of a range of keys, ascending; of their columns the key and some more.
@@ -174,6 +177,14 @@ def opened(path: Path, written: Written) -> Part:
     return Part(index, [FileBytes(path)], partial(_not_as_written, path))
 
 
+def _damaged_copy(path: Path) -> StateError:
+    path.unlink(missing_ok=True)
+    return StateError(
+        f"{path} was not what was written there; it was a copy, and is removed",
+        hint="run again: the store has the file, and it is fetched anew",
+    )
+
+
 def _not_as_written(path: Path) -> StateError:
     return StateError(
         f"{path} is not what was written there",
@@ -211,7 +222,7 @@ class Memory:
         return schema_of({*PART_SCHEMA.names, *(name for part in self.parts for name in part.index.schema.names)})
 
     def within(self, keys: KeyRange) -> "Memory":
-        """Return as much of it as a range of keys is read from; it pickles."""
+        """Return as much of it as a range of keys is read from."""
         return Memory([part.within(keys) for part in self.parts])
 
     def of(self, keys: KeyRange, schema: pa.Schema = PART_SCHEMA) -> pa.Table:
