@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Final
 
@@ -22,6 +23,7 @@ from bucket_loader.delivery.flight import Shared
 from bucket_loader.delivery.http.pacing import Pacer
 from bucket_loader.delivery.http.retry import Backoff, Budget
 from bucket_loader.delivery.journal import Journal
+from bucket_loader.delivery.judged import judged_by_all, judged_so_far
 from bucket_loader.delivery.place import Place
 from bucket_loader.delivery.queue import Queue
 from bucket_loader.delivery.sender import Sender
@@ -111,15 +113,14 @@ def deliver_parts(assignment: Assignment, sender: Sender) -> None:
         BucketLoaderError: as `deliver` does; what one of the others met is raised here too.
         StateLockedError: this sender was not heard of for too long, and others have taken over.
     """
-    with _run_wide(assignment) as run_wide:
-        run_wide.standing.of_all = lambda: _judged_so_far(assignment)
-        with sender.working(run_wide.pacer):
-            for part in sender.parts(run_wide.pacer):
-                span = Span(assignment.plan.manifest.streams[part.stream], part)
-                _recover(assignment, span)
-                mine = replace(run_wide, aside=_aside(assignment))
-                if not _goes_through(assignment, mine, _passes_through(assignment, span)):
-                    return
+    with _run_wide(assignment) as run_wide, sender.working(run_wide.pacer):
+        for part in sender.parts(run_wide.pacer):
+            span = Span(assignment.plan.manifest.streams[part.stream], part)
+            run_wide.standing.of_all = partial(judged_by_all, assignment.plan, assignment.ledger, span.stream)
+            _recover(assignment, span)
+            mine = replace(run_wide, aside=_aside(assignment))
+            if not _goes_through(assignment, mine, _passes_through(assignment, span)):
+                return
 
 
 def _goes_through(assignment: Assignment, run_wide: "_RunWide", passes: "Iterator[_Pass]") -> bool:
@@ -252,19 +253,9 @@ class _RunWide:
 def _standing(assignment: Assignment) -> Standing:
     """Return how the run stands: it goes on with the counts that it had."""
     standing = Standing(assignment.tally, assignment.stopped, assignment.clock)
-    good, bad = _judged_so_far(assignment)
+    good, bad = judged_so_far(assignment.plan, assignment.ledger)
     standing.resume(good=good, bad=bad)
     return standing
-
-
-def _judged_so_far(assignment: Assignment) -> tuple[int, int]:
-    """Return how many new records of the run were taken, and how many refused, by whoever sent them."""
-    ledger, run, good, bad = assignment.ledger, assignment.plan.manifest.run, 0, 0
-    counts = ledger.counts(run)
-    for stream in assignment.plan.manifest.streams:
-        bad += sum(sequence < stream.refused_from for sequence in ledger.rejected(run, stream.position))
-        good += counts[stream.name].delivered
-    return good, bad
 
 
 def _aside(assignment: Assignment) -> Aside:

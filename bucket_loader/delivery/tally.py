@@ -7,7 +7,7 @@ tried at places spread over what is new of it, its end included. Rows that were 
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from bucket_loader.model import SYSTEM, BucketLoaderError, Chunk, Clock, SystemicRejectionError, Wait
 
@@ -100,10 +100,39 @@ class Spread:
         """Return in which fifth of what is new a record stands."""
         return place_of(sequence, self.new)
 
+    def add(self, refused: Iterable[int]) -> None:
+        """Add records that were refused, by their sequences; those that are not new say nothing."""
+        self.refused.update(self.place(sequence) for sequence in refused if sequence < self.new.stop)
+
     @property
     def missing(self) -> frozenset[int]:
         """The fifths in which no record was refused so far."""
         return frozenset(range(SYSTEMIC_PLACES)) - self.refused
+
+
+class Judged(NamedTuple):
+    """What new records came to.
+
+    Attributes:
+        good, bad: how many were taken, and refused.
+        missing: the fifths of what is new in the stream in hand in which none was refused.
+    """
+
+    good: int
+    bad: int
+    missing: frozenset[int]
+
+    @property
+    def is_none_taken(self) -> bool:
+        """Whether all of the first were refused."""
+        return self.good == 0 and self.bad >= SYSTEMIC_FIRST
+
+    @property
+    def is_systemic(self) -> bool:
+        """Whether it is the mapping that is wrong, and not some rows."""
+        judged = self.good + self.bad
+        is_nearly_none = judged >= SYSTEMIC_JUDGED and self.bad >= SYSTEMIC_SHARE * judged
+        return is_nearly_none or (self.is_none_taken and not self.missing)
 
 
 @dataclass
@@ -115,8 +144,7 @@ class Standing:
         stopped: set to drain: no new chunk is begun, what is in flight is finished.
         failure: the first error that ends the run; None as long as there is none.
         spread: where in the stream in hand records were refused.
-        of_all: returns how many new records were taken and refused by all who send the run; None for one who sends it
-            alone.
+        of_all: returns what all who send the run have come to; None for one who sends it alone.
     """
 
     tally: Tally
@@ -124,7 +152,7 @@ class Standing:
     clock: Clock = SYSTEM
     failure: BucketLoaderError | None = None
     spread: Spread = field(default_factory=Spread)
-    of_all: Callable[[], tuple[int, int]] | None = None
+    of_all: Callable[[], Judged] | None = None
     _good: int = field(default=0, init=False)
     _bad: int = field(default=0, init=False)
 
@@ -155,7 +183,7 @@ class Standing:
 
     def begin_stream(self, spread: Spread, refused: Iterable[int]) -> None:
         """Judge another stream, of which some records, by their sequences, were refused in earlier calls."""
-        spread.refused.update(spread.place(sequence) for sequence in refused if sequence < spread.new.stop)
+        spread.add(refused)
         self.spread = spread
 
     def accepted(self, chunk: Chunk) -> None:
@@ -174,25 +202,23 @@ class Standing:
                 return
             self._bad += 1
             spread.refused.add(spread.place(sequence))
-            none_taken = self._good == 0 and self._bad >= SYSTEMIC_FIRST
-            nearly_none = self.judged >= SYSTEMIC_JUDGED and self._bad >= SYSTEMIC_SHARE * self.judged
-            looks = none_taken and not spread.looks
+            mine = Judged(self._good, self._bad, spread.missing)
+            looks = mine.is_none_taken and not spread.looks
             spread.looks = spread.looks or looks
-        if nearly_none or (none_taken and not spread.missing):
+        if mine.is_systemic:
             if self._is_so_for_all():
                 self.fail(self._systemic())
         elif looks:
             spread.look(spread.missing)
 
     def _is_so_for_all(self) -> bool:
-        """Whether (nearly) nothing was taken of what others send either; their counts are gone on with."""
+        """Whether it is so too with what others send; their counts are gone on with."""
         if self.of_all is None:
             return True
-        good, bad = self.of_all()
+        found = self.of_all()
         with self._lock:
-            is_so = bad >= self._bad and (bad >= SYSTEMIC_SHARE * (good + bad) if self._good else good == 0)
-            self._good, self._bad = good, bad
-        return is_so
+            self._good, self._bad = found.good, found.bad
+        return found.is_systemic
 
     def _systemic(self) -> SystemicRejectionError:
         where = (

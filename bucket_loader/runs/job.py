@@ -205,8 +205,13 @@ class Job:
             key_rotated=self.options.key_rotated,
             check_key=self.has_key,
             first=lambda state: meet_emulator(self.pipeline.destination, state, self.listener.tell),
-            waiting=Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped, self._waits),
+            waiting=self.waiting,
         )
+
+    @property
+    def waiting(self) -> Waiting:
+        """How long another copy, or a server that is away, is waited for."""
+        return Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped, self._waits)
 
     @contextmanager
     def _interrupted(self) -> Iterator[None]:

@@ -15,8 +15,10 @@ from pathlib import Path
 from random import Random
 from secrets import token_hex
 from typing import Any
+from unittest.mock import patch
 
 import parts
+from nights import small
 from scenario import (
     _ROOTS,
     AS_OF,
@@ -34,8 +36,8 @@ from scenario import (
 from server import Known, SentBy, Transport
 from virtual import Clock, Lock, World
 
-from bucket_loader.delivery import Outside
-from bucket_loader.model.errors import BucketLoaderError, StateLockedError
+from bucket_loader.delivery import Outside, tally
+from bucket_loader.model.errors import BucketLoaderError, StateLockedError, SystemicRejectionError
 from bucket_loader.model.files import Disk
 from bucket_loader.model.outcomes import Outcome, Verdict
 from bucket_loader.reporting.summary import Summary
@@ -54,6 +56,7 @@ from bucket_loader.state.state import State
 PART = 6  # records
 SENDERS = (2, 3, 4)
 LEASE_S = 12.0  # longer than a request is under way
+BAD_PART = 0.3  # the share of seeds of which all of a part is refused
 WRONG_KEY = 0.07  # the share of senders that were given another key
 FLAG_S = 3.0  # within which all have heard of what ends the run for all
 LOST = 4.0  # seconds between what is done to the senders, at the most
@@ -274,11 +277,28 @@ class Crowd(Simulation):
     def _template(self) -> Template:
         return template(self.shape)
 
+    def _prepare(self) -> None:
+        super()._prepare()
+        if self.rng.random() < BAD_PART:
+            stream = self.rng.choice(self.plan.manifest.streams)
+            first = self.rng.randrange(0, max(1, stream.records), PART)
+            self.server.bad |= {(stream.position, n) for n in range(first, min(first + PART, stream.records))}
+
+    def stops(self, stream: int) -> bool:
+        """Whether what the ledger knows of the run stops it: of a stream in hand nothing but refusals, all over it."""
+        with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
+            if reader.execute("SELECT 1 FROM chunk WHERE state = 'delivered'").fetchall():
+                return False
+            refused = reader.execute("SELECT first FROM chunk WHERE state = 'rejected' AND stream = ?", (stream,))
+            records = range(self.plan.manifest.streams[stream].records)
+            return {tally.place_of(sequence, records) for (sequence,) in refused} == set(range(tally.SYSTEMIC_PLACES))
+
     def _live(self, world: World, signal_at: float | None) -> Summary | BucketLoaderError:
         """Send with several, and then end the run as whoever has the state alone does."""
         self.server.begin(world, 1_000)
         if self._is_shared():
-            self._send(world)
+            with self._judged(world):
+                self._send(world)
         if self.thief.left is not None:
             return StateLockedError("another copy has taken over")
         del signal_at
@@ -293,6 +313,20 @@ class Crowd(Simulation):
     def _is_shared(self) -> bool:
         with closing(sqlite3.connect(self.folder / "ledger.db")) as reader:
             return bool(reader.execute("SELECT 1 FROM part").fetchall())
+
+    @contextmanager
+    def _judged(self, world: World) -> Iterator[None]:
+        """Hold who stops a run as refused as a whole against what the ledger knew when the last refusal came."""
+        real = tally.Standing.refused
+
+        def refused(standing: tally.Standing, chunk: Any) -> None:
+            was_failing, before = standing.failure is not None, self.stops(chunk.stream)
+            real(standing, chunk)
+            if isinstance(standing.failure, SystemicRejectionError) and not was_failing:
+                world.require(before, "stopped as refused as a whole although others deliver, or may")
+
+        with patch.object(tally.Standing, "refused", refused):
+            yield
 
     # --- the senders -----------------------------------------------------------------------------------------------
 
@@ -384,6 +418,7 @@ def play(seed: int) -> str | None:
     before = sending.LEASE_S
     sending.LEASE_S = LEASE_S - 30.0  # with the timeout of the pipeline
     try:
-        return played(lambda: Crowd(seed).play())
+        with small():
+            return played(lambda: Crowd(seed).play())
     finally:
         sending.LEASE_S = before

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import crowd
 import numpy as np
 
-from bucket_loader.delivery import aside, course, finishing, flight, queue, sender, sending, tally
+from bucket_loader.delivery import aside, course, finishing, flight, judged, queue, sender, sending, tally
 from bucket_loader.delivery.journal import Ambiguous, Concluded, DeadLetter, Intent, LedgerJournal, SplitInto
 from bucket_loader.model.chunks import Chunk
 from bucket_loader.model.errors import PatienceError
@@ -704,6 +704,19 @@ def others_aside_forgotten() -> Any:
 def flags_unread() -> Any:
     """What another sender has met that ends the run for all is not read."""
     return [(Ledger, "flag", lambda *_: None), (crowd.SharedFile, "hear_flag", lambda _: None)]
+
+
+@of_crowds
+def refused_as_a_whole_by_what_one_has_seen() -> Any:
+    """A sender whose part is all bad stops the run although others deliver."""
+    return [(tally.Standing, "_is_so_for_all", lambda _: True)]
+
+
+@of_crowds
+def places_of_a_part_taken_for_those_of_the_stream() -> Any:
+    """A sender that is the first to have an answer stops the run as soon as its part is refused at five places."""
+    real = judged.judged_by_all
+    return [(sending, "judged_by_all", lambda *arguments: real(*arguments)._replace(missing=frozenset()))]
 
 
 @of_crowds

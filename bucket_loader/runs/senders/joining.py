@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from bucket_loader.delivery import error_of
-from bucket_loader.model import BucketLoaderError, InterruptedRunError, StateError, StateLockedError, UsageError, now_s
+from bucket_loader.model import (
+    BucketLoaderError,
+    InterruptedRunError,
+    StateError,
+    StateLockedError,
+    StateUnavailableError,
+    UsageError,
+    now_s,
+)
 from bucket_loader.planning import Plan
 from bucket_loader.reporting import Summary, watched
 from bucket_loader.runs.assigning import assignment_of
@@ -34,6 +42,9 @@ from bucket_loader.state import LEASE_S, RunRow, State, look_at_state, one_proce
 
 _BEGINS_S: Final = 2 * LEASE_S  # for another who begins the run just now
 _LOOKS_EVERY_S: Final = 1.0
+_TRIES_S_MAX: Final = 30.0  # what it takes to find that a server is away
+# What ends the sending of one process; it may come back to the run.
+_NOT_OF_THE_RUN: Final = (StateLockedError, StateUnavailableError, InterruptedRunError)
 
 
 def deliver_job(job: Job, named: str) -> Summary:
@@ -153,7 +164,7 @@ class _Joining:
                 with watched(job.listener, assignment.tally):
                     send_parts(job, at, assignment)
         except BucketLoaderError as error:
-            if at is None and not isinstance(error, StateLockedError | InterruptedRunError):
+            if at is None and not isinstance(error, _NOT_OF_THE_RUN):
                 raise
             failure = error
         self._go_on()
@@ -171,10 +182,15 @@ class _Joining:
 
         Raises:
             InterruptedRunError: a signal came, and others still send.
+            StateUnavailableError: the ledger's server did not come back within `patience`.
         """
+        away = _Away(self.job)
         while True:
             try:
                 ended = self._end(failure)
+            except StateUnavailableError as error:
+                away.wait(error)
+                ended = None
             except (StateLockedError, InterruptedRunError):
                 if self.job.signalled:
                     raise
@@ -198,8 +214,8 @@ class _Joining:
         flag = state.ledger.flag(self.run)
         if flag is not None:
             failure = error_of(flag)
-        elif isinstance(failure, StateLockedError | InterruptedRunError) or not state.ledger.parts_left(self.run):
-            failure = None  # others have sent what was left here
+        elif isinstance(failure, _NOT_OF_THE_RUN) or not state.ledger.parts_left(self.run):
+            failure = None  # others have sent what was left here, or this process does now
         planned = begun_plan(self.job, state, row)
         state.fetch_letters(self.run)
         if failure is None:
@@ -235,6 +251,23 @@ class _Joining:
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self.began_s
+
+
+class _Away:
+    """The ledger's server, while it is away: as long as those who send wait for it."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._since_s, self._tried_s = job, -math.inf, now_s()
+
+    def wait(self, error: StateUnavailableError) -> None:
+        """Say that it is away; raise what it is when that was so for long."""
+        was_there = now_s() - self._tried_s > _TRIES_S_MAX
+        self._since_s = now_s() if was_there or self._since_s < 0 else self._since_s
+        if self._job.signalled or self._job.waiting.is_over(self._since_s):
+            raise error
+        self._job.waiting.for_server(error.message, self._since_s)
+        self._job.waiting.sleep(_LOOKS_EVERY_S)
+        self._tried_s = now_s()
 
 
 @contextmanager

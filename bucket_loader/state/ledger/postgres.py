@@ -182,15 +182,18 @@ class PostgresDatabase:
     # --- owning --------------------------------------------------------------------------------------------------
 
     def _take_at_last(self) -> None:
-        """Become the owner, also where the server restarts in between."""
-        began = now_s()
+        """Become the owner, also where the server restarts in between; the lock may have been waited for long."""
+        breaks_since = now_s()
         try:
             while True:
+                tried_s = now_s()
                 try:
                     with self._explained():
                         return self._take()
                 except StateUnavailableError:
-                    if now_s() - began >= FIRST_S or not (self._connection.closed or self._is_gone()):
+                    was_there = now_s() - tried_s >= FIRST_S  # another had the lock
+                    breaks_since = now_s() if was_there else breaks_since
+                    if now_s() - breaks_since >= FIRST_S or not (self._connection.closed or self._is_gone()):
                         raise
                 self._connection.close()
                 self._connection = self._server.connect(self._schema, writes=True)

@@ -220,11 +220,15 @@ _FLAG: Final = "SELECT kind, message, hint FROM flag WHERE run = ? ORDER BY kind
 
 
 def joined(run: str, sender: str, host: str, pid: int) -> Statement:
-    """Return the statement by which a sender comes; what of it the database knows is filled in there."""
+    """Return the statement by which a sender comes; what of it the database knows is filled in there.
+
+    It may come again: the server went after it had come, and before it heard of that.
+    """
     return _JOIN, (sender, run, host, pid)
 
 
 _JOIN: Final = """
     INSERT INTO sender (sender, run, host, pid, epoch, backend, token, joined, heard)
-    SELECT ?, ?, ?, ?, epoch, backend_now(), ?, now_ms(), now_ms() FROM owner
+    SELECT ?, ?, ?, ?, epoch, backend_now(), ?, now_ms(), now_ms() FROM owner WHERE true
+    ON CONFLICT (sender) DO UPDATE SET epoch = excluded.epoch, backend = excluded.backend, token = excluded.token
 """
