@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from bucket_loader.state.ledger import Ambiguous, Intent, Ledger, postgres, sess
 from bucket_loader.state.ledger.connecting import LEASE_S, Server, Waiting, schema_of
 from bucket_loader.state.ledger.looking import to_read
 from bucket_loader.state.ledger.postgres import PostgresDatabase, look
+from bucket_loader.state.ledger.seats import SenderSeat
 
 pytestmark = pytest.mark.postgres
 SOON = Waiting(reconnect_s=0.5)
@@ -167,6 +169,29 @@ def test_a_break_while_the_state_is_opened_is_survived(proxy, place, word):
         begin(ledger)
 
     assert proxy.broken == 1
+
+
+def test_a_break_after_long_waiting_for_the_lock_is_survived(proxy, place, ledger, monkeypatch):
+    """Who has waited for the lock longer than for a server that is to come up waits on after a break."""
+    monkeypatch.setattr(postgres, "FIRST_S", 0.3)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(place.open, Waiting(lock_s=20.0))
+        time.sleep(0.6)
+        proxy.cut()
+        threading.Timer(0.2, ledger.close).start()
+        with closing(waiting.result()) as second:
+            assert [row.run for row in second.runs()] == [RUN]
+
+
+def test_a_sender_whose_coming_was_not_answered_comes_again(proxy, place, ledger):
+    """The server noted it, and broke before it said so: it is the same sender, once."""
+    ledger.close()
+    proxy.break_at(b"INSERT INTO sender", answered=True)
+    with closing(PostgresDatabase(Server(place.url), place.schema, Waiting(), SenderSeat(RUN))) as database:
+        database.write([])
+        came = database.query("SELECT count(*) FROM sender")
+
+    assert (proxy.broken, came) == (1, [(1,)])
 
 
 # --- copies --------------------------------------------------------------------------------------------------------
