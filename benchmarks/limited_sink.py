@@ -4,7 +4,8 @@
 
 The limit is a bucket of tokens, one a record, judged when a request has come whole; what it refuses gets 429 and
 Retry-After: 1. Without a rate everything is admitted. GET /counts gives what it did, in tenths of a second since its
-first request; POST /forget begins anew. It keeps no body and parses none, so that it does not itself become the limit.
+first request; POST /forget begins anew, and POST /admit/RATE moves the limit. It keeps no body and parses none, so that
+it does not itself become the limit.
 """
 
 import asyncio
@@ -38,6 +39,11 @@ class Admission:
         self.latency_s, self.per_second, self.burst = latency_s, per_second, burst
         self.forget()
 
+    def move(self, per_second: float) -> None:
+        """Admit so many records a second from here on."""
+        self._fill(time.monotonic())
+        self.per_second = per_second
+
     def forget(self) -> None:
         """Begin anew, with a full bucket."""
         self._tokens, self._filled_s, self._began_s = self.burst, time.monotonic(), 0.0
@@ -48,8 +54,7 @@ class Admission:
         """Judge one request and note it."""
         now_s = time.monotonic()
         self._began_s = self._began_s or now_s
-        self._tokens = min(self.burst, self._tokens + (now_s - self._filled_s) * self.per_second)
-        self._filled_s = now_s
+        self._fill(now_s)
         admitted = not self.per_second or self._tokens >= records
         if admitted:
             self._tokens -= records
@@ -58,6 +63,10 @@ class Admission:
         noted[0] += records if admitted else 0
         noted[1 if admitted else 2] += 1
         return admitted
+
+    def _fill(self, now_s: float) -> None:
+        self._tokens = min(self.burst, self._tokens + (now_s - self._filled_s) * self.per_second)
+        self._filled_s = now_s
 
     def counts(self) -> bytes:
         """Return what was admitted and refused, as JSON: a list of (records, requests admitted, refused) a bin."""
@@ -95,6 +104,9 @@ class Connection(asyncio.Protocol):
             self._reply(b"200 OK", b"", self._admission.counts())
         elif head.startswith(b"POST /forget"):
             self._admission.forget()
+            self._reply(b"200 OK", b"", b"{}")
+        elif head.startswith(b"POST /admit/"):
+            self._admission.move(float(head.split()[1].removeprefix(b"/admit/")))
             self._reply(b"200 OK", b"", b"{}")
         else:
             admitted = self._admission.admit(body.count(b'"type"'))

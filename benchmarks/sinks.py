@@ -84,6 +84,11 @@ class Sink:
         with urlopen(f"{self.url}/forget", data=b""):  # noqa: S310  # our own
             pass
 
+    def move(self, records_per_second: float) -> None:
+        """Let the limited sink admit so many from here on."""
+        with urlopen(f"{self.url}/admit/{records_per_second}", data=b""):  # noqa: S310  # our own
+            pass
+
     def _counts(self) -> str:
         with urlopen(f"{self.url}/counts") as answer:  # noqa: S310  # our own
             return str(answer.read().decode())

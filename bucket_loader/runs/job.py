@@ -135,6 +135,7 @@ class Job:
         outside: how it sends, and what time it is.
         lineage: hears what each stream reads and writes; None where nobody asks.
         reached: whether anything was there where it sends to.
+        gives_up_s: when it gives up to wait for another copy (`now_s`), where it does so several times; None for once.
     """
 
     pipeline: Pipeline
@@ -151,6 +152,7 @@ class Job:
     outside: Outside = field(default_factory=Outside)
     lineage: LineageListener | None = None
     reached: bool = False
+    gives_up_s: float | None = None
 
     @property
     def state_place(self) -> StatePlace:
@@ -211,7 +213,8 @@ class Job:
     @property
     def waiting(self) -> Waiting:
         """How long another copy, or a server that is away, is waited for."""
-        return Waiting(self.options.wait_for_lock, self.pipeline.destination.patience, self.stopped, self._waits)
+        lock_s, patience_s = self.options.wait_for_lock, self.pipeline.destination.patience
+        return Waiting(lock_s, patience_s, self.gives_up_s, self.stopped, self._waits)
 
     @contextmanager
     def _interrupted(self) -> Iterator[None]:

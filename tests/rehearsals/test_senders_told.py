@@ -1,6 +1,7 @@
 """What senders say, and when: a mistake that no waiting mends is said at once, and nobody is lost without a word."""
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,19 @@ def test_senders_with_different_rates_keep_to_the_least_and_say_so(load):
     said = "requests_per_second is 40 here, and 8 at another sender of the run: all together keep to the least"
     assert " ".join(load.stderr().split()).count(said) == 1
     assert "keep to the least, 8" in " ".join(status._rate(shown).split())
+
+
+def test_who_waits_for_a_run_to_begin_says_until_when(load):
+    """It looks each second whether it may join, and gives up after a minute: the minute is what it says."""
+    run = load.plan()
+    first = load.start("run", "--plan", str(load.folder_of_plan))
+    wait_until(lambda: load.runs() != [])
+    second = load.start("deliver", run)
+    wait_until(lambda: "another copy is running" in load.stderr())
+    load.bucket.faults(REFUSING)
+
+    assert (first.wait(), second.wait()) == (3, 3), load.stderr()[-3000:]
+    assert re.search(r", in (1 min|5\d s), with exit code 75", " ".join(load.stderr().split())), load.stderr()
 
 
 def run_aloud(load, *, executable=sys.executable):

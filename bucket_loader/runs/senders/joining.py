@@ -78,7 +78,7 @@ class _Joining:
 
     def begin(self) -> Summary | None:
         """Begin the run, or find that it was begun; return how it ended where it has already."""
-        waits_until = now_s() + max(_BEGINS_S, self.job.options.wait_for_lock)
+        waits_until = self.job.gives_up_s = now_s() + max(_BEGINS_S, self.job.options.wait_for_lock)
         while True:
             looked = self._look()
             if looked is not None:
@@ -184,7 +184,7 @@ class _Joining:
             InterruptedRunError: a signal came, and others still send.
             StateUnavailableError: the ledger's server did not come back within `patience`.
         """
-        away = _Away(self.job)
+        away, self.job.gives_up_s = _Away(self.job), None
         while True:
             try:
                 ended = self._end(failure)

@@ -56,12 +56,14 @@ class Waiting:
     Attributes:
         lock_s: seconds for another copy to end.
         reconnect_s: seconds for a server to come back.
+        gives_up_s: when who waits for another copy gives up (`now_s`), where it waits several times; None for once.
         stopped: set by a signal, and set here when nothing more may be sent.
         tell: told what is waited for, and None when that is over.
     """
 
     lock_s: float = 0.0
     reconnect_s: float = 60.0
+    gives_up_s: float | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
     tell: Callable[[Wait | None], None] = lambda _wait: None
 
@@ -86,7 +88,7 @@ class Waiting:
             ends: until when.
             next_s: seconds to the next try.
         """
-        now = now_s()
+        now, ends = now_s(), ends if self.gives_up_s is None else self.gives_up_s
         why, hint = f"another copy is running on {where}", "The lock goes with its process; there is nothing to remove."
         self.tell(Wait("lock", why, hint, 0, now - began, None, max(0.0, ends - now)))
         self.sleep(next_s)
