@@ -9,7 +9,7 @@ from workplace import Workplace
 from bucket_loader.planning import plan_file
 from bucket_loader.sources.files import items
 from bucket_loader.sources.files.csv_rows import CsvRows
-from bucket_loader.sources.files.items import FileItem, items_of
+from bucket_loader.sources.files.items import items_of
 from bucket_loader.sources.files.jsonl import JsonLinesRows, Look
 
 
@@ -60,15 +60,22 @@ class OfSize:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "cuts"),
-    [([], []), ([0], [1]), ([1, 2, 3, 99, 4, 6, 9], [4, 2, 1]), ([None, 10], [2]), ([10, 10, 3], [1, 1, 1])],
+    ("sizes", "cuts", "weights"),
+    [
+        ([], [], []),
+        ([0], [1], [1]),
+        ([1, 2, 3, 99, 4, 6, 9], [4, 2, 1], [10, 1, 1]),
+        ([None, 10], [2], [1]),
+        ([10, 10, 3], [1, 1, 1], [1, 1, 1]),
+    ],
 )
-def test_files_are_put_together_until_they_have_bytes_enough(monkeypatch, sizes, cuts):
-    """In their order; a file is never cut, and the last item has what is left."""
+def test_files_are_put_together_until_they_have_bytes_enough(monkeypatch, sizes, cuts, weights):
+    """In their order; a file is never cut, but weighs more, and the last item has what is left."""
     monkeypatch.setattr(items, "ITEM_BYTES", 10)
     files = [OfSize(size) for size in sizes]
     found = items_of(files)
 
-    assert found == [FileItem(number, one.files) for number, one in enumerate(found)]
+    assert [one.number for one in found] == list(range(len(cuts)))
     assert [len(one.files) for one in found] == cuts
+    assert [one.weight for one in found] == weights
     assert [file for one in found for file in one.files] == files

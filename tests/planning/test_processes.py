@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,7 @@ from bucket_loader.sources.files import parquet
 from bucket_loader.state import REJECTED, snapshots
 
 AS_OF = "2026-06-01"
+PLAN = import_module("bucket_loader.runs.plan")  # the room has a function of this name
 EXPORT = """COPY (
     SELECT 'u' || (i % 500) AS user_id,
            CASE WHEN i % 97 = 0 THEN NULL WHEN i % 89 = 0 THEN repeat('x', 300) ELSE 'used ' || (i % 40) END AS feature,
@@ -129,7 +131,7 @@ def test_what_was_staged_is_a_sum(usage, monkeypatch):
     together = told(planned(usage, "--processes", "1"))
 
     for seed in (1, 2):
-        monkeypatch.setattr("bucket_loader.runs.plan.Processes", lambda _, seed=seed: Shuffled(seed))
+        monkeypatch.setattr(PLAN, "Processes", lambda _, seed=seed: Shuffled(seed))
         assert told(planned(usage)) == together
 
 
@@ -221,7 +223,7 @@ def test_no_key_is_in_what_travels(usage):
             return super().run(function, items)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bucket_loader.runs.plan.Processes", Looking)
+        patch.setattr(PLAN, "Processes", Looking)
         planned(usage)
     assert len(seen) == 2
     assert not any(key in one for one in seen for key in (b"thirty-two", usage.key.encode()))
@@ -229,13 +231,16 @@ def test_no_key_is_in_what_travels(usage):
         next(pickle.loads(seen[0])([]))  # noqa: S301  # made above
 
 
-@pytest.mark.parametrize(("cores", "slices", "count"), [(2, 400, 1), (8, 400, 4), (8, 12, 2), (64, 4, 0)])
-def test_as_many_processes_as_help(monkeypatch, cores, slices, count):
+@pytest.mark.parametrize(
+    ("cores", "items", "weight", "count"),
+    [(2, 400, 400, 1), (8, 400, 400, 4), (8, 12, 12, 2), (64, 4, 4, 0), (64, 4, 900, 4)],
+)
+def test_as_many_processes_as_help(monkeypatch, cores, items, weight, count):
     """One for every two cores, each with some slices: what takes a second to start has to be worth it."""
     monkeypatch.setattr(processes, "cores", lambda: cores)
 
-    assert Processes()._wanted(slices) == count
-    assert Processes(3)._wanted(slices) == 3
+    assert Processes()._wanted(items, weight) == count
+    assert Processes(3)._wanted(items, weight) == 3
 
 
 @pytest.mark.long

@@ -20,7 +20,7 @@ from bucket_loader.planning.engine.messages import End, Failed, Job, Wants
 Made = TypeVar("Made")
 _MODULE: Final = "bucket_loader.planning.engine.worker"
 _POCKET: Final = 2  # items that a worker has at the most: one that it works on, and the next
-_ITEMS_EACH: Final = 5  # a worker takes a second to start: as long as this process takes for three slices
+_WEIGHT_EACH: Final = 5  # items; a worker takes a second to start: as long as this process takes for three slices
 _CORES_EACH: Final = 2  # one process keeps so many busy: two threads map, while one reads and one writes
 _LOST: Final = object()
 _END_S: Final = 5.0  # until a worker that is to end is ended
@@ -51,7 +51,8 @@ class Processes:
             WorkerLostError: a worker was killed.
         """
         listed = cast("Sequence[Any]", items) if getattr(function, "travels", False) else ()
-        if (count := self._wanted(len(listed))) < 2:  # noqa: PLR2004  # one is this process
+        weight = sum(getattr(item, "weight", 1) for item in listed)
+        if (count := self._wanted(len(listed), weight)) < 2:  # noqa: PLR2004  # one is this process
             yield from function(items)
             return
         done = False
@@ -62,10 +63,11 @@ class Processes:
             if not done:  # what they still write is of no use
                 self._end(at_once=True)
 
-    def _wanted(self, items: int) -> int:
+    def _wanted(self, items: int, weight: int) -> int:
+        """Return how many workers are to share items; each item weighs one, or more where it says so."""
         if self._count is not None:
             return min(self._count, items)
-        return min(cores() // _CORES_EACH, items // _ITEMS_EACH)
+        return min(cores() // _CORES_EACH, weight // _WEIGHT_EACH, items)
 
     def _shared(self, function: object, items: Sequence[Any], count: int) -> Iterator[Any]:
         """Hand out the items in their order, each to the worker that wants one; yield what comes back."""

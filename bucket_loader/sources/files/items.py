@@ -26,10 +26,12 @@ class FileItem:
     Attributes:
         number: its place among the items.
         files: each file, or whatever its reader wants to have of it.
+        weight: how many times it has bytes enough, from 1: one large file keeps a process busy for long.
     """
 
     number: int
     files: tuple[Any, ...]
+    weight: int = 1
 
     def of(self, known: Callable[[Any], Any]) -> Self:
         """Return it with what is known of each file in its place."""
@@ -61,7 +63,7 @@ def items_of(files: Iterable[InputFile]) -> list[FileItem]:
         together.append(file)
         size += file.size() or 0
         if size >= ITEM_BYTES:
-            found.append(FileItem(len(found), tuple(together)))
+            found.append(FileItem(len(found), tuple(together), size // ITEM_BYTES))
             together, size = [], 0
     return [*found, FileItem(len(found), tuple(together))] if together else found
 
