@@ -1,7 +1,6 @@
 """An export of text files as warehouses unload them, with all that may go wrong in one."""
 
 import gzip
-import hashlib
 import json
 
 AS_OF = "2026-03-01T00:00:00Z"
@@ -85,11 +84,3 @@ def _usage(start, count, pad="", **more):
         f'"at": {number % 3}{spelt}}}\n'
         for number in range(start, start + count)
     )
-
-
-def digest_of(folder):
-    """Identify a plan by all that it holds: each part's bytes, the counts, and what was rejected, in order."""
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    lines = (folder / "rejected.jsonl").read_text("utf-8").splitlines()
-    rejected = [[line["stream"], line["origin"], line["reasons"], line["row"]] for line in map(json.loads, lines)]
-    return hashlib.sha256(json.dumps([manifest["streams"], rejected]).encode()).hexdigest()

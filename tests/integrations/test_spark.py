@@ -133,7 +133,7 @@ def test_text_files_are_read_by_the_tasks_alone(spark, tmp_path):
     words = [*plan_words(folder, state, "--engine", "spark")]
     finished(start(spark, PYTHON, "-c", text_export.BLIND, *words, SPARK_REMOTE=spark.remote, TZ="Asia/Kathmandu"))
 
-    assert text_export.digest_of(planned_in(state)) == text_export.digest_of(planned_in(local))
+    assert digest_of(planned_in(state)) == digest_of(planned_in(local))
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

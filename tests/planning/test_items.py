@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from text_export import AS_OF, digest_of, write_texts
+from test_processes import told
+from text_export import AS_OF, write_texts
 from workplace import Workplace
 
-from bucket_loader.planning import plan_file
 from bucket_loader.sources.files import items
 from bucket_loader.sources.files.csv_rows import CsvRows
 from bucket_loader.sources.files.items import items_of
@@ -41,11 +41,11 @@ def test_the_plan_of_text_files_is_the_same_whatever_made_it(export, alone, tmp_
         monkeypatch.setattr(reads, "__call__", None)  # of this process alone
     monkeypatch.setenv("TZ", "Pacific/Auckland")
     monkeypatch.setenv("PYTHONHASHSEED", count)
-    accounts, usage = plan_file.read(alone, verify=True).manifest.streams
+    (accounts, usage), _ = told(alone)
 
     assert min(accounts.counts.rejected, usage.counts.rejected, accounts.counts.superseded) > 100
     assert min(len(accounts.parts), len(usage.parts)) > 1
-    assert digest_of(planned(export, tmp_path, count)) == digest_of(alone)
+    assert told(planned(export, tmp_path, count)) == told(alone)
 
 
 class OfSize:
