@@ -58,7 +58,8 @@ def plan_in(job: Job, state: State) -> MadePlan:
     with drained_on_signals(job):
         planned = make_plan(job, state)
     if (other := planned.manifest.unfinished) is not None:
-        job.listener.tell(Note(f"warning: run {other} is unfinished: `run` finishes it first, and refuses this plan"))
+        also = f"run {other} is unfinished, and what it has yet to send is in this plan too"
+        job.listener.tell(Note(f"warning: {also}: this plan is refused; finish that run, and plan again"))
     standing = standing_of(job, state, planned)
     stops = gates.stops(job.pipeline, planned.manifest, state.ledger.baselines())
     return MadePlan(planned, [*stops, *standing.stops], standing.line)

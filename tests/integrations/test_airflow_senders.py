@@ -44,6 +44,7 @@ streams:
   fields: {{userId: user, event: {{value: seen}}, timestamp: {{column: at, type: timestamp, timezone: UTC}},
     attributes: {{id: id}}}}
 """
+# Read by each process of Airflow. A task is a fork of one, so what is imported here is not imported by each task.
 SETTINGS = f"""
 from bucket_loader.model import rows
 rows.SLICE_ROWS = {PART}
@@ -51,6 +52,8 @@ from bucket_loader.runs.senders import sending
 from bucket_loader.state.ledger import postgres, session_lock
 sending.LEASE_S = session_lock.LEASE_S = 3.0
 postgres._LOOKS_EVERY_S, postgres._ASKS_AFTER_S = 0.6, 1.5
+import duckdb, pandas
+from bucket_loader.runs import deliver_job, plan_for_senders
 """
 AT_WORK = "SELECT s.pid FROM sender s JOIN part p USING (sender) WHERE p.ended IS NULL AND s.ended IS NULL"
 REFUSED = {"kind": "status", "status": 401}
