@@ -4,11 +4,9 @@ BucketPlanOperator --the run's name--> BucketDeliverOperator, as often as one li
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bucket_loader.integrations.airflow.base import PipelineOperator, named_streams
-from bucket_loader.integrations.airflow.hook import BucketHook
 from bucket_loader.integrations.airflow.intervals import Moment, interval_of, moments_of, spelt
 from bucket_loader.integrations.tasks import allowed_rejected, options_of, run_beside
 from bucket_loader.model import UsageError
@@ -40,24 +38,16 @@ class BucketPlanOperator(PipelineOperator):
         *PipelineOperator.template_fields, "streams", "interval_start", "interval_end",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913  # an operator's parameters are its face
+    def __init__(
         self,
         *,
-        pipeline: str | Path,
-        bucket_conn_id: str = BucketHook.default_conn_name,
         streams: Sequence[str] = (),
         interval_start: Moment = None,
         interval_end: Moment = None,
-        variables: Mapping[str, str] | None = None,
-        state: str | Sequence[str] | None = None,
         expect_state: bool = False,
-        run_options: Mapping[str, Any] | None = None,
-        **kwargs: Any,  # noqa: ANN401  # Airflow's own
+        **kwargs: Any,  # noqa: ANN401  # of every operator
     ) -> None:
-        super().__init__(
-            pipeline=pipeline, bucket_conn_id=bucket_conn_id, variables=variables, state=state, run_options=run_options,
-            **kwargs,
-        )  # fmt: skip
+        super().__init__(**kwargs)
         self.streams = streams
         self.interval_start = interval_start
         self.interval_end = interval_end
