@@ -36,13 +36,13 @@ with DAG(
     deliver = BucketDeliverOperator.partial(
         task_id="deliver",
         pipeline=PIPELINE,
-        run=plan.output,
+        run_name=plan.output,
         fail_on_rejected="1%",
     ).expand_kwargs([{} for _ in range(SENDERS)])
     end = BucketDeliverOperator(
         task_id="end",  # hears how the run has ended, and sends what is left where senders failed
         pipeline=PIPELINE,
-        run=plan.output,
+        run_name=plan.output,
         fail_on_rejected="1%",
         trigger_rule="all_done",
     )

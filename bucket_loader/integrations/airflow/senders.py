@@ -76,7 +76,7 @@ class BucketDeliverOperator(PipelineOperator):
 
     Args:
         pipeline: the path of the pipeline file.
-        run: the run's name, as `BucketPlanOperator` tells it.
+        run_name: the run's name, as `BucketPlanOperator` tells it.
         bucket_conn_id: as of the plan.
         variables: as of the plan.
         state: as of the plan.
@@ -84,30 +84,30 @@ class BucketDeliverOperator(PipelineOperator):
         run_options: more options of delivery, as `load()` takes them: `accept_changes`, `patience` ...
     """
 
-    template_fields: Sequence[str] = (*PipelineOperator.template_fields, "run")
+    template_fields: Sequence[str] = (*PipelineOperator.template_fields, "run_name")
 
     def __init__(
         self,
         *,
-        run: str,
+        run_name: str,
         fail_on_rejected: bool | int | str = True,
         **kwargs: Any,  # noqa: ANN401  # of every operator
     ) -> None:
         super().__init__(**kwargs)
-        self.run = run
+        self.run_name = run_name
         self.fail_on_rejected = fail_on_rejected
 
     def _do(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Send parts until the run has ended; return its counts and paths."""
         from bucket_loader.runs import deliver_job
 
-        if not self.run:
+        if not self.run_name:
             raise UsageError("no run is named", hint="a task of BucketPlanOperator names it: has that one failed?")
         pipeline, state = self._read()
-        self.log.info("run %s of %s to %s", self.run, self.pipeline, pipeline.destination.base_url)
+        self.log.info("run %s of %s to %s", self.run_name, self.pipeline, pipeline.destination.base_url)
         own = {"state": state, "allow_rejected": allowed_rejected(self.fail_on_rejected)}
         job = self._make_job(pipeline, _options(own, self.run_options, _OF_DELIVERY))
-        return self._ended(context, run_beside(job, lambda: deliver_job(job, self.run)))
+        return self._ended(context, run_beside(job, lambda: deliver_job(job, self.run_name)))
 
 
 def _options(
