@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from driver import FAULTS, SEED, Bucket, Child, Load, bucket
-from invariants import at_every_moment, conserved, finished
+from invariants import Standing, at_every_moment, conserved, finished
 
 STARTING = 0.15  # the share of kills that hit the start, the planning, or the first moments of the ledger
 STARTING_S_MAX = 0.5
@@ -19,8 +19,34 @@ LOST = 75
 ENDED = {"succeeded", "rejected"}  # the next run plans anew what was refused, and would be killed in that for ever
 
 
+@dataclass(kw_only=True)
+class Tallied:
+    """What many loads came to that were harmed."""
+
+    loads: int = 0
+    records: int = 0
+    repeated: int = 0
+    named: int = 0
+    seconds: float = 0.0
+    violations: list[str] = field(default_factory=list)
+
+    def load(self, it: Bucket, dice: random.Random, folder: Path, play: Callable[[Path], Standing]) -> None:
+        """Play one more load, in a folder of its own; what is wrong with it is a violation."""
+        here = folder.with_name(f"{folder.name}-{self.loads}")
+        it.faults(*FAULTS, seed=dice.randrange(1_000_000))
+        self.loads += 1
+        try:
+            standing = play(here)
+        except AssertionError as error:
+            self.violations.append(f"{here}: {error}")
+            return
+        self.records += standing.accepted
+        self.repeated += standing.repeated
+        self.named += standing.named
+
+
 @dataclass
-class Killing:
+class Killing(Tallied):
     """What the kills at one concurrency came to.
 
     Attributes:
@@ -37,14 +63,8 @@ class Killing:
     after: Callable[[Load, random.Random], None] = lambda _load, _dice: None
     kills: int = 0
     taken_over: int = 0
-    loads: int = 0
     in_doubt: list[int] = field(default_factory=list)
-    records: int = 0
-    repeated: int = 0
-    named: int = 0
     requests: int = 0
-    seconds: float = 0.0
-    violations: list[str] = field(default_factory=list)
 
     def row(self) -> str:
         """Return its line of the table."""
@@ -106,20 +126,16 @@ def kill_often(url: str, killing: Killing, folder: Path, make: Callable[[Path, B
     """Load again and again, killing, until there were enough kills; every load is held against its exports."""
     began = time.monotonic()
     dice = random.Random(SEED * 100 + killing.concurrency)  # noqa: S311  # repeatable, not secret
+
+    def play(here: Path) -> Standing:
+        load = make(here, it)
+        standing = finished(load, _kill_while_it_loads(load, killing, dice))
+        killing.requests += it.requests()
+        return standing
+
     while killing.kills < killing.until:
         with bucket(url) as it:
-            load = make(folder / f"{killing.concurrency}-{killing.loads}", it)
-            it.faults(*FAULTS, seed=dice.randrange(1_000_000))
-            killing.loads += 1
-            try:
-                standing = finished(load, _kill_while_it_loads(load, killing, dice))
-            except AssertionError as error:
-                killing.violations.append(f"{load.folder}: {error}")
-                continue
-            killing.records += standing.accepted
-            killing.repeated += standing.repeated
-            killing.named += standing.named
-            killing.requests += it.requests()
+            killing.load(it, dice, folder / f"{killing.concurrency}", play)
     killing.seconds = time.monotonic() - began
     return killing
 

@@ -6,12 +6,13 @@
 import random
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 import servers
-from driver import FAULTS, SEED, bucket, lanes, often, starter, tell
+from driver import SEED, bucket, lanes, often, starter, tell
 from invariants import at_every_moment, finished
+from killing import Tallied
 from shared import ENDED, Shared, frozen
 
 KILLS = often("BUCKET_LOADER_SENDER_KILLS", 10)
@@ -36,7 +37,7 @@ def forks():
 
 
 @dataclass
-class Harmed:
+class Harmed(Tallied):
     """What the harms at one number of senders came to."""
 
     senders: int
@@ -45,12 +46,6 @@ class Harmed:
     freezes: int = 0
     woken: int = 0
     restarts: int = 0
-    loads: int = 0
-    records: int = 0
-    repeated: int = 0
-    named: int = 0
-    seconds: float = 0.0
-    violations: list = field(default_factory=list)
 
     def row(self):
         """Return its line of the table."""
@@ -134,20 +129,16 @@ def _harm_while_it_loads(load, harmed, dice):
 
 def _harm_often(url, harmed, folder, forks):
     began, dice = time.monotonic(), random.Random(SEED * 1_000 + harmed.senders)  # noqa: S311
+
+    def play(here):
+        load = Shared(here, it, forks, concurrency="auto", **SIZE)
+        standing = finished(load, _harm_while_it_loads(load, harmed, dice))
+        load.sent_by_one_at_a_time()
+        return standing
+
     while harmed.kills + harmed.freezes < harmed.until and len(harmed.violations) < 5:
         with bucket(url) as it:
-            load = Shared(folder / f"{harmed.senders}-{harmed.loads}", it, forks, concurrency="auto", **SIZE)
-            it.faults(*FAULTS, seed=dice.randrange(1_000_000))
-            harmed.loads += 1
-            try:
-                standing = finished(load, _harm_while_it_loads(load, harmed, dice))
-                load.sent_by_one_at_a_time()
-            except AssertionError as error:
-                harmed.violations.append(f"{load.folder}: {error}")
-                continue
-            harmed.records += standing.accepted
-            harmed.repeated += standing.repeated
-            harmed.named += standing.named
+            harmed.load(it, dice, folder / f"{harmed.senders}", play)
     harmed.seconds = time.monotonic() - began
     return harmed
 
