@@ -171,8 +171,8 @@ spark: .spark/.ready
 .spark/.ready: Makefile pyproject.toml | $(BIN)/uv
 	@echo "installing Spark into .spark ..."
 	@test -x .spark/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .spark
-	@$(BIN)/uv pip install --quiet --python .spark/bin/python --constraint constraints.txt --editable . \
-		'pyspark[connect]==4.3.0'
+	@$(BIN)/uv pip install --quiet --python .spark/bin/python --constraint constraints.txt \
+		--editable '.[postgres]' 'pyspark[connect]==4.3.0'
 	@touch $@
 
 # The newest of each, and what docs/fidelity.md says of them: look at what changed, and commit it.

@@ -8,11 +8,25 @@ import re
 import sys
 from pathlib import Path
 
+from click.testing import CliRunner
 from pyspark.sql import SparkSession, functions
+from spark_export import digest_of
 
 from bucket_loader import BucketLoaderError, load, plan
+from bucket_loader.cli.commands import main as command_line
 
 COMPANIES = {"record": "company", "fields": {"companyId": "id", "attributes": {"name": "name", "seats": "seats"}}}
+VISITS = """
+name: visits
+destination: {{base_url: "${{BUCKET_BASE_URL}}", key: "${{BUCKET_SECRET_KEY}}"}}
+streams:
+  - name: visits
+    record: event
+    source: {{type: spark, query: "select * from parquet.`{folder}` where {where}", order_by: [number]}}
+    key: [number]
+    fields: {{userId: user, event: {{value: visited}}, timestamp: at}}
+"""
+DAILY = "at >= :interval_start and at < :interval_end"
 
 
 def main(answers, url, page):
@@ -49,7 +63,44 @@ def main(answers, url, page):
         "order of another": refused(frame.toPandas(), order_by=["id"], **words),
         "no such column": refused(frame, name="e", order_by=["nope"], **words),
     }
+    found |= of_commands(session, folder)
     Path(answers).write_text(json.dumps(found))
+
+
+def of_commands(session, folder):
+    """Return what commands come to that read on: by days, and from a cursor on; by tasks, and through this process."""
+    visits = folder / "visits"
+    write_visits(session, visits, range(900))
+    daily = folder / "daily.yaml"
+    daily.write_text(VISITS.format(folder=visits, where=DAILY))
+    days = ["--from", "2026-01-01", "--to", "2026-01-04", "--every", "day"]
+    found = {"backfill": told("backfill", daily, *days, "--state", folder / "daily")["windows"]}
+
+    on = folder / "on.yaml"
+    on.write_text(VISITS.format(folder=visits, where="number >= :cursor") + "    cursor: {column: number, start: 0}\n")
+    words = [on, "--state", folder / "on", "--as-of", "2026-02-01T00:00:00Z"]
+    told("run", *words)
+    write_visits(session, visits, range(900, 250_900))
+    plans = [told("plan", *words, engine=engine) for engine in ("spark", "local")]
+    found["read on"] = [plan["streams"]["visits"]["read"] for plan in plans]
+    found["digests"] = [digest_of(Path(plan["plan"])) for plan in plans]
+    found["parts"] = len(list(Path(plans[0]["plan"]).glob("00-visits*.parquet")))
+    return found
+
+
+def write_visits(session, folder, numbers):
+    """Add visits: 300 a day in three days, and then one a second, of which some have no user."""
+    rows = session.range(numbers.start, numbers.stop, 1, 3)
+    moment = "timestamp_seconds(1767225600 + least(id * 288, 259200 + id)) AS at"
+    user = "IF(id > 900 AND id % 1009 = 0, NULL, concat('v', id % 5000)) AS user"
+    rows.selectExpr("id AS number", user, moment).write.mode("append").parquet(str(folder))
+
+
+def told(*words, engine="spark"):
+    """Return what a command prints, as JSON."""
+    result = CliRunner().invoke(command_line, [*map(str, words), "--engine", engine, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def least_seats(planned):
