@@ -3,7 +3,7 @@
 import io
 import pickle
 import socket
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from workplace import Workplace
 
 from bucket_loader.model.errors import SourceUnavailableError
-from bucket_loader.sources.spark import written
+from bucket_loader.sources.spark import evenly, written
 from bucket_loader.sources.spark.session import _require_server
 from bucket_loader.sources.spark.tasks import TaskFailedError, _Pickler, pickled_outcome
 from bucket_loader.sources.spark.written import RowFile, WrittenRows, slices_of
@@ -50,15 +50,17 @@ def files_of(folder, cuts):
 
 
 def rows_of(rows, one):
-    """Return the number of a slice, the numbers of its rows, and what they hold."""
+    """Return the number of a slice, the numbers of its rows, and what they hold, batch by batch."""
     batches = list(rows.read([one]))
     numbers = [number for batch in batches for number in batch.ordinals.to_pylist()]
-    return batches[0].slice, numbers, [value for batch in batches for value in batch.data["n"].to_pylist()]
+    return batches[0].slice, numbers, [batch.data["n"].to_pylist() for batch in batches]
 
 
 def test_slices_do_not_depend_on_how_spark_cut_the_rows(tmp_path, monkeypatch):
-    """One file or many: each slice has the same rows, with the same numbers."""
+    """One file or many, or no file: each slice has the same rows, with the same numbers, in the same batches."""
     monkeypatch.setattr(written, "SLICE_ROWS", 20)
+    monkeypatch.setattr(evenly, "SLICE_ROWS", 20)
+    monkeypatch.setattr(evenly, "ROWS_MAX", 8)
     found = []
     for cuts in ([], [40], [1, 19, 20, 21, 60], list(range(1, ROWS))):
         slices = slices_of(files_of(tmp_path, cuts))
@@ -72,8 +74,10 @@ def test_slices_do_not_depend_on_how_spark_cut_the_rows(tmp_path, monkeypatch):
         ((3, 0), 20),
         ((4, 0), 15),
     ]
-    assert all(ordinals == values for _, ordinals, values in found[0])
+    assert all(ordinals == [*chain.from_iterable(values)] for _, ordinals, values in found[0])
     assert found[1:] == found[:1] * 3
+    through_here = evenly.evenly(pa.table({"n": range(1, ROWS + 1)}).to_batches(max_chunksize=7))
+    assert [batch["n"].to_pylist() for batch in through_here] == [one for *_, values in found[0] for one in values]
 
 
 def test_a_secret_does_not_travel_however_deep_it_stands():

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bucket_loader.config import SparkFrameSource, SparkSource, sql_parameters
-from bucket_loader.model import SLICE_ROWS, InputBatch, Reading, SourceError
+from bucket_loader.model import InputBatch, Reading, SourceError
 from bucket_loader.sources.base import SourceContext, counted, repeated
+from bucket_loader.sources.spark.evenly import evenly
 from bucket_loader.sources.spark.session import spark_errors, spark_session
 from bucket_loader.sources.spark.written import written
 from bucket_loader.sources.values.types import plain_schema, to_schema
@@ -83,7 +84,7 @@ class SparkRows:
         return dict(self._context.bound(sorted(set(sql_parameters(query, "backslash"))))) if query else {}
 
     def _batches(self) -> Iterator[InputBatch]:
-        yield from counted(_cut(self._read(), SLICE_ROWS), self.name)
+        yield from counted(evenly(self._read()), self.name)
 
     def _read(self) -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
@@ -92,19 +93,6 @@ class SparkRows:
             for row in self.frame.mapInArrow(as_bytes, "batch binary").toLocalIterator():
                 with pa.ipc.open_stream(row[0]) as batches:
                     yield from (to_schema(batch, self.schema, self.name) for batch in batches)
-
-
-def _cut(batches: "Iterator[pa.RecordBatch]", every: int) -> "Iterator[pa.RecordBatch]":
-    """Cut batches so that one ends after every so many rows: slices end there, however Spark has cut the rows."""
-    left = every
-    for batch in batches:
-        rest = batch
-        while rest.num_rows >= left:
-            yield rest.slice(0, left)
-            rest, left = rest.slice(left), every
-        if rest.num_rows:
-            yield rest
-            left -= rest.num_rows
 
 
 def _order(frame: "DataFrame", names: Sequence[str]) -> "list[Column]":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from bucket_loader.model import SLICE_ROWS, InputBatch, SlicedRows
 from bucket_loader.sources.base import counted
+from bucket_loader.sources.spark.evenly import evenly
 from bucket_loader.sources.spark.tasks import Place, SparkTasks, pickled_outcome
 from bucket_loader.sources.values.types import to_schema
 
@@ -70,7 +71,7 @@ class WrittenRows:
         """Return the rows of some slices, one slice behind the other."""
         for one in slices:
             plain = (to_schema(batch, self.schema, self.name) for piece in one.pieces for batch in _rows(piece))
-            yield from (replace(batch, slice=(one.number, 0)) for batch in counted(plain, self.name, one.first))
+            yield from (replace(batch, slice=(one.number, 0)) for batch in counted(evenly(plain), self.name, one.first))
 
 
 def written(frame: "DataFrame", schema: "pa.Schema", name: str, tasks: SparkTasks) -> SlicedRows:
