@@ -1,7 +1,7 @@
 """Several senders against one hidden limit that moves: how much of it they use, and how often they are refused.
 
     BENCHMARK_POSTGRES=postgresql://user@host/database python -m benchmarks.senders
-    BENCHMARK_POSTGRES=... python -m benchmarks.senders --senders 8 --rows 1600000
+    BENCHMARK_POSTGRES=... python -m benchmarks.senders --senders 8 --rows 8000000
 
 The real command (`run --senders`) sends to the limited sink, which answers after 80 ms. Each run has a state of its own
 in that database, which stays. The figures leave out twenty seconds after each step, in which the limit is searched for,
@@ -22,7 +22,7 @@ from benchmarks.limited import BURST, ENDS_S, LATENCY_S
 from benchmarks.on_spark import write_export
 from benchmarks.sinks import Sink, limited
 
-LIMITS = (4_000, 3_000, 4_400, 3_600)  # records a second, one after another
+LIMITS = (20_000, 15_000, 22_000, 18_000)  # records a second, one after another
 STEPS_S = 60.0
 FINDS_S = 20.0  # after a step
 PIPELINE = """
@@ -40,7 +40,7 @@ streams:
 def main() -> None:
     """Measure, and print."""
     options = argparse.ArgumentParser()
-    options.add_argument("--rows", type=int, default=800_000)
+    options.add_argument("--rows", type=int, default=4_000_000)
     options.add_argument("--senders", type=int, nargs="+", default=[1, 2, 4])
     asked = options.parse_args()
     with TemporaryDirectory(prefix="senders-") as name:

@@ -43,6 +43,8 @@ def send_by_processes(job: Job, state: State, assignment: Assignment) -> None:
     if len(parts) < 2:  # noqa: PLR2004  # one part has one sender
         return
     ledger.share_out(run, parts)
+    if not ledger.parts_left(run):  # what is set aside, or held, is the caller's
+        return
     children = [_Child() for _ in range(min(job.options.senders, len(parts)))]
     with ledger.database.shared(), _started(children, job, run):
         _attend(children, job, state, assignment.tally)
