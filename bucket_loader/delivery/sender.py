@@ -136,11 +136,11 @@ class Sender:
         """Return how many requests a second all may make together, 0 for any: the least that one was told."""
         mine, least = self.requests_per_second, self.ledger.least_rate(self.run)
         rate = min(filter(None, (mine, least)), default=None)
-        if rate != (self._least or mine):
+        before, self._least = self._least or mine, rate
+        if rate != before:
             here = "is not set here" if mine is None else f"is {mine:g} here"
             others = f"{rate:g} at another sender of the run"
             self.tell(Note(f"requests_per_second {here}, and {others}: all together keep to the least"))
-        self._least = rate
         return rate or 0.0
 
     def _pace(self, pacer: Pacer, share: float) -> None:

@@ -4,6 +4,7 @@ The process that started them lets them in beside itself, and when they have end
 left it sends, and it alone ends the run.
 """
 
+import errno
 import socket
 import subprocess
 import threading
@@ -64,12 +65,12 @@ class _Child:
     Attributes:
         counted: what it has said of itself last.
         error: what ended it early, as it has said itself.
-        refused: why the system did not start it.
+        refused: why the system did not start it, and what can be done about it.
     """
 
     counted: Counted = field(default_factory=Counted)
     error: BucketLoaderError | None = None
-    refused: str = ""
+    refused: tuple[str, str] | None = None
     process: "subprocess.Popen[bytes] | None" = None
     connection: "Connection | None" = None
 
@@ -85,7 +86,9 @@ class _Child:
                 env=as_imported_here(),
             )
         except OSError as error:
-            self.refused = f"{error.strerror}: {PYTHON[0]}"
+            is_gone = error.errno in {errno.ENOENT, errno.EACCES}
+            hint = "it was there when this command began" if is_gone else "fewer processes take less of the system"
+            self.refused = f"could not be started: {error.strerror}: {PYTHON[0]}", hint
         theirs.close()
         with suppress(OSError):  # it has died already, as its end will tell
             self.connection.send(work)
@@ -102,7 +105,7 @@ class _Child:
         if self.error is not None:
             return f"has ended: {self.error.message}", self.error.hint
         if self.process is None:
-            return f"could not be started: {self.refused}", "fewer processes take less memory"
+            return self.refused
         return how_it_ended(self.process.returncode) if self.process.returncode else None
 
     def drain(self) -> None:
