@@ -26,11 +26,16 @@ streams:
     key: [number]
     where: "amount < {share}"
     fields: {{userId: user, event: {{value: used}}, timestamp: at, attributes: {{amount: amount}}}}
+  - name: days
+    record: event
+    source: {{type: parquet, path: "usage-*.parquet"}}
+    where: "amount < 20"
+    fields: {{userId: user, event: {{value: was here}}, timestamp: {{sql: "date_trunc('day', \\"at\\")"}}}}
 """
 
 
 def write_export(folder, rows=ROWS, *, share=30):
-    """Write the export: 5 % of the keys repeat, some rows are bad, and times have a zone of their own.
+    """Write the export: 5 % of the keys repeat, days have equal rows, some rows are bad, and times have a zone.
 
     Args:
         folder: where to.

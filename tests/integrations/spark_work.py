@@ -29,10 +29,14 @@ PAUSE_S = 0.003
 
 
 def start(spark, *words, url="http://127.0.0.1:9", **variables):
-    """Start a program that works with Spark."""
+    """Start a program that works with Spark; what it says on stderr lies beside Spark's own logs."""
     own = {"BUCKET_BASE_URL": url, "BUCKET_SECRET_KEY": KEY, "COLUMNS": "200"}
     environment = spark.environment(**own, **variables)
-    return subprocess.Popen([*map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    log = spark.home / f"command-{time.time_ns()}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen([*map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=file)
+    process.log = log
+    return process
 
 
 def loader(spark, *words, **more):
@@ -42,8 +46,8 @@ def loader(spark, *words, **more):
 
 def finished(process, *codes):
     """Wait for a program, and return what it wrote: on stdout, then on stderr."""
-    stdout, stderr = process.communicate(timeout=WAIT_S)
-    said = stdout.decode(), stderr.decode()
+    stdout, _ = process.communicate(timeout=WAIT_S)
+    said = stdout.decode(), process.log.read_text("utf-8")
     assert process.returncode in (codes or (0,)), "".join(said)
     return said
 

@@ -196,7 +196,7 @@ def moments_of_planning(spark, state):
         return all(any(state.glob(f"*/plans/*/{pattern}")) for pattern in patterns)
 
     def is_unfinished():
-        return is_there("01-usage*.parquet") and not is_there("manifest.json")
+        return is_there("02-days*.parquet") and not is_there("manifest.json")
 
     return [
         lambda process: task_caught(spark, process, state, STAGING),
@@ -210,10 +210,15 @@ def nothing_was_lost_and_repeats_are_named(told, bucket):
     """Hold what arrived against the summary of the run that was killed, and finished by the next command."""
     (streams,) = [resumed["streams"] for resumed in told["resumed"]]
     items = Counter(json.dumps(line["item"], sort_keys=True) for line in bucket.journal())
-    for name, kind in (("companies", "company"), ("usage", "event")):
-        arrived = [times for item, times in items.items() if json.loads(item)["type"] == kind]
+    for name, kind in (("companies", ("company", None)), ("usage", ("event", "used"))):
+        arrived = [times for item, times in items.items() if kind_of(json.loads(item)) == kind]
         assert len(arrived) == streams[name]["delivered"]
         assert 0 < sum(times > 1 for times in arrived) <= streams[name]["possibly_duplicated"]
+
+
+def kind_of(item):
+    """Return what tells the items of a stream from others."""
+    return item["type"], item.get("event")
 
 
 def the_next_plan_is_the_same_with_what_is_remembered(spark, export, bucket, state):
@@ -225,7 +230,7 @@ def the_next_plan_is_the_same_with_what_is_remembered(spark, export, bucket, sta
     plans = plans_in(state)[-2:]
 
     assert digest_of(plans[0]) == digest_of(plans[1])
-    companies, usage = json.loads((plans[0] / "manifest.json").read_text("utf-8"))["streams"]
+    companies, usage, _ = json.loads((plans[0] / "manifest.json").read_text("utf-8"))["streams"]
     assert min(companies[name] for name in ("removed", "refused", "changed", "unchanged", "superseded", "rejected"))
     assert len(companies["parts"]) > 1 < len(usage["parts"])
     assert companies["changed_fields"] == {"attributes.seats": companies["changed"]}
@@ -267,7 +272,7 @@ def rows_that_are_read_on_are_the_same_by_tasks_and_through_the_process(found, b
 
 
 def test_spark_shows_and_logs_no_key_and_no_value_of_a_row(spark):
-    """After all that: the pages of the Connect server, its logs and its events, and the folders of the workers."""
+    """After all that: the pages of the Connect server, logs and events of Spark, and what all commands have said."""
     shown = pages_of(spark.shown)
     texts = [page.encode() for page in shown.values()]
     texts += [path.read_bytes() for path in spark.home.rglob("*") if path.is_file()]
