@@ -80,7 +80,7 @@ class _Joining:
         """Begin the run, or find that it was begun; return how it ended where it has already."""
         waits_until = self.job.gives_up_s = now_s() + max(_BEGINS_S, self.job.options.wait_for_lock)
         while True:
-            looked = self._look()
+            looked = self._looked()
             if looked is not None:
                 return looked if isinstance(looked, Summary) else None
             try:
@@ -90,6 +90,13 @@ class _Joining:
                 if self.job.signalled or now_s() >= waits_until:
                     raise
                 self._go_on()
+
+    def _looked(self) -> Summary | bool | None:
+        """Look; where the server went while it was asked, once more: one that stays away says so then."""
+        try:
+            return self._look()
+        except StateUnavailableError:
+            return self._look()
 
     def _look(self) -> Summary | bool | None:
         """Return how the run ended; True where it is being sent; None where it waits for somebody who begins it."""
