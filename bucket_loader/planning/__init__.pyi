@@ -65,3 +65,6 @@ from .room import (
     Before as Before,
     Between as Between,
 )
+from .stream_files import (
+    COMPARED as COMPARED,
+)

@@ -3,8 +3,11 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bucket_loader.state import records_file, waiting_file
+
+COMPARED: Final = "{}.compared"  # the folder of a stream's comparing
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class StreamFiles:
     @property
     def compared(self) -> Path:
         """The folder of what comparing writes."""
-        return self.base.with_suffix(".compared")
+        return self.folder / COMPARED.format(self.base.name)
 
     @property
     def waiting(self) -> Path:

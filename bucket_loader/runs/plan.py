@@ -21,6 +21,7 @@ from bucket_loader.model import (
     wire_timestamp,
 )
 from bucket_loader.planning import (
+    COMPARED,
     Manifest,
     OnSpark,
     Plan,
@@ -108,7 +109,8 @@ def _clear_unfinished(new: Path) -> None:
     """Remove what plans before a new one have left: their process was killed, and tasks of it may have run on."""
     for folder in islice(newest_folders(new.parent), _LOOKED_AT):  # each plan does it: what is older was looked at
         if (folder / MANIFEST).exists():
-            shutil.rmtree(folder / _ATTEMPTS, ignore_errors=True)
+            for late in (folder / _ATTEMPTS, *folder.glob(COMPARED.format("*"))):
+                shutil.rmtree(late, ignore_errors=True)
         elif folder != new and folder.is_dir() and all(_OF_PLANNING.match(one.name) for one in folder.iterdir()):
             shutil.rmtree(folder, ignore_errors=True)
 

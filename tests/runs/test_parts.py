@@ -104,14 +104,18 @@ def test_a_large_run_leaves_a_row_for_each_part_and_is_proved_by_them(place, mon
 
 
 def test_what_a_killed_plan_has_left_goes_with_the_next_one(place):
-    """Rows do not stay on the disk of a plan that nobody can run; a plan that is whole stays."""
+    """Rows do not stay on the disk of a plan that nobody can run; a whole plan stays, without what came late."""
     folder, _ = planned(place, 25)
+    late = [place.folder / folder / name for name in ("attempts", "00.compared")]
+    for one in late:
+        one.mkdir()
+        (one / "file").touch()
     left = (place.folder / folder).with_name("20200101T000000000Z")
     left.mkdir()
     (left / "00.00000.staged").write_text("rows")
     whole, _ = planned(place, 25)
 
-    assert not left.exists()
+    assert not any(one.exists() for one in (left, *late))
     assert sorted(one.name for one in left.parent.iterdir()) == sorted(Path(one).name for one in (folder, whole))
 
 
