@@ -1,14 +1,14 @@
-"""The three functions as tasks of Spark: one item a task, wherever Spark runs it.
+"""The three functions as tasks of Spark: an item a task, or a few, wherever Spark runs it.
 
 A task may run twice, or run on after it was given up. So it writes files of its own, in a folder that is there only
 while the plan is made. What the plan keeps of them is moved out of it by the caller, who was told their names.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from msgspec.structs import replace as replace_member
 
@@ -18,6 +18,9 @@ from bucket_loader.planning.engine.spool import spooled
 from bucket_loader.planning.engine.stage import Stage
 from bucket_loader.planning.manifest import Part
 from bucket_loader.sources import SparkTasks
+
+_ITEMS_MOST: Final = 4  # staged by one task
+_TASKS_LEAST: Final = 16  # before any has more than one
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class OnSpark:
             yield from function(items)
         elif isinstance(function, Stage):
             _require_no_key(function)
-            for made in self.tasks.map(_Staging(function, self.tasks.folder), list(items)):
+            for made in self.tasks.map(_Staging(function, self.tasks.folder), _together(list(items))):
                 yield from made
         elif isinstance(function, Select):
             given: list[Selection] = list(items)
@@ -47,6 +50,12 @@ class OnSpark:
         else:
             for made in self.tasks.map(_Each(function), list(items)):
                 yield from made
+
+
+def _together(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return what one task stages each: it makes the mapping ready once, which takes as long as 25,000 rows."""
+    count = min(_ITEMS_MOST, max(1, len(items) // _TASKS_LEAST))
+    return [items[first : first + count] for first in range(0, len(items), count)]
 
 
 def _require_no_key(stage: Stage) -> None:
@@ -70,15 +79,15 @@ def _moved(part: Part, folder: Path, file: Path) -> Part:
 
 @dataclass(frozen=True)
 class _Staging:
-    """Stages one slice."""
+    """Stages some items."""
 
     stage: Stage
     folder: Path
 
-    def __call__(self, item: Any) -> list[Any]:  # noqa: ANN401  # a slice of whatever source
+    def __call__(self, items: Sequence[Any]) -> list[Any]:
         base = self.folder / self.stage.base.name
         stage = replace(self.stage, base=base, attempt=f"-{secrets.token_hex(8)}")
-        return list(spooled(stage, stage([item])))
+        return list(spooled(stage, stage(items)))
 
 
 @dataclass(frozen=True)
