@@ -43,7 +43,7 @@ class Fixture:
     def read(self) -> Reading:
         """Return the rows; with the types of the header, where it says any."""
         reading = self._file.read()
-        reading = replace(reading, batches=map(self._called, reading.batches))
+        reading = replace(reading, batches=map(self._called, reading.batches), sliced=None)
         if not self._typed or not any(_split(name)[1] for name in reading.schema.names):
             return reading
         batches = list(reading.batches)  # a person has written them: they are few
