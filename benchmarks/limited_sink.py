@@ -18,7 +18,7 @@ from typing import Final
 try:
     from uvloop import run
 except ImportError:
-    from asyncio import run
+    from asyncio import run  # type: ignore[assignment]  # it takes less, and does what is asked of it
 
 BIN_S: Final = 0.1
 HEAD: Final = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s"

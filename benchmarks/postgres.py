@@ -19,7 +19,7 @@ from adbc_driver_postgresql import dbapi
 
 from benchmarks.contest import KEY
 from benchmarks.measuring import measure
-from bucket_loader.config.pipeline import SqlSource
+from bucket_loader.config import SqlSource
 from bucket_loader.sources.base import SourceContext
 from bucket_loader.sources.registry import open_source
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 from benchmarks.measuring import Cost, measure
 from benchmarks.sinks import at_once
 from bucket_loader.config.yaml_file import load_pipeline
+from bucket_loader.model import StateError
 from bucket_loader.state import snapshots
 from bucket_loader.state.location import StatePlace
 from bucket_loader.state.opening import open_state
@@ -117,7 +118,7 @@ def bytes_read(folder: Path, rows: int) -> tuple[int, int]:
             index = snapshots.read_index(place, file.digest)
             if index is None:
                 raise AssertionError(file.file)
-            part = snapshots.Part(index, [place], lambda: AssertionError("unsound"))
+            part = snapshots.Part(index, [place], lambda: StateError("unsound"))
             snapshots.Memory([part]).find(keys)
     return sum(reads), len(reads)
 

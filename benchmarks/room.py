@@ -41,6 +41,8 @@ SAMPLES = ("quickstart", "nightly", "backfill")
 class Silent(Listener):
     """Hears nothing."""
 
+    period_s = None
+
     def tell(self, _event: object) -> None:
         """Do nothing."""
 

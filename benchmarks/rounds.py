@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from benchmarks import limited, peers, sinks
@@ -75,16 +76,17 @@ def play(entries: Sequence[Entry], *, rows: int, rounds: int, exports: Exports, 
 def play_limited(entries: Sequence[Entry], *, exports: Exports) -> list[Found]:
     """Let each run once against the sink that is slow and admits only so much."""
     found = []
-    settings = {
-        "latency_s": limited.LATENCY_S,
-        "records_per_second": limited.RECORDS_PER_SECOND,
-        "burst": limited.BURST,
-    }
+    open_sink = partial(
+        sinks.limited,
+        latency_s=limited.LATENCY_S,
+        records_per_second=limited.RECORDS_PER_SECOND,
+        burst=limited.BURST,
+    )
     for entry in entries:
         if entry.name not in limited.ROWS:
             continue
         rows = limited.ROWS[entry.name]
-        with sinks.limited(**settings) as sink:
+        with open_sink() as sink:
             cost = _attempt(replace(entry, sends=False), rows=rows, exports=exports, sink=sink)
             if cost is not None:
                 found.append(Found.read(entry, rows, sink.history(), cost))

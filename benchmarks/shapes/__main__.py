@@ -73,9 +73,9 @@ def main() -> None:
         entries, sizes = [], {}
         for shape in shapes:
             own = ShapeExports.beside(exports, shape)
-            found, missed = agreeing(ready(entries_of(shape, asked.peers.split(","), plan_only=asked.plan_only)), own)
+            agreed, missed = agreeing(ready(entries_of(shape, asked.peers.split(","), plan_only=asked.plan_only)), own)
             wrong |= missed
-            entries += [replace(entry, run=Within(shape, entry.run)) for entry in found]
+            entries += [replace(entry, run=Within(shape, entry.run)) for entry in agreed]
             sizes[shape.name] = own.bodies(ROWS).stat().st_size / ROWS
         if wrong:
             print("left out:", json.dumps(wrong, indent=1), file=sys.stderr)

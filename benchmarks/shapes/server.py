@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 PROGRAMS = ("initdb", "pg_ctl")
 
@@ -41,7 +42,7 @@ def postgres() -> Iterator[str]:
 
 
 def _run(folder: str, *words: str) -> None:
-    who = {}
+    who: dict[str, Any] = {}
     if os.getuid() == 0:  # PostgreSQL will not be root's
         names = {entry.pw_name: entry for entry in pwd.getpwall()}
         user = names.get("postgres") or names["nobody"]

@@ -5,7 +5,7 @@ Eight of them say the same: two ids, a feature, a time, and twelve values. The w
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.exports import EVENTS
 
@@ -112,7 +112,7 @@ class Shape:
         )
 
 
-TEXT_TIME: Final = {"used_at": ISO_TEXT, "sent_at": "used_at", "timestamp": "used_at"}
+TEXT_TIME: Final[dict[str, Any]] = {"used_at": ISO_TEXT, "sent_at": "used_at", "timestamp": "used_at"}
 SHAPES: Final = (
     Shape("flat", "Parquet, flat columns", "parquet"),
     Shape(
