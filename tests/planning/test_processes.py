@@ -17,9 +17,11 @@ from workplace import COMPANIES
 
 from bucket_loader.model import rows
 from bucket_loader.planning import plan_file
-from bucket_loader.planning.engine import processes, select, stage
+from bucket_loader.planning.engine import on_spark, processes, select, stage
+from bucket_loader.planning.engine.on_spark import OnSpark
 from bucket_loader.planning.engine.processes import Processes
 from bucket_loader.sources.files import parquet
+from bucket_loader.sources.spark.tasks import SparkTasks, _pickled
 from bucket_loader.state import REJECTED, snapshots
 
 AS_OF = "2026-06-01"
@@ -133,6 +135,27 @@ def test_what_was_staged_is_a_sum(usage, monkeypatch):
     for seed in (1, 2):
         monkeypatch.setattr(PLAN, "Processes", lambda _, seed=seed: Shuffled(seed))
         assert told(planned(usage)) == together
+
+
+class Inline(SparkTasks):
+    """Tasks that are done here, each with what would travel."""
+
+    def map(self, function, values):
+        """Return what a function makes of each value."""
+        self.folder.mkdir(exist_ok=True)
+        return [pickle.loads(_pickled(function))(pickle.loads(_pickled(value))) for value in values]  # noqa: S301
+
+
+def test_tasks_make_the_same_plan_by_whatever_travels(usage, monkeypatch):
+    """Staging some slices each, cutting, comparing and selecting: by what pickles, without a secret, as Spark's do."""
+    text = (usage.folder / "pipeline.yaml").read_text()
+    (usage.folder / "pipeline.yaml").write_text(text.replace("hash: hmac", "hash: sha256"))
+    one = told(planned(usage, "--processes", "1"))
+    monkeypatch.setattr(PLAN, "Processes", lambda _: OnSpark(Inline(usage.folder / "attempts")))
+    monkeypatch.setattr(snapshots.comparing, "_ROWS_AT_ONCE", 3_000)
+    for least in (1, 4, 100):
+        monkeypatch.setattr(on_spark, "_TASKS_LEAST", least)
+        assert told(planned(usage)) == one
 
 
 def test_few_records_left_are_joined(usage):
