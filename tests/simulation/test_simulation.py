@@ -22,6 +22,7 @@ SHOWING = {
     "next_chunk_before_the_outcome_is_committed": 1456,
     "outage_dead_lettered": 265,
     "parts_lost_in_a_crash": 119,
+    "known_refused_overtake": 81,
 }
 
 pytestmark = pytest.mark.simulation
