@@ -23,6 +23,13 @@ COMPANIES = """
     companyId: id
     attributes: "*"
 """
+EVENTS = """
+- name: events
+  record: event
+  key: [id]
+  source: {type: csv, path: events.csv}
+  fields: {userId: id, event: {value: seen}, timestamp: {column: at, type: timestamp, timezone: UTC}}
+"""
 
 
 @contextmanager
@@ -99,6 +106,10 @@ class Workplace:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).lstrip().encode())
         return path
+
+    def events(self, count):
+        """Write the export that `EVENTS` loads, of so many rows."""
+        return self.write("events.csv", "id,at\n" + "".join(f"{n},2026-01-01 10:00:00\n" for n in range(count)))
 
     def pipeline(self, streams, *, head="", name="test"):
         """Write a pipeline file of these streams (YAML), `head` going before them."""

@@ -12,7 +12,7 @@ not exist.
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -253,10 +253,11 @@ class Piece:
 
     def read(self, columns: list[str] | None = None) -> "Iterator[tuple[Numbers, pa.Table]]":
         """Yield their positions and the records; a row group of which nothing is chosen is not even read."""
+        between = None if self.chosen is None else _lookup(self.chosen)
         for group in self.records.groups():
-            if self.chosen is None:
+            if between is None:
                 yield np.arange(group.first, group.first + group.count), group.read(columns)
-            elif len(some := _between(self.chosen, group.first, group.first + group.count)):
+            elif len(some := between(group.first, group.first + group.count)):
                 wanted = as_numpy(some["position"].combine_chunks())
                 rows = group.read(columns).take(int64_array(wanted - group.first))
                 index = rows.schema.get_field_index("key")
@@ -265,11 +266,17 @@ class Piece:
                 yield wanted, rows
 
 
-def _between(chosen: snapshots.Chosen | pa.Table, first: int, after: int) -> pa.Table:
+def _lookup(chosen: snapshots.Chosen | pa.Table) -> Callable[[int, int], pa.Table]:
+    """Return what finds the chosen rows from a position to before another one."""
     if isinstance(chosen, snapshots.Chosen):
-        return chosen.between(first, after)
-    start, end = np.searchsorted(as_numpy(chosen["position"].combine_chunks()), (first, after)).tolist()
-    return chosen.slice(start, end - start)
+        return chosen.between
+    positions = as_numpy(chosen["position"].combine_chunks())
+
+    def between(first: int, after: int) -> pa.Table:
+        start, end = np.searchsorted(positions, (first, after)).tolist()
+        return chosen.slice(start, end - start)
+
+    return between
 
 
 def assemble(final: Path, pieces: Sequence[Piece]) -> None:

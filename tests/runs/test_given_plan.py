@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from workplace import COMPANIES, Workplace
+from workplace import COMPANIES, EVENTS, Workplace
 
 from bucket_loader import load
 from bucket_loader.model import UsageError
@@ -92,18 +92,9 @@ def test_an_overtaken_plan_names_what_overtook_it(companies):
     assert f"is out of date: run {last_of_all} came after it" in by_both.stderr
 
 
-EVENTS = """
-- name: events
-  record: event
-  key: [id]
-  source: {type: csv, path: events.csv}
-  fields: {userId: id, event: {value: seen}, timestamp: {column: at, type: timestamp, timezone: UTC}}
-"""
-
-
 def test_a_plan_that_was_made_beside_an_unfinished_run_is_refused(workplace, emulator):
     """That run's rows are in it too, and would arrive twice; the next plan, once that run is finished, is sent."""
-    workplace.write("events.csv", "id,at\n" + "".join(f"{n},2026-01-01 10:00:00\n" for n in range(9)))
+    workplace.events(9)
     workplace.pipeline(EVENTS)
     emulator.faults({"kind": "status", "status": 503})
     unfinished = workplace.run().summary["run"]

@@ -6,6 +6,7 @@ import time
 import pytest
 import servers
 import stores
+from workplace import EVENTS
 
 from bucket_loader.config import load_pipeline
 from bucket_loader.model import InterruptedRunError, PatienceError, UsageError
@@ -13,13 +14,6 @@ from bucket_loader.reporting import in_log
 from bucket_loader.runs import deliver_job, make_job, plan_for_senders, read_options
 
 ROWS = 300
-EVENTS = """
-- name: events
-  record: event
-  key: [id]
-  source: {type: csv, path: events.csv}
-  fields: {userId: id, event: {value: seen}, timestamp: {column: at, type: timestamp, timezone: UTC}}
-"""
 DOWN = {"kind": "status", "status": 503}
 
 pytestmark = pytest.mark.postgres
@@ -29,7 +23,7 @@ pytestmark = pytest.mark.postgres
 def shared(workplace):
     """A workplace whose pipeline has a state of its own on PostgreSQL, and sends it with many requests."""
     servers.postgres()
-    workplace.write("events.csv", "id,at\n" + "".join(f"{n},2026-01-01 10:00:00\n" for n in range(ROWS)))
+    workplace.events(ROWS)
     file = workplace.pipeline(EVENTS, name=f"shared{time.time_ns()}")
     file.write_text(file.read_text("utf-8").replace("patience: 1s", "concurrency: 1\n  chunk: {records: 10}"), "utf-8")
     return workplace

@@ -67,7 +67,8 @@ def named(path: Path, context: SourceContext) -> LocalFile:
 def unreadable(file: LocalFile, error: OSError) -> SourceError:
     """Say why a file cannot be read, and what to do about it."""
     hints: dict[type[OSError], str] = {
-        FileNotFoundError: "it was there a moment ago, or it is a link to nothing; on Spark each machine has to see it",
+        FileNotFoundError: "it was there a moment ago, or it is a link to nothing; look at what writes it, and on "
+        "Spark whether each machine sees it",
         PermissionError: "let the user that runs the loader read it",
         IsADirectoryError: "name the files in it with a glob",
     }

@@ -45,15 +45,16 @@ class Chosen:
         some: list[pa.RecordBatch] = []
         for positions, rows in self._pieces():
             start, end = np.searchsorted(positions, (first, after)).tolist()
-            if end > start:  # a copy: the file is closed behind it
-                some.append(rows.take(int64_array(np.arange(start, end))))
+            if end > start:
+                some.append(rows.slice(start, end - start))
         if not some:
             return CHOSEN_SCHEMA.empty_table()
         found = pa.Table.from_batches(some).combine_chunks()
-        return found.take(int64_array(np.argsort(as_numpy(found["position"].chunk(0))))).combine_chunks()
+        order = np.argsort(as_numpy(found["position"].chunk(0)), kind="stable")  # it merges what ascends already
+        return found.take(int64_array(order)).combine_chunks()
 
     def _pieces(self) -> "Iterator[tuple[Numbers, pa.RecordBatch]]":
-        """Yield the rows where they lie, and their positions; no piece outlives the next one."""
+        """Yield the rows where they lie, and their positions; what is mapped stays so while something refers to it."""
         for path in self.files:
             with pa.memory_map(str(path)) as mapped, pa.ipc.open_file(mapped) as file:
                 for number in range(file.num_record_batches):

@@ -22,7 +22,7 @@ from bucket_loader.state.snapshots.staged import StagedRange, by_range
 
 _ROWS_AT_ONCE: Final = 3_000_000  # of the plan and the memory together; what fits into that memory
 _FEW: Final = 8  # where the memory has so many rows for each wanted one, only pages with wanted ones are read
-_WRITTEN_AT_ONCE: Final = 1 << 16
+_WRITTEN_AT_ONCE: Final = 1 << 20  # rows to send; each part of the plan looks into each such batch
 Identity = Literal["key", "content", "row"]
 
 
